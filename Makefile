@@ -1,0 +1,66 @@
+# Each target sets up what it needs: a fresh Debian machine with Python >= 3.11 (venv), make and the package
+# registries is enough. `make help` lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTEST_ARGS ?=
+WORKERS ?= 2
+BENCH_ARGS ?=
+FUZZ_SECONDS ?= 120
+FUZZ_TARGETS ?=
+
+.PHONY: help venv demo bench bench-packages fuzz test check format lock clean system-packages
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(f"nadroute needs Python 3.11 or later, {sys.executable} is {sys.version.split()[0]}: name another by make PYTHON=...") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make an environment: on Debian, apt-get install python3-venv" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+venv: $(STAMP) ## the environment .venv, with .venv/bin/nadroute in it
+
+demo: $(STAMP) ## the whole system on a site of network namespaces; ONCE=1 ends by itself
+	@$(BIN)/python -m lab.demo $(if $(filter 1,$(ONCE)),--once)
+
+system-packages:
+	@./scripts/system-packages
+
+# In two runs: making and ending network namespaces holds a lock of the kernel's that a Celery worker waits for
+# when it starts (uuid1 asks for the interfaces), so what does the one is kept apart from what measures the other.
+test: $(STAMP) system-packages ## every test; what this machine cannot run is skipped, except in CI
+	$(BIN)/python -m pytest -n $(WORKERS) tests/unit tests/simulation tests/fuzz tests/integration $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/faults tests/network tests/acceptance $(PYTEST_ARGS)
+
+check: $(STAMP) ## format, lint, types and who may import whom
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench-packages:
+	@./scripts/bench-packages
+
+bench: $(STAMP) bench-packages ## speed, side by side with what it is compared to
+	@$(BIN)/python -m bench $(BENCH_ARGS)
+
+fuzz: $(STAMP) ## look for inputs that break a parser; FUZZ_SECONDS=120 for all, FUZZ_TARGETS="dhcp frame"
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[fuzz]'
+	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+format: $(STAMP) ## write the code in its one form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: ## write requirements.lock anew from pyproject.toml
+	./scripts/lock
+
+clean: ## take away what the targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

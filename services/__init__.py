@@ -1,0 +1,1 @@
+"""nadroute's services: one package each, bound together only by the contract."""

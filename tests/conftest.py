@@ -1,0 +1,72 @@
+"""What every tier of tests shares.
+
+A prerequisite that is missing skips a test on a developer's machine and fails it in CI: there, nothing is
+skipped.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests.support.redis_server import RedisServer, running_redis
+
+IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+
+hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
+hypothesis.settings.register_profile(
+    "ci", parent=hypothesis.settings.get_profile("default"), derandomize=True
+)
+hypothesis.settings.load_profile("ci" if IN_CI else "default")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test's tier is its folder."""
+    for item in items:
+        parts = item.path.parts
+        for tier in ("integration", "network", "acceptance"):
+            if tier in parts:
+                item.add_marker(tier)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker, missing in _missing():
+        if item.get_closest_marker(marker) and missing:
+            if IN_CI:
+                pytest.fail(f"{missing}: in CI nothing is skipped", pytrace=False)
+            pytest.skip(missing)
+
+
+def _missing() -> list[tuple[str, str]]:
+    return [
+        ("root", "" if os.geteuid() == 0 else "needs root"),
+        ("kubectl", "" if shutil.which("kubectl") else "needs kubectl on PATH"),
+        ("chromium", "" if shutil.which("chromium") else "needs chromium on PATH"),
+    ]
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose path leaves room for a unix socket's name (108 bytes in all)."""
+    with tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def _session_redis() -> Iterator[RedisServer]:
+    with (
+        tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as folder,
+        running_redis(Path(folder)) as server,
+    ):
+        yield server
+
+
+@pytest.fixture
+def redis_server(_session_redis: RedisServer) -> RedisServer:
+    """A real Redis, empty; shared by the tests of one process, one after another."""
+    _session_redis.client.flushall()
+    return _session_redis
