@@ -1,0 +1,1 @@
+"""What crosses a queue between the services, and nothing else."""

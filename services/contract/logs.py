@@ -1,0 +1,83 @@
+"""Structured logs: JSON lines in a cluster, readable at a terminal. Always on standard error.
+
+Levels: info tells transitions, and what is sent in summary; debug tells each probe and each task. A sweep of
+thousands of networks must not write thousands of lines.
+"""
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Literal
+
+import structlog
+
+TASK_LOGGERS = ("celery.worker.strategy", "celery.app.trace")
+"""Where Celery tells that a task was received, and that it succeeded, each time."""
+
+
+def configure(
+    *, level: str, log_format: Literal["auto", "json", "console"], service: str, **bound: str
+) -> None:
+    """Send our own and the libraries' log records through one formatter.
+
+    service and bound stand in every line, whichever thread wrote it.
+    """
+    console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        _always({"service": service, **bound}),
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    renderers: list[structlog.typing.Processor] = (
+        [structlog.dev.ConsoleRenderer()]
+        if console
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in TASK_LOGGERS:
+        logger = logging.getLogger(name)
+        # Celery asks for the level before it makes the line, so what is not wanted costs nothing.
+        logger.setLevel(logging.NOTSET if level == "debug" else logging.WARNING)
+        logger.filters[:] = [_calm]
+
+
+def _always(fields: Mapping[str, str]) -> structlog.typing.Processor:
+    """Fields for every line. Context variables would be seen by the thread alone that set them."""
+
+    def add(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        for name, value in fields.items():
+            event.setdefault(name, value)
+        return event
+
+    return add
+
+
+def _calm(record: logging.LogRecord) -> bool:
+    """Make Celery's lines on each task debug lines, without the task's result: that may be megabytes."""
+    if record.levelno == logging.INFO:
+        record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+    if isinstance(record.args, Mapping) and "return_value" in record.args:
+        record.args = {**record.args, "return_value": "its result"}
+        record.__dict__.pop("data", None)
+    return True

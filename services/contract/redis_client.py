@@ -1,0 +1,67 @@
+"""One way to reach Redis, for all parts: the URL's forms, timeouts, and Redis' own clock.
+
+No two machines' clocks are compared anywhere: what is old is old by Redis' TIME.
+"""
+
+from urllib.parse import urlsplit, urlunsplit
+
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+SCHEMES = ("redis", "rediss", "unix")
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 10.0
+HEALTH_CHECK_INTERVAL_S = 15
+
+
+def check_url(url: str) -> str:
+    """The URL itself when it is one that we can use; ValueError says what was expected."""
+    parts = urlsplit(url)
+    if parts.scheme not in SCHEMES:
+        raise ValueError("expected redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///path/to/socket")
+    if parts.scheme == "unix" and not parts.path.startswith("/"):
+        raise ValueError("expected an absolute path: unix:///path/to/socket")
+    if parts.scheme != "unix" and not parts.hostname:
+        raise ValueError("expected a host: redis://HOST:PORT/DB")
+    if parts.scheme != "unix":
+        _ = parts.port  # raises ValueError where it is no port
+        if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
+            raise ValueError("expected a database number: redis://HOST:PORT/DB")
+    return url
+
+
+def celery_url(url: str) -> str:
+    """The same place as Celery spells it: a unix socket is `redis+socket://` there."""
+    scheme, colon, rest = check_url(url).partition(":")
+    return f"redis+socket{colon}{rest}" if scheme == "unix" else url
+
+
+def hidden(url: str) -> str:
+    """The URL for eyes: without its password."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
+
+
+def connect(url: str) -> "redis.Redis":
+    """A client with timeouts everywhere: a frozen Redis is noticed, not waited for."""
+    return redis.Redis.from_url(
+        check_url(url),
+        decode_responses=True,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=READ_TIMEOUT_S,
+        health_check_interval=HEALTH_CHECK_INTERVAL_S,
+        retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), 3),
+        retry_on_error=[RedisConnectionError, RedisTimeoutError],
+    )
+
+
+def time_ms(client: "redis.Redis") -> int:
+    """Redis' TIME in milliseconds."""
+    seconds, microseconds = client.time()
+    return seconds * 1000 + microseconds // 1000

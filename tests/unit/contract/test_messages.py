@@ -1,0 +1,261 @@
+"""What crosses a queue: it arrives as it was sent, and anything else is refused, never guessed at."""
+
+import json
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.contract.errors import MessageRefused
+from services.contract.messages import (
+    MAX_MESSAGE_BYTES,
+    MAX_SEGMENTS,
+    MAX_SERVERS,
+    MAX_TARGETS,
+    DHCPFinding,
+    HostAnnouncement,
+    Message,
+    Offer,
+    ProbeRequest,
+    Reach,
+    Report,
+    Segment,
+    SegmentProbe,
+    Target,
+    TargetVerdict,
+    Verdict,
+)
+from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
+
+ADDRESSES = st.ip_addresses(v=4).map(lambda ip: IPv4Address(str(ip)))
+NETWORKS = st.tuples(ADDRESSES, st.integers(0, 32)).map(
+    lambda pair: IPv4Network((int(pair[0]), pair[1]), strict=False)
+)
+DIGESTS = st.text("0123456789abcdef", min_size=16, max_size=16)
+HOSTS = st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,20}[a-z0-9])?", fullmatch=True)
+NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True)
+IDS = st.from_regex(r"[A-Za-z0-9._:-]{1,64}", fullmatch=True)
+VLANS = st.integers(1, 4094)
+ORDINALS = st.integers(0, 2**53 - 1)
+MS = st.floats(0, 86_400_000)
+
+targets = st.builds(Target, digest=DIGESTS, gateway=st.none() | ADDRESSES, from_dhcp=st.booleans(),
+                    server=st.none() | ADDRESSES)  # fmt: skip
+probes = st.builds(SegmentProbe, vlan=VLANS, ask_dhcp=st.booleans(),
+                   targets=st.lists(targets, min_size=1, max_size=3).map(tuple))  # fmt: skip
+requests = st.builds(
+    ProbeRequest, id=IDS, host=HOSTS, cluster_network=NAMES, sent_at_ms=ORDINALS,
+    max_age_ms=st.integers(1_000, 3_600_000),
+    segments=st.lists(probes, min_size=1, max_size=4, unique_by=lambda p: p.vlan).map(tuple),
+)  # fmt: skip
+offers = st.builds(
+    Offer, server=ADDRESSES, address=ADDRESSES, cidr=st.none() | NETWORKS, gateway=st.none() | ADDRESSES,
+    routers=st.lists(ADDRESSES, max_size=3).map(tuple), relay=st.none() | ADDRESSES,
+    lease_s=st.none() | st.integers(0, 2**32 - 1), after_ms=MS,
+)  # fmt: skip
+findings = st.builds(
+    DHCPFinding, outcome=st.sampled_from(DHCPOutcome), servers=st.lists(offers, max_size=3).map(tuple),
+    attempts=st.integers(0, 100), elapsed_ms=MS,
+)  # fmt: skip
+reaches = st.builds(
+    Reach, outcome=st.sampled_from(ReachOutcome), rtt_ms=st.none() | MS, attempts=st.integers(0, 100),
+    mac=st.none() | st.from_regex(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", fullmatch=True),
+)  # fmt: skip
+target_verdicts = st.builds(
+    TargetVerdict, digest=DIGESTS, cidr=st.none() | NETWORKS, gateway=st.none() | ADDRESSES, vlan=reaches,
+    routed=reaches,
+)  # fmt: skip
+
+
+@st.composite
+def reports(draw: Callable[..., object]) -> Report:
+    host = draw(HOSTS)
+    verdicts = st.builds(
+        Verdict, segment=st.builds(Segment, cluster_network=NAMES, vlan=VLANS), host=st.just(host),
+        request_id=IDS, incarnation=ORDINALS, counter=ORDINALS, dhcp=st.none() | findings,
+        targets=st.lists(target_verdicts, max_size=3).map(tuple), fault=st.none() | st.sampled_from(Fault),
+        dropped_frames=st.integers(0, 2**31),
+    )  # fmt: skip
+    made = draw(st.lists(verdicts, min_size=1, max_size=3).map(tuple))
+    return Report(host=str(host), verdicts=made)
+
+
+announcements = st.builds(
+    HostAnnouncement, host=HOSTS,
+    uplinks=st.dictionaries(NAMES, st.from_regex(r"[a-z0-9.-]{1,15}", fullmatch=True), max_size=3),
+    version=st.text(max_size=64), incarnation=ORDINALS,
+)  # fmt: skip
+
+
+@given(requests | reports() | announcements)
+def test_a_message_arrives_as_it_was_sent(message: Message) -> None:
+    """Through JSON, as a mapping, a text or bytes."""
+    text = json.dumps(message.to_wire())
+    for wire in (json.loads(text), text, text.encode()):
+        assert type(message).from_wire(wire) == message
+
+
+JSON_VALUES: st.SearchStrategy[object] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize("kind", [ProbeRequest, Report, HostAnnouncement, Verdict])
+@given(body=JSON_VALUES | st.text(max_size=50) | st.binary(max_size=50))
+def test_anything_else_is_refused_and_nothing_else_is_raised(kind: type[Message], body: object) -> None:
+    """Whatever lies in a queue ends in MessageRefused, in one line that fits into a log."""
+    with pytest.raises(MessageRefused) as refused:
+        kind.from_wire(body)
+    assert str(refused.value).startswith(kind.__name__)
+    assert len(str(refused.value)) < 3_000
+
+
+def _paths(value: object, path: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+    if isinstance(value, dict):
+        return [path, *(p for key, inner in value.items() for p in _paths(inner, (*path, key)))]
+    if isinstance(value, list):
+        return [p for index, inner in enumerate(value) for p in _paths(inner, (*path, index))]
+    return []
+
+
+@given(message=requests | reports(), data=st.data())
+def test_an_unknown_field_is_refused_wherever_it_stands(message: Message, data: st.DataObject) -> None:
+    """A field that this version does not know may change the meaning of all others."""
+    wire = json.loads(json.dumps(message.to_wire()))
+    place = wire
+    for step in data.draw(st.sampled_from(_paths(wire))):
+        place = place[step]
+    place["surprise"] = 1
+    with pytest.raises(MessageRefused, match="surprise"):
+        type(message).from_wire(wire)
+
+
+REQUEST = {
+    "schema_version": 1, "id": "r1", "host": "node1", "cluster_network": "extra", "sent_at_ms": 5,
+    "max_age_ms": 30_000, "segments": [{"vlan": 7, "targets": [{"digest": "0" * 16}]}],
+}  # fmt: skip
+VERDICT = {
+    "segment": {"cluster_network": "extra", "vlan": 7}, "host": "node1", "request_id": "r1", "incarnation": 5,
+    "counter": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"schema_version": 2}, "schema_version"),
+        ({"id": ""}, "id"),
+        ({"id": "a b"}, "id"),
+        ({"host": "Node1"}, "host"),
+        ({"host": "node1\n"}, "host"),
+        ({"cluster_network": "../x"}, "cluster_network"),
+        ({"sent_at_ms": -1}, "sent_at_ms"),
+        ({"sent_at_ms": 2**53}, "sent_at_ms"),
+        ({"sent_at_ms": "5"}, "sent_at_ms"),
+        ({"sent_at_ms": True}, "sent_at_ms"),
+        ({"sent_at_ms": 5.0}, "sent_at_ms"),
+        ({"max_age_ms": 0}, "max_age_ms"),
+        ({"segments": []}, "segments"),
+        ({"segments": REQUEST["segments"] * 2}, "a VLAN is named twice"),  # type: ignore[operator]
+        ({"segments": [{"vlan": 0, "targets": [{"digest": "0" * 16}]}]}, "segments.0.vlan"),
+        ({"segments": [{"vlan": 4095, "targets": [{"digest": "0" * 16}]}]}, "segments.0.vlan"),
+        ({"segments": [{"vlan": 7, "targets": [{"digest": "x"}]}]}, "segments.0.targets.0.digest"),
+        ({"segments": [{"vlan": 7, "targets": []}]}, "segments.0.targets"),
+        ({"segments": [{"vlan": 7, "targets": [{"digest": "0" * 16, "gateway": 167772161}]}]}, "gateway"),
+    ],
+)
+def test_a_wrong_field_is_refused_by_name(change: dict[str, object], told: str) -> None:
+    """Whoever looks at the dead letters sees which field, its value and what was expected."""
+    ProbeRequest.from_wire(REQUEST)
+    with pytest.raises(MessageRefused, match=told):
+        ProbeRequest.from_wire({**REQUEST, **change})
+
+
+@pytest.mark.parametrize("missing", sorted(set(REQUEST) - {"schema_version"}))
+def test_a_missing_field_is_refused_by_name(missing: str) -> None:
+    """Nothing that is needed has a default."""
+    with pytest.raises(MessageRefused, match=missing):
+        ProbeRequest.from_wire({key: value for key, value in REQUEST.items() if key != missing})
+
+
+def test_a_report_speaks_for_one_host() -> None:
+    """A host cannot give verdicts in the name of another."""
+    Report.from_wire({"host": "node1", "verdicts": [VERDICT]})
+    with pytest.raises(MessageRefused, match="another host"):
+        Report.from_wire({"host": "node2", "verdicts": [VERDICT]})
+
+
+@pytest.mark.parametrize("bad", ["NaN", "Infinity", "-1", "1e999", '"3"'])
+def test_a_duration_is_a_finite_number(bad: str) -> None:
+    """NaN would poison every comparison after it."""
+    body = json.dumps({**VERDICT, "dhcp": {"outcome": "no_offer", "elapsed_ms": 0}})
+    with pytest.raises(MessageRefused):
+        Verdict.from_wire(body.replace('"elapsed_ms": 0', f'"elapsed_ms": {bad}'))
+
+
+def test_the_largest_message_of_the_schema_fits() -> None:
+    """No honest message is refused for its size."""
+    address = IPv4Address("255.255.255.255")
+    net = IPv4Network("255.255.255.255/32")
+    reach = Reach(
+        outcome=ReachOutcome.INCONCLUSIVE, rtt_ms=12345678.123456789, attempts=100, mac="ff:" * 5 + "ff"
+    )
+    offer = Offer(server=address, address=address, cidr=net, gateway=address,
+                  routers=(address,) * MAX_SERVERS, relay=address,
+                  lease_s=2**32 - 1, after_ms=12345678.123456789)  # fmt: skip
+    verdict = Verdict(
+        segment=Segment(cluster_network="c" * 63, vlan=4094), host="h" * 253, request_id="r" * 64,
+        incarnation=2**53 - 1, counter=2**53 - 1, fault=Fault.UPLINK_FLAPPING, dropped_frames=2**40,
+        dhcp=DHCPFinding(outcome=DHCPOutcome.INCONCLUSIVE, servers=(offer,) * MAX_SERVERS, attempts=100,
+                         elapsed_ms=12345678.123456789),
+        targets=(TargetVerdict(digest="0" * 16, cidr=net, gateway=address, vlan=reach, routed=reach),)
+        * MAX_TARGETS,
+    )  # fmt: skip
+    report = Report(host="h" * 253, verdicts=(verdict,) * MAX_SEGMENTS)
+    assert len(json.dumps(report.to_wire())) <= MAX_MESSAGE_BYTES
+    assert Report.from_wire(report.to_wire()) == report
+
+
+@pytest.mark.parametrize("kind", [ProbeRequest, Report])
+def test_an_oversized_message_is_refused_before_it_is_read(kind: type[Message]) -> None:
+    """In either form, a mapping or a text."""
+    big = {"x": "y" * MAX_MESSAGE_BYTES}
+    for body in (big, json.dumps(big), json.dumps(big).encode()):
+        with pytest.raises(MessageRefused, match="expected at most"):
+            kind.from_wire(body)
+
+
+def test_no_depth_of_nesting_raises_anything_else() -> None:
+    """As a text, and as the objects that a decoder made of it."""
+    nested: dict[str, object] = {}
+    inner = nested
+    for _ in range(100_000):
+        inner["a"] = inner = {}
+    bodies = [nested, "[" * 100_000, '{"a":' * 100_000, '{"host":' + "[" * 190 + "]" * 190 + "}"]
+    for body in bodies:
+        with pytest.raises(MessageRefused):
+            Report.from_wire(body)
+    del inner
+    while nested:
+        nested = nested.pop("a")  # type: ignore[assignment] # or taking it apart would recurse
+
+
+@pytest.mark.parametrize(
+    "body", [{"k" * 1_000_000: 1}, {"host": "h" * 1_000_000}, {1: 2}, {("a",): 1}, {"a": {1}}]
+)
+def test_a_refusal_is_one_line_whatever_was_sent(body: object) -> None:
+    """Names and values are cut to what a log can hold."""
+    with pytest.raises(MessageRefused) as refused:
+        Report.from_wire(body)
+    assert len(str(refused.value)) < 3_000
+
+
+@pytest.mark.parametrize("body", [None, 5, [], [1], True, 1.5])
+def test_what_is_no_object_is_refused(body: object) -> None:
+    """Celery hands over whatever JSON there was."""
+    with pytest.raises(MessageRefused, match="expected an object"):
+        Report.from_wire(body)
