@@ -1,0 +1,1 @@
+"""Pure: from a NetworkAttachmentDefinition to an intent, and from verdicts to what is written back."""

@@ -1,0 +1,55 @@
+"""Reading JSON that anybody may have written: bounded, finite, and never an exception but ValueError."""
+
+import json
+from math import isfinite
+from typing import NoReturn
+
+MAX_DEPTH = 64
+"""Nesting that no real annotation has; a deeper one could be read, and then neither printed nor written."""
+SHOWN_CHARACTERS = 60
+
+
+def load_object(text: str) -> dict[str, object]:
+    """A JSON object (RFC 8259, so without NaN); raises ValueError that says what was expected."""
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not JSON: {str(error)[:200]}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"expected a JSON object, got {shown(value)}")
+    _check_depth(value)
+    return value
+
+
+def shown(value: object) -> str:
+    """A wrong value for people, cut short; of an object or a list only that it is one."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    return repr(str(value)[:SHOWN_CHARACTERS])
+
+
+def _check_depth(value: object) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for item in level
+            if isinstance(item, (dict, list))
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return
+    raise ValueError(f"nested more than {MAX_DEPTH} deep")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text[:SHOWN_CHARACTERS]} is too large a number")
+    return number

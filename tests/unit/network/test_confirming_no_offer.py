@@ -1,0 +1,89 @@
+"""That a host was offered nothing is written at once, with its name: the watcher has another one ask then."""
+
+from dataclasses import replace
+
+import pytest
+
+from services.contract.messages import DHCPFinding
+from services.contract.outcomes import ReachOutcome, Reason, State
+from services.network import annotations as names
+from services.network.intent import Intent
+from services.network.leases import Seen
+from services.network.reduction import Finding, reduce
+from services.network.status import Status
+from services.network.writing import decide
+from tests.unit.network.builders import CIDR, GATEWAY, NOW, SEGMENT, dhcp, network, offer, seen, verdict
+
+AUTO = Intent(SEGMENT, "auto")
+KNOWN = replace(AUTO, known_gateway=GATEWAY, known_cidr=CIDR)
+HOSTS = ("node1", "node2", "node3", "node4")
+NOTHING, R = ReachOutcome.NOT_TRIED, ReachOutcome.REACHABLE
+
+
+def asked(host: str, age_s: float, said: DHCPFinding) -> Seen:
+    """What a host heard of DHCP; without an offer it had no gateway to check."""
+    if said.servers:
+        return seen(verdict(AUTO.digest, host=host, dhcp=said), age_s)
+    return seen(verdict(AUTO.digest, host=host, dhcp=said, gateway=None, vlan=NOTHING, routed=NOTHING), age_s)
+
+
+def found(intent: Intent, *verdicts: Seen, hosts: tuple[str, ...] = HOSTS) -> Finding:
+    latest = [seen(verdict(intent.digest, host=host)) for host in hosts] if intent is KNOWN else verdicts
+    return reduce(intent, latest, verdicts, hosts=frozenset(hosts), fresh_s=600.0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_it_takes_up_to_three_hosts_to_call_dhcp_failed(count: int) -> None:
+    """All there are, or three; until then it is pending, and names those that were offered nothing."""
+    hosts = HOSTS[:count]
+    for silent in range(1, count + 1):
+        finding = found(AUTO, *(asked(host, 5.0, dhcp()) for host in hosts[:silent]), hosts=hosts)
+        if silent >= min(3, count):
+            assert finding.state is State.DHCP_FAILED
+        else:
+            assert (finding.state, finding.reason) == (State.PENDING, Reason.CONFIRMING_NO_OFFER)
+            assert finding.hosts == dict.fromkeys(hosts[:silent], Reason.NO_DHCP_OFFER)
+            assert finding.connectivity is None
+
+
+def test_it_is_written_to_a_network_of_which_nothing_was_told() -> None:
+    """Though pending otherwise is not; and the route annotation is left alone."""
+    finding = found(AUTO, asked("node1", 1.0, dhcp()))
+    change = decide(network(), AUTO, finding, now=NOW)
+    assert change is not None
+    assert set(change.annotations) == {names.STATUS}
+    told = Status.parse(change.annotations[names.STATUS])
+    assert told is not None
+    assert (told.reason, told.hosts) == (Reason.CONFIRMING_NO_OFFER, {"node1": Reason.NO_DHCP_OFFER})
+    pending = Finding(State.PENDING, Reason.NOT_PROBED_YET)
+    assert decide(network(), AUTO, pending, now=NOW) is None
+
+
+def test_each_further_host_is_written_too() -> None:
+    """Otherwise the watcher would wait for its window to have the third one ask."""
+    first = decide(network(), AUTO, found(AUTO, asked("node1", 9.0, dhcp())), now=NOW)
+    assert first is not None
+    after = network(status=first.annotations[names.STATUS])
+    both = found(AUTO, asked("node1", 20.0, dhcp()), asked("node2", 1.0, dhcp()))
+    second = decide(after, AUTO, both, now=NOW)
+    assert second is not None
+    assert set(second.after.hosts) == {"node1", "node2"}
+
+
+def test_of_a_known_gateway_it_is_told_beside_the_state() -> None:
+    """Active holds, the host that differs is named until it is offered something, and DHCP is not out yet."""
+    heard = asked("node1", 100.0, dhcp(offer()))
+    finding = found(KNOWN, heard, asked("node2", 5.0, dhcp()))
+    assert (finding.state, finding.dhcp_out) == (State.ACTIVE, False)
+    assert finding.hosts == {"node2": Reason.NO_DHCP_OFFER}
+    assert found(KNOWN, heard, asked("node2", 1.0, dhcp(offer()))).hosts == {}
+    silent = [asked(host, 5.0, dhcp()) for host in HOSTS[1:]]
+    assert found(KNOWN, heard, *silent).dhcp_out is True
+
+
+def test_a_silent_gateway_says_more_than_missing_dhcp() -> None:
+    """A host that is cut off from the VLAN hears neither; the gateway is what is named."""
+    latest = [seen(verdict(AUTO.digest)), seen(verdict(AUTO.digest, host="node2", vlan=ReachOutcome.SILENT))]
+    said = [asked("node1", 9.0, dhcp(offer())), asked("node2", 1.0, dhcp())]
+    finding = reduce(KNOWN, latest, said, hosts=frozenset(HOSTS[:2]), fresh_s=600.0)
+    assert finding.hosts == {"node2": Reason.GATEWAY_SILENT_ON_VLAN}

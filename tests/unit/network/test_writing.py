@@ -1,0 +1,263 @@
+"""What is written: the rules of living together with Harvester, by table and by property."""
+
+import json
+from dataclasses import replace
+from ipaddress import IPv4Network
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from services.contract.messages import MAX_TARGETS
+from services.contract.outcomes import Reason, State
+from services.network import annotations as names
+from services.network.intent import Intent, NotProbed, read_intent
+from services.network.leases import Seen
+from services.network.nad import Network, NetworkRef
+from services.network.probing import segment_probe
+from services.network.reduction import Finding, reduce
+from services.network.status import MAX_HOSTS, MAX_STATUS_CHARACTERS, ServerSeen, Status
+from services.network.writing import Change, decide
+from tests.unit.network.builders import CIDR, GATEWAY, NOW, SEGMENT, network
+from tests.unit.network.strategies import ANY_TEXT, any_networks, texts_of, valid_routes
+from tests.unit.network.test_reduction import any_seen
+
+ACTIVE = Finding(State.ACTIVE, Reason.GATEWAY_ANSWERS, "true", CIDR, GATEWAY)
+OUT = Finding(State.UNREACHABLE, Reason.GATEWAY_SILENT, "false", dhcp_out=True)
+FAILED = Finding(State.DHCP_FAILED, Reason.NO_DHCP_OFFER, "DHCP failed")
+PENDING = Finding(State.PENDING, Reason.NOT_PROBED_YET)
+UNKNOWN = Finding(State.UNKNOWN, Reason.NO_FRESH_VERDICT)
+MANUAL_ACTIVE = Finding(State.ACTIVE, Reason.GATEWAY_ANSWERS, "true")
+LEASED = '"cidr":"10.0.112.0/20","gateway":"10.0.112.1"'
+LATER = "2027-01-01T00:00:00Z"
+
+
+def decide_now(target: Network, finding: Finding) -> Change | None:
+    return decide(target, read_intent(target), finding, now=NOW)
+
+
+def apply(target: Network, change: Change) -> Network:
+    """The object as Kubernetes would have it after the change."""
+    version = str(int(target.resource_version) + 1)
+    return replace(target, annotations={**target.annotations, **change.annotations}, resource_version=version)
+
+
+@pytest.mark.parametrize(
+    ("route", "finding", "expected"),
+    [
+        (None, ACTIVE, {"mode": "auto", "cidr": str(CIDR), "gateway": str(GATEWAY), "connectivity": "true"}),
+        (None, FAILED, None),
+        (None, PENDING, None),
+        (None, UNKNOWN, None),
+        ('{"mode":"auto"}', ACTIVE, {"mode": "auto", "cidr": str(CIDR), "gateway": str(GATEWAY),
+                                     "connectivity": "true"}),
+        ('{"mode":"auto"}', FAILED, {"mode": "auto", "connectivity": "DHCP failed"}),
+        ('{"mode":"auto"}', PENDING, None),
+        ('{"mode":"auto","serverIPAddr":"","cidr":"","gateway":""}', ACTIVE,
+         {"mode": "auto", "serverIPAddr": "", "cidr": str(CIDR), "gateway": str(GATEWAY),
+          "connectivity": "true"}),
+        ('{"mode":"auto","serverIPAddr":"","cidr":"","gateway":""}', FAILED,
+         {"mode": "auto", "serverIPAddr": "", "cidr": "", "gateway": "", "connectivity": "DHCP failed"}),
+        ('{"mode":"auto","connectivity":"DHCP failed"}', FAILED, None),
+        ('{"mode":"auto","cidr":"<nil>","gateway":"<nil>"}', FAILED,
+         {"mode": "auto", "connectivity": "DHCP failed"}),
+        (f'{{"mode":"auto",{LEASED},"connectivity":"true"}}', ACTIVE, None),
+        (f'{{"mode":"auto",{LEASED},"connectivity":"true"}}', UNKNOWN, None),
+        (f'{{"mode":"auto",{LEASED},"connectivity":"true"}}', OUT,
+         {"mode": "auto", "cidr": str(CIDR), "gateway": str(GATEWAY), "connectivity": "false"}),
+        (f'{{"mode":"auto",{LEASED},"connectivity":"true","outdated":true}}', ACTIVE,
+         {"mode": "auto", "cidr": str(CIDR), "gateway": str(GATEWAY), "connectivity": "true"}),
+        (f'{{"mode":"auto",{LEASED},"connectivity":"true","outdated":true}}', PENDING, None),
+        (f'{{"mode":"manual",{LEASED}}}', MANUAL_ACTIVE,
+         {"mode": "manual", "cidr": str(CIDR), "gateway": str(GATEWAY), "connectivity": "true"}),
+        (f'{{"mode":"manual",{LEASED},"connectivity":"true"}}', MANUAL_ACTIVE, None),
+        (f'{{"Mode":"manual",{LEASED},"Connectivity":"ping failed","x":[1]}}', MANUAL_ACTIVE,
+         {"Mode": "manual", "cidr": str(CIDR), "gateway": str(GATEWAY), "Connectivity": "true", "x": [1]}),
+        ('{"mode":"manual","cidr":"10.9.0.0/16","gateway":"10.9.0.1"}', ACTIVE,
+         {"mode": "manual", "cidr": "10.9.0.0/16", "gateway": "10.9.0.1", "connectivity": "true"}),
+        ("", ACTIVE, {"cidr": str(CIDR), "gateway": str(GATEWAY), "connectivity": "true"}),
+        ("", FAILED, {"connectivity": "DHCP failed"}),
+    ],
+)  # fmt: skip
+def test_the_route_annotation_by_table(
+    route: str | None, finding: Finding, expected: dict[str, object] | None
+) -> None:
+    """Each form that was seen, and what becomes of it."""
+    change = decide_now(network(route), finding)
+    written = None if change is None else change.annotations.get(names.ROUTE)
+    assert (None if written is None else json.loads(written)) == expected
+
+
+def test_a_network_that_harvester_is_pinging_gets_nothing_but_the_verdict() -> None:
+    """Any other write of ours would start that ping again."""
+    pinged = network(f'{{"mode":"manual",{LEASED}}}')
+    assert decide_now(pinged, UNKNOWN) is None
+    change = decide_now(pinged, MANUAL_ACTIVE)
+    assert change is not None
+    assert names.ROUTE in change.annotations
+
+
+@pytest.mark.parametrize(
+    "left_alone",
+    [
+        network(deleting=True),
+        network(ref=NetworkRef("harvester-system", "net")),
+        network(annotations={"storage-network.settings.harvesterhci.io": "true"}),
+    ],
+)
+def test_nothing_is_written_to_a_network_that_goes_or_is_harvesters_own(left_alone: Network) -> None:
+    """Whatever was found of it."""
+    assert decide(left_alone, Intent(SEGMENT, "auto"), ACTIVE, now=NOW) is None
+
+
+def test_a_network_of_which_nothing_is_known_is_not_written_to() -> None:
+    """Words without knowledge would only be writes."""
+    assert decide_now(network(), PENDING) is None
+    off = NotProbed(State.IGNORED, Reason.NO_ROUTE_ANNOTATION)
+    assert decide(network(), off, None, now=NOW) is None
+
+
+def test_what_cannot_be_parsed_is_told() -> None:
+    """Its owner reads the field, its value and what was expected."""
+    broken = network('{"mode":"manual","cidr":"10.0.0.0/24","gateway":"fd00::1","connectivity":"false"}')
+    change = decide(broken, read_intent(broken), None, now=NOW)
+    assert change is not None
+    assert set(change.annotations) == {names.STATUS}
+    assert "gateway: expected a host's IPv4 address, got 'fd00::1'" in change.after.detail
+
+
+def test_since_stays_while_the_state_does() -> None:
+    """The time of the last transition, not of the last write."""
+    first = decide_now(network(), ACTIVE)
+    assert first is not None
+    told = apply(network(), first)
+    second = decide(told, read_intent(told), replace(ACTIVE, hosts={"node2": "UplinkDown"}), now=LATER)
+    assert second is not None
+    assert (second.after.since, second.is_transition) == (NOW, False)
+    third = decide(told, read_intent(told), OUT, now=LATER)
+    assert third is not None
+    assert (third.after.since, third.is_transition) == (LATER, True)
+
+
+@pytest.mark.parametrize("since", ["", "yesterday", "\ud800", "9" * 5000])
+def test_a_since_that_somebody_wrote_is_not_believed(since: str) -> None:
+    """Our annotation is open to its owner: what stands there must not get into what we send."""
+    forged = Status("Active", "GatewayAnswers", since=since).dump()
+    change = decide_now(network(status=forged), ACTIVE)
+    assert change is not None
+    assert change.after.since == NOW
+
+
+def test_a_thousand_differing_hosts_fit_into_an_annotation() -> None:
+    """As many as can be are named, of the others the number is told; and it reads back as it was."""
+    finding = replace(ACTIVE, hosts={f"node{i}." + "x" * 240: "GatewaySilentOnVlan" for i in range(1000)})
+    change = decide_now(network(), finding)
+    assert change is not None
+    text = change.annotations[names.STATUS]
+    assert len(text) < MAX_STATUS_CHARACTERS
+    assert (len(change.after.hosts), change.after.hosts_omitted) == (MAX_HOSTS, 1000 - MAX_HOSTS)
+    assert decide_now(apply(network(), change), finding) is None
+
+
+FINDINGS = st.sampled_from([ACTIVE, OUT, FAILED, PENDING, UNKNOWN])
+VALID = texts_of(valid_routes())
+
+
+@given(route=st.none() | VALID, status=st.none() | ANY_TEXT, data=st.data())
+def test_what_is_written_keeps_the_rules(route: str | None, status: str | None, data: st.DataObject) -> None:
+    """From any verdicts on any valid network: the invariants, and once is enough."""
+    target = network(route, status=status)
+    intent = read_intent(target)
+    assume(isinstance(intent, Intent))
+    assert isinstance(intent, Intent)
+    latest = data.draw(any_seen(intent.digest))
+    change = decide(target, intent, _found(intent, latest), now=NOW)
+    if change is None:
+        return
+    after = apply(target, change)
+    _check_route(target, after, intent)
+    again = read_intent(after)
+    assert isinstance(again, Intent)
+    assert again.digest == intent.digest
+    assert decide(after, again, _found(again, latest), now=LATER) is None
+
+
+def _found(intent: Intent, latest: list[Seen]) -> Finding:
+    asked = [seen for seen in latest if seen.verdict.dhcp]
+    return reduce(intent, latest, asked, hosts=frozenset({"node1", "node2"}), fresh_s=600.0)
+
+
+def _check_route(before: Network, after: Network, intent: Intent) -> None:
+    text = after.annotations.get(names.ROUTE)
+    if text == before.annotations.get(names.ROUTE):
+        return
+    assert text is not None
+    old = json.loads(before.annotations.get(names.ROUTE) or "{}")
+    new = json.loads(text)
+    assert isinstance(new.get("connectivity"), str)
+    assert new["connectivity"] in ("true", "false", "DHCP failed")
+    assert new.get("outdated", False) is False
+    ours = {"connectivity", "outdated"} | ({"cidr", "gateway"} if intent.mode == "auto" else set())
+    if names.ROUTE not in before.annotations:
+        assert new.pop("mode") == "auto"
+        assert {"cidr", "gateway", "connectivity"} <= set(new)
+    assert {k: v for k, v in new.items() if k not in ours} == {k: v for k, v in old.items() if k not in ours}
+    if intent.mode == "auto" and new.get("cidr"):
+        assert IPv4Network(new["cidr"], strict=False).prefixlen > 0 or new["cidr"] == old["cidr"]
+
+
+@given(target=any_networks(), finding=FINDINGS)
+def test_deciding_never_raises(target: Network, finding: Finding) -> None:
+    """Whatever a tenant wrote, what is sent is UTF-8, and our own word is readable again as it was meant."""
+    change = decide(target, read_intent(target), finding, now=NOW)
+    if change is None:
+        return
+    for text in change.annotations.values():
+        text.encode()
+    if names.STATUS in change.annotations:
+        assert Status.parse(change.annotations[names.STATUS]) == change.after
+
+
+@given(
+    st.builds(
+        Status,
+        state=st.sampled_from([str(state) for state in State]),
+        reason=st.text(max_size=20),
+        since=st.just(NOW),
+        digest=st.just("0" * 16),
+        gateway=st.sampled_from(["", "10.0.0.1"]),
+        detail=st.text(max_size=20),
+        hosts=st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3),
+        servers=st.lists(st.builds(ServerSeen, st.text(max_size=8), st.text(max_size=8)), max_size=3).map(
+            tuple
+        ),
+        dhcp_out=st.booleans(),
+        hosts_omitted=st.integers(0, 5),
+    )
+)
+def test_a_status_is_read_back_as_it_was_written(status: Status) -> None:
+    """Or every look at it would be a write."""
+    assert Status.parse(status.dump()) == status
+
+
+@given(ANY_TEXT | st.just('{"state":[]}') | st.just('{"state":"Active","hosts":{"a":[]},"dhcp":[3,{}]}'))
+def test_any_text_in_our_annotation_is_read_or_ignored(text: str) -> None:
+    """Anyone may write there."""
+    assert isinstance(Status.parse(text), (Status, type(None)))
+
+
+def test_one_segment_is_probed_once_however_many_networks_name_it() -> None:
+    """Two that ask the same are one target; DHCP is asked only where an auto network could use it."""
+    auto, manual = Intent(SEGMENT, "auto"), Intent(SEGMENT, "manual", gateway=GATEWAY, cidr=CIDR)
+    both = segment_probe([auto, manual, auto], ask_dhcp=True)
+    assert (len(both.targets), both.ask_dhcp, both.vlan) == (2, True, 100)
+    assert segment_probe([manual], ask_dhcp=True).ask_dhcp is False
+    assert segment_probe([auto], ask_dhcp=False).ask_dhcp is False
+
+
+def test_a_thousand_askings_on_one_segment_are_bounded() -> None:
+    """A tenant's thousand gateways are no reason to fail, and the choice is the same each time."""
+    intents = [Intent(SEGMENT, "manual", gateway=GATEWAY + i, cidr=CIDR) for i in range(1000)]
+    probe = segment_probe(intents, ask_dhcp=False)
+    assert len(probe.targets) == MAX_TARGETS
+    assert probe == segment_probe(intents[::-1], ask_dhcp=False)
