@@ -1,0 +1,78 @@
+"""The networks as a watch last told of them, for whoever must not ask the API server for each."""
+
+import threading
+from collections.abc import Callable
+
+from services.cluster.tracking import is_older
+from services.contract.messages import Segment
+from services.network.nad import Network, NetworkRef
+
+SegmentOf = Callable[[Network], Segment | None]
+"""Which segment a network is on; None where it is on none."""
+
+
+class NetworkCache:
+    """A NetworkListener that keeps what it is told. Safe to share by threads."""
+
+    def __init__(self, segment_of: SegmentOf = lambda _: None) -> None:
+        """segment_of is called once for each version of a network."""
+        self._segment_of = segment_of
+        self._lock = threading.Lock()
+        self._networks: dict[NetworkRef, Network] = {}
+        self._segments: dict[NetworkRef, Segment] = {}
+        self._by_segment: dict[Segment, set[NetworkRef]] = {}
+
+    def upserted(self, network: Network) -> None:
+        """Take a version; of one object, an older one never takes the place of a newer."""
+        self._put(network, only_present=False)
+
+    def written(self, network: Network) -> None:
+        """Take the answer to a write, ahead of its event; nothing where the watch saw the object go."""
+        self._put(network, only_present=True)
+
+    def deleted(self, ref: NetworkRef, uid: str) -> None:
+        """Forget a network, unless another one has taken its name since."""
+        with self._lock:
+            present = self._networks.get(ref)
+            if present is not None and present.uid == uid:
+                self._drop(ref)
+
+    def get(self, ref: NetworkRef) -> Network | None:
+        """The network as it was last told of."""
+        with self._lock:
+            return self._networks.get(ref)
+
+    def snapshot(self) -> list[Network]:
+        """All networks, by namespace and name."""
+        with self._lock:
+            return [self._networks[ref] for ref in sorted(self._networks)]
+
+    def on_segment(self, segment: Segment) -> list[Network]:
+        """All networks on this segment, by namespace and name."""
+        with self._lock:
+            return [self._networks[ref] for ref in sorted(self._by_segment.get(segment, ()))]
+
+    def _put(self, network: Network, *, only_present: bool) -> None:
+        segment = self._segment_of(network)
+        with self._lock:
+            present = self._networks.get(network.ref)
+            same = present is not None and present.uid == network.uid
+            if only_present and not same:
+                return
+            # An event from before a write of ours may come after the answer to it.
+            if same and present and is_older(network.resource_version, than=present.resource_version):
+                return
+            self._drop(network.ref)
+            self._networks[network.ref] = network
+            if segment is not None:
+                self._segments[network.ref] = segment
+                self._by_segment.setdefault(segment, set()).add(network.ref)
+
+    def _drop(self, ref: NetworkRef) -> None:
+        self._networks.pop(ref, None)
+        segment = self._segments.pop(ref, None)
+        if segment is not None:
+            refs = self._by_segment[segment]
+            refs.discard(ref)
+            if not refs:
+                del self._by_segment[segment]

@@ -1,0 +1,229 @@
+"""The cluster's networks: listing, watching, reading, annotating, and the Events on them."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+import structlog
+
+from services.cluster.credentials import find_kubeconfig, load_client
+from services.cluster.errors import Denied, NotFound, PatchRefused, Unavailable
+from services.cluster.settings import ClusterSettings
+from services.cluster.transport import JSON_PATCH, EventStream, Transport
+from services.contract.clock import Clock, SystemClock
+from services.network.nad import Network, NetworkRef
+
+NETWORKS_PATH = "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions"
+API_VERSION = "k8s.cni.cncf.io/v1"
+KIND = "NetworkAttachmentDefinition"
+PAGE = 500
+WRITE_TIMEOUT_S = 30.0
+"""Longer than the 20 s after which a frozen webhook is answered for."""
+MAX_EVENT_MESSAGE_CHARACTERS = 1_024
+"""Kubernetes' own limit for an Event's message."""
+
+log = structlog.get_logger(__name__)
+
+
+class Cluster:
+    """An API server. Methods raise the errors of cluster.errors and no others; safe to share by threads."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        connect_timeout_s: float = 5.0,
+        read_timeout_s: float = 15.0,
+        write_timeout_s: float = WRITE_TIMEOUT_S,
+        clock: Clock | None = None,
+        new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+    ) -> None:
+        self.transport = transport
+        self.connect_timeout_s = connect_timeout_s
+        self._read = (connect_timeout_s, read_timeout_s)
+        self._write = (connect_timeout_s, write_timeout_s)
+        self._clock = clock or SystemClock()
+        self._new_id = new_id
+
+    @classmethod
+    def connect(cls, kubeconfig: Path | None) -> "Cluster":
+        """Read the credentials; sends nothing yet. Raises ConfigurationError that names what is missing."""
+        source = find_kubeconfig(kubeconfig)
+        return cls(Transport(lambda: load_client(source)))
+
+    @classmethod
+    def from_settings(cls, settings: ClusterSettings) -> "Cluster":
+        """As connect, with the timeouts that the settings say."""
+        source = find_kubeconfig(settings.kubeconfig)
+        return cls(
+            Transport(lambda: load_client(source)),
+            connect_timeout_s=settings.api_connect_timeout_s,
+            read_timeout_s=settings.api_read_timeout_s,
+            write_timeout_s=settings.api_write_timeout_s,
+        )
+
+    def list_networks(self) -> tuple[list[Network], str]:
+        """All networks of all namespaces, and the resourceVersion to watch from.
+
+        An item that cannot be read is skipped with a log line. Expired: the list changed too much while its
+        pages were read.
+        """
+        networks: list[Network] = []
+        token, version = "", ""
+        while True:
+            query = [("limit", str(PAGE)), *([("continue", token)] if token else [])]
+            page = self.transport.request("GET", NETWORKS_PATH, query=query, timeout_s=self._read)
+            metadata = page.get("metadata")
+            metadata = metadata if isinstance(metadata, Mapping) else {}
+            version = str(metadata.get("resourceVersion") or "")
+            items = page.get("items")
+            for item in items if isinstance(items, list) else []:
+                network = read_network(item)
+                if network is not None:
+                    networks.append(network)
+            token = str(metadata.get("continue") or "")
+            if not token:
+                return networks, version
+
+    def watch_networks(
+        self, resource_version: str, *, server_timeout_s: int, silence_s: float
+    ) -> EventStream:
+        """Open one watch from this version on: lines of JSON, bookmarks among them; close() it.
+
+        server_timeout_s: after which the server ends it by itself. silence_s: after which a read raises
+        Unavailable.
+        """
+        query = [
+            ("watch", "true"),
+            ("allowWatchBookmarks", "true"),
+            ("resourceVersion", resource_version),
+            ("timeoutSeconds", str(server_timeout_s)),
+        ]
+        return self.transport.stream(
+            NETWORKS_PATH, query=query, timeout_s=(self.connect_timeout_s, silence_s)
+        )
+
+    def get_network(self, ref: NetworkRef) -> Network:
+        """The network as it is now; NotFound where there is none."""
+        return _require(self.transport.request("GET", network_path(ref), timeout_s=self._read))
+
+    def annotate(self, network: Network, annotations: Mapping[str, str | None]) -> Network:
+        """Set annotations, or take them away where None, on exactly this version of this object.
+
+        One JSON patch (RFC 6902): its `test` of the uid fails on another object under the same name, and its
+        resourceVersion on a version that somebody changed. Returns the network as it is afterwards. Raises
+        Conflict: decide again on a fresh one. NotFound: gone, or another object. Denied: not until the object
+        itself changes. Unavailable: perhaps written all the same.
+        """
+        changes = _annotation_operations(network, annotations)
+        if not changes:
+            return network
+        guards: list[dict[str, object]] = [
+            {"op": "test", "path": "/metadata/uid", "value": network.uid},
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": network.resource_version},
+        ]
+        try:
+            return _require(
+                self.transport.request(
+                    "PATCH",
+                    network_path(network.ref),
+                    body=guards + changes,
+                    content_type=JSON_PATCH,
+                    timeout_s=self._write,
+                )
+            )
+        except PatchRefused as error:
+            refused = error
+        present = self.get_network(network.ref)
+        if present.uid != network.uid:
+            raise NotFound(f"{network.ref}: uid {network.uid} is gone, {present.uid} has its name")
+        if present.resource_version == network.resource_version:
+            raise Denied(str(refused))
+        raise refused
+
+    def post_event(
+        self,
+        network: Network,
+        *,
+        event_type: Literal["Normal", "Warning"],
+        reason: str,
+        message: str,
+        component: str,
+        instance: str = "",
+    ) -> None:
+        """A core/v1 Event on the network. reason: CamelCase; component: e.g. nadroute-updater."""
+        now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        name = f"{network.ref.name[:200]}.{self._new_id()[:16]}"
+        body = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": name, "namespace": network.ref.namespace},
+            "involvedObject": {
+                "apiVersion": API_VERSION,
+                "kind": KIND,
+                "namespace": network.ref.namespace,
+                "name": network.ref.name,
+                "uid": network.uid,
+                "resourceVersion": network.resource_version,
+            },
+            "type": event_type,
+            "reason": reason,
+            "message": message[:MAX_EVENT_MESSAGE_CHARACTERS],
+            "source": {"component": component},
+            "reportingComponent": component,
+            "reportingInstance": instance or component,
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+        }
+        path = f"/api/v1/namespaces/{quote(network.ref.namespace, safe='')}/events"
+        self.transport.request("POST", path, body=body, timeout_s=self._write)
+
+    def close(self) -> None:
+        """Drop the connections that are kept open."""
+        self.transport.close()
+
+
+def network_path(ref: NetworkRef) -> str:
+    """Where one network is on the API server."""
+    group, _, plural = NETWORKS_PATH.rpartition("/")
+    return f"{group}/namespaces/{quote(ref.namespace, safe='')}/{plural}/{quote(ref.name, safe='')}"
+
+
+def read_network(item: object) -> Network | None:
+    """A network from the API's JSON; None, and a log line, where it cannot be one."""
+    try:
+        return Network.from_object(item if isinstance(item, Mapping) else {})
+    except ValueError as error:
+        log.warning("malformed network skipped", error=str(error), item=repr(item)[:200])
+        return None
+
+
+def _require(body: Mapping[str, object]) -> Network:
+    network = read_network(body)
+    if network is None:
+        raise Unavailable("the API server answered with an object that is not a network")
+    return network
+
+
+def _annotation_operations(
+    network: Network, annotations: Mapping[str, str | None]
+) -> list[dict[str, object]]:
+    """The operations that change what differs; none where all is so already."""
+    changes = {key: value for key, value in annotations.items() if network.annotations.get(key) != value}
+    if not changes:
+        return []
+    operations: list[dict[str, object]] = []
+    if not network.annotations:
+        # `add` into a map that is not there fails (RFC 6902 section 4.1). There is nothing to lose in it:
+        # the patch holds for this very version only.
+        operations.append({"op": "add", "path": "/metadata/annotations", "value": {}})
+    for key, value in sorted(changes.items()):
+        path = f"/metadata/annotations/{key.replace('~', '~0').replace('/', '~1')}"
+        if value is None:
+            operations.append({"op": "remove", "path": path})
+        else:
+            operations.append({"op": "add", "path": path, "value": value})
+    return operations

@@ -1,0 +1,83 @@
+"""Finding the cluster, and the client's configuration for it: in a pod, or from a kubeconfig.
+
+`kubernetes` costs half a second and 50 MB, so it is imported when a cluster is really wanted.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from services.contract.errors import ConfigurationError
+from services.version import __version__
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+SERVICE_ACCOUNT_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+DEFAULT_KUBECONFIG = Path("~/.kube/config")
+USER_AGENT = f"nadroute/{__version__}"
+
+
+def find_kubeconfig(
+    kubeconfig: Path | None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    service_account_token: Path = SERVICE_ACCOUNT_TOKEN,
+) -> str | None:
+    """The kubeconfig to read; None: the pod's service account. Raises ConfigurationError.
+
+    Order: the one that was given, the service account, $KUBECONFIG (which may name several), ~/.kube/config.
+    """
+    environment = os.environ if environment is None else environment
+    if kubeconfig is not None:
+        if not kubeconfig.expanduser().is_file():
+            raise ConfigurationError(f"kubeconfig={str(kubeconfig)!r}: no such file")
+        return str(kubeconfig.expanduser())
+    if environment.get("KUBERNETES_SERVICE_HOST") and service_account_token.is_file():
+        return None
+    listed = environment.get("KUBECONFIG", "")
+    if listed:
+        found = [path for path in listed.split(os.pathsep) if path and Path(path).expanduser().is_file()]
+        if not found:
+            raise ConfigurationError(f"KUBECONFIG={listed!r}: no such file")
+        return os.pathsep.join(found)
+    default = DEFAULT_KUBECONFIG.expanduser()
+    if not default.is_file():
+        raise ConfigurationError(
+            "kubeconfig: not given, no service account of a pod is mounted, KUBECONFIG is not set and "
+            f"{DEFAULT_KUBECONFIG} does not exist"
+        )
+    return str(default)
+
+
+def load_client(source: str | None) -> "ApiClient":
+    """A client from a kubeconfig (None: in-cluster), credentials read now. Raises ConfigurationError."""
+    import yaml
+    from kubernetes.client import ApiClient, Configuration
+    from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+
+    configuration = Configuration()
+    # The one who called decides what is tried again, and when: a retry in here would be neither
+    # jittered nor safe for a write.
+    configuration.retries = 0
+    try:
+        if source is None:
+            load_incluster_config(client_configuration=configuration)
+        else:
+            load_kube_config(config_file=source, client_configuration=configuration, persist_config=False)
+    except (
+        ConfigException,
+        OSError,
+        yaml.YAMLError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        KeyError,
+    ) as error:
+        # The loader takes a file's shape on trust: a kubeconfig that is a list ends in AttributeError.
+        where = source if source is not None else "the pod's service account"
+        raise ConfigurationError(f"kubeconfig={where!r}: cannot be used: {error}") from None
+    client = ApiClient(configuration=configuration)
+    client.user_agent = USER_AGENT
+    return client

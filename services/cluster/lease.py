@@ -1,0 +1,199 @@
+"""Leader election by a coordination.k8s.io/v1 Lease: one of several processes acts, the others stand by.
+
+No clocks are compared between machines. What stands in the Lease is only watched for change: a holder is
+gone when its record has not changed for the duration that it promised, by our own monotonic clock; and we
+have lost when our own last renewal, counted from before it was sent, is older than what we promised.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import structlog
+
+from services.cluster.client import Cluster
+from services.cluster.errors import ClusterError, Conflict, NotFound
+from services.contract.clock import Clock, SystemClock
+from services.telemetry.health import lives
+
+DURATION_S = 15
+RETRY_S = 2.0
+TIMEOUT_S = 4.0
+"""For one request: two attempts and the pause between them fit into the duration."""
+STOP_TIMEOUT_S = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What stands in the Lease, and when we first saw it so (monotonic seconds)."""
+
+    body: Mapping[str, object]
+    observed_at: float
+
+    @property
+    def holder(self) -> str:
+        return str(self.field("holderIdentity") or "")
+
+    @property
+    def transitions(self) -> int:
+        value = self.field("leaseTransitions")
+        return value if isinstance(value, int) else 0
+
+    @property
+    def duration_s(self) -> float:
+        value = self.field("leaseDurationSeconds")
+        return float(value) if isinstance(value, int) and value > 0 else float(DURATION_S)
+
+    def field(self, name: str) -> object:
+        spec = self.body.get("spec")
+        return spec.get(name) if isinstance(spec, Mapping) else None
+
+
+class LeaderLease:
+    """Holds, or waits for, one Lease in a thread of its own."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        name: str,
+        namespace: str,
+        identity: str,
+        clock: Clock | None = None,
+        duration_s: int = DURATION_S,
+        retry_s: float = RETRY_S,
+        on_change: Callable[[bool], None] = lambda _: None,
+    ) -> None:
+        """on_change is told, from the lease's thread, when we came to lead and when we ceased to."""
+        self._cluster = cluster
+        self._name = name
+        self._path = f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace, safe='')}/leases"
+        self._namespace = namespace
+        self._identity = identity
+        self._clock = clock or SystemClock()
+        self._duration_s = duration_s
+        self._retry_s = retry_s
+        self._on_change = on_change
+        self._record: _Record | None = None
+        self._led_until = float("-inf")
+        self._told = False
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="leader-lease", daemon=True)
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether we lead now: false the moment our promise has run out, whatever the thread is doing."""
+        return self._clock.monotonic() < self._led_until
+
+    @property
+    def lives(self) -> bool:
+        """Whether its thread does what it should."""
+        return lives(self._thread, self._stopping)
+
+    def start(self) -> None:
+        """Begin to try."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Cease to lead and give the Lease up, so that another need not wait for it to run out."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_TIMEOUT_S)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self.attempt()
+            self._clock.wait(self._stopping, self._retry_s)
+        self._release()
+
+    def attempt(self) -> None:
+        """One round: acquire, renew or look on. Never raises for what the API server does."""
+        try:
+            self._try()
+        except (Conflict, NotFound):
+            # Another was faster; its record is read in the next round.
+            log.debug("lease changed meanwhile", lease=self._name)
+        except ClusterError as error:
+            log.warning("lease not renewed", lease=self._name, error=str(error), leader=self.is_leader)
+        self._tell()
+
+    def _try(self) -> None:
+        asked_at = self._clock.monotonic()
+        try:
+            body = self._request("GET", f"{self._path}/{quote(self._name, safe='')}")
+        except NotFound:
+            self._hold(self._request("POST", self._path, self._next(None)), asked_at)
+            return
+        record = self._observe(body)
+        expired = self._clock.monotonic() - record.observed_at >= record.duration_s
+        if record.holder not in ("", self._identity) and not expired:
+            self._led_until = float("-inf")
+            return
+        # The PUT names the version that we read: of two that find it expired, one gets 409.
+        path = f"{self._path}/{quote(self._name, safe='')}"
+        asked_at = self._clock.monotonic()
+        self._hold(self._request("PUT", path, self._next(record)), asked_at)
+
+    def _observe(self, body: Mapping[str, object]) -> _Record:
+        """The record, with the time when we first saw it as it is."""
+        fresh = _Record(body, self._clock.monotonic())
+        known = self._record
+        if known is None or known.body.get("spec") != body.get("spec"):
+            self._record = fresh
+            return fresh
+        self._record = _Record(body, known.observed_at)
+        return self._record
+
+    def _hold(self, body: Mapping[str, object], asked_at: float) -> None:
+        self._record = _Record(body, self._clock.monotonic())
+        self._led_until = asked_at + self._duration_s
+
+    def _next(self, record: _Record | None) -> dict[str, object]:
+        """The Lease with us as its holder; its times are for people, nobody computes with them."""
+        now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        ours = record is not None and record.holder == self._identity
+        spec = {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": self._duration_s,
+            "acquireTime": (record.field("acquireTime") if ours and record else None) or now,
+            "renewTime": now,
+            "leaseTransitions": 0 if record is None else record.transitions + (0 if ours else 1),
+        }
+        return self._body(record, spec)
+
+    def _body(self, record: _Record | None, spec: Mapping[str, object]) -> dict[str, object]:
+        metadata: Mapping[str, object] = {"name": self._name, "namespace": self._namespace}
+        if record is not None and isinstance(present := record.body.get("metadata"), Mapping):
+            metadata = present
+        return {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": dict(metadata),
+            "spec": dict(spec),
+        }
+
+    def _release(self) -> None:
+        was_leader, record = self.is_leader, self._record
+        self._led_until = float("-inf")
+        self._tell()
+        if not was_leader or record is None:
+            return
+        spec = record.body.get("spec")
+        released = {**(spec if isinstance(spec, Mapping) else {}), "holderIdentity": ""}
+        try:
+            self._request("PUT", f"{self._path}/{quote(self._name, safe='')}", self._body(record, released))
+        except ClusterError as error:
+            log.warning("lease not released", lease=self._name, error=str(error))
+
+    def _request(self, method: str, path: str, body: object = None) -> Mapping[str, object]:
+        return self._cluster.transport.request(method, path, body=body, timeout_s=(TIMEOUT_S, TIMEOUT_S))
+
+    def _tell(self) -> None:
+        leading = self.is_leader
+        if leading != self._told:
+            self._told = leading
+            log.info("leading" if leading else "standing by", lease=self._name, identity=self._identity)
+            self._on_change(leading)

@@ -1,0 +1,189 @@
+"""HTTP to the API server through the official client: JSON in and out, errors of ours, nothing retried.
+
+The client's generated methods are left aside on purpose: they check nothing that we do not, and cost a model
+for every object. What is kept of it is what is hard: kubeconfigs, certificates, tokens, proxies.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from http.client import HTTPException
+from typing import TYPE_CHECKING
+
+import structlog
+import urllib3
+
+from services.cluster import failures
+from services.cluster.errors import ClusterError, Unauthorized, Unavailable
+from services.contract.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+JSON = "application/json"
+JSON_PATCH = "application/json-patch+json"
+MAX_LINE_BYTES = 16_000_000
+"""Of one watch event; etcd stores 1.5 MB an object."""
+
+Query = Sequence[tuple[str, str]]
+
+log = structlog.get_logger(__name__)
+
+
+class EventStream:
+    """The lines of a watch. One thread reads; any may abort."""
+
+    def __init__(self, response: urllib3.HTTPResponse) -> None:
+        self._response = response
+        self._aborted = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Each line without its end; raises Unavailable when the stream is cut or silent for too long."""
+        buffer = bytearray()
+        try:
+            for chunk in self._response.stream(65_536, decode_content=True):
+                buffer += chunk
+                if len(buffer) > MAX_LINE_BYTES:
+                    raise Unavailable(f"watch: a line of more than {MAX_LINE_BYTES} bytes")
+                *lines, rest = bytes(buffer).split(b"\n")
+                buffer = bytearray(rest)
+                yield from (line for line in lines if line.strip())
+        except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError, AttributeError) as error:
+            # ValueError and AttributeError: the socket was shut down under the read by abort().
+            if not self._aborted:
+                raise Unavailable(f"watch: {_describe(error)}") from None
+
+    def abort(self) -> None:
+        """End the stream for whoever reads it."""
+        self._aborted = True
+        with suppress(OSError, ValueError, RuntimeError, AttributeError):
+            self._response.shutdown()
+
+    def close(self) -> None:
+        """Give the connection up: an unfinished stream cannot be used for another request."""
+        with suppress(OSError, ValueError):
+            self._response.close()
+
+
+class Transport:
+    """One API server. Safe to share by threads."""
+
+    def __init__(self, load: Callable[[], "ApiClient"]) -> None:
+        """load reads the credentials and makes a client; raises ConfigurationError."""
+        self._load = load
+        self._lock = threading.Lock()
+        self._client = load()
+        self._generation = 0
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout_s: tuple[float, float],
+        query: Query = (),
+        body: object = None,
+        content_type: str = JSON,
+    ) -> Mapping[str, object]:
+        """The JSON object that came back. timeout_s: connect, and silence while reading."""
+        response = self._send(method, path, query, body, content_type, timeout_s)
+        try:
+            data = response.read()
+            document = json.loads(data)
+        except (urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
+            raise Unavailable(f"{method} {path}: {_describe(error)}") from None
+        except (ValueError, RecursionError) as error:
+            raise Unavailable(f"{method} {path}: the answer is not JSON: {error}") from None
+        finally:
+            response.release_conn()
+        if not isinstance(document, dict):
+            raise Unavailable(f"{method} {path}: the answer is not a JSON object")
+        return document
+
+    def stream(self, path: str, *, timeout_s: tuple[float, float], query: Query) -> EventStream:
+        """Open a watch; close() what is returned."""
+        return EventStream(self._send("GET", path, query, None, JSON, timeout_s))
+
+    def close(self) -> None:
+        """Drop the pooled connections."""
+        with self._lock:
+            self._client.close()
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        body: object,
+        content_type: str,
+        timeout_s: tuple[float, float],
+    ) -> urllib3.HTTPResponse:
+        with self._lock:
+            client, generation = self._client, self._generation
+        try:
+            return _send_once(client, method, path, query, body, content_type, timeout_s)
+        except Unauthorized:
+            # A rotated token: the client reads a kubeconfig's token file once, so it is made anew.
+            client = self._renew(generation)
+        return _send_once(client, method, path, query, body, content_type, timeout_s)
+
+    def _renew(self, generation: int) -> "ApiClient":
+        with self._lock:
+            if self._generation == generation:
+                try:
+                    fresh = self._load()
+                except ConfigurationError as error:
+                    raise Unauthorized(f"401, and the credentials cannot be read again: {error}") from None
+                # Streams of the old client are left to end by themselves: they hold their own sockets.
+                self._client = fresh
+                self._generation += 1
+                log.info("credentials read again after 401")
+            return self._client
+
+
+def _send_once(
+    client: "ApiClient",
+    method: str,
+    path: str,
+    query: Query,
+    body: object,
+    content_type: str,
+    timeout_s: tuple[float, float],
+) -> urllib3.HTTPResponse:
+    """The response of a request that succeeded, its body unread."""
+    from kubernetes.client import ApiException
+
+    headers = {"Accept": JSON}
+    if body is not None:
+        headers["Content-Type"] = content_type
+    try:
+        serialized = client.param_serialize(
+            method,
+            path,
+            query_params=list(query),
+            header_params=headers,
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        response: urllib3.HTTPResponse = client.call_api(*serialized, _request_timeout=timeout_s).response
+        if response.status < 300:
+            return response
+        error = _read_failure(response)
+    except ApiException as failed:
+        # The client's own name for a failed TLS handshake, which has no status.
+        error = Unavailable(f"{method} {path}: {failed.reason}")
+    except (urllib3.exceptions.HTTPError, HTTPException, OSError) as failed:
+        error = Unavailable(f"{method} {path}: {_describe(failed)}")
+    raise error from None
+
+
+def _read_failure(response: urllib3.HTTPResponse) -> ClusterError:
+    try:
+        return failures.from_response(response.status, response.data, response.headers)
+    finally:
+        response.release_conn()
+
+
+def _describe(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[: failures.MAX_MESSAGE_CHARACTERS]

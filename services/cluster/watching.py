@@ -1,0 +1,193 @@
+"""Watching networks in three nested loops: forever, until 410, and one request.
+
+_forever outlives every failure, _continuous lists once and then watches until the server has forgotten where
+we were, and _one is a single request. Silence is a failure: the server is asked to end each watch well before
+that, so a stream that says nothing at all is broken, and nobody needs an event to notice.
+"""
+
+import json
+import threading
+from collections.abc import Callable
+from contextlib import closing
+
+import structlog
+
+from services.cluster import failures
+from services.cluster.backoff import backoff_s
+from services.cluster.client import Cluster, read_network
+from services.cluster.errors import ClusterError, Expired, Unavailable
+from services.cluster.metrics import WatchMetrics
+from services.cluster.tracking import NetworkListener, Tracker, is_older
+from services.cluster.transport import EventStream
+from services.contract.clock import Clock, SystemClock
+from services.telemetry.health import lives
+
+SILENCE_S = 20.0
+STALE_LISTS_REFUSED = 5
+"""So often in a row may a list be older than what we saw; then the cluster itself has gone back in time."""
+STOP_TIMEOUT_S = 5.0
+SHORT_WATCH_S = 1.0
+"""A watch that ends sooner, and without an event, has failed, whatever it says."""
+
+log = structlog.get_logger(__name__)
+
+
+class NetworkWatch:
+    """Tells a listener of every network and every change, from a thread of its own, until it is stopped."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        listener: NetworkListener,
+        *,
+        random: Callable[[], float],
+        clock: Clock | None = None,
+        silence_s: float = SILENCE_S,
+        metrics: WatchMetrics | None = None,
+    ) -> None:
+        """random gives numbers from 0 to 1; silence_s: after which a stream counts as broken."""
+        self._metrics = metrics or WatchMetrics()
+        self.synced = threading.Event()
+        """Set once the listener has been told of a whole list."""
+        self._cluster = cluster
+        self._tracker = Tracker(self._metrics.counting(listener))
+        self._random = random
+        self._clock = clock or SystemClock()
+        self._silence_s = silence_s
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._stream: EventStream | None = None
+        self._version = ""
+        self._stale_lists = 0
+        self._failures = 0
+        self._thread = threading.Thread(target=self._forever, name="network-watch", daemon=True)
+
+    @property
+    def lives(self) -> bool:
+        """Whether its thread does what it should."""
+        return lives(self._thread, self._stopping)
+
+    def why_not_synced(self) -> str | None:
+        """Why the listener does not know all networks yet; None once it does."""
+        return None if self.synced.is_set() else "the networks were not listed yet"
+
+    def start(self) -> None:
+        """Begin; the listener is called from the watch's thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, even in the middle of a silent stream; the listener is not called afterwards."""
+        self._stopping.set()
+        with self._lock:
+            if self._stream is not None:
+                self._stream.abort()
+        if self._thread.is_alive():
+            self._thread.join(STOP_TIMEOUT_S)
+
+    def _forever(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._continuous()
+            except ClusterError as error:
+                self._pause(error)
+            except Exception as error:
+                # Whatever it is, a watch that ends in silence would be worse.
+                log.exception("watch failed")
+                self._pause(Unavailable(repr(error)))
+
+    def _continuous(self) -> None:
+        """List, then watch until the server has forgotten our version (Expired) or a list is refused."""
+        self._list()
+        while not self._stopping.is_set():
+            try:
+                self._one()
+            except Expired:
+                raise
+            except ClusterError as error:
+                # The stream broke, but our version may well be known still: no need to list again.
+                self._pause(error)
+
+    def _list(self) -> None:
+        networks, version = self._cluster.list_networks()
+        stale = is_older(version, than=self._version)
+        if stale and self._stale_lists < STALE_LISTS_REFUSED:
+            self._stale_lists += 1
+            raise Unavailable(f"the list is of version {version}, {self._version} was seen before")
+        self._stale_lists = 0
+        self._version = version
+        if self._stopping.is_set():
+            return
+        self._tracker.listed(networks, accept_older=stale)
+        self.synced.set()
+        self._metrics.synced()
+        log.info("networks listed", networks=len(networks), resource_version=version)
+
+    def _one(self) -> None:
+        # Jitter downwards: many watches that began together do not end together.
+        server_timeout_s = max(1, int(self._silence_s * (0.5 + 0.25 * self._random())))
+        began, events = self._clock.monotonic(), 0
+        stream = self._cluster.watch_networks(
+            self._version, server_timeout_s=server_timeout_s, silence_s=self._silence_s
+        )
+        with self._lock:
+            self._stream = stream
+            if self._stopping.is_set():
+                stream.abort()
+        try:
+            with closing(stream):
+                for line in stream:
+                    if self._stopping.is_set():
+                        return
+                    self._take(line)
+                    self._failures = 0
+                    events += 1
+        finally:
+            with self._lock:
+                self._stream = None
+        if not events and self._clock.monotonic() - began < SHORT_WATCH_S and not self._stopping.is_set():
+            raise Unavailable("the server ends each watch at once")
+        self._failures = 0
+
+    def _take(self, line: bytes) -> None:
+        """One event of the stream; raises what an ERROR event stands for."""
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise Unavailable(f"watch: not JSON: {error}") from None
+        if not isinstance(event, dict) or not isinstance(event.get("object"), dict):
+            raise Unavailable("watch: an event without an object")
+        kind, body = event.get("type"), event["object"]
+        if kind == "ERROR":
+            raise failures.from_error_event(body)
+        if kind == "BOOKMARK":
+            self._advance(body)
+            return
+        network = read_network(body)
+        if network is not None:
+            if kind == "DELETED":
+                self._tracker.removed(network)
+            else:
+                self._tracker.changed(network)
+        # Only now: should the listener fail, this event is asked for again.
+        self._advance(body)
+
+    def _advance(self, body: dict[str, object]) -> None:
+        metadata = body.get("metadata")
+        version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
+        if isinstance(version, str) and version and not is_older(version, than=self._version):
+            self._version = version
+
+    def _pause(self, error: ClusterError) -> None:
+        if self._stopping.is_set():
+            return
+        self._failures += 1
+        self._metrics.failed(error)
+        delay_s = backoff_s(self._failures, error, jitter=self._random())
+        log.warning(
+            "watch interrupted",
+            error=str(error),
+            kind=type(error).__name__,
+            attempt=self._failures,
+            delay_s=round(delay_s, 2),
+        )
+        self._clock.wait(self._stopping, delay_s)

@@ -1,0 +1,105 @@
+"""What a response stands for: the table."""
+
+import json
+
+import pytest
+
+from services.cluster import failures
+from services.cluster.errors import (
+    ClusterError,
+    Conflict,
+    Denied,
+    Expired,
+    Forbidden,
+    NotFound,
+    PatchRefused,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+)
+
+DENIAL = 'Internal error occurred: admission webhook "validator.harvesterhci.io" denied the request: no'
+WEBHOOK_AWAY = (
+    'Internal error occurred: failed calling webhook "validator.harvesterhci.io": connection refused'
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "expected"),
+    [
+        (400, "bad", Denied),
+        (401, "Unauthorized", Unauthorized),
+        (403, "is forbidden", Forbidden),
+        (403, DENIAL, Denied),
+        (404, "not found", NotFound),
+        (408, "timeout", Unavailable),
+        (409, "the object has been modified", Conflict),
+        (410, "too old resource version", Expired),
+        (413, "too large", Denied),
+        (422, "testing /metadata/uid failed", PatchRefused),
+        (422, "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no", Denied),
+        (429, "slow down", Throttled),
+        (500, DENIAL, Denied),
+        (500, WEBHOOK_AWAY, Unavailable),
+        (500, "etcdserver: request timed out", Unavailable),
+        (502, "", Unavailable),
+        (503, "", Unavailable),
+        (504, "", Unavailable),
+        (301, "moved", Unavailable),
+        (700, "nonsense", Unavailable),
+    ],
+)
+def test_each_status_is_one_error(status: int, message: str, expected: type[ClusterError]) -> None:
+    """A status and its text stand for exactly one error of ours, which names the status."""
+    body = json.dumps({"kind": "Status", "message": message, "code": status}).encode()
+    error = failures.from_response(status, body, {})
+    assert type(error) is expected
+    assert str(status) in str(error)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\xff", b"[]", b"5", b"[" * 5_000, b"<html>denied the request", b"{}"]
+)
+def test_any_body_is_read(body: bytes) -> None:
+    """What is no Status is told as text, cut to a line; a page that says it denies is a denial."""
+    error = failures.from_response(500, body, {})
+    assert isinstance(error, (Unavailable, Denied))
+    assert len(str(error)) < 600
+
+
+@pytest.mark.parametrize(
+    ("headers", "details", "expected"),
+    [
+        ({"Retry-After": "7"}, {}, 7.0),
+        ({}, {"retryAfterSeconds": 3}, 3.0),
+        ({"Retry-After": "soon"}, {"retryAfterSeconds": 3}, 3.0),
+        ({"Retry-After": "Mon, 23 Nov 2026 03:00:00 GMT"}, {}, failures.DEFAULT_RETRY_AFTER_S),
+        ({"Retry-After": "-5"}, {}, failures.DEFAULT_RETRY_AFTER_S),
+        ({"Retry-After": "nan"}, {}, failures.DEFAULT_RETRY_AFTER_S),
+        ({"Retry-After": "inf"}, {}, failures.MAX_RETRY_AFTER_S),
+        ({}, {}, failures.DEFAULT_RETRY_AFTER_S),
+    ],
+)
+def test_a_pause_is_read_from_header_or_status(
+    headers: dict[str, str], details: dict[str, object], expected: float
+) -> None:
+    """429 carries the server's own words, header before body, and a number in any case."""
+    body = json.dumps({"message": "x", "details": details}).encode()
+    error = failures.from_response(429, body, headers)
+    assert isinstance(error, Throttled)
+    assert error.retry_after_s == expected
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ({"code": 410, "message": "too old"}, Expired),
+        ({"code": 500, "message": "x"}, Unavailable),
+        ({"code": "410"}, Unavailable),
+        ({}, Unavailable),
+        ("gone", Unavailable),
+    ],
+)
+def test_an_error_event_is_an_error(document: object, expected: type[ClusterError]) -> None:
+    """The Status in a watch's ERROR event is read as one in a response is, junk as a fault of the server."""
+    assert type(failures.from_error_event(document)) is expected

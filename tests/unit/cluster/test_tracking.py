@@ -1,0 +1,118 @@
+"""What is news: lists, events and deletions, in any order."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.cluster.tracking import Tracker, is_older
+from services.network.nad import Network, NetworkRef
+from tests.support.listening import Recorder
+
+
+def network(name: str = "a", *, version: int | str = 1, uid: str = "u1") -> Network:
+    return Network(NetworkRef("default", name), uid, str(version), "{}")
+
+
+def test_what_is_known_is_not_told_again() -> None:
+    """The same version, by list or event, is no news."""
+    seen = Recorder()
+    tracker = Tracker(seen)
+    tracker.listed([network()])
+    tracker.changed(network())
+    tracker.listed([network()])
+    assert seen.calls == [("upserted", "a", "1")]
+
+
+def test_what_is_missing_in_a_list_was_deleted() -> None:
+    """A relist tells the deletions that no event told."""
+    seen = Recorder()
+    tracker = Tracker(seen)
+    tracker.listed([network("a"), network("b", uid="u2")])
+    tracker.listed([network("a")])
+    assert seen.calls[2:] == [("deleted", "b", "u2")]
+
+
+def test_an_older_version_changes_nothing() -> None:
+    """Of one object, versions only grow; 9 is older than 10."""
+    seen = Recorder()
+    tracker = Tracker(seen)
+    tracker.changed(network(version=10))
+    tracker.changed(network(version=9))
+    assert seen.calls == [("upserted", "a", "10")]
+
+
+def test_a_version_that_is_no_number_is_believed() -> None:
+    """Opaque versions cannot be compared, so what comes later stands."""
+    seen = Recorder()
+    tracker = Tracker(seen)
+    tracker.changed(network(version="x"))
+    tracker.changed(network(version="abc"))
+    assert seen.calls == [("upserted", "a", "x"), ("upserted", "a", "abc")]
+
+
+def test_another_uid_is_told_as_a_deletion_first() -> None:
+    """Deleted and created again, the deletion missed."""
+    seen = Recorder()
+    tracker = Tracker(seen)
+    tracker.changed(network(version=1))
+    tracker.changed(network(version=2, uid="u2"))
+    assert seen.calls[1:] == [("deleted", "a", "u1"), ("upserted", "a", "2")]
+
+
+def test_the_late_deletion_of_a_predecessor_is_ignored() -> None:
+    """The successor stays."""
+    seen = Recorder()
+    tracker = Tracker(seen)
+    tracker.changed(network(version=3, uid="u2"))
+    tracker.removed(network(version=2, uid="u1"))
+    assert seen.names() == {"a"}
+
+
+def test_an_older_list_that_is_accepted_is_told_as_new() -> None:
+    """After a restored backup the old version stands, and the listener hears that the newer one is gone."""
+    seen = Recorder()
+    tracker = Tracker(seen)
+    tracker.listed([network(version=10)])
+    tracker.listed([network(version=4)], accept_older=True)
+    assert seen.calls[1:] == [("deleted", "a", "u1"), ("upserted", "a", "4")]
+
+
+def test_is_older_compares_numbers_alone() -> None:
+    """As numbers where both are, otherwise never."""
+    assert is_older("9", than="10")
+    assert not is_older("10", than="9")
+    assert not is_older("9", than="")
+    assert not is_older("a", than="b")
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from("ab"), st.sampled_from(["put", "delete", "recreate"]), st.booleans()),
+    max_size=30,
+)
+
+
+@given(steps=STEPS)
+def test_whatever_is_missed_a_list_makes_it_right(steps: list[tuple[str, str, bool]]) -> None:
+    """Any history, of which the watch sees any part: after a list the listener knows the truth, and every
+    deletion it was told of is of a uid it knew."""
+    seen = Recorder()
+    tracker = Tracker(seen)
+    truth: dict[str, Network] = {}
+    uid = 0
+    for version, (name, step, is_seen) in enumerate(steps, start=1):
+        before = truth.get(name)
+        if step == "delete" and before is not None:
+            del truth[name]
+            if is_seen:
+                tracker.removed(before)
+        elif step != "delete":
+            if before is None or step == "recreate":
+                uid += 1
+            truth[name] = network(
+                name, version=version, uid=f"u{uid}" if before is None or step == "recreate" else before.uid
+            )
+            if is_seen:
+                tracker.changed(truth[name])
+    tracker.listed(list(truth.values()))
+    assert {ref.name: known for ref, known in seen.networks.items()} == truth
+    told = {uid for kind, _, uid in seen.calls if kind == "deleted"}
+    assert len(told) == sum(kind == "deleted" for kind, _, _ in seen.calls)
