@@ -1,0 +1,25 @@
+"""Which addresses a VLAN of a big site has: its twelve bits stand in the second to fourth octet."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+
+FIRST_VLAN, LAST_VLAN = 1, 4094
+_TEN = 10 << 24
+_HOST_BITS = 12
+_POOL = range(10, 30)
+
+
+def network(vlan: int) -> IPv4Network:
+    """The network of `vlan`, a /20: 10.0.112.0/20 for VLAN 7."""
+    return IPv4Network((_TEN | vlan << _HOST_BITS, 32 - _HOST_BITS))
+
+
+def gateway(vlan: int) -> IPv4Address:
+    """Who routes there, and serves DHCP: the network's first address."""
+    return network(vlan)[1]
+
+
+def pool(vlan: int) -> tuple[IPv4Address, IPv4Address]:
+    """The first and the last address that DHCP gives out."""
+    return network(vlan)[_POOL[0]], network(vlan)[_POOL[-1]]

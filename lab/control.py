@@ -1,0 +1,154 @@
+"""The lab's control socket: one line in, `ok` or `error: ...` out, as often as wanted on one connection.
+
+    python -m lab.control --state DIR break 7
+
+Commands: `break VLAN`, `heal VLAN` (`7`, or `extra/7`), `host-down NAME`, `host-up NAME`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import selectors
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from lab.machinery import Machinery
+from lab.site import Site, SiteError
+
+SOCKET_NAME = "control.sock"
+_MAX_LINE = 256
+_MAX_CLIENTS = 32
+_TIMEOUT_SECONDS = 10.0
+
+
+def execute(command: str, *, site: Site, machinery: Machinery) -> str:
+    """Do what `command` says; the answer, without its newline."""
+    words = command.split()
+    try:
+        match words:
+            case ["break" | "heal" as verb, name]:
+                machinery.set_vlan(site.find_vlan(name), alive=verb == "heal")
+            case ["host-down" | "host-up" as verb, name]:
+                machinery.set_host(site.find_host(name), alive=verb == "host-up")
+            case _:
+                return f"error: {command[:_MAX_LINE]!r}: expected break|heal VLAN or host-down|host-up NAME"
+    except SiteError as error:
+        return f"error: {error}"
+    return "ok"
+
+
+def send(state: Path, command: str) -> None:
+    """Have the lab that runs with state directory `state` do `command`.
+
+    Raises:
+        SiteError: it refuses, does not run, or does not answer.
+    """
+    try:
+        with _reachable(state) as path, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+            link.settimeout(_TIMEOUT_SECONDS)
+            link.connect(path)
+            link.sendall(f"{command}\n".encode())
+            with link.makefile(encoding="utf-8", errors="replace") as answers:
+                answer = answers.readline().strip()
+    except OSError as error:
+        raise SiteError(f"no lab answers at {state / SOCKET_NAME}: {error}") from error
+    if answer != "ok":
+        raise SiteError(answer.removeprefix("error: ") or f"no answer to {command!r}")
+
+
+def is_answering(state: Path) -> bool:
+    """Whether a lab listens on the control socket in `state`."""
+    try:
+        with _reachable(state) as path, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
+            link.connect(path)
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _reachable(state: Path) -> Iterator[str]:
+    """A short path of the control socket: the address of a Unix socket holds only 107 bytes."""
+    directory = os.open(state, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{directory}/{SOCKET_NAME}"
+    finally:
+        os.close(directory)
+
+
+class ControlServer:
+    """Serves the control socket in `state` from an event loop that calls the data of each ready key."""
+
+    def __init__(
+        self, state: Path, *, selector: selectors.BaseSelector, execute: Callable[[str], str]
+    ) -> None:
+        self._selector = selector
+        self._execute = execute
+        self._clients: dict[socket.socket, bytes] = {}
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.setblocking(False)
+        with _reachable(state) as path:
+            self._listener.bind(path)
+        # Whoever may not write to the directory shall not control the lab either.
+        (state / SOCKET_NAME).chmod(0o600)
+        self._listener.listen(_MAX_CLIENTS)
+        selector.register(self._listener, selectors.EVENT_READ, self._accept)
+
+    def close(self) -> None:
+        """Stop serving; the file is removed by whoever owns the directory."""
+        for client in list(self._clients):
+            self._drop(client)
+        self._selector.unregister(self._listener)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        client, _ = self._listener.accept()
+        if len(self._clients) >= _MAX_CLIENTS:
+            client.close()
+            return
+        client.setblocking(False)
+        self._clients[client] = b""
+        self._selector.register(client, selectors.EVENT_READ, lambda: self._read(client))
+
+    def _read(self, client: socket.socket) -> None:
+        try:
+            data = client.recv(_MAX_LINE)
+        except OSError:
+            data = b""
+        *lines, rest = (self._clients[client] + data).split(b"\n")
+        self._clients[client] = rest
+        try:
+            for line in lines:
+                client.send(f"{self._execute(line.decode(errors='replace'))}\n".encode())
+        except OSError:
+            data = b""
+        if not data or len(rest) > _MAX_LINE:
+            self._drop(client)
+
+    def _drop(self, client: socket.socket) -> None:
+        del self._clients[client]
+        self._selector.unregister(client)
+        client.close()
+
+
+def main() -> int:
+    """Send one command to a running lab."""
+    parser = argparse.ArgumentParser(prog="python -m lab.control", description="Command a running lab.")
+    parser.add_argument("--state", type=Path, required=True, help="the lab's state directory")
+    parser.add_argument("command", nargs="+", help="break VLAN | heal VLAN | host-down NAME | host-up NAME")
+    arguments = parser.parse_args()
+    try:
+        send(arguments.state, " ".join(arguments.command))
+    except SiteError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+    print("ok")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

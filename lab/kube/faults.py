@@ -1,0 +1,236 @@
+"""Scripted faults: what the server does wrong on purpose, for which requests, and how often. Thread-safe."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from lab.kube.admission import denied, unreachable
+from lab.kube.errors import ApiError, unknown_path
+from lab.kube.harvester import VALIDATOR
+from lab.kube.objects import Stored
+from lab.kube.requests import Match, Request
+from lab.kube.resources import BY_PLURAL, TABLE, ResourceType
+from lab.kube.signals import Signal
+from lab.kube.store import Snapshot, Store
+from lab.kube.watches import Watches
+
+Hook = Callable[[Request], None]
+GoneStyle = Literal["event", "status"]
+WRITE = Match(verb="write")
+ANY = Match()
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What to do to one request: any of these, in this order.
+
+    `delay` seconds; `before` is called; `error` answered instead; `stale` list or get from there; `drop` the
+    connection instead of the answer, after the request took effect; `after` is called before the answer goes.
+    """
+
+    delay: float = 0.0
+    before: Hook | None = None
+    error: ApiError | None = None
+    stale: StaleView | None = None
+    drop: bool = False
+    after: Hook | None = None
+
+
+class Fault:
+    """One scripted fault; counts what it hit. `remaining` is None for one without an end."""
+
+    def __init__(self, number: int, match: Match, action: Action, remaining: int | None) -> None:
+        self.number = number
+        self.match = match
+        self.action = action
+        self.remaining = remaining
+        self.hits = 0
+        self._changed = threading.Condition()
+
+    def take(self, request: Request) -> bool:
+        """Whether this fault strikes the request; counted when it does."""
+        with self._changed:
+            if self.remaining == 0 or not self.match(request):
+                return False
+            if self.remaining is not None:
+                self.remaining -= 1
+            self.hits += 1
+            self._changed.notify_all()
+            return True
+
+    def wait(self, *, hits: int = 1, seconds: float) -> None:
+        """Until it has struck so often; TimeoutError otherwise."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self.hits >= hits, seconds):
+                raise TimeoutError(f"struck {self.hits} times within {seconds} s, not {hits}")
+
+    def cancel(self) -> None:
+        """Never strike again."""
+        with self._changed:
+            self.remaining = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StaleView:
+    """The objects as they were when it was made: what a lagging replica still answers."""
+
+    version: int
+    items: dict[ResourceType, list[Stored]]
+
+    def snapshot(self, kind: ResourceType) -> Snapshot:
+        """All objects of a type as they were."""
+        return Snapshot(version=self.version, items=self.items.get(kind, []))
+
+    def get(self, kind: ResourceType, namespace: str, name: str) -> Stored:
+        """An object as it was; 404 when it was not."""
+        for stored in self.items.get(kind, []):
+            if (stored.key.namespace, stored.key.name) == (namespace, name):
+                return stored
+        raise kind.not_found(name)
+
+
+class Faults:
+    """All faults of a server. Those of one kind strike in the order in which they were scripted."""
+
+    def __init__(self, store: Store, watches: Watches) -> None:
+        self.gone_style: GoneStyle = "event"
+        self.changed = Signal()
+        self._store = store
+        self._watches = watches
+        self._lock = threading.Lock()
+        self._faults: list[Fault] = []
+        self._frozen: list[Match] = []
+        self._number = 0
+
+    def freeze(self, match: Match = ANY) -> None:
+        """Accept requests and answer nothing, also on open watches, until `thaw`; then they go on."""
+        with self._lock:
+            self._frozen.append(match)
+
+    def thaw(self) -> None:
+        """Go on with everything that is frozen."""
+        with self._lock:
+            self._frozen.clear()
+        self.changed.notify()
+
+    def is_frozen(self, request: Request) -> bool:
+        """Whether the request gets no answer now."""
+        with self._lock:
+            return any(match(request) for match in self._frozen)
+
+    async def gate(self, request: Request) -> None:
+        """Hold the request for as long as it is frozen."""
+        if not self.is_frozen(request):
+            return
+        with self.changed.listening() as listener:
+            while self.is_frozen(request):
+                await listener.wait(seconds=1.0)
+
+    def cut_watches(self, match: Match = ANY) -> int:
+        """Break the connections of all open watches, as a reset does; how many there were."""
+        return self._watches.cut(match)
+
+    def end_watches(self, match: Match = ANY) -> int:
+        """End all open watches properly, as a timeout does; how many there were."""
+        return self._watches.end(match)
+
+    def expire_watches(self, match: Match = ANY) -> int:
+        """End all open watches with an ERROR event 410; how many there were."""
+        return self._watches.expire(match)
+
+    def compact(self) -> None:
+        """Forget the history; answered as `gone_style` says: an ERROR event in the stream, or HTTP 410."""
+        self._store.compact()
+
+    def respond(
+        self,
+        status: int,
+        *,
+        match: Match = ANY,
+        count: int | None = 1,
+        message: str = "scripted by the lab",
+        reason: str | None = None,
+        retry_after: int | None = None,
+    ) -> Fault:
+        """Answer the next `count` requests (None = all) with an error instead of doing what they ask."""
+        error = ApiError(status, message, reason=reason, retry_after=retry_after)
+        return self.add(Action(error=error), match=match, count=count)
+
+    def deny(self, why: str = "scripted", *, match: Match = WRITE, count: int | None = 1) -> Fault:
+        """The webhook denies (500, permanent)."""
+        return self.add(Action(error=denied(VALIDATOR, why)), match=match, count=count)
+
+    def webhook_down(self, *, match: Match = WRITE, count: int | None = 1, delay: float = 0.0) -> Fault:
+        """The webhook cannot be reached (500, transient), after `delay` seconds."""
+        return self.add(Action(delay=delay, error=unreachable(VALIDATOR)), match=match, count=count)
+
+    def drop_response(self, *, match: Match = WRITE, count: int | None = 1) -> Fault:
+        """Do what is asked, then break the connection instead of answering."""
+        return self.add(Action(drop=True), match=match, count=count)
+
+    def delay(self, seconds: float, *, match: Match = ANY, count: int | None = 1) -> Fault:
+        """Take `seconds` longer before doing what is asked."""
+        return self.add(Action(delay=seconds), match=match, count=count)
+
+    def hook(
+        self,
+        *,
+        before: Hook | None = None,
+        after: Hook | None = None,
+        match: Match = ANY,
+        count: int | None = 1,
+    ) -> Fault:
+        """Call something just before a request takes effect, or after it did and before its answer goes."""
+        return self.add(Action(before=before, after=after), match=match, count=count)
+
+    def stale_reads(self, *, match: Match = Match(verb="list"), count: int | None = 1) -> Fault:  # noqa: B008
+        """Answer the next lists (or gets) from the objects as they are now, whatever happens meanwhile."""
+        snapshots = {kind: self._store.snapshot(kind) for kind in TABLE}
+        version = min(snapshot.version for snapshot in snapshots.values())
+        view = StaleView(version=version, items={kind: each.items for kind, each in snapshots.items()})
+        return self.add(Action(stale=view), match=match, count=count)
+
+    def add(self, action: Action, *, match: Match, count: int | None) -> Fault:
+        """Script any action."""
+        with self._lock:
+            self._number += 1
+            fault = Fault(self._number, match, action, count)
+            self._faults.append(fault)
+        return fault
+
+    def take(self, request: Request) -> list[Action]:
+        """What strikes this request: all that match, up to the first that answers or drops."""
+        with self._lock:
+            self._faults = [fault for fault in self._faults if fault.remaining != 0]
+            faults = tuple(self._faults)
+        struck: list[Action] = []
+        for fault in faults:
+            if fault.take(request):
+                struck.append(fault.action)
+                if fault.action.error is not None or fault.action.drop:
+                    break
+        return struck
+
+    def active(self) -> list[Fault]:
+        """The faults that may still strike."""
+        with self._lock:
+            return [fault for fault in self._faults if fault.remaining != 0]
+
+    def clear(self) -> None:
+        """Forget all faults and thaw."""
+        with self._lock:
+            for fault in self._faults:
+                fault.cancel()
+            self._faults.clear()
+        self.gone_style = "event"
+        self.thaw()
+
+
+def resource_named(plural: str) -> ResourceType:
+    """The type with this plural; 404 when there is none."""
+    if plural not in BY_PLURAL:
+        raise unknown_path()
+    return BY_PLURAL[plural]

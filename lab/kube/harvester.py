@@ -1,0 +1,248 @@
+"""Admission of networks as Harvester's webhook does it: what it refuses, and what it rewrites."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from lab.kube.admission import denied
+from lab.kube.columns import ROUTE_ANNOTATION
+from lab.kube.jsontypes import JsonObject, JsonValue, encode, metadata, section, strings, text
+from lab.kube.resources import NADS, ResourceType
+
+VALIDATOR = "validator.harvesterhci.io"
+MUTATOR = "mutator.harvesterhci.io"
+PREFIX = "network.harvesterhci.io/"
+ROUTE_TYPES: dict[str, type] = {
+    "mode": str,
+    "cidr": str,
+    "gateway": str,
+    "serverIPAddr": str,
+    "connectivity": str,
+    "outdated": bool,
+}
+
+
+class _RefusedError(ValueError):
+    """Why a network is refused, before it is known who refuses it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the webhook reads of `spec.config`."""
+
+    type: str
+    bridge: str
+    vlan: int
+    mtu: int
+    trunk: bool
+
+    @property
+    def cluster_network(self) -> str:
+        """The cluster network that the bridge belongs to; an overlay network is on `mgmt`."""
+        return "mgmt" if self.type == "kube-ovn" else self.bridge.removesuffix("-br")
+
+    @property
+    def network_type(self) -> str:
+        """The value of the `type` label."""
+        if self.type == "kube-ovn":
+            return "OverlayNetwork"
+        if self.vlan:
+            return "L2VlanNetwork"
+        return "L2VlanTrunkNetwork" if self.trunk else "UntaggedNetwork"
+
+
+class HarvesterAdmission:
+    """The webhook. `cluster_networks` are those that exist (None = every one); `mgmt` always does.
+
+    `finalizer` is put on every network where it is not empty, as Harvester's controller does; nobody takes
+    it off again. `enabled` may be switched at any time; `bypassed()` lets in what the webhook would refuse.
+    """
+
+    def __init__(self, *, cluster_networks: frozenset[str] | None = None, finalizer: str = "") -> None:
+        self.enabled = True
+        self.cluster_networks = cluster_networks
+        self.finalizer = finalizer
+
+    @contextmanager
+    def bypassed(self) -> Iterator[None]:
+        """Without the webhook for as long as the block lasts."""
+        self.enabled = False
+        try:
+            yield
+        finally:
+            self.enabled = True
+
+    def review(self, kind: ResourceType, *, before: JsonObject | None, after: JsonObject) -> JsonObject:
+        """Check and complete a network; every other type, and one that is terminating, passes as it is.
+
+        A creation is only checked: labels come with the first update, as from the real webhook.
+        """
+        own = metadata(after)
+        if kind is not NADS or not self.enabled or "deletionTimestamp" in own:
+            return after
+        verb, webhook = ("create", VALIDATOR) if before is None else ("update", MUTATOR)
+        try:
+            config = self._config(after)
+            old = None
+            if before is not None:
+                old = parse_config(config_text(before))
+                own["labels"] = _labels(own, config)
+                _mark_outdated(own, config, old, route_text(before))
+            webhook = VALIDATOR
+            check_route(route_text(after))
+            if old != config:
+                _check_numbers(config)
+        except _RefusedError as refusal:
+            name = f"{text(own, 'namespace')}/{text(own, 'name')}"
+            raise denied(webhook, f"could not {verb} nad {name} because {refusal}") from refusal
+        if self.finalizer:
+            finalizers = own.setdefault("finalizers", [])
+            if isinstance(finalizers, list) and self.finalizer not in finalizers:
+                finalizers.append(self.finalizer)
+        return after
+
+    def _config(self, body: JsonObject) -> Config:
+        """The new config, of a type and on a bridge that exist."""
+        config = parse_config(config_text(body))
+        if config.type == "kube-ovn":
+            return config
+        if len(config.bridge) > 15 or not config.bridge.endswith("-br") or config.bridge == "-br":
+            raise _RefusedError(f"the bridge {config.bridge!r} is not of the form <cluster network>-br")
+        known = self.cluster_networks
+        if known is not None and config.cluster_network not in {*known, "mgmt"}:
+            raise _RefusedError(
+                f'clusternetworks.network.harvesterhci.io "{config.cluster_network}" not found'
+            )
+        return config
+
+
+def _labels(own: JsonObject, config: Config) -> JsonObject:
+    """The labels of the network with Harvester's own put right."""
+    labels: JsonObject = dict(section(own, "labels"))
+    labels.pop(PREFIX + "vlan-id", None)
+    if config.vlan and config.type == "bridge":
+        labels[PREFIX + "vlan-id"] = str(config.vlan)
+    labels[PREFIX + "type"] = config.network_type
+    labels[PREFIX + "clusternetwork"] = config.cluster_network
+    labels[PREFIX + "ready"] = "true"
+    return labels
+
+
+def _mark_outdated(own: JsonObject, config: Config, old: Config, old_route: str) -> None:
+    """A route of another VLAN, or one that has just become auto, is no longer to be trusted."""
+    annotations = section(own, "annotations")
+    current = text(annotations, ROUTE_ANNOTATION)
+    if not current or config.type == "kube-ovn":
+        return
+    if config.vlan != old.vlan and config.vlan == 0:
+        del annotations[ROUTE_ANNOTATION]
+        if not annotations:
+            del own["annotations"]
+        return
+    route = check_route(current, values=False)
+    old_mode = check_route(old_route, values=False).get("mode", "") if old_route else route.get("mode", "")
+    if config.vlan == old.vlan and old_mode == route.get("mode", ""):
+        return
+    written: JsonObject = {key: route[key] for key in ROUTE_TYPES if route.get(key)}
+    written.pop("outdated", None)
+    if route.get("mode") == "auto":
+        written["outdated"] = True
+    annotations[ROUTE_ANNOTATION] = encode(written).decode()
+
+
+def config_text(body: JsonObject) -> str:
+    """`spec.config` of a network."""
+    return text(section(body, "spec"), "config")
+
+
+def route_text(body: JsonObject) -> str:
+    """The route annotation of a network; empty where it has none."""
+    return strings(metadata(body), "annotations").get(ROUTE_ANNOTATION, "")
+
+
+def _parse(value: str, what: str) -> JsonObject:
+    try:
+        parsed: JsonValue = json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise _RefusedError(f"unmarshal {what} failed: {error}") from error
+    if parsed is None:
+        return {}
+    if not isinstance(parsed, dict):
+        raise _RefusedError(f"unmarshal {what} failed: json: cannot unmarshal into a Go value")
+    return parsed
+
+
+def parse_config(value: str) -> Config:
+    """`spec.config` as the webhook understands it; refused where it does not."""
+    fields = _parse(value, "config") if value else {}
+    kind, bridge = fields.get("type"), fields.get("bridge", "")
+    if kind not in ("bridge", "kube-ovn"):
+        raise _RefusedError(f"unknown network type {kind!r}")
+    if not isinstance(bridge, str):
+        raise _RefusedError("unmarshal config failed: bridge is a string")
+    trunk = bool(fields.get("vlanTrunk"))
+    vlan, mtu = _whole(fields, "vlan"), _whole(fields, "mtu")
+    return Config(type=str(kind), bridge=bridge, vlan=vlan, mtu=mtu, trunk=trunk)
+
+
+def _whole(fields: JsonObject, key: str) -> int:
+    value = fields.get(key, 0)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _RefusedError(f"unmarshal config failed: {key} is a whole number")
+    return value
+
+
+def _check_numbers(config: Config) -> None:
+    if not 0 <= config.vlan <= 4094:
+        raise _RefusedError("VLAN ID must >=0 and <=4094")
+    if config.mtu != 0 and not 576 <= config.mtu <= 9000:
+        raise _RefusedError(f"MTU {config.mtu} is out of range 576 to 9000")
+
+
+def check_route(value: str, *, values: bool = True) -> JsonObject:
+    """The route annotation by its canonical field names; refused where its types (and `values`) are wrong.
+
+    As Go's decoder does, names are matched without regard to case, null is absence and unknown keys are
+    let through.
+    """
+    fields = _parse(value, "route annotation") if value else {}
+    canonical = {name.lower(): name for name in ROUTE_TYPES}
+    route: JsonObject = {}
+    for key, given in fields.items():
+        name = canonical.get(key.lower())
+        if name is None or given is None:
+            continue
+        if not isinstance(given, ROUTE_TYPES[name]):
+            raise _RefusedError(
+                f"json: cannot unmarshal into Go struct field Layer3NetworkConf.{name} of type "
+                f"{ROUTE_TYPES[name].__name__}"
+            )
+        route[name] = given
+    if values:
+        _check_route_values(route)
+    return route
+
+
+def _check_route_values(route: JsonObject) -> None:
+    mode = text(route, "mode")
+    if mode not in ("", "auto", "manual"):
+        raise _RefusedError(f"unknown mode {mode}")
+    if mode != "manual":
+        return
+    cidr, gateway = text(route, "cidr"), text(route, "gateway")
+    try:
+        network = ipaddress.ip_network(cidr, strict=False)
+        if not cidr.partition("/")[2].isdecimal():
+            raise ValueError("no prefix length")
+    except ValueError as error:
+        raise _RefusedError(f"the CIDR {cidr} is invalid") from error
+    if network.prefixlen == 0:
+        raise _RefusedError(f"the CIDR {cidr} is invalid, it covers every address")
+    try:
+        ipaddress.ip_address(gateway)
+    except ValueError as error:
+        raise _RefusedError(f"the gateway {gateway} is invalid") from error

@@ -1,0 +1,81 @@
+"""The little protobuf that kubectl insists on: `create namespace` sends it whatever the server prefers.
+
+An envelope is "k8s\\0" and a runtime.Unknown (1 TypeMeta: 1 apiVersion, 2 kind; 2 raw). A Namespace is
+(1 ObjectMeta), an ObjectMeta
+(1 name, 2 generateName, 11 labels, 12 annotations; a map entry is 1 key, 2 value).
+Source: k8s.io/apimachinery generated.proto.
+"""
+
+from __future__ import annotations
+
+from lab.kube.errors import ApiError, bad_request
+from lab.kube.jsontypes import JsonObject
+from lab.kube.resources import NAMESPACES
+
+MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
+MAGIC = b"k8s\x00"
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+Fields = dict[int, list[bytes]]
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= len(data):
+            raise bad_request("the protobuf body is cut short")
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    raise bad_request("the protobuf body has a number that is too long")
+
+
+def fields(data: bytes) -> Fields:
+    """The length-delimited fields of a message by their numbers; others are skipped. 400 for what is none."""
+    found: Fields = {}
+    at = 0
+    while at < len(data):
+        tag, at = _varint(data, at)
+        wire = tag & 7
+        if wire == _VARINT:
+            _, at = _varint(data, at)
+            continue
+        if wire == _BYTES:
+            size, at = _varint(data, at)
+        elif wire in (_FIXED64, _FIXED32):
+            size = 8 if wire == _FIXED64 else 4
+        else:
+            raise bad_request("the protobuf body has a field of an unknown type")
+        if at + size > len(data):
+            raise bad_request("the protobuf body is cut short")
+        if wire == _BYTES:
+            found.setdefault(tag >> 3, []).append(data[at : at + size])
+        at += size
+    return found
+
+
+def _text(message: Fields, number: int) -> str:
+    try:
+        return message.get(number, [b""])[-1].decode()
+    except UnicodeDecodeError as error:
+        raise bad_request("the protobuf body has text that is not UTF-8") from error
+
+
+def _map(message: Fields, number: int) -> JsonObject:
+    entries = [fields(entry) for entry in message.get(number, [])]
+    return {_text(entry, 1): _text(entry, 2) for entry in entries}
+
+
+def decode(body: bytes) -> JsonObject:
+    """An object in an envelope as JSON; 415 for every kind but Namespace, 400 for what is no envelope."""
+    if not body.startswith(MAGIC):
+        raise bad_request("the protobuf body has no envelope")
+    envelope = fields(body[len(MAGIC) :])
+    type_meta = fields(envelope.get(1, [b""])[-1])
+    if (_text(type_meta, 1), _text(type_meta, 2)) != (NAMESPACES.api_version, NAMESPACES.kind):
+        raise ApiError(415, "only namespaces are accepted as protobuf: application/json takes everything")
+    meta = fields(fields(envelope.get(2, [b""])[-1]).get(1, [b""])[-1])
+    own: JsonObject = {"name": _text(meta, 1), "generateName": _text(meta, 2)}
+    own["labels"], own["annotations"] = _map(meta, 11), _map(meta, 12)
+    return {"apiVersion": NAMESPACES.api_version, "kind": NAMESPACES.kind, "metadata": own}

@@ -1,0 +1,187 @@
+"""The resource types that the API serves: adding one is one row of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lab.kube.columns import (
+    AGE,
+    CONNECTIVITY,
+    EVENT_COLUMNS,
+    HOLDER,
+    NAME,
+    NAMESPACE_STATUS,
+    NODE_ROLES,
+    NODE_STATUS,
+    NODE_VERSION,
+    VLAN,
+    Column,
+)
+from lab.kube.errors import ApiError, Cause
+from lab.kube.jsontypes import JsonObject, lookup
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceType:
+    """One kind of object and where it is served.
+
+    `custom` types have a generation, refuse strategic merge patches and updates without a
+    resourceVersion, as custom resources do. `top_level` and `strings` are its schema, as far as it has
+    one: what is not in `top_level` is pruned; each path of `strings` must be a string where present.
+    """
+
+    group: str
+    version: str
+    plural: str
+    singular: str
+    kind: str
+    namespaced: bool = True
+    custom: bool = False
+    short_names: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = (NAME, AGE)
+    fields: tuple[str, ...] = ()
+    top_level: tuple[str, ...] = ()
+    strings: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def api_version(self) -> str:
+        """`group/version`, or the version alone in the core group."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def qualified(self) -> str:
+        """`plural.group`, as error messages name it."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def root(self) -> str:
+        """The path of the group and version."""
+        return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+
+    def not_found(self, name: str) -> ApiError:
+        """404 for an object."""
+        message = f'{self.qualified} "{name}" not found'
+        return ApiError(404, message, group=self.group, kind=self.plural, name=name)
+
+    def already_exists(self, name: str) -> ApiError:
+        """409 for a creation."""
+        message = f'{self.qualified} "{name}" already exists'
+        return ApiError(409, message, reason="AlreadyExists", group=self.group, kind=self.plural, name=name)
+
+    def conflict(self, name: str, why: str) -> ApiError:
+        """409 for a change of something that is not what the caller thinks."""
+        message = f'Operation cannot be fulfilled on {self.qualified} "{name}": {why}'
+        return ApiError(409, message, group=self.group, kind=self.plural, name=name)
+
+    def invalid(self, name: str, *causes: Cause) -> ApiError:
+        """422 with the fields that are wrong."""
+        told = ", ".join(f"{cause.field}: {cause.message}" for cause in causes)
+        message = f'{self.kind}{"." + self.group if self.group else ""} "{name}" is invalid: {told}'
+        return ApiError(422, message, group=self.group, kind=self.kind, name=name, causes=causes)
+
+    def field(self, path: str) -> Callable[[JsonObject], str] | None:
+        """A reader of a selectable field; None where the field cannot be selected by."""
+        if path not in ("metadata.name", "metadata.namespace", *self.fields):
+            return None
+        keys = path.split(".")
+        return lambda body: lookup(body, *keys)
+
+
+NAMESPACES = ResourceType(
+    group="",
+    version="v1",
+    plural="namespaces",
+    singular="namespace",
+    kind="Namespace",
+    namespaced=False,
+    short_names=("ns",),
+    columns=(NAME, NAMESPACE_STATUS, AGE),
+    fields=("status.phase",),
+)
+NODES = ResourceType(
+    group="",
+    version="v1",
+    plural="nodes",
+    singular="node",
+    kind="Node",
+    namespaced=False,
+    short_names=("no",),
+    columns=(NAME, NODE_STATUS, NODE_ROLES, AGE, NODE_VERSION),
+)
+EVENTS = ResourceType(
+    group="",
+    version="v1",
+    plural="events",
+    singular="event",
+    kind="Event",
+    short_names=("ev",),
+    columns=EVENT_COLUMNS,
+    fields=(
+        "involvedObject.kind",
+        "involvedObject.namespace",
+        "involvedObject.name",
+        "involvedObject.uid",
+        "involvedObject.apiVersion",
+        "involvedObject.resourceVersion",
+        "involvedObject.fieldPath",
+        "reason",
+        "type",
+        "source",
+        "reportingComponent",
+    ),
+)
+LEASES = ResourceType(
+    group="coordination.k8s.io",
+    version="v1",
+    plural="leases",
+    singular="lease",
+    kind="Lease",
+    columns=(NAME, HOLDER, AGE),
+)
+NADS = ResourceType(
+    group="k8s.cni.cncf.io",
+    version="v1",
+    plural="network-attachment-definitions",
+    singular="network-attachment-definition",
+    kind="NetworkAttachmentDefinition",
+    custom=True,
+    short_names=("net-attach-def",),
+    columns=(NAME, AGE, VLAN, CONNECTIVITY),
+    top_level=("apiVersion", "kind", "metadata", "spec"),
+    strings=(("spec", "config"),),
+)
+CLUSTER_NETWORKS = ResourceType(
+    group="network.harvesterhci.io",
+    version="v1beta1",
+    plural="clusternetworks",
+    singular="clusternetwork",
+    kind="ClusterNetwork",
+    namespaced=False,
+    custom=True,
+    short_names=("cn",),
+)
+VLAN_STATUSES = ResourceType(
+    group="network.harvesterhci.io",
+    version="v1beta1",
+    plural="vlanstatuses",
+    singular="vlanstatus",
+    kind="VlanStatus",
+    namespaced=False,
+    custom=True,
+    short_names=("vs",),
+)
+
+TABLE: tuple[ResourceType, ...] = (
+    NAMESPACES,
+    NODES,
+    EVENTS,
+    LEASES,
+    NADS,
+    CLUSTER_NETWORKS,
+    VLAN_STATUSES,
+)
+BY_PATH: dict[tuple[str, str, str], ResourceType] = {
+    (row.group, row.version, row.plural): row for row in TABLE
+}
+BY_PLURAL: dict[str, ResourceType] = {row.plural: row for row in TABLE}

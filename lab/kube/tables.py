@@ -1,0 +1,47 @@
+"""Tables: objects as rows of cells, which is how kubectl asks for them (meta.k8s.io/v1 Table)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from lab.kube.jsontypes import JsonObject, JsonValue
+from lab.kube.objects import Stored
+from lab.kube.resources import ResourceType
+
+
+def table(
+    kind: ResourceType,
+    items: list[Stored],
+    *,
+    meta: JsonObject,
+    now: datetime,
+    include: str = "Metadata",
+    header: bool = True,
+) -> JsonObject:
+    """A Table of objects. `include` is None, Metadata or Object: what of each object goes along.
+
+    `header` False leaves the column definitions out, as in all but the first event of a watch.
+    """
+    columns: list[JsonValue] = [column.definition() for column in kind.columns] if header else []
+    rows: list[JsonValue] = [_row(kind, stored, now=now, include=include) for stored in items]
+    return {
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": meta,
+        "columnDefinitions": columns,
+        "rows": rows,
+    }
+
+
+def _row(kind: ResourceType, stored: Stored, *, now: datetime, include: str) -> JsonObject:
+    cells: list[JsonValue] = [column.cell(stored.body, now) for column in kind.columns]
+    row: JsonObject = {"cells": cells}
+    if include == "Object":
+        row["object"] = stored.body
+    elif include != "None":
+        row["object"] = {
+            "kind": "PartialObjectMetadata",
+            "apiVersion": "meta.k8s.io/v1",
+            "metadata": stored.body["metadata"],
+        }
+    return row

@@ -1,0 +1,164 @@
+"""A site brought up: namespaces made, cables laid, the switch and the DHCP servers running."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lab.cabling import lay_cables
+from lab.dhcp.programs import server_programs
+from lab.dhcp.task import ServerProgram
+from lab.forwarding import AccessPort, Port, TrunkPort
+from lab.namespaces import Namespace, end_processes_in, python_module
+from lab.readiness import wait_for_link, wait_for_sockets
+from lab.site import Host, Site, SiteError, Vlan
+from lab.switch import READY, encode_ports
+from lab.wiring import FABRIC, Wiring, plan
+
+_READY_SECONDS = 20.0
+
+
+class Machinery:
+    """What runs for one site. Single-threaded; `up` once, then faults as wanted, then `down`."""
+
+    def __init__(self, site: Site, *, directory: Path) -> None:
+        self._site = site
+        self._directory = directory
+        self._wiring: Wiring = plan(site)
+        self._namespaces: dict[str, Namespace] = {}
+        self._hosts: dict[str, Namespace] = {}
+        self._programs: dict[str, subprocess.Popen[bytes]] = {}
+        self.servers: tuple[ServerProgram, ...] = ()
+
+    def up(self) -> None:
+        """Bring everything up; returns when the switch forwards and every DHCP server listens.
+
+        Raises:
+            SiteError: something could not be made; `down` is still due.
+        """
+        try:
+            self._make_namespaces()
+            lay_cables(self._site, self._wiring, namespaces=self._namespaces, hosts=self._hosts)
+            self._start_switch()
+            self._start_servers()
+            for host in self._site.hosts:
+                self._wait_for_uplinks(host, running=True)
+        except OSError as error:
+            raise SiteError(str(error)) from error
+
+    def down(self) -> None:
+        """End everything, also what others run on the hosts. May be called after a failed `up`."""
+        for child in self._programs.values():
+            child.kill()
+        for child in self._programs.values():
+            child.wait()
+        namespaces = [*self._namespaces.values(), *self._hosts.values()]
+        end_processes_in(frozenset(namespace.inode for namespace in namespaces))
+        for namespace in namespaces:
+            namespace.close()
+        self._programs, self._namespaces, self._hosts = {}, {}, {}
+
+    def host_pid(self, name: str) -> int:
+        """A process in the network namespace of host `name`, for nsenter."""
+        return self._hosts[name].pid
+
+    def namespace_pids(self) -> dict[str, int]:
+        """The same for the namespaces that are no hosts."""
+        return {name: namespace.pid for name, namespace in self._namespaces.items()}
+
+    def children(self) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+        """Every process whose end would break the site, by name."""
+        yield from self._programs.items()
+        for name, namespace in (*self._namespaces.items(), *self._hosts.items()):
+            yield f"namespace {name}", namespace.holder
+
+    def last_words(self, name: str) -> str:
+        """The last line that program `name` logged."""
+        with contextlib.suppress(OSError):
+            lines = self._log(name).read_text(errors="replace").strip().splitlines()
+            return lines[-1] if lines else "without a word"
+        return "without a word"
+
+    def set_vlan(self, vlan: Vlan, *, alive: bool) -> None:
+        """Silence whoever lives on `vlan`, or let them speak again. Hosts still reach each other."""
+        for link in self._wiring.accesses:
+            if link.vlan is vlan:
+                # The kernel would still answer routed pings to an address of an interface that is down.
+                address = [f"addr flush dev {link.interface}"]
+                if alive and link.address is not None:
+                    address = [f"addr replace {link.address} dev {link.interface}"]
+                lines = [*address, f"link set {link.interface} {_state(alive)}"]
+                self._namespaces[link.namespace].run_ip(lines)
+
+    def set_host(self, host: Host, *, alive: bool) -> None:
+        """Pull the cables of all uplinks of `host`, or plug them in again."""
+        lines = [f"link set {link.port} {_state(alive)}" for link in self._wiring.trunks if link.host is host]
+        self._namespaces[FABRIC].run_ip(lines)
+        self._wait_for_uplinks(host, running=alive)
+
+    def _make_namespaces(self) -> None:
+        for name in self._wiring.namespaces:
+            self._namespaces[name] = Namespace(name)
+        for host in self._site.hosts:
+            self._hosts[host.name] = Namespace(host.name)
+
+    def _start_switch(self) -> None:
+        ports: dict[str, Port] = {
+            link.port: TrunkPort(cluster_network=link.uplink.cluster_network, vlans=link.uplink.vlans)
+            for link in self._wiring.trunks
+        }
+        for link in self._wiring.accesses:
+            ports[link.port] = AccessPort(cluster_network=link.vlan.cluster_network, vlan=link.vlan.vlan)
+        with self._log("switch").open("wb") as log:
+            switch = self._namespaces[FABRIC].start(
+                python_module("lab.switch"),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                stdin=encode_ports(ports).encode(),
+            )
+        self._programs["switch"] = switch
+        assert switch.stdout is not None
+        with switch.stdout:
+            readable, _, _ = select.select([switch.stdout], [], [], _READY_SECONDS)
+            if not readable or switch.stdout.readline().strip() != READY.encode():
+                raise SiteError(f"the switch did not start: {self.last_words('switch')}")
+
+    def _start_servers(self) -> None:
+        management = self._site.management.cidr
+        self.servers = tuple(server_programs(self._wiring, management=management, directory=self._directory))
+        # Of all sockets on port 67 of a namespace the latest gets what is sent to the server alone, and one
+        # that reads frames needs nothing from its own: so it comes first.
+        for reads_frames in (True, False):
+            self._start_together([server for server in self.servers if server.reads_frames is reads_frames])
+
+    def _start_together(self, servers: Sequence[ServerProgram]) -> None:
+        for server in servers:
+            for path, text in server.files:
+                path.write_text(text)
+            for path, original in server.copies:
+                shutil.copy(original, path)
+            with self._log(server.name).open("wb") as log:
+                self._programs[server.name] = self._namespaces[server.namespace].start(
+                    server.argv, stdout=log, stderr=log, stdin=server.stdin.encode()
+                )
+        for server in servers:
+            child = self._programs[server.name]
+            if not wait_for_sockets(child.pid, count=server.sockets, timeout=_READY_SECONDS):
+                raise SiteError(f"{server.name} did not start: {self.last_words(server.name)}")
+
+    def _wait_for_uplinks(self, host: Host, *, running: bool) -> None:
+        self._hosts[host.name].enter()
+        for uplink in host.uplinks:
+            if not wait_for_link(uplink.interface, running=running, timeout=_READY_SECONDS):
+                raise SiteError(f"{uplink.interface} of {host.name} does not go {_state(running)}")
+
+    def _log(self, name: str) -> Path:
+        return self._directory / f"{name}.log"
+
+
+def _state(alive: bool) -> str:
+    return "up" if alive else "down"

@@ -1,0 +1,94 @@
+"""Sites made in Python, for tests and benchmarks: any number of VLANs with one rule for their addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv4Network
+
+from lab.site import ALL_VLANS, DhcpServer, Host, Management, ServerKind, Site, Uplink, Vlan
+
+# Apart from 10.0.0.0/8, which vlan_cidr fills.
+MANAGEMENT = Management(cidr=IPv4Network("172.30.0.0/24"), gateway=IPv4Address("172.30.0.1"))
+_FIRST_HOST = 11
+_POOL_FIRST = 100
+_POOL_SIZE = 100
+_SECOND_SERVER = 250
+
+
+def vlan_cidr(vlan: int) -> IPv4Network:
+    """The /20 of VLAN `vlan`: 10.0.16.0/20 for 1, 10.0.112.0/20 for 7, up to 10.255.224.0/20 for 4094."""
+    return IPv4Network((int(IPv4Address("10.0.0.0")) + (vlan << 12), 20))
+
+
+def build_vlan(
+    vlan: int,
+    *,
+    cluster_network: str = "extra",
+    server: ServerKind | None = ServerKind.AUTO,
+    second_server: ServerKind | None = None,
+    gateway: bool = True,
+    gateway_answers: bool = True,
+    routed: bool = True,
+    ping_check: bool = False,
+    relay_to: IPv4Address | None = None,
+) -> Vlan:
+    """A VLAN on `vlan_cidr(vlan)`: gateway .1, pool .100-.199, DHCP `server` (None: no DHCP).
+
+    Where no gateway answers, and for the second server, DHCP answers from an address of its own. `relay_to`:
+    the address on the management network of the first server, to which the gateway relays.
+    """
+    cidr = vlan_cidr(vlan)
+    router = cidr[1] if gateway else None
+    own_address = cidr[1] if gateway and gateway_answers else cidr[_SECOND_SERVER - 1]
+    first_address = relay_to or own_address
+    kinds = ((server, first_address), (second_server, cidr[_SECOND_SERVER]))
+    return Vlan(
+        vlan=vlan,
+        cluster_network=cluster_network,
+        cidr=cidr,
+        gateway=router,
+        gateway_answers=gateway_answers,
+        routed=routed,
+        dhcp=tuple(
+            DhcpServer(
+                pool_start=cidr[_POOL_FIRST],
+                pool_end=cidr[_POOL_FIRST + _POOL_SIZE - 1],
+                address=address,
+                router=router,
+                server=kind,
+                ping_check=ping_check,
+                relay=address == relay_to,
+            )
+            for kind, address in kinds
+            if kind is not None
+        ),
+    )
+
+
+def build_hosts(count: int, *, trunked: Mapping[str, frozenset[int]]) -> tuple[Host, ...]:
+    """`count` hosts node1, node2, ..., with uplink extra-bo to `extra`, which carries `trunked` or all."""
+    names = [f"node{number}" for number in range(1, count + 1)]
+    return tuple(
+        Host(
+            name=name,
+            address=MANAGEMENT.cidr[_FIRST_HOST + index],
+            uplinks=(
+                Uplink(cluster_network="extra", interface="extra-bo", vlans=trunked.get(name, ALL_VLANS)),
+            ),
+        )
+        for index, name in enumerate(names)
+    )
+
+
+def build_site(
+    vlans: Iterable[int | Vlan], *, hosts: int = 2, trunked: Mapping[str, frozenset[int]] | None = None
+) -> Site:
+    """A site of `hosts` hosts and `vlans`, where a number stands for `build_vlan(number)`.
+
+    `trunked` gives, for hosts that do not carry all VLANs, those that they carry.
+    """
+    return Site(
+        management=MANAGEMENT,
+        hosts=build_hosts(hosts, trunked=trunked or {}),
+        vlans=tuple(build_vlan(vlan) if isinstance(vlan, int) else vlan for vlan in vlans),
+    )

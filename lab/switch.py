@@ -1,0 +1,76 @@
+"""The lab's switch: one packet socket for all ports of its network namespace.
+
+    python -m lab.switch < ports.json
+
+It takes the ports on standard input, says `ready`, and forwards until it is ended. No TAP device and no VLAN
+device is needed, so it runs on any kernel and in a user namespace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import socket
+import sys
+from collections.abc import Mapping
+
+from lab.forwarding import AccessPort, Forwarding, Port, TrunkPort
+from lab.site import format_vlan_set, parse_vlan_set
+from lab.tagged_socket import open_tagged_socket, receive
+
+READY = "ready"
+# A port that is down, or whose other end reads too slowly, loses frames, as ports do.
+_LOST = {errno.ENETDOWN, errno.ENOBUFS, errno.ENXIO, errno.ENODEV, errno.EMSGSIZE, errno.EAGAIN}
+
+
+def encode_ports(ports: Mapping[str, Port]) -> str:
+    """`ports` as the JSON that this program takes."""
+    return json.dumps(
+        {
+            name: {
+                "cluster_network": port.cluster_network,
+                "trunk": isinstance(port, TrunkPort),
+                "vlans": format_vlan_set(port.vlans) if isinstance(port, TrunkPort) else str(port.vlan),
+            }
+            for name, port in ports.items()
+        }
+    )
+
+
+def decode_ports(text: str) -> dict[str, Port]:
+    """The inverse of `encode_ports`."""
+    ports: dict[str, Port] = {}
+    for name, entry in json.loads(text).items():
+        network, vlans = str(entry["cluster_network"]), parse_vlan_set(str(entry["vlans"]))
+        if entry["trunk"]:
+            ports[name] = TrunkPort(cluster_network=network, vlans=vlans)
+        else:
+            ports[name] = AccessPort(cluster_network=network, vlan=min(vlans))
+    return ports
+
+
+def forward_one(link: socket.socket, forwarding: Forwarding) -> None:
+    """Wait for one frame and send it where it belongs."""
+    received = receive(link)
+    if received is None:
+        return
+    for port, data in forwarding.forward(received.interface, received.tci, received.frame):
+        try:
+            link.sendto(data, (port, 0))
+        except OSError as error:
+            if error.errno not in _LOST:
+                raise
+
+
+def main() -> None:
+    """Read the ports, forward until ended."""
+    forwarding = Forwarding(decode_ports(sys.stdin.read()))
+    with contextlib.closing(open_tagged_socket()) as link:
+        print(READY, flush=True)
+        while True:
+            forward_one(link, forwarding)
+
+
+if __name__ == "__main__":
+    main()

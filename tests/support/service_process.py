@@ -1,0 +1,101 @@
+"""A service as it is deployed: a process of its own, with the port where it tells of itself."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+TIMEOUT_S = 30.0
+REQUEST_TIMEOUT_S = 10.0
+
+
+@dataclass
+class ServiceProcess:
+    """A running service."""
+
+    process: "subprocess.Popen[bytes]"
+    port: int
+    log: Path
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body; ConnectionError where nobody listens."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=REQUEST_TIMEOUT_S)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        finally:
+            connection.close()
+
+    def missing(self) -> Mapping[str, str]:
+        """What /readyz says it waits for; empty with status 200 alone."""
+        status, body = self.get("/readyz")
+        told = json.loads(body)
+        assert (status == 200) is told["ready"] is (not told["missing"])
+        found: Mapping[str, str] = told["missing"]
+        return found
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        """Until it holds; the process must live meanwhile."""
+        deadline, never = time.monotonic() + TIMEOUT_S, threading.Event()
+        while True:
+            assert self.process.poll() is None, self.log.read_text()[-3000:]
+            try:
+                if condition():
+                    return
+            except (OSError, HTTPException):
+                pass
+            assert time.monotonic() < deadline, self.log.read_text()[-3000:]
+            never.wait(0.1)
+
+    def wait_ready(self) -> None:
+        """Until it can do its work."""
+        self.wait(lambda: not self.missing())
+
+
+def free_port() -> int:
+    """A TCP port that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    assert isinstance(port, int)
+    return port
+
+
+@contextlib.contextmanager
+def running_service(
+    service: str, folder: Path, environment: Mapping[str, str], *, port: int | None = None
+) -> Iterator[ServiceProcess]:
+    """`nadroute SERVICE` with these NADROUTE_ variables, until the block ends."""
+    port = free_port() if port is None else port
+    log = folder / f"{service}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "services.cli.main", service],
+            env={
+                **{name: value for name, value in os.environ.items() if not name.startswith("NADROUTE_")},
+                "NADROUTE_METRICS_PORT": str(port),
+                "NADROUTE_LOG_FORMAT": "json",
+                **environment,
+            },
+            cwd=Path(__file__).parents[2],
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            yield ServiceProcess(process, port, log)
+        finally:
+            process.terminate()
+            try:
+                process.wait(TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

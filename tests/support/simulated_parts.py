@@ -1,0 +1,159 @@
+"""What the services of a simulated site are given in place of a clock, a cluster, Redis and hosts."""
+
+import threading
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from typing import Literal
+
+from lab.kube.errors import ApiError
+from lab.kube.jsontypes import JsonObject, metadata
+from lab.kube.objects import Actor
+from lab.kube.resources import NADS
+from lab.kube.store import Store
+from services.cluster.failures import from_status
+from services.contract.messages import Segment, Verdict
+from services.network.leases import Seen
+from services.network.nad import Network, NetworkRef
+from services.network.status import Status
+from services.updater.memories import CORRECTIONS_COUNT_S
+from services.updater.store import SegmentVerdicts
+
+US = Actor(user="nadroute", agent="nadroute-updater")
+
+
+class SimulatedClock:
+    """Time that passes when the site says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=self.seconds)
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        return event.is_set()
+
+
+class StoreWriter:
+    """The cluster as the updater writes it."""
+
+    def __init__(self, store: Store) -> None:
+        self.events: list[tuple[str, str, str]] = []
+        """Network, reason, message."""
+        self._store = store
+
+    def get_network(self, ref: NetworkRef) -> Network:
+        try:
+            return Network.from_object(self._store.get(NADS, ref.namespace, ref.name).body)
+        except ApiError as error:
+            raise from_status(error.code, error.message) from None
+
+    def annotate(self, network: Network, annotations: Mapping[str, str | None]) -> Network:
+        def edit(body: JsonObject) -> JsonObject:
+            own = metadata(body)
+            own.update(uid=network.uid, resourceVersion=network.resource_version)
+            present = own.setdefault("annotations", {})
+            assert isinstance(present, dict)
+            for key, value in annotations.items():
+                present.pop(key, None)
+                if value is not None:
+                    present[key] = value
+            return body
+
+        try:
+            stored = self._store.change(NADS, network.ref.namespace, network.ref.name, edit, actor=US)
+        except ApiError as error:
+            raise from_status(error.code, error.message) from None
+        return Network.from_object(stored.body)
+
+    def post_event(
+        self,
+        network: Network,
+        *,
+        event_type: Literal["Normal", "Warning"],
+        reason: str,
+        message: str,
+        component: str,
+    ) -> None:
+        self.events.append((network.ref.name, reason, message))
+
+
+class MemoryStore:
+    """Of each host the newest verdict, with ages by the simulated clock."""
+
+    def __init__(self, clock: SimulatedClock) -> None:
+        self.changes: dict[Segment, int] = {}
+        """How often what a host says of a segment became something else."""
+        self._clock = clock
+        self._latest: dict[Segment, dict[str, tuple[float, Verdict]]] = {}
+        self._asked: dict[Segment, dict[str, tuple[float, Verdict]]] = {}
+
+    def put(self, verdicts: Iterable[Verdict]) -> frozenset[Segment]:
+        told = list(verdicts)
+        for verdict in told:
+            now, segment = self._clock.seconds, verdict.segment
+            kinds = [self._latest] if verdict.dhcp is None else [self._latest, self._asked]
+            news = False
+            for known in kinds:
+                before = known.setdefault(segment, {}).get(verdict.host)
+                news |= before is None or _content(before[1]) != _content(verdict)
+                known[segment][verdict.host] = (now, verdict)
+            self.changes[segment] = self.changes.get(segment, 0) + news
+        return frozenset(verdict.segment for verdict in told)
+
+    def tick(self) -> None:
+        """Ages follow the clock."""
+
+    def read(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
+        return {s: SegmentVerdicts(self._seen(self._latest, s), self._seen(self._asked, s)) for s in segments}
+
+    def _seen(
+        self, known: Mapping[Segment, Mapping[str, tuple[float, Verdict]]], segment: Segment
+    ) -> tuple[Seen, ...]:
+        of_segment = sorted(known.get(segment, {}).items())
+        return tuple(Seen(verdict, self._clock.seconds - at) for _, (at, verdict) in of_segment)
+
+
+def _content(verdict: Verdict) -> object:
+    return verdict.dhcp, verdict.targets, verdict.fault
+
+
+class MemoryMemories:
+    """What is remembered beside the networks; a correction counts for an hour."""
+
+    def __init__(self, clock: SimulatedClock) -> None:
+        self._clock = clock
+        self._told: dict[str, Status] = {}
+        self._corrected: dict[str, deque[float]] = {}
+
+    def told(self, uids: Collection[str]) -> Mapping[str, Status]:
+        return {uid: self._told[uid] for uid in uids if uid in self._told}
+
+    def remember_told(self, uid: str, status: Status) -> None:
+        self._told[uid] = status
+
+    def corrections(self, uids: Collection[str]) -> Mapping[str, int]:
+        since = self._clock.seconds - CORRECTIONS_COUNT_S
+        return {uid: sum(at > since for at in self._corrected.get(uid, ())) for uid in uids}
+
+    def remember_correction(self, uid: str) -> None:
+        self._corrected.setdefault(uid, deque(maxlen=16)).append(self._clock.seconds)
+
+
+@dataclass(frozen=True)
+class EveryHost:
+    """All of them carry everything."""
+
+    names: frozenset[str]
+
+    def carrying(self, cluster_network: str) -> frozenset[str]:
+        return self.names
+
+    def addresses(self) -> frozenset[IPv4Address]:
+        return frozenset()

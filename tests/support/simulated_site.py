@@ -1,0 +1,171 @@
+"""A site in simulated time: the watcher's schedule, the updater, and everybody else who writes networks.
+
+Real are the schedule, the reduction, what is decided and how it is written; a store with Harvester's webhook
+stands for the API server, and a script for the probers. A day takes seconds.
+"""
+
+import heapq
+import itertools
+import json
+import random
+from collections.abc import Callable
+from functools import partial
+
+from lab.harvester import Fabric, HarvesterUi, Manager, Pace, StoreNetworks, Terraform
+from lab.harvester.access import Seen
+from lab.kube.columns import ROUTE_ANNOTATION
+from lab.kube.harvester import HarvesterAdmission
+from lab.kube.jsontypes import JsonObject, metadata
+from lab.kube.objects import Actor
+from lab.kube.resources import NADS
+from lab.kube.store import Store
+from services.contract.messages import HostAnnouncement, Report
+from services.network.nad import Network
+from services.updater.service import Updater
+from services.updater.settings import UpdaterSettings
+from services.watcher.schedule import Schedule
+from services.watcher.segment_plan import HostProbe
+from services.watcher.segment_plan import Pace as ProbePace
+from tests.support.scripted_prober import find
+from tests.support.simulated_parts import EveryHost, MemoryMemories, MemoryStore, SimulatedClock, StoreWriter
+
+NAMESPACE = "default"
+USER = Actor(user="user", agent="kubectl")
+LONGEST_STEP_S = 60.0
+RETRY_S = 60.0
+
+
+class SimulatedSite:
+    """Everything, and a clock; see the module's docstring."""
+
+    def __init__(
+        self,
+        *,
+        hosts: tuple[str, ...] = ("node1", "node2"),
+        pace: Pace = Pace(),  # noqa: B008 - frozen
+        seed: int = 0,
+        with_harvester: bool = True,
+        **settings: object,
+    ) -> None:
+        """settings: of the updater; with_harvester False: its controller is down."""
+        chance = random.Random(seed)
+        self.clock = SimulatedClock()
+        self.admission = HarvesterAdmission(cluster_networks=frozenset({"extra"}))
+        self.store = Store(
+            admission=self.admission, now=self.clock.now, monotonic=self.clock.monotonic, window=100_000
+        )
+        self.fabric = Fabric()
+        self.writer = StoreWriter(self.store)
+        self.verdicts = MemoryStore(self.clock)
+        self.with_harvester = with_harvester
+        networks = StoreNetworks(self.store)
+        self.manager = Manager(networks, self.fabric, pace=pace, seed=seed)
+        people = StoreNetworks(self.store, actor=USER)
+        self.ui, self.terraform = HarvesterUi(people), Terraform(people)
+        self._feed = networks
+        given = UpdaterSettings.load(reduce_interval_s=60.0, **settings)
+        self._schedule = Schedule(
+            pace=ProbePace(sweep_s=given.sweep_interval_s, retry_s=RETRY_S),
+            random=chance.random,
+            policy=given.policy,
+        )
+        announced = [
+            HostAnnouncement(host=host, uplinks={"extra": "extra-bo"}, version="1", incarnation=1)
+            for host in hosts
+        ]
+        self._schedule.set_hosts(announced, 0.0)
+        self._updater = Updater(
+            self.writer,
+            self.verdicts,
+            EveryHost(frozenset(hosts)),
+            MemoryMemories(self.clock),
+            self.clock,
+            given,
+            is_paused=lambda: False,
+            random=chance.random,
+        )
+        self._chance = chance
+        self._counter = itertools.count(1)
+        self._later: list[tuple[float, int, Callable[[], None]]] = []
+
+    def create(self, name: str, *, vlan: int, route: str | None = None, **annotations: str) -> None:
+        """A VM network as its owner makes it."""
+        given: JsonObject = {**annotations, **({} if route is None else {ROUTE_ANNOTATION: route})}
+        config = json.dumps({"cniVersion": "0.3.1", "type": "bridge", "bridge": "extra-br", "vlan": vlan})
+        body: JsonObject = {"metadata": {"name": name, "annotations": given}, "spec": {"config": config}}
+        self.store.create(NADS, NAMESPACE, body, actor=USER)
+
+    def get(self, name: str) -> Network:
+        """A network as it stands."""
+        return Network.from_object(self.store.get(NADS, NAMESPACE, name).body)
+
+    def annotate(self, name: str, key: str, value: str | None) -> None:
+        """What `kubectl annotate` does."""
+
+        def edit(body: JsonObject) -> JsonObject:
+            annotations = metadata(body).setdefault("annotations", {})
+            assert isinstance(annotations, dict)
+            annotations.pop(key, None)
+            if value is not None:
+                annotations[key] = value
+            return body
+
+        self.store.change(NADS, NAMESPACE, name, edit, actor=USER)
+
+    def at(self, seconds: float, what: Callable[[], None]) -> None:
+        """Do this at that time of the clock."""
+        heapq.heappush(self._later, (seconds, next(self._counter), what))
+
+    def run(self, seconds: float) -> None:
+        """Let so many seconds pass."""
+        end = self.clock.seconds + seconds
+        while True:
+            now = self.clock.seconds
+            while self._later and self._later[0][0] <= now:
+                heapq.heappop(self._later)[2]()
+            due = self._settle(now)
+            if due > end:
+                break
+            # A little further at least, so that whatever looks at the clock sees it go.
+            self.clock.seconds = max(due, now + 0.001)
+        self.clock.seconds = end
+
+    def _settle(self, now: float) -> float:
+        """Everything that is due now; when the next thing is."""
+        busy = True
+        due = now
+        while busy:
+            due = self.manager.advance(now) if self.with_harvester else now + LONGEST_STEP_S
+            news = self._feed.drain()
+            for change in news:
+                self._tell(change, now)
+            self._updater.review_due()
+            wrote = False
+            while self._updater.write_due():
+                wrote = True
+            self._probe(now)
+            busy = bool(news) or wrote
+        upcoming = [due, now + LONGEST_STEP_S, self._schedule.next_due()]
+        if self._later:
+            upcoming.append(self._later[0][0])
+        return min(upcoming)
+
+    def _tell(self, change: Seen, now: float) -> None:
+        if self.with_harvester:
+            self.manager.observe(change)
+        network = Network.from_object(change.body)
+        if change.gone:
+            self._schedule.delete(network.ref, now)
+            self._updater.deleted(network.ref, network.uid)
+        else:
+            self._schedule.upsert(network, now)
+            self._updater.upserted(network)
+
+    def _probe(self, now: float) -> None:
+        for due in self._schedule.due(now):
+            # Three quick probes of a silent gateway, or an offer: a second or two.
+            self.at(now + 0.5 + 2.0 * self._chance.random(), partial(self._answer, due))
+
+    def _answer(self, due: HostProbe) -> None:
+        verdict = find(self.fabric, due.host, due.segment, due.probe, counter=next(self._counter))
+        self._updater.take_report(Report(host=due.host, verdicts=(verdict,)))

@@ -1,0 +1,179 @@
+"""An updater as it is deployed: a process, a real Redis, the lab's API server; a prober's part is played."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import redis
+from celery import Celery
+
+from lab.kube import ApiServer
+from lab.kube.admission import Admission
+from lab.kube.resources import EVENTS, NADS
+from lab.kube.writes import WriteRecord
+from services.contract.celery_app import make_app
+from services.contract.messages import HostAnnouncement, Report, Segment, Verdict
+from services.contract.names import REPORT_QUEUE, REPORT_TASK, host_key, verdicts_key
+from services.network import annotations as names
+from services.network.intent import Intent, read_intent
+from services.network.nad import Network
+from tests.support.redis_server import RedisServer
+
+TIMEOUT_S = 20.0
+NAMESPACE = "default"
+PROGRAM = """
+from services.updater.app import main
+from services.updater.settings import UpdaterSettings
+raise SystemExit(main(UpdaterSettings.load()))
+"""
+
+
+@dataclass
+class UpdaterSite:
+    """What an updater is surrounded by."""
+
+    server: ApiServer
+    redis: redis.Redis
+    app: Celery
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def create(self, name: str, *, vlan: int, route: str | None = None, **annotations: str) -> Network:
+        """A VM network as its owner would make it."""
+        given = {**annotations, **({} if route is None else {names.ROUTE: route})}
+        config = {"cniVersion": "0.3.1", "type": "bridge", "bridge": "extra-br", "vlan": vlan}
+        body: dict[str, Any] = {
+            "apiVersion": "k8s.cni.cncf.io/v1",
+            "kind": "NetworkAttachmentDefinition",
+            "metadata": {"name": name, "namespace": NAMESPACE, "annotations": dict(given)},
+            "spec": {"config": json.dumps(config)},
+        }
+        return Network.from_object(self.server.store.create(NADS, NAMESPACE, body).body)
+
+    def get(self, name: str) -> Network:
+        """The network as it is now."""
+        return Network.from_object(self.server.store.get(NADS, NAMESPACE, name).body)
+
+    def edit(self, name: str, annotation: str, value: str | None) -> None:
+        """Another writer sets or removes an annotation."""
+        self.server.rival(NAMESPACE, name).annotate(annotation, value)
+
+    def announce(self, *hosts: str) -> None:
+        """These hosts carry the cluster network, for as long as the test runs."""
+        for host in hosts:
+            said = HostAnnouncement(host=host, uplinks={"extra": "extra-bo"}, version="1", incarnation=1)
+            self.redis.set(host_key(host), json.dumps(said.to_wire()))
+
+    def send(self, *verdicts: Verdict) -> None:
+        """A report as a prober sends it."""
+        report = Report(host=verdicts[0].host, verdicts=verdicts)
+        self.send_raw(report.to_wire())
+
+    def send_raw(self, body: object) -> None:
+        """Anything in a report's place."""
+        self.app.send_task(REPORT_TASK, kwargs={"report": body}, queue=REPORT_QUEUE, ignore_result=True)
+
+    def stored(self, segment: Segment, host: str) -> int | None:
+        """The counter of the verdict that is kept of this host."""
+        text = self.redis.hget(verdicts_key(segment), host)
+        return None if text is None else int(json.loads(str(text))["counter"])
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        """Until it holds."""
+        wait_until(condition, lambda: self.log.read_text()[-4000:])
+
+    def wait_for(self, name: str, wanted: Callable[[Network], bool], *, after: int = 0) -> Network:
+        """The network, as the first write that made it so left it."""
+
+        def fits(record: WriteRecord) -> bool:
+            mine = record.name == name and record.resource == NADS.plural and record.status < 400
+            return mine and record.after is not None and wanted(Network.from_object(record.after))
+
+        record = self.server.store.writes.wait(fits, seconds=TIMEOUT_S, after=after)
+        assert record.after is not None
+        return Network.from_object(record.after)
+
+    def writes(self, name: str) -> list[WriteRecord]:
+        """Every write of the updater to this network, committed or refused."""
+        return [
+            record
+            for record in self.server.writes
+            if record.name == name
+            and record.resource == NADS.plural
+            and record.user_agent.startswith("nadroute")
+        ]
+
+    def events(self, name: str) -> list[Mapping[str, Any]]:
+        """The Events on this network, oldest first."""
+        found: list[Mapping[str, Any]] = [stored.body for stored in self.server.store.snapshot(EVENTS).items]
+        mine = [event for event in found if event["involvedObject"]["name"] == name]
+        return sorted(mine, key=lambda event: int(event["metadata"]["resourceVersion"]))
+
+
+def digest_of(network: Network) -> str:
+    """The digest of what this network asks."""
+    intent = read_intent(network)
+    assert isinstance(intent, Intent)
+    return intent.digest
+
+
+def route_of(network: Network) -> dict[str, object]:
+    """The route annotation's fields; none where there is none."""
+    fields = json.loads(network.annotations.get(names.ROUTE) or "{}")
+    assert isinstance(fields, dict)
+    return fields
+
+
+def state_of(network: Network) -> str:
+    """The state that is told."""
+    return str(json.loads(network.annotations.get(names.STATUS, "{}")).get("state", ""))
+
+
+def wait_until(condition: Callable[[], bool], explain: Callable[[], str] = lambda: "") -> None:
+    """Until it holds, looking often; AssertionError with the explanation otherwise."""
+    deadline, never = time.monotonic() + TIMEOUT_S, threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, explain()
+        never.wait(0.02)
+
+
+@contextlib.contextmanager
+def updater_site(
+    folder: Path, redis_server: RedisServer, *, admission: Admission | None = None, **environment: str
+) -> Iterator[UpdaterSite]:
+    """Start all of it; environment adds NADROUTE_ variables."""
+    log = folder / "updater.log"
+    with ApiServer(admission=admission) as server, log.open("wb") as output:
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", sys.executable, "-c", PROGRAM],
+            env={
+                **{key: value for key, value in os.environ.items() if not key.startswith("NADROUTE_")},
+                "NADROUTE_REDIS_URL": redis_server.url,
+                "NADROUTE_KUBECONFIG": str(server.kubeconfig(folder / "kubeconfig")),
+                "NADROUTE_REDUCE_INTERVAL_S": "1",
+                "NADROUTE_LOG_FORMAT": "json",
+                **environment,
+            },
+            cwd=Path(__file__).parents[2],
+            stderr=output,
+            stdout=output,
+        )
+        app = make_app(redis_server.url)
+        try:
+            yield UpdaterSite(server, redis_server.client, app, process, log)
+        finally:
+            app.close()
+            process.terminate()
+            try:
+                process.wait(TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(TIMEOUT_S)

@@ -1,0 +1,115 @@
+"""What the record of writes says of two writers: who changed what, how often, and whether it was theirs."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+from lab.kube.jsontypes import JsonObject, metadata, section, strings
+from lab.kube.resources import NADS
+from lab.kube.writes import WriteRecord
+from services.network import annotations as names
+
+OURS_IN_AUTO = frozenset({"cidr", "gateway", "connectivity", "outdated"})
+OURS_IN_MANUAL = frozenset({"connectivity", "outdated"})
+HARVESTERS_LABELS = "network.harvesterhci.io/"
+
+
+def of_network(records: Iterable[WriteRecord], name: str) -> list[WriteRecord]:
+    """Writes to one network."""
+    return [record for record in records if record.resource == NADS.plural and record.name == name]
+
+
+def by_us(records: Iterable[WriteRecord]) -> list[WriteRecord]:
+    """The updater's writes to networks, committed or refused."""
+    return [
+        record
+        for record in records
+        if record.resource == NADS.plural and record.user_agent.startswith("nadroute")
+    ]
+
+
+def by_others(records: Iterable[WriteRecord]) -> list[WriteRecord]:
+    """Committed writes of others that changed a network's route or config."""
+    return [
+        record
+        for record in records
+        if record.resource == NADS.plural
+        and not record.user_agent.startswith("nadroute")
+        and record.changed
+        and record.before is not None
+        and record.after is not None
+        and _asked(record.before) != _asked(record.after)
+    ]
+
+
+def on_route(records: Iterable[WriteRecord]) -> list[WriteRecord]:
+    """Those of them that changed the route annotation, and not our own alone."""
+    return [
+        record
+        for record in records
+        if record.before is not None
+        and record.after is not None
+        and _asked(record.before) != _asked(record.after)
+    ]
+
+
+def _asked(body: JsonObject) -> tuple[object, object]:
+    return strings(metadata(body), "annotations").get(names.ROUTE), section(body, "spec").get("config")
+
+
+def committed(records: Sequence[WriteRecord]) -> list[WriteRecord]:
+    """Those that made a difference."""
+    return [record for record in records if record.changed]
+
+
+def fields(text: str | None) -> Mapping[str, object]:
+    """A route annotation's JSON object; none where it cannot be read."""
+    try:
+        value = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def trespasses(record: WriteRecord) -> list[str]:
+    """What a write of ours changed that is not ours (invariant I2), in words.
+
+    `before` is what stood there when the write was committed, so a field that a user had set just then, and
+    that a stale decision puts back, is among them.
+    """
+    if record.before is None or record.after is None:
+        return []
+    before, after = metadata(record.before), metadata(record.after)
+    found = []
+    if record.before.get("spec") != record.after.get("spec"):
+        found.append("spec")
+    found += [f"label {key}" for key in _differing(strings(before, "labels"), strings(after, "labels"))
+              if not key.startswith(HARVESTERS_LABELS)]  # fmt: skip
+    found += [
+        f"annotation {key}"
+        for key in _differing(strings(before, "annotations"), strings(after, "annotations"))
+        if key not in (names.ROUTE, names.STATUS)
+    ]
+    if before.get("finalizers") != after.get("finalizers"):
+        found.append("finalizers")
+    return found + _route_trespasses(
+        strings(before, "annotations").get(names.ROUTE), strings(after, "annotations").get(names.ROUTE)
+    )
+
+
+def _route_trespasses(before: str | None, after: str | None) -> list[str]:
+    if before == after:
+        return []
+    if before is None:
+        # A whole new one, which is ours: never a bare mode, never without connectivity.
+        made = fields(after)
+        whole = {"mode", "cidr", "gateway", "connectivity"}
+        return [] if set(made) == whole and made["mode"] == "auto" else [f"a new route {after}"]
+    if after is None:
+        return ["the route was removed"]
+    old, new = fields(before), fields(after)
+    ours = OURS_IN_AUTO if old.get("mode", "auto") in ("auto", "") else OURS_IN_MANUAL
+    return [f"route.{key}" for key in _differing(old, new) if key not in ours]
+
+
+def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
+    return sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))

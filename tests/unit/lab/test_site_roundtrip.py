@@ -1,0 +1,78 @@
+"""Sites from Python: what is written is read back, whatever it is."""
+
+import contextlib
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.site import ALL_VLANS, ServerKind, Site, SiteError, format_vlan_set, parse_vlan_set
+from lab.site_builder import build_site, build_vlan
+from lab.site_file import dump_site, parse_site
+from lab.site_rules import check_site
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_a_site_or_a_site_error(text: str) -> None:
+    """Whatever the file holds, nothing but SiteError comes out."""
+    with contextlib.suppress(SiteError):
+        parse_site(text, origin="f")
+
+
+@given(st.frozensets(st.integers(1, 4094)).filter(bool))
+def test_a_vlan_set_survives_writing_and_reading(vlans: frozenset[int]) -> None:
+    """parse_vlan_set reads what format_vlan_set writes."""
+    assert parse_vlan_set(format_vlan_set(vlans)) == vlans
+
+
+def test_all_is_every_vlan() -> None:
+    """`all` stands for 1-4094."""
+    assert parse_vlan_set("all") == ALL_VLANS == frozenset(range(1, 4095))
+
+
+VLANS = st.builds(
+    build_vlan,
+    st.integers(1, 4094),
+    server=st.sampled_from(ServerKind),
+    second_server=st.none() | st.sampled_from(ServerKind),
+    gateway_answers=st.booleans(),
+    gateway=st.booleans(),
+    routed=st.booleans(),
+    ping_check=st.booleans(),
+)
+RELAYED = st.builds(
+    build_vlan,
+    st.integers(1, 4094),
+    server=st.just(ServerKind.ISC),
+    second_server=st.none() | st.sampled_from(ServerKind),
+    relay_to=st.sampled_from([IPv4Address("172.30.0.200"), IPv4Address("172.30.0.201")]),
+)
+SITES = st.builds(
+    build_site,
+    st.lists(VLANS | RELAYED, max_size=8, unique_by=lambda vlan: vlan.vlan),
+    hosts=st.integers(1, 5),
+)
+
+
+@given(SITES)
+def test_a_site_survives_writing_and_reading(site: Site) -> None:
+    """What dump_site writes, parse_site reads back to an equal site; so what the builder makes is valid."""
+    assert parse_site(dump_site(site), origin="f") == site
+
+
+def test_a_site_of_every_vlan_is_valid() -> None:
+    """The builder's addresses never overlap, up to 4094 VLANs."""
+    site = build_site(range(1, 4095))
+    check_site(site)
+    assert site.vlans[6].cidr == IPv4Network("10.0.112.0/20")
+
+
+def test_vlans_are_found_by_number_and_by_cluster_network() -> None:
+    """`7` is enough while it is the only one."""
+    site = build_site([7, 8, build_vlan(8, cluster_network="other")])
+    assert site.find_vlan("7") is site.find_vlan("extra/7")
+    with pytest.raises(SiteError, match="several cluster networks"):
+        site.find_vlan("8")
+    with pytest.raises(SiteError, match="no VLAN '9'"):
+        site.find_vlan("9")

@@ -1,0 +1,88 @@
+"""The little protobuf that kubectl insists on."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.kube.errors import ApiError
+from lab.kube.protobuf import MAGIC, decode, fields
+
+
+def field(number: int, value: bytes) -> bytes:
+    """A length-delimited field."""
+    size = len(value)
+    length = bytes([size]) if size < 128 else bytes([size & 0x7F | 0x80, size >> 7])
+    return bytes([number << 3 | 2]) + length + value
+
+
+def envelope(api_version: str, kind: str, raw: bytes) -> bytes:
+    """An object as client-go sends it."""
+    return MAGIC + field(1, field(1, api_version.encode()) + field(2, kind.encode())) + field(2, raw)
+
+
+def refusal(call: Callable[[], object]) -> int | None:
+    """The status that a call is refused with; None when it is not."""
+    try:
+        call()
+    except ApiError as error:
+        return error.code
+    return None
+
+
+META = (
+    field(1, b"site-a")
+    + field(11, field(1, b"team") + field(2, b"net"))
+    + bytes([7 << 3 | 0, 0xFF, 0x01])
+    + field(12, field(1, b"note") + field(2, b"x" * 200))
+)
+
+
+def test_a_namespace() -> None:
+    """Name, labels and annotations are read; numbers on the way are skipped."""
+    body = decode(envelope("v1", "Namespace", field(1, META)))
+    assert body["metadata"] == {
+        "name": "site-a",
+        "generateName": "",
+        "labels": {"team": "net"},
+        "annotations": {"note": "x" * 200},
+    }
+
+
+def test_anything_else_is_to_be_json() -> None:
+    """A Secret as protobuf is 415."""
+    with pytest.raises(ApiError) as caught:
+        decode(envelope("v1", "Secret", b""))
+    assert caught.value.code == 415
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{}",
+        MAGIC + b"\x0a\x05a",
+        MAGIC + b"\x0a",
+        MAGIC + b"\xff" * 11,
+        MAGIC + b"\x0b\x00",
+        MAGIC + b"\x09\x00",
+    ],
+)
+def test_what_is_none(data: bytes) -> None:
+    """What is no envelope or cut short is 400."""
+    with pytest.raises(ApiError) as caught:
+        decode(data)
+    assert caught.value.code in (400, 415)
+
+
+@pytest.mark.parametrize("size", range(len(META)))
+def test_a_message_cut_anywhere(size: int) -> None:
+    """A message that is cut short is refused or a shorter message, never a crash."""
+    assert refusal(lambda: fields(META[:size])) in (None, 400)
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes(data: bytes) -> None:
+    """Whatever follows the magic, the answer is an object or a 4xx."""
+    assert refusal(lambda: decode(MAGIC + data)) in (None, 400, 415)
