@@ -1,0 +1,204 @@
+"""The prober's process: one engine, one Celery worker on the queue of this host, one announcement."""
+
+import os
+import random
+import signal
+import threading
+import warnings
+from typing import Any
+
+import redis
+import structlog
+from celery import Celery, signals
+from celery.platforms import SecurityWarning
+
+from services.contract.celery_app import consume_only, make_app
+from services.contract.clock import Clock, SystemClock
+from services.contract.logs import configure
+from services.contract.messages import MAX_ADDRESSES, HostAnnouncement
+from services.contract.names import PROBE_TASK, probe_queue, worker_name
+from services.contract.redis_client import connect, time_ms
+from services.prober import templates
+from services.prober.addresses import own_addresses
+from services.prober.collecting import collect_seldom
+from services.prober.engine import Engine
+from services.prober.heartbeat import Heartbeat
+from services.prober.icmp_socket import ICMPSocket
+from services.prober.metrics import ProberMetrics, UplinkCollector
+from services.prober.packet_link import PacketLink
+from services.prober.reporting import Reporter
+from services.prober.runner import Runner
+from services.prober.serving import ProbeService, Progress
+from services.prober.settings import ProberSettings
+from services.prober.uplink import read_state
+from services.prober.uplinks import Uplinks
+from services.telemetry.telemetry import Telemetry
+from services.telemetry.worker_check import WorkerCheck
+from services.version import __version__
+
+log = structlog.get_logger(__name__)
+
+_REDIS_RETRY_S = 1.0
+
+
+def main(settings: ProberSettings) -> int:
+    """Run the worker, in the main thread, until SIGTERM or SIGINT; the exit code, 1 when the engine broke."""
+    configure(level=settings.log_level, log_format=settings.log_format, service="prober", host=settings.host)
+    clock = SystemClock()
+    url = settings.redis_url.get_secret_value()
+    client = connect(url)
+    telemetry = Telemetry(settings, service="prober", clock=clock)
+    telemetry.start()
+    incarnation = _incarnation(client, clock)
+    app = make_app(url, unacked_scope=settings.host)
+    worker_check = WorkerCheck(app, clock=clock, redis_up_since=lambda: telemetry.redis.up_since)
+    metrics = ProberMetrics(telemetry.registry)
+    consume_only(app, probe_queue(settings.host))
+    broken = threading.Event()
+
+    def failed() -> None:
+        # Whoever started this process starts it again; a prober without an engine would only take messages.
+        broken.set()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    uplinks = Uplinks(settings.uplinks)
+    addresses = own_addresses()[:MAX_ADDRESSES]
+    runner = Runner(
+        engine=Engine(
+            host=settings.host,
+            policy=settings.policy(own_addresses=addresses),
+            templates=templates.load(),
+            randomness=random.Random(),
+            one_mac=settings.one_mac,
+            depth=settings.depth,
+        ),
+        uplinks=uplinks.current,
+        clock=clock,
+        open_link=lambda interface, mac_prefix: PacketLink(interface, mac_prefix=mac_prefix),
+        open_echo_socket=lambda identifier: ICMPSocket(identifier=identifier),
+        failed=failed,
+    )
+    reporter = Reporter(
+        app=app,
+        client=client,
+        host=settings.host,
+        incarnation=incarnation,
+        clock=clock,
+        metrics=metrics,
+    )
+    announcement = HostAnnouncement(
+        host=settings.host,
+        uplinks=dict(uplinks.current()),
+        version=__version__,
+        incarnation=incarnation,
+        addresses=addresses,
+    )
+    heartbeat = Heartbeat(client=client, announcement=announcement, uplinks=uplinks, clock=clock)
+    service = ProbeService(
+        host=settings.host,
+        uplinks=uplinks,
+        runner=runner,
+        reporter=reporter,
+        client=client,
+        metrics=metrics,
+    )
+    _tell_of(telemetry, uplinks, runner=runner, reporter=reporter, worker_check=worker_check)
+    register(app, service)
+    runner.start()
+    reporter.start()
+    collect_seldom()
+    log.info("prober started", host=settings.host, uplinks=dict(uplinks.current()), incarnation=incarnation)
+    try:
+        exit_code = _work(app, settings, runner=runner, heartbeat=heartbeat)
+    finally:
+        heartbeat.stop()
+        runner.stop()
+        reporter.stop()
+        telemetry.stop()
+    return 1 if broken.is_set() else exit_code
+
+
+def _tell_of(
+    telemetry: Telemetry,
+    uplinks: Uplinks,
+    *,
+    runner: Runner,
+    reporter: Reporter,
+    worker_check: WorkerCheck,
+) -> None:
+    """What the process is made of, and what it needs."""
+
+    def is_up(interface: str) -> bool:
+        state = read_state(interface)
+        return state is not None and state.up
+
+    telemetry.registry.register(
+        UplinkCollector(uplinks.current, is_up=is_up, dropped_frames=runner.dropped_frames)
+    )
+    telemetry.health.turns("engine", lambda: runner.turned_at)
+    telemetry.health.turns("reporter", lambda: reporter.turned_at)
+    telemetry.health.turns("worker", worker_check.turned_at)
+    telemetry.health.needs("worker", worker_check.why_not)
+
+
+def register(app: Celery, service: ProbeService) -> None:
+    """Give the app its task. It takes any arguments: what does not fit is refused by the service."""
+
+    @app.task(name=PROBE_TASK, bind=True)  # type: ignore[untyped-decorator]
+    def probe(task: Any, *args: object, **kwargs: object) -> list[dict[str, object]]:
+        body = kwargs.get("request", args[0] if args else None)
+        waited_for = task.request.ignore_result is False
+        return service.probe(body, progress=_progress(task) if waited_for else None)
+
+
+def _progress(task: Any) -> Progress:
+    def note(done: int, total: int) -> None:
+        task.update_state(state="PROGRESS", meta={"done": done, "total": total})
+
+    return note
+
+
+def _incarnation(client: redis.Redis, clock: Clock) -> int:
+    """Redis' time now, in milliseconds; waits for a Redis that is not there yet."""
+    never = threading.Event()
+    while True:
+        try:
+            return time_ms(client)
+        except redis.RedisError as error:
+            log.warning("waiting for Redis", error=str(error))
+            clock.wait(never, _REDIS_RETRY_S)
+
+
+def _work(app: Celery, settings: ProberSettings, *, runner: Runner, heartbeat: Heartbeat) -> int:
+    def ready(**_: object) -> None:
+        # Who is announced consumes, and ends in good order on a signal.
+        heartbeat.start()
+
+    def shutting_down(**_: object) -> None:
+        # Celery waits for its tasks, and they for the engine. A thread: this is a signal handler.
+        threading.Thread(target=runner.stop, name="prober-stop", daemon=True).start()
+
+    def keep_logging(**_: object) -> None:
+        """Our logging is set up already: Celery leaves it alone when this signal has a receiver."""
+
+    # Root, with every capability but NET_RAW dropped, is how a prober is deployed; and it reads JSON alone.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+    signals.worker_ready.connect(ready)
+    signals.worker_shutting_down.connect(shutting_down)
+    signals.setup_logging.connect(keep_logging)
+    try:
+        worker = app.Worker(
+            hostname=worker_name("prober", settings.host),
+            pool="threads",
+            concurrency=settings.concurrency,
+            without_gossip=True,
+            without_mingle=True,
+            task_events=True,
+            quiet=True,
+        )
+        worker.start()
+        return int(worker.exitcode or 0)
+    finally:
+        signals.worker_ready.disconnect(ready)
+        signals.worker_shutting_down.disconnect(shutting_down)
+        signals.setup_logging.disconnect(keep_logging)

@@ -1,0 +1,141 @@
+"""The options of a DHCP message: collected from all their places, and read (RFC 2132, 3396, 3442).
+
+Everything here comes from the network. Nothing raises: what cannot be read is refused by name, and the work
+for one message is bounded by its size.
+"""
+
+from enum import StrEnum
+
+PAD, SUBNET_MASK, ROUTER, REQUESTED_ADDRESS, LEASE_TIME, OVERLOAD = 0, 1, 3, 50, 51, 52
+MESSAGE_TYPE, SERVER_ID = 53, 54
+CLIENT_ID, CLASSLESS_ROUTES, END = 61, 121, 255
+
+MAX_OPTIONS = 128
+"""Instances in one message; real servers send some fifteen."""
+_OVERLOAD_FILE, _OVERLOAD_SNAME = 1, 2
+
+
+class Refusal(StrEnum):
+    """Why a message was not believed."""
+
+    TOO_SHORT = "shorter than a BOOTP message"
+    TOO_LONG = "longer than any message that was asked for"
+    NOT_A_REPLY = "not a BOOTREPLY over Ethernet"
+    NO_COOKIE = "no DHCP magic cookie"
+    OPTION_LENGTH = "an option is longer than the room it is in"
+    OPTION_VALUE = "an option has a length that its kind does not allow"
+    TOO_MANY_OPTIONS = "too many options"
+    NO_TYPE = "no message type"
+
+
+Options = dict[int, bytes]
+"""Code to value; the parts of a split option are joined (RFC 3396 section 7)."""
+
+
+def collect(*, options: bytes, file: bytes, sname: bytes) -> Options | Refusal:
+    """The options of a message, those in the file and sname fields too when option 52 says so.
+
+    The order is that of RFC 3396 section 5: options, file, sname. An overload option inside file or sname
+    has no meaning and is not followed.
+    """
+    found: Options = {}
+    left = _walk(options, found, MAX_OPTIONS)
+    if isinstance(left, Refusal):
+        return left
+    if OVERLOAD in found:
+        overload = _fixed(found[OVERLOAD], 1)
+        if overload is None or not 1 <= overload[0] <= 3:
+            return Refusal.OPTION_VALUE
+        for bit, field in ((_OVERLOAD_FILE, file), (_OVERLOAD_SNAME, sname)):
+            if overload[0] & bit:
+                left = _walk(field, found, left)
+                if isinstance(left, Refusal):
+                    return left
+    return found
+
+
+def read_field(field: bytes, *, start: int = 0) -> Options | Refusal:
+    """The options of one field alone, from start to its end."""
+    found: Options = {}
+    left = _walk(field, found, MAX_OPTIONS, start)
+    return left if isinstance(left, Refusal) else found
+
+
+def _walk(field: bytes, found: Options, left: int, at: int = 0) -> int | Refusal:
+    """Read one field into found; the number of options that may still follow, or why it is refused."""
+    end = len(field)
+    while at < end:
+        code = field[at]
+        if code == PAD:
+            at += 1
+            continue
+        if code == END:
+            break
+        if at + 2 > end:
+            return Refusal.OPTION_LENGTH
+        value_end = at + 2 + field[at + 1]
+        if value_end > end:
+            return Refusal.OPTION_LENGTH
+        if left == 0:
+            return Refusal.TOO_MANY_OPTIONS
+        left -= 1
+        value = field[at + 2 : value_end]
+        found[code] = found[code] + value if code in found else value
+        at = value_end
+    return left
+
+
+def _fixed(value: bytes, size: int) -> bytes | None:
+    """A value of exactly this size; a server that repeats an option says the same thing each time."""
+    if len(value) == size:
+        return value
+    if value and len(value) % size == 0 and value == value[:size] * (len(value) // size):
+        return value[:size]
+    return None
+
+
+def octet(options: Options, code: int) -> int | None:
+    """The one-octet option; None where it is absent or of another size."""
+    value = options.get(code)
+    if value is not None and len(value) != 1:
+        value = _fixed(value, 1)
+    return None if value is None else value[0]
+
+
+def integer(options: Options, code: int) -> int | None:
+    """The four-octet option (an address, a time in seconds); None where it is absent or of another size."""
+    value = options.get(code)
+    if value is not None and len(value) != 4:
+        value = _fixed(value, 4)
+    return None if value is None else int.from_bytes(value, "big")
+
+
+def addresses(options: Options, code: int) -> tuple[int, ...]:
+    """The list of addresses; empty where it is absent or not a whole number of them."""
+    value = options.get(code, b"")
+    if len(value) == 4:
+        return (int.from_bytes(value, "big"),)
+    if len(value) % 4:
+        return ()
+    return tuple(int.from_bytes(value[at : at + 4], "big") for at in range(0, len(value), 4))
+
+
+def classless_default(value: bytes) -> tuple[int | None] | None:
+    """The router of the default route in option 121 (RFC 3442), in a tuple; (None,) where it names none.
+
+    None for a value that cannot be read. Routes are (width, significant octets of the destination, router).
+    """
+    at, end = 0, len(value)
+    default: int | None = None
+    if end < 5:
+        return None
+    while at < end:
+        width = value[at]
+        router = at + 1 + (width + 7) // 8
+        if width > 32 or router + 4 > end:
+            return None
+        if width == 0 and default is None:
+            # 0.0.0.0 as the router says that the destination is on the link.
+            default = int.from_bytes(value[router : router + 4], "big") or None
+        at = router + 4
+    return (default,)

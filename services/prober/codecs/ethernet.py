@@ -1,0 +1,25 @@
+"""Ethernet frames and their 802.1Q tag.
+
+Frames are sent with their tag inside. They are received without it: the kernel strips the outer tag and
+hands it over beside the frame (PACKET_AUXDATA, or the ring's header), offload or not.
+"""
+
+HEADER_BYTES = 14
+TAG_BYTES = 4
+TAGGED_HEADER_BYTES = HEADER_BYTES + TAG_BYTES
+MIN_FRAME_BYTES = 60
+"""The shortest frame without its tag and its checksum (IEEE 802.3 clause 4)."""
+BROADCAST = b"\xff" * 6
+TYPE_IPV4 = b"\x08\x00"
+TYPE_ARP = b"\x08\x06"
+VLAN_MASK = 0x0FFF
+
+DESTINATION = slice(0, 6)
+SOURCE = slice(6, 12)
+TAG = slice(14, 16)
+"""The tag control information of a tagged frame: priority 0, then the VLAN."""
+
+
+def mac_text(mac: bytes) -> str:
+    """The address as people write it: 62:1f:00:ab:c0:07."""
+    return mac.hex(":")

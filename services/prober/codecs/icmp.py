@@ -1,0 +1,99 @@
+"""ICMP echo (RFC 792): for a raw socket, where the kernel makes the IPv4 header, and in whole frames."""
+
+import struct
+from typing import NamedTuple
+
+from services.prober.codecs import ethernet, ipv4
+from services.prober.codecs.station import Station
+
+ECHO_REPLY = 0
+ECHO_REQUEST = 8
+HEADER_BYTES = 8
+NONCE_BYTES = 8
+_HEADER = struct.Struct("!BBHHH")
+
+
+class EchoReply(NamedTuple):
+    """An answer to an echo request; addresses as integers."""
+
+    source: int
+    destination: int
+    identifier: int
+    sequence: int
+    nonce: bytes
+
+
+class EchoTemplate:
+    """An echo request whose identifier, sequence number and first payload bytes are patched in."""
+
+    def __init__(self, message: bytes) -> None:
+        """message: a whole ICMP echo request; its payload holds at least NONCE_BYTES."""
+        if len(message) < HEADER_BYTES + NONCE_BYTES or message[0] != ECHO_REQUEST:
+            raise ValueError("expected an ICMP echo request with a payload")
+        self._tail = message[HEADER_BYTES + NONCE_BYTES :]
+
+    def render(self, *, identifier: int, sequence: int, nonce: bytes) -> bytes:
+        """The message as it goes to the socket; nonce has NONCE_BYTES."""
+        body = nonce + self._tail
+        total = ipv4.checksum(_HEADER.pack(ECHO_REQUEST, 0, 0, identifier, sequence) + body)
+        return _HEADER.pack(ECHO_REQUEST, 0, total, identifier, sequence) + body
+
+
+class FrameTemplate:
+    """A whole tagged frame with an echo request, for a VLAN on which we have an address."""
+
+    def __init__(self, frame: bytes, *, echo: EchoTemplate) -> None:
+        """frame: an echo request with an IPv4 header without options; its message is echo's."""
+        self._echo = echo
+        self._between = frame[12:14]
+        self._type = frame[16:18]
+        ip = frame[ethernet.TAGGED_HEADER_BYTES : ethernet.TAGGED_HEADER_BYTES + ipv4.HEADER_BYTES]
+        self._ip = ip[:10]
+        self._sum = 0xFFFF - ipv4.checksum(self._ip + bytes(10))
+
+    def render(
+        self,
+        *,
+        station: Station,
+        gateway_mac: bytes,
+        source: int,
+        destination: int,
+        identifier: int,
+        sequence: int,
+        nonce: bytes,
+    ) -> bytes:
+        """The frame from our address to the gateway's, by the gateway's MAC."""
+        total = (self._sum + source + destination) % 0xFFFF
+        return b"".join(
+            (
+                gateway_mac,
+                station.mac,
+                self._between,
+                station.tag,
+                self._type,
+                self._ip,
+                (0xFFFF - total).to_bytes(2, "big"),
+                source.to_bytes(4, "big"),
+                destination.to_bytes(4, "big"),
+                self._echo.render(identifier=identifier, sequence=sequence, nonce=nonce),
+            )
+        )
+
+
+def parse_reply(packet: bytes, *, start: int = 0, verify_header: bool = False) -> EchoReply | None:
+    """The echo reply in the packet that begins at start; None if it is not one.
+
+    verify_header is False for what a raw socket gives: the kernel has verified the header, and some kernels
+    alter it.
+    """
+    parsed = ipv4.parse(packet, start=start, verify_header=verify_header)
+    if parsed is None or parsed.protocol != ipv4.PROTOCOL_ICMP:
+        return None
+    message = parsed.payload
+    if len(message) < HEADER_BYTES + NONCE_BYTES or not ipv4.checksum_holds(message):
+        return None
+    kind, code, _, identifier, sequence = _HEADER.unpack_from(message)
+    if kind != ECHO_REPLY or code != 0:
+        return None
+    nonce = message[HEADER_BYTES : HEADER_BYTES + NONCE_BYTES]
+    return EchoReply(parsed.source, parsed.destination, identifier, sequence, nonce)

@@ -1,0 +1,137 @@
+"""IPv4 headers, UDP datagrams and the Internet checksum (RFC 791, 768, 1071)."""
+
+import struct
+from typing import NamedTuple
+
+HEADER_BYTES = 20
+UDP_HEADER_BYTES = 8
+PROTOCOL_ICMP = 1
+PROTOCOL_UDP = 17
+_FRAGMENT_MASK = 0x3FFF
+"""More-fragments and the fragment offset: a whole datagram has neither."""
+_PLAIN_HEADER = 0x45
+"""Version 4, no options: nearly every packet begins so."""
+_PLAIN = struct.Struct("!2xH2xHxB2xIIHHHH")
+"""Total length, fragment, protocol, addresses; then ports, length and checksum of UDP."""
+_PLAIN_BYTES = HEADER_BYTES + UDP_HEADER_BYTES
+
+
+def checksum(data: bytes | bytearray) -> int:
+    """The Internet checksum. 2**16 is 1 modulo 2**16 - 1, so one division does the sum."""
+    value = int.from_bytes(data if len(data) % 2 == 0 else data + b"\0", "big")
+    total = value % 0xFFFF
+    # Zero has two forms in ones' complement; only all-zero data sums to the positive one.
+    return 0xFFFF - total if total or not value else 0
+
+
+def checksum_holds(data: bytes) -> bool:
+    """Whether data that contains its checksum sums to minus zero."""
+    value = int.from_bytes(data if len(data) % 2 == 0 else data + b"\0", "big")
+    return value != 0 and value % 0xFFFF == 0
+
+
+class Packet(NamedTuple):
+    """A whole IPv4 packet: addresses as integers."""
+
+    source: int
+    destination: int
+    protocol: int
+    payload: bytes
+
+
+class Datagram(NamedTuple):
+    """A whole UDP datagram: addresses as integers."""
+
+    source: int
+    destination: int
+    source_port: int
+    destination_port: int
+    payload: bytes
+
+
+def parse(data: bytes, *, start: int = 0, verify_header: bool = True) -> Packet | None:
+    """The packet that begins at start; None for a fragment and for anything malformed."""
+    end = len(data)
+    if end - start < HEADER_BYTES:
+        return None
+    first = data[start]
+    header_bytes = (first & 0x0F) * 4
+    total = int.from_bytes(data[start + 2 : start + 4], "big")
+    if first >> 4 != 4 or header_bytes < HEADER_BYTES or total < header_bytes or start + total > end:
+        return None
+    if int.from_bytes(data[start + 6 : start + 8], "big") & _FRAGMENT_MASK:
+        return None
+    if verify_header and not checksum_holds(data[start : start + header_bytes]):
+        return None
+    return Packet(
+        int.from_bytes(data[start + 12 : start + 16], "big"),
+        int.from_bytes(data[start + 16 : start + 20], "big"),
+        data[start + 9],
+        data[start + header_bytes : start + total],
+    )
+
+
+def parse_udp(data: bytes, *, start: int, verify_checksum: bool) -> Datagram | None:
+    """The UDP datagram in the packet that begins at start; None for anything else or malformed.
+
+    verify_checksum is False for a frame that has not left the host: its checksum may be unfinished.
+    """
+    if len(data) >= start + _PLAIN_BYTES and data[start] == _PLAIN_HEADER:
+        return _parse_plain(data, start, verify_checksum)
+    packet = parse(data, start=start)
+    if packet is None or packet.protocol != PROTOCOL_UDP:
+        return None
+    segment = packet.payload
+    if len(segment) < UDP_HEADER_BYTES:
+        return None
+    length = int.from_bytes(segment[4:6], "big")
+    if not UDP_HEADER_BYTES <= length <= len(segment):
+        return None
+    segment = segment[:length]
+    # A checksum of zero says that the sender made none (RFC 768).
+    if verify_checksum and segment[6:8] != b"\0\0":
+        pseudo = data[start + 12 : start + 20] + bytes((0, PROTOCOL_UDP)) + segment[4:6]
+        if not checksum_holds(pseudo + segment):
+            return None
+    return Datagram(
+        packet.source,
+        packet.destination,
+        int.from_bytes(segment[0:2], "big"),
+        int.from_bytes(segment[2:4], "big"),
+        segment[UDP_HEADER_BYTES:],
+    )
+
+
+def _parse_plain(data: bytes, start: int, verify_checksum: bool) -> Datagram | None:
+    """What parse_udp does, at once, for a header without options: the hot path."""
+    total, fragment, protocol, source, destination, source_port, destination_port, length, sent = (
+        _PLAIN.unpack_from(data, start)
+    )
+    if protocol != PROTOCOL_UDP or fragment & _FRAGMENT_MASK or start + total > len(data):
+        return None
+    if not UDP_HEADER_BYTES <= length <= total - HEADER_BYTES:
+        return None
+    udp = start + HEADER_BYTES
+    if int.from_bytes(data[start:udp], "big") % 0xFFFF:
+        return None
+    end = udp + length
+    if verify_checksum and sent:
+        # The addresses, which the pseudo header repeats, stand just before the datagram.
+        total = int.from_bytes(data[start + 12 : end], "big") % 0xFFFF
+        if ((total << 8 if length % 2 else total) + PROTOCOL_UDP + length) % 0xFFFF:
+            return None
+    payload = data[udp + UDP_HEADER_BYTES : end]
+    return Datagram(source, destination, source_port, destination_port, payload)
+
+
+def finish_checksums(frame: bytearray, *, ip: int) -> None:
+    """Write the header's and the UDP checksum of the datagram whose 20-byte IPv4 header begins at ip."""
+    udp = ip + HEADER_BYTES
+    frame[ip + 10 : ip + 12] = b"\0\0"
+    frame[ip + 10 : ip + 12] = checksum(frame[ip:udp]).to_bytes(2, "big")
+    frame[udp + 6 : udp + 8] = b"\0\0"
+    length = frame[udp + 4 : udp + 6]
+    end = udp + int.from_bytes(length, "big")
+    total = checksum(frame[ip + 12 : ip + 20] + bytes((0, PROTOCOL_UDP)) + length + frame[udp:end])
+    # Zero would say "no checksum", so its other form is sent (RFC 768).
+    frame[udp + 6 : udp + 8] = (total or 0xFFFF).to_bytes(2, "big")

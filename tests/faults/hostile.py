@@ -1,0 +1,158 @@
+"""Answers from the other end of a host's cable, each VLAN by its own script.
+
+    python -m tests.faults.hostile PORT '{"50": ["giant", "true"]}' [--loss 0.3] [--seed 1]
+
+Says `ready`, and ends when its input does. The scripts are the names in SCRIPTS. With --loss that share of
+frames is lost in each direction, and as many are duplicated and held back past the next one.
+"""
+
+import argparse
+import json
+import random
+import select
+import socket
+import sys
+from collections.abc import Callable
+
+from lab.tagged_socket import open_tagged_socket, receive
+from tests.unit.prober import frames
+from tests.unit.prober.frames import Sent
+
+TRUE, FORGED = "10.0.7.1", "10.0.7.66"
+TAG = b"\x81\x00"
+ETH_P_ALL = 3
+Script = Callable[[Sent], list[bytes]]
+"""From a frame of the host, with its tag taken apart, to whole frames for it."""
+
+
+def tagged(frame: bytes, vlan: int, *, kind: bytes = TAG) -> bytes:
+    """The frame with an 802.1Q tag, or with one of another kind."""
+    return frame[:12] + kind + vlan.to_bytes(2, "big") + frame[12:]
+
+
+def _offer(sent: Sent, *, server: str = FORGED, **fields: object) -> bytes:
+    assert sent.dhcp is not None
+    options = frames.offer_options(server=server, router=server, **fields)  # type: ignore[arg-type]
+    return frames.answer(sent, options=options, server=server)
+
+
+def _true(sent: Sent) -> list[bytes]:
+    """As it should be: an offer, and an answer to ARP."""
+    if sent.dhcp is not None:
+        return [tagged(_offer(sent, server=TRUE), sent.vlan)]
+    if sent.arp_target == TRUE:
+        return [tagged(frames.arp_reply(sender=TRUE, to=sent.source), sent.vlan)]
+    return []
+
+
+def _giant(sent: Sent) -> list[bytes]:
+    """Whole offers with right checksums, longer than was asked for: within a slot of a ring, and beyond."""
+    if sent.dhcp is None:
+        return []
+    return [tagged(_offer(sent, more=bytes(octets)), sent.vlan) for octets in (1300, 1700, 3000, 8000)]
+
+
+def _fragmented(sent: Sent) -> list[bytes]:
+    """An offer in two fragments, in both orders, and a first one that already looks whole."""
+    if sent.dhcp is None:
+        return []
+    segment = _offer(sent)[34:]
+    # Only the first part's fragment offset is zero; the unit is eight octets (RFC 791).
+    parts = [(segment[:128], 0x2000), (segment[128:], 128 // 8), (segment, 0x2000)]
+    first, second, whole = (
+        tagged(
+            frames.ethernet(
+                frames.ip_packet(17, data, source=FORGED, destination="255.255.255.255", fragment=fragment),
+                kind=0x0800,
+            ),
+            sent.vlan,
+        )
+        for data, fragment in parts
+    )
+    return [first, second, second, first, whole]
+
+
+def _other_tags(sent: Sent) -> list[bytes]:
+    """The offer on other VLANs, untagged, with priority alone, tagged twice, and with a service tag."""
+    if sent.dhcp is None:
+        return []
+    forged = _offer(sent)
+    return [
+        tagged(forged, sent.vlan + 1),
+        forged,
+        tagged(forged, 0),
+        tagged(tagged(forged, sent.vlan), sent.vlan + 1),
+        tagged(tagged(forged, sent.vlan), sent.vlan),
+        tagged(forged, sent.vlan, kind=b"\x88\xa8"),
+    ]
+
+
+SCRIPTS: dict[str, Script] = {
+    "true": _true,
+    "giant": _giant,
+    "fragmented": _fragmented,
+    "other tags": _other_tags,
+}
+
+
+class Air:
+    """What becomes of frames on their way."""
+
+    def __init__(self, *, loss: float, seed: int) -> None:
+        self._loss = loss
+        self._dice = random.Random(seed)
+        self._held: bytes | None = None
+
+    def swallows(self) -> bool:
+        return self._dice.random() < self._loss
+
+    def carry(self, frame: bytes) -> list[bytes]:
+        """What arrives now: nothing, the frame, the frame twice, or it and one that was held back."""
+        if self.swallows():
+            return []
+        arrived = [frame, frame] if self.swallows() else [frame]
+        if self.swallows() and self._held is None:
+            self._held = arrived.pop()
+        elif self._held is not None:
+            arrived.append(self._held)
+            self._held = None
+        return arrived
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port")
+    parser.add_argument("scripts", type=json.loads)
+    parser.add_argument("--loss", type=float, default=0.0)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    scripts = {int(vlan): [SCRIPTS[name] for name in names] for vlan, names in arguments.scripts.items()}
+    air = Air(loss=arguments.loss, seed=arguments.seed)
+    with open_tagged_socket() as link:
+        link.bind((arguments.port, ETH_P_ALL))
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        while True:
+            readable, _, _ = select.select([link, sys.stdin], [], [])
+            if sys.stdin in readable:
+                return
+            answer(link, scripts, air)
+
+
+def answer(link: socket.socket, scripts: dict[int, list[Script]], air: Air) -> None:
+    """Take one frame, and send what its VLAN's scripts say to it."""
+    received = receive(link)
+    if received is None or received.tci is None:
+        return
+    sent = frames.take_apart(tagged(received.frame, received.tci & 0xFFF))
+    if sent.vlan not in scripts or air.swallows():
+        return
+    for script in scripts[sent.vlan]:
+        for frame in script(sent):
+            for carried in air.carry(frame):
+                link.send(carried)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Listens on an uplink as a prober does, and looks at nothing before the end.
+
+    python -m tests.faults.listening INTERFACE
+
+Says `ready`; when its input ends it says, in JSON, how many frames were `received` and how many the kernel
+`dropped` for want of room.
+"""
+
+import json
+import sys
+
+from services.prober.identity import Identity
+from services.prober.packet_link import DEFAULT_SLOTS, PacketLink
+
+
+def main() -> None:
+    """Open, wait, count."""
+    identity = Identity(host="node1", cluster_network="extra")
+    link = PacketLink(sys.argv[1], mac_prefix=identity.prefix)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+    counted = {"received": len(link.receive(2 * DEFAULT_SLOTS)), "dropped": link.dropped()}
+    link.close()
+    sys.stdout.write(json.dumps(counted) + "\n")
+
+
+if __name__ == "__main__":
+    main()

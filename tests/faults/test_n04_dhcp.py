@@ -1,0 +1,190 @@
+"""N4, N5, N6: silence, answers at the edge of the deadline, and a second server."""
+
+import itertools
+import random
+import threading
+from collections import deque
+from datetime import UTC, datetime
+
+import pytest
+
+from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
+from services.prober.policy import Policy
+from tests.faults.neighbours import (
+    ATTACKER,
+    FAULTY,
+    FORGED,
+    SILENT,
+    TRUE,
+    WELL,
+    ask_all,
+    asked,
+    gateway,
+    quiet,
+    servers,
+    told,
+)
+from tests.unit.prober import frames
+from tests.unit.prober.memory_site import Site
+from tests.unit.prober.world import DHCPServer, Gateway, World, target
+
+DEADLINE_S = 12.0
+ONCE = Policy(retransmit_s=(60.0,))
+"""One DISCOVER alone, so that a delay is counted from it."""
+
+
+def test_n4_silent_vlan_has_no_offer_at_the_deadline() -> None:
+    """Nobody answers: that is told at the deadline, neither before nor after, and is no fault of ours."""
+    world = quiet()
+    found = ask_all(world)[SILENT]
+    assert told(found) is DHCPOutcome.NO_OFFER
+    assert asked(found).elapsed_s == pytest.approx(DEADLINE_S)
+    assert world.found_at[SILENT] - 1000.0 == pytest.approx(DEADLINE_S)
+    assert (found.fault, gateway(found)) == (None, None)
+
+
+def test_n4_silent_vlan_is_asked_again_and_again() -> None:
+    """A server that misses the first DISCOVERs is found: silence is what no retransmission could break."""
+    world = quiet()
+    world.put(FAULTY, DHCPServer(ignore=1), Gateway())
+    found = ask_all(world)[FAULTY]
+    assert told(found) is DHCPOutcome.OFFERED
+    assert asked(found).attempts == 2
+
+
+def test_n4_silent_vlans_delay_no_other() -> None:
+    """However many are silent: the rate is limited, never the number in flight."""
+    world = quiet()
+    for vlan in range(1000, 3000):
+        world.probe(vlan)
+    for vlan in (FAULTY, SILENT, *WELL):
+        world.probe(vlan)
+    begun_s = 2000 / (world.policy.start_rate or 1)
+    found = world.run()
+    for vlan in WELL:
+        assert found[vlan].targets[0].vlan.outcome is ReachOutcome.REACHABLE
+        assert world.found_at[vlan] - 1000.0 < begun_s + 1.0
+    assert world.now - 1000.0 < begun_s + DEADLINE_S + 1.0
+
+
+@pytest.mark.parametrize(
+    ("delay_s", "expected"),
+    [(DEADLINE_S - 0.01, DHCPOutcome.OFFERED), (DEADLINE_S + 0.01, DHCPOutcome.NO_OFFER)],
+)
+def test_n5_offer_at_the_deadline_counts_just_before_and_not_just_after(
+    delay_s: float, expected: DHCPOutcome
+) -> None:
+    """The question ends at its deadline, neither before nor after."""
+    world = quiet(ONCE)
+    world.put(FAULTY, DHCPServer(delay_s=delay_s))
+    found = ask_all(world)[FAULTY]
+    assert told(found) is expected
+    assert asked(found).elapsed_s == pytest.approx(min(delay_s, DEADLINE_S))
+
+
+def test_n5_late_offer_is_no_answer_to_the_next_question() -> None:
+    """It carries the transaction id of a question that has ended."""
+    world = World(ONCE, routed=False)
+    late = DHCPServer(delay_s=DEADLINE_S + 1.0)
+    world.put(FAULTY, late)
+    world.probe(FAULTY)
+    world.run()
+    world.nodes.clear()
+    world.found.clear()
+    world._begun = 0
+    world.probe(FAULTY)
+    assert told(world.only()) is DHCPOutcome.NO_OFFER
+
+
+class _HandClock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.at = 1000.0
+
+    def monotonic(self) -> float:
+        return self.at
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.at, UTC)
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        raise AssertionError("the runner waits for frames")
+
+
+@pytest.mark.parametrize(
+    ("came_s", "expected"),
+    [
+        (0.01, DHCPOutcome.OFFERED),
+        (DEADLINE_S - 0.01, DHCPOutcome.OFFERED),
+        (DEADLINE_S + 0.01, DHCPOutcome.NO_OFFER),
+    ],
+)
+def test_n5_what_counts_is_when_the_offer_came_and_not_when_it_is_read(
+    came_s: float, expected: DHCPOutcome
+) -> None:
+    """That this host was too busy to look for some seconds is neither the network's fault nor its merit."""
+    site, clock = Site(ONCE), _HandClock()
+    site.runner._clock = clock
+    site.nodes[FAULTY] = [DHCPServer()]
+    site.submit(FAULTY)
+    site.runner._turn()
+    clock.at += DEADLINE_S + 5.0
+    (link,) = site.links
+    link._received = deque(reply._replace(age_s=DEADLINE_S + 5.0 - came_s) for reply in link._received)
+    for _ in range(12):
+        if site.findings.empty():
+            site.runner._turn()
+            clock.at += 1.0
+    assert told(site.next()) is expected
+    site.runner._end()
+
+
+@pytest.mark.parametrize("rogue_s", [0.001, 0.01, 0.2])
+@pytest.mark.parametrize("rogue", ["10.0.7.66", "10.0.6.66"], ids=["above", "below"])
+def test_n6_second_server_is_told_whoever_is_quicker(rogue: str, rogue_s: float) -> None:
+    """Both are told, in the order of their addresses; the choice depends on nothing but these."""
+    world = quiet()
+    world.put(FAULTY, DHCPServer(delay_s=0.01), DHCPServer(server=rogue, delay_s=rogue_s, address="10.0.7.9"))
+    world.put(FAULTY, Gateway(), Gateway(rogue, mac=ATTACKER))
+    found = ask_all(world)[FAULTY]
+    assert servers(found) == sorted([TRUE, rogue], key=frames.number)
+
+
+def test_n6_choice_is_the_same_in_every_order() -> None:
+    """Three servers, each order of their answers: one choice, that of the lowest address."""
+    chosen = set()
+    for delays_s in itertools.permutations((0.01, 0.1, 0.2)):
+        world = quiet()
+        for delay_s, server in zip(delays_s, ("10.0.7.3", "10.0.7.30", "10.0.7.200"), strict=True):
+            world.put(FAULTY, DHCPServer(server=server, delay_s=delay_s), Gateway(server))
+        found = ask_all(world)[FAULTY]
+        assert len(servers(found)) == 3
+        chosen.add(gateway(found))
+    assert chosen == {"10.0.7.3"}
+
+
+@pytest.mark.parametrize("known", [TRUE, FORGED])
+def test_n6_known_gateway_does_not_flap_between_two_servers(known: str) -> None:
+    """While the server of the known gateway answers, a second one moves nothing, however quick it is."""
+    dice = random.Random(6)
+    for _ in range(20):
+        world = quiet()
+        for server in (TRUE, FORGED):
+            world.put(FAULTY, DHCPServer(server=server, delay_s=dice.uniform(0.001, 0.2)), Gateway(server))
+        world.probe(FAULTY, target(known))
+        found = world.only()
+        assert servers(found) == [TRUE, FORGED]
+        assert gateway(found) == known
+
+
+def test_n6_rogue_does_not_hide_the_server_that_is_named() -> None:
+    """A quick stranger does not close the window on the slow server that the owner configured."""
+    world = quiet()
+    world.put(FAULTY, DHCPServer(delay_s=5.0), DHCPServer(server=FORGED, delay_s=0.001))
+    world.put(FAULTY, Gateway(), Gateway(FORGED, mac=ATTACKER))
+    world.probe(FAULTY, target(server=TRUE))
+    found = world.only()
+    assert servers(found) == [TRUE, FORGED]
+    assert (gateway(found), found.targets[0].vlan.mac) == (TRUE, frames.SERVER_MAC)
+    assert found.fault is not Fault.STOPPED

@@ -1,0 +1,256 @@
+"""N15, N16: ARP and ICMP that nobody asked for, and an address that somebody else has."""
+
+import random
+import socket
+
+import pytest
+
+from services.contract.outcomes import Depth, LeaseOutcome, ReachOutcome
+from services.prober import packet_filter, templates
+from tests.faults.neighbours import ATTACKER, FAULTY, FORGED, SILENT, TRUE, ask_all, quiet
+from tests.unit.prober import frames
+from tests.unit.prober.world import DHCPServer, Gateway, World, target
+
+KNOWN = target(TRUE, from_dhcp=False)
+OFFERED = "10.0.7.100"
+
+
+def asking_arp() -> World:
+    """A gateway that is known, and silent, is asked for by ARP alone."""
+    world = World(routed=False)
+    world.probe(FAULTY, KNOWN, ask_dhcp=False)
+    return world
+
+
+def on_vlan(world: World) -> ReachOutcome:
+    return world.only().targets[0].vlan.outcome
+
+
+def arp(*, sender: str = TRUE, to: bytes, mac: bytes = ATTACKER, operation: int = 2) -> bytes:
+    return frames.arp_reply(sender=sender, to=to, mac=mac, operation=operation)
+
+
+def test_n15_arp_answer_that_was_asked_for_counts() -> None:
+    """Right in all, the frame that the next tests alter is an answer."""
+    world = asking_arp()
+    world.deliver(0.1, FAULTY, arp(to=world.wire.identity.mac(FAULTY)))
+    assert on_vlan(world) is ReachOutcome.REACHABLE
+
+
+def test_n15_arp_for_another_address_changes_nothing() -> None:
+    """Each other host of the subnet may say where it is."""
+    world = asking_arp()
+    for host in range(2, 255):
+        world.deliver(0.1, FAULTY, arp(sender=f"10.0.7.{host}", to=world.wire.identity.mac(FAULTY)))
+    assert on_vlan(world) is ReachOutcome.SILENT
+
+
+@pytest.mark.parametrize("to", [ATTACKER, frames.BROADCAST, bytes(6)], ids=["another", "all", "nobody"])
+def test_n15_arp_to_others_changes_nothing(to: bytes) -> None:
+    """What a gateway tells others, or a spoofer all, is not told to us."""
+    world = asking_arp()
+    world.deliver(0.1, FAULTY, arp(to=to))
+    assert on_vlan(world) is ReachOutcome.SILENT
+
+
+def test_n15_arp_on_another_vlan_changes_nothing() -> None:
+    """Right in all but the VLAN; to our address there, or here."""
+    world = asking_arp()
+    for vlan in (SILENT, 0, 4095):
+        for mac in (world.wire.identity.mac(FAULTY), world.wire.identity.mac(vlan)):
+            world.deliver(0.1, vlan, arp(to=mac))
+    assert on_vlan(world) is ReachOutcome.SILENT
+
+
+@pytest.mark.parametrize("operation", [0, 1, 3, 8, 0x0200])
+def test_n15_arp_of_another_operation_changes_nothing(operation: int) -> None:
+    """A gateway that asks for something, even with its own address, has not answered."""
+    world = asking_arp()
+    world.deliver(0.1, FAULTY, arp(to=world.wire.identity.mac(FAULTY), operation=operation))
+    assert on_vlan(world) is ReachOutcome.SILENT
+
+
+@pytest.mark.parametrize("mac", [bytes(6), frames.BROADCAST, bytes.fromhex("01005e000001")])
+def test_n15_arp_answer_of_a_group_changes_nothing(mac: bytes) -> None:
+    """No host has such an address (RFC 826, IEEE 802): it is made up."""
+    world = asking_arp()
+    world.deliver(0.1, FAULTY, arp(to=world.wire.identity.mac(FAULTY), mac=mac))
+    assert on_vlan(world) is ReachOutcome.SILENT
+
+
+def test_n15_answer_before_the_question_changes_nothing() -> None:
+    """While a probe still waits for its turn, nobody can have answered it; nor after it has ended."""
+    world = asking_arp()
+    to = world.wire.identity.mac(FAULTY)
+    world.wire.receive(SILENT, arp(to=world.wire.identity.mac(SILENT)), verify_checksum=True, now=world.now)
+    assert on_vlan(world) is ReachOutcome.SILENT
+    world.wire.receive(FAULTY, arp(to=to), verify_checksum=True, now=world.now)
+    assert len(world.found) == 1
+
+
+def test_n15_first_of_two_owners_is_told_once() -> None:
+    """Two stations say that they are the gateway: it is reachable, by the first, and told once."""
+    world = quiet()
+    world.put(FAULTY, DHCPServer(), Gateway(), Gateway(mac=ATTACKER, delay_s=0.0005))
+    found = ask_all(world)[FAULTY]
+    assert (found.targets[0].vlan.outcome, found.targets[0].vlan.mac) == (ReachOutcome.REACHABLE, ATTACKER)
+
+
+def leasing() -> World:
+    """A VLAN whose server leases what is asked for."""
+    world = World(routed=False, depth=Depth.LEASE)
+
+    def server(sent: frames.Sent) -> list[tuple[float, bytes]]:
+        if sent.dhcp is None:
+            return []
+        kind = frames.options_of(sent.dhcp)[53]
+        answers = {b"\x01": 2, b"\x03": 5}
+        if kind not in answers:
+            return []
+        return [(0.01, frames.answer(sent, options=frames.offer_options(kind=answers[kind])))]
+
+    world.put(FAULTY, server, Gateway())  # type: ignore[arg-type]
+    return world
+
+
+def kinds_sent(world: World) -> list[int]:
+    """The DHCP messages that went out, by type."""
+    return [frames.options_of(sent.dhcp)[53][0] for _, sent in world.sent if sent.dhcp is not None]
+
+
+def test_n15_address_that_somebody_else_has_is_declined() -> None:
+    """RFC 5227: whoever answers for the offered address has it: it is not used, and the server is told."""
+    world = leasing()
+    world.put(FAULTY, Gateway(OFFERED, mac=ATTACKER))
+    world.probe(FAULTY)
+    found = world.only()
+    assert found.lease is not None
+    assert (found.lease.outcome, found.lease.owner) == (LeaseOutcome.CONFLICT, ATTACKER)
+    assert kinds_sent(world) == [1, 3, 4]
+    assert found.targets[0].vlan.outcome is ReachOutcome.REACHABLE
+
+
+@pytest.mark.parametrize("vlan", [FAULTY, SILENT])
+def test_n15_conflict_is_only_what_is_on_the_vlan_and_not_ourselves(vlan: int) -> None:
+    """The same address on another VLAN is another one's; our own frames, sent back by a loop, are ours."""
+    world = leasing()
+    ours = world.wire.identity.mac(FAULTY)
+    spoof = arp(sender=OFFERED, to=ours, mac=ours if vlan == FAULTY else ATTACKER)
+    for at in range(100):
+        world.deliver(at / 100, vlan, spoof)
+    world.probe(FAULTY)
+    found = world.only()
+    assert found.lease is not None
+    assert found.lease.outcome is LeaseOutcome.HELD
+    assert kinds_sent(world) == [1, 3, 7]
+
+
+def asking_echo() -> tuple[World, bytes]:
+    """A gateway that routing leads to, and the echo request that went out to it."""
+    world = World()
+    world.probe(FAULTY, KNOWN, ask_dhcp=False)
+    assert world.engine.echoes is not None
+    return world, world.engine.echoes.take_packets()[0][1]
+
+
+def receive_echo(world: World, packet: bytes) -> None:
+    assert world.engine.echoes is not None
+    world.engine.echoes.receive(packet, world.now)
+
+
+def routed(world: World) -> ReachOutcome:
+    return world.only().targets[0].routed.outcome
+
+
+def test_n16_echo_reply_that_was_asked_for_counts() -> None:
+    """Right in all, the packet that the next tests alter is an answer."""
+    world, message = asking_echo()
+    receive_echo(world, frames.echo_reply(message, source=TRUE))
+    assert routed(world) is ReachOutcome.REACHABLE
+
+
+@pytest.mark.parametrize("at", range(4, 16))
+def test_n16_echo_reply_with_another_identifier_sequence_or_payload_changes_nothing(at: int) -> None:
+    """Each octet that makes it ours: who has not seen the request cannot make its answer."""
+    world, message = asking_echo()
+    for bit in range(8):
+        altered = message[:at] + bytes((message[at] ^ 1 << bit,)) + message[at + 1 :]
+        receive_echo(world, frames.echo_reply(altered, source=TRUE))
+    assert routed(world) is ReachOutcome.SILENT
+
+
+def test_n16_echo_reply_from_another_address_changes_nothing() -> None:
+    """A router on the way, or anybody, that answers in the gateway's place."""
+    world, message = asking_echo()
+    for source in (FORGED, "255.255.255.255", "0.0.0.0"):
+        receive_echo(world, frames.echo_reply(message, source=source))
+    assert routed(world) is ReachOutcome.SILENT
+
+
+@pytest.mark.parametrize("kind", [3, 4, 5, 8, 11, 12, 13, 14])
+def test_n16_other_icmp_changes_nothing(kind: int) -> None:
+    """Unreachable, redirect, request, time exceeded: even from the gateway itself, about our very echo."""
+    world, message = asking_echo()
+    receive_echo(world, frames.echo_reply(message, source=TRUE, kind=kind))
+    quoted = bytes((kind, 1, 0, 0, 0, 0, 0, 0)) + frames.ip_packet(1, message, destination=TRUE)
+    total = frames.internet_checksum(quoted)
+    receive_echo(world, frames.ip_packet(1, quoted[:2] + total.to_bytes(2, "big") + quoted[4:], source=TRUE))
+    assert routed(world) is ReachOutcome.SILENT
+
+
+def test_n16_echo_on_the_vlan_that_was_not_asked_for_changes_nothing() -> None:
+    """With an address of ours there: only the gateway's reply with what we sent ends the check."""
+    world = leasing()
+    dice = random.Random(16)
+    for at in range(300):
+        body = bytes((0, 0, 0, 0)) + dice.randbytes(60)
+        body = body[:2] + frames.internet_checksum(body).to_bytes(2, "big") + body[4:]
+        packet = frames.ip_packet(1, body, source=TRUE, destination=OFFERED)
+        mac = world.wire.identity.mac(FAULTY)
+        world.deliver(at / 100, FAULTY, frames.ethernet(packet, kind=0x0800, destination=mac))
+    world.probe(FAULTY)
+    found = world.only()
+    assert found.targets[0].vlan.outcome is ReachOutcome.REACHABLE
+    assert found.targets[0].echo.outcome is ReachOutcome.SILENT
+
+
+@pytest.mark.parametrize("at", [None, *range(4, 16)])
+def test_n16_echo_on_the_vlan_with_another_identifier_sequence_or_payload_changes_nothing(
+    at: int | None,
+) -> None:
+    """From the gateway, to us, and wrong in one octet: none of them; and unaltered it is the answer."""
+    world = leasing()
+
+    def altered(sent: frames.Sent) -> list[tuple[float, bytes]]:
+        if sent.kind != 0x0800 or sent.body[9] != 1:
+            return []
+        message = bytes(4) + sent.body[24:]
+        if at is not None:
+            message = message[:at] + bytes((message[at] ^ 1,)) + message[at + 1 :]
+        total = frames.internet_checksum(message).to_bytes(2, "big")
+        packet = frames.ip_packet(1, message[:2] + total + message[4:], source=TRUE, destination=OFFERED)
+        return [(0.01, frames.ethernet(packet, kind=0x0800, destination=sent.source))]
+
+    world.put(FAULTY, altered)  # type: ignore[arg-type]
+    world.probe(FAULTY)
+    expected = ReachOutcome.REACHABLE if at is None else ReachOutcome.SILENT
+    assert world.only().targets[0].echo.outcome is expected
+
+
+def test_n16_kernel_keeps_other_peoples_echoes_from_us() -> None:
+    """Another identifier, or another type of message, does not wake us: the kernel runs the filter."""
+    ours, other = (templates.load().echo.render(identifier=n, sequence=1, nonce=bytes(8)) for n in (77, 78))
+    sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with sender, receiver:
+        packet_filter.attach(receiver, packet_filter.echo_replies_to(77))
+        for packet in (
+            frames.echo_reply(other, source=TRUE),
+            frames.echo_reply(ours, source=TRUE, kind=3),
+            frames.echo_reply(ours, source=TRUE, kind=8),
+            frames.echo_reply(ours, source=TRUE),
+        ):
+            sender.send(packet)
+        assert receiver.recv(4096) == frames.echo_reply(ours, source=TRUE)
+        receiver.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            receiver.recv(4096)

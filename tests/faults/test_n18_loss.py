@@ -1,0 +1,225 @@
+"""N18: loss, duplication and reordering on the way.
+
+The wire alone does not tell a silent server from one whose every answer was lost. What tells is the others:
+exchanges on the same uplink whose first attempt went without an answer and a later one did not. Where too
+many of those are seen, silence is inconclusive. A VLAN alone on an uplink has no such witness: that it is not
+called out is then left to the other hosts that are asked (services.network.leases).
+"""
+
+import json
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lab.running import RunningSite
+from services.contract.messages import Segment
+from services.contract.outcomes import DHCPOutcome, ReachOutcome, State
+from services.network.intent import Intent
+from services.network.leases import Seen
+from services.network.reduction import reduce
+from services.prober.findings import Finding, verdict
+from services.prober.losses import Losses
+from tests.faults.neighbours import FAULTY, FORGED, TRUE, asked, quiet, servers, told
+from tests.faults.trunk import outcome, probe, standing_at_port
+from tests.unit.prober import frames
+from tests.unit.prober.world import UPLINK, Air, DHCPServer, Gateway, World, target
+
+LIVING = range(1, 41)
+DEAD = range(1001, 1011)
+HOSTS = ("node1", "node2", "node3")
+PROBES = 3
+SEEDS = range(1, 6)
+ON_REAL_FRAMES = range(100, 180)
+DEADLINE_S = 6.0
+"""Time for a second DHCPDISCOVER."""
+
+
+def intent(vlan: int) -> Intent:
+    """A network on that VLAN whose owner leaves all to DHCP, and of which nothing is known yet."""
+    return Intent(Segment(cluster_network=UPLINK, vlan=vlan), "auto")
+
+
+def probed(*, loss: float, seed: int, living: range = LIVING, dead: range = DEAD) -> dict[int, Finding]:
+    """All VLANs once, from one host, through air that loses, duplicates and reorders."""
+    air = Air(loss=loss, duplication=loss, jitter_s=0.5)
+    world = World(seed=seed * 1009, air=air, routed=False)
+    for vlan in living:
+        world.put(vlan, DHCPServer(), Gateway())
+    for vlan in (*living, *dead):
+        world.probe(vlan, target(digest=intent(vlan).digest))
+    return world.run(until_s=30.0)
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.05, 0.1])
+def test_n18_up_to_a_tenth_lost_is_right_after_three_probes(loss: float) -> None:
+    """Of three probes of each VLAN most are right; of a dead one none ever claims an answer.
+
+    Up to 5% a dead VLAN is also called so; at 10% its silence may remain inconclusive.
+    """
+    silent: Counter[int] = Counter()
+    offered: Counter[int] = Counter()
+    reached: Counter[int] = Counter()
+    for seed in range(PROBES):
+        for vlan, finding in probed(loss=loss, seed=seed).items():
+            assert finding.fault is None
+            offered[vlan] += told(finding) is DHCPOutcome.OFFERED
+            silent[vlan] += told(finding) is DHCPOutcome.NO_OFFER
+            reached[vlan] += finding.targets[0].vlan.outcome is ReachOutcome.REACHABLE
+    for vlan in LIVING:
+        assert offered[vlan] > PROBES / 2, vlan
+        assert reached[vlan] > PROBES / 2, vlan
+    for vlan in DEAD:
+        assert offered[vlan] == reached[vlan] == 0
+        assert loss > 0.05 or silent[vlan] > PROBES / 2, vlan
+
+
+def test_n18_without_loss_a_dead_vlan_is_called_so() -> None:
+    """Inconclusive is no way out: where nothing hints at loss, silence is silence."""
+    for seed in SEEDS:
+        found = probed(loss=0.0, seed=seed)
+        assert {told(found[vlan]) for vlan in DEAD} == {DHCPOutcome.NO_OFFER}
+
+
+@pytest.mark.parametrize("loss", [0.1, 0.12, 0.15, 0.2, 0.3, 0.4, 0.5])
+def test_n18_beyond_a_tenth_no_state_is_dhcp_failed(loss: float) -> None:
+    """Three hosts have probed, as they do before anybody is told: living networks are well or pending."""
+    for seed in SEEDS:
+        found = {host: probed(loss=loss, seed=100 * seed + at) for at, host in enumerate(HOSTS)}
+        for vlan in LIVING:
+            seen = [
+                Seen(verdict(of[vlan], host=host, request_id="n18", incarnation=0, counter=0), age_s=1.0)
+                for host, of in found.items()
+            ]
+            state = reduce(intent(vlan), seen, seen, hosts=frozenset(HOSTS), fresh_s=600.0).state
+            assert state is not State.DHCP_FAILED, (seed, vlan)
+
+
+@pytest.mark.parametrize("loss", [0.2, 0.3, 0.4, 0.5])
+def test_n18_beyond_a_tenth_no_living_server_is_called_dead(loss: float) -> None:
+    """From one host alone: right or inconclusive. Between 10 and 20% one host's witnesses may disagree."""
+    for seed in SEEDS:
+        found = probed(loss=loss, seed=seed)
+        for vlan in LIVING:
+            assert told(found[vlan]) in (DHCPOutcome.OFFERED, DHCPOutcome.INCONCLUSIVE), (seed, vlan)
+        for vlan in DEAD:
+            assert told(found[vlan]) in (DHCPOutcome.NO_OFFER, DHCPOutcome.INCONCLUSIVE), (seed, vlan)
+
+
+def test_n18_everything_lost_from_some_vlans_leaves_the_others_right() -> None:
+    """A dead VLAN, or a hundred, is no loss: it never makes another one's silence doubtful."""
+    found = probed(loss=0.0, seed=1, dead=range(1001, 1101))
+    assert {told(found[vlan]) for vlan in range(1001, 1101)} == {DHCPOutcome.NO_OFFER}
+    assert {told(found[vlan]) for vlan in LIVING} == {DHCPOutcome.OFFERED}
+
+
+@pytest.mark.parametrize("quiet_s", [0.0, 600.0, 1e6])
+def test_n18_what_was_seen_of_loss_counts_however_long_it_was_quiet_before(quiet_s: float) -> None:
+    """What is seen now does not fade for the hours in which nobody was asked anything."""
+    losses = Losses()
+    assert not losses.explain_silence(1000.0)
+    now = 1000.0 + quiet_s
+    for _ in range(10):
+        losses.answered(now, prompt=True)
+        losses.answered(now, prompt=False)
+    assert losses.explain_silence(now + 12.0)
+    assert not losses.explain_silence(now + 3600.0), "and fades itself"
+
+
+def test_n18_slow_server_is_no_loss() -> None:
+    """Who answers the first DISCOVER after the second was sent was slow; each attempt has its own xid."""
+    world = World(routed=False)
+    for vlan in LIVING:
+        world.put(vlan, DHCPServer(delay_s=6.0), Gateway())
+        world.probe(vlan)
+    for vlan in DEAD:
+        world.probe(vlan)
+    found = world.run()
+    assert {told(found[vlan]) for vlan in LIVING} == {DHCPOutcome.OFFERED}
+    assert {told(found[vlan]) for vlan in DEAD} == {DHCPOutcome.NO_OFFER}
+
+
+def test_n18_duplicates_are_told_once() -> None:
+    """Each frame twice, both ways: one server, its first offer, in the time that it always takes."""
+    world = World(air=Air(duplication=1.0), routed=False)
+    world.put(FAULTY, DHCPServer(), Gateway())
+    world.probe(FAULTY)
+    found = world.only()
+    assert servers(found) == [TRUE]
+    assert found.targets[0].vlan.attempts == 1
+    assert world.now - 1000.0 == pytest.approx(0.31)
+
+
+def test_n18_offers_in_any_order_say_the_same() -> None:
+    """Two servers' offers, shuffled and delayed within the window: one finding."""
+    told_of = set()
+    for seed in range(30):
+        world = World(seed=seed, air=Air(jitter_s=0.25, duplication=0.5), routed=False)
+        world.put(FAULTY, DHCPServer(), DHCPServer(server=FORGED, address="10.0.7.101"))
+        world.put(FAULTY, Gateway(), Gateway(FORGED))
+        world.probe(FAULTY)
+        found = world.only()
+        told_of.add((tuple(servers(found)), found.targets[0].gateway))
+    assert told_of == {((TRUE, FORGED), frames.number(TRUE))}
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 2**32), st.floats(0.05, 0.5))
+def test_n18_no_loss_makes_a_false_answer(seed: int, loss: float) -> None:
+    """Who is told to answer does, by what it truly said; and every segment ends in time."""
+    dice = random.Random(seed)
+    world = World(seed=seed, air=Air(loss=loss, duplication=loss, jitter_s=dice.uniform(0, 2)), routed=False)
+    living = {vlan for vlan in range(1, 17) if dice.getrandbits(1)}
+    for vlan in living:
+        world.put(vlan, DHCPServer(server=f"10.0.7.{vlan}"), Gateway(f"10.0.7.{vlan}"))
+    for vlan in range(1, 17):
+        world.probe(vlan)
+    for vlan, finding in world.run(until_s=30.0).items():
+        assert finding.fault is None
+        if told(finding) is DHCPOutcome.OFFERED:
+            assert vlan in living
+            (offer,) = asked(finding).offers
+            assert offer.gateway == frames.number(f"10.0.7.{vlan}")
+        if finding.targets[0].vlan.outcome is ReachOutcome.REACHABLE:
+            assert vlan in living
+
+
+def test_n18_neighbours_of_a_lossy_vlan_take_no_longer() -> None:
+    """One VLAN that loses half of all frames delays nobody."""
+    world = quiet()
+    dice = random.Random(18)
+
+    def lossy(sent: frames.Sent) -> list[tuple[float, bytes]]:
+        replies = [*DHCPServer()(sent), *Gateway()(sent)]
+        return [reply for reply in replies if dice.getrandbits(1)]
+
+    world.put(FAULTY, lossy)  # type: ignore[arg-type]
+    world.probe(FAULTY)
+    for vlan in world.nodes:
+        if vlan != FAULTY:
+            world.probe(vlan)
+    found = world.run()
+    for vlan, finding in found.items():
+        if vlan != FAULTY:
+            assert finding.targets[0].vlan.outcome is ReachOutcome.REACHABLE
+            assert world.found_at[vlan] - 1000.0 < 0.35
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("loss", [0.08, 0.4])
+def test_n18_on_real_frames_no_living_server_is_called_dead(trunk_site: RunningSite, loss: float) -> None:
+    """Frames lost, doubled and held back on the way, in both directions: right or inconclusive."""
+    scripts = json.dumps({vlan: ["true"] for vlan in ON_REAL_FRAMES})
+    answered: set[int] = set()
+    with standing_at_port(trunk_site, "hostile", scripts, "--loss", str(loss)):
+        for _ in range(PROBES if loss < 0.1 else 1):
+            for vlan, told_of in probe(trunk_site, ON_REAL_FRAMES, deadline_s=DEADLINE_S).items():
+                assert told_of.fault is None
+                if outcome(told_of) is DHCPOutcome.OFFERED:
+                    answered.add(vlan)
+                elif loss > 0.1:
+                    assert outcome(told_of) is DHCPOutcome.INCONCLUSIVE, vlan
+    if loss < 0.1:
+        assert answered == set(ON_REAL_FRAMES)

@@ -1,0 +1,20 @@
+"""Inputs in files: a line of hexadecimal each, so that they can be looked at, and a change be reviewed."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+CORPUS = _HERE / "corpus"
+REGRESSIONS = _HERE / "regressions"
+
+
+def read_inputs(folder: Path, target: str) -> list[bytes]:
+    """What is kept for a target; nothing where there is no file."""
+    path = folder / f"{target}.txt"
+    return [bytes.fromhex(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def write_inputs(folder: Path, target: str, inputs: Iterable[bytes]) -> None:
+    """Keep these in place of what was kept, each once, the shortest first."""
+    lines = [data.hex() for data in sorted(set(inputs), key=lambda data: (len(data), data))]
+    (folder / f"{target}.txt").write_text("".join(f"{line}\n" for line in lines))

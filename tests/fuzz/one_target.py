@@ -1,0 +1,28 @@
+"""One target under the coverage-guided fuzzer, in a process of its own.
+
+    python -m tests.fuzz.one_target TARGET [libFuzzer's flags and folders]
+
+The fuzzer ends the process itself.
+"""
+
+import shlex
+import sys
+
+import atheris
+
+# Only what is instrumented leads the search: our readers, and not the libraries under them.
+with atheris.instrument_imports(include=["services.prober", "services.contract.messages"]):
+    from tests.fuzz.targets import TARGETS
+
+
+def main() -> None:
+    """Fuzz until libFuzzer's flags say that it is enough."""
+    name, *flags = sys.argv[1:]
+    # To merge, libFuzzer starts its program again, through a shell.
+    again = shlex.join([sys.executable, "-m", "tests.fuzz.one_target", name])
+    atheris.Setup([again, *flags], TARGETS[name])
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""What is fuzzed: functions of bytes that return, whatever the bytes are, or raise what is wrong.
+
+A target tests more than that nothing is raised: what came out has to be something that was in there.
+"""
+
+import contextlib
+import random
+import struct
+from collections.abc import Callable
+
+from services.contract.errors import MessageRefused
+from services.contract.messages import HostAnnouncement, ProbeRequest, Report, SegmentProbe, Target
+from services.contract.outcomes import Depth, DHCPOutcome, ReachOutcome
+from services.prober import templates
+from services.prober.codecs import arp, dhcp, dhcp_options, icmp, ipv4
+from services.prober.codecs.dhcp_options import Refusal
+from services.prober.engine import Engine
+from services.prober.findings import Finding, verdict
+from services.prober.policy import Policy
+
+XID, MAC = b"<xid", b"<mac->"
+"""Stand in an input for the transaction ID and the address of the question, which differ from run to run."""
+BETWEEN = b"<next>"
+"""Stands between the frames of an exchange."""
+VLAN, OTHER_VLAN = 7, 8
+FROM_OTHER_VLAN, LATER = 1, 2
+"""Bits of a frame's first octet, which is not of the frame: how it comes."""
+_MAX_FRAMES = 64
+_MAX_TURNS = 200
+_OWN_FRAMES = 40
+"""What a probe sends by itself at most: retransmissions of all messages, ARP probes, echoes."""
+_UDP = 17
+_POLICY = Policy(dhcp_deadline_s=3.0, start_rate=None)
+
+
+def read_dhcp(data: bytes) -> None:
+    """A UDP payload as a server's message."""
+    reply = dhcp.parse_reply(data)
+    if isinstance(reply, Refusal):
+        return
+    assert reply.xid == data[4:8]
+    assert reply.chaddr == data[28:34]
+    assert reply.address == int.from_bytes(data[16:20], "big")
+    assert len(reply.routers) * 4 <= len(data)
+    for address in (reply.server, reply.gateway, reply.mask, *reply.routers):
+        assert not address or address.to_bytes(4, "big") in _without_option_heads(data)
+    if reply.mask is not None:
+        length = dhcp.prefix_length(reply.mask)
+        assert length is None or reply.mask == (0xFFFFFFFF << (32 - length)) & 0xFFFFFFFF
+
+
+def _without_option_heads(data: bytes) -> bytes:
+    """All of the octets, and again without those between the parts of a split option (RFC 3396).
+
+    An address may be put together of parts, so it need not be in the message as it is.
+    """
+    options = dhcp_options.collect(options=data[240:], file=data[108:236], sname=data[44:108])
+    return data if isinstance(options, Refusal) else data + b"".join(options.values())
+
+
+def read_options(data: bytes) -> None:
+    """The options of a message in their three places; the first two octets say how it is divided."""
+    if len(data) < 2:
+        return
+    first, second, rest = data[0], data[1], data[2:]
+    fields = (rest[:first], rest[first : first + second], rest[first + second :])
+    options = dhcp_options.collect(options=fields[0], file=fields[1], sname=fields[2])
+    if isinstance(options, Refusal):
+        return
+    assert sum(map(len, options.values())) <= len(rest)
+    assert len(options) <= dhcp_options.MAX_OPTIONS
+    for code, value in options.items():
+        dhcp_options.octet(options, code)
+        dhcp_options.integer(options, code)
+        assert len(dhcp_options.addresses(options, code)) * 4 in (0, len(value))
+        dhcp_options.classless_default(value)
+
+
+def read_frame(data: bytes) -> None:
+    """An Ethernet frame as ARP and as a UDP datagram."""
+    reply = arp.parse_reply(data)
+    if reply is not None:
+        assert (reply.sender_mac, reply.target_mac) == (data[22:28], data[32:38])
+    for verify in (True, False):
+        datagram = ipv4.parse_udp(data, start=14, verify_checksum=verify)
+        assert datagram == _plain_udp(data, verify_checksum=verify)
+        if datagram is not None:
+            dhcp.parse_reply(datagram.payload)
+
+
+def _plain_udp(data: bytes, *, verify_checksum: bool) -> ipv4.Datagram | None:
+    """The same step by step, without any short cut."""
+    packet = ipv4.parse(data, start=14)
+    if packet is None or packet.protocol != _UDP or len(packet.payload) < 8:
+        return None
+    source, destination, length, checksum = struct.unpack_from("!HHHH", packet.payload)
+    if not 8 <= length <= len(packet.payload):
+        return None
+    segment = packet.payload[:length]
+    pseudo = struct.pack("!IIHH", packet.source, packet.destination, _UDP, length)
+    if verify_checksum and checksum and not ipv4.checksum_holds(pseudo + segment):
+        return None
+    return ipv4.Datagram(packet.source, packet.destination, source, destination, segment[8:])
+
+
+def read_echo(data: bytes) -> None:
+    """A packet of a raw ICMP socket."""
+    reply = icmp.parse_reply(data)
+    if reply is not None:
+        assert reply.source == int.from_bytes(data[12:16], "big")
+        assert reply.nonce in data
+
+
+def read_message(data: bytes) -> None:
+    """The body of a message of a queue, or of a host's announcement."""
+    for kind in (ProbeRequest, Report, HostAnnouncement):
+        with contextlib.suppress(MessageRefused):
+            message = kind.from_wire(data)
+            assert kind.from_wire(message.to_wire()) == message
+
+
+def exchange(data: bytes) -> None:
+    """A segment that is asked what DHCP offers, and frames of strangers."""
+    _probe(data, Depth.OFFER)
+
+
+def lease(data: bytes) -> None:
+    """The same with an address that is taken, used and given back."""
+    _probe(data, Depth.LEASE)
+
+
+def _probe(data: bytes, depth: Depth) -> None:
+    """Frames of strangers come on the VLAN that is probed and on another.
+
+    It ends in time with a verdict that the contract admits; what it found was in a frame of its own VLAN that
+    named a question's xid and address; and whatever comes, only so much is sent, on that VLAN.
+    """
+    engine = Engine(
+        host="node1",
+        policy=_POLICY,
+        templates=templates.load(),
+        randomness=random.Random(1),
+        routed=False,
+        depth=depth,
+    )
+    found: list[Finding] = []
+    sent: list[bytes] = []
+    xids: list[bytes] = []
+    now, meant, strangers = 0.0, False, 0
+    wire = engine.wire("extra")
+
+    def take() -> None:
+        for frame, stamped in wire.take_frames():
+            sent.append(frame)
+            if stamped is not None:
+                stamped.sent_at = now
+            if frame[16:18] == b"\x08\x00" and frame[27] == _UDP:
+                xids.append(frame[50:54])
+
+    probe = SegmentProbe(vlan=VLAN, ask_dhcp=True, targets=(Target(digest="0" * 16),))
+    engine.start("extra", probe, done=found.append, now=now)
+    take()
+    mac = sent[0][6:12]
+    for part in data.split(BETWEEN, _MAX_FRAMES)[:_MAX_FRAMES]:
+        how, frame = part[:1], part[1:].replace(XID, xids[-1]).replace(MAC, mac)
+        bits = how[0] if how else 0
+        vlan = OTHER_VLAN if bits & FROM_OTHER_VLAN else VLAN
+        now += 1.0 if bits & LATER else 0.001
+        engine.advance(now)
+        take()
+        meant |= vlan == VLAN and mac in frame and any(xid in frame for xid in xids) and not found
+        wire.receive(vlan, frame, verify_checksum=False, now=now)
+        strangers += 1
+        take()
+    for _ in range(_MAX_TURNS):
+        if (due := engine.next_deadline()) is None:
+            break
+        now = max(now, due)
+        engine.advance(now)
+        take()
+    (finding,) = found
+    told = verdict(finding, host="node1", request_id="fuzz", incarnation=0, counter=0)
+    assert told.dhcp is not None
+    assert told.dhcp.outcome in (DHCPOutcome.OFFERED, DHCPOutcome.NO_OFFER)
+    assert meant or told.dhcp.outcome is DHCPOutcome.NO_OFFER, "an offer that nobody made to us"
+    assert depth is Depth.LEASE or told.dhcp.lease is None
+    if told.targets[0].vlan.outcome is ReachOutcome.REACHABLE:
+        assert told.targets[0].gateway is not None
+    assert {(frame[6:12], frame[14:16]) for frame in sent} == {(mac, VLAN.to_bytes(2, "big"))}
+    assert len(sent) <= _OWN_FRAMES + strangers, "who sends us a frame gets no more than one for it"
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "dhcp": read_dhcp,
+    "options": read_options,
+    "frame": read_frame,
+    "echo": read_echo,
+    "message": read_message,
+    "exchange": exchange,
+    "lease": lease,
+}

@@ -1,0 +1,104 @@
+"""The prober's runner as a program, to be run on a host of the lab.
+
+    python -m tests.network.prober_program INTERFACE '[SegmentProbe, ...]' [--deadline 3] [--rate 1000]
+
+Says `begun`, then one JSON object: `verdicts`, as the updater would get them; `capabilities`, those in force;
+and `seconds`. With `--overflow ADDRESS VLAN` it sends a burst of ARP probes through a link with a tiny ring,
+reads nothing meanwhile, and says how many frames were `received` and how many the kernel `dropped`.
+"""
+
+import argparse
+import json
+import queue
+import random
+import select
+import sys
+from pathlib import Path
+
+from services.contract.clock import SystemClock
+from services.contract.messages import SegmentProbe
+from services.prober import findings, templates
+from services.prober.engine import Engine
+from services.prober.icmp_socket import ICMPSocket
+from services.prober.identity import Identity
+from services.prober.packet_link import PacketLink
+from services.prober.policy import Policy
+from services.prober.runner import Runner
+
+BURST = 500
+SLOTS = 32
+
+
+def main() -> None:
+    """Probe, and print what was found."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("interface")
+    parser.add_argument("probes", nargs="?", default="[]")
+    parser.add_argument("--deadline", type=float, default=3.0)
+    parser.add_argument("--rate", type=float, default=None)
+    parser.add_argument("--overflow", nargs=2)
+    arguments = parser.parse_args()
+    if arguments.overflow:
+        address, vlan = arguments.overflow
+        say(json.dumps(overflow(arguments.interface, target=int(address), vlan=int(vlan))))
+        return
+    policy = Policy(dhcp_deadline_s=arguments.deadline, start_rate=arguments.rate)
+    probes = [SegmentProbe.model_validate(probe) for probe in json.loads(arguments.probes)]
+    say(json.dumps(run(arguments.interface, probes, policy)))
+
+
+def say(line: str) -> None:
+    """To whoever started this program, at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def run(interface: str, probes: list[SegmentProbe], policy: Policy) -> dict[str, object]:
+    """All probes at once."""
+    clock = SystemClock()
+    runner = Runner(
+        engine=Engine(host="node1", policy=policy, templates=templates.load(), randomness=random.Random()),
+        uplinks=lambda: {"extra": interface},
+        clock=clock,
+        open_link=lambda name, mac_prefix: PacketLink(name, mac_prefix=mac_prefix),
+        open_echo_socket=lambda identifier: ICMPSocket(identifier=identifier),
+    )
+    found: queue.SimpleQueue[findings.Finding] = queue.SimpleQueue()
+    began = clock.monotonic()
+    runner.start()
+    for probe in probes:
+        runner.submit("extra", probe, found.put)
+    say("begun")
+    verdicts = [
+        findings.verdict(found.get(), host="node1", request_id="test", incarnation=0, counter=0)
+        for _ in probes
+    ]
+    seconds = clock.monotonic() - began
+    runner.stop()
+    status = Path("/proc/self/status").read_text()
+    return {
+        "verdicts": [verdict.model_dump(mode="json") for verdict in verdicts],
+        "capabilities": int(status.split("CapEff:")[1].split()[0], 16),
+        "seconds": seconds,
+    }
+
+
+def overflow(interface: str, *, target: int, vlan: int) -> dict[str, int]:
+    """More answers than the ring has room for."""
+    identity = Identity(host="node1", cluster_network="extra")
+    link = PacketLink(interface, mac_prefix=identity.prefix, slots=SLOTS)
+    probe = templates.load().arp.render(station=identity.station(vlan), target=target)
+    for _ in range(BURST):
+        link.send([probe])
+    received, dropped = 0, 0
+    epoll = select.epoll()
+    epoll.register(link.fileno(), select.EPOLLIN)
+    while received + dropped < BURST and epoll.poll(2.0):
+        received += len(link.receive(BURST))
+        dropped += link.dropped()
+    link.close()
+    return {"received": received, "dropped": dropped}
+
+
+if __name__ == "__main__":
+    main()

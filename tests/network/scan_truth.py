@@ -1,0 +1,69 @@
+"""What `nadroute scan` has to find on a site, told by the site alone: the JSON, without the times."""
+
+from typing import Any
+
+from lab.site import DhcpServer, Site, Vlan
+
+Entry = dict[str, Any]
+
+
+def truth(site: Site, vlans: range) -> list[Entry]:
+    """An entry for each of `vlans`; `rtt_ms` says whether there is one."""
+    by_id = {vlan.vlan: vlan for vlan in site.vlans}
+    return [_entry(number, by_id.get(number)) for number in vlans]
+
+
+def without_times(found: list[Entry]) -> list[Entry]:
+    """The JSON of a scan, in the same form."""
+    return [
+        {**entry, "gateway": {**entry["gateway"], "rtt_ms": _is_time(entry["gateway"]["rtt_ms"])}}
+        for entry in found
+    ]
+
+
+def _is_time(value: object) -> bool:
+    assert value is None or (isinstance(value, float) and 0 <= value < 10_000)
+    return value is not None
+
+
+def _entry(number: int, vlan: Vlan | None) -> Entry:
+    servers = sorted(vlan.dhcp, key=lambda server: server.address) if vlan else []
+    counting = _counting(servers)
+    outcome = _gateway(vlan, counting) if vlan else "not_tried"
+    return {
+        "vlan": number,
+        "dhcp": {
+            "outcome": "offered" if servers else "no_offer",
+            "servers": [_server(vlan, server, rogue=server is not counting) for server in servers]
+            if vlan
+            else [],
+        },
+        "gateway": {"outcome": outcome, "rtt_ms": outcome == "reachable"},
+    }
+
+
+def _server(vlan: Vlan, server: DhcpServer, *, rogue: bool) -> Entry:
+    told: Entry = {
+        "server": str(server.address),
+        "cidr": str(vlan.cidr),
+        "gateway": None if server.router is None else str(server.router),
+    }
+    if server.relay:
+        told["relay"] = str(vlan.gateway)
+    if rogue:
+        told["rogue"] = True
+    return told
+
+
+def _counting(servers: list[DhcpServer]) -> DhcpServer | None:
+    """Of several servers one that names a gateway, and of those the one with the lowest address."""
+    return min(servers, key=lambda server: (server.router is None, server.address), default=None)
+
+
+def _gateway(vlan: Vlan, counting: DhcpServer | None) -> str:
+    if counting is None or counting.router is None:
+        return "not_tried"
+    alive = {server.address for server in vlan.dhcp if not server.relay}
+    if vlan.gateway is not None and vlan.gateway_answers:
+        alive.add(vlan.gateway)
+    return "reachable" if counting.router in alive else "silent"

@@ -1,0 +1,282 @@
+"""DHCP, as the engine asks for it: from DISCOVER to finding, in a scripted network."""
+
+import itertools
+from ipaddress import IPv4Network
+
+import pytest
+
+from services.contract.outcomes import DHCPOutcome, ReachOutcome
+from services.prober.policy import Policy
+from tests.unit.prober import frames
+from tests.unit.prober.world import DHCPServer, Gateway, World, target
+
+OTHER_MAC = bytes.fromhex("02fe00000002")
+
+
+def test_offer_and_gateway_make_a_whole_finding() -> None:
+    """DISCOVER, OFFER, ARP on the VLAN and routed echo, each with what it found."""
+    world = World()
+    world.put(7, DHCPServer(relay="10.9.9.9"), Gateway())
+    world.routed.add("10.0.7.1")
+    world.probe(7)
+    found = world.only()
+    assert found.dhcp is not None
+    (offer,) = found.dhcp.offers
+    assert (found.dhcp.outcome, found.dhcp.attempts) == (DHCPOutcome.OFFERED, 1)
+    assert (frames.dotted(offer.server), offer.prefix, offer.lease_s) == ("10.0.7.1", 24, 3600)
+    assert (frames.dotted(offer.relay), offer.routers) == ("10.9.9.9", (frames.number("10.0.7.1"),))
+    assert offer.after_s == pytest.approx(0.01)
+    (of_target,) = found.targets
+    assert of_target.gateway == frames.number("10.0.7.1")
+    assert (of_target.vlan.outcome, of_target.vlan.mac) == (ReachOutcome.REACHABLE, frames.SERVER_MAC)
+    assert of_target.vlan.rtt_s == pytest.approx(0.001)
+    assert of_target.routed.outcome is ReachOutcome.REACHABLE
+    assert of_target.routed.rtt_s == pytest.approx(0.002)
+    assert (found.fault, found.dropped_frames) == (None, 0)
+
+
+def test_silent_vlan_has_no_offer_at_the_deadline() -> None:
+    """N4: nobody answers; told at the deadline, and not before."""
+    world = World()
+    world.probe(7)
+    found = world.only()
+    assert found.dhcp is not None
+    assert found.dhcp.outcome is DHCPOutcome.NO_OFFER
+    assert found.dhcp.elapsed_s == pytest.approx(12.0)
+    assert found.targets[0].gateway is None
+    assert found.targets[0].vlan.outcome is ReachOutcome.NOT_TRIED
+
+
+def test_discover_is_sent_again_as_rfc_2131_says() -> None:
+    """After 4, 8 and 16 s, each moved by up to one second at random, secs growing, each with its own xid."""
+    gaps = set()
+    for seed in range(20):
+        world = World(Policy(dhcp_deadline_s=45.0), seed=seed)
+        world.probe(7)
+        world.run()
+        times = world.times_of(arp=False)
+        for (before, after), delay in zip(itertools.pairwise(times), (4, 8, 16, 16), strict=False):
+            assert delay - 1 <= after - before <= delay + 1
+            gaps.add(round(after - before, 3))
+        messages = [sent.dhcp for _, sent in world.sent if sent.dhcp is not None]
+        assert len({message[4:8] for message in messages}) == len(messages)
+        seconds = [int.from_bytes(message[8:10], "big") for message in messages]
+        assert seconds == [int(at - times[0]) for at in times]
+    assert len(gaps) > 40, "the delays are drawn at random"
+
+
+@pytest.mark.parametrize(("delay_s", "offered"), [(11.99, True), (12.01, False)])
+def test_offer_just_before_the_deadline_counts_and_just_after_does_not(delay_s: float, offered: bool) -> None:
+    """N5: a late offer changes nothing."""
+    world = World(Policy(retransmit_s=(60.0,)))
+    world.put(7, DHCPServer(delay_s=delay_s))
+    world.probe(7)
+    found = world.only()
+    assert found.dhcp is not None
+    assert found.dhcp.outcome is (DHCPOutcome.OFFERED if offered else DHCPOutcome.NO_OFFER)
+
+
+def test_offer_that_came_in_time_counts_though_it_is_read_late() -> None:
+    """What lies in the buffer at the deadline is handed in before the deadline is told."""
+    world = World()
+    world.probe(7)
+    discover = frames.take_apart(world.wire.take_frames()[0][0])
+    world.now += 12.5
+    reply = frames.answer(discover, options=frames.offer_options())
+    world.wire.receive(7, reply, verify_checksum=True, now=world.now - 1.0)
+    assert world.only().dhcp is not None
+    assert world.found[7].dhcp.outcome is DHCPOutcome.OFFERED  # type: ignore[union-attr]
+
+
+def test_slow_server_is_waited_for() -> None:
+    """A server that pings the address for 3 s first, and misses the first DISCOVER, is no failure."""
+    world = World()
+    world.put(7, DHCPServer(delay_s=3.0, ignore=1), Gateway())
+    world.probe(7)
+    found = world.only()
+    assert found.dhcp is not None
+    assert (found.dhcp.outcome, found.dhcp.attempts) == (DHCPOutcome.OFFERED, 2)
+
+
+def test_unicast_offer_counts() -> None:
+    """Kea unicasts at layer 2 in spite of the broadcast flag."""
+    world = World()
+    world.put(7, DHCPServer(unicast=True))
+    world.probe(7)
+    assert world.only().dhcp.outcome is DHCPOutcome.OFFERED  # type: ignore[union-attr]
+
+
+def _second_server(delay_s: float) -> World:
+    world = World(routed=False)
+    world.put(7, DHCPServer(server="10.0.7.9"), DHCPServer(server="10.0.7.2", delay_s=delay_s))
+    world.put(7, Gateway("10.0.7.9"), Gateway("10.0.7.2", mac=OTHER_MAC))
+    return world
+
+
+def test_second_server_is_reported_and_the_lowest_address_counts() -> None:
+    """N6: both are told, and the choice does not depend on who was quicker."""
+    for delay_s in (0.001, 0.2):
+        world = _second_server(delay_s)
+        world.probe(7)
+        found = world.only()
+        assert found.dhcp is not None
+        assert [frames.dotted(o.server) for o in found.dhcp.offers] == ["10.0.7.2", "10.0.7.9"]
+        assert found.targets[0].gateway == frames.number("10.0.7.2")
+        assert found.targets[0].vlan.mac == OTHER_MAC
+
+
+def _denying(*subnets: str) -> Policy:
+    networks = [IPv4Network(subnet) for subnet in subnets]
+    return Policy(denied=tuple((int(subnet.network_address), int(subnet.netmask)) for subnet in networks))
+
+
+@pytest.mark.parametrize("denied", ["10.0.7.0/29", "10.0.7.2/32"], ids=["a subnet", "an own address"])
+def test_denied_router_is_not_asked_and_the_other_servers_offer_counts(denied: str) -> None:
+    """The lowest server names a router that no host may be made to ask: neither by ARP nor by ICMP."""
+    world = World(_denying(denied))
+    world.put(7, DHCPServer(server="10.0.7.2"), DHCPServer(server="10.0.7.9", delay_s=0.1))
+    world.put(7, Gateway("10.0.7.2", mac=OTHER_MAC), Gateway("10.0.7.9"))
+    world.routed |= {"10.0.7.2", "10.0.7.9"}
+    world.probe(7)
+    found = world.only()
+    assert {sent.arp_target for _, sent in world.sent} - {None} == {"10.0.7.9"}
+    assert {address for _, address in world.echoes} == {"10.0.7.9"}
+    assert found.targets[0].gateway == frames.number("10.0.7.9")
+    assert found.targets[0].vlan.outcome is ReachOutcome.REACHABLE
+    assert found.dhcp is not None
+    told = [(frames.dotted(offer.server), offer.gateway) for offer in found.dhcp.offers]
+    assert told == [(name, frames.number(name)) for name in ("10.0.7.2", "10.0.7.9")], "why is to be told"
+
+
+def test_denied_router_of_the_only_server_is_asked_nothing() -> None:
+    """What it names is passed on, for the updater to say why it is refused."""
+    world = World(_denying("10.0.0.0/8"))
+    world.put(7, DHCPServer(), Gateway())
+    world.routed.add("10.0.7.1")
+    world.probe(7)
+    found = world.only()
+    assert (found.targets[0].gateway, world.times_of(arp=True), world.echoes) == (None, [], [])
+    assert found.dhcp is not None
+    assert found.dhcp.offers[0].gateway == frames.number("10.0.7.1")
+
+
+def test_window_after_the_first_offer_is_short() -> None:
+    """A server beyond the window is not waited for."""
+    world = _second_server(0.5)
+    world.probe(7)
+    found = world.only()
+    assert found.dhcp is not None
+    assert [frames.dotted(o.server) for o in found.dhcp.offers] == ["10.0.7.9"]
+    assert world.now - 1000.0 == pytest.approx(0.31)
+
+
+def test_server_that_a_target_names_is_waited_for() -> None:
+    """A quick stranger does not hide the owner's slow server, and its offer does not count."""
+    world = _second_server(5.0)
+    world.probe(7, target(server="10.0.7.2"))
+    found = world.only()
+    assert found.targets[0].offer is not None
+    assert frames.dotted(found.targets[0].offer.server) == "10.0.7.2"
+    assert found.targets[0].gateway == frames.number("10.0.7.2")
+
+
+def test_server_that_a_target_names_and_that_is_silent_gives_nothing() -> None:
+    """Only a stranger answers: he is told among the servers, and nothing is taken from him."""
+    world = World()
+    world.put(7, DHCPServer(server="10.0.7.9"), Gateway("10.0.7.9"))
+    world.probe(7, target(server="10.0.7.2"))
+    found = world.only()
+    assert found.dhcp is not None
+    assert [frames.dotted(o.server) for o in found.dhcp.offers] == ["10.0.7.9"]
+    assert (found.targets[0].offer, found.targets[0].gateway) == (None, None)
+
+
+def test_server_is_counted_once() -> None:
+    """A duplicated offer is one server's, and its first one stands."""
+    world = World()
+    world.put(7, DHCPServer(), DHCPServer(address="10.0.7.101", delay_s=0.02))
+    world.probe(7)
+    found = world.only()
+    assert found.dhcp is not None
+    assert [frames.dotted(o.address) for o in found.dhcp.offers] == ["10.0.7.100"]
+
+
+def test_servers_without_end_are_bounded() -> None:
+    """A thousand servers on one VLAN do not make a thousand entries."""
+    world = World()
+    for n in range(1, 100):
+        world.put(7, DHCPServer(server=f"10.0.7.{n}"))
+    world.probe(7)
+    assert len(world.only().dhcp.offers) == 16  # type: ignore[union-attr]
+
+
+def test_unasked_ack_counts_as_an_offer_and_is_released() -> None:
+    """A server that leases at once (rapid commit) gets its address back."""
+    world = World()
+    world.put(7, DHCPServer(options=frames.offer_options(kind=5)))
+    world.probe(7)
+    assert world.only().dhcp.outcome is DHCPOutcome.OFFERED  # type: ignore[union-attr]
+    releases = [s for _, s in world.sent if s.dhcp is not None and frames.options_of(s.dhcp)[53] == b"\x07"]
+    assert [s.dhcp[12:16] for s in releases if s.dhcp] == [frames.packed("10.0.7.100")]
+    assert releases[0].destination == frames.SERVER_MAC
+
+
+@pytest.mark.parametrize(
+    ("options", "address"),
+    [
+        (frames.offer_options(kind=6), "10.0.7.100"),
+        (frames.offer_options(kind=1), "10.0.7.100"),
+        (frames.offer_options(), "0.0.0.0"),
+        (frames.offer_options(), "127.0.0.1"),
+        (frames.offer_options(), "224.0.0.5"),
+        (frames.offer_options(server="0.0.0.0"), "255.255.255.255"),
+    ],
+    ids=["NAK", "DISCOVER", "no address", "loopback", "multicast", "broadcast"],
+)
+def test_unusable_answer_is_no_offer(options: bytes, address: str) -> None:
+    """A NAK, or an offer of what no host can have, offers nothing."""
+    world = World()
+    world.put(7, DHCPServer(options=options, address=address))
+    world.probe(7)
+    assert world.only().dhcp.outcome is DHCPOutcome.NO_OFFER  # type: ignore[union-attr]
+
+
+def test_server_without_identifier_is_known_by_its_address() -> None:
+    """Option 54 is missing: the packet's source stands for it."""
+    world = World()
+    world.put(7, DHCPServer(server="10.0.7.3", options=frames.offer_options(server=None)))
+    world.probe(7)
+    assert [frames.dotted(o.server) for o in world.only().dhcp.offers] == ["10.0.7.3"]  # type: ignore[union-attr]
+
+
+def test_answers_to_somebody_else_change_nothing() -> None:
+    """N7, N8, N9: another xid, another chaddr or another VLAN is not our answer."""
+    world = World()
+    world.probe(7)
+    world.probe(8)
+    sevens = next(s for f, _ in world.wire.take_frames() if (s := frames.take_apart(f)).vlan == 7)
+    assert sevens.dhcp is not None
+    options = frames.offer_options()
+    right = {"xid": sevens.dhcp[4:8], "chaddr": sevens.source}
+    other_xid = bytes((right["xid"][0] ^ 1,)) + right["xid"][1:]
+    for vlan, fields in (
+        (7, {**right, "xid": other_xid}),
+        (7, {**right, "chaddr": OTHER_MAC}),
+        (7, {**right, "chaddr": world.wire.identity.mac(8)}),
+        (8, right),
+        (9, right),
+        (0, right),
+    ):
+        world.deliver(
+            0.1,
+            vlan,
+            frames.dhcp_frame(
+                frames.bootp(options=options, **fields)  # type: ignore[arg-type]
+            ),
+        )
+    doubled = frames.dhcp_frame(
+        frames.bootp(options=options, **right)  # type: ignore[arg-type]
+    )
+    world.deliver(0.1, 7, doubled[:12] + b"\x81\x00\x00\x07" + doubled[12:])
+    found = world.run()
+    assert {found[7].dhcp.outcome, found[8].dhcp.outcome} == {DHCPOutcome.NO_OFFER}  # type: ignore[union-attr]

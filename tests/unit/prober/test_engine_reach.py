@@ -1,0 +1,206 @@
+"""Gateways, as the engine asks for them: by ARP on the VLAN and by echo through routing."""
+
+import pytest
+
+from services.contract.outcomes import ReachOutcome
+from services.prober.policy import Policy
+from tests.unit.prober import frames
+from tests.unit.prober.world import DHCPServer, Gateway, World, target
+
+GATEWAY = "10.0.7.1"
+
+
+def known(gateway: str = GATEWAY) -> World:
+    world = World()
+    world.probe(7, target(gateway, from_dhcp=False), ask_dhcp=False)
+    return world
+
+
+def test_silent_gateway_is_down_after_three_quick_probes() -> None:
+    """At 0, 1 and 2 s, and silent one second after the third; on both paths."""
+    world = known()
+    found = world.only()
+    assert found.dhcp is None
+    assert (found.targets[0].vlan.outcome, found.targets[0].vlan.attempts) == (ReachOutcome.SILENT, 3)
+    assert (found.targets[0].routed.outcome, found.targets[0].routed.attempts) == (ReachOutcome.SILENT, 3)
+    assert world.times_of(arp=True) == pytest.approx([0.0, 1.0, 2.0])
+    assert [at - 1000.0 for at, _ in world.echoes] == pytest.approx([0.0, 1.0, 2.0])
+    assert world.now - 1000.0 == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("ignore", [0, 1, 2])
+def test_gateway_is_up_at_its_first_answer(ignore: int) -> None:
+    """Nothing more is asked once it has answered."""
+    world = World(routed=False)
+    gateway = Gateway(ignore=ignore)
+    world.put(7, gateway)
+    world.probe(7, target(GATEWAY, from_dhcp=False), ask_dhcp=False)
+    found = world.only()
+    assert (found.targets[0].vlan.outcome, gateway.asked) == (ReachOutcome.REACHABLE, ignore + 1)
+    assert world.now - 1000.0 == pytest.approx(ignore + 0.001)
+
+
+def test_echo_time_is_that_of_its_own_request() -> None:
+    """An answer to the first echo that comes after the second has a long time, not a short one."""
+    world = known()
+    world._exchange()
+    echoes = world.engine.echoes
+    assert echoes is not None
+    echoes.check_gateway(
+        frames.number("10.0.9.9"), done=lambda _, reached, __: results.append(reached), now=1000.0
+    )
+    results: list[object] = []
+    ((_, message, _),) = echoes.take_packets()
+    world.engine.advance(1001.0)
+    echoes.receive(frames.echo_reply(message, source="10.0.9.9"), 1001.2)
+    (reached,) = results
+    assert reached.rtt_s == pytest.approx(1.2)  # type: ignore[attr-defined]
+
+
+def test_forged_echo_replies_change_nothing() -> None:
+    """N16: another address, identifier, sequence number or payload is not our answer."""
+    world = known()
+    echoes = world.engine.echoes
+    assert echoes is not None
+    ((_, message, _),) = echoes.take_packets()
+    for forged, source in (
+        (message, "10.0.7.2"),
+        (message[:4] + bytes((message[4] ^ 1,)) + message[5:], GATEWAY),
+        (message[:6] + b"\xff\xff" + message[8:], GATEWAY),
+        (message[:8] + bytes((message[8] ^ 1,)) + message[9:], GATEWAY),
+    ):
+        echoes.receive(frames.echo_reply(forged, source=source), world.now)
+    assert world.only().targets[0].routed.outcome is ReachOutcome.SILENT
+
+
+def test_forged_arp_replies_change_nothing() -> None:
+    """N15: an answer to another client, for another address, or on another VLAN is not ours."""
+    world = known()
+    mac = world.wire.identity.mac(7)
+    for vlan, reply in (
+        (7, frames.arp_reply(sender="10.0.7.2", to=mac)),
+        (7, frames.arp_reply(sender=GATEWAY, to=frames.SERVER_MAC)),
+        (7, frames.arp_reply(sender=GATEWAY, to=mac, operation=1)),
+        (8, frames.arp_reply(sender=GATEWAY, to=mac)),
+    ):
+        world.deliver(0.1, vlan, reply)
+    assert world.only().targets[0].vlan.outcome is ReachOutcome.SILENT
+
+
+def test_lost_echoes_are_asked_again() -> None:
+    """Replies that this host dropped are not a gateway's silence, and do not touch what ARP found."""
+    world = known()
+    echoes = world.engine.echoes
+    assert echoes is not None
+    for at in (0.5, 3.5):
+        world.at(at, lambda: echoes.losses.dropped(1))
+    found = world.only()
+    assert (found.targets[0].routed.outcome, found.targets[0].routed.attempts) == (
+        ReachOutcome.INCONCLUSIVE,
+        6,
+    )
+    assert (found.targets[0].vlan.outcome, found.targets[0].vlan.attempts) == (ReachOutcome.SILENT, 3)
+
+
+def test_targets_with_one_gateway_share_its_check() -> None:
+    """However many networks name a gateway, it is asked once."""
+    world = World()
+    gateway = Gateway()
+    world.put(7, gateway)
+    targets = [target(GATEWAY, from_dhcp=False, digest=f"{n:016x}") for n in range(10)]
+    world.probe(7, *targets, ask_dhcp=False)
+    found = world.only()
+    assert gateway.asked == 1
+    assert [t.digest for t in found.targets] == [t.digest for t in targets]
+    assert {t.vlan.outcome for t in found.targets} == {ReachOutcome.REACHABLE}
+
+
+def test_offered_gateway_takes_the_place_of_the_known_one() -> None:
+    """from_dhcp: a gateway that has moved is found at its new address."""
+    world = World()
+    world.put(7, DHCPServer(options=frames.offer_options(router="10.0.7.254")), Gateway("10.0.7.254"))
+    world.probe(7, target(GATEWAY))
+    found = world.only()
+    assert found.targets[0].gateway == frames.number("10.0.7.254")
+    assert found.targets[0].vlan.outcome is ReachOutcome.REACHABLE
+
+
+def test_manual_gateway_stays_whatever_is_offered() -> None:
+    """Without from_dhcp an offer is told, and nothing is taken from it."""
+    world = World()
+    world.put(7, DHCPServer(options=frames.offer_options(router="10.0.7.254")), Gateway())
+    world.probe(7, target(GATEWAY, from_dhcp=False))
+    found = world.only()
+    assert found.dhcp is not None
+    assert len(found.dhcp.offers) == 1
+    assert (found.targets[0].gateway, found.targets[0].offer) == (frames.number(GATEWAY), None)
+
+
+@pytest.mark.parametrize("offer", [None, frames.offer_options(router=None)], ids=["silent", "no router"])
+def test_known_gateway_is_checked_when_dhcp_names_none(offer: bytes | None) -> None:
+    """DHCP that is out, or that names no router, does not make us forget."""
+    world = World()
+    if offer is not None:
+        world.put(7, DHCPServer(options=offer))
+    world.put(7, Gateway())
+    world.probe(7, target(GATEWAY))
+    found = world.only()
+    assert found.targets[0].gateway == frames.number(GATEWAY)
+    assert found.targets[0].vlan.outcome is ReachOutcome.REACHABLE
+
+
+def test_known_gateway_does_not_flap_between_two_servers() -> None:
+    """N6: while two servers name two gateways, the one that is known stays."""
+    for gateway in ("10.0.7.2", "10.0.7.9"):
+        world = World()
+        world.put(7, DHCPServer(server="10.0.7.2"), DHCPServer(server="10.0.7.9"))
+        world.probe(7, target(gateway))
+        assert world.only().targets[0].gateway == frames.number(gateway)
+
+
+def test_offer_with_a_gateway_comes_before_one_without() -> None:
+    """An offer that nobody could route with does not hide one that works."""
+    world = World()
+    world.put(7, DHCPServer(server="10.0.7.2", options=frames.offer_options(server="10.0.7.2", router=None)))
+    world.put(7, DHCPServer(server="10.0.7.9"))
+    world.probe(7)
+    assert world.only().targets[0].gateway == frames.number("10.0.7.9")
+
+
+def test_arp_is_paced() -> None:
+    """A switch that inspects ARP shuts a port at more than 15 a second: a rate of 10 keeps below."""
+    world = World(Policy(arp_rate=10.0), routed=False)
+    for vlan in range(1, 41):
+        world.probe(vlan, target("10.0.0.1", from_dhcp=False), ask_dhcp=False)
+    world.run(until_s=60)
+    times = world.times_of(arp=True)
+    assert len(times) == 120
+    assert all(sum(start <= at < start + 1.0 for at in times) <= 11 for start in times)
+
+
+def test_starts_are_paced_and_deadlines_count_from_the_start() -> None:
+    """The rate is limited, never the number in flight: all of 300 silent VLANs end 12 s after they began."""
+    world = World(Policy(start_rate=100.0), routed=False)
+    for vlan in range(1, 301):
+        world.probe(vlan)
+    world.run()
+    firsts: dict[int, float] = {}
+    for at, sent in world.sent:
+        firsts.setdefault(sent.vlan, at)
+    starts = sorted(firsts.values())
+    assert starts[-1] - starts[0] == pytest.approx(2.98, abs=0.05)
+    assert all(world.found_at[v] - at == pytest.approx(12.0) for v, at in firsts.items())
+
+
+def test_silent_vlan_delays_no_other() -> None:
+    """Those that answer are told at once, among any number of silent ones."""
+    world = World(Policy(start_rate=None, arp_rate=None), routed=False)
+    for vlan in range(1, 201):
+        if vlan % 2:
+            world.put(vlan, DHCPServer(), Gateway())
+        world.probe(vlan)
+    found = world.run()
+    for vlan, finding in found.items():
+        answers = finding.targets[0].vlan.outcome is ReachOutcome.REACHABLE
+        assert answers is bool(vlan % 2)
+        assert world.found_at[vlan] - 1000.0 == pytest.approx(0.31 if answers else 12.0, abs=0.01)

@@ -1,0 +1,102 @@
+"""IPv4, UDP and the Internet checksum."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.prober.codecs import ipv4
+from tests.unit.prober import frames
+
+
+@given(st.binary(max_size=400))
+def test_checksum_is_that_of_rfc_1071(data: bytes) -> None:
+    """One division gives what adding word by word gives."""
+    assert ipv4.checksum(data) == frames.internet_checksum(data)
+
+
+@given(st.binary(min_size=2, max_size=100).filter(any), st.integers(0, 799), st.booleans())
+def test_checksum_holds_only_over_what_was_summed(data: bytes, bit: int, flip: bool) -> None:
+    """Data with its checksum verifies, and with one bit turned does not."""
+    data = data[: len(data) // 2 * 2]
+    whole = bytearray(data + ipv4.checksum(data).to_bytes(2, "big"))
+    if flip:
+        place = bit % (len(whole) * 8)
+        whole[place // 8] ^= 1 << place % 8
+    assert ipv4.checksum_holds(bytes(whole)) is (not flip and any(whole))
+
+
+def test_whole_datagram_is_read() -> None:
+    """Addresses, ports and the payload come out as they went in; what follows the packet is padding."""
+    frame = bytes(14) + frames.udp_datagram(b"hello", source="10.1.2.3", destination="10.4.5.6") + b"\0" * 9
+    found = ipv4.parse_udp(frame, start=14, verify_checksum=True)
+    assert found == (0x0A010203, 0x0A040506, 67, 68, b"hello")
+
+
+@pytest.mark.parametrize("checksum", [0x1234, 1])
+def test_wrong_udp_checksum_is_refused_unless_it_may_be_unfinished(checksum: int) -> None:
+    """A frame that has not left the host carries no finished checksum, so there it is not looked at."""
+    packet = frames.udp_datagram(b"hello", checksum=checksum)
+    assert ipv4.parse_udp(packet, start=0, verify_checksum=True) is None
+    assert ipv4.parse_udp(packet, start=0, verify_checksum=False) is not None
+
+
+def test_udp_checksum_of_zero_was_not_made() -> None:
+    """RFC 768: zero says that there is no checksum."""
+    assert ipv4.parse_udp(frames.udp_datagram(b"x", checksum=0), start=0, verify_checksum=True) is not None
+
+
+@pytest.mark.parametrize("fragment", [0x2000, 0x0001, 0x1FFF])
+def test_fragment_is_refused(fragment: int) -> None:
+    """N14: half a datagram is none; nobody here puts fragments together."""
+    whole = frames.udp_datagram(b"hello")
+    packet = frames.ip_packet(17, whole[20:], destination="255.255.255.255", fragment=fragment)
+    assert ipv4.parse_udp(packet, start=0, verify_checksum=True) is None
+
+
+def test_every_truncation_is_refused() -> None:
+    """N10: cut anywhere, a datagram is not believed."""
+    packet = frames.udp_datagram(b"hello")
+    for length in range(len(packet)):
+        assert ipv4.parse_udp(packet[:length], start=0, verify_checksum=True) is None
+
+
+def test_header_checksum_is_verified() -> None:
+    """A header that was damaged is not believed."""
+    packet = bytearray(frames.udp_datagram(b"hello"))
+    packet[8] ^= 1
+    assert ipv4.parse_udp(bytes(packet), start=0, verify_checksum=False) is None
+
+
+@given(st.binary(max_size=120), st.booleans())
+def test_arbitrary_bytes_never_raise(data: bytes, verify: bool) -> None:
+    """Whatever comes is read or refused."""
+    ipv4.parse(data)
+    ipv4.parse_udp(data, start=0, verify_checksum=verify)
+
+
+@given(st.binary(max_size=60), st.integers(0, 79), st.integers(0, 255))
+def test_lying_lengths_never_raise(payload: bytes, at: int, value: int) -> None:
+    """A datagram with one octet changed is read or refused."""
+    packet = bytearray(frames.udp_datagram(payload))
+    packet[at % len(packet)] = value
+    found = ipv4.parse_udp(bytes(packet), start=0, verify_checksum=False)
+    assert found is None or len(found.payload) <= len(payload)
+
+
+def test_checksum_of_zero_is_written_in_its_other_form() -> None:
+    """RFC 768: zero would say that there is none."""
+    checksum = frames.udp_datagram(b"\0\0")[26:28]
+    packet = bytearray(frames.udp_datagram(checksum))
+    ipv4.finish_checksums(packet, ip=0)
+    assert packet[26:28] == b"\xff\xff"
+
+
+@given(st.binary(max_size=64), st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
+def test_checksums_that_we_write_are_right(payload: bytes, source: int, destination: int) -> None:
+    """What finish_checksums wrote, a receiver verifies."""
+    right = frames.udp_datagram(payload, source=frames.dotted(source), destination=frames.dotted(destination))
+    ours = bytearray(b"\0\0\0" + right)
+    ours[3 + 10 : 3 + 12] = b"\x55\x55"
+    ours[3 + 26 : 3 + 28] = b"\x55\x55"
+    ipv4.finish_checksums(ours, ip=3)
+    assert bytes(ours[3:]) == right

@@ -1,0 +1,76 @@
+"""When silence means nothing: frames that this host dropped, and frames that were lost on the way."""
+
+from services.contract.outcomes import DHCPOutcome, ReachOutcome
+from services.prober.losses import Losses
+from services.prober.policy import Policy
+from tests.unit.prober.world import DHCPServer, Gateway, World
+
+
+def test_evidence_of_loss_fades() -> None:
+    """What a gateway that booted missed an hour ago says nothing of now."""
+    losses = Losses()
+    losses.answered(1000.0, prompt=False)
+    assert losses.explain_silence(1000.0)
+    assert losses.explain_silence(1030.0)
+    assert not losses.explain_silence(1200.0)
+
+
+def test_few_late_answers_among_many_prompt_ones_are_no_loss() -> None:
+    """A fifth of the round trips is what 10% each way makes; above it nothing can be told."""
+    losses = Losses()
+    for _ in range(100):
+        losses.answered(1000.0, prompt=True)
+    for _ in range(20):
+        losses.answered(1000.0, prompt=False)
+    assert not losses.explain_silence(1000.0)
+    for _ in range(5):
+        losses.answered(1000.0, prompt=False)
+    assert losses.explain_silence(1000.0)
+
+
+def test_dropped_answer_is_asked_for_again_at_once() -> None:
+    """Not after the four seconds of RFC 2131: the frame was lost here, and the server has answered it."""
+    world = World(routed=False)
+    server = DHCPServer(ignore=1)
+    world.put(7, server, Gateway())
+    world.probe(7)
+
+    def dropped() -> None:
+        world.wire.losses.dropped(1)
+        world.wire.disturbed(world.now)
+
+    world.at(0.1, dropped)
+    found = world.only()
+    assert found.dhcp is not None
+    assert found.dhcp.outcome is DHCPOutcome.OFFERED
+    assert 0.1 <= world.times_of(arp=False)[1] <= 0.6
+    assert found.dropped_frames == 1
+
+
+def test_asking_again_is_bounded() -> None:
+    """However many drops there are: a flood on one VLAN makes no flood of DISCOVERs on another."""
+    world = World(Policy(dhcp_deadline_s=10.0), routed=False)
+    world.probe(7)
+
+    def dropped() -> None:
+        world.wire.losses.dropped(1)
+        world.wire.disturbed(world.now)
+
+    for tenth in range(1, 90):
+        world.at(tenth / 10, dropped)
+    found = world.only()
+    assert found.dhcp is not None
+    assert found.dhcp.outcome is DHCPOutcome.INCONCLUSIVE
+    assert len(world.times_of(arp=False)) <= 5
+
+
+def test_gateway_whose_answers_were_dropped_is_asked_in_another_round() -> None:
+    """Three probes more, once; what answers then is there, and what does not is silent."""
+    for ignore, outcome in ((4, ReachOutcome.REACHABLE), (9, ReachOutcome.SILENT)):
+        world = World(routed=False)
+        gateway = Gateway(ignore=ignore)
+        world.put(7, DHCPServer(), gateway)
+        world.probe(7)
+        world.at(0.5, lambda world=world: world.wire.losses.dropped(1))  # type: ignore[misc]
+        assert world.only().targets[0].vlan.outcome is outcome
+        assert gateway.asked == min(ignore + 1, 6)

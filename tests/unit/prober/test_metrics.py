@@ -1,0 +1,58 @@
+"""What a prober counts."""
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.contract.outcomes import DHCPOutcome, Fault
+from services.prober.findings import NOT_ASKED, Asked
+from services.prober.metrics import ProberMetrics, UplinkCollector
+from tests.unit.telemetry.registries import finding
+
+
+def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
+    return registry.get_sample_value(name, labels)
+
+
+def test_a_finding_is_counted_by_its_outcomes() -> None:
+    """The probe, what DHCP said, each path to the gateway, and the times of what came."""
+    registry = CollectorRegistry()
+    metrics = ProberMetrics(registry)
+    metrics.found(finding())
+    metrics.found(finding(dhcp=Asked(DHCPOutcome.NO_OFFER, (), 3, 12.0), targets=()))
+    extra = {"cluster_network": "extra"}
+    assert value(registry, "nadroute_probes_total", outcome="done", **extra) == 2
+    assert value(registry, "nadroute_dhcp_asks_total", outcome="offered", **extra) == 1
+    assert value(registry, "nadroute_dhcp_asks_total", outcome="no_offer", **extra) == 1
+    assert value(registry, "nadroute_dhcp_offer_seconds_count", **extra) == 1, "no offer has no time"
+    assert value(registry, "nadroute_dhcp_offer_seconds_sum", **extra) == pytest.approx(0.2)
+    for path, outcome in (("vlan", "reachable"), ("routed", "silent")):
+        assert value(registry, "nadroute_gateway_checks_total", path=path, outcome=outcome, **extra) == 1
+    assert value(registry, "nadroute_gateway_rtt_seconds_sum", path="vlan") == pytest.approx(0.001)
+    assert value(registry, "nadroute_gateway_rtt_seconds_count", path="routed") is None
+
+
+def test_a_fault_is_told_as_one() -> None:
+    """A segment that could not be probed counts under its fault."""
+    registry = CollectorRegistry()
+    ProberMetrics(registry).found(finding(fault=Fault.UPLINK_DOWN, dhcp=NOT_ASKED, targets=()))
+    assert value(registry, "nadroute_probes_total", cluster_network="extra", outcome="UplinkDown") == 1
+
+
+def test_uplinks_are_looked_at_when_asked() -> None:
+    """1 or 0 by the kernel; no series where the kernel says nothing."""
+
+    def is_up(interface: str) -> bool:
+        if interface == "odd":
+            raise OSError("netlink")
+        return interface == "good"
+
+    registry = CollectorRegistry()
+    registry.register(
+        UplinkCollector(
+            lambda: {"a": "good", "b": "bad", "c": "odd"}, is_up=is_up, dropped_frames=lambda: {"a": 7}
+        )
+    )
+    assert value(registry, "nadroute_uplink_up", cluster_network="a") == 1
+    assert value(registry, "nadroute_uplink_up", cluster_network="b") == 0
+    assert value(registry, "nadroute_uplink_up", cluster_network="c") is None
+    assert value(registry, "nadroute_frames_dropped_total", cluster_network="a") == 7

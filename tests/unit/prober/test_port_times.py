@@ -1,0 +1,160 @@
+"""When a frame left and when it came: the kernel's and the call's times, not those of the engine's turn."""
+
+import random
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from services.contract.messages import SegmentProbe
+from services.contract.outcomes import Depth
+from services.prober import templates
+from services.prober.engine import Engine
+from services.prober.findings import Finding
+from services.prober.link import Received
+from services.prober.policy import Policy
+from services.prober.port import Port
+from tests.unit.prober import frames
+from tests.unit.prober.leasing import LeasingServer, Pinged
+from tests.unit.prober.world import UPLINK, DHCPServer, Gateway, World, target
+
+EACH_S = 0.001
+"""What sending one frame takes here."""
+
+
+class _HandClock:
+    def __init__(self) -> None:
+        self.at = 1000.0
+
+    def monotonic(self) -> float:
+        return self.at
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.at, UTC)
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        raise AssertionError("nobody waits here")
+
+
+class _SlowLink:
+    """Sends one frame a millisecond; hands over what is put into it."""
+
+    def __init__(self, clock: _HandClock) -> None:
+        self._clock = clock
+        self.sent: list[frames.Sent] = []
+        self.waiting: list[Received] = []
+
+    def fileno(self) -> int:
+        return 0
+
+    def send(self, frames_out: Sequence[bytes]) -> int:
+        self._clock.at += EACH_S * len(frames_out)
+        self.sent += [frames.take_apart(frame) for frame in frames_out]
+        return len(frames_out)
+
+    def receive(self, limit: int) -> list[Received]:
+        taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
+        return taken
+
+    def dropped(self) -> int:
+        return 0
+
+    def interrupted(self, now: float) -> int:
+        return 0
+
+    def listen_for(self, addresses: frozenset[int]) -> None:
+        raise AssertionError("no address is held")
+
+    def close(self) -> None: ...
+
+
+class _Bench:
+    """A port between an engine and a slow link."""
+
+    def __init__(self) -> None:
+        self.clock = _HandClock()
+        self.link = _SlowLink(self.clock)
+        self.engine = Engine(
+            host="node1",
+            policy=Policy(start_rate=None, arp_rate=None),
+            templates=templates.load(),
+            randomness=random.Random(1),
+            routed=False,
+        )
+        self.port = Port(
+            cluster_network=UPLINK, link=self.link, engine=self.engine, clock=self.clock, now=self.clock.at
+        )
+        self.found: list[Finding] = []
+
+    def ask(self, vlans: Sequence[int]) -> None:
+        for vlan in vlans:
+            probe = SegmentProbe(vlan=vlan, ask_dhcp=True, targets=(target(),))
+            self.engine.start(UPLINK, probe, done=self.found.append, now=self.clock.at)
+        self.port.send(self.clock.at)
+
+    def offers(self, age_s: float) -> None:
+        """Every DISCOVER is answered by an offer that has waited so long to be read."""
+        for sent in self.link.sent:
+            for _, reply in DHCPServer()(sent):
+                self.link.waiting.append(Received(sent.vlan, reply, True, age_s))
+        self.port.receive()
+
+    def times(self) -> list[float]:
+        """From DISCOVER to OFFER, by VLAN."""
+        while (due := self.engine.next_deadline()) is not None:
+            self.clock.at = max(self.clock.at, due)
+            self.engine.advance(self.clock.at)
+        ordered = sorted(self.found, key=lambda finding: finding.vlan)
+        return [finding.dhcp.offers[0].after_s for finding in ordered if finding.dhcp]
+
+
+def test_time_of_an_offer_is_from_its_own_frame_to_its_arrival() -> None:
+    """Of a hundred in one burst each left at its own time; how long an answer lay here is not its time."""
+    bench = _Bench()
+    bench.ask(range(1, 101))
+    bench.clock.at += 5.0
+    bench.offers(age_s=4.9)
+    # All came 0.1 s after the last one had left.
+    assert bench.times() == pytest.approx([0.1 + EACH_S * (100 - sent) for sent in range(100)])
+
+
+@pytest.mark.parametrize(("age_s", "expected"), [(-3600.0, 0.5), (3600.0, 0.001), (0.0, 0.5)])
+def test_clock_that_is_set_changes_no_time_by_an_hour(age_s: float, expected: float) -> None:
+    """W7: the kernel stamps by the wall clock; what cannot be is held between our last look and now."""
+    bench = _Bench()
+    bench.ask([7])
+    bench.port.receive()
+    bench.clock.at += 0.499
+    bench.offers(age_s=age_s)
+    assert bench.times() == [pytest.approx(expected)]
+
+
+def test_nothing_takes_less_than_no_time() -> None:
+    """Arrivals are told by another reading of the clock than starts: a few microseconds may be missing."""
+    world = World(routed=False, depth=Depth.LEASE)
+    world.put(7, LeasingServer(), Gateway(delay_s=-0.000_01), Pinged())
+    world.probe(7)
+    asked = next(s for f, _ in world.wire.take_frames() if (s := frames.take_apart(f)).dhcp)
+    reply = frames.answer(asked, options=frames.offer_options())
+    world.wire.receive(7, reply, verify_checksum=True, now=world.now - 0.000_01)
+    found = world.only()
+    assert found.dhcp is not None
+    assert found.lease is not None
+    assert found.dhcp.elapsed_s == found.dhcp.offers[0].after_s == 0.0
+    assert found.lease.elapsed_s >= 0.0
+    assert all((reached.rtt_s or 0.0) >= 0.0 for reached in (found.targets[0].vlan, found.targets[0].echo))
+
+
+def test_request_may_ask_for_a_lease_where_the_prober_does_not() -> None:
+    """SegmentProbe.depth: for one question by hand."""
+    world = World(routed=False)
+    world.put(7, LeasingServer(), Gateway(), Pinged())
+    probe = SegmentProbe(vlan=7, ask_dhcp=True, depth=Depth.LEASE, targets=(target(),))
+    found: list[Finding] = []
+    world._begun = 1
+    world.engine.start(
+        UPLINK, probe, done=lambda f: found.append(world.found.setdefault(7, f)), now=world.now
+    )
+    world.run()
+    assert found[0].lease is not None

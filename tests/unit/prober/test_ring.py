@@ -1,0 +1,88 @@
+"""The ring's slots, in memory instead of the kernel's."""
+
+import pytest
+
+from services.prober import ring
+from services.prober.link import Received
+from services.prober.ring import CSUM_NOT_READY, CSUM_VALID, HEADER, SLOT_BYTES, TPID_VALID, USER, VLAN_VALID
+
+MAC_AT = 82
+TAGGED = USER | VLAN_VALID | TPID_VALID
+SLOTS = 4
+NOW_S = 1000.0
+"""A quarter of a second after the frames were stamped."""
+
+
+def fill(
+    memory: bytearray,
+    slot: int,
+    frame: bytes,
+    *,
+    status: int = TAGGED,
+    tci: int = 7,
+    tpid: int = 0x8100,
+    more: int = 0,
+) -> None:
+    """As the kernel does it; more: octets of the frame that had no room."""
+    at = slot * SLOT_BYTES
+    memory[at + MAC_AT : at + MAC_AT + len(frame)] = frame
+    length = len(frame)
+    HEADER.pack_into(
+        memory, at, status, length + more, length, MAC_AT, MAC_AT + 14, 999, 750_000_000, tci, tpid
+    )
+
+
+def test_frames_come_in_turn_and_slots_go_back() -> None:
+    """Round the end of the ring, until a slot that the kernel has not filled."""
+    memory = bytearray(SLOTS * SLOT_BYTES)
+    for slot, frame in ((3, b"first"), (0, b"second"), (1, b"third")):
+        fill(memory, slot, frame)
+    received, at = ring.take(memory, slots=SLOTS, at=3, limit=100, time_s=NOW_S)
+    assert received == [Received(7, frame, True, 0.25) for frame in (b"first", b"second", b"third")]
+    assert at == 2
+    assert ring.take(memory, slots=SLOTS, at=3, limit=100, time_s=NOW_S) == ([], 3), (
+        "the slots are the kernel's again"
+    )
+
+
+def test_limit_bounds_the_slots_that_are_read() -> None:
+    """A full ring does not keep us for ever, though the kernel fills it again."""
+    memory = bytearray(SLOTS * SLOT_BYTES)
+    for slot in range(SLOTS):
+        fill(memory, slot, bytes((slot,)))
+    received, at = ring.take(memory, slots=SLOTS, at=0, limit=3, time_s=NOW_S)
+    assert ([r.frame for r in received], at) == ([b"\0", b"\1", b"\2"], 3)
+
+
+@pytest.mark.parametrize(
+    ("status", "tci", "tpid", "expected"),
+    [
+        (TAGGED, 0xEFFF, 0x8100, Received(0xFFF, b"frame", True, 0.25)),
+        (TAGGED | CSUM_NOT_READY, 7, 0x8100, Received(7, b"frame", False, 0.25)),
+        (TAGGED | CSUM_VALID, 7, 0x8100, Received(7, b"frame", False, 0.25)),
+        (USER | VLAN_VALID, 7, 0, Received(7, b"frame", True, 0.25)),
+        (USER, 7, 0x8100, None),
+        (TAGGED, 7, 0x88A8, None),
+    ],
+    ids=[
+        "priority bits",
+        "checksum unfinished",
+        "checksum verified",
+        "kind of tag unknown",
+        "no tag",
+        "a service tag",
+    ],
+)
+def test_tag_is_what_the_kernel_says(status: int, tci: int, tpid: int, expected: Received | None) -> None:
+    """N9: only frames of a VLAN of ours come through; a provider's outer tag is no VLAN of ours."""
+    memory = bytearray(SLOTS * SLOT_BYTES)
+    fill(memory, 0, b"frame", status=status, tci=tci, tpid=tpid)
+    received, at = ring.take(memory, slots=SLOTS, at=0, limit=1, time_s=NOW_S)
+    assert (received, at) == ([expected] if expected else [], 1)
+
+
+def test_frame_that_had_no_room_is_left_out() -> None:
+    """N14: the rest of a giant is unknown."""
+    memory = bytearray(SLOTS * SLOT_BYTES)
+    fill(memory, 0, bytes(1900), more=1)
+    assert ring.take(memory, slots=SLOTS, at=0, limit=1, time_s=NOW_S) == ([], 1)

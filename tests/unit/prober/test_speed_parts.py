@@ -1,0 +1,181 @@
+"""What makes the engine fast, and must not make it wrong: templates kept, sends together, timers in lanes."""
+
+import contextlib
+import gc
+import itertools
+import os
+import signal
+import socket
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.prober import frozen, send_batch, templates
+from services.prober.codecs.dhcp_client import ClientTemplate
+from services.prober.collecting import collecting_seldom
+from services.prober.identity import Identity
+from services.prober.interruption import interruptible
+from services.prober.schedule import Schedule
+from services.prober.send_batch import BATCH_FRAMES, MAX_FRAME_BYTES, SendBatch
+from tests.unit.prober import frames
+
+STATION = Identity(host="node1", cluster_network="extra").station(7)
+
+
+def test_kept_templates_are_what_scapy_builds() -> None:
+    """`python -m services.prober.templates` writes them anew."""
+    assert templates.build() == frozen.FRAMES
+
+
+@given(st.binary(min_size=4, max_size=4), st.integers(0, 100_000), st.integers(1, 4094))
+def test_patched_checksum_is_the_right_one(xid: bytes, seconds: int, vlan: int) -> None:
+    """It is put together from shares; a receiver that sums all octets agrees, and secs does not overflow."""
+    station = Identity(host="node1", cluster_network="extra").station(vlan)
+    sent = frames.take_apart(templates.load().discover.broadcast(station=station, xid=xid, seconds=seconds))
+    assert sent.dhcp is not None
+    assert (sent.vlan, sent.dhcp[4:8]) == (vlan, xid)
+    assert int.from_bytes(sent.dhcp[8:10], "big") == min(seconds, 0xFFFF)
+    pseudo = sent.body[12:20] + b"\0\x11" + sent.body[24:26]
+    assert sent.body[26:28] != b"\0\0"
+    assert frames.internet_checksum(pseudo + sent.body[20:]) == 0
+
+
+def test_patched_checksum_is_right_at_an_odd_place() -> None:
+    """Where our identity ends within a 16-bit word, its share counts from the upper half."""
+    frame = frozen.FRAMES["discover"]
+    options = 18 + 28 + 240
+    odd = frame[:options] + b"\0" + frame[options:-1]
+    sent = frames.take_apart(ClientTemplate(odd).broadcast(station=STATION, xid=b"\1\2\3\4", seconds=5))
+    pseudo = sent.body[12:20] + b"\0\x11" + sent.body[24:26]
+    assert frames.internet_checksum(pseudo + sent.body[20:]) == 0
+
+
+def test_station_is_made_once() -> None:
+    """Its share of every checksum is not computed at every sweep."""
+    identity = Identity(host="node1", cluster_network="extra")
+    assert identity.station(7) is identity.station(7)
+    assert (identity.station(7).mac, identity.station(7).client_id) == (
+        identity.mac(7),
+        identity.client_id(7),
+    )
+
+
+@given(st.lists(st.binary(min_size=1, max_size=MAX_FRAME_BYTES), max_size=BATCH_FRAMES + 10))
+def test_batch_sends_each_frame_whole_and_in_order(wanted: list[bytes]) -> None:
+    """Also after a batch of longer ones; at most so many at once."""
+    sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with sender, receiver:
+        receiver.setblocking(False)
+        batch = SendBatch(sender)
+        for some in (wanted, wanted[:3]):
+            got: list[bytes] = []
+            at = 0
+            while at < len(some):
+                sent = batch.send(some[at : at + 8])
+                got += [receiver.recv(4096) for _ in range(sent)]
+                at += sent
+            assert got == some
+
+
+def test_batch_says_how_many_found_room() -> None:
+    """A full queue takes some; the error comes with the first that finds none."""
+    sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with sender, receiver:
+        sender.setblocking(False)
+        batch = SendBatch(sender)
+        sent = 0
+        with contextlib.suppress(BlockingIOError):
+            while sent < 100_000:
+                sent += batch.send([b"x"] * BATCH_FRAMES)
+        assert 0 < sent < 100_000
+        receiver.setblocking(False)
+        assert [receiver.recv(10) for _ in range(sent)] == [b"x"] * sent
+
+
+def test_batch_refuses_what_would_overrun_it() -> None:
+    """The memory that the kernel reads has room for so many octets, and the next frame begins there."""
+    sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with sender, receiver, pytest.raises(OSError, match=f"a frame of {MAX_FRAME_BYTES + 1} bytes"):
+        SendBatch(sender).send([bytes(MAX_FRAME_BYTES + 1)])
+    assert all(len(frame) <= send_batch.MAX_FRAME_BYTES for frame in frozen.FRAMES.values())
+
+
+Waits = st.lists(st.tuples(st.sampled_from([0.3, 1.0, None]), st.floats(0, 20), st.booleans()), max_size=60)
+
+
+@given(Waits)
+def test_lanes_and_heap_make_one_order(waits: list[tuple[float | None, float, bool]]) -> None:
+    """By time, then as they were set, whichever way; also where somebody's "now" goes back."""
+    schedule = Schedule()
+    ran: list[int] = []
+    expected: list[tuple[float, int]] = []
+    for number, (wait_s, at, cancelled) in enumerate(waits):
+
+        def action(_: float, number: int = number) -> None:
+            ran.append(number)
+
+        timer = schedule.at(at, action) if wait_s is None else schedule.after(wait_s, at, action)
+        if cancelled:
+            timer.cancel()
+        else:
+            expected.append((at if wait_s is None else at + wait_s, number))
+    expected.sort()
+    assert schedule.next_deadline() == (expected[0][0] if expected else None)
+    for now in itertools.count(0.0, 2.5):
+        schedule.run_due(now)
+        assert ran == [number for when, number in expected if when <= now]
+        if now > 25:
+            break
+    assert schedule.next_deadline() is None
+
+
+def test_garbage_is_looked_for_as_before_afterwards() -> None:
+    """A scan changes it for its own time alone, also when it fails."""
+    before = gc.get_threshold()
+    meanwhile: list[tuple[int, int, int]] = []
+    with contextlib.suppress(KeyError), collecting_seldom():
+        meanwhile.append(gc.get_threshold())
+        raise KeyError
+    assert meanwhile[0] > before
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+def test_signal_waits_until_addresses_can_be_given_back(
+    number: signal.Signals, raised: type[BaseException]
+) -> None:
+    """It raises where it is looked for, and not in the middle of a frame; afterwards all is as it was."""
+    before = {which: signal.getsignal(which) for which in (signal.SIGINT, signal.SIGTERM)}
+    with interruptible() as interruption:
+        interruption.check()
+        os.kill(os.getpid(), number)
+        with pytest.raises(raised):
+            interruption.check()
+    assert {which: signal.getsignal(which) for which in before} == before
+
+
+def test_signals_that_somebody_handles_are_left_alone() -> None:
+    """And in another thread than the main one none can be handled."""
+    ours = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        handler = signal.getsignal(signal.SIGTERM)
+        with interruptible():
+            assert signal.getsignal(signal.SIGTERM) is handler
+    finally:
+        signal.signal(signal.SIGTERM, ours)
+    ran: list[bool] = []
+
+    def elsewhere() -> None:
+        with interruptible() as interruption:
+            interruption.check()
+            ran.append(True)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join(10)
+    assert ran == [True]

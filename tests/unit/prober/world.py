@@ -1,0 +1,199 @@
+"""A network that is a script, and an engine in it: time goes from event to event, and nobody waits."""
+
+import heapq
+import itertools
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from services.contract.messages import SegmentProbe, Target
+from services.contract.outcomes import Depth
+from services.prober import templates
+from services.prober.engine import Engine
+from services.prober.findings import Finding
+from services.prober.policy import Policy
+from tests.unit.prober import frames
+from tests.unit.prober.frames import Sent
+
+UPLINK = "extra"
+Reaction = Callable[[Sent], Iterator[tuple[float, bytes]]]
+"""A node on a VLAN: what it sends, and after how many seconds, when a frame comes by."""
+
+
+@dataclass
+class DHCPServer:
+    """Offers an address; ignore: so many DISCOVERs go unanswered first."""
+
+    server: str = "10.0.7.1"
+    options: bytes = b""
+    delay_s: float = 0.01
+    ignore: int = 0
+    unicast: bool = False
+    relay: str = "0.0.0.0"
+    address: str = "10.0.7.100"
+    seen: list[Sent] = field(default_factory=list)
+
+    def __call__(self, sent: Sent) -> Iterator[tuple[float, bytes]]:
+        if sent.dhcp is None or frames.options_of(sent.dhcp)[53] != b"\x01":
+            return
+        self.seen.append(sent)
+        if len(self.seen) > self.ignore:
+            options = self.options or frames.offer_options(server=self.server, router=self.server)
+            yield (
+                self.delay_s,
+                frames.answer(
+                    sent,
+                    options=options,
+                    server=self.server,
+                    unicast=self.unicast,
+                    relay=self.relay,
+                    address=self.address,
+                ),
+            )
+
+
+@dataclass
+class Gateway:
+    """Answers ARP for one address; ignore: so many probes go unanswered first."""
+
+    address: str = "10.0.7.1"
+    delay_s: float = 0.001
+    ignore: int = 0
+    mac: bytes = frames.SERVER_MAC
+    asked: int = 0
+
+    def __call__(self, sent: Sent) -> Iterator[tuple[float, bytes]]:
+        if sent.arp_target == self.address:
+            self.asked += 1
+            if self.asked > self.ignore:
+                yield self.delay_s, frames.arp_reply(sender=self.address, to=sent.source, mac=self.mac)
+
+
+@dataclass
+class Air:
+    """What happens to frames on their way, both ways."""
+
+    loss: float = 0.0
+    duplication: float = 0.0
+    jitter_s: float = 0.0
+
+
+class World:
+    """One engine on one trunk; nodes by VLAN, gateways that are routed by address."""
+
+    def __init__(
+        self,
+        policy: Policy | None = None,
+        *,
+        seed: int = 1,
+        routed: bool = True,
+        air: Air | None = None,
+        depth: Depth = Depth.OFFER,
+        one_mac: bool = False,
+    ) -> None:
+        self.policy = policy or Policy()
+        self.random = random.Random(seed)
+        self.engine = Engine(
+            host="node1",
+            policy=self.policy,
+            templates=templates.load(),
+            randomness=random.Random(seed + 1),
+            routed=routed,
+            depth=depth,
+            one_mac=one_mac,
+        )
+        self.wire = self.engine.wire(UPLINK)
+        self.air = air or Air()
+        self.now = 1000.0
+        self.nodes: dict[int, list[Reaction]] = {}
+        self.routed: set[str] = set()
+        self.found: dict[int, Finding] = {}
+        self.found_at: dict[int, float] = {}
+        self.sent: list[tuple[float, Sent]] = []
+        self.echoes: list[tuple[float, str]] = []
+        self._events: list[tuple[float, int, Callable[[], object]]] = []
+        self._count = itertools.count()
+        self._begun = 0
+
+    def put(self, vlan: int, *nodes: Reaction) -> None:
+        self.nodes.setdefault(vlan, []).extend(nodes)
+
+    def probe(self, vlan: int, *targets: Target, ask_dhcp: bool = True) -> None:
+        """Begin a segment now; without targets, with one that takes what DHCP says."""
+        self._begun += 1
+
+        def done(finding: Finding) -> None:
+            assert vlan not in self.found, "a finding is told once"
+            self.found[vlan] = finding
+            self.found_at[vlan] = self.now
+
+        probe = SegmentProbe(vlan=vlan, ask_dhcp=ask_dhcp, targets=targets or (target(),))
+        self.engine.start(UPLINK, probe, done=done, now=self.now)
+
+    def at(self, delay_s: float, action: Callable[[], object]) -> None:
+        """Do something after so many seconds."""
+        heapq.heappush(self._events, (self.now + delay_s, next(self._count), action))
+
+    def deliver(self, delay_s: float, vlan: int, frame: bytes) -> None:
+        """A frame comes in, by itself."""
+        self.at(delay_s, lambda: self.wire.receive(vlan, frame, verify_checksum=True, now=self.now))
+
+    def run(self, *, until_s: float = 120.0) -> dict[int, Finding]:
+        """Until every segment is finished, and no event is left before then."""
+        limit = self.now + until_s
+        while len(self.found) < self._begun:
+            self._exchange()
+            if len(self.found) == self._begun:
+                break
+            times = [self._events[0][0]] if self._events else []
+            due = self.engine.next_deadline()
+            times += [due] if due is not None else []
+            assert times, "something is awaited that never comes"
+            self.now = max(self.now, min(times))
+            assert self.now <= limit, "not finished in time"
+            while self._events and self._events[0][0] <= self.now:
+                heapq.heappop(self._events)[2]()
+            self.engine.advance(self.now)
+        self._exchange()
+        return self.found
+
+    def only(self) -> Finding:
+        """Run, and the one finding."""
+        (finding,) = self.run().values()
+        return finding
+
+    def _exchange(self) -> None:
+        for frame, _ in self.wire.take_frames():
+            sent = frames.take_apart(frame)
+            self.sent.append((self.now, sent))
+            for _ in range(self._copies()):
+                for node in self.nodes.get(sent.vlan, []):
+                    for delay_s, reply in node(sent):
+                        for _ in range(self._copies()):
+                            jitter_s = self.random.uniform(0, self.air.jitter_s)
+                            self.deliver(delay_s + jitter_s, sent.vlan, reply)
+        echoes = self.engine.echoes
+        for gateway, message, _ in echoes.take_packets() if echoes else []:
+            address = frames.dotted(gateway)
+            self.echoes.append((self.now, address))
+            if address in self.routed and echoes:
+                packet = frames.echo_reply(message, source=address)
+                self.at(0.002, lambda packet=packet: echoes.receive(packet, self.now))  # type: ignore[misc]
+
+    def _copies(self) -> int:
+        if self.random.random() < self.air.loss:
+            return 0
+        return 2 if self.random.random() < self.air.duplication else 1
+
+    def times_of(self, *, arp: bool) -> list[float]:
+        """When DISCOVERs or ARP probes went out, in seconds since the world began."""
+        wanted = [at for at, sent in self.sent if (sent.arp_target if arp else sent.dhcp) is not None]
+        return [at - 1000.0 for at in wanted]
+
+
+def target(
+    gateway: str | None = None, *, from_dhcp: bool = True, server: str | None = None, digest: str = "0" * 16
+) -> Target:
+    return Target.model_validate(
+        {"digest": digest, "gateway": gateway, "from_dhcp": from_dhcp, "server": server}
+    )
