@@ -1,0 +1,1 @@
+"""Knows what should be probed, by whom and when, and asks for it."""

@@ -1,0 +1,137 @@
+"""The watcher's process: a watch on networks, a look at hosts, a lease, and the loop that decides."""
+
+import contextlib
+import platform
+import random
+import signal
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from services.cluster.client import Cluster
+from services.cluster.lease import LeaderLease
+from services.cluster.metrics import WatchMetrics
+from services.cluster.watching import NetworkWatch
+from services.contract import redis_client
+from services.contract.celery_app import make_app
+from services.contract.clock import Clock, SystemClock
+from services.contract.logs import configure
+from services.telemetry.telemetry import Telemetry
+from services.version import __version__
+from services.watcher.deciding import Decider
+from services.watcher.dispatch import Dispatcher
+from services.watcher.hosts import HostPoll, HostReader
+from services.watcher.mailbox import Mailbox
+from services.watcher.metrics import WatcherMetrics
+from services.watcher.schedule import Schedule
+from services.watcher.segment_plan import Pace
+from services.watcher.settings import WatcherSettings
+
+POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+log = structlog.get_logger(__name__)
+
+
+def main(settings: WatcherSettings, stop: threading.Event | None = None) -> int:
+    """Run until stop is set, or SIGTERM or SIGINT comes; the exit code. Raises ConfigurationError."""
+    configure(level=settings.log_level, log_format=settings.log_format, service="watcher")
+    stop = stop or threading.Event()
+    with _stopped_by_signals(stop):
+        run(settings, stop)
+    return 0
+
+
+def run(settings: WatcherSettings, stop: threading.Event) -> None:
+    """Watch until stop is set; leaves logging and signals alone. Raises ConfigurationError."""
+    clock, chance = SystemClock(), random.Random()
+    url = settings.redis_url.get_secret_value()
+    pace = Pace(settings.sweep_interval_s, settings.retry_interval_s, settings.ask_window_s)
+    telemetry = Telemetry(settings, service="watcher", clock=clock)
+    with contextlib.ExitStack() as stack:
+        telemetry.start()
+        stack.callback(telemetry.stop)
+        cluster = Cluster.from_settings(settings)
+        stack.callback(cluster.close)
+        client = redis_client.connect(url)
+        stack.callback(client.close)
+        app = make_app(url, name="nadroute-watcher")
+        stack.callback(app.close)
+        mailbox = Mailbox(clock)
+        lease = _lease(settings, cluster, clock, mailbox) if settings.leader_election else None
+        decider = Decider(
+            Schedule(pace=pace, random=chance.random, policy=settings.policy),
+            mailbox,
+            Dispatcher(app, client, clock=clock, max_age_s=settings.request_max_age_s),
+            is_leader=lambda: lease is None or lease.is_leader,
+            clock=clock,
+            random=chance.random,
+            metrics=WatcherMetrics(telemetry.registry),
+        )
+        if lease is not None:
+            lease.start()
+            stack.callback(lease.stop)
+            telemetry.health.runs("lease", lambda: lease.lives)
+        interval_s = settings.host_poll_interval_s
+        hosts = HostPoll(HostReader(client), mailbox.looked, clock=clock, interval_s=interval_s)
+        hosts.start()
+        stack.callback(hosts.stop)
+        watch = NetworkWatch(
+            cluster,
+            mailbox,
+            random=chance.random,
+            clock=clock,
+            silence_s=settings.watch_silence_s,
+            metrics=WatchMetrics(telemetry.registry),
+        )
+        telemetry.health.turns("decider", lambda: decider.turned_at)
+        telemetry.health.runs("host poll", lambda: hosts.lives)
+        telemetry.health.runs("watch", lambda: watch.lives)
+        telemetry.health.needs("watch", watch.why_not_synced)
+        watch.start()
+        stack.callback(watch.stop)
+        log.info("watcher started", version=__version__, redis=redis_client.hidden(url))
+        decider.run(stop)
+        log.info("watcher stopping")
+    log.info("watcher stopped")
+
+
+def _lease(settings: WatcherSettings, cluster: Cluster, clock: Clock, mailbox: Mailbox) -> LeaderLease:
+    return LeaderLease(
+        cluster,
+        name=settings.lease_name,
+        namespace=settings.lease_namespace or _pod_namespace(),
+        identity=settings.lease_identity or f"{platform.node()}-{uuid.uuid4().hex[:8]}",
+        clock=clock,
+        on_change=lambda _: mailbox.wake(),
+    )
+
+
+def _pod_namespace() -> str:
+    try:
+        return POD_NAMESPACE.read_text().strip() or "default"
+    except OSError:
+        return "default"
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT set stop; Python allows handlers in the main thread alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler
+        # Nothing more: a lock that the interrupted code holds would never be given up. The loop looks at
+        # stop once a second.
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

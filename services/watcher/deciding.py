@@ -1,0 +1,143 @@
+"""The one loop that decides: it takes what happened, and sends what is due."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from services.contract.clock import Clock
+from services.contract.messages import HostAnnouncement
+from services.watcher.dispatch import Dispatcher, Paused
+from services.watcher.hosts import Look
+from services.watcher.mailbox import Mail, Mailbox
+from services.watcher.metrics import WatcherMetrics
+from services.watcher.requests import NotSent
+from services.watcher.schedule import Schedule
+from services.watcher.segment_plan import HostProbe
+from services.watcher.telling import SendSummary, tell_due
+from services.watcher.triggers import Trigger
+
+LONGEST_WAIT_S = 1.0
+RESEND_BASE_S = 0.25
+RESEND_CAP_S = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Decider:
+    """Feeds the schedule and empties it. Runs in one thread."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        mailbox: Mailbox,
+        dispatcher: Dispatcher,
+        *,
+        is_leader: Callable[[], bool],
+        clock: Clock,
+        random: Callable[[], float],
+        metrics: WatcherMetrics | None = None,
+    ) -> None:
+        self.turned_at = clock.monotonic()
+        """When the loop went round last (monotonic seconds)."""
+        self._metrics = metrics or WatcherMetrics()
+        self._summary = SendSummary()
+        self._schedule = schedule
+        self._mailbox = mailbox
+        self._dispatcher = dispatcher
+        self._is_leader = is_leader
+        self._clock = clock
+        self._random = random
+        self._sends = False
+        self._paused = False
+        self._incarnations: dict[str, int] = {}
+        self._refusals = 0
+        self._resend_at = float("-inf")
+
+    def run(self, stop: threading.Event) -> None:
+        """Until stop is set; whoever sets it wakes the mailbox."""
+        while not stop.is_set():
+            self.step()
+
+    def step(self) -> None:
+        """Wait until something happens or is due, and act on it."""
+        now = self.turned_at = self._clock.monotonic()
+        wait_s = min(LONGEST_WAIT_S, max(self._schedule.next_due(), self._resend_at) - now)
+        self._take(self._mailbox.take(max(0.0, wait_s)))
+        now = self._clock.monotonic()
+        leads = self._is_leader()
+        sends = leads and not self._paused
+        if sends and not self._sends:
+            self._schedule.hasten_all(now)
+        self._sends = sends
+        lag_s = now - self._schedule.next_due()
+        self._metrics.looked(self._schedule.size, lag_s=lag_s, leads=leads, paused=self._paused)
+        self._summary.tell(now)
+        if now < self._resend_at:
+            return
+        due = self._schedule.due(now)
+        # Who stands by, or is paused, lets its schedule run on as the leader's does, and sends nothing.
+        if due and sends:
+            self._send(due)
+
+    def _take(self, mail: Mail) -> None:
+        now = self._clock.monotonic()
+        due = []
+        for ref, network in mail.networks.items():
+            if network is None:
+                self._schedule.delete(ref, now)
+                log.info("network gone", network=str(ref))
+                continue
+            trigger = self._schedule.upsert(network, now)
+            if trigger is not Trigger.NOTHING:
+                due.append((ref, trigger))
+        tell_due(due)
+        if mail.look is not None:
+            self._take_look(mail.look, now)
+
+    def _take_look(self, look: Look, now: float) -> None:
+        if look.paused != self._paused:
+            log.info("paused by an operator" if look.paused else "resumed")
+        self._paused = look.paused
+        self._take_hosts(look.hosts, now)
+        if look.lost:
+            log.warning("Redis lost what was in it: all is probed again")
+            self._dispatcher.forget_all()
+            self._schedule.hasten_all(now)
+
+    def _take_hosts(self, hosts: Sequence[HostAnnouncement], now: float) -> None:
+        incarnations = {told.host: told.incarnation for told in hosts}
+        for host in incarnations.keys() | self._incarnations.keys():
+            before, after = self._incarnations.get(host), incarnations.get(host)
+            if before == after:
+                continue
+            self._dispatcher.forget_host(host)
+            what = "announced" if before is None else "gone" if after is None else "restarted"
+            log.info(f"host {what}", host=host, incarnation=after)
+        self._incarnations = incarnations
+        self._schedule.set_hosts(hosts, now)
+
+    def _send(self, due: Sequence[HostProbe]) -> None:
+        try:
+            dispatched = self._dispatcher.dispatch(due)
+        except Paused:
+            # Seen sooner than by the next look; when that is over all of it is due.
+            log.info("paused by an operator")
+            self._paused, self._sends = True, False
+            return
+        except NotSent as error:
+            self._refusals += 1
+            cap_s = min(RESEND_CAP_S, RESEND_BASE_S * 2.0 ** min(self._refusals, 10))
+            self._resend_at = self._clock.monotonic() + cap_s * self._random()
+            self._schedule.put_back(due, self._resend_at)
+            self._metrics.not_sent()
+            log.warning("nothing sent", probes=len(due), error=str(error), refusals=self._refusals)
+            return
+        if self._refusals:
+            self._refusals = 0
+            self._schedule.spread_overdue(self._clock.monotonic())
+        self._metrics.sent(dispatched.requests, covered=dispatched.covered)
+        self._summary.add(dispatched.requests)
+        self._summary.tell(self._clock.monotonic())
+        if dispatched.covered:
+            log.debug("on their way already", probes=dispatched.covered)

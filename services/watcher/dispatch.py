@@ -1,0 +1,143 @@
+"""Sending what is due, and not sending what is on its way already.
+
+A key in Redis names the request that is outstanding for a segment on a host; the prober deletes it when it
+has answered that request, and it runs out when the request is too old to be served. What that request asks is
+remembered here alone: after a restart all is sent once more, which harms nothing.
+"""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import redis
+import structlog
+from celery import Celery
+
+from services.contract.clock import Clock
+from services.contract.errors import NadrouteError
+from services.contract.messages import ProbeRequest, Segment, SegmentProbe
+from services.contract.names import PAUSED_KEY, outstanding_key
+from services.contract.redis_client import time_ms
+from services.watcher.requests import NotSent, build_requests, send_requests
+from services.watcher.segment_plan import HostProbe
+
+MAX_AGE_S = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+class Paused(NadrouteError):
+    """An operator has paused all probing: nothing was sent."""
+
+
+@dataclass(frozen=True)
+class _Outstanding:
+    """What we sent to a host for a segment, until the prober says that it is done."""
+
+    request_id: str
+    probe: SegmentProbe
+    until: float
+
+
+@dataclass(frozen=True)
+class Dispatched:
+    """What became of due probes: sent as these requests; covered: so many were on their way already."""
+
+    requests: tuple[ProbeRequest, ...]
+    covered: int
+
+
+class Dispatcher:
+    """Sends probes to hosts. Not safe to share by threads."""
+
+    def __init__(
+        self,
+        app: Celery,
+        client: redis.Redis,
+        *,
+        clock: Clock,
+        max_age_s: float = MAX_AGE_S,
+        new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+    ) -> None:
+        """max_age_s: a request that waited longer is dropped by the prober."""
+        self._app = app
+        self._client = client
+        self._clock = clock
+        self._max_age_ms = round(max_age_s * 1000)
+        self._new_id = new_id
+        self._outstanding: dict[tuple[str, Segment], _Outstanding] = {}
+
+    def dispatch(self, probes: Sequence[HostProbe]) -> Dispatched:
+        """Send those that are not on their way. Raises Paused or NotSent: then all of them are still due."""
+        try:
+            holders = self._holders(probes)
+            wanted = [p for p, holder in zip(probes, holders, strict=True) if not self._covers(p, holder)]
+            requests = build_requests(
+                wanted, sent_at_ms=time_ms(self._client), max_age_ms=self._max_age_ms, new_id=self._new_id
+            )
+            # Before the request, so that a prober which is quick finds the key that it is to delete.
+            self._mark(requests)
+        except redis.RedisError as error:
+            raise NotSent(f"{type(error).__name__}: {error}") from error
+        send_requests(self._app, requests)
+        self._remember(requests)
+        return Dispatched(tuple(requests), covered=len(probes) - len(wanted))
+
+    def forget_all(self) -> None:
+        """Redis lost what was in it: nothing is on its way any more."""
+        self._outstanding.clear()
+
+    def forget_host(self, host: str) -> None:
+        """A host has restarted: what was on its way to it may be lost with it."""
+        for key in [key for key in self._outstanding if key[0] == host]:
+            del self._outstanding[key]
+
+    def _holders(self, probes: Sequence[HostProbe]) -> list[str | None]:
+        """For each probe the id of the request that is outstanding for its segment on its host; or Paused."""
+        if not probes:
+            return []
+        keys = [outstanding_key(probe.host, probe.segment) for probe in probes]
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.exists(PAUSED_KEY)
+            pipe.mget(keys)
+            paused, values = pipe.execute()
+        if paused:
+            raise Paused(f"{PAUSED_KEY} is set")
+        return cast("list[str | None]", values)
+
+    def _covers(self, probe: HostProbe, holder: str | None) -> bool:
+        """Whether what is on its way answers this probe too."""
+        known = self._outstanding.get((probe.host, probe.segment))
+        return (
+            known is not None
+            and known.request_id == holder
+            and known.until > self._clock.monotonic()
+            and known.probe.targets == probe.probe.targets
+            and (known.probe.ask_dhcp or not probe.probe.ask_dhcp)
+        )
+
+    def _mark(self, requests: Sequence[ProbeRequest]) -> None:
+        with self._client.pipeline(transaction=False) as pipe:
+            for request in requests:
+                for segment in segments_of(request):
+                    pipe.set(outstanding_key(request.host, segment), request.id, px=self._max_age_ms)
+            pipe.execute()
+
+    def _remember(self, requests: Sequence[ProbeRequest]) -> None:
+        now = self._clock.monotonic()
+        for key, known in list(self._outstanding.items()):
+            # In the order of sending, so the first that still counts ends the search.
+            if known.until > now:
+                break
+            del self._outstanding[key]
+        until = now + self._max_age_ms / 1000
+        for request in requests:
+            for segment, probe in zip(segments_of(request), request.segments, strict=True):
+                self._outstanding.pop((request.host, segment), None)
+                self._outstanding[request.host, segment] = _Outstanding(request.id, probe, until)
+
+
+def segments_of(request: ProbeRequest) -> list[Segment]:
+    """The segments that a request names, in its order."""
+    return [Segment(cluster_network=request.cluster_network, vlan=probe.vlan) for probe in request.segments]

@@ -1,0 +1,95 @@
+"""From due probes to requests on the hosts' queues."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import redis
+from celery import Celery
+from celery.result import AsyncResult
+from kombu.exceptions import BatchPublishError, OperationalError
+
+from services.contract.celery_app import describe_probe
+from services.contract.errors import NadrouteError
+from services.contract.messages import ProbeRequest, SegmentProbe
+from services.contract.names import PROBE_TASK, probe_queue
+from services.watcher.segment_plan import HostProbe
+
+SEGMENTS_IN_A_REQUEST = 128
+VLANS_SHOWN = 40
+
+RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
+"""Once, over a connection that a restart of Redis has broken; beyond that, the schedule tries again."""
+
+
+class NotSent(NadrouteError):
+    """Redis could not be reached, or refused: perhaps some were sent, none may be counted upon."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A request on its way. result: where its verdicts come back, if somebody waits for them."""
+
+    request: ProbeRequest
+    result: AsyncResult
+
+
+def build_requests(
+    probes: Iterable[HostProbe], *, sent_at_ms: int, max_age_ms: int, new_id: Callable[[], str]
+) -> list[ProbeRequest]:
+    """One request for each host and cluster network, or several where it would grow too large.
+
+    Of several probes of one segment on one host the last one stands.
+    """
+    grouped: dict[tuple[str, str], dict[int, SegmentProbe]] = {}
+    for probe in probes:
+        group = grouped.setdefault((probe.host, probe.segment.cluster_network), {})
+        group[probe.segment.vlan] = probe.probe
+    requests = []
+    for (host, cluster_network), by_vlan in sorted(grouped.items()):
+        ordered = [by_vlan[vlan] for vlan in sorted(by_vlan)]
+        requests += [
+            ProbeRequest(
+                id=new_id(),
+                host=host,
+                cluster_network=cluster_network,
+                sent_at_ms=sent_at_ms,
+                max_age_ms=max_age_ms,
+                segments=tuple(ordered[start : start + SEGMENTS_IN_A_REQUEST]),
+            )
+            for start in range(0, len(ordered), SEGMENTS_IN_A_REQUEST)
+        ]
+    return requests
+
+
+def send_requests(app: Celery, requests: Sequence[ProbeRequest], *, wait: bool = False) -> list[Sent]:
+    """Put requests on their hosts' queues, pipelined. Raises NotSent.
+
+    wait: keep the results, of which each must be fetched or forgotten.
+    """
+    sent = []
+    try:
+        with app.producer_pool.acquire(block=True) as producer, producer.batch():
+            for request in requests:
+                result = app.send_task(
+                    PROBE_TASK,
+                    kwargs={"request": request.to_wire()},
+                    queue=probe_queue(request.host),
+                    shadow=describe_probe(request.cluster_network, len(request.segments), request.host),
+                    argsrepr="()",
+                    kwargsrepr=_describe_segments(request.segments),
+                    ignore_result=not wait,
+                    producer=producer,
+                    retry=True,
+                    retry_policy=RETRY_POLICY,
+                )
+                sent.append(Sent(request, result))
+    except (OperationalError, BatchPublishError, redis.RedisError, OSError) as error:
+        raise NotSent(f"{type(error).__name__}: {error}") from error
+    return sent
+
+
+def _describe_segments(probes: Sequence[SegmentProbe]) -> str:
+    """A task's arguments for people: Flower shows them."""
+    shown = [f"{probe.vlan}{' asks DHCP' if probe.ask_dhcp else ''}" for probe in probes[:VLANS_SHOWN]]
+    more = [f"and {len(probes) - VLANS_SHOWN} more"] if len(probes) > VLANS_SHOWN else []
+    return f"VLANs {', '.join(shown + more)}"

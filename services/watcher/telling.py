@@ -1,0 +1,66 @@
+"""What the watcher logs: each change, and of what it sends a summary, for a sweep is thousands of probes."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import structlog
+
+from services.contract.messages import ProbeRequest
+from services.network.nad import NetworkRef
+from services.watcher.triggers import Trigger
+
+SUMMARY_INTERVAL_S = 60.0
+NAMED = 10
+"""Networks that become due together and are named each; of more their number is told."""
+
+log = structlog.get_logger(__name__)
+
+
+def tell_due(due: Sequence[tuple[NetworkRef, Trigger]]) -> None:
+    """These networks became due, each for its reason."""
+    tell = log.info if len(due) <= NAMED else log.debug
+    for ref, trigger in due:
+        tell("network due", network=str(ref), why=trigger.value)
+    if len(due) > NAMED:
+        log.info("networks due", networks=len(due), why=dict(Counter(t.value for _, t in due)))
+
+
+class SendSummary:
+    """Counts requests, and tells of them at once after a quiet time, then once a minute."""
+
+    def __init__(self) -> None:
+        self._requests = self._segments = self._asking = 0
+        self._hosts: set[str] = set()
+        self._told_at = float("-inf")
+
+    def add(self, requests: Sequence[ProbeRequest]) -> None:
+        """These were sent."""
+        for request in requests:
+            asking = sum(probe.ask_dhcp for probe in request.segments)
+            self._requests += 1
+            self._segments += len(request.segments)
+            self._asking += asking
+            self._hosts.add(request.host)
+            log.debug(
+                "probe sent",
+                host=request.host,
+                cluster_network=request.cluster_network,
+                segments=len(request.segments),
+                asking_dhcp=asking,
+                request=request.id,
+            )
+
+    def tell(self, now: float) -> None:
+        """Tell what was sent since the last time, if it is time and there is anything."""
+        if not self._requests or now - self._told_at < SUMMARY_INTERVAL_S:
+            return
+        log.info(
+            "probes sent",
+            requests=self._requests,
+            hosts=len(self._hosts),
+            segments=self._segments,
+            asking_dhcp=self._asking,
+        )
+        self._requests = self._segments = self._asking = 0
+        self._hosts.clear()
+        self._told_at = now

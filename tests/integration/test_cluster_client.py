@@ -1,0 +1,380 @@
+"""Reading and writing networks through the adapter, against an API server over HTTPS."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.kube import ApiServer, Match
+from services.cluster.client import Cluster
+from services.cluster.errors import (
+    ClusterError,
+    Conflict,
+    Denied,
+    Forbidden,
+    NotFound,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+)
+from services.contract.errors import ConfigurationError
+from services.network.nad import Network, NetworkRef
+from services.version import __version__
+from tests.support.kube_api import Networks, lab_networks
+
+KEY = "nadroute.io/status"
+NADS = "network-attachment-definitions"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ApiServer]:
+    with ApiServer(state=tmp_path / "state") as running:
+        yield running
+
+
+@pytest.fixture
+def networks(server: ApiServer, tmp_path: Path) -> Iterator[Networks]:
+    with lab_networks(server, tmp_path) as found:
+        yield found
+        server.faults.clear()
+
+
+@pytest.fixture
+def cluster(networks: Networks) -> Iterator[Cluster]:
+    found = Cluster.connect(networks.kubeconfig)
+    yield found
+    found.close()
+
+
+def read(cluster: Cluster, networks: Networks, name: str = "a") -> Network:
+    return cluster.get_network(NetworkRef(networks.namespace, name))
+
+
+def test_a_network_is_read_as_it_was_written(cluster: Cluster, networks: Networks) -> None:
+    """get and list give the same network, with its uid, version, config and annotations."""
+    made = networks.create(
+        {"metadata": {"name": "a", "annotations": {"k": "v"}}, "spec": {"config": "{}"}}
+        | {
+            "apiVersion": "k8s.cni.cncf.io/v1",
+            "kind": "NetworkAttachmentDefinition",
+        }
+    )
+    network = read(cluster, networks)
+    listed, version = cluster.list_networks()
+    assert (network.uid, network.config, dict(network.annotations)) == (
+        made["metadata"]["uid"],
+        "{}",
+        {"k": "v"},
+    )
+    assert network in listed
+    assert int(version) >= int(network.resource_version)
+
+
+def test_a_long_list_is_read_in_pages(
+    cluster: Cluster, networks: Networks, server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of more than a page has every network once."""
+    monkeypatch.setattr("services.cluster.client.PAGE", 3)
+    names = [f"n{number}" for number in range(8)]
+    for name in names:
+        networks.create(name)
+    listed, _ = cluster.list_networks()
+    assert sorted(n.ref.name for n in listed if n.ref.namespace == networks.namespace) == names
+    assert sum(r.verb == "list" and r.resource == NADS for r in server.requests) >= 3
+
+
+@pytest.mark.parametrize("present", [{}, {"other": "kept"}, {KEY: "old", "other": "kept"}])
+def test_annotating_sets_adds_and_leaves_the_rest(
+    cluster: Cluster, networks: Networks, present: dict[str, str]
+) -> None:
+    """Whether there were annotations before or not, ours is set, others stay, and one patch was enough."""
+    networks.create("a")
+    if present:
+        networks.annotate("a", **present)
+    after = cluster.annotate(read(cluster, networks), {KEY: "new", "example.com/key": "1"})
+    expected = {**present, KEY: "new", "example.com/key": "1"}
+    assert dict(after.annotations) == expected
+    assert dict(read(cluster, networks).annotations) == expected
+
+
+def test_annotating_takes_away(cluster: Cluster, networks: Networks) -> None:
+    """None removes an annotation; one that is not there is no error."""
+    networks.create("a")
+    networks.annotate("a", **{KEY: "old", "other": "kept"})
+    after = cluster.annotate(read(cluster, networks), {KEY: None, "absent": None})
+    assert dict(after.annotations) == {"other": "kept"}
+
+
+def test_what_is_so_already_is_not_written(cluster: Cluster, networks: Networks, server: ApiServer) -> None:
+    """A change to what stands there sends nothing."""
+    networks.create("a")
+    network = cluster.annotate(read(cluster, networks), {KEY: "x"})
+    before = len(server.writes)
+    assert cluster.annotate(network, {KEY: "x", "absent": None}) == network
+    assert len(server.writes) == before
+
+
+def test_a_stale_version_is_a_conflict(cluster: Cluster, networks: Networks) -> None:
+    """A patch computed from an older version is refused, and the newer one stands."""
+    networks.create("a")
+    stale = read(cluster, networks)
+    networks.annotate("a", step="1")
+    with pytest.raises(Conflict):
+        cluster.annotate(stale, {KEY: "x"})
+    assert KEY not in read(cluster, networks).annotations
+
+
+def test_another_object_under_the_name_is_not_found(cluster: Cluster, networks: Networks) -> None:
+    """Deleted and created again meanwhile: nothing is written to the successor."""
+    networks.create("a")
+    stale = read(cluster, networks)
+    networks.delete("a")
+    networks.create("a")
+    with pytest.raises(NotFound, match=stale.uid):
+        cluster.annotate(stale, {KEY: "x"})
+    assert KEY not in read(cluster, networks).annotations
+
+
+def test_a_network_that_is_gone_is_not_found(cluster: Cluster, networks: Networks) -> None:
+    """get and annotate say so alike."""
+    networks.create("a")
+    stale = read(cluster, networks)
+    networks.delete("a")
+    with pytest.raises(NotFound):
+        read(cluster, networks)
+    with pytest.raises(NotFound):
+        cluster.annotate(stale, {KEY: "x"})
+
+
+def test_an_object_that_its_schema_refuses_is_denied(
+    cluster: Cluster, networks: Networks, server: ApiServer
+) -> None:
+    """422 on an object that nobody changed is no conflict: the same patch would fail for ever."""
+    networks.create("a")
+    network = read(cluster, networks)
+    server.faults.respond(422, match=Match(verb="patch"), message="metadata.annotations: Too long")
+    with pytest.raises(Denied, match="Too long"):
+        cluster.annotate(network, {KEY: "x"})
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(403, Forbidden), (429, Throttled), (500, Unavailable), (503, Unavailable), (504, Unavailable)],
+)
+def test_a_refused_write_says_what_it_means(
+    cluster: Cluster, networks: Networks, server: ApiServer, status: int, expected: type[ClusterError]
+) -> None:
+    """Each status is an error of ours, with its number in the text."""
+    networks.create("a")
+    network = read(cluster, networks)
+    server.faults.respond(status, match=Match(verb="patch"))
+    with pytest.raises(expected, match=str(status)):
+        cluster.annotate(network, {KEY: "x"})
+
+
+def test_a_webhook_that_denies_and_one_that_is_away(
+    cluster: Cluster, networks: Networks, server: ApiServer
+) -> None:
+    """Both are HTTP 500: the first is Denied, the second Unavailable."""
+    networks.create("a")
+    network = read(cluster, networks)
+    server.faults.deny("gateway is not an IP")
+    with pytest.raises(Denied, match="gateway is not an IP"):
+        cluster.annotate(network, {KEY: "x"})
+    server.faults.webhook_down()
+    with pytest.raises(Unavailable):
+        cluster.annotate(network, {KEY: "x"})
+
+
+def test_throttled_says_for_how_long(cluster: Cluster, networks: Networks, server: ApiServer) -> None:
+    """Retry-After is in the error, and the client has not tried again by itself."""
+    fault = server.faults.respond(429, match=Match(verb="list"), retry_after=7)
+    with pytest.raises(Throttled) as caught:
+        cluster.list_networks()
+    assert (caught.value.retry_after_s, fault.hits) == (7.0, 1)
+
+
+def test_a_write_whose_answer_is_lost_is_not_sent_twice(
+    cluster: Cluster, networks: Networks, server: ApiServer
+) -> None:
+    """Committed, then cut: the caller is told that it does not know, and there is one write."""
+    networks.create("a")
+    network = read(cluster, networks)
+    server.faults.drop_response(match=Match(verb="patch"))
+    with pytest.raises(Unavailable):
+        cluster.annotate(network, {KEY: "x"})
+    assert read(cluster, networks).annotations[KEY] == "x"
+    assert sum(r.verb == "patch" for r in server.requests) == 1
+
+
+def test_a_server_that_is_away_is_unavailable(
+    cluster: Cluster, networks: Networks, server: ApiServer
+) -> None:
+    """A refused connection is an error of ours too."""
+    server.stop()
+    try:
+        with pytest.raises(Unavailable):
+            cluster.list_networks()
+    finally:
+        server.start()
+    assert cluster.list_networks()
+
+
+def test_a_frozen_server_is_given_up(networks: Networks, server: ApiServer) -> None:
+    """Silence longer than the read timeout is Unavailable."""
+    transport = Cluster.connect(networks.kubeconfig).transport
+    cluster = Cluster(transport, read_timeout_s=0.2)
+    server.faults.freeze(Match(resource=NADS))
+    with pytest.raises(Unavailable):
+        cluster.list_networks()
+    server.faults.thaw()
+    cluster.close()
+
+
+def test_a_rotated_token_is_read_again(server: ApiServer, tmp_path: Path) -> None:
+    """After the token file was rewritten and the old token revoked, requests go on."""
+    cluster = Cluster.connect(server.kubeconfig(tmp_path / "file.yaml", token_file=True))
+    cluster.list_networks()
+    server.tokens.rotate()
+    cluster.list_networks()
+    cluster.close()
+
+
+def test_a_token_that_is_refused_for_good_is_unauthorized(server: ApiServer, tmp_path: Path) -> None:
+    """Reading the same token again does not help, and is not tried for ever."""
+    cluster = Cluster.connect(server.kubeconfig(tmp_path / "someone.yaml", user="someone"))
+    cluster.list_networks()
+    server.tokens.revoke(token_of(tmp_path / "someone.yaml"))
+    with pytest.raises(Unauthorized):
+        cluster.list_networks()
+    cluster.close()
+
+
+def token_of(kubeconfig: Path) -> str:
+    import yaml
+
+    return str(yaml.safe_load(kubeconfig.read_text())["users"][0]["user"]["token"])
+
+
+def test_an_event_is_told_on_the_network(cluster: Cluster, networks: Networks) -> None:
+    """The Event names the network by uid, and has type, reason, message and who reports."""
+    networks.create("a")
+    network = read(cluster, networks)
+    cluster.post_event(
+        network, event_type="Warning", reason="DHCPFailed", message="x" * 2_000, component="nadroute-updater"
+    )
+    page = cluster.transport.request(
+        "GET", f"/api/v1/namespaces/{networks.namespace}/events", timeout_s=(5, 5)
+    )
+    items = page["items"]
+    assert isinstance(items, list)
+    (event,) = items
+    assert event["involvedObject"]["uid"] == network.uid
+    assert (event["type"], event["reason"], event["reportingComponent"]) == (
+        "Warning",
+        "DHCPFailed",
+        "nadroute-updater",
+    )
+    assert len(event["message"]) == 1_024
+
+
+def test_requests_say_who_sends_them(cluster: Cluster, server: ApiServer) -> None:
+    """The User-Agent is nadroute and its version."""
+    cluster.list_networks()
+    assert server.requests[-1].user_agent == f"nadroute/{__version__}"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "cannot be used"),
+        ("{", "cannot be used"),
+        ("{}", "cannot be used"),
+        ("apiVersion: v1\nclusters: 7\n", "cannot be used"),
+        ("", "cannot be used"),
+    ],
+)
+def test_a_broken_kubeconfig_is_named(tmp_path: Path, content: str, message: str) -> None:
+    """Whatever is wrong in it, the file is named and the loader's own exceptions do not come out."""
+    path = tmp_path / "config"
+    path.write_text(content)
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        Cluster.connect(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda cluster: cluster.list_networks(),
+        lambda cluster: cluster.get_network(NetworkRef("a", "b")),
+        lambda cluster: cluster.annotate(Network(NetworkRef("a", "b"), "u", "1", "{}"), {"k": "v"}),
+        lambda cluster: list(cluster.watch_networks("1", server_timeout_s=1, silence_s=1)),
+    ],
+)
+@pytest.mark.parametrize("body", [b"", b"[]", b"5", b"\xff", b"<html>", b"[" * 5_000])
+def test_an_answer_that_is_no_kubernetes_is_an_error_of_ours(
+    http_server: Callable[[bytes], Path], call: Callable[[Cluster], object], body: bytes
+) -> None:
+    """A proxy's page with status 200 or junk: nothing but our own errors, or nothing at all, comes out."""
+    cluster = Cluster.connect(http_server(body))
+    try:
+        call(cluster)
+    except ClusterError:
+        pass
+    finally:
+        cluster.close()
+
+
+@pytest.fixture
+def http_server(tmp_path: Path) -> Iterator[Callable[[bytes], Path]]:
+    """Starts a server that answers everything with these bytes; gives a kubeconfig for it."""
+    import threading
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    import yaml
+
+    answer = b""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def do_PATCH(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class'
+            pass
+
+    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+
+    def start(body: bytes) -> Path:
+        nonlocal answer
+        answer = body
+        path = tmp_path / "plain.yaml"
+        path.write_text(
+            yaml.safe_dump(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Config",
+                    "current-context": "c",
+                    "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+                    "clusters": [
+                        {"name": "c", "cluster": {"server": f"http://127.0.0.1:{running.server_port}"}}
+                    ],
+                    "users": [{"name": "u", "user": {"token": "t"}}],
+                }
+            )
+        )
+        return path
+
+    yield start
+    running.shutdown()
+    thread.join()
+    running.server_close()

@@ -1,0 +1,169 @@
+"""Leader election through a Lease on an API server, on clocks that the test turns."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from lab.kube import ApiServer, Match
+from services.cluster.client import Cluster
+from services.cluster.lease import LeaderLease
+
+LEASES = Match(resource="leases")
+NAME = "nadroute-watcher"
+
+
+class TurnedClock:
+    """A clock that stands until it is turned."""
+
+    def __init__(self, *, wall: datetime = datetime(2026, 11, 23, tzinfo=UTC)) -> None:
+        self.seconds = 1_000.0
+        self._wall = wall
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def now(self) -> datetime:
+        return self._wall + timedelta(seconds=self.seconds)
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        return event.wait(0.01)
+
+
+@pytest.fixture
+def server() -> Iterator[ApiServer]:
+    with ApiServer(tls=False) as running:
+        yield running
+
+
+@pytest.fixture
+def cluster(server: ApiServer, tmp_path: Path) -> Iterator[Cluster]:
+    found = Cluster.connect(server.kubeconfig(tmp_path / "kubeconfig"))
+    yield found
+    server.faults.clear()
+    found.close()
+
+
+def candidate(
+    cluster: Cluster, identity: str, clock: TurnedClock, told: list[str] | None = None
+) -> LeaderLease:
+    def tell(leads: bool) -> None:
+        if told is not None:
+            told.append(f"{identity} {'leads' if leads else 'stands by'}")
+
+    return LeaderLease(
+        cluster, name=NAME, namespace="default", identity=identity, clock=clock, on_change=tell
+    )
+
+
+def holder(cluster: Cluster) -> str:
+    body = cluster.transport.request(
+        "GET", f"/apis/coordination.k8s.io/v1/namespaces/default/leases/{NAME}", timeout_s=(5, 5)
+    )
+    spec = body["spec"]
+    assert isinstance(spec, dict)
+    return str(spec["holderIdentity"])
+
+
+def test_the_first_one_leads_and_the_second_waits(cluster: Cluster) -> None:
+    """A Lease is made where there is none; whoever comes later looks on for as long as it is renewed."""
+    clock, told = TurnedClock(), list[str]()
+    one, two = candidate(cluster, "one", clock, told), candidate(cluster, "two", clock, told)
+    for _ in range(20):
+        one.attempt()
+        two.attempt()
+        clock.seconds += 2
+    assert (one.is_leader, two.is_leader, holder(cluster)) == (True, False, "one")
+    assert told == ["one leads"]
+
+
+def test_a_holder_that_falls_silent_is_succeeded(cluster: Cluster) -> None:
+    """Not before its record has stood still for its duration, by the successor's own clock."""
+    clock = TurnedClock()
+    one, two = candidate(cluster, "one", clock), candidate(cluster, "two", clock)
+    one.attempt()
+    two.attempt()
+    clock.seconds += 14.9
+    two.attempt()
+    assert not two.is_leader
+    clock.seconds += 0.2
+    two.attempt()
+    assert (one.is_leader, two.is_leader, holder(cluster)) == (False, True, "two")
+
+
+def test_wall_clocks_that_differ_do_not_matter(cluster: Cluster) -> None:
+    """A holder whose wall clock is a year behind keeps the Lease, since its record changes."""
+    clock = TurnedClock()
+    late = TurnedClock(wall=datetime(2025, 1, 1, tzinfo=UTC))
+    one, two = candidate(cluster, "one", late), candidate(cluster, "two", clock)
+    for _ in range(30):
+        for turned in (late, clock):
+            turned.seconds += 2
+        one.attempt()
+        two.attempt()
+    assert (one.is_leader, two.is_leader) == (True, False)
+
+
+def test_one_who_cannot_renew_stops_leading_by_itself(cluster: Cluster, server: ApiServer) -> None:
+    """Cut off from the server, a leader is none any more when its promise has run out, asked or not."""
+    clock, told = TurnedClock(), list[str]()
+    one = candidate(cluster, "one", clock, told)
+    one.attempt()
+    server.faults.respond(503, match=LEASES, count=None)
+    clock.seconds += 14.9
+    one.attempt()
+    before = one.is_leader
+    clock.seconds += 0.2
+    after = one.is_leader
+    assert (before, after) == (True, False)
+    one.attempt()
+    assert told == ["one leads", "one stands by"]
+
+
+def test_of_two_that_find_it_free_one_wins(cluster: Cluster, server: ApiServer) -> None:
+    """Both read the same expired record; the slower one's write names a version that is gone."""
+    clock = TurnedClock()
+    old = candidate(cluster, "old", clock)
+    one, two = candidate(cluster, "one", clock), candidate(cluster, "two", clock)
+    for each in (old, one, two):
+        each.attempt()
+    clock.seconds += 16
+    server.faults.hook(before=lambda _: two.attempt(), match=Match(verb="update", resource="leases"))
+    one.attempt()
+    assert (one.is_leader, two.is_leader, holder(cluster)) == (False, True, "two")
+
+
+def test_one_who_stops_gives_it_up(cluster: Cluster) -> None:
+    """After stop() the next one leads at its first try."""
+    clock, told = TurnedClock(), list[str]()
+    leads = threading.Event()
+    one = LeaderLease(
+        cluster,
+        name=NAME,
+        namespace="default",
+        identity="one",
+        clock=clock,
+        on_change=lambda leading: leads.set() if leading else leads.clear(),
+    )
+    one.start()
+    assert leads.wait(10)
+    one.stop()
+    assert not one.is_leader
+    two = candidate(cluster, "two", clock, told)
+    two.attempt()
+    assert told == ["two leads"]
+
+
+def test_a_lease_that_somebody_deletes_is_made_again(cluster: Cluster) -> None:
+    """Whoever is next makes it anew, and leads."""
+    clock = TurnedClock()
+    one = candidate(cluster, "one", clock)
+    one.attempt()
+    cluster.transport.request(
+        "DELETE", f"/apis/coordination.k8s.io/v1/namespaces/default/leases/{NAME}", timeout_s=(5, 5)
+    )
+    clock.seconds += 2
+    one.attempt()
+    assert (one.is_leader, holder(cluster)) == (True, "one")

@@ -1,0 +1,251 @@
+"""The watch, against an API server that forgets, cuts, freezes and lies."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.kube import ApiServer, Match
+from services.cluster.client import Cluster
+from services.cluster.watching import NetworkWatch
+from tests.support.kube_api import Networks, lab_networks, network
+from tests.support.listening import TIMEOUT_S, Recorder
+
+NADS = "network-attachment-definitions"
+WATCHES = Match(verb="watch", resource=NADS)
+LISTS = Match(verb="list", resource=NADS)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ApiServer]:
+    with ApiServer(state=tmp_path / "state", bookmark_seconds=0.2) as running:
+        yield running
+
+
+@pytest.fixture
+def networks(server: ApiServer, tmp_path: Path) -> Iterator[Networks]:
+    with lab_networks(server, tmp_path) as found:
+        yield found
+        server.faults.clear()
+
+
+class Watching:
+    """A watch that runs, and what it tells."""
+
+    def __init__(self, kubeconfig: Path, *, silence_s: float = 20.0) -> None:
+        self.cluster = Cluster.connect(kubeconfig)
+        self.seen = Recorder()
+        chance = random.Random(7)
+        self.watch = NetworkWatch(self.cluster, self.seen, random=chance.random, silence_s=silence_s)
+
+    def __enter__(self) -> "Watching":
+        self.watch.start()
+        assert self.watch.synced.wait(TIMEOUT_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.watch.stop()
+        self.cluster.close()
+
+
+def count(server: ApiServer, verb: str) -> int:
+    return sum(r.verb == verb and r.resource == NADS for r in server.requests)
+
+
+def open_watch(server: ApiServer, *, after: int = 0) -> None:
+    """Until a watch of ours has been asked for, after so many requests."""
+    server.request_log.wait(
+        lambda r: r.verb == "watch" and "nadroute" in r.user_agent, seconds=TIMEOUT_S, after=after
+    )
+
+
+def test_what_is_there_and_what_happens_is_told(networks: Networks) -> None:
+    """A list, and then each creation, change and deletion."""
+    networks.create("a")
+    with Watching(networks.kubeconfig) as w:
+        assert w.seen.names() == {"a"}
+        uid = networks.create("b")["metadata"]["uid"]
+        networks.annotate("a", step="1")
+        w.seen.wait(lambda s: s.annotation("a", "step") == "1" and "b" in s.names())
+        networks.delete("b")
+        w.seen.wait(lambda s: ("deleted", "b", uid) in s.calls)
+
+
+@pytest.mark.parametrize("style", ["event", "status"])
+def test_edits_and_deletions_in_a_gap_are_seen_after_410(
+    server: ApiServer, networks: Networks, style: str
+) -> None:
+    """The server forgot our version, and says so in the stream or as a status: a new list tells the rest."""
+    networks.create("edited")
+    gone = networks.create("gone")["metadata"]["uid"]
+    with Watching(networks.kubeconfig) as w:
+        open_watch(server)
+        server.faults.gone_style = "status" if style == "status" else "event"
+        server.faults.freeze(WATCHES)
+        lists = count(server, "list")
+        networks.annotate("edited", step="1")
+        networks.delete("gone")
+        networks.create("new")
+        server.faults.compact()
+        server.faults.cut_watches(WATCHES)
+        server.faults.thaw()
+        w.seen.wait(lambda s: s.names() == {"edited", "new"} and s.annotation("edited", "step") == "1")
+        assert ("deleted", "gone", gone) in w.seen.calls
+        assert count(server, "list") > lists
+
+
+def test_an_expired_watch_lists_again(server: ApiServer, networks: Networks) -> None:
+    """An ERROR event 410 in an open stream leads to a list, and an unchanged network is not told again."""
+    networks.create("a")
+    with Watching(networks.kubeconfig) as w:
+        open_watch(server)
+        lists, last = count(server, "list"), server.requests[-1].sequence
+        server.faults.expire_watches(WATCHES)
+        open_watch(server, after=last)
+        assert count(server, "list") == lists + 1
+        assert [call for call in w.seen.calls if call[1] == "a"] == w.seen.calls[:1]
+
+
+def test_a_cut_watch_goes_on_from_where_it_was(server: ApiServer, networks: Networks) -> None:
+    """A broken connection needs no new list: what came meanwhile is told by the next watch."""
+    with Watching(networks.kubeconfig) as w:
+        open_watch(server)
+        lists, last = count(server, "list"), server.requests[-1].sequence
+        server.faults.cut_watches(WATCHES)
+        networks.create("a")
+        open_watch(server, after=last)
+        w.seen.wait(lambda s: "a" in s.names())
+        assert count(server, "list") == lists
+
+
+def test_a_watch_that_the_server_ends_goes_on(server: ApiServer, networks: Networks) -> None:
+    """The proper end of a stream is no failure, and nothing is lost over it."""
+    with Watching(networks.kubeconfig) as w:
+        for name in ("a", "b", "c"):
+            last = server.requests[-1].sequence
+            server.faults.end_watches(WATCHES)
+            networks.create(name)
+            w.seen.wait(lambda s, name=name: name in s.names())  # type: ignore[misc]
+            assert last
+
+
+def test_silence_is_a_broken_stream(server: ApiServer, networks: Networks) -> None:
+    """A frozen server sends not even a bookmark: without any event the watch is given up and opened anew."""
+    with Watching(networks.kubeconfig, silence_s=1.0) as w:
+        open_watch(server)
+        server.faults.freeze(WATCHES)
+        networks.create("a")
+        last = server.requests[-1].sequence
+        open_watch(server, after=last)
+        server.faults.thaw()
+        w.seen.wait(lambda s: "a" in s.names())
+
+
+def test_a_restart_of_the_server_is_outlived(server: ApiServer, networks: Networks) -> None:
+    """Stopped, started again without its history: the watch is there again, and sees what happened."""
+    networks.create("a")
+    with Watching(networks.kubeconfig) as w:
+        open_watch(server)
+        server.restart()
+        networks.create("b")
+        w.seen.wait(lambda s: s.names() == {"a", "b"})
+
+
+def test_a_network_created_anew_is_told_as_another(server: ApiServer, networks: Networks) -> None:
+    """Deleted and created again while nobody watched: the old uid is told gone before the new one comes."""
+    old = networks.create("a")["metadata"]["uid"]
+    with Watching(networks.kubeconfig) as w:
+        open_watch(server)
+        server.faults.freeze(WATCHES)
+        networks.delete("a")
+        version = networks.create("a")["metadata"]["resourceVersion"]
+        server.faults.compact()
+        server.faults.cut_watches(WATCHES)
+        server.faults.thaw()
+        w.seen.wait(lambda s: ("upserted", "a", version) in s.calls)
+        assert w.seen.calls[-2:] == [("deleted", "a", old), ("upserted", "a", version)]
+
+
+def test_a_stale_list_takes_nothing_back(server: ApiServer, networks: Networks) -> None:
+    """A list from before what was seen already neither deletes nor reverts anything."""
+    networks.create("a")
+    with Watching(networks.kubeconfig) as w:
+        open_watch(server)
+        stale = server.faults.stale_reads(match=LISTS, count=2)
+        networks.annotate("a", step="1")
+        networks.create("b")
+        w.seen.wait(lambda s: s.annotation("a", "step") == "1" and "b" in s.names())
+        calls, last = list(w.seen.calls), server.requests[-1].sequence
+        server.faults.expire_watches(WATCHES)
+        stale.wait(hits=2, seconds=TIMEOUT_S)
+        open_watch(server, after=last)
+        assert w.seen.calls == calls
+
+
+def test_a_cluster_that_was_restored_from_a_backup_is_believed_in_the_end(
+    server: ApiServer, networks: Networks
+) -> None:
+    """When every list is older than what we saw, the cluster has gone back: after some tries it is taken."""
+    networks.create("a")
+    with Watching(networks.kubeconfig) as w:
+        open_watch(server)
+        server.faults.stale_reads(match=LISTS, count=6)
+        networks.create("b")
+        networks.annotate("a", step="1")
+        w.seen.wait(lambda s: s.annotation("a", "step") == "1")
+        server.faults.expire_watches(WATCHES)
+        w.seen.wait(lambda s: ("deleted", "b") in [call[:2] for call in s.calls])
+
+
+def test_a_refused_list_is_tried_again(server: ApiServer, networks: Networks) -> None:
+    """500, 403, 429 and a webhook's words at the start: synced comes when they are over."""
+    networks.create("a")
+    for status in (500, 403, 429):
+        server.faults.respond(status, match=LISTS, retry_after=0)
+    with Watching(networks.kubeconfig) as w:
+        assert w.seen.names() == {"a"}
+
+
+def test_a_rotated_token_does_not_end_the_watch(server: ApiServer, tmp_path: Path) -> None:
+    """The token file is read again on 401, and the next watch opens."""
+    kubeconfig = server.kubeconfig(tmp_path / "file.yaml", token_file=True)
+    with Watching(kubeconfig):
+        open_watch(server)
+        server.tokens.rotate()
+        last = server.requests[-1].sequence
+        server.faults.cut_watches(WATCHES)
+        open_watch(server, after=last)
+
+
+def test_stop_ends_a_silent_watch_at_once(tmp_path: Path) -> None:
+    """stop() does not wait for the server: the stream is shut down under the read."""
+    with (
+        ApiServer(bookmark_seconds=3_600) as quiet,
+        lab_networks(quiet, tmp_path) as networks,
+        Watching(networks.kubeconfig) as w,
+    ):
+        networks.create("a")
+        w.seen.wait(lambda s: "a" in s.names())
+        w.watch.stop()
+        assert not w.watch._thread.is_alive()
+
+
+def test_a_listener_that_fails_on_one_network_hears_of_the_others(networks: Networks) -> None:
+    """A bug in a listener costs the network that it stumbles over, not the watch."""
+
+    class Stumbling(Recorder):
+        def upserted(self, network: object) -> None:
+            if network.ref.name == "bad":  # type: ignore[attr-defined]
+                raise ValueError("a bug")
+            super().upserted(network)  # type: ignore[arg-type]
+
+    for name in ("a", "bad", "c"):
+        networks.create(network(name))
+    w = Watching(networks.kubeconfig)
+    seen = Stumbling()
+    w.watch = NetworkWatch(w.cluster, seen, random=lambda: 0.5)
+    with w:
+        assert seen.names() == {"a", "c"}
+        networks.create("d")
+        seen.wait(lambda s: "d" in s.names())

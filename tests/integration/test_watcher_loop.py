@@ -1,0 +1,252 @@
+"""The watcher as a whole, between an API server and a real Redis: what arrives in the hosts' queues."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from lab.kube import ApiServer
+from services.contract.names import (
+    DEAD_LETTERS_KEY,
+    HOST_KEY_PREFIX,
+    host_key,
+    outstanding_key,
+)
+from services.contract.redis_client import time_ms
+from services.network import annotations as names
+from services.watcher.dispatch import segments_of
+from tests.support.kube_api import Networks, lab_networks, network
+from tests.support.redis_server import RedisServer, running_redis
+from tests.support.watcher_site import Site, names_vlan, until, watching
+
+ROUTE = '{"mode":"auto","cidr":"10.0.7.0/24","gateway":"10.0.7.1","connectivity":"true"}'
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ApiServer]:
+    with ApiServer(state=tmp_path / "state") as running:
+        yield running
+
+
+@pytest.fixture
+def networks(server: ApiServer, tmp_path: Path) -> Iterator[Networks]:
+    with lab_networks(server, tmp_path) as found:
+        yield found
+        server.faults.clear()
+
+
+@pytest.fixture
+def site(redis_server: RedisServer) -> Site:
+    return Site(redis_server)
+
+
+def test_a_network_from_yaml_is_asked_for_at_once(site: Site, networks: Networks) -> None:
+    """A NAD without annotation and labels: one host is asked to do DHCP for it, and can read the request."""
+    site.announce("node1")
+    with watching(site, networks):
+        networks.create(network("a", vlan=7))
+        request = site.wait("node1", names_vlan(7))
+    (probe,) = request.segments
+    assert (request.host, request.cluster_network, probe.ask_dhcp) == ("node1", "mgmt", True)
+    assert abs(time_ms(site.redis.client) - request.sent_at_ms) < 20_000
+    assert site.shadows == ["probe mgmt: 1 segment on node1"]
+    (segment,) = segments_of(request)
+    assert site.redis.client.get(outstanding_key("node1", segment)) == request.id
+    assert 0 < int(site.redis.client.pttl(outstanding_key("node1", segment))) <= request.max_age_ms
+
+
+def test_one_host_asks_dhcp_and_the_others_check_what_it_found(site: Site, networks: Networks) -> None:
+    """A known gateway that comes to stand in the annotation is checked at once by who did not ask."""
+    for host in ("node1", "node2"):
+        site.announce(host)
+    with watching(site, networks):
+        networks.create(network("a", vlan=8))
+        # Vlan 8 of two hosts begins with the first.
+        site.wait("node1", lambda r: names_vlan(8)(r) and r.segments[0].ask_dhcp)
+        assert site.take("node2") == []
+        networks.annotate("a", **{names.ROUTE: ROUTE})
+        request = site.wait("node2", names_vlan(8))
+    (probe,) = request.segments
+    assert (probe.ask_dhcp, str(probe.targets[0].gateway)) == (False, "10.0.7.1")
+
+
+def test_what_is_on_its_way_is_not_sent_again_unless_it_changed(site: Site, networks: Networks) -> None:
+    """A trigger by hand while the same is outstanding sends nothing; another intent does."""
+    site.announce("node1")
+    with watching(site, networks):
+        networks.create(network("a", vlan=7))
+        first = site.wait("node1", names_vlan(7))
+        networks.annotate("a", **{names.PROBE_NOW: "1"})
+        networks.create(network("b", vlan=9))
+        site.wait("node1", names_vlan(9))
+        assert [r for r in site.taken if names_vlan(7)(r)] == [first]
+        manual = '{"mode":"manual","cidr":"10.0.7.0/24","gateway":"10.0.7.9"}'
+        networks.annotate("a", **{names.ROUTE: manual})
+        request = site.wait("node1", names_vlan(7))
+    assert (request.segments[0].ask_dhcp, str(request.segments[0].targets[0].gateway)) == (False, "10.0.7.9")
+
+
+def test_a_trigger_by_hand_sends_a_finished_network_again(site: Site, networks: Networks) -> None:
+    """A new value of nadroute.io/probe-now asks DHCP again."""
+    site.announce("node1")
+    with watching(site, networks):
+        networks.create(network("a", vlan=7))
+        site.finish(site.wait("node1", names_vlan(7)))
+        networks.annotate("a", **{names.PROBE_NOW: "please"})
+        assert site.wait("node1", names_vlan(7)).segments[0].ask_dhcp
+
+
+def test_a_route_that_is_cut_back_is_asked_for_again(site: Site, networks: Networks) -> None:
+    """From a full annotation to {"mode":"auto"}: DHCP at once."""
+    site.announce("node1")
+    with watching(site, networks):
+        networks.create(network("a", vlan=7, annotations={names.ROUTE: ROUTE}))
+        site.finish(site.wait("node1", names_vlan(7)))
+        networks.annotate("a", **{names.ROUTE: '{"mode":"auto"}'})
+        probe = site.wait("node1", names_vlan(7)).segments[0]
+    assert (probe.ask_dhcp, probe.targets[0].gateway) == (True, None)
+
+
+def test_nothing_is_sent_to_who_is_not_announced(site: Site, networks: Networks) -> None:
+    """Without a host that carries the cluster network nothing is queued; the first one gets it at once."""
+    site.announce("elsewhere", uplinks={"other": "other-bo"})
+    with watching(site, networks):
+        networks.create(network("a", vlan=7))
+        networks.create({**network("b"), "spec": {"config": network_config("other", 9)}})
+        site.wait("elsewhere", names_vlan(9))
+        assert site.redis.client.keys("probe.*") == []
+        site.announce("node1")
+        site.wait("node1", names_vlan(7))
+    assert {r.cluster_network for r in site.taken if r.host == "elsewhere"} == {"other"}
+
+
+def network_config(cluster_network: str, vlan: int) -> str:
+    return json.dumps({"type": "bridge", "bridge": f"{cluster_network}-br", "vlan": vlan})
+
+
+def test_a_host_that_restarts_is_asked_again(site: Site, networks: Networks) -> None:
+    """A new incarnation lost what was on its way to the old one, outstanding or not."""
+    site.announce("node1", incarnation=1)
+    with watching(site, networks):
+        networks.create(network("a", vlan=7))
+        site.wait("node1", names_vlan(7))
+        site.announce("node1", incarnation=2)
+        site.wait("node1", names_vlan(7))
+
+
+def test_system_networks_are_left_alone(site: Site, networks: Networks, server: ApiServer) -> None:
+    """A storage network is never probed, however it looks."""
+    site.announce("node1")
+    with watching(site, networks):
+        networks.create(network("storagenetwork-x", vlan=5))
+        networks.create(network("off", vlan=6, annotations={names.PROBE: "disabled"}))
+        networks.create(network("a", vlan=7))
+        site.wait("node1", names_vlan(7))
+    assert {probe.vlan for r in site.taken for probe in r.segments} == {7}
+
+
+def test_junk_where_hosts_announce_is_recorded_once(site: Site, networks: Networks) -> None:
+    """Not JSON, another host's name, another type of key: a dead letter each, and the true host is served."""
+    client = site.redis.client
+    client.set(f"{HOST_KEY_PREFIX}junk", "{")
+    site.announce("node1")
+    client.set(f"{HOST_KEY_PREFIX}liar", str(client.get(host_key("node1"))))
+    client.lpush(f"{HOST_KEY_PREFIX}list", "x")
+    with watching(site, networks):
+        networks.create(network("a", vlan=7))
+        site.wait("node1", names_vlan(7))
+        networks.annotate("a", **{names.ROUTE: '{"mode":"auto","serverIPAddr":"10.0.7.5"}'})
+        site.wait("node1", lambda r: r.segments[0].targets[0].server is not None)
+    letters = [json.loads(letter)["where"] for letter in client.lrange(DEAD_LETTERS_KEY, 0, -1)]
+    assert sorted(letters) == [f"{HOST_KEY_PREFIX}junk", f"{HOST_KEY_PREFIX}liar"]
+
+
+def test_failing_networks_are_asked_again_soon(site: Site, networks: Networks) -> None:
+    """Without a state that is Active the retry interval holds, not the sweep's."""
+    site.announce("node1")
+    with watching(site, networks, retry_interval_s=1.0):
+        networks.create(network("a", vlan=7))
+        for _ in range(3):
+            site.finish(site.wait("node1", names_vlan(7)))
+
+
+def test_a_sweep_asks_again_what_is_active(site: Site, networks: Networks) -> None:
+    """Level-triggered: nothing happened, and still everything is asked again."""
+    site.announce("node1")
+    status = '{"state":"Active","reason":"GatewayAnswers"}'
+    with watching(site, networks, sweep_interval_s=1.0):
+        networks.create(network("a", vlan=7, annotations={names.ROUTE: ROUTE, names.STATUS: status}))
+        for _ in range(3):
+            site.finish(site.wait("node1", names_vlan(7)))
+
+
+def test_while_redis_refuses_writes_nothing_is_lost(site: Site, networks: Networks) -> None:
+    """With its memory full, Redis is read and not written: what became due meanwhile is sent afterwards."""
+    site.announce("node1")
+    client = site.redis.client
+    with watching(site, networks):
+        networks.create(network("a", vlan=7))
+        site.wait("node1", names_vlan(7))
+        client.config_set("maxmemory", "1")
+        try:
+            networks.create(network("b", vlan=9))
+            until(lambda: refused_for_memory(client) >= 2)
+            assert site.take("node1") == []
+        finally:
+            client.config_set("maxmemory", "0")
+        site.wait("node1", names_vlan(9))
+
+
+def refused_for_memory(client: redis.Redis) -> int:
+    stats = client.info("errorstats")
+    assert isinstance(stats, dict)
+    return int(stats.get("errorstat_OOM", {}).get("count", 0))
+
+
+def test_a_restart_of_redis_that_lost_all_is_outlived(networks: Networks, short_folder: Path) -> None:
+    """Killed, and back empty: hosts that announce themselves again are asked for everything again."""
+    with running_redis(short_folder) as first:
+        site = Site(first)
+        site.announce("node1")
+        with watching(site, networks):
+            networks.create(network("a", vlan=7))
+            site.wait("node1", names_vlan(7))
+            first.process.kill()
+            first.process.wait()
+            networks.create(network("b", vlan=9))
+            with running_redis(short_folder) as second:
+                site.redis = second
+                until(lambda: second.client.client_list(_type="normal")[1:] != [])
+                site.announce("node1", incarnation=2)
+                asked: set[int] = set()
+                while asked != {7, 9}:
+                    request = site.wait("node1", lambda _: True)
+                    asked |= {probe.vlan for probe in request.segments}
+
+
+def test_of_two_watchers_one_sends(site: Site, networks: Networks) -> None:
+    """The second stands by, and takes over, with everything due, as soon as the first has stopped."""
+    site.announce("node1")
+    with watching(site, networks, lease_identity="first") as first:
+        networks.create(network("a", vlan=7))
+        site.finish(site.wait("node1", names_vlan(7)))
+        with watching(site, networks, lease_identity="second"):
+            networks.create(network("b", vlan=9))
+            site.finish(site.wait("node1", names_vlan(9)))
+            first.stop()
+            asked: set[int] = set()
+            while asked != {7, 9}:
+                request = site.wait("node1", lambda _: True)
+                asked |= {probe.vlan for probe in request.segments}
+    assert len([r for r in site.taken if names_vlan(9)(r)]) == 2
+
+
+def test_without_an_election_it_leads_by_itself(site: Site, networks: Networks, server: ApiServer) -> None:
+    """leader_election off: no Lease is touched."""
+    site.announce("node1")
+    with watching(site, networks, leader_election=False):
+        networks.create(network("a", vlan=7))
+        site.wait("node1", names_vlan(7))
+    assert not any(r.resource == "leases" for r in server.requests)

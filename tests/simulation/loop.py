@@ -1,0 +1,233 @@
+"""The loop in simulated time: the real schedule and the real updater's decisions, around simulated probers.
+
+Left out are the queues, Redis and Kubernetes: a request arrives at once, a report when the prober is done
+unless it is lost, and a write is seen by the watcher a moment later.
+"""
+
+import heapq
+import itertools
+import random
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+
+from services.contract.messages import HostAnnouncement, Segment, Verdict
+from services.network import annotations as names
+from services.network.leases import Seen
+from services.network.nad import Network, NetworkRef
+from services.network.status import Status
+from services.updater.assessing import Assessor
+from services.updater.store import SegmentVerdicts
+from services.watcher.schedule import Schedule
+from services.watcher.segment_plan import HostProbe, Pace
+from tests.simulation.site import Probers, Vlan
+
+PACE = Pace(sweep_s=300.0, retry_s=30.0, ask_window_s=15.0)
+WRITE_S = 0.05
+"""From a report to the watcher's seeing what was written."""
+REVIEW_S = 0.5
+"""Reports on a segment within this time are looked at together."""
+REVIEW_ALL_S = 300.0
+
+
+@dataclass
+class Record:
+    """What happened on one segment."""
+
+    asks: list[tuple[float, float, str]] = field(default_factory=list)
+    """DHCP: from when to when, and by which host."""
+    checks: list[tuple[float, float, str, int]] = field(default_factory=list)
+    """Of the gateway: from when to when, by which host, and how many ARP probes it took."""
+    told: list[tuple[float, str, str, bool]] = field(default_factory=list)
+    """Each state that was written: when, its name, its reason, and whether DHCP was said to be out."""
+    writes: int = 0
+    lost: int = 0
+    """Reports that never arrived."""
+
+
+class _Clock:
+    def __init__(self, loop: "Loop") -> None:
+        self._loop = loop
+
+    def monotonic(self) -> float:
+        return self._loop.now
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=self._loop.now)
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        raise AssertionError("nothing here waits")
+
+
+class _Nothing:
+    """Memories of an updater that never had to remember anything."""
+
+    def told(self, uids: Collection[str]) -> Mapping[str, Status]:
+        return {}
+
+    def remember_told(self, uid: str, status: Status) -> None:
+        raise AssertionError("all is written")
+
+    def corrections(self, uids: Collection[str]) -> Mapping[str, int]:
+        return {}
+
+    def remember_correction(self, uid: str) -> None:
+        raise AssertionError("there is no other writer")
+
+
+class Loop:
+    """Watcher, probers and updater of one site."""
+
+    def __init__(self, vlans: Collection[Vlan], *, seed: int, lost: float) -> None:
+        """lost: the share of reports that never arrive."""
+        self.now = 0.0
+        self.records: defaultdict[int, Record] = defaultdict(Record)
+        self.networks: dict[int, Network] = {}
+        self._vlans = {vlan.vlan: vlan for vlan in vlans}
+        self._chance = random.Random(seed)
+        self._lost = lost
+        self._schedule = Schedule(pace=PACE, random=self._chance.random)
+        self._probers = Probers()
+        self._hosts: dict[str, HostAnnouncement] = {}
+        self._latest: defaultdict[int, dict[str, tuple[Verdict, float]]] = defaultdict(dict)
+        self._asked: defaultdict[int, dict[str, tuple[Verdict, float]]] = defaultdict(dict)
+        self._assessor = Assessor(
+            self,
+            self,
+            _Nothing(),
+            _Clock(self),
+            fresh_s=2 * PACE.sweep_s,
+        )
+        self._to_review: set[int] = set()
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._tie = itertools.count()
+
+    def at(self, when: float, action: Callable[[], None]) -> None:
+        """Something happens then."""
+        heapq.heappush(self._events, (when, next(self._tie), action))
+
+    def create(self, vlan: int, network: Network) -> None:
+        """Its owner applies a network."""
+        self.networks[vlan] = network
+        self._schedule.upsert(network, self.now)
+
+    def announce(self, hosts: Mapping[str, int]) -> None:
+        """These hosts are announced from now on, with these incarnations."""
+        self._hosts = {
+            name: HostAnnouncement(host=name, uplinks={"extra": "extra-bo"}, version="0", incarnation=number)
+            for name, number in hosts.items()
+        }
+        self._schedule.set_hosts(self._hosts.values(), self.now)
+
+    def run(self, until: float) -> None:
+        """Let time go on."""
+        self.at(self.now + REVIEW_ALL_S, self._review_all)
+        while True:
+            event_at = self._events[0][0] if self._events else until
+            due_at = max(self.now, self._schedule.next_due())
+            self.now = min(event_at, due_at)
+            if self.now >= until:
+                self.now = until
+                return
+            if event_at <= due_at:
+                heapq.heappop(self._events)[2]()
+            else:
+                for probe in self._schedule.due(self.now):
+                    self._probe(probe)
+
+    def read(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
+        """As the updater's store does."""
+        return {
+            segment: SegmentVerdicts(
+                tuple(Seen(v, max(0.0, self.now - at)) for v, at in self._latest[segment.vlan].values()),
+                tuple(Seen(v, max(0.0, self.now - at)) for v, at in self._asked[segment.vlan].values()),
+            )
+            for segment in segments
+        }
+
+    def carrying(self, cluster_network: str) -> frozenset[str]:
+        """As the updater's hosts do."""
+        return frozenset(self._hosts)
+
+    def addresses(self) -> frozenset[IPv4Address]:
+        """As the updater's hosts do."""
+        return frozenset()
+
+    def _probe(self, probe: HostProbe) -> None:
+        vlan = probe.segment.vlan
+        host, incarnation = probe.host, self._hosts[probe.host].incarnation
+        found = self._probers.probe(self._vlans[vlan], host, probe.probe, self.now)
+        record = self.records[vlan]
+        done_at = self.now + found.after_s
+        if probe.probe.ask_dhcp:
+            record.asks.append((self.now, done_at, host))
+        if found.arp_probes:
+            record.checks.append((self.now, done_at, host, found.arp_probes))
+        if self._chance.random() < self._lost:
+            record.lost += 1
+            return
+        before = self._latest[vlan].get(host, (None, 0.0))[0]
+        is_same = before is found.verdict or (before is not None and before.targets == found.verdict.targets)
+        if is_same and found.verdict.dhcp is None:
+            # It says nothing new, so only its age is.
+            self._latest[vlan][host] = (found.verdict, done_at)
+        else:
+            self.at(done_at, lambda: self._report(found.verdict, incarnation))
+
+    def _report(self, verdict: Verdict, incarnation: int) -> None:
+        announced = self._hosts.get(verdict.host)
+        if announced is None or announced.incarnation != incarnation:
+            return
+        vlan = verdict.segment.vlan
+        self._latest[vlan][verdict.host] = (verdict, self.now)
+        if verdict.dhcp is not None:
+            self._asked[vlan][verdict.host] = (verdict, self.now)
+        self._review_soon(vlan)
+
+    def _review_soon(self, vlan: int) -> None:
+        if vlan not in self._to_review:
+            self._to_review.add(vlan)
+            told = self.records[vlan].told
+            # The first report of a quiet segment is looked at at once, as all are where there are few.
+            quiet = not told or self.now - told[-1][0] > REVIEW_S
+            self.at(self.now + (0.0 if quiet else REVIEW_S), lambda: self._review([vlan]))
+
+    def _review_all(self) -> None:
+        self._review(list(self.networks))
+        self.at(self.now + REVIEW_ALL_S, self._review_all)
+
+    def _review(self, vlans: list[int]) -> None:
+        self._to_review.difference_update(vlans)
+        for vlan in vlans:
+            network = self.networks.get(vlan)
+            if network is None:
+                continue
+            (assessment,) = self._assessor.assess([network])
+            if assessment.change is not None:
+                self._write(vlan, network, assessment.change.annotations)
+
+    def _write(self, vlan: int, network: Network, annotations: Mapping[str, str]) -> None:
+        written = replace(network, annotations={**network.annotations, **annotations})
+        self.networks[vlan] = written
+        record = self.records[vlan]
+        record.writes += 1
+        status = Status.parse(written.annotations.get(names.STATUS, ""))
+        assert status is not None
+        told = (status.state, status.reason, status.dhcp_out)
+        if not record.told or record.told[-1][1:] != told:
+            record.told.append((self.now, *told))
+        self.at(self.now + WRITE_S, lambda: self._see(vlan, written))
+
+    def _see(self, vlan: int, written: Network) -> None:
+        self._schedule.upsert(written, self.now)
+
+
+def network_of(vlan: Vlan) -> Network:
+    """A network on this VLAN as its owner would write it."""
+    config = f'{{"type":"bridge","bridge":"extra-br","vlan":{vlan.vlan}}}'
+    route = f'{{"mode":"manual","cidr":"{vlan.cidr}","gateway":"{vlan.gateway}"}}'
+    annotations = {names.ROUTE: route} if vlan.is_manual else {}
+    return Network(NetworkRef("default", f"net-{vlan.vlan}"), f"uid-{vlan.vlan}", "1", config, annotations)

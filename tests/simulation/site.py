@@ -1,0 +1,123 @@
+"""A site that is simulated: what is on each VLAN, and what a prober would find there at a given time."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from services.contract.messages import (
+    NOT_TRIED,
+    DHCPFinding,
+    Offer,
+    Reach,
+    Segment,
+    SegmentProbe,
+    TargetVerdict,
+    Verdict,
+)
+from services.contract.outcomes import DHCPOutcome, ReachOutcome
+
+DHCP_DEADLINE_S = 12.0
+OFFERED_AFTER_S = 0.4
+SILENT_AFTER_S = 4.0
+ANSWERED_AFTER_S = 0.01
+
+UP = Reach(outcome=ReachOutcome.REACHABLE, attempts=1)
+DOWN = Reach(outcome=ReachOutcome.SILENT, attempts=3)
+NOBODY = DHCPFinding(outcome=DHCPOutcome.NO_OFFER)
+
+Outage = tuple[float, float]
+"""From when to when something does not answer, in seconds."""
+NONE: Outage = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Vlan:
+    """One VLAN: its gateway, its DHCP server, and who cannot see them."""
+
+    vlan: int
+    has_dhcp: bool = True
+    is_routed: bool = True
+    is_manual: bool = False
+    gateway_out: Outage = NONE
+    dhcp_out: Outage = NONE
+    cut_off: frozenset[str] = frozenset()
+    """Hosts to which it is not trunked."""
+
+    @property
+    def segment(self) -> Segment:
+        return Segment(cluster_network="extra", vlan=self.vlan)
+
+    @property
+    def gateway(self) -> IPv4Address:
+        return IPv4Address(f"172.{16 + self.vlan // 256}.{self.vlan % 256}.1")
+
+    @property
+    def cidr(self) -> IPv4Network:
+        return IPv4Network(f"{self.gateway}/24", strict=False)
+
+    def is_gateway_up(self, now: float) -> bool:
+        return not self.gateway_out[0] <= now < self.gateway_out[1]
+
+    def is_dhcp_up(self, now: float) -> bool:
+        return self.has_dhcp and not self.dhcp_out[0] <= now < self.dhcp_out[1]
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What a prober reports, how long it takes, and how many ARP probes it sends for the gateway."""
+
+    verdict: Verdict
+    after_s: float
+    arp_probes: int
+
+
+class Probers:
+    """All probers; a verdict that was made before is the same object, so that 1,000,000 of them are cheap."""
+
+    def __init__(self) -> None:
+        self._made: dict[object, tuple[Probed, SegmentProbe]] = {}
+
+    def probe(self, site: Vlan, host: str, probe: SegmentProbe, now: float) -> Probed:
+        """What this host finds now."""
+        is_offered = site.is_dhcp_up(now) and host not in site.cut_off
+        on_vlan = site.is_gateway_up(now) and host not in site.cut_off
+        routed = site.is_gateway_up(now) and site.is_routed
+        # By identity, which is cheap; the probe is kept, so that no other comes to have the same one.
+        key = (host, id(probe), is_offered, on_vlan, routed)
+        known = self._made.get(key)
+        if known is None:
+            known = self._made[key] = (_probe(site, host, probe, is_offered, on_vlan, routed), probe)
+        return known[0]
+
+
+def _probe(
+    site: Vlan, host: str, probe: SegmentProbe, is_offered: bool, on_vlan: bool, routed: bool
+) -> Probed:
+    finding = None
+    after_s = 0.0
+    if probe.ask_dhcp:
+        offer = Offer(
+            server=site.gateway, address=site.gateway + 9, cidr=site.cidr, gateway=site.gateway, routers=()
+        )
+        finding = DHCPFinding(outcome=DHCPOutcome.OFFERED, servers=(offer,)) if is_offered else NOBODY
+        after_s = OFFERED_AFTER_S if is_offered else DHCP_DEADLINE_S
+    targets, arp_probes = [], 0
+    for target in probe.targets:
+        gateway = site.gateway if finding is not None and is_offered else target.gateway
+        if gateway is None:
+            targets.append(TargetVerdict(digest=target.digest))
+            continue
+        vlan, ping = (UP if on_vlan else DOWN), (UP if routed else DOWN)
+        targets.append(TargetVerdict(digest=target.digest, gateway=gateway, vlan=vlan, routed=ping))
+        arp_probes = max(arp_probes, vlan.attempts)
+        after_s = max(after_s, ANSWERED_AFTER_S if on_vlan and routed else SILENT_AFTER_S)
+    assert NOT_TRIED.attempts == 0
+    verdict = Verdict(
+        segment=site.segment,
+        host=host,
+        request_id="simulated",
+        incarnation=1,
+        counter=0,
+        dhcp=finding,
+        targets=tuple(targets),
+    )
+    return Probed(verdict, after_s, arp_probes)

@@ -1,0 +1,67 @@
+"""Networks, hosts and a schedule for tests, with only what a test is about spelled out."""
+
+import json
+from collections.abc import Iterable
+
+from services.contract.messages import HostAnnouncement
+from services.network import annotations as names
+from services.network.nad import Network, NetworkRef
+from services.watcher.schedule import Schedule
+from services.watcher.segment_plan import HostProbe, Pace
+
+SWEEP_S, RETRY_S, WINDOW_S = 300.0, 30.0, 15.0
+GATEWAY = {"cidr": "10.0.7.0/24", "gateway": "10.0.7.1"}
+KNOWN = json.dumps({"mode": "auto", **GATEWAY, "connectivity": "true"})
+SAVED = json.dumps({"mode": "auto", **GATEWAY})
+MANUAL = json.dumps({"mode": "manual", **GATEWAY, "connectivity": "true"})
+ACTIVE = '{"state":"Active","reason":"GatewayAnswers"}'
+
+
+def network(
+    name: str = "a",
+    *,
+    vlan: int = 7,
+    route: str | None = None,
+    status: str | None = None,
+    probe_now: str | None = None,
+    uid: str = "u1",
+    cluster_network: str = "extra",
+    deleting: bool = False,
+) -> Network:
+    given = {names.ROUTE: route, names.STATUS: status, names.PROBE_NOW: probe_now}
+    return Network(
+        NetworkRef("default", name),
+        uid,
+        "1",
+        json.dumps({"type": "bridge", "bridge": f"{cluster_network}-br", "vlan": vlan}),
+        {key: value for key, value in given.items() if value is not None},
+        {},
+        deleting,
+    )
+
+
+def host(name: str, *carries: str, incarnation: int = 1) -> HostAnnouncement:
+    uplinks = {each: f"{each[:12]}-bo" for each in carries or ("extra",)}
+    return HostAnnouncement(host=name, uplinks=uplinks, version="0", incarnation=incarnation)
+
+
+def schedule(*hosts: str, jitter: float = 0.5) -> Schedule:
+    """A schedule with these hosts, all of which carry `extra`; a jitter of 0.5 is none."""
+    made = Schedule(pace=Pace(SWEEP_S, RETRY_S, WINDOW_S), random=lambda: jitter)
+    made.set_hosts([host(name) for name in hosts], 0.0)
+    return made
+
+
+def told(probes: Iterable[HostProbe]) -> list[str]:
+    """What is due, for people: `n1 7 dhcp`."""
+    return [f"{p.host} {p.probe.vlan}{' dhcp' if p.probe.ask_dhcp else ''}" for p in probes]
+
+
+def says(state: str, reason: str = "GatewaySilent", **more: object) -> str:
+    """A status as the updater writes it, of whatever is asked now."""
+    return json.dumps({"state": state, "reason": reason, **more})
+
+
+def unoffered(*hosts: str) -> str:
+    """The status of a network while no other host has confirmed that these were offered nothing."""
+    return says("Pending", "ConfirmingNoOffer", hosts=dict.fromkeys(hosts, "NoDHCPOffer"))

@@ -1,0 +1,202 @@
+"""The loop's decisions, step by step, on a clock that the test turns."""
+
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import cast
+
+import pytest
+
+from services.watcher.deciding import LONGEST_WAIT_S, RESEND_CAP_S, Decider
+from services.watcher.dispatch import Dispatched, Dispatcher, Paused
+from services.watcher.hosts import Look
+from services.watcher.mailbox import Mailbox
+from services.watcher.requests import NotSent
+from services.watcher.schedule import LIMIT
+from services.watcher.segment_plan import HostProbe
+from services.watcher.spreading import PROBES_PER_S
+from tests.unit.watcher.builders import ACTIVE, MANUAL, host, network, schedule, told
+
+
+class TurnedClock:
+    """A clock that goes on by what is waited for."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+        self.waits: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 23, tzinfo=UTC)
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        self.waits.append(timeout_s)
+        if not event.is_set():
+            self.seconds += timeout_s
+        return event.is_set()
+
+
+class Sent:
+    """In a dispatcher's place: keeps what it is given, or refuses it."""
+
+    def __init__(self) -> None:
+        self.probes: list[str] = []
+        self.forgotten: list[str] = []
+        self.refuses = self.paused = False
+
+    def dispatch(self, probes: Sequence[HostProbe]) -> Dispatched:
+        if self.paused:
+            raise Paused("set")
+        if self.refuses:
+            raise NotSent("away")
+        self.probes += told(probes)
+        return Dispatched((), covered=0)
+
+    def forget_host(self, name: str) -> None:
+        self.forgotten.append(name)
+
+    def forget_all(self) -> None:
+        self.forgotten.append("all")
+
+
+class Loop:
+    """A decider and all that it holds."""
+
+    def __init__(self) -> None:
+        self.clock, self.sent, self.leads = TurnedClock(), Sent(), True
+        self.mailbox = Mailbox(self.clock)
+        self.decider = Decider(
+            schedule(),
+            self.mailbox,
+            cast("Dispatcher", self.sent),
+            is_leader=lambda: self.leads,
+            clock=self.clock,
+            random=lambda: 1.0,
+        )
+        self.mailbox.looked(Look((host("n1"),)))
+        self.mailbox.upserted(network(route=MANUAL, status=ACTIVE))
+
+
+@pytest.fixture
+def loop() -> Loop:
+    return Loop()
+
+
+def test_what_is_due_is_sent_once(loop: Loop) -> None:
+    """At once, and then not until the sweep; meanwhile the loop looks up once a second."""
+    for _ in range(5):
+        loop.decider.step()
+    assert loop.sent.probes == ["n1 7"]
+    assert max(loop.clock.waits) <= LONGEST_WAIT_S
+
+
+def test_who_stands_by_sends_nothing_and_who_comes_to_lead_everything(loop: Loop) -> None:
+    """Also what it would have sent before; and again when it comes to lead a second time."""
+    loop.leads = False
+    for _ in range(5):
+        loop.decider.step()
+    assert loop.sent.probes == []
+    for times in (1, 2):
+        loop.leads = True
+        loop.decider.step()
+        assert loop.sent.probes == ["n1 7"] * times
+        loop.leads = False
+        loop.decider.step()
+
+
+def test_what_is_refused_is_sent_when_it_can_be(loop: Loop) -> None:
+    """Later and later, up to a cap; what becomes due meanwhile goes with it, once."""
+    loop.sent.refuses = True
+    began = loop.clock.seconds
+    for _ in range(100):
+        loop.decider.step()
+    assert loop.decider._refusals < 100
+    loop.mailbox.upserted(network("b", vlan=9, route=MANUAL, status=ACTIVE))
+    loop.sent.refuses = False
+    now = loop.clock.seconds
+    assert now > began
+    while loop.clock.seconds < now + RESEND_CAP_S + 1:
+        loop.decider.step()
+    assert sorted(loop.sent.probes) == ["n1 7", "n1 9"]
+
+
+def test_hosts_that_come_restart_and_go_are_told_to_the_dispatcher(loop: Loop) -> None:
+    """Each time what was on its way to it is forgotten; a host that just goes on is left alone."""
+    for hosts in ((host("n1"),), (host("n1", incarnation=2),), (), (host("n1", incarnation=2),)):
+        loop.mailbox.looked(Look(hosts))
+        loop.decider.step()
+    assert loop.sent.forgotten == ["n1"] * 4
+
+
+def test_while_paused_nothing_is_sent_and_all_of_it_afterwards(loop: Loop) -> None:
+    """Also what became due meanwhile; and once."""
+    loop.mailbox.looked(Look((host("n1"),), paused=True))
+    for _ in range(5):
+        loop.decider.step()
+    loop.mailbox.upserted(network("b", vlan=9, route=MANUAL, status=ACTIVE))
+    loop.decider.step()
+    assert loop.sent.probes == []
+    loop.mailbox.looked(Look((host("n1"),)))
+    for _ in range(5):
+        loop.decider.step()
+    assert sorted(loop.sent.probes) == ["n1 7", "n1 9"]
+
+
+def test_a_pause_that_the_dispatcher_sees_first_is_one_too(loop: Loop) -> None:
+    """Between two looks at Redis: what it refused is sent when a look says that the pause is over."""
+    loop.sent.paused = True
+    for _ in range(5):
+        loop.decider.step()
+    loop.sent.paused = False
+    loop.decider.step()
+    assert loop.sent.probes == []
+    loop.mailbox.looked(Look((host("n1"),)))
+    loop.decider.step()
+    assert loop.sent.probes == ["n1 7"]
+
+
+def test_what_redis_lost_is_sent_again(loop: Loop) -> None:
+    """All of it, and nothing counts as being on its way."""
+    loop.decider.step()
+    loop.mailbox.looked(Look((host("n1"),), lost=True))
+    loop.decider.step()
+    assert loop.sent.probes == ["n1 7", "n1 7"]
+    assert loop.sent.forgotten[-1] == "all"
+
+
+def test_after_an_outage_news_goes_first_and_all_else_is_spread(loop: Loop) -> None:
+    """Of 1,000 networks on 32 hosts that fell due meanwhile no second sees more than its share."""
+    hosts = tuple(host(f"n{number}") for number in range(32))
+    loop.mailbox.looked(Look(hosts))
+    for vlan in range(1, 1_001):
+        loop.mailbox.upserted(network(f"a{vlan}", vlan=vlan, route=MANUAL, status=ACTIVE))
+    for _ in range(200):
+        loop.decider.step()
+    loop.sent.refuses = True
+    began = loop.clock.seconds
+    while loop.clock.seconds < began + 400:
+        loop.decider.step()
+    loop.mailbox.upserted(network("new", vlan=2_000, route=MANUAL))
+    loop.decider.step()
+    loop.sent.probes.clear()
+    loop.sent.refuses = False
+    counts, back = dict[int, int](), loop.clock.seconds
+    while loop.clock.seconds < back + 30:
+        before = len(loop.sent.probes)
+        loop.decider.step()
+        second = int(loop.clock.seconds - back)
+        counts[second] = counts.get(second, 0) + len(loop.sent.probes) - before
+        if second <= RESEND_CAP_S and len(loop.sent.probes) > LIMIT + 32:
+            assert "n1 2000" in loop.sent.probes
+    assert len(set(loop.sent.probes)) >= 32_000
+    assert max(counts.values()) <= PROBES_PER_S + LIMIT + 4 * 32
+
+
+def test_it_ends_when_it_is_told_to(loop: Loop) -> None:
+    """run returns at its next look."""
+    stop = threading.Event()
+    stop.set()
+    loop.decider.run(stop)
+    assert loop.sent.probes == []

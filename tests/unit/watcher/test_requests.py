@@ -1,0 +1,50 @@
+"""From due probes to messages."""
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.contract.messages import ProbeRequest, Segment, SegmentProbe, Target
+from services.watcher.requests import SEGMENTS_IN_A_REQUEST, build_requests
+from services.watcher.segment_plan import HostProbe
+
+
+def probe(host: str, cluster_network: str, vlan: int, *, ask_dhcp: bool = True) -> HostProbe:
+    return HostProbe(
+        host,
+        Segment(cluster_network=cluster_network, vlan=vlan),
+        SegmentProbe(vlan=vlan, ask_dhcp=ask_dhcp, targets=(Target(digest="0" * 16),)),
+    )
+
+
+def built(probes: list[HostProbe]) -> list[ProbeRequest]:
+    numbers = itertools.count()
+    return build_requests(probes, sent_at_ms=5, max_age_ms=60_000, new_id=lambda: f"id-{next(numbers)}")
+
+
+@given(
+    asked=st.sets(
+        st.tuples(st.sampled_from(["n1", "n2"]), st.sampled_from(["mgmt", "extra"]), st.integers(1, 400))
+    )
+)
+def test_every_probe_travels_once_in_a_message_of_its_host(asked: set[tuple[str, str, int]]) -> None:
+    """Nothing is lost or doubled, no message is too large, each has an id of its own and is valid."""
+    requests = built([probe(*each) for each in sorted(asked, key=hash)])
+    sent = [(r.host, r.cluster_network, p.vlan) for r in requests for p in r.segments]
+    assert sorted(sent) == sorted(asked)
+    assert all(len(request.segments) <= SEGMENTS_IN_A_REQUEST for request in requests)
+    assert len({request.id for request in requests}) == len(requests)
+    assert [ProbeRequest.from_wire(request.to_wire()) for request in requests] == requests
+
+
+def test_few_messages_carry_many_segments() -> None:
+    """300 segments of one host are three messages, as full as they may be."""
+    requests = built([probe("n1", "extra", vlan) for vlan in range(1, 301)])
+    assert [len(request.segments) for request in requests] == [128, 128, 44]
+
+
+def test_of_two_probes_of_one_segment_the_last_stands() -> None:
+    """A message that named a VLAN twice would be refused."""
+    (request,) = built([probe("n1", "extra", 7), probe("n1", "extra", 7, ask_dhcp=False)])
+    assert [p.ask_dhcp for p in request.segments] == [False]

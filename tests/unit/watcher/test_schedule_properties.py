@@ -1,0 +1,162 @@
+"""What holds in any history of networks and hosts, in simulated time."""
+
+import itertools
+import json
+import random
+from dataclasses import dataclass, field
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.contract.messages import HostAnnouncement, Segment
+from services.network.nad import NetworkRef
+from services.watcher.schedule import Schedule
+from services.watcher.segment_plan import MIN_ASK_GAP_S, HostProbe, Pace
+from tests.unit.watcher.builders import ACTIVE, KNOWN, MANUAL, host, network
+
+PACE = Pace(sweep_s=300.0, retry_s=30.0, ask_window_s=15.0)
+HOSTS, NAMES = ["n1", "n2", "n3"], ["a", "b", "c"]
+ROUTES = [None, '{"mode":"auto"}', '{"mode":"auto","serverIPAddr":"10.0.7.5"}', KNOWN, MANUAL, "junk"]
+
+STEP = st.one_of(
+    st.tuples(
+        st.just("upsert"),
+        st.sampled_from(NAMES),
+        st.sampled_from([7, 8]),
+        st.sampled_from(ROUTES),
+        st.sampled_from([None, ACTIVE]),
+    ),
+    st.tuples(st.just("delete"), st.sampled_from(NAMES)),
+    st.tuples(st.just("hosts"), st.sets(st.sampled_from(HOSTS)), st.integers(1, 2)),
+    st.tuples(st.just("lose")),
+)
+HISTORY = st.lists(st.tuples(st.sampled_from([0.0, 0.03, 0.5, 4.0, 20.0, 200.0]), STEP), max_size=40)
+
+
+@dataclass
+class Simulation:
+    """Runs a schedule and keeps what it asked for."""
+
+    seed: int
+    now: float = 0.0
+    hosts: dict[str, HostAnnouncement] = field(default_factory=dict)
+    sent: list[tuple[float, HostProbe]] = field(default_factory=list)
+    asks: dict[Segment, tuple[float, str, int]] = field(default_factory=dict)
+    losing: bool = False
+
+    def __post_init__(self) -> None:
+        self.schedule = Schedule(pace=PACE, random=random.Random(self.seed).random)
+
+    def advance(self, until: float) -> None:
+        """Let all fall due that does, at its time."""
+        for _ in range(100_000):
+            at = max(self.now, self.schedule.next_due())
+            if at > until:
+                break
+            self.now = at
+            taken = self.schedule.due(at)
+            if self.losing and taken:
+                self.losing = False
+                self.schedule.put_back(taken, at + 1.0)
+                continue
+            for probe in taken:
+                self.check(probe)
+            self.sent += [(at, probe) for probe in taken]
+            pairs = [(probe.host, probe.segment) for probe in taken]
+            assert len(set(pairs)) == len(pairs)
+        else:
+            raise AssertionError("it does not come to rest")
+        self.now = until
+
+    def check(self, probe: HostProbe) -> None:
+        """Each single probe: who may be asked, and who may ask DHCP."""
+        announcement = self.hosts[probe.host]
+        assert probe.segment.cluster_network in announcement.uplinks
+        assert probe.probe.ask_dhcp or any(target.gateway for target in probe.probe.targets)
+        if not probe.probe.ask_dhcp:
+            return
+        last_at, last_host, incarnation = self.asks.get(probe.segment, (-1e9, "", 0))
+        last_one = self.hosts.get(last_host)
+        is_asking = last_one is not None and last_one.incarnation == incarnation
+        if self.now < last_at + PACE.ask_window_s and is_asking:
+            assert probe.host == last_host
+            assert self.now >= last_at + MIN_ASK_GAP_S
+        self.asks[probe.segment] = (self.now, probe.host, announcement.incarnation)
+
+    def apply(self, step: tuple[object, ...]) -> None:
+        match step:
+            case ("upsert", str(name), int(vlan), route, status):
+                assert route is None or isinstance(route, str)
+                assert status is None or isinstance(status, str)
+                self.schedule.upsert(network(name, vlan=vlan, route=route, status=status), self.now)
+            case ("delete", str(name)):
+                self.schedule.delete(NetworkRef("default", name), self.now)
+            case ("hosts", set(names), int(incarnation)):
+                self.hosts = {name: host(name, incarnation=incarnation) for name in sorted(names)}
+                self.schedule.set_hosts(self.hosts.values(), self.now)
+            case ("lose",):
+                self.losing = True
+
+
+@given(history=HISTORY, seed=st.integers(0, 2**32))
+@settings(max_examples=300)
+def test_only_announced_hosts_are_asked_and_one_asks_dhcp(
+    history: list[tuple[float, tuple[object, ...]]], seed: int
+) -> None:
+    """Whatever happens: nothing to a host that is not announced or does not carry the network, no probe
+    without anything to do, each segment at most once in one go, DHCP by one host at a time and not twice a
+    second; and afterwards every segment is probed from every host within a sweep, with DHCP at least once."""
+    run = Simulation(seed)
+    for delay, step in history:
+        run.advance(run.now + delay)
+        run.apply(step)
+    run.losing = False
+    run.hosts = {name: host(name, incarnation=3) for name in HOSTS}
+    run.schedule.set_hosts(run.hosts.values(), run.now)
+    run.schedule.upsert(network("a", vlan=7, route=KNOWN, status=ACTIVE), run.now)
+    run.schedule.upsert(network("b", vlan=8, route=MANUAL, status=ACTIVE), run.now)
+    run.schedule.delete(NetworkRef("default", "c"), run.now)
+    for _ in range(3):
+        run.sent.clear()
+        run.advance(run.now + PACE.sweep_s * 1.1 + 1)
+        asked = {(probe.host, probe.probe.vlan) for _, probe in run.sent}
+        assert asked == {(name, vlan) for name in HOSTS for vlan in (7, 8)}
+        dhcp = [probe for _, probe in run.sent if probe.probe.ask_dhcp]
+        assert {probe.probe.vlan for probe in dhcp} == {7}
+
+
+@given(seed=st.integers(0, 2**32), count=st.integers(1, 4))
+def test_dhcp_is_asked_once_a_sweep_of_what_is_active(seed: int, count: int) -> None:
+    """However many hosts there are, and each of them in its turn."""
+    run = Simulation(seed)
+    names = [f"n{number}" for number in range(count)]
+    run.hosts = {name: host(name) for name in names}
+    run.schedule.set_hosts(run.hosts.values(), 0.0)
+    run.schedule.upsert(network(route=KNOWN, status=ACTIVE), 0.0)
+    sweeps = 4 * count
+    run.advance(PACE.sweep_s * sweeps)
+    asks = [probe.host for _, probe in run.sent if probe.probe.ask_dhcp]
+    assert sweeps * 0.9 <= len(asks) <= sweeps * 1.12 + 1
+    assert set(asks) == set(names)
+
+
+@given(edits=st.lists(st.integers(1, 200), min_size=1, max_size=100), seed=st.integers(0, 2**32))
+def test_a_storm_of_edits_is_sent_ten_times_a_second_at_most(edits: list[int], seed: int) -> None:
+    """The first edit at once, the last one never lost, and no two sends within 100 ms."""
+    run = Simulation(seed)
+    run.hosts = {"n1": host("n1")}
+    run.schedule.set_hosts(run.hosts.values(), 0.0)
+    run.schedule.upsert(network(route=MANUAL, status=ACTIVE), 0.0)
+    run.advance(10.0)
+    run.sent.clear()
+    for gap_ms in edits:
+        run.advance(run.now + gap_ms / 10_000)
+        gateway = f"11.{gap_ms}.7.{len(run.sent) % 200 + 2}"
+        route = json.dumps({"mode": "manual", "cidr": "11.0.0.0/8", "gateway": gateway})
+        run.schedule.upsert(network(route=route, status=ACTIVE), run.now)
+    run.advance(run.now + 0.2)
+    times = [at for at, _ in run.sent]
+    assert all(b - a >= 0.099 for a, b in itertools.pairwise(times))
+    assert times
+    (target,) = run.sent[-1][1].probe.targets
+    assert str(target.gateway) == gateway

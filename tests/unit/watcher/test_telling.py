@@ -1,0 +1,60 @@
+"""What the watcher logs and counts of what it sends: a summary, and not a line for each."""
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.network.nad import NetworkRef
+from services.watcher import telling
+from services.watcher.metrics import WatcherMetrics
+from services.watcher.telling import NAMED, SUMMARY_INTERVAL_S, SendSummary, tell_due
+from services.watcher.triggers import Trigger
+from tests.support.log_lines import log_lines
+from tests.unit.telemetry.registries import request
+
+
+def test_what_is_sent_is_summed_up_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once after a quiet time, then the sum of a minute; nothing where nothing was sent."""
+    summary = SendSummary()
+    lines = log_lines(monkeypatch, telling)
+    summary.tell(0.0)
+    for second in range(100):
+        summary.add([request("node1", True, False), request("node2", False)])
+        summary.tell(float(second))
+    summary.tell(2 * SUMMARY_INTERVAL_S)
+    summary.tell(9 * SUMMARY_INTERVAL_S)
+    told = [line for line in lines if line["log_level"] == "info"]
+    assert [(line["requests"], line["segments"], line["asking_dhcp"], line["hosts"]) for line in told] == [
+        (2, 3, 1, 2),
+        (120, 180, 60, 2),
+        (78, 117, 39, 2),
+    ]
+    each = [line for line in lines if line["log_level"] == "debug"]
+    assert len(each) == 200
+    assert each[0] == {
+        "event": "probe sent", "log_level": "debug", "request": "r", "host": "node1",
+        "cluster_network": "extra", "segments": 2, "asking_dhcp": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("networks", "lines"), [(0, 0), (1, 1), (NAMED, NAMED), (NAMED + 1, 1), (4094, 1)])
+def test_few_that_become_due_are_named_and_many_are_counted(
+    networks: int, lines: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at a start, where all networks become due at once."""
+    due = [(NetworkRef("default", f"n{n}"), Trigger.EVERYTHING) for n in range(networks)]
+    told = log_lines(monkeypatch, telling)
+    tell_due(due)
+    at_info = [line for line in told if line["log_level"] == "info"]
+    assert len(at_info) == lines
+    if networks > NAMED:
+        assert (at_info[0]["networks"], at_info[0]["why"]) == (networks, {"everything": networks})
+
+
+def test_hosts_that_nobody_expected_do_not_grow_the_metrics() -> None:
+    """After a thousand hosts, further ones share a label."""
+    registry = CollectorRegistry()
+    metrics = WatcherMetrics(registry)
+    metrics.sent([request(f"h{n}") for n in range(1_005)], covered=0)
+    family = next(f for f in registry.collect() if f.name == "nadroute_requests_sent")
+    assert len({sample.labels["host"] for sample in family.samples}) == 1_001
+    assert registry.get_sample_value("nadroute_requests_sent_total", {"host": "other"}) == 5
