@@ -1,0 +1,175 @@
+"""`nadroute updater`: a Celery worker on the report queue, with a watch and its writers beside it."""
+
+import contextlib
+import platform
+import random
+import warnings
+from typing import Any
+
+import redis
+import structlog
+from celery import Celery, bootsteps, signals
+from celery.platforms import SecurityWarning
+
+from services.cluster.client import Cluster
+from services.cluster.metrics import WatchMetrics
+from services.cluster.watching import NetworkWatch
+from services.contract import dead_letters
+from services.contract.celery_app import consume_only, make_app
+from services.contract.clock import SystemClock
+from services.contract.errors import MessageRefused
+from services.contract.logs import configure
+from services.contract.messages import Report
+from services.contract.names import REPORT_QUEUE, REPORT_TASK, worker_name
+from services.contract.redis_client import connect, hidden
+from services.telemetry.health import STALL_S
+from services.telemetry.telemetry import Telemetry
+from services.telemetry.worker_check import WorkerCheck
+from services.updater.gauges import NetworkGauges
+from services.updater.hosts import AnnouncedHosts
+from services.updater.metrics import UpdaterMetrics
+from services.updater.observing import Both, CountingWriter, ObservedMemories, ObservedStore, ToldStates
+from services.updater.pausing import PauseSwitch
+from services.updater.service import Updater
+from services.updater.settings import UpdaterSettings
+from services.version import __version__
+
+UNACKED_SCOPE = "updater"
+"""All updaters share it: what one left behind, another takes up."""
+
+log = structlog.get_logger(__name__)
+
+
+def main(settings: UpdaterSettings) -> int:
+    """Run until SIGTERM or SIGINT, in the main thread; the exit code. Raises ConfigurationError."""
+    configure(level=settings.log_level, log_format=settings.log_format, service="updater")
+    clock, chance = SystemClock(), random.Random()
+    url = settings.redis_url.get_secret_value()
+    telemetry = Telemetry(settings, service="updater", clock=clock)
+    metrics, states = UpdaterMetrics(telemetry.registry), ToldStates(clock)
+    with contextlib.ExitStack() as stack:
+        telemetry.start()
+        stack.callback(telemetry.stop)
+        cluster = Cluster.from_settings(settings)
+        stack.callback(cluster.close)
+        client = connect(url)
+        stack.callback(client.close)
+        store = ObservedStore(client, metrics, clock)
+        updater = Updater(
+            CountingWriter(cluster, metrics, clock),
+            store,
+            AnnouncedHosts(client, clock),
+            ObservedMemories(client, states.told_by_event),
+            clock,
+            settings,
+            is_paused=PauseSwitch(client, clock).is_paused,
+            random=chance.random,
+            metrics=metrics,
+        )
+        watch = NetworkWatch(
+            cluster,
+            Both(states, updater),
+            random=chance.random,
+            clock=clock,
+            silence_s=settings.watch_silence_s,
+            metrics=WatchMetrics(telemetry.registry),
+        )
+        app = make_app(url, name="nadroute-updater", unacked_scope=UNACKED_SCOPE)
+        stack.callback(app.close)
+        worker = WorkerCheck(app, clock=clock, redis_up_since=lambda: telemetry.redis.up_since)
+        telemetry.registry.register(
+            NetworkGauges(
+                states,
+                store,
+                clock,
+                look_interval_s=settings.reduce_interval_s,
+                fresh_s=settings.fresh_s,
+                max_series=settings.metrics_series,
+            )
+        )
+        telemetry.health.turns(
+            "reviewer", lambda: updater.turned_at, limit_s=STALL_S + settings.reduce_interval_s
+        )
+        telemetry.health.turns("worker", worker.turned_at)
+        telemetry.health.runs("updater", lambda: updater.lives)
+        telemetry.health.runs("watch", lambda: watch.lives)
+        telemetry.health.needs("watch", watch.why_not_synced)
+        telemetry.health.needs("worker", worker.why_not)
+        register(app, updater, client, metrics)
+        _live_with_worker(app, updater, watch)
+        log.info("updater started", version=__version__, redis=hidden(url))
+        exit_code = _work(app, settings)
+    log.info("updater stopped", exit_code=exit_code)
+    return exit_code
+
+
+def register(app: Celery, updater: Updater, client: redis.Redis, metrics: UpdaterMetrics) -> None:
+    """Give the app its task. It takes any arguments: what is no report is recorded, and harms nothing."""
+    consume_only(app, REPORT_QUEUE)
+
+    @app.task(name=REPORT_TASK)  # type: ignore[untyped-decorator]
+    def receive(*args: object, **kwargs: object) -> None:
+        try:
+            report = Report.from_wire(_only_argument(args, kwargs))
+        except MessageRefused as error:
+            metrics.report("refused")
+            body = [list(args), kwargs]
+            dead_letters.record(client, where=REPORT_TASK, reason=str(error), body=body)
+            return
+        try:
+            updater.take_report(report)
+            metrics.report("taken")
+        except redis.RedisError as error:
+            metrics.report("lost")
+            # The next sweep brings what is lost here; a failed task would bring nothing back either.
+            log.warning("report lost", host=report.host, verdicts=len(report.verdicts), error=str(error))
+
+
+def _only_argument(args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+    """The report, given by position or by name; raises MessageRefused where there is more, or less."""
+    given = [*args, *(value for name, value in kwargs.items() if name == "report")]
+    if len(given) != 1 or kwargs.keys() - {"report"}:
+        raise MessageRefused(f"expected one argument, report; got {len(args)} and {len(kwargs)} named ones")
+    return given[0]
+
+
+def _live_with_worker(app: Celery, updater: Updater, watch: NetworkWatch) -> None:
+    """Start the watch and the writers with this app's worker, and stop them with it."""
+
+    class Beside(bootsteps.StartStopStep):  # type: ignore[misc]
+        """A report that comes after the stop is kept in Redis all the same: the next start writes it."""
+
+        def start(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+            updater.start()
+            watch.start()
+
+        def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+            watch.stop()
+            updater.stop()
+
+        terminate = stop
+
+    app.steps["worker"].add(Beside)
+
+
+def _work(app: Celery, settings: UpdaterSettings) -> int:
+    def keep_logging(**_: object) -> None:
+        """Our logging is set up already: Celery leaves it alone when this signal has a receiver."""
+
+    # In a container it may run as root; and it reads JSON alone.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+    signals.setup_logging.connect(keep_logging)
+    try:
+        worker = app.Worker(
+            hostname=worker_name("updater", platform.node()),
+            pool="threads",
+            concurrency=settings.report_concurrency,
+            without_gossip=True,
+            without_mingle=True,
+            task_events=True,
+            quiet=True,
+        )
+        worker.start()
+        return int(worker.exitcode or 0)
+    finally:
+        signals.setup_logging.disconnect(keep_logging)

@@ -1,0 +1,79 @@
+"""Which hosts are announced, and what they carry, from their keys in Redis."""
+
+import threading
+from collections.abc import Sequence
+from ipaddress import IPv4Address
+from typing import cast
+
+import redis
+import structlog
+
+from services.contract.clock import Clock
+from services.contract.errors import MessageRefused
+from services.contract.messages import HostAnnouncement
+from services.contract.names import HOST_KEY_PREFIX, HOST_TTL_S
+
+CACHED_S = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class AnnouncedHosts:
+    """The hosts by their announcements, read at most once a second. Safe to share by threads.
+
+    When more than half of them vanish at once it is more likely that Redis lost its data than that the hosts
+    are gone; so those are kept until they have had the time to announce themselves again.
+    """
+
+    def __init__(self, client: redis.Redis, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._hosts: dict[str, HostAnnouncement] = {}
+        self._addresses: frozenset[IPv4Address] = frozenset()
+        self._read_at: float | None = None
+        self._doubted_since: float | None = None
+
+    def carrying(self, cluster_network: str) -> frozenset[str]:
+        """The hosts with an uplink of this cluster network; raises redis.RedisError."""
+        with self._lock:
+            self._refresh()
+            return frozenset(
+                host for host, announced in self._hosts.items() if cluster_network in announced.uplinks
+            )
+
+    def addresses(self) -> frozenset[IPv4Address]:
+        """The hosts' own addresses, as of the last look."""
+        with self._lock:
+            return self._addresses
+
+    def _refresh(self) -> None:
+        now = self._clock.monotonic()
+        if self._read_at is not None and now - self._read_at < CACHED_S:
+            return
+        present = self._read()
+        vanished = self._hosts.keys() - present.keys()
+        if len(vanished) * 2 > len(self._hosts):
+            if self._doubted_since is None:
+                self._doubted_since = now
+                log.warning("most hosts vanished at once", hosts=sorted(vanished)[:10])
+            if now - self._doubted_since < HOST_TTL_S:
+                present = {**self._hosts, **present}
+        else:
+            self._doubted_since = None
+        self._hosts = present
+        self._addresses = frozenset(address for host in present.values() for address in host.addresses)
+        self._read_at = now
+
+    def _read(self) -> dict[str, HostAnnouncement]:
+        keys = list(self._client.scan_iter(match=f"{HOST_KEY_PREFIX}*", count=1_000))
+        texts = cast("Sequence[str | None]", self._client.mget(keys)) if keys else []
+        present = {}
+        for key, text in zip(keys, texts, strict=True):
+            try:
+                if text is not None:
+                    announced = HostAnnouncement.from_wire(text)
+                    present[announced.host] = announced
+            except MessageRefused as error:
+                log.warning("announcement ignored", key=key, error=str(error))
+        return present

@@ -1,0 +1,234 @@
+"""The updater without its queue: reports in, annotations out, and the threads in between."""
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import redis
+import structlog
+
+from services.cluster.cache import NetworkCache
+from services.contract.clock import Clock
+from services.contract.messages import Report, Segment, Verdict
+from services.network.intent import Intent
+from services.network.nad import Network, NetworkRef
+from services.telemetry.health import lives
+from services.updater.assessing import Assessor, Hosts, Verdicts
+from services.updater.memories import Memories
+from services.updater.metrics import UpdaterMetrics
+from services.updater.queueing import WriteQueue
+from services.updater.reconciling import Reconciler, Writer
+from services.updater.settings import UpdaterSettings
+
+STOP_TIMEOUT_S = 5.0
+REDIS_PAUSE_S = 1.0
+PAUSE_LOOK_S = 1.0
+"""Between two looks at whether the pause is over."""
+TICK_S = 5.0
+"""Between two counts of observed time; see updater.store."""
+
+log = structlog.get_logger(__name__)
+
+
+class Store(Verdicts, Protocol):
+    """Where verdicts go: updater.store."""
+
+    def put(self, verdicts: Iterable[Verdict]) -> frozenset[Segment]:
+        """Keep what is new; the segments of which there is any."""
+        ...
+
+    def tick(self) -> None:
+        """Time that is observed goes on."""
+        ...
+
+
+class Updater:
+    """A NetworkListener that keeps the networks it is told of right, as far as verdicts say what right is."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        store: Store,
+        hosts: Hosts,
+        memories: Memories,
+        clock: Clock,
+        settings: UpdaterSettings,
+        *,
+        is_paused: Callable[[], bool],
+        random: Callable[[], float],
+        metrics: UpdaterMetrics | None = None,
+    ) -> None:
+        """random gives numbers from 0 to 1; is_paused may raise redis.RedisError."""
+        self.turned_at: float | None = None
+        """When the loop that looks went round last (monotonic seconds); None before its start."""
+        self._metrics = metrics or UpdaterMetrics()
+        self._is_paused = is_paused
+        self._store = store
+        self._clock = clock
+        self._interval_s = settings.reduce_interval_s
+        assessor = Assessor(
+            store,
+            hosts,
+            memories,
+            clock,
+            fresh_s=settings.fresh_s,
+            policy=settings.policy,
+            observe_only=settings.observe_only,
+        )
+
+        def segment_of(network: Network) -> Segment | None:
+            intent = assessor.read(network)
+            return intent.segment if isinstance(intent, Intent) else None
+
+        self._stopping = threading.Event()
+        self._cache = NetworkCache(segment_of)
+        self._queue = WriteQueue(clock)
+        self._reconciler = Reconciler(
+            writer,
+            self._cache,
+            assessor,
+            memories,
+            clock,
+            is_paused=is_paused,
+            random=random,
+            stopping=self._stopping,
+        )
+        self._lock = threading.Lock()
+        self._networks: set[NetworkRef] = set()
+        self._segments: set[Segment] = set()
+        self._woken = threading.Event()
+        self._review_all_at = clock.monotonic()
+        self._threads = [
+            threading.Thread(target=self._review_forever, name="reviewer", daemon=True),
+            threading.Thread(target=self._tick_forever, name="ticker", daemon=True),
+        ]
+        self._threads += [
+            threading.Thread(target=self._write_forever, name=f"writer-{n}", daemon=True)
+            for n in range(settings.write_concurrency)
+        ]
+
+    @property
+    def lives(self) -> bool:
+        """Whether all its threads do what they should."""
+        return all(lives(thread, self._stopping) for thread in self._threads)
+
+    def start(self) -> None:
+        """Begin to look and to write."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End; a write that is on its way is waited for, for a while."""
+        self._stopping.set()
+        self._woken.set()
+        self._queue.stop()
+        deadline = self._clock.monotonic() + STOP_TIMEOUT_S
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - self._clock.monotonic()))
+
+    def upserted(self, network: Network) -> None:
+        """The watch saw a version of a network; one that we wrote ourselves is no news."""
+        if self._cache.get(network.ref) == network:
+            return
+        self._cache.upserted(network)
+        with self._lock:
+            self._networks.add(network.ref)
+        self._woken.set()
+
+    def deleted(self, ref: NetworkRef, uid: str) -> None:
+        """The watch saw a network go."""
+        self._cache.deleted(ref, uid)
+        self._reconciler.forget(uid)
+
+    def take_report(self, report: Report) -> None:
+        """Keep its verdicts, and look at the networks that they are about; may raise redis.RedisError."""
+        changed = self._store.put(report.verdicts)
+        if changed:
+            with self._lock:
+                self._segments |= changed
+            self._woken.set()
+
+    def review_due(self) -> None:
+        """Look at what there is news of, or at all when it is time; queue what is to be written."""
+        now = self._clock.monotonic()
+        if self._is_paused():
+            # What happens meanwhile is kept in the cache and the store; then all networks are looked at.
+            self._review_all_at = now
+            return
+        with self._lock:
+            refs, self._networks = self._networks, set()
+            segments, self._segments = self._segments, set()
+        try:
+            if now >= self._review_all_at:
+                self._review(self._cache.snapshot())
+                self._review_all_at = now + self._interval_s
+            else:
+                found = {network.ref: network for s in segments for network in self._cache.on_segment(s)}
+                found |= {ref: network for ref in refs if (network := self._cache.get(ref)) is not None}
+                self._review(list(found.values()))
+        except redis.RedisError:
+            with self._lock:
+                self._networks |= refs
+                self._segments |= segments
+            raise
+
+    def write_due(self, *, wait: bool = False) -> bool:
+        """Write one network that is due; False when stopped, or nothing is due and not wait."""
+        ref = self._queue.take(wait=wait)
+        if ref is None:
+            return False
+        retry_in_s: float | None = None
+        try:
+            retry_in_s = self._reconciler.reconcile(ref)
+        finally:
+            self._queue.done(ref)
+        if retry_in_s is not None:
+            self._queue.add(ref, delay_s=retry_in_s)
+        return True
+
+    def _review(self, networks: list[Network]) -> None:
+        began = self._clock.monotonic()
+        refs = self._reconciler.review(networks)
+        self._metrics.reduced(self._clock.monotonic() - began)
+        for ref in refs:
+            self._queue.add(ref)
+
+    def _review_forever(self) -> None:
+        while not self._stopping.is_set():
+            self.turned_at = self._clock.monotonic()
+            self._woken.clear()
+            try:
+                self.review_due()
+            except redis.RedisError as error:
+                log.warning("review put off", error=str(error))
+                self._clock.wait(self._stopping, REDIS_PAUSE_S)
+            except Exception:
+                # One network that cannot be thought about must not end the thinking about all others.
+                log.exception("review failed")
+                self._clock.wait(self._stopping, REDIS_PAUSE_S)
+            with self._lock:
+                idle = not (self._networks or self._segments)
+            wait_s = self._review_all_at - self._clock.monotonic()
+            if wait_s <= 0:
+                # Paused: looked at again when the switch is.
+                self._clock.wait(self._stopping, PAUSE_LOOK_S)
+            elif idle and not self._stopping.is_set():
+                self._clock.wait(self._woken, wait_s)
+
+    def _tick_forever(self) -> None:
+        """Not while all is paused: nobody probes, so nothing may grow old."""
+        while not self._stopping.is_set():
+            try:
+                if not self._is_paused():
+                    self._store.tick()
+            except redis.RedisError as error:
+                log.warning("time not counted", error=str(error))
+            self._clock.wait(self._stopping, TICK_S)
+
+    def _write_forever(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.write_due(wait=True)
+            except Exception:
+                log.exception("write failed")

@@ -1,0 +1,186 @@
+"""The newest verdict of each host on each segment, in Redis, so that every updater sees the same.
+
+Order is (incarnation, counter) of the host and nothing else; so a verdict that comes twice, late or by
+another updater changes nothing. Age is in *observed time*: seconds of Redis' own TIME during which an updater
+was there to take reports. While Redis is away, or no updater runs, or all is paused, nothing grows old.
+"""
+
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import cast
+
+import redis
+import structlog
+
+from services.contract.errors import MessageRefused
+from services.contract.messages import Segment, Verdict
+from services.contract.names import OBSERVED_TIME_KEY, verdicts_key
+from services.contract.outcomes import Fault
+from services.network.leases import Seen
+
+KEPT_S = 86_400
+"""Seconds after its last verdict that a segment is forgotten: long after any of them was fresh."""
+DHCP_FIELD_SUFFIX = "|dhcp"
+BATCH = 256
+"""Commands in one round trip: bounded, so that no reply holds up the server for long."""
+PARSED_KEPT = 16_384
+"""Parsed verdicts that are remembered, since most of what is read was read a moment ago."""
+
+LONGEST_TICK_S = 30
+"""A longer silence between two ticks is a gap that nobody observed, and does not count."""
+
+_OBSERVE = f"""
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local told = redis.call('HMGET', KEYS[1], 'observed_ms', 'at_ms')
+local observed, at = tonumber(told[1] or ''), tonumber(told[2] or '')
+if not observed or not at then
+  observed = now
+elseif now > at and now - at <= {LONGEST_TICK_S * 1000} then
+  observed = observed + now - at
+end
+"""
+_TICK = """
+redis.call('HSET', KEYS[1],
+  'observed_ms', string.format('%.0f', observed), 'at_ms', string.format('%.0f', now))
+return observed
+"""
+_READ = "return observed"
+_PUT = """
+local order = { tonumber(ARGV[2]), tonumber(ARGV[3]) }
+local value = '{"incarnation":' .. ARGV[2] .. ',"counter":' .. ARGV[3] .. ',"at_ms":'
+  .. string.format('%.0f', now) .. ',"observed_ms":' .. string.format('%.0f', observed)
+  .. ',"verdict":' .. ARGV[5] .. '}'
+local function store(field)
+  local old = redis.call('HGET', KEYS[2], field)
+  if old then
+    local incarnation, counter, at = string.match(
+      old, '^{"incarnation":(%d+),"counter":(%d+),"at_ms":(%d+),')
+    -- What came later than now came by a clock that has gone back since: it orders nothing.
+    if incarnation and tonumber(at) <= now + 1000 then
+      incarnation, counter = tonumber(incarnation), tonumber(counter)
+      if incarnation > order[1] or (incarnation == order[1] and counter >= order[2]) then
+        return 0
+      end
+    end
+  end
+  redis.call('HSET', KEYS[2], field, value)
+  return 1
+end
+local stored = store(ARGV[1])
+if ARGV[4] == '1' then
+  stored = math.max(stored, store(ARGV[1] .. '|dhcp'))
+end
+if stored == 1 then
+  redis.call('EXPIRE', KEYS[2], ARGV[6])
+end
+return stored
+"""
+
+_ENVELOPE = re.compile(
+    r'\{"incarnation":\d{1,16},"counter":\d{1,16},"at_ms":\d{1,16},'
+    r'"observed_ms":(?P<observed_ms>\d{1,16}),"verdict":',
+    re.ASCII,
+)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class SegmentVerdicts:
+    """What is known of one segment."""
+
+    latest: tuple[Seen, ...] = ()
+    """Of each host the newest verdict."""
+    asked_dhcp: tuple[Seen, ...] = ()
+    """Of each host the newest that asked DHCP."""
+
+
+class VerdictStore:
+    """Verdicts in Redis. Safe to share by threads. Every method may raise redis.RedisError."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._put_script = client.register_script(_OBSERVE + _PUT)
+        self._read_script = client.register_script(_OBSERVE + _READ)
+        self._tick_script = client.register_script(_OBSERVE + _TICK)
+        self._parsed: OrderedDict[str, tuple[int, Verdict]] = OrderedDict()
+
+    def tick(self) -> None:
+        """Somebody is there to take reports: the time since the last tick counts, unless it was long."""
+        self._tick_script(keys=[OBSERVED_TIME_KEY])
+
+    def put(self, verdicts: Iterable[Verdict]) -> frozenset[Segment]:
+        """Keep those that are newer than what is known of their host; the segments of which there are any.
+
+        A verdict whose probe was stopped halfway says nothing, and never takes the place of one that does.
+        """
+        changed: set[Segment] = set()
+        remaining = (verdict for verdict in verdicts if verdict.fault is not Fault.STOPPED)
+        while batch := list(islice(remaining, BATCH)):
+            with self._client.pipeline(transaction=False) as pipe:
+                for verdict in batch:
+                    self._put_script(
+                        keys=[OBSERVED_TIME_KEY, verdicts_key(verdict.segment)],
+                        args=[
+                            verdict.host,
+                            verdict.incarnation,
+                            verdict.counter,
+                            int(verdict.dhcp is not None),
+                            json.dumps(verdict.to_wire(), separators=(",", ":")),
+                            KEPT_S,
+                        ],
+                        client=pipe,
+                    )
+                stored = pipe.execute()
+            changed |= {verdict.segment for verdict, new in zip(batch, stored, strict=True) if new}
+        return frozenset(changed)
+
+    def read(self, segments: Iterable[Segment]) -> dict[Segment, SegmentVerdicts]:
+        """What is known of each of these segments, with ages in observed time."""
+        found: dict[Segment, SegmentVerdicts] = {}
+        remaining = iter(segments)
+        while batch := list(islice(remaining, BATCH)):
+            with self._client.pipeline(transaction=False) as pipe:
+                self._read_script(keys=[OBSERVED_TIME_KEY], client=pipe)
+                for segment in batch:
+                    pipe.hgetall(verdicts_key(segment))
+                now_ms, *hashes = pipe.execute()
+            for segment, fields in zip(batch, cast("Sequence[Mapping[str, str]]", hashes), strict=True):
+                found[segment] = self._read_segment(segment, fields, now_ms)
+        return found
+
+    def _read_segment(self, segment: Segment, fields: Mapping[str, str], now_ms: int) -> SegmentVerdicts:
+        latest: list[Seen] = []
+        asked: list[Seen] = []
+        for name, text in sorted(fields.items()):
+            try:
+                observed_ms, verdict = self._parse(text)
+            except MessageRefused as error:
+                log.warning("stored verdict ignored", segment=str(segment), field=name, error=str(error))
+                continue
+            seen = Seen(verdict, max(0, now_ms - observed_ms) / 1000)
+            (asked if name.endswith(DHCP_FIELD_SUFFIX) else latest).append(seen)
+        return SegmentVerdicts(tuple(latest), tuple(asked))
+
+    def _parse(self, text: str) -> tuple[int, Verdict]:
+        """Of texts that were seen before, what they were found to say."""
+        known = self._parsed.get(text)
+        if known is None:
+            known = _parse(text)
+            self._parsed[text] = known
+            while len(self._parsed) > PARSED_KEPT:
+                self._parsed.popitem(last=False)
+        return known
+
+
+def _parse(text: str) -> tuple[int, Verdict]:
+    """When it came, in milliseconds of observed time, and the verdict."""
+    envelope = _ENVELOPE.match(text)
+    if envelope is None or not text.endswith("}"):
+        raise MessageRefused(f"stored verdict: expected an envelope, got {text[:60]!r}")
+    return int(envelope["observed_ms"]), Verdict.from_wire(text[envelope.end() : -1])

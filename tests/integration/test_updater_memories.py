@@ -1,0 +1,130 @@
+"""What is remembered beside the networks, observed time and the pause: in a real Redis."""
+
+import json
+
+import pytest
+
+from services.contract.names import OBSERVED_TIME_KEY, PAUSED_KEY, corrections_key, told_key
+from services.network.status import Status
+from services.network.writing import MAX_CORRECTIONS
+from services.updater.memories import CORRECTIONS_COUNT_S, RedisMemories
+from services.updater.pausing import CACHED_S, PauseSwitch
+from services.updater.store import LONGEST_TICK_S, VerdictStore
+from tests.support.redis_server import RedisServer
+from tests.unit.network.builders import SEGMENT, verdict
+from tests.unit.updater.fakes import FakeClock
+
+STATUS = Status("Invalid", "BadRoute", since="2026-11-23T00:00:00Z", detail="not JSON")
+
+
+@pytest.fixture
+def memories(redis_server: RedisServer) -> RedisMemories:
+    return RedisMemories(redis_server.client)
+
+
+def test_what_was_told_is_remembered_by_the_objects_uid(
+    redis_server: RedisServer, memories: RedisMemories
+) -> None:
+    """By every updater, and after a restart; what somebody else wrote there is as nothing."""
+    assert memories.told([]) == {}
+    memories.remember_told("uid-1", STATUS)
+    redis_server.client.set(told_key("uid-2"), "junk")
+    assert memories.told(["uid-1", "uid-2", "uid-3"]) == {"uid-1": STATUS}
+    assert int(redis_server.client.ttl(told_key("uid-1"))) > 0
+
+
+def test_corrections_count_for_an_hour(redis_server: RedisServer, memories: RedisMemories) -> None:
+    """A sliding one; no more are kept than decide."""
+    assert memories.corrections([]) == {}
+    for expected in (0, 1, 2, 3, 4, 4):
+        assert memories.corrections(["uid-1"]) == {"uid-1": expected}
+        memories.remember_correction("uid-1")
+    key = corrections_key("uid-1")
+    times = [int(at) for at in redis_server.client.lrange(key, 0, -1)]
+    assert len(times) == MAX_CORRECTIONS
+    redis_server.client.lset(key, 3, str(times[3] - CORRECTIONS_COUNT_S * 1000))
+    redis_server.client.lset(key, 2, "junk")
+    assert memories.corrections(["uid-1", "uid-2"]) == {"uid-1": 2, "uid-2": 0}
+
+
+def test_the_pause_is_seen_within_a_second(redis_server: RedisServer) -> None:
+    """Both ways, and looked at no more often."""
+    clock = FakeClock()
+    switch = PauseSwitch(redis_server.client, clock)
+    assert not switch.is_paused()
+    redis_server.client.set(PAUSED_KEY, json.dumps({"since_ms": 1, "by": "me"}))
+    assert not switch.is_paused()
+    clock.seconds += CACHED_S
+    assert switch.is_paused()
+    redis_server.client.delete(PAUSED_KEY)
+    clock.seconds += CACHED_S
+    assert not switch.is_paused()
+
+
+def _let_pass(server: RedisServer, seconds: float) -> None:
+    """As if the last tick had been so long ago."""
+    at_ms = int(str(server.client.hget(OBSERVED_TIME_KEY, "at_ms")))
+    server.client.hset(OBSERVED_TIME_KEY, "at_ms", at_ms - round(seconds * 1000))
+
+
+def _age(store: VerdictStore) -> int:
+    (seen,) = store.read([SEGMENT])[SEGMENT].latest
+    return round(seen.age_s)
+
+
+def test_ages_grow_with_time_that_somebody_observed(redis_server: RedisServer) -> None:
+    """Between two ticks, and before the next one."""
+    store = VerdictStore(redis_server.client)
+    store.tick()
+    store.put([verdict("0" * 16)])
+    assert _age(store) == 0
+    for expected in (10, 20):
+        _let_pass(redis_server, 10)
+        assert _age(store) == expected
+        store.tick()
+        assert _age(store) == expected
+
+
+@pytest.mark.parametrize("gap_s", [LONGEST_TICK_S + 5, 86_400])
+def test_ages_do_not_grow_in_a_gap(redis_server: RedisServer, gap_s: float) -> None:
+    """Redis was away, no updater ran, or all was paused: nobody could have heard anything."""
+    store = VerdictStore(redis_server.client)
+    store.tick()
+    store.put([verdict("0" * 16)])
+    _let_pass(redis_server, gap_s)
+    assert _age(store) == 0
+    store.tick()
+    assert _age(store) == 0
+    _let_pass(redis_server, 7)
+    assert _age(store) == 7
+
+
+@pytest.mark.parametrize("how", ["lost", "junk"])
+def test_observed_time_that_is_lost_makes_no_verdict_younger(redis_server: RedisServer, how: str) -> None:
+    """It begins anew at Redis' own time, which is never behind."""
+    store = VerdictStore(redis_server.client)
+    store.tick()
+    redis_server.client.hincrby(OBSERVED_TIME_KEY, "observed_ms", -100_000)
+    store.put([verdict("0" * 16)])
+    assert _age(store) == 0
+    if how == "lost":
+        redis_server.client.delete(OBSERVED_TIME_KEY)
+    else:
+        redis_server.client.hset(OBSERVED_TIME_KEY, "observed_ms", "junk")
+    assert _age(store) >= 100
+    store.tick()
+    assert _age(store) >= 100
+
+
+def test_a_clock_that_goes_back_takes_no_observed_time_away(redis_server: RedisServer) -> None:
+    """Ages stay, and grow again from there."""
+    store = VerdictStore(redis_server.client)
+    store.tick()
+    store.put([verdict("0" * 16)])
+    _let_pass(redis_server, 10)
+    store.tick()
+    _let_pass(redis_server, -3_600)
+    assert _age(store) == 10
+    store.tick()
+    _let_pass(redis_server, 5)
+    assert _age(store) == 15

@@ -1,0 +1,336 @@
+"""The updater as a process: reports through Celery become annotations, whatever happens in between."""
+
+import json
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.kube import Match
+from lab.kube.requests import Request
+from lab.kube.resources import NADS
+from services.contract.messages import Segment
+from services.contract.names import DEAD_LETTERS_KEY
+from services.contract.outcomes import ReachOutcome
+from services.network import annotations as names
+from services.network.nad import Network
+from tests.support.redis_server import running_redis
+from tests.support.updater_site import (
+    NAMESPACE,
+    UpdaterSite,
+    digest_of,
+    route_of,
+    state_of,
+    updater_site,
+)
+from tests.unit.network.builders import CIDR, GATEWAY, dhcp, offer, verdict
+
+ACTIVE = {"mode": "auto", "cidr": str(CIDR), "gateway": str(GATEWAY), "connectivity": "true"}
+LEASED = f'"cidr":"{CIDR}","gateway":"{GATEWAY}"'
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[UpdaterSite]:
+    """One updater for all tests of this file: each has a network and a VLAN of its own."""
+    with (
+        tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as folder,
+        running_redis(Path(folder)) as redis_server,
+        updater_site(Path(folder), redis_server) as running,
+    ):
+        running.announce("node1", "node2")
+        yield running
+
+
+def segment(vlan: int) -> Segment:
+    return Segment(cluster_network="extra", vlan=vlan)
+
+
+def settle(site: UpdaterSite, vlan: int) -> None:
+    """Until whatever was sent before has been taken, looked at and written: a later report has been."""
+    name = f"settle-{vlan}-{len(site.server.writes)}"
+    network = site.create(name, vlan=4000)
+    site.send(verdict(digest_of(network), segment=segment(4000), dhcp=dhcp(offer()),
+                      counter=int(network.resource_version)))  # fmt: skip
+    site.wait_for(name, lambda n: state_of(n) == "Active")
+
+
+def test_a_report_makes_a_network_without_annotation_active(site: UpdaterSite) -> None:
+    """cidr, gateway and connectivity in one patch, our own annotation beside it, one Event."""
+    network = site.create("bare", vlan=101)
+    site.send(verdict(digest_of(network), segment=segment(101), dhcp=dhcp(offer())))
+    after = site.wait_for("bare", lambda n: state_of(n) == "Active")
+    assert route_of(after) == ACTIVE
+    site.wait(lambda: len(site.events("bare")) == 1)
+    (event,) = site.events("bare")
+    assert (event["type"], event["reason"]) == ("Normal", "Active")
+    assert event["message"] == "gateway 10.0.112.1 answers on every host (node1)"
+    assert event["involvedObject"]["uid"] == network.uid
+
+
+def test_a_network_cut_back_to_its_mode_is_filled_in_again(site: UpdaterSite) -> None:
+    """What is known is written again at once, without another probe."""
+    network = site.create("cut", vlan=102, route='{"mode":"auto"}')
+    site.send(verdict(digest_of(network), segment=segment(102), dhcp=dhcp(offer())))
+    site.wait_for("cut", lambda n: route_of(n) == ACTIVE)
+    before = site.server.writes[-1].sequence
+    site.edit("cut", names.ROUTE, '{"mode":"auto"}')
+    site.wait_for("cut", lambda n: route_of(n) == ACTIVE, after=before)
+
+
+def test_without_dhcp_no_route_annotation_is_made(site: UpdaterSite) -> None:
+    """A bare mode would make Harvester start a Job: only our own annotation says so, and an Event."""
+    network = site.create("nodhcp", vlan=103)
+    silent = verdict(digest_of(network), segment=segment(103), dhcp=dhcp(), gateway=None,
+                     vlan=ReachOutcome.NOT_TRIED, routed=ReachOutcome.NOT_TRIED)  # fmt: skip
+    site.send(silent)
+    confirming = site.wait_for("nodhcp", lambda n: state_of(n) != "")
+    assert state_of(confirming) == "Pending"
+    site.send(silent.model_copy(update={"host": "node2"}))
+    after = site.wait_for("nodhcp", lambda n: state_of(n) == "DHCPFailed")
+    assert names.ROUTE not in after.annotations
+    site.wait(lambda: len(site.events("nodhcp")) == 1)
+    (event,) = site.events("nodhcp")
+    assert (event["type"], event["reason"]) == ("Warning", "DHCPFailed")
+    assert event["message"] == "no DHCP server answered on extra/103 (asked from node1, node2)"
+
+
+def test_writes_are_transitions_and_no_more(site: UpdaterSite) -> None:
+    """The same verdict a hundred times is one write; each change of state is one more."""
+    network = site.create("count", vlan=104, route=f'{{"mode":"manual",{LEASED}}}')
+    digest = digest_of(network)
+    for counter in range(1, 51):
+        for host in ("node1", "node2"):
+            site.send(verdict(digest, host=host, segment=segment(104), counter=counter))
+    site.wait_for("count", lambda n: state_of(n) == "Active")
+    silent = ReachOutcome.SILENT
+    site.send(verdict(digest, segment=segment(104), counter=51, vlan=silent))
+    site.wait_for("count", lambda n: state_of(n) == "Partial")
+    site.send(verdict(digest, segment=segment(104), counter=52))
+    site.wait_for("count", lambda n: state_of(n) == "Active", after=site.server.writes[-1].sequence)
+    settle(site, 104)
+    assert [write.changed for write in site.writes("count")] == [True] * 3
+    assert [event["reason"] for event in site.events("count")] == ["Active", "Partial", "Active"]
+
+
+def test_a_verdict_that_comes_late_changes_nothing(site: UpdaterSite) -> None:
+    """The newer stands, by the host's own count, however often the older one comes."""
+    network = site.create("late", vlan=105, route=f'{{"mode":"manual",{LEASED}}}')
+    digest = digest_of(network)
+    site.send(verdict(digest, segment=segment(105), counter=7))
+    site.wait_for("late", lambda n: state_of(n) == "Active")
+    for _ in range(3):
+        site.send(verdict(digest, segment=segment(105), counter=6, vlan=ReachOutcome.SILENT,
+                          routed=ReachOutcome.SILENT))  # fmt: skip
+    settle(site, 105)
+    assert site.stored(segment(105), "node1") == 7
+    assert len(site.writes("late")) == 1
+
+
+def test_a_verdict_on_what_is_no_longer_asked_is_dropped(site: UpdaterSite) -> None:
+    """Its digest is not the network's present one."""
+    network = site.create("stale", vlan=106, route=f'{{"mode":"manual",{LEASED}}}')
+    old = digest_of(network)
+    site.edit("stale", names.ROUTE, '{"mode":"manual","cidr":"10.0.112.0/20","gateway":"10.0.112.9"}')
+    site.send(verdict(old, segment=segment(106)))
+    site.wait(lambda: site.stored(segment(106), "node1") == 1)
+    settle(site, 106)
+    assert site.writes("stale") == []
+
+
+def test_an_edit_in_the_middle_of_a_write_is_never_reverted(site: UpdaterSite) -> None:
+    """K10: the patch is refused, the fresh object decides, and the owner's fields stay in every version."""
+    network = site.create("edited", vlan=107, route=f'{{"mode":"manual",{LEASED}}}')
+    users = {"mode": "manual", "cidr": "10.0.112.0/20", "gateway": "10.0.112.77", "serverIPAddr": "10.0.0.3"}
+
+    def edit(request: Request) -> None:
+        site.edit("edited", names.ROUTE, json.dumps(users))
+
+    fault = site.server.faults.hook(
+        before=edit, match=Match(verb="patch", resource=NADS.plural, name="edited")
+    )
+    site.send(verdict(digest_of(network), segment=segment(107)))
+    fault.wait(hits=1, seconds=20)
+    site.wait(lambda: [w.status for w in site.writes("edited")][:1] == [409])
+    changed = digest_of(site.get("edited"))
+    site.send(verdict(changed, segment=segment(107), counter=2, gateway=GATEWAY + 76))
+    after = site.wait_for("edited", lambda n: state_of(n) == "Active")
+    assert route_of(after) == {**users, "connectivity": "true"}
+    written = [Network.from_object(w.after) for w in site.server.writes if w.name == "edited" and w.after]
+    since_edit = [route_of(version) for version in written[1:]]
+    assert [{key: route.get(key) for key in users} for route in since_edit] == [users] * len(since_edit)
+
+
+def test_an_edit_that_asks_the_same_is_decided_again_at_once(site: UpdaterSite) -> None:
+    """409: the verdict still holds for the fresh object, so it is written without another report."""
+    network = site.create("touched", vlan=108, route=f'{{"mode":"manual",{LEASED}}}')
+
+    def edit(request: Request) -> None:
+        site.edit("touched", "example.com/owner", "me")
+
+    site.server.faults.hook(before=edit, match=Match(verb="patch", resource=NADS.plural, name="touched"))
+    site.send(verdict(digest_of(network), segment=segment(108)))
+    after = site.wait_for("touched", lambda n: state_of(n) == "Active")
+    assert after.annotations["example.com/owner"] == "me"
+    assert [write.status for write in site.writes("touched")] == [409, 200]
+
+
+def test_nothing_is_written_to_another_object_of_the_same_name(site: UpdaterSite) -> None:
+    """K9: deleted and created again between the decision and the write: the new one asks something else."""
+    network = site.create("again", vlan=109, route=f'{{"mode":"manual",{LEASED}}}')
+
+    def replace_it(request: Request) -> None:
+        site.server.store.delete(NADS, NAMESPACE, "again")
+        site.create("again", vlan=110, route=f'{{"mode":"manual",{LEASED}}}')
+
+    fault = site.server.faults.hook(
+        before=replace_it, match=Match(verb="patch", resource=NADS.plural, name="again")
+    )
+    site.send(verdict(digest_of(network), segment=segment(109)))
+    fault.wait(hits=1, seconds=20)
+    site.wait(lambda: bool(site.writes("again")))
+    settle(site, 109)
+    assert [write.changed for write in site.writes("again")] == [False]
+    assert site.get("again").annotations == {names.ROUTE: f'{{"mode":"manual",{LEASED}}}'}
+
+
+def test_a_denied_write_is_told_once_and_not_repeated(site: UpdaterSite) -> None:
+    """K8: one Event that says what could not be written, and no second try for the same words."""
+    match = Match(verb="patch", resource=NADS.plural, name="denied")
+    fault = site.server.faults.deny("it does not like it", match=match, count=None)
+    network = site.create("denied", vlan=111, route=f'{{"mode":"manual",{LEASED}}}')
+    site.send(verdict(digest_of(network), segment=segment(111)))
+    site.wait(lambda: len(site.events("denied")) == 1)
+    settle(site, 111)
+    settle(site, 112)
+    assert fault.hits == 1
+    (event,) = site.events("denied")
+    assert (event["type"], event["reason"]) == ("Warning", "WriteDenied")
+    assert "it does not like it" in event["message"]
+    fault.cancel()
+
+
+def test_a_webhook_that_is_away_is_tried_again(site: UpdaterSite) -> None:
+    """K8: that one is no denial."""
+    match = Match(verb="patch", resource=NADS.plural, name="webhook")
+    site.server.faults.webhook_down(match=match, count=3)
+    network = site.create("webhook", vlan=113, route=f'{{"mode":"manual",{LEASED}}}')
+    site.send(verdict(digest_of(network), segment=segment(113)))
+    site.wait_for("webhook", lambda n: state_of(n) == "Active")
+
+
+def test_a_write_that_was_committed_and_then_cut_has_no_second_effect(site: UpdaterSite) -> None:
+    """K6: looked at before it is repeated."""
+    match = Match(verb="patch", resource=NADS.plural, name="cutoff")
+    fault = site.server.faults.drop_response(match=match)
+    network = site.create("cutoff", vlan=114, route=f'{{"mode":"manual",{LEASED}}}')
+    site.send(verdict(digest_of(network), segment=segment(114)))
+    fault.wait(hits=1, seconds=20)
+    site.wait_for("cutoff", lambda n: state_of(n) == "Active")
+    settle(site, 114)
+    assert [write.changed for write in site.writes("cutoff")].count(True) == 1
+
+
+def test_another_writers_storm_is_outlived(site: UpdaterSite) -> None:
+    """K7: decided again on the fresh object until it fits between two of theirs."""
+    network = site.create("storm", vlan=115, route=f'{{"mode":"manual",{LEASED}}}')
+    with site.server.rival(NAMESPACE, "storm").storm(per_second=50):
+        site.send(verdict(digest_of(network), segment=segment(115)))
+        site.wait_for("storm", lambda n: state_of(n) == "Active")
+
+
+def test_a_slow_write_holds_up_no_other(site: UpdaterSite) -> None:
+    """A frozen webhook answers after twenty seconds; every other network is written meanwhile."""
+    match = Match(verb="patch", resource=NADS.plural, name="frozen")
+    site.server.faults.freeze(match)
+    frozen = site.create("frozen", vlan=116, route=f'{{"mode":"manual",{LEASED}}}')
+    other = site.create("free", vlan=117, route=f'{{"mode":"manual",{LEASED}}}')
+    site.send(verdict(digest_of(frozen), segment=segment(116)))
+    site.send(verdict(digest_of(other), segment=segment(117)))
+    site.wait_for("free", lambda n: state_of(n) == "Active")
+    assert site.writes("frozen") == []
+    site.server.faults.thaw()
+    site.wait_for("frozen", lambda n: state_of(n) == "Active")
+
+
+def test_a_network_that_is_going_gets_nothing(site: UpdaterSite) -> None:
+    """With a finalizer it still stands, and still accepts patches."""
+    network = site.create("going", vlan=118, route=f'{{"mode":"manual",{LEASED}}}')
+
+    def hold(body: dict[str, object]) -> dict[str, object]:
+        body["metadata"]["finalizers"] = ["example.com/hold"]  # type: ignore[index]
+        return body
+
+    site.server.store.change(NADS, NAMESPACE, "going", hold)  # type: ignore[arg-type]
+    site.server.store.delete(NADS, NAMESPACE, "going")
+    settle(site, 118)
+    site.send(verdict(digest_of(network), segment=segment(118)))
+    site.wait(lambda: site.stored(segment(118), "node1") == 1)
+    settle(site, 119)
+    assert site.writes("going") == []
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (None, "expected an object"),
+        ("not json", "Invalid JSON"),
+        ({"schema_version": 2, "host": "node1", "verdicts": []}, "schema_version"),
+        ({"host": "node1", "verdicts": [], "surprise": 1}, "surprise"),
+        ({"host": "node1", "verdicts": [{"segment": {"cluster_network": "extra", "vlan": 5000}}]}, "vlan"),
+        (
+            {"host": "node2", "verdicts": [verdict("0" * 16).to_wire()]},
+            "another host",
+        ),
+    ],
+)
+def test_a_poisoned_report_is_recorded_and_harms_nothing(site: UpdaterSite, body: object, told: str) -> None:
+    """It lies among the dead letters with its reason, and the next report is taken."""
+    before = site.redis.llen(DEAD_LETTERS_KEY)
+    site.send_raw(body)
+    site.wait(lambda: site.redis.llen(DEAD_LETTERS_KEY) == before + 1)
+    letter = json.loads(str(site.redis.lindex(DEAD_LETTERS_KEY, 0)))
+    assert told in letter["reason"]
+    assert letter["where"] == "nadroute.report.v1"
+    settle(site, 120)
+    assert site.process.poll() is None
+
+
+def test_arguments_that_no_report_has_are_recorded(site: UpdaterSite) -> None:
+    """Two of them, or one of another name."""
+    before = site.redis.llen(DEAD_LETTERS_KEY)
+    site.app.send_task("nadroute.report.v1", args=[1, 2], kwargs={"x": 3}, queue="report", ignore_result=True)
+    site.wait(lambda: site.redis.llen(DEAD_LETTERS_KEY) == before + 1)
+    assert site.process.poll() is None
+
+
+def test_verdicts_that_grow_old_are_told_as_unknown() -> None:
+    """Without any event: the timer looks at every network; connectivity stays as it was."""
+    with (
+        tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as folder,
+        running_redis(Path(folder)) as redis_server,
+        updater_site(Path(folder), redis_server, NADROUTE_SWEEP_INTERVAL_S="0.5") as site,
+    ):
+        site.announce("node1")
+        network = site.create("old", vlan=101)
+        site.send(verdict(digest_of(network), segment=segment(101), dhcp=dhcp(offer())))
+        site.wait_for("old", lambda n: state_of(n) == "Active")
+        after = site.wait_for("old", lambda n: state_of(n) == "Unknown")
+        assert route_of(after) == ACTIVE
+
+
+def test_sigterm_ends_it_in_order() -> None:
+    """Exit code 0 within its grace, nothing half-written, and no traceback."""
+    with (
+        tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as folder,
+        running_redis(Path(folder)) as redis_server,
+        updater_site(Path(folder), redis_server) as site,
+    ):
+        site.announce("node1")
+        network = site.create("last", vlan=101)
+        site.send(verdict(digest_of(network), segment=segment(101), dhcp=dhcp(offer())))
+        site.wait_for("last", lambda n: state_of(n) == "Active")
+        site.process.send_signal(signal.SIGTERM)
+        assert site.process.wait(20) == 0, site.log.read_text()
+        assert "Traceback" not in site.log.read_text()

@@ -1,0 +1,229 @@
+"""Verdicts and hosts in a real Redis: order, age, and what others may have written there."""
+
+import json
+import random
+from ipaddress import IPv4Address
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.contract import dead_letters
+from services.contract.messages import HostAnnouncement, Segment, Verdict
+from services.contract.names import DEAD_LETTERS_KEPT, DEAD_LETTERS_KEY, HOST_TTL_S, host_key, verdicts_key
+from services.contract.outcomes import Fault
+from services.updater.hosts import AnnouncedHosts
+from services.updater.store import BATCH, KEPT_S, VerdictStore
+from tests.support.redis_server import RedisServer
+from tests.unit.network.builders import SEGMENT, dhcp, offer, verdict
+from tests.unit.updater.fakes import FakeClock
+
+DIGEST = "0" * 16
+
+
+@pytest.fixture
+def store(redis_server: RedisServer) -> VerdictStore:
+    return VerdictStore(redis_server.client)
+
+
+def made(counter: int, *, incarnation: int = 1, host: str = "node1", asked: bool = False) -> Verdict:
+    """A verdict of this place in its host's order."""
+    plain = verdict(DIGEST, host=host, counter=counter, dhcp=dhcp(offer()) if asked else None)
+    return plain.model_copy(update={"incarnation": incarnation})
+
+
+def test_a_verdict_is_read_as_it_was_put(store: VerdictStore) -> None:
+    """With its age by Redis' time; one that asked DHCP counts as both."""
+    said = made(1, asked=True)
+    assert store.put([said]) == {SEGMENT}
+    found = store.read([SEGMENT])[SEGMENT]
+    assert [seen.verdict for seen in found.latest] == [said]
+    assert [seen.verdict for seen in found.asked_dhcp] == [said]
+    assert 0 <= found.latest[0].age_s < 5
+
+
+def test_the_newest_that_asked_dhcp_is_kept_beside_the_newest(store: VerdictStore) -> None:
+    """A check of the gateway does not hide what DHCP said before it."""
+    store.put([made(1, asked=True)])
+    store.put([made(2)])
+    found = store.read([SEGMENT])[SEGMENT]
+    assert [seen.verdict.counter for seen in found.latest] == [2]
+    assert [seen.verdict.counter for seen in found.asked_dhcp] == [1]
+
+
+ORDINALS = st.tuples(st.integers(0, 3), st.integers(0, 5), st.booleans())
+
+
+@given(orders=st.lists(ORDINALS, min_size=1, max_size=12))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_in_whatever_order_they_come_the_newest_stands(
+    redis_server: RedisServer, orders: list[tuple[int, int, bool]]
+) -> None:
+    """Incarnation before counter; late, twice or in one batch makes no difference."""
+    redis_server.client.flushall()
+    store = VerdictStore(redis_server.client)
+    batch = [made(counter, incarnation=incarnation, asked=asked) for incarnation, counter, asked in orders]
+    for verdicts in (batch[::2], batch[1::2], batch):
+        store.put(verdicts)
+    found = store.read([SEGMENT])[SEGMENT]
+    kept = [(seen.verdict.incarnation, seen.verdict.counter) for seen in found.latest]
+    assert kept == [max((i, c) for i, c, _ in orders)]
+    asked = [(i, c) for i, c, dhcp_asked in orders if dhcp_asked]
+    heard = [(seen.verdict.incarnation, seen.verdict.counter) for seen in found.asked_dhcp]
+    assert heard == ([max(asked)] if asked else [])
+
+
+def test_a_repetition_is_no_news_and_keeps_its_age(redis_server: RedisServer, store: VerdictStore) -> None:
+    """Delivered twice, it is as old as the first time."""
+    store.put([made(1)])
+    before = redis_server.client.hgetall(verdicts_key(SEGMENT))
+    assert store.put([made(1)]) == frozenset()
+    assert redis_server.client.hgetall(verdicts_key(SEGMENT)) == before
+
+
+def test_order_is_exact_up_to_the_largest_number(store: VerdictStore) -> None:
+    """Lua's doubles hold what the schema admits."""
+    top = 2**53 - 1
+    store.put([made(top - 1, incarnation=top)])
+    assert store.put([made(top, incarnation=top)]) == {SEGMENT}
+    assert store.put([made(top - 1, incarnation=top)]) == frozenset()
+
+
+def test_a_clock_that_went_back_orders_nothing(redis_server: RedisServer, store: VerdictStore) -> None:
+    """What came in Redis' future gives way to anything: or a host would be unheard until then."""
+    store.put([made(9, incarnation=9)])
+    (text,) = (str(t) for t in redis_server.client.hvals(verdicts_key(SEGMENT)))
+    at_ms = json.loads(text)["at_ms"]
+    redis_server.client.hset(verdicts_key(SEGMENT), "node1", text.replace(str(at_ms), str(at_ms + 3_600_000)))
+    assert store.read([SEGMENT])[SEGMENT].latest[0].age_s == 0
+    assert store.put([made(1)]) == {SEGMENT}
+
+
+def test_a_stopped_probe_never_takes_the_place_of_a_verdict(store: VerdictStore) -> None:
+    """That a prober was told to stop says nothing of the network."""
+    store.put([made(1)])
+    stopped = made(2).model_copy(update={"fault": Fault.STOPPED})
+    assert store.put([stopped]) == frozenset()
+    assert [seen.verdict.counter for seen in store.read([SEGMENT])[SEGMENT].latest] == [1]
+
+
+def test_a_large_report_is_kept_whole(redis_server: RedisServer, store: VerdictStore) -> None:
+    """In batches, each verdict under its own segment."""
+    segments = [Segment(cluster_network="extra", vlan=vlan) for vlan in range(1, 2 * BATCH + 2)]
+    verdicts = [verdict(DIGEST, segment=segment) for segment in segments]
+    random.Random(1).shuffle(verdicts)
+    assert store.put(verdicts) == set(segments)
+    found = store.read(segments)
+    assert all(len(found[segment].latest) == 1 for segment in segments)
+    assert 0 < int(redis_server.client.ttl(verdicts_key(segments[0]))) <= KEPT_S
+
+
+@pytest.mark.parametrize(
+    "junk", ["", "not json", "{}", '{"incarnation":1,"counter":1,"at_ms":1,"verdict":{}}', "5" * 100_000]
+)
+def test_junk_in_its_place_is_ignored_and_replaced(
+    redis_server: RedisServer, store: VerdictStore, junk: str
+) -> None:
+    """Anybody with access may have written there."""
+    redis_server.client.hset(
+        verdicts_key(SEGMENT), mapping={"node1": junk, "node2": junk, "node2|dhcp": junk}
+    )
+    assert store.read([SEGMENT])[SEGMENT].latest == ()
+    store.put([made(7, incarnation=7)])
+    assert [seen.verdict.counter for seen in store.read([SEGMENT])[SEGMENT].latest] == [7]
+
+
+def test_an_unknown_segment_has_no_verdicts(store: VerdictStore) -> None:
+    """And is in the answer all the same."""
+    found = store.read([SEGMENT])[SEGMENT]
+    assert (found.latest, found.asked_dhcp) == ((), ())
+
+
+def announce(server: RedisServer, host: str, *cluster_networks: str) -> None:
+    said = HostAnnouncement(
+        host=host, uplinks=dict.fromkeys(cluster_networks, "bo"), version="1", incarnation=1
+    )
+    server.client.set(host_key(host), json.dumps(said.to_wire()))
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+def test_hosts_are_known_by_what_they_carry(redis_server: RedisServer, clock: FakeClock) -> None:
+    """Announced ones alone; what is no announcement is ignored."""
+    hosts = AnnouncedHosts(redis_server.client, clock)
+    announce(redis_server, "node1", "mgmt", "extra")
+    announce(redis_server, "node2", "mgmt")
+    redis_server.client.set(host_key("node3"), "junk")
+    assert hosts.carrying("extra") == {"node1"}
+    assert hosts.carrying("mgmt") == {"node1", "node2"}
+    assert hosts.carrying("other") == frozenset()
+
+
+def test_the_hosts_own_addresses_are_known(redis_server: RedisServer, clock: FakeClock) -> None:
+    """As they announced them."""
+    hosts = AnnouncedHosts(redis_server.client, clock)
+    own = IPv4Address("10.255.0.11")
+    said = HostAnnouncement(
+        host="node1", uplinks={"extra": "bo"}, version="1", incarnation=1, addresses=(own,)
+    )
+    redis_server.client.set(host_key("node1"), json.dumps(said.to_wire()))
+    assert hosts.addresses() == frozenset()
+    hosts.carrying("extra")
+    assert hosts.addresses() == {own}
+
+
+def test_a_host_that_goes_is_gone_within_the_second(redis_server: RedisServer, clock: FakeClock) -> None:
+    """As long as most of them stay."""
+    hosts = AnnouncedHosts(redis_server.client, clock)
+    for name in ("node1", "node2", "node3"):
+        announce(redis_server, name, "extra")
+    assert len(hosts.carrying("extra")) == 3
+    redis_server.client.delete(host_key("node2"))
+    clock.seconds += 1
+    assert hosts.carrying("extra") == {"node1", "node3"}
+
+
+def test_when_most_vanish_at_once_they_are_doubted(redis_server: RedisServer, clock: FakeClock) -> None:
+    """A Redis without its data is likelier than a site without its hosts; but not for ever."""
+    hosts = AnnouncedHosts(redis_server.client, clock)
+    for name in ("node1", "node2", "node3"):
+        announce(redis_server, name, "extra")
+    everyone = hosts.carrying("extra")
+    redis_server.client.flushall()
+    clock.seconds += 1
+    assert hosts.carrying("extra") == everyone
+    announce(redis_server, "node1", "extra")
+    clock.seconds += HOST_TTL_S - 1
+    assert hosts.carrying("extra") == everyone
+    clock.seconds += 1
+    assert hosts.carrying("extra") == {"node1"}
+
+
+def test_dead_letters_are_bounded_and_newest_first(redis_server: RedisServer) -> None:
+    """In number, and each in size, whatever was refused."""
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    bodies: list[object] = ["x" * 1_000_000, {"a": 1}, object(), "\ud800", deep]
+    for body in bodies:
+        dead_letters.record(redis_server.client, where="test", reason="r" * 100_000, body=body)
+    for number in range(DEAD_LETTERS_KEPT):
+        dead_letters.record(redis_server.client, where="test", reason=str(number), body=None)
+    assert redis_server.client.llen(DEAD_LETTERS_KEY) == DEAD_LETTERS_KEPT
+    newest = dead_letters.recent(redis_server.client, 3)
+    assert [letter["reason"] for letter in newest] == ["999", "998", "997"]
+    ages = [int(str(letter["at_ms"])) for letter in newest]
+    assert all(younger >= older for younger, older in pairwise(ages))
+    while deep:
+        deep = deep.pop()  # type: ignore[assignment] # or taking it apart would recurse
+
+
+def test_every_dead_letter_fits_into_a_screen(redis_server: RedisServer) -> None:
+    """A refusal of megabytes is kept as its beginning."""
+    dead_letters.record(redis_server.client, where="test", reason="r" * 100_000, body="x" * 1_000_000)
+    (letter,) = redis_server.client.lrange(DEAD_LETTERS_KEY, 0, -1)
+    assert len(letter) < 6_000

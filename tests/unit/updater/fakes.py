@@ -1,0 +1,148 @@
+"""What an updater is given, for tests without Redis, Kubernetes or time."""
+
+import threading
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from typing import Literal
+
+from services.cluster.errors import ClusterError, Conflict, NotFound
+from services.contract.messages import Segment, Verdict
+from services.network.leases import Seen
+from services.network.nad import Network, NetworkRef
+from services.network.status import Status
+from services.updater.store import SegmentVerdicts
+
+
+class FakeClock:
+    """Time that passes when it is told to; a wait passes it and never blocks."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_000.0
+        self.waited: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=self.seconds)
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        self.waited.append(timeout_s)
+        self.seconds += timeout_s
+        return event.is_set()
+
+
+class FakeStore:
+    """Verdicts with the ages that a test gives them."""
+
+    def __init__(self) -> None:
+        self.known: dict[Segment, SegmentVerdicts] = {}
+        self.failure: Exception | None = None
+        self.looked_at: list[Segment] = []
+
+    def say(self, *verdicts: Verdict, age_s: float = 1.0) -> None:
+        """These are all that is known of their segment."""
+        seen = tuple(Seen(verdict, age_s) for verdict in verdicts)
+        asked = tuple(s for s in seen if s.verdict.dhcp is not None)
+        self.known[verdicts[0].segment] = SegmentVerdicts(seen, asked)
+
+    def put(self, verdicts: Iterable[Verdict]) -> frozenset[Segment]:
+        verdicts = list(verdicts)
+        self.say(*verdicts)
+        return frozenset(verdict.segment for verdict in verdicts)
+
+    def tick(self) -> None:
+        """The ages are the test's."""
+
+    def read(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
+        if self.failure is not None:
+            raise self.failure
+        self.looked_at += segments
+        return {s: self.known[s] for s in segments if s in self.known}
+
+
+class FakeMemories:
+    """What is remembered beside the networks, without Redis and without an end."""
+
+    def __init__(self) -> None:
+        self.statuses: dict[str, Status] = {}
+        self.corrected: dict[str, int] = {}
+
+    def told(self, uids: Collection[str]) -> Mapping[str, Status]:
+        return {uid: self.statuses[uid] for uid in uids if uid in self.statuses}
+
+    def remember_told(self, uid: str, status: Status) -> None:
+        self.statuses[uid] = status
+
+    def corrections(self, uids: Collection[str]) -> Mapping[str, int]:
+        return {uid: self.corrected.get(uid, 0) for uid in uids}
+
+    def remember_correction(self, uid: str) -> None:
+        self.corrected[uid] = self.corrected.get(uid, 0) + 1
+
+
+class FakeHosts:
+    """The announced hosts, all of which carry everything."""
+
+    def __init__(self, *hosts: str) -> None:
+        self.hosts = frozenset(hosts)
+        self.own: frozenset[IPv4Address] = frozenset()
+
+    def carrying(self, cluster_network: str) -> frozenset[str]:
+        return self.hosts
+
+    def addresses(self) -> frozenset[IPv4Address]:
+        return self.own
+
+
+class FakeCluster:
+    """An API server's objects, guarded by uid and resourceVersion; failures are scripted per write."""
+
+    def __init__(self, *networks: Network) -> None:
+        self.objects = {network.ref: network for network in networks}
+        self.failures: list[ClusterError] = []
+        self.attempts = 0
+        self.written: list[Mapping[str, str | None]] = []
+        self.events: list[tuple[str, str, str]] = []
+        self.event_failure: ClusterError | None = None
+
+    def edit(self, ref: NetworkRef, **annotations: str) -> Network:
+        """Another writer's change."""
+        network = self.objects[ref]
+        version = str(int(network.resource_version) + 1)
+        self.objects[ref] = replace(
+            network, annotations={**network.annotations, **annotations}, resource_version=version
+        )
+        return self.objects[ref]
+
+    def get_network(self, ref: NetworkRef) -> Network:
+        if ref not in self.objects:
+            raise NotFound(str(ref))
+        return self.objects[ref]
+
+    def annotate(self, network: Network, annotations: Mapping[str, str | None]) -> Network:
+        self.attempts += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        present = self.get_network(network.ref)
+        if present.uid != network.uid:
+            raise NotFound(str(network.ref))
+        if present.resource_version != network.resource_version:
+            raise Conflict(str(network.ref))
+        self.written.append(annotations)
+        return self.edit(network.ref, **{k: v for k, v in annotations.items() if v is not None})
+
+    def post_event(
+        self,
+        network: Network,
+        *,
+        event_type: Literal["Normal", "Warning"],
+        reason: str,
+        message: str,
+        component: str,
+    ) -> None:
+        if self.event_failure is not None:
+            raise self.event_failure
+        self.events.append((event_type, reason, message))

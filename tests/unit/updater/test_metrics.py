@@ -1,0 +1,181 @@
+"""What the updater counts, and what it says is so just now."""
+
+from dataclasses import replace
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.cluster.errors import ClusterError, Conflict, Denied, NotFound, Throttled, Unavailable
+from services.contract.messages import Segment
+from services.contract.outcomes import Fault, ReachOutcome
+from services.network.status import Status
+from services.updater.metrics import UpdaterMetrics
+from services.updater.observing import CountingWriter, ToldStates
+from tests.unit.network.builders import network, verdict
+from tests.unit.telemetry.registries import gauges, told
+from tests.unit.updater.fakes import FakeClock, FakeCluster
+
+DIGEST = "0" * 16
+
+
+def values(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], float]:
+    """A metric's samples, by their labels' values in the labels' order."""
+    return {
+        tuple(value for _, value in sorted(sample.labels.items())): sample.value
+        for family in registry.collect()
+        for sample in family.samples
+        if sample.name == name
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "result"),
+    [
+        (None, "written"),
+        (Denied("x"), "denied"),
+        (NotFound("x"), "gone"),
+        (Throttled("x", retry_after_s=1), "throttled"),
+        (Unavailable("x"), "failed"),
+    ],
+)
+def test_a_write_is_counted_by_what_became_of_it(error: ClusterError | None, result: str) -> None:
+    """Passed on as it came, error or not."""
+    registry, cluster = CollectorRegistry(), FakeCluster(network())
+    writer = CountingWriter(cluster, UpdaterMetrics(registry), FakeClock())
+    if error is None:
+        assert writer.annotate(network(), {"a": "b"}).annotations == {"a": "b"}
+    else:
+        cluster.failures.append(error)
+        with pytest.raises(type(error)):
+            writer.annotate(network(), {"a": "b"})
+    counted = {labels: value for labels, value in values(registry, "nadroute_writes_total").items() if value}
+    assert counted == {(result,): 1}
+    assert values(registry, "nadroute_write_seconds_count") == {(): 1}
+
+
+def test_a_conflict_is_no_result() -> None:
+    """It is counted apart: what comes of the write is not known yet."""
+    registry, cluster = CollectorRegistry(), FakeCluster(network())
+    cluster.failures.append(Conflict("x"))
+    with pytest.raises(Conflict):
+        CountingWriter(cluster, UpdaterMetrics(registry), FakeClock()).annotate(network(), {"a": "b"})
+    assert values(registry, "nadroute_conflicts_total") == {(): 1}
+    assert not any(values(registry, "nadroute_writes_total").values())
+
+
+def test_verdicts_are_new_old_or_stopped() -> None:
+    """By the segments of which the store said that something was new."""
+    registry = CollectorRegistry()
+    new, old = verdict(DIGEST), verdict(DIGEST, segment=Segment(cluster_network="extra", vlan=9))
+    UpdaterMetrics(registry).verdicts(
+        [new, old, verdict(DIGEST, fault=Fault.STOPPED)], frozenset({new.segment})
+    )
+    assert values(registry, "nadroute_verdicts_total") == {("new",): 1, ("old",): 1, ("stopped",): 1}
+
+
+def test_each_network_is_in_one_state_and_every_state_is_told() -> None:
+    """A state that no network is in counts 0; a network of which nothing is told has no series of its own."""
+    registry = CollectorRegistry()
+    networks = [told("a", "Active"), told("b", "Partial"), told("c", None)]
+    registry.register(gauges(FakeClock(), networks, []))
+    assert values(registry, "nadroute_network_state") == {
+        ("a", "default", "Active"): 1,
+        ("b", "default", "Partial"): 1,
+    }
+    by_state = values(registry, "nadroute_networks_in_state")
+    assert {labels[0] for labels, count in by_state.items() if count} == {"Active", "Partial", "NotTold"}
+    assert by_state["Unreachable",] == 0
+
+
+def test_a_network_that_goes_takes_its_series_with_it() -> None:
+    """And one that comes again under its name is another."""
+    clock = FakeClock()
+    states = ToldStates(clock)
+    network = told("a", "Active")
+    states.upserted(network)
+    states.deleted(network.ref, "another uid")
+    assert states.states(within_s=1) == {network.ref: "Active"}
+    states.deleted(network.ref, network.uid)
+    assert states.states(within_s=1) == {}
+
+
+def test_what_is_told_by_events_alone_counts_while_it_is_looked_at() -> None:
+    """Before what stands on the network; forgotten when a later look does not bring it again."""
+    clock = FakeClock()
+    states = ToldStates(clock)
+    network = told("a", "Active")
+    states.upserted(network)
+    states.told_by_event({network.uid: Status("Invalid", "BadRoute")})
+    clock.seconds += 100
+    assert states.states(within_s=10) == {network.ref: "Invalid"}, "nobody has looked since"
+    states.told_by_event({})
+    assert states.states(within_s=10) == {network.ref: "Active"}
+
+
+def test_a_gateway_as_each_host_sees_it() -> None:
+    """1 where it answered, 0 where it was silent, nothing where nobody can say; one silent of two shows."""
+    registry = CollectorRegistry()
+    silent, inconclusive = ReachOutcome.SILENT, ReachOutcome.INCONCLUSIVE
+    down, up = verdict(DIGEST, host="node3", vlan=silent), verdict(DIGEST, host="node4")
+    both = [
+        one.model_copy(update={"targets": one.targets + other.targets})
+        for one, other in ((down, up), (up, down))
+    ]
+    registry.register(
+        gauges(
+            FakeClock(),
+            [],
+            [verdict(DIGEST, vlan=silent), verdict(DIGEST, host="node2", routed=inconclusive), *both],
+        )
+    )
+    assert values(registry, "nadroute_gateway_reachable") == {
+        ("extra", "node1", "vlan", "100"): 0,
+        ("extra", "node1", "routed", "100"): 1,
+        ("extra", "node2", "vlan", "100"): 1,
+        ("extra", "node3", "vlan", "100"): 0,
+        ("extra", "node3", "routed", "100"): 1,
+        ("extra", "node4", "vlan", "100"): 0,
+        ("extra", "node4", "routed", "100"): 1,
+    }
+
+
+def test_what_is_too_old_is_not_told() -> None:
+    """A verdict that no longer counts makes no gauge; what was not read again is forgotten."""
+    clock, registry = FakeClock(), CollectorRegistry()
+    registry.register(gauges(clock, [], [verdict(DIGEST)], fresh_s=20))
+    clock.seconds += 18
+    assert values(registry, "nadroute_gateway_reachable")
+    clock.seconds += 12
+    assert values(registry, "nadroute_gateway_reachable") == {}
+    assert values(registry, "nadroute_verdict_age_seconds") == {("node1",): 31}
+    clock.seconds += 16
+    assert values(registry, "nadroute_verdict_age_seconds") == {}
+
+
+def test_too_many_series_are_not_told_and_that_is() -> None:
+    """The limit holds for each metric; those of which something is the matter come first."""
+    registry = CollectorRegistry()
+    networks = [told(f"n{n}", "Active") for n in range(5)] + [told("z", "Unreachable")]
+    verdicts = [
+        verdict(DIGEST, segment=Segment(cluster_network="extra", vlan=vlan), vlan=outcome)
+        for vlan, outcome in ((1, ReachOutcome.REACHABLE), (2, ReachOutcome.SILENT))
+    ]
+    registry.register(gauges(FakeClock(), networks, verdicts, max_series=2))
+    assert values(registry, "nadroute_network_state") == {
+        ("n0", "default", "Active"): 1,
+        ("z", "default", "Unreachable"): 1,
+    }
+    assert ("extra", "node1", "vlan", "2") in values(registry, "nadroute_gateway_reachable")
+    assert values(registry, "nadroute_series_omitted") == {
+        ("nadroute_network_state",): 4,
+        ("nadroute_gateway_reachable",): 2,
+    }
+    assert values(registry, "nadroute_networks_in_state")["Active",] == 5
+
+
+def test_anybodys_status_is_read_without_harm() -> None:
+    """What stands in the annotation is text of tenants: what is no state of ours is none."""
+    clock = FakeClock()
+    states = ToldStates(clock)
+    states.upserted(replace(told("a", None), annotations={"nadroute.io/status": '{"state":"\\n x{} 1"}'}))
+    assert list(states.states(within_s=1).values()) == [""]

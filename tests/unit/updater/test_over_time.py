@@ -1,0 +1,204 @@
+"""What is told is what the table says, over simulated hours: judged by a table of its own.
+
+The judge is written from the design's table alone, on its own reading of what each host said.
+"""
+
+from collections.abc import Mapping
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from services.contract.messages import Verdict
+from services.contract.names import HOST_TTL_S
+from services.network import annotations as names
+from services.network.intent import Intent
+from tests.unit.network.builders import GATEWAY
+from tests.unit.updater.world import FRESH_S, HOSTS, R, S, World
+
+LOOK_S = 5
+"""Between the two looks of each step."""
+
+
+class Judge:
+    """Lets a world's updater work, and says what must have come of it."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.undecided_since: float | None = None
+        self.told: tuple[object, object] = (None, None)
+        """State and digest as they stood the last time."""
+
+    def work(self) -> None:
+        """Look and write until nothing is due; then once more, which must find nothing."""
+        before = len(self.world.cluster.written)
+        self.world.look()
+        writes = len(self.world.cluster.written) - before
+        assert writes <= 2, "one change of what is known is one write, or two where it fills the gateway in"
+        self.world.clock.seconds += LOOK_S
+        quiet = len(self.world.cluster.written)
+        self.world.look()
+        assert len(self.world.cluster.written) <= quiet + 1
+        self._judge()
+
+    def _judge(self) -> None:
+        expected = self._expected()
+        told, digest = self.world.status(), self.world.intent.digest
+        before, self.told = self.told, (told.get("state"), told.get("digest"))
+        if expected is None:
+            self._judge_undecided(before, told, digest)
+            return
+        now = self.world.clock.seconds
+        self.undecided_since = None
+        state, connectivity = expected
+        assert (told.get("state"), told.get("digest")) == (state, digest), (told, self.said())
+        if connectivity == "DHCP failed" and names.ROUTE not in self.world.present.annotations:
+            return
+        if len([at for at in self.world.memories.times if now - at < 3_600]) < 4:
+            assert self.world.route().get("connectivity") == connectivity
+            assert not self.world.route().get("outdated")
+
+    def _judge_undecided(
+        self, before: tuple[object, object], told: Mapping[str, object], digest: str
+    ) -> None:
+        """What was told stands for a while; then it is unknown. Nothing is concluded."""
+        now = self.world.clock.seconds
+        since = self.undecided_since = self.undecided_since or now - LOOK_S
+        if told and told["digest"] != digest:
+            # Harvester is pinging it: a word of ours would make it begin again.
+            assert not self.world.route().get("connectivity"), (told, self.world.route())
+            return
+        state = told.get("state")
+        if before[1] != digest or before[0] in (None, "Pending", "Unknown"):
+            waited = now - since > 100 and self.world.intent.mode == "auto"
+            assert state in (None, "Pending", "Unknown") or (state == "DHCPFailed" and waited), told
+        elif now - since < HOST_TTL_S:
+            assert state == before[0], told
+        elif now - since > FRESH_S + 120 and self.world.route().get("connectivity"):
+            assert state in ("Pending", "Unknown", "DHCPFailed"), told
+        else:
+            assert state in (before[0], "Pending", "Unknown", "DHCPFailed"), told
+
+    def said(self) -> dict[str, Verdict]:
+        """What counts of what the hosts said: of announced hosts, fresh, of the present intent's."""
+        intent, now = self.world.intent, self.world.clock.seconds
+        return {
+            host: said
+            for host, (at, said) in self.world.store.latest.items()
+            if host in self.world.announced
+            and now - at < FRESH_S
+            and said.segment == intent.segment
+            and (said.fault or said.targets[0].digest == intent.digest)
+        }
+
+    def _expected(self) -> tuple[str, str] | None:
+        """The table; None where nobody can tell."""
+        intent, said = self.world.intent, self.said()
+        faulty = {host for host, each in said.items() if each.fault}
+        if not said or faulty == set(said):
+            return None
+        gateway = intent.gateway
+        if intent.mode == "auto":
+            failed = self._dhcp_failed(intent, faulty)
+            if failed and intent.known_gateway is None:
+                return "DHCPFailed", "DHCP failed"
+            gateway = GATEWAY if failed is False else intent.known_gateway
+        if gateway is None:
+            return None
+        targets = {h: each.targets[0] for h, each in said.items() if h not in faulty}
+        checked = {h: t for h, t in targets.items() if t.gateway == gateway}
+        up = [h for h, t in checked.items() if t.vlan.outcome is R]
+        down = [h for h, t in checked.items() if t.vlan.outcome is S and t.vlan.attempts >= 3]
+        routed = any(t.routed.outcome is R for t in checked.values())
+        unrouted = any(t.routed.outcome is S and t.routed.attempts >= 3 for t in checked.values())
+        if not (up or down) or not (routed or unrouted):
+            return None
+        blind = faulty | set(down)
+        if up and blind:
+            state = "Partial"
+        elif up:
+            state = "Active" if routed else "Isolated"
+        else:
+            state = "OffVlan" if routed else "Unreachable"
+        fine = routed if self.world.active_when == "routed" else bool(up and not blind)
+        return state, "true" if fine else "false"
+
+    def _dhcp_failed(self, intent: Intent, faulty: set[str]) -> bool | None:
+        """Whether all who had to be were asked in vain; False where one was offered since; None: open."""
+        now = self.world.clock.seconds
+        asked = [
+            (at, each)
+            for host, (at, each) in self.world.store.asked.items()
+            if host in self.world.announced
+            and now - at < 2 * FRESH_S
+            and each.segment == intent.segment
+            and each.targets[0].digest == intent.digest
+        ]
+        offered = [at for at, each in asked if each.dhcp and each.dhcp.servers]
+        in_vain = [at for at, each in asked if each.dhcp and not each.dhcp.servers]
+        if offered:
+            in_vain = [at for at in in_vain if at > max(offered)]
+        needed = 1 + max(0, min(2, len(self.world.announced) - len(faulty) - 1))
+        if len(in_vain) >= needed:
+            return True
+        return False if offered else None
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("wait"), st.sampled_from([1, 20, 100, 300, 700])),
+    st.tuples(
+        st.just("probe"), st.sampled_from(HOSTS), st.booleans(),
+        st.sampled_from(["good", "good", "good", "hasty", "lossy", "broken"]),
+    ),
+    st.tuples(st.just("flip"), st.sampled_from(["routed", "offers", *HOSTS])),
+    st.tuples(st.just("come_or_go"), st.sampled_from(HOSTS)),
+    st.tuples(
+        st.just("others_write"),
+        st.sampled_from(
+            ["true", "false", "ping failed", "ui", "ui gateway", "terraform", "gateway", "cidr", "vlan"]
+        ),
+    ),
+)  # fmt: skip
+ALL_PROBE = [("probe", host, host == "node1", "good") for host in HOSTS]
+TICK = [("others_write", "false"), ("wait", 700), *ALL_PROBE]
+
+
+@given(
+    st.sampled_from(["auto", "manual"]),
+    st.sampled_from(["routed", "vlan"]),
+    st.tuples(st.sampled_from([[], ALL_PROBE]), st.lists(STEPS, min_size=5, max_size=40)).map(
+        lambda parts: [*parts[0], *parts[1]]
+    ),
+)
+@example("manual", "routed", [*ALL_PROBE, ("flip", "node2"), ("probe", "node2", False, "hasty")])
+@example("auto", "routed", [("flip", "offers"), ("probe", "node1", True, "good")])
+@example("auto", "routed", [*ALL_PROBE, ("others_write", "vlan"), *ALL_PROBE])
+@example("manual", "routed", [*ALL_PROBE, ("others_write", "ui gateway"), ("wait", 100), *ALL_PROBE])
+@example("auto", "routed", [*ALL_PROBE, *(TICK * 12)])
+@example("manual", "vlan", [*ALL_PROBE, ("flip", "routed"), *(TICK * 12)])
+@example("auto", "routed", [*ALL_PROBE, ("others_write", "vlan"), ("others_write", "ui"), *ALL_PROBE])
+@settings(max_examples=120)
+def test_what_is_told_is_what_the_table_says(
+    mode: str, active_when: str, steps: list[tuple[object, ...]]
+) -> None:
+    """At every moment, whoever else writes; and nothing of the owner's is ever changed."""
+    world = World(mode, active_when)
+    judge = Judge(world)
+    for name, *arguments in steps:
+        connectivity = world.route().get("connectivity")
+        wrote = len(world.cluster.written)
+        getattr(world, str(name))(*arguments)
+        judge.work()
+        ours = world.cluster.written[wrote:]
+        if connectivity == "true" and any('"false"' in str(w.get(names.ROUTE)) for w in ours):
+            _check_that_three_probes_failed(judge)
+    times = world.memories.times
+    for start in times:
+        assert sum(start <= at < start + 3_600 for at in times) <= 4
+
+
+def _check_that_three_probes_failed(judge: Judge) -> None:
+    """No flap without three failures."""
+    reaches = [r for said in judge.said().values() for t in said.targets for r in (t.vlan, t.routed)]
+    assert any(r.outcome is S and r.attempts >= 3 for r in reaches) or any(
+        said.fault for said in judge.said().values()
+    )

@@ -1,0 +1,72 @@
+"""The write queue: each network once, in one hand at a time, and not before it is due."""
+
+import threading
+
+from services.network.nad import NetworkRef
+from services.updater.queueing import WriteQueue
+from tests.unit.updater.fakes import FakeClock
+
+A, B = NetworkRef("default", "a"), NetworkRef("default", "b")
+
+
+def test_many_reasons_are_one_entry() -> None:
+    """However often a network is added, it is taken once."""
+    queue = WriteQueue(FakeClock())
+    for _ in range(3):
+        queue.add(A)
+    assert (queue.take(wait=False), queue.take(wait=False)) == (A, None)
+
+
+def test_a_network_in_hand_is_not_handed_out_again_until_it_is_done() -> None:
+    """What came meanwhile is taken afterwards: no two threads ever write one network."""
+    queue = WriteQueue(FakeClock())
+    queue.add(A)
+    assert queue.take(wait=False) == A
+    queue.add(A)
+    queue.add(B)
+    assert (queue.take(wait=False), queue.take(wait=False)) == (B, None)
+    queue.done(A)
+    assert queue.take(wait=False) == A
+
+
+def test_a_delay_is_kept_and_an_earlier_reason_wins() -> None:
+    """A retry waits; news about the network does not."""
+    clock = FakeClock()
+    queue = WriteQueue(clock)
+    queue.add(A, delay_s=10)
+    assert queue.take(wait=False) is None
+    clock.seconds += 10
+    assert queue.take(wait=False) == A
+    queue.done(A)
+    queue.add(B, delay_s=10)
+    queue.add(B, delay_s=1)
+    queue.add(B, delay_s=5)
+    clock.seconds += 1
+    assert queue.take(wait=False) == B
+    queue.done(B)
+    clock.seconds += 20
+    assert queue.take(wait=False) is None
+
+
+def test_whoever_waits_is_let_go_when_it_stops() -> None:
+    """And nothing is handed out afterwards."""
+    queue = WriteQueue(FakeClock())
+    taken: list[NetworkRef | None] = []
+    waiting = threading.Thread(target=lambda: taken.append(queue.take()))
+    waiting.start()
+    queue.stop()
+    waiting.join(10)
+    queue.add(A)
+    assert taken == [None]
+    assert queue.take() is None
+
+
+def test_whoever_waits_is_woken_by_work() -> None:
+    """Without a timeout of its own."""
+    queue = WriteQueue(FakeClock())
+    taken: list[NetworkRef | None] = []
+    waiting = threading.Thread(target=lambda: taken.append(queue.take()))
+    waiting.start()
+    queue.add(A)
+    waiting.join(10)
+    assert taken == [A]

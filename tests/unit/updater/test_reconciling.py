@@ -1,0 +1,192 @@
+"""One network's write: what every answer of the API server leads to, without threads and without time."""
+
+import json
+import threading
+
+import pytest
+import redis
+
+from services.cluster.cache import NetworkCache
+from services.cluster.errors import ClusterError, Conflict, Denied, Forbidden, Throttled, Unavailable
+from services.contract.outcomes import ReachOutcome
+from services.network import annotations as names
+from services.network.intent import Intent, read_intent
+from services.network.nad import Network
+from services.updater.assessing import Assessor
+from services.updater.parking import FIRST_PAUSE_S
+from services.updater.reconciling import MAX_CONFLICTS, Reconciler
+from tests.unit.network.builders import dhcp, network, offer, verdict
+from tests.unit.updater.fakes import FakeClock, FakeCluster, FakeHosts, FakeMemories, FakeStore
+
+
+class Bench:
+    """A reconciler with everything around it in a test's hands."""
+
+    def __init__(self, target: Network) -> None:
+        self.target = target
+        self.clock = FakeClock()
+        self.store = FakeStore()
+        self.cluster = FakeCluster(target)
+        self.cache = NetworkCache()
+        self.cache.upserted(target)
+        self.stopping = threading.Event()
+        self.memories = FakeMemories()
+        self.paused = False
+        assessor = Assessor(self.store, FakeHosts("node1"), self.memories, self.clock, fresh_s=600.0)
+        self.reconciler = Reconciler(
+            self.cluster,
+            self.cache,
+            assessor,
+            self.memories,
+            self.clock,
+            is_paused=lambda: self.paused,
+            random=lambda: 0.5,
+            stopping=self.stopping,
+        )
+
+    @property
+    def digest(self) -> str:
+        intent = read_intent(self.target)
+        assert isinstance(intent, Intent)
+        return intent.digest
+
+    def reconcile(self) -> float | None:
+        return self.reconciler.reconcile(self.target.ref)
+
+    def wanted(self) -> bool:
+        """Whether a review would queue the network."""
+        return bool(self.reconciler.review(self.cache.snapshot()))
+
+
+@pytest.fixture
+def bench() -> Bench:
+    made = Bench(network())
+    made.store.say(verdict(made.digest, dhcp=dhcp(offer())))
+    return made
+
+
+def test_a_write_is_one_patch_and_one_event(bench: Bench) -> None:
+    """Route and status together; the transition is told."""
+    assert bench.reconcile() is None
+    (written,) = bench.cluster.written
+    assert set(written) == {names.ROUTE, names.STATUS}
+    assert bench.cluster.events == [("Normal", "Active", "gateway 10.0.112.1 answers on every host (node1)")]
+
+
+def test_the_next_look_sees_what_was_written(bench: Bench) -> None:
+    """Before the watch has told of it: or it would be written again."""
+    bench.reconcile()
+    assert not bench.wanted()
+    assert bench.reconcile() is None
+    assert bench.cluster.attempts == 1
+
+
+def test_a_conflict_is_decided_again_on_the_fresh_object(bench: Bench) -> None:
+    """What somebody wrote meanwhile stands, and the change is made on top of it."""
+    bench.cluster.edit(bench.target.ref, **{"example.com/owner": "me"})
+    assert bench.reconcile() is None
+    assert bench.cluster.attempts == 2
+    assert bench.cluster.objects[bench.target.ref].annotations["example.com/owner"] == "me"
+
+
+def test_an_edit_that_makes_the_verdict_void_ends_the_write(bench: Bench) -> None:
+    """The fresh object asks something else, of which nothing is known: nothing is written."""
+    manual = json.dumps({"mode": "manual", "cidr": "10.0.0.0/24", "gateway": "10.0.0.1"})
+    bench.cluster.edit(bench.target.ref, **{names.ROUTE: manual})
+    assert bench.reconcile() is None
+    assert bench.cluster.written == []
+
+
+def test_conflicts_without_end_are_left_for_later(bench: Bench) -> None:
+    """A bounded number of tries, each pause longer than the last."""
+    bench.cluster.failures = [Conflict("409") for _ in range(MAX_CONFLICTS)]
+    assert bench.reconcile() is None
+    assert bench.cluster.attempts == MAX_CONFLICTS
+    assert bench.clock.waited == sorted(bench.clock.waited)
+    assert bench.wanted()
+
+
+def test_a_network_that_is_gone_is_forgotten(bench: Bench) -> None:
+    """No error, and no second try."""
+    del bench.cluster.objects[bench.target.ref]
+    assert bench.reconcile() is None
+    assert bench.cache.get(bench.target.ref) is None
+
+
+def test_another_object_under_the_name_gets_nothing(bench: Bench) -> None:
+    """The decision was made on an object that is gone."""
+    bench.cluster.objects[bench.target.ref] = network(uid="uid-2")
+    assert bench.reconcile() is None
+    assert bench.cluster.written == []
+
+
+def test_a_denied_change_waits_and_is_told_once(bench: Bench) -> None:
+    """Longer each time, until something else is to be written."""
+    pauses = []
+    for expected in (FIRST_PAUSE_S, 2 * FIRST_PAUSE_S, 4 * FIRST_PAUSE_S):
+        bench.cluster.failures = [Denied("denied the request")]
+        assert bench.reconcile() is None
+        bench.clock.seconds += expected - 1
+        pauses.append(bench.wanted())
+        bench.clock.seconds += 1
+        assert bench.wanted()
+    assert pauses == [False, False, False]
+    assert [(kind, reason) for kind, reason, _ in bench.cluster.events] == [("Warning", "WriteDenied")]
+    assert "denied the request" in bench.cluster.events[0][2]
+
+
+def test_a_denied_change_does_not_hold_up_another(bench: Bench) -> None:
+    """When the state changes, or the owner repairs the object, it is tried at once."""
+    bench.cluster.failures = [Denied("denied the request")]
+    bench.reconcile()
+    assert not bench.wanted()
+    bench.store.say(verdict(bench.digest, dhcp=dhcp(offer()), vlan=ReachOutcome.SILENT))
+    assert bench.wanted()
+    bench.reconcile()
+    assert len(bench.cluster.written) == 1
+
+
+@pytest.mark.parametrize("error", [Unavailable("503"), Forbidden("403"), redis.ConnectionError("away")])
+def test_what_may_pass_is_tried_again_later(bench: Bench, error: Exception) -> None:
+    """Later each time, with jitter, and without an end."""
+    delays = []
+    for _ in range(3):
+        if isinstance(error, ClusterError):
+            bench.cluster.failures = [error]
+        else:
+            bench.store.failure = error
+        delays.append(bench.reconcile())
+    assert all(delay is not None and delay > 0 for delay in delays)
+    assert delays == sorted(delays, key=lambda delay: delay or 0)
+    bench.store.failure = None
+    assert bench.reconcile() is None
+    assert len(bench.cluster.written) == 1
+
+
+def test_throttling_is_obeyed_for_all_networks(bench: Bench) -> None:
+    """Never earlier than the server asked for, whichever network is next."""
+    bench.cluster.failures = [Throttled("429", retry_after_s=7.0)]
+    delay_s = bench.reconcile()
+    assert delay_s is not None
+    assert delay_s >= 7.0
+    bench.clock.seconds += 6.9
+    again_s = bench.reconcile()
+    assert again_s is not None
+    assert bench.cluster.attempts == 1
+    bench.clock.seconds += again_s
+    assert bench.reconcile() is None
+    assert len(bench.cluster.written) == 1
+
+
+def test_an_event_that_cannot_be_told_is_no_failure_of_the_write(bench: Bench) -> None:
+    """Nothing depends on it."""
+    bench.cluster.event_failure = Forbidden("events")
+    assert bench.reconcile() is None
+    assert len(bench.cluster.written) == 1
+
+
+def test_nothing_is_written_once_it_is_stopping(bench: Bench) -> None:
+    """Not even after a conflict."""
+    bench.stopping.set()
+    assert bench.reconcile() is None
+    assert bench.cluster.attempts == 0

@@ -1,0 +1,245 @@
+"""Everything around an updater, over simulated hours: hosts, a gateway, a DHCP server and other writers."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from services.contract.messages import Report, Verdict
+from services.contract.outcomes import Fault, ReachOutcome
+from services.network import annotations as names
+from services.network.intent import Intent, read_intent
+from services.network.leases import Seen
+from services.network.nad import Network
+from services.updater.service import Updater
+from services.updater.settings import UpdaterSettings
+from services.updater.store import SegmentVerdicts
+from tests.unit.network.builders import CIDR, GATEWAY, config, dhcp, network, offer, verdict
+from tests.unit.updater.fakes import FakeClock, FakeCluster, FakeHosts, FakeMemories, FakeStore
+
+FRESH_S = 600.0
+HOSTS = ("node1", "node2", "node3")
+OURS = {"auto": {"connectivity", "outdated", "cidr", "gateway"}, "manual": {"connectivity", "outdated"}}
+R, S, L, N = ReachOutcome.REACHABLE, ReachOutcome.SILENT, ReachOutcome.INCONCLUSIVE, ReachOutcome.NOT_TRIED
+
+
+class TimedStore(FakeStore):
+    """Verdicts with the age that the clock gives them."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.latest: dict[str, tuple[float, Verdict]] = {}
+        self.asked: dict[str, tuple[float, Verdict]] = {}
+
+    def put(self, verdicts):  # type: ignore[no-untyped-def]
+        told = list(verdicts)
+        for each in told:
+            self.latest[each.host] = (self.clock.seconds, each)
+            if each.dhcp is not None:
+                self.asked[each.host] = (self.clock.seconds, each)
+        return frozenset(each.segment for each in told)
+
+    def read(self, segments):  # type: ignore[no-untyped-def]
+        def seen(records: Mapping[str, tuple[float, Verdict]], segment: object) -> tuple[Seen, ...]:
+            return tuple(
+                Seen(v, self.clock.seconds - at) for at, v in records.values() if v.segment == segment
+            )
+
+        return {s: SegmentVerdicts(seen(self.latest, s), seen(self.asked, s)) for s in segments}
+
+
+class TimedMemories(FakeMemories):
+    """Corrections that count for an hour."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.times: list[float] = []
+
+    def corrections(self, uids):  # type: ignore[no-untyped-def]
+        recent = sum(self.clock.seconds - at < 3_600 for at in self.times)
+        return dict.fromkeys(uids, recent)
+
+    def remember_correction(self, uid: str) -> None:
+        self.times.append(self.clock.seconds)
+
+
+class JudgedCluster(FakeCluster):
+    """Looks at every write: only the updater's own annotations, and in the route only its own fields."""
+
+    def annotate(self, network: Network, annotations: Mapping[str, str | None]) -> Network:
+        assert set(annotations) <= {names.ROUTE, names.STATUS}
+        if names.ROUTE not in annotations:
+            route = json.loads(network.annotations.get(names.ROUTE) or "{}")
+            pinged = route.get("cidr") and route.get("gateway") and not route.get("connectivity")
+            assert not pinged or route.get("outdated"), "this makes Harvester ping it once more"
+        else:
+            text = network.annotations.get(names.ROUTE)
+            old, new = json.loads(text or "{}"), json.loads(annotations[names.ROUTE] or "{}")
+            ours = OURS["manual" if old.get("mode") == "manual" else "auto"]
+            if text is None:
+                assert new.pop("mode") == "auto"
+            assert {k: v for k, v in new.items() if k not in ours} == {
+                k: v for k, v in old.items() if k not in ours
+            }
+            assert new["connectivity"] in ("true", "false", "DHCP failed")
+        return super().annotate(network, annotations)
+
+
+@dataclass
+class World:
+    """What is true, and what the updater makes of it."""
+
+    mode: str
+    active_when: str
+    clock: FakeClock = field(default_factory=FakeClock)
+    announced: set[str] = field(default_factory=lambda: set(HOSTS))
+    on_vlan: set[str] = field(default_factory=lambda: set(HOSTS))
+    """Hosts from which the gateway can be reached by its VLAN."""
+    routed: bool = True
+    offers: bool = True
+    vlan: int = 100
+    gateway: int = 1
+    prefix: int = 20
+
+    def __post_init__(self) -> None:
+        self.store = TimedStore(self.clock)
+        self.memories = TimedMemories(self.clock)
+        self.hosts = FakeHosts(*self.announced)
+        route = None if self.mode == "auto" else json.dumps({**self._owners(), "x": [1]})
+        target = network(route)
+        self.ref = target.ref
+        self.cluster = JudgedCluster(target)
+        self.updater = Updater(
+            self.cluster,
+            self.store,
+            self.hosts,
+            self.memories,
+            self.clock,
+            UpdaterSettings(
+                redis_url=SecretStr("unix:///nowhere"),
+                kubeconfig=Path("/nowhere"),
+                active_when=self.active_when,
+                sweep_interval_s=FRESH_S / 2,
+            ),
+            is_paused=lambda: False,
+            random=lambda: 0.5,
+        )
+        self.updater.upserted(target)
+        self.counter = 0
+
+    def _owners(self) -> dict[str, object]:
+        """What the owner of a manual network wrote."""
+        return {
+            "mode": "manual",
+            "cidr": f"{CIDR.network_address}/{self.prefix}",
+            "gateway": str(GATEWAY - 1 + self.gateway),
+        }
+
+    @property
+    def present(self) -> Network:
+        return self.cluster.objects[self.ref]
+
+    @property
+    def intent(self) -> Intent:
+        intent = read_intent(self.present)
+        assert isinstance(intent, Intent)
+        return intent
+
+    def route(self) -> dict[str, object]:
+        fields = json.loads(self.present.annotations.get(names.ROUTE) or "{}")
+        assert isinstance(fields, dict)
+        return fields
+
+    def status(self) -> dict[str, object]:
+        told = json.loads(self.present.annotations.get(names.STATUS, "{}"))
+        assert isinstance(told, dict)
+        return told
+
+    # What happens.
+
+    def wait(self, seconds: int) -> None:
+        self.clock.seconds += seconds
+
+    def probe(self, host: str, ask: bool, quality: str) -> None:
+        """A host that is announced reports what is true, or what it could make out of it."""
+        if host not in self.announced:
+            return
+        intent = self.intent
+        ask = ask and intent.mode == "auto"
+        heard = dhcp(*([offer()] if self.offers else [])) if ask else None
+        gateway = intent.gateway or (GATEWAY if ask and self.offers else intent.known_gateway)
+        attempts = 3 if quality != "hasty" else 2
+        silent = S if quality != "lossy" else L
+        self.counter += 1
+        said = verdict(
+            intent.digest,
+            host=host,
+            vlan=N if gateway is None else R if host in self.on_vlan else silent,
+            routed=N if gateway is None else R if self.routed else silent,
+            gateway=gateway,
+            dhcp=heard,
+            fault=Fault.UPLINK_DOWN if quality == "broken" else None,
+            attempts=attempts,
+            counter=self.counter,
+            segment=intent.segment,
+        )
+        self.updater.take_report(Report(host=host, verdicts=(said,)))
+
+    def flip(self, what: str) -> None:
+        if what == "routed":
+            self.routed = not self.routed
+        elif what == "offers":
+            self.offers = not self.offers
+        else:
+            self.on_vlan ^= {what}
+
+    def come_or_go(self, host: str) -> None:
+        self.announced ^= {host}
+        self.hosts.hosts = frozenset(self.announced)
+
+    def others_write(self, how: str) -> None:
+        """As Harvester's UI, Terraform, Harvester's controller and the owner write."""
+        route = self.route()
+        edits: dict[str, str] = {}
+        if how in ("true", "false", "ping failed") and route.get("cidr"):
+            edits[names.ROUTE] = json.dumps({**route, "connectivity": how})
+        elif how in ("ui", "ui gateway") and route:
+            if how == "ui gateway" and self.mode == "manual":
+                self.gateway = 3 - self.gateway
+                route |= self._owners()
+            kept = {key: route.get(key, "") for key in ("mode", "serverIPAddr", "cidr", "gateway")}
+            edits[names.ROUTE] = json.dumps(kept)
+        elif how == "terraform" and route:
+            edits[names.ROUTE] = json.dumps({"mode": "auto"} if self.mode == "auto" else self._owners())
+        elif how == "gateway" and self.mode == "manual":
+            self.gateway = 3 - self.gateway
+            edits[names.ROUTE] = json.dumps({**route, **self._owners()})
+        elif how == "cidr" and self.mode == "manual":
+            self.prefix = 41 - self.prefix
+            edits[names.ROUTE] = json.dumps({**route, **self._owners()})
+        elif how == "vlan":
+            self.vlan = 301 - self.vlan
+            self._change_vlan(route)
+        if edits:
+            self.updater.upserted(self.cluster.edit(self.ref, **edits))
+
+    def _change_vlan(self, route: dict[str, object]) -> None:
+        """The webhook marks the route of an auto network as outdated."""
+        if route and self.mode == "auto":
+            self.cluster.edit(self.ref, **{names.ROUTE: json.dumps({**route, "outdated": True})})
+        present = self.present
+        self.cluster.objects[self.ref] = Network(
+            present.ref, present.uid, str(int(present.resource_version) + 1), config(vlan=self.vlan),
+            present.annotations,
+        )  # fmt: skip
+        self.updater.upserted(self.present)
+
+    def look(self) -> None:
+        """The updater looks, and writes until nothing is due."""
+        self.updater.review_due()
+        while self.updater.write_due():
+            pass
