@@ -1,0 +1,1 @@
+"""The program `nadroute`: thin commands over the services, and nothing that decides anything."""

@@ -1,0 +1,66 @@
+"""`nadroute hosts` against a real Redis."""
+
+import json
+
+import pytest
+
+from services.contract.celery_app import make_app
+from services.contract.messages import HostAnnouncement
+from services.contract.names import PROBE_TASK, host_key, probe_queue
+from services.contract.redis_client import time_ms
+from tests.support.redis_server import RedisServer
+from tests.unit.cli.running import Ran, run
+
+
+def announce(server: RedisServer, host: str, *, ttl_ms: int = 15_000, **uplinks: str) -> None:
+    """As a prober does."""
+    told = HostAnnouncement(host=host, uplinks=uplinks, version="0.1.0", incarnation=time_ms(server.client))
+    server.client.set(host_key(host), json.dumps(told.to_wire()), px=ttl_ms)
+
+
+def hosts(monkeypatch: pytest.MonkeyPatch, server: RedisServer, *arguments: str) -> Ran:
+    """Run it against this Redis."""
+    return run(monkeypatch, "hosts", *arguments, REDIS_URL=server.url)
+
+
+def test_hosts_are_live_stale_or_gone(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what is left of their announcement; a queue that nobody empties is told with its length."""
+    announce(redis_server, "node1", extra="extra-bo")
+    announce(redis_server, "node2", ttl_ms=3_000, extra="extra-bo", mgmt="mgmt-bo")
+    with make_app(redis_server.url) as app:
+        for host in ("node1", "node3", "node3"):
+            app.send_task(PROBE_TASK, queue=probe_queue(host))
+    ran = hosts(monkeypatch, redis_server, "-o", "json")
+    assert ran.code == 0
+    rows = {row.pop("host"): row for row in json.loads(ran.out)}
+    assert {host: (row["condition"], row["queued"]) for host, row in rows.items()} == {
+        "node1": ("live", 1),
+        "node2": ("stale", 0),
+        "node3": ("gone", 2),
+    }
+    assert rows["node2"]["uplinks"] == {"extra": "extra-bo", "mgmt": "mgmt-bo"}
+    assert rows["node3"]["incarnationMs"] is None
+    assert set(rows["node1"]) == {"condition", "uplinks", "version", "incarnationMs", "queued", "expiresInMs"}
+    table = hosts(monkeypatch, redis_server).out
+    assert all(word in table for word in ("node1", "extra=extra-bo", "live", "stale", "gone", "0.1.0"))
+
+
+def test_what_is_no_announcement_is_no_host(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Junk, another type, another host's: none of it is shown or sent to."""
+    redis_server.client.set(host_key("junk"), "{")
+    redis_server.client.lpush(host_key("list"), "x")
+    announce(redis_server, "node1")
+    redis_server.client.rename(host_key("node1"), host_key("node2"))
+    ran = hosts(monkeypatch, redis_server, "-o", "json")
+    assert (ran.code, json.loads(ran.out)) == (0, [])
+
+
+def test_no_hosts_are_told_with_what_to_do(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty table would say nothing."""
+    ran = hosts(monkeypatch, redis_server)
+    assert (ran.code, ran.out) == (0, "")
+    assert "no prober is announced" in ran.err

@@ -1,0 +1,189 @@
+"""`nadroute status` and `nadroute probe` against the lab's API server, a real Redis and real workers."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.kube import ApiServer
+from services.contract.names import probe_queue
+from tests.integration.test_cli_hosts import announce
+from tests.integration.test_cli_redis import NADROUTE, TIMEOUT_S
+from tests.support.kube_api import Networks, api_client, network
+from tests.support.redis_server import RedisServer
+from tests.unit.cli.running import Ran, run
+
+ROOT = Path(__file__).parents[2]
+KNOWN = '{"mode":"auto","cidr":"10.0.112.0/20","gateway":"10.0.112.1","connectivity":"true"}'
+
+
+@pytest.fixture
+def networks(tmp_path: Path) -> Iterator[Networks]:
+    """Two networks on the management cluster network, one with a known gateway, and one that is untagged."""
+    with (
+        ApiServer() as server,
+        api_client(server.kubeconfig(tmp_path / "kubeconfig")) as api,
+    ):
+        made = Networks(api, "default", tmp_path / "kubeconfig")
+        made.create(network("office", annotations={"network.harvesterhci.io/route": KNOWN}))
+        made.create(network("attic", vlan=8))
+        untagged = network("untagged", vlan=0)
+        made.create(untagged)
+        yield made
+
+
+@pytest.fixture
+def nadroute(networks: Networks, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> "Nadroute":
+    """The program, set up for both."""
+    return Nadroute(networks, redis_server, monkeypatch)
+
+
+class Nadroute:
+    """Runs commands with the fixtures' kubeconfig and Redis."""
+
+    def __init__(self, networks: Networks, server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.server = server
+        self.environment = {"KUBECONFIG": str(networks.kubeconfig), "REDIS_URL": server.url}
+        self._monkeypatch = monkeypatch
+
+    def __call__(self, *arguments: str) -> Ran:
+        return run(self._monkeypatch, *arguments, **self.environment)
+
+
+@contextlib.contextmanager
+def work(server: RedisServer, host: str, *silent_vlans: int) -> Iterator[None]:
+    """A worker on the host's queue whose gateways answer, but for some VLANs."""
+    command = [sys.executable, "-m", "tests.unit.cli.toy_prober", server.url, host, *map(str, silent_vlans)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def test_status_shows_every_network(nadroute: Nadroute) -> None:
+    """Exit 1, since two of them are not Active; in a table, and in JSON and YAML that say the same."""
+    ran = nadroute("status", "-o", "json")
+    assert ran.code == 1
+    rows = {row["name"]: row for row in json.loads(ran.out)}
+    assert {name: (row["state"], row["reason"], row["vlan"]) for name, row in rows.items()} == {
+        "attic": ("Pending", "NotProbedYet", 8),
+        "office": ("Pending", "NotProbedYet", 7),
+        "untagged": ("Ignored", "Untagged", None),
+    }
+    table = nadroute("status").out
+    assert all(
+        word in table for word in ("default/office", "10.0.112.1/20", "… Pending", "- Ignored", "Untagged")
+    )
+    import yaml
+
+    assert yaml.safe_load(nadroute("status", "-o", "yaml").out) == json.loads(ran.out)
+
+
+def test_status_of_named_networks_is_theirs_alone(nadroute: Nadroute) -> None:
+    """Exit 0 where none of them is to be Active; exit 2 for one that does not exist."""
+    ran = nadroute("status", "default/untagged", "-o", "json")
+    assert (ran.code, [row["name"] for row in json.loads(ran.out)]) == (0, ["untagged"])
+    ran = nadroute("status", "default/offise")
+    assert ran.code == 2
+    assert "did you mean default/office?" in ran.err
+
+
+def test_status_of_a_cluster_that_is_away_is_one_line(nadroute: Nadroute, tmp_path: Path) -> None:
+    """Exit 3, with what to check."""
+    config = (tmp_path / "kubeconfig").read_text()
+    port = config.partition("https://127.0.0.1:")[2].split()[0]
+    (tmp_path / "away").write_text(config.replace(f"127.0.0.1:{port}", "127.0.0.1:1"))
+    ran = nadroute("status", "--kubeconfig", str(tmp_path / "away"))
+    assert ran.code == 3
+    assert "Kubernetes:" in ran.err
+    assert str(tmp_path / "away") in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_status_follows_changes_line_by_line(networks: Networks) -> None:
+    """Where standard output is no terminal, each change is a line, and a deletion too."""
+    command = [*NADROUTE, "status", "--watch", "--kubeconfig", str(networks.kubeconfig)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            lines = [process.stdout.readline() for _ in range(3)]
+            assert any(line.startswith("default/office Pending") for line in lines)
+            networks.annotate("attic", **{"nadroute.io/probe": "disabled"})
+            assert process.stdout.readline().startswith("default/attic Disabled")
+            networks.delete("untagged")
+            assert process.stdout.readline() == "default/untagged deleted\n"
+            process.send_signal(2)
+            assert process.wait(TIMEOUT_S) == 0
+        finally:
+            process.kill()
+
+
+def test_probe_waits_and_shows_what_each_host_found(nadroute: Nadroute) -> None:
+    """Exit 1, since one network is not Active; exit 0 for the one that is. Nothing is left in Redis."""
+    for host in ("node1", "node2"):
+        announce(nadroute.server, host, mgmt="mgmt-bo")
+    with work(nadroute.server, "node1", 8), work(nadroute.server, "node2", 8):
+        ran = nadroute("probe", "--all", "--wait", "-o", "json")
+        assert ran.code == 1, ran.err
+        found = {row["name"]: row for row in json.loads(ran.out)}
+        assert {name: row["state"] for name, row in found.items()} == {
+            "office": "Active",
+            "attic": "DHCPFailed",
+        }
+        assert [host["host"] for host in found["office"]["hosts"]] == ["node1", "node2"]
+        assert [h["dhcp"]["outcome"] for h in found["attic"]["hosts"]] == ["no_offer", "no_offer"]
+        assert [h["dhcp"]["outcome"] for h in found["office"]["hosts"]] == ["not_tried", "offered"]
+        table = nadroute("probe", "default/office", "--wait")
+        assert table.code == 0
+        assert "✔ 10.0.112.1 (10.0.112.0/20)" in table.out
+        alone = nadroute("probe", "default/office", "--host", "node1", "--wait", "-o", "json")
+        assert [h["host"] for h in json.loads(alone.out)[0]["hosts"]] == ["node1"]
+    assert list(nadroute.server.client.scan_iter("celery-task-meta-*")) == []
+
+
+def test_probe_gives_up_on_a_host_that_does_not_answer(nadroute: Nadroute) -> None:
+    """What the other one found is shown, and who is missing is named."""
+    announce(nadroute.server, "node1", mgmt="mgmt-bo")
+    announce(nadroute.server, "node2", mgmt="mgmt-bo")
+    with work(nadroute.server, "node1"):
+        ran = nadroute("probe", "default/office", "--wait", "--timeout", "8s", "-o", "json")
+    (row,) = json.loads(ran.out)
+    assert [host["answered"] for host in row["hosts"]] == [True, False]
+    assert "node2: no answer within 8 s" in ran.err
+
+
+def test_probe_without_waiting_says_what_was_sent_to_whom(nadroute: Nadroute) -> None:
+    """The requests are on the hosts' queues, and are valid."""
+    announce(nadroute.server, "node1", mgmt="mgmt-bo")
+    ran = nadroute("probe", "--all")
+    assert (ran.code, ran.out) == (0, "sent: probe mgmt: 2 segments on node1\n")
+    assert nadroute.server.client.llen(probe_queue("node1")) == 1
+    (sent,) = json.loads(nadroute("probe", "default/attic", "-o", "json").out)
+    assert (sent["host"], sent["clusterNetwork"], sent["vlans"]) == ("node1", "mgmt", [8])
+
+
+def test_probe_without_a_host_says_so(nadroute: Nadroute) -> None:
+    """Exit 3: nobody is announced, not that one, or nobody who carries the network."""
+    ran = nadroute("probe", "--all")
+    assert ran.code == 3
+    assert "no prober is announced" in ran.err
+    announce(nadroute.server, "node1", extra="extra-bo")
+    ran = nadroute("probe", "--all", "--host", "node7")
+    assert ran.code == 3
+    assert "expected one of node1" in ran.err
+    ran = nadroute("probe", "--all")
+    assert ran.code == 3
+    assert "no host carries the cluster network mgmt" in ran.err
+    assert "node1 (extra)" in ran.err
+
+
+def test_a_network_that_cannot_be_probed_is_told_with_its_reason(nadroute: Nadroute) -> None:
+    """Nothing is sent, and that is no error."""
+    ran = nadroute("probe", "default/untagged", "--wait", "-o", "json")
+    assert (ran.code, json.loads(ran.out)) == (0, [])
+    assert "default/untagged is not probed: Ignored (Untagged)" in ran.err

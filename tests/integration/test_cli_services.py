@@ -1,0 +1,164 @@
+"""`nadroute flower` and `nadroute up` as processes of their own."""
+
+import base64
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from lab.kube import ApiServer
+from services.contract.celery_app import describe_probe, make_app
+from services.contract.names import PROBE_TASK, probe_queue
+from tests.integration.test_cli_networks import work
+from tests.integration.test_cli_redis import TIMEOUT_S, children, program, runs, wait_until
+from tests.support.redis_server import RedisServer
+from tests.unit.cli.running import run
+
+
+def _get(url: str, *, password: str | None = None, method: str = "GET") -> tuple[int, str]:
+    request = urllib.request.Request(url, method=method)
+    if password is not None:
+        credentials = base64.b64encode(f"nadroute:{password}".encode()).decode()
+        request.add_header("Authorization", f"Basic {credentials}")
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, ""
+
+
+def test_flower_shows_workers_and_tasks_behind_its_password(redis_server: RedisServer) -> None:
+    """Each worker, each task under the name that says what it does; nothing without the password, and no
+    change with it."""
+    with program("flower", "--port", "0", "--redis-url", redis_server.url) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        match = re.search(r"user nadroute, password (\S+)", process.stdout.readline())
+        assert match is not None
+        password = match[1]
+        with work(redis_server, "node1"), make_app(redis_server.url) as app:
+            wait_until(lambda: _get(f"{url}api/workers", password=password)[1] != "{}", "a worker to be seen")
+            name = describe_probe("extra", 12, "node1")
+            app.send_task(PROBE_TASK, queue=probe_queue("node1"), kwargs={"request": {}}, shadow=name)
+
+            def names() -> set[str]:
+                tasks = json.loads(_get(f"{url}api/tasks", password=password)[1])
+                return {task["name"] for task in tasks.values()}
+
+            wait_until(lambda: names() == {name}, "the task to be seen by its name")
+            (worker,) = json.loads(_get(f"{url}api/workers", password=password)[1])
+            for page in ("workers", "tasks", "api/tasks", ""):
+                assert _get(url + page)[0] == 401
+                assert _get(url + page, password="wrong")[0] == 401
+            shutdown = f"{url}api/worker/shutdown/{worker}"
+            assert _get(shutdown, password=password, method="POST")[0] == 403
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(TIMEOUT_S) == 0
+
+
+def test_flower_runs_without_redis(short_folder: Path) -> None:
+    """Its page is there, so that somebody can see that nothing comes; and it ends when it is told to."""
+    with program(
+        "flower", "--port", "0", "--redis-url", f"unix://{short_folder}/none", "--password", "p"
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        assert _get(f"{url}workers", password="p")[0] == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(TIMEOUT_S) == 0
+
+
+def test_flower_says_that_its_port_is_taken() -> None:
+    """Exit 2, with address, port and what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with program("flower", "--port", str(port)) as process:
+            _, told = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 2
+    assert f"--port={port}" in told
+    assert "0 takes a free one" in told
+    assert "Traceback" not in told
+
+
+class Told:
+    """What a process says on standard error, line by line."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        assert process.stderr is not None
+        self._stream = process.stderr
+        self.lines: list[str] = []
+
+    def until(self, *texts: str) -> None:
+        """Read on until each of them was said since the last call, in any order."""
+        missing = set(texts)
+        while missing:
+            line = self._stream.readline()
+            assert line, f"{missing} was never said: {''.join(self.lines)}"
+            self.lines.append(line)
+            missing -= {text for text in missing if text in line}
+
+    def word(self, start: str) -> str:
+        """The rest of the word that starts so."""
+        line = next(line for line in self.lines if start in line)
+        return line.partition(start)[2].split()[0]
+
+
+def test_up_runs_all_services_and_leaves_nothing(tmp_path: Path) -> None:
+    """Its own Redis among them; a service that is killed comes again; Ctrl-C ends every process in time."""
+    with ApiServer() as server:
+        kubeconfig = server.kubeconfig(tmp_path / "kubeconfig")
+        with program("up", "--kubeconfig", str(kubeconfig), "--flower-port", "0") as process:
+            told = Told(process)
+            told.until(
+                "prober │ does not run", "unix://", "Flower: http", "watcher started", "updater started"
+            )
+            folder = Path(told.word("unix://")).parent
+            processes = children(process.pid)
+            assert len(processes) == 4
+            watcher = next(p for p in processes if b"watcher" in Path(f"/proc/{p}/cmdline").read_bytes())
+            os.kill(watcher, signal.SIGKILL)
+            told.until("watcher │ ended, by SIGKILL; again in 1 s")
+            told.until("watcher started")
+            processes |= children(process.pid)
+            process.send_signal(signal.SIGINT)
+            # Read on, or a full pipe would hold the services up.
+            _, rest = process.communicate(timeout=2 * TIMEOUT_S)
+            assert process.returncode == 0
+            assert "killed" not in rest, rest
+        assert not any(runs(pid) for pid in processes)
+        assert not folder.exists()
+
+
+def test_up_that_is_killed_leaves_no_service(tmp_path: Path) -> None:
+    """SIGKILL leaves no time: the kernel tells every child."""
+    with ApiServer() as server:
+        kubeconfig = server.kubeconfig(tmp_path / "kubeconfig")
+        with program("up", "--kubeconfig", str(kubeconfig), "--no-flower") as process:
+            assert process.stderr is not None
+            while "watcher started" not in process.stderr.readline():
+                pass
+            processes = children(process.pid)
+            process.kill()
+            process.communicate(timeout=TIMEOUT_S)
+            assert len(processes) == 3
+            wait_until(lambda: not any(runs(pid) for pid in processes), "the services to end")
+
+
+def test_up_starts_nothing_with_a_wrong_configuration(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No kubeconfig, a wrong setting of any service: exit 2 before anything runs."""
+    ran = run(monkeypatch, "up", "--kubeconfig", str(tmp_path / "none"))
+    assert ran.code == 2
+    assert "no such file" in ran.err
+    ran = run(monkeypatch, "up", "--flower-port", "many")
+    assert ran.code == 2
+    assert "FLOWER_PORT='many'" in ran.err

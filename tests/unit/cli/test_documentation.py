@@ -1,0 +1,66 @@
+"""docs/cli.md says what the commands print."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from services.cli.announced_hosts import HostRow
+from services.cli.main import COMMANDS
+from services.cli.network_lines import with_checks
+from services.cli.network_rows import network_row
+from services.cli.probe_report import find_states
+from services.contract.messages import HostAnnouncement
+from services.contract.outcomes import ReachOutcome, Reason, State
+from services.network.policy import DEFAULT_POLICY
+from tests.unit.cli.seen_networks import found, told_network, view
+from tests.unit.cli.test_probe_answers import INTENT, REF, SEGMENT
+from tests.unit.network.builders import dhcp, offer, verdict
+
+PAGE = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
+
+
+def _example(section: str) -> Any:
+    """The first JSON of a section, which is a list."""
+    text = PAGE.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    match = re.search(r"```json\n(.*?)```", text, re.DOTALL)
+    assert match is not None
+    return json.loads(match[1])
+
+
+def test_status_is_documented() -> None:
+    """Every key of it, and of what a host found, in order."""
+    (line,) = with_checks(
+        [network_row(told_network(State.ACTIVE, Reason.GATEWAY_ANSWERS))], view(found("node1"))
+    )
+    told = line.to_json()
+    assert list(_example("status")[0]) == list(told)
+    assert line.checks is not None
+    assert list(_example("status")[0]["checks"][0]) == list(line.checks[0].to_json())
+
+
+def test_probe_is_documented() -> None:
+    """Every key of it, of a host that answered and of one that did not."""
+    answered = verdict(INTENT.digest, host="node2", dhcp=dhcp(offer()), vlan=ReachOutcome.REACHABLE)
+    asked = {SEGMENT: ["node2", "node3"]}
+    (told,) = find_states({REF: INTENT}, asked, [answered], {}, policy=DEFAULT_POLICY)
+    body: Any = told.to_json()
+    (example,) = _example("probe")
+    assert list(example) == list(body)
+    for documented, printed in zip(example["hosts"], body["hosts"], strict=True):
+        assert list(documented) == list(printed)
+    assert list(example["hosts"][0]["dhcp"]) == list(body["hosts"][0]["dhcp"])
+    assert list(example["hosts"][0]["dhcp"]["servers"][0]) == list(body["hosts"][0]["dhcp"]["servers"][0])
+    assert list(example["hosts"][0]["vlan"]) == list(body["hosts"][0]["vlan"])
+
+
+def test_hosts_is_documented() -> None:
+    """Every key of it."""
+    told = HostAnnouncement(host="node1", uplinks={"extra": "extra-bo"}, version="1", incarnation=1)
+    assert list(_example("hosts")[0]) == list(HostRow("node1", told, 0).to_json())
+
+
+def test_every_command_is_documented() -> None:
+    """In the table on top."""
+    table = PAGE.partition("**Exit codes**")[0]
+    assert all(f"`{name}" in table for name in COMMANDS)

@@ -1,0 +1,97 @@
+"""The entry point: instant help, and plain words for whatever goes wrong."""
+
+import subprocess
+import sys
+
+import pytest
+
+from services.cli.main import COMMANDS, cli
+from tests.unit.cli.running import run
+
+HEAVY = ["celery", "kombu", "redis", "kubernetes", "scapy", "flower", "rich", "pydantic", "structlog", "yaml"]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """`nadroute --help` must stay instant, so no library but click is imported for it."""
+    code = (
+        "import sys; from services.cli.main import cli; cli.main(['--help'], standalone_mode=False); "
+        f"print(sorted(set({HEAVY}) & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "[]"
+    assert all(name in ran.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command that is listed can be loaded, under its own name, and has help."""
+    ran = run(monkeypatch, name, "--help")
+    assert ran.code == 0
+    assert ran.out.startswith(f"Usage: nadroute {name}")
+    with cli.make_context("nadroute", [name], resilient_parsing=True) as context:
+        command = cli.get_command(context, name)
+    assert command is not None
+    assert command.name == name
+
+
+def test_a_misspelt_command_is_put_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit 2, and the name that was probably meant."""
+    ran = run(monkeypatch, "stauts")
+    assert ran.code == 2
+    assert "stauts" in ran.err
+    assert "status" in ran.err
+
+
+def test_the_version_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line: the program and its version."""
+    from services.version import __version__
+
+    assert run(monkeypatch, "--version").out == f"nadroute {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["probe"], "expected NAMESPACE/NAME, one or more, or else --all"),
+        (["probe", "--all", "default/x"], "or else --all"),
+        (["probe", "vlan7"], "'vlan7': expected NAMESPACE/NAME"),
+        (["probe", "--all", "--timeout", "soon"], "'soon': expected a duration such as 12s"),
+        (["probe", "--all", "--timeout", "0s"], "expected more than 0"),
+        (["scan"], "--interface"),
+        (["scan", "-i", "eth0", "--vlans", "5000"], "'5000': expected 1 to 4094"),
+        (["redis"], "expected one of --socket PATH and --port NUMBER"),
+        (["redis", "--port", "1", "--socket", "/tmp/x"], "expected one of --socket PATH and --port"),
+        (["status", "--output", "xml"], "'xml'"),
+        (["status", "--kubeconfig", "/nonexistent/config"], "'/nonexistent/config': no such file"),
+        (["status"], "kubeconfig: not given"),
+    ],
+)
+def test_wrong_usage_is_one_plain_line(
+    arguments: list[str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 2, what was given and what was expected, never a traceback."""
+    ran = run(monkeypatch, *arguments)
+    assert ran.code == 2
+    assert expected in ran.err
+    assert "Traceback" not in ran.err
+    assert ran.out == ""
+
+
+def test_a_redis_that_is_away_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit 3, one line: where, what happened, what to do."""
+    ran = run(monkeypatch, "hosts", REDIS_URL="redis://:s3cret@127.0.0.1:1/0")
+    assert ran.code == 3
+    assert "redis://:***@127.0.0.1:1/0" in ran.err
+    assert "--redis-url" in ran.err
+    assert "s3cret" not in ran.err
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_a_package_that_is_missing_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image may carry one service alone; asked for another it says what to install."""
+    monkeypatch.setitem(sys.modules, "flower.app", None)
+    monkeypatch.delitem(sys.modules, "services.cli.flower_server", raising=False)
+    ran = run(monkeypatch, "flower", "--port", "0")
+    assert ran.code == 2
+    assert "the package flower" in ran.err
+    assert "pip install" in ran.err

@@ -1,0 +1,122 @@
+"""Networks by hosts, for eyes: it fits, and says the same without colour."""
+
+import io
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+
+import pytest
+from rich.console import Console
+
+from services.cli.matrix import status_matrix
+from services.cli.network_lines import NetworkLine, with_checks
+from services.cli.network_rows import network_row
+from services.contract.outcomes import Fault, ReachOutcome, Reason, State
+from tests.unit.cli.running import Utf8
+from tests.unit.cli.seen_networks import DOWN, UP, found, told_network, view
+
+NOW = datetime.fromisoformat("2026-11-23T03:07:05+00:00")
+LONGEST = "production-storefront-of-the-second-floor"
+
+
+@pytest.fixture(autouse=True)
+def _a_terminal_that_shows_unicode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Utf8())
+
+
+def drawn(lines: Sequence[NetworkLine], width: int, remarks: Sequence[str] = ()) -> str:
+    """As a terminal of this width would show it, without colour."""
+    stream = io.StringIO()
+    console = Console(file=stream, width=width, no_color=True)
+    console.print(status_matrix(lines, width=width, now=NOW, remarks=remarks))
+    return stream.getvalue()
+
+
+def line(drawing: str, name: str) -> str:
+    return next(line for line in drawing.splitlines() if name in line)
+
+
+def every_reason() -> list[NetworkLine]:
+    """One network for each reason, among them the longest texts there are."""
+    rows = [
+        network_row(told_network(State.UNREACHABLE, reason, name=f"vlan-{n}"))
+        for n, reason in enumerate(Reason)
+    ]
+    rows.append(network_row(told_network(State.DHCP_FAILED, Reason.NO_DHCP_OFFER, name=LONGEST)))
+    return with_checks(rows, view(found("node1"), found("node2", DOWN)))
+
+
+def test_two_hosts_fit_in_a_hundred_columns() -> None:
+    """No line is cut or runs over, whatever the reason; each host has its column."""
+    drawing = drawn(every_reason(), 100)
+    assert max(map(len, map(str.rstrip, drawing.splitlines()))) <= 100
+    assert "…" not in drawing
+    assert "node1  node2" in line(drawing, "network")
+    assert "✔✔     ✘✔" in line(drawing, "default/vlan-3 ")
+
+
+def test_where_room_is_scarce_a_reason_that_says_no_more_than_the_state_is_left_out() -> None:
+    """Active and Disabled say it themselves; with room it is shown."""
+    rows = [
+        network_row(told_network(State.ACTIVE, Reason.GATEWAY_ANSWERS, name=LONGEST)),
+        network_row(told_network(State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS)),
+    ]
+    lines = with_checks(rows, view(found("node1"), found("node2", DOWN)))
+    assert "Answers" not in drawn(lines, 100)
+    assert "GatewayAnswers" in drawn(lines, 170)
+
+
+def test_each_host_says_how_it_reaches_the_gateway() -> None:
+    """By symbols alone: answers, silent, no telling, not asked, cannot probe."""
+    row = network_row(told_network(State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS))
+    seen = view(
+        found("node1"),
+        found("node2", DOWN, ReachOutcome.INCONCLUSIVE),
+        found("node3", fault=Fault.UPLINK_DOWN),
+        found("node4", ReachOutcome.NOT_TRIED, DOWN),
+        hosts=5,
+    )
+    drawing = drawn(with_checks([row], seen), 170)
+    assert line(drawing, "default/office").split()[5:10] == ["✔✔", "✘?", "!", "·✘", "··"]
+    assert "✔ answers  ✘ silent  ? no telling  · not asked  ! host cannot probe" in drawing
+    assert "1\xa0◐\xa0Partial" in drawing
+
+
+def test_thirty_two_hosts_are_one_column_that_names_those_that_differ() -> None:
+    """How many answer and how many do not, and the first few names."""
+    silent = {f"node{n}": "GatewaySilentOnVlan" for n in (4, 5, 6, 7)}
+    row = network_row(told_network(State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS, hosts=silent))
+    verdicts = [found(f"node{n}", DOWN if f"node{n}" in silent else UP) for n in range(1, 32)]
+    lines = with_checks([row], view(*verdicts, hosts=32))
+    for width, named, omitted in (
+        (100, ("node4", "+3"), "node5"),
+        (140, ("node4, node5, node6", "+1"), "node7"),
+    ):
+        drawing = drawn(lines, width)
+        assert max(map(len, map(str.rstrip, drawing.splitlines()))) <= width
+        assert omitted not in drawing
+        words = " ".join(drawing.split())
+        assert all(word in words for word in ("27✔ 4✘ 1·", *named)), drawing
+
+
+def test_without_redis_the_annotation_says_who_differs() -> None:
+    """No columns of hosts, and nothing that would look like a check."""
+    row = network_row(
+        told_network(
+            State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS, hosts={"node2": "GatewaySilentOnVlan"}
+        )
+    )
+    drawing = drawn([NetworkLine(row)], 120)
+    assert "node2" in line(drawing, "default/office")
+    assert "✔" not in drawing
+
+
+def test_findings_and_remarks_are_seen() -> None:
+    """Beside the reason, and above the table."""
+    row = network_row(
+        told_network(State.ACTIVE, Reason.GATEWAY_ANSWERS, findings={"DHCPServersDisagree": "two"})
+    )
+    drawing = drawn([NetworkLine(row)], 140, remarks=["paused for 3s"])
+    assert drawing.startswith("paused for 3s\n")
+    assert "GatewayAnswers +DHCPServersDisagree" in drawing
+    assert " 3m" in line(drawing, "default/office")

@@ -1,0 +1,154 @@
+"""What comes back from the probers, what does not, and how it is shown."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from services.cli.probe_answers import Answers, collect
+from services.cli.probe_report import find_states, report_table
+from services.contract.messages import ProbeRequest, Segment, Verdict
+from services.contract.outcomes import Fault, ReachOutcome
+from services.network.intent import Intent, read_intent
+from services.network.nad import NetworkRef
+from services.network.policy import DEFAULT_POLICY
+from services.network.probing import segment_probe
+from services.watcher.requests import Sent
+from tests.unit.network.builders import dhcp, network, offer, verdict
+
+INTENT = cast("Intent", read_intent(network()))
+REF = NetworkRef("default", "net")
+SEGMENT = Segment(cluster_network="extra", vlan=100)
+
+
+class FakeClock:
+    """Time that passes only by waiting."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 23, tzinfo=UTC)
+
+    def wait(self, event: threading.Event, timeout_s: float) -> bool:
+        self._now += timeout_s
+        return event.is_set()
+
+
+@dataclass
+class FakeResult:
+    """A Celery result that becomes ready when it has been looked at often enough."""
+
+    result: object = None
+    ready_after: int = 1
+    failed: bool = False
+    infos: Sequence[object] = ()
+    forgotten: bool = field(default=False, init=False)
+    _looks: int = field(default=0, init=False)
+
+    def ready(self) -> bool:
+        self._looks += 1
+        return self._looks > self.ready_after
+
+    def successful(self) -> bool:
+        return not self.failed
+
+    @property
+    def info(self) -> object:
+        return self.infos[min(self._looks, len(self.infos)) - 1] if self.infos else None
+
+    def forget(self) -> None:
+        self.forgotten = True
+
+
+def _request(host: str = "node1") -> ProbeRequest:
+    probe = segment_probe([INTENT], ask_dhcp=True)
+    return ProbeRequest(
+        id=f"r-{host}", host=host, cluster_network="extra", sent_at_ms=1, max_age_ms=60_000, segments=(probe,)
+    )
+
+
+def _collect(*results: FakeResult, hosts: Sequence[str] = ("node1", "node2")) -> tuple[Answers, list[int]]:
+    progress: list[int] = []
+    sent = [Sent(_request(host), cast("Any", result)) for host, result in zip(hosts, results, strict=False)]
+    answers = collect(sent, timeout_s=5.0, clock=FakeClock(), on_progress=progress.append)
+    assert all(result.forgotten for result in results), "a result that is left stays in Redis"
+    return answers, progress
+
+
+def _verdict(host: str = "node1", **more: Any) -> Verdict:
+    return verdict(INTENT.digest, host=host, **more)
+
+
+def test_verdicts_are_collected_and_progress_is_told() -> None:
+    """All requests answered: no failure, and the bar is full in the end."""
+    done = [
+        FakeResult([_verdict(host).to_wire()], ready_after=n) for n, host in enumerate(("node1", "node2"), 1)
+    ]
+    answers, progress = _collect(*done)
+    assert {found.host for found in answers.verdicts} == {"node1", "node2"}
+    assert answers.failures == {}
+    assert progress[-1] == 2
+
+
+def test_a_host_that_does_not_answer_is_named_when_the_time_is_over() -> None:
+    """What others found stands all the same."""
+    answers, _ = _collect(FakeResult([_verdict().to_wire()]), FakeResult(ready_after=10**6))
+    assert [found.host for found in answers.verdicts] == ["node1"]
+    assert answers.failures == {"node2": "no answer within 5 s"}
+
+
+def test_an_answer_that_is_no_verdict_harms_nothing() -> None:
+    """Of another shape, of another host, missing, or a failed task: told by host."""
+    for result in (
+        FakeResult([{"segment": 5}]),
+        FakeResult([_verdict("node9").to_wire()]),
+        FakeResult([]),
+        FakeResult("text"),
+        FakeResult(ValueError("x"), failed=True),
+    ):
+        answers, _ = _collect(result, hosts=["node1"])
+        assert answers.verdicts == []
+        assert list(answers.failures) == ["node1"]
+
+
+def test_progress_is_never_more_than_there_is() -> None:
+    """A prober's notes are numbers from elsewhere: junk counts as nothing."""
+    infos: list[object] = [{"done": 10**9}, {"done": "x"}, {"done": -4}, None, "text"]
+    _, progress = _collect(FakeResult([_verdict().to_wire()], ready_after=5, infos=infos), hosts=["node1"])
+    assert set(progress) <= {0, 1}
+
+
+def test_states_are_those_of_this_probe_and_hosts_are_shown_side_by_side() -> None:
+    """One host reaches the gateway, one cannot probe, one was silent: Partial, with each one's finding."""
+    asked = {SEGMENT: ["node1", "node2", "node3"]}
+    verdicts = [
+        _verdict("node1", dhcp=dhcp(offer()), vlan=ReachOutcome.REACHABLE, routed=ReachOutcome.REACHABLE),
+        verdict(INTENT.digest, host="node2", fault=Fault.UPLINK_DOWN),
+    ]
+    (found,) = find_states(
+        {REF: INTENT}, asked, verdicts, {"node3": "no answer within 5 s"}, policy=DEFAULT_POLICY
+    )
+    body = found.to_json()
+    assert (body["state"], body["vlan"]) == ("Partial", 100)
+    hosts = cast("list[dict[str, Any]]", body["hosts"])
+    assert [host["host"] for host in hosts] == ["node1", "node2", "node3"]
+    assert hosts[0]["dhcp"] == {
+        "outcome": "offered",
+        "servers": [{"server": "10.0.112.1", "cidr": "10.0.112.0/20", "gateway": "10.0.112.1"}],
+    }
+    assert hosts[0]["routed"] == {"outcome": "reachable", "rtt_ms": None}
+    assert hosts[1]["fault"] == "UplinkDown"
+    assert hosts[2] == {"host": "node3", "answered": False, "error": "no answer within 5 s"}
+    assert report_table([found]).row_count == 3
+
+
+def test_a_network_that_nobody_was_asked_for_is_shown_too() -> None:
+    """No host carries it: that is its reason, and it is not Active."""
+    (found,) = find_states({REF: INTENT}, {}, [], {}, policy=DEFAULT_POLICY)
+    assert (found.finding.state, found.finding.reason) == ("Pending", "NoHost")
+    assert report_table([found]).row_count == 1

@@ -1,0 +1,123 @@
+"""A scan in numbers: counts by outcome, and distributions of times."""
+
+from ipaddress import IPv4Address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.cli.scan_summary import Distribution, summarize
+from services.contract.messages import NOT_TRIED, DHCPFinding, Offer, Reach
+from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
+from services.prober.scanning import ScanResult
+
+TIMES = st.floats(min_value=0, max_value=1e6)
+
+
+def offered(vlan: int, *after_ms: float, rtt_ms: float | None, echo: Reach = NOT_TRIED) -> ScanResult:
+    """A VLAN with an offer for each time, whose gateway answered or kept silent; only the first is meant."""
+    offers = tuple(
+        Offer(
+            server=IPv4Address(167772160 + number),
+            address=IPv4Address("10.0.0.9"),
+            after_ms=after,
+            rogue=number > 1,
+        )
+        for number, after in enumerate(after_ms, 1)
+    )
+    outcome = ReachOutcome.SILENT if rtt_ms is None else ReachOutcome.REACHABLE
+    return ScanResult(
+        vlan=vlan,
+        dhcp=DHCPFinding(outcome=DHCPOutcome.OFFERED, servers=offers),
+        gateway=Reach(outcome=outcome, rtt_ms=rtt_ms),
+        fault=None,
+        dropped_frames=0,
+        echo=echo,
+    )
+
+
+def without_offer(
+    vlan: int, outcome: DHCPOutcome, *, fault: Fault | None = None, dropped: int = 0
+) -> ScanResult:
+    return ScanResult(
+        vlan=vlan,
+        dhcp=DHCPFinding(outcome=outcome),
+        gateway=NOT_TRIED,
+        fault=fault,
+        dropped_frames=dropped,
+    )
+
+
+RESULTS = [
+    offered(1, 3.0, 1000.5, rtt_ms=0.5),
+    offered(2, 1.0, rtt_ms=0.25, echo=Reach(outcome=ReachOutcome.REACHABLE, rtt_ms=0.75)),
+    offered(3, 2.0, rtt_ms=None),
+    without_offer(4, DHCPOutcome.NO_OFFER, dropped=2),
+    without_offer(5, DHCPOutcome.INCONCLUSIVE, dropped=3),
+    without_offer(6, DHCPOutcome.NOT_TRIED, fault=Fault.UPLINK_DOWN),
+]
+
+
+def test_each_vlan_is_counted_once_and_each_offer_is_a_time() -> None:
+    """Outcomes that did not occur are there with 0, so that a program need not ask."""
+    assert summarize(RESULTS).to_json() == {
+        "vlans": 6,
+        "dhcp": {"offered": 3, "no_offer": 1, "inconclusive": 1, "not_tried": 1},
+        "gateways": {"reachable": 2, "silent": 1, "inconclusive": 0, "not_tried": 3},
+        "faults": {"UplinkDown": 1},
+        "offer_ms": {"n": 4, "p50": 2.0, "p95": 1000.5, "max": 1000.5},
+        "arp_ms": {"n": 2, "p50": 0.25, "p95": 0.5, "max": 0.5},
+        "echo_ms": {"n": 1, "p50": 0.75, "p95": 0.75, "max": 0.75},
+        "rogue_servers": 1,
+        "dropped_frames": 3,
+    }
+
+
+def test_people_are_told_what_occurred() -> None:
+    """With the n of each distribution: a p95 of two is no p95."""
+    first, *others = summarize(RESULTS).lines()
+    assert first == (
+        "6 VLANs: DHCP 3 offered, 1 no offer, 1 inconclusive, 1 not tried; "
+        "gateways 2 reachable, 1 silent, 3 not tried; faults 1 UplinkDown; "
+        "1 DHCP servers that should not be there"
+    )
+    assert others == [
+        "OFFER after DISCOVER: n 4, p50 2.0 ms, p95 1000.5 ms, max 1000.5 ms",
+        "ARP round trip:       n 2, p50 0.2 ms, p95 0.5 ms, max 0.5 ms",
+        "ICMP round trip:      n 1, p50 0.8 ms, p95 0.8 ms, max 0.8 ms",
+    ]
+
+
+def test_without_answers_there_are_no_times() -> None:
+    """Neither a line of them nor a zero that somebody could take for one."""
+    summary = summarize([without_offer(4, DHCPOutcome.NO_OFFER)])
+    assert summary.lines() == ["1 VLANs: DHCP 1 no offer; gateways 1 not tried"]
+    assert summary.to_json()["arp_ms"] == {"n": 0, "p50": None, "p95": None, "max": None}
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ([7.0], (7.0, 7.0, 7.0)),
+        ([2.0, 1.0], (1.0, 2.0, 2.0)),
+        ([float(n) for n in range(100, 0, -1)], (50.0, 95.0, 100.0)),
+        ([0.0] * 19 + [9.0], (0.0, 0.0, 9.0)),
+        ([0.0] * 18 + [9.0] * 2, (0.0, 9.0, 9.0)),
+    ],
+)
+def test_percentiles_are_nearest_ranks(times: list[float], expected: tuple[float, float, float]) -> None:
+    """Each is a time that was measured."""
+    found = Distribution.of(times)
+    assert (found.p50, found.p95, found.max) == expected
+    assert found.n == len(times)
+
+
+@given(st.lists(TIMES, min_size=1, max_size=200))
+def test_no_more_than_their_share_exceeds_a_percentile(times: list[float]) -> None:
+    """At most half of all exceed p50, at most a twentieth p95, none max; none smaller would do."""
+    found = Distribution.of(times)
+    assert found.max == max(times)
+    for percentile, per_cent in ((found.p50, 50), (found.p95, 95)):
+        assert percentile in times
+        assert sum(time <= percentile for time in times) * 100 >= per_cent * len(times)
+        assert sum(time < percentile for time in times) * 100 < per_cent * len(times)

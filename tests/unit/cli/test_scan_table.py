@@ -1,0 +1,93 @@
+"""A scan for eyes: a line for each VLAN that answered, and a column only where there is something in it."""
+
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+
+from services.cli.outputs import stdout_console
+from services.cli.scan_table import make_scan_table, print_table
+from services.contract.messages import NOT_TRIED, DHCPFinding, Lease, Offer, Reach
+from services.contract.outcomes import DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
+from services.prober.scanning import ScanResult
+
+ADDRESS = IPv4Address("10.0.7.100")
+PLAIN = Offer(
+    server=IPv4Address("10.0.7.1"),
+    address=ADDRESS,
+    cidr=IPv4Network("10.0.7.0/24"),
+    gateway=IPv4Address("10.0.7.1"),
+)
+ROGUE = Offer(server=IPv4Address("10.0.7.250"), address=ADDRESS, rogue=True)
+RELAYED = Offer(server=IPv4Address("172.30.0.200"), address=ADDRESS, relay=IPv4Address("10.0.7.1"))
+REACHED = Reach(outcome=ReachOutcome.REACHABLE, rtt_ms=0.25)
+
+
+def result(
+    *offers: Offer,
+    vlan: int = 7,
+    gateway: Reach = REACHED,
+    lease: LeaseOutcome | None = None,
+    echo: Reach = NOT_TRIED,
+    fault: Fault | None = None,
+) -> ScanResult:
+    """What was found on a VLAN."""
+    return ScanResult(
+        vlan=vlan,
+        dhcp=DHCPFinding(
+            outcome=DHCPOutcome.OFFERED if offers else DHCPOutcome.NO_OFFER,
+            servers=offers,
+            lease=None if lease is None else Lease(outcome=lease, server=PLAIN.server, address=ADDRESS),
+        ),
+        gateway=gateway,
+        fault=fault,
+        dropped_frames=0,
+        echo=echo,
+    )
+
+
+def lines(*results: ScanResult) -> list[list[str]]:
+    """The cells of the table, by line; without the rule below its head."""
+    console = stdout_console()
+    with console.capture() as captured:
+        console.print(make_scan_table(results))
+    text = captured.get().splitlines()
+    return [[word.strip() for word in line.split("  ") if word.strip()] for line in (text[0], *text[2:])]
+
+
+def test_a_vlan_is_a_line_of_what_was_offered() -> None:
+    """Without what there is not: no column for a lease, an echo or a fault."""
+    assert lines(result(PLAIN)) == [
+        ["vlan", "DHCP", "cidr", "gateway", "answers"],
+        ["7", "✔ 10.0.7.1", "10.0.7.0/24", "10.0.7.1", "✔ 0.2 ms"],
+    ]
+
+
+def test_of_each_server_is_told_what_is_strange() -> None:
+    """One that should not be there, and one behind a relay."""
+    assert lines(result(PLAIN, ROGUE))[1][1] == "✔ 10.0.7.1, 10.0.7.250 rogue"
+    assert lines(result(RELAYED))[1][1] == "✔ 172.30.0.200 via 10.0.7.1"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (LeaseOutcome.HELD, "✔ 10.0.7.100"),
+        (LeaseOutcome.CONFLICT, "✘ 10.0.7.100 conflict"),
+        (LeaseOutcome.NO_ANSWER, "✘ 10.0.7.100 no answer"),
+    ],
+)
+def test_a_lease_is_told_with_what_became_of_it(outcome: LeaseOutcome, told: str) -> None:
+    """And the echo from it."""
+    head, line = lines(result(PLAIN, lease=outcome, echo=Reach(outcome=ReachOutcome.SILENT)))
+    assert head[5:] == ["lease", "echo"]
+    assert line[5:] == [told, "✘ silent"]
+
+
+def test_silent_vlans_are_told_together(capsys: pytest.CaptureFixture[str]) -> None:
+    """4000 lines of nothing are of no use; one that could not be probed is no silent one."""
+    silent = [result(vlan=vlan, gateway=NOT_TRIED) for vlan in (1, 2, 3, 9)]
+    down = result(vlan=4, gateway=NOT_TRIED, fault=Fault.UPLINK_DOWN)
+    print_table([*silent, down, result(PLAIN)])
+    printed = capsys.readouterr().out
+    assert printed.endswith("no offer on 4 of 6 VLANs: 1-3,9\n")
+    assert "UplinkDown" in printed

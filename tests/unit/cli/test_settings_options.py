@@ -1,0 +1,175 @@
+"""Options from settings classes: flags over environment over defaults, and errors that name the field."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from services.cli.configuration_page import render
+from services.cli.services_table import CLIENT, PROBER, SERVICES, WATCHER, Service, known_settings
+from services.cli.settings_options import describe_options
+from services.contract.settings import ServiceSettings
+from tests.unit.cli.running import run
+
+PAGE = Path(__file__).parents[3] / "docs" / "configuration.md"
+PROBER_FLAGS = ("--host", "node1", "--uplink", "extra=extra-bo")
+
+
+def _config(
+    monkeypatch: pytest.MonkeyPatch, *arguments: str, **environment: str
+) -> dict[str, tuple[object, str]]:
+    ran = run(monkeypatch, "config", *arguments, "-o", "json", **environment)
+    assert ran.code == 0, ran.err
+    return {row["setting"]: (row["value"], row["source"]) for row in json.loads(ran.out)}
+
+
+def test_a_flag_wins_over_the_environment_and_that_over_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And `config` says of each value where it comes from."""
+    told = _config(
+        monkeypatch,
+        "prober",
+        *PROBER_FLAGS,
+        "--uplink",
+        "mgmt=mgmt-bo",
+        "--arp-rate=10",
+        ARP_RATE="20",
+        ECHO_RATE="30",
+    )
+    assert told["arp_rate"] == (10.0, "flag")
+    assert told["echo_rate"] == (30.0, "environment")
+    assert told["start_rate"] == (1000.0, "default")
+    assert told["uplinks"] == ({"extra": "extra-bo", "mgmt": "mgmt-bo"}, "flag")
+
+
+def test_a_duration_is_taken_in_any_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flag of a field in seconds takes 2m; its variable takes seconds."""
+    told = _config(monkeypatch, "watcher", "--sweep-interval-s", "2m", RETRY_INTERVAL_S="7")
+    assert told["sweep_interval_s"] == (120.0, "flag")
+    assert told["retry_interval_s"] == (7.0, "environment")
+
+
+def test_a_switch_can_be_turned_off_by_its_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    """--no-leader-election is False, and not merely absent."""
+    assert _config(monkeypatch, "watcher", "--no-leader-election")["leader_election"] == (False, "flag")
+
+
+def test_a_mapping_is_taken_from_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NADROUTE_UPLINKS is what a DaemonSet can set."""
+    told = _config(monkeypatch, "prober", HOST="node1", UPLINKS='{"extra": "eth1"}')
+    assert told["uplinks"] == ({"extra": "eth1"}, "environment")
+
+
+def test_a_word_may_stand_for_a_whole_mapping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """--uplink auto, and NADROUTE_UPLINKS=auto without quotes; not among other uplinks, and no other word."""
+    assert _config(monkeypatch, "prober", "--host", "n", "--uplink", "auto")["uplinks"] == ("auto", "flag")
+    assert _config(monkeypatch, "prober", HOST="n", UPLINKS="auto")["uplinks"] == ("auto", "environment")
+    for flags in (("--uplink", "auto", "--uplink", "a=b"), ("--uplink", "automatic")):
+        ran = run(monkeypatch, "config", "prober", "--host", "n", *flags)
+        assert ran.code == 2
+        assert "expected NAME=VALUE" in ran.err
+
+
+def test_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a password nor the one in a URL is shown, in any form of output."""
+    for output in ("table", "json", "yaml"):
+        ran = run(
+            monkeypatch,
+            *("config", "flower", "-o", output),
+            FLOWER_PASSWORD="s3cret",
+            REDIS_URL="redis://:s3cret@redis:6379/0",
+        )
+        assert "s3cret" not in ran.out + ran.err
+        assert "redis://:***@redis:6379/0" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "expected"),
+    [
+        (("prober",), {}, ["--host: not given", "--uplink: not given", "NADROUTE_UPLINKS"]),
+        (("prober", "--host", "Node 1", "--uplink", "extra=e"), {}, ["--host='Node 1'", "pattern"]),
+        (("prober", "--host", "n", "--uplink", "extra"), {}, ["--uplink='extra'", "expected NAME=VALUE"]),
+        (("prober", "--host", "n", "--uplink", "a=b", "--uplink", "a=c"), {}, ["each name once"]),
+        (("prober", "--host", "n"), {"UPLINKS": "extra=eth1"}, ["NADROUTE_UPLINKS='extra=eth1'", "JSON"]),
+        (("prober", *PROBER_FLAGS, "--arp-rate", "fast"), {}, ["--arp-rate='fast'", "number"]),
+        (("watcher", "--sweep-interval-s", "soon"), {}, ["--sweep-interval-s='soon'", "such as 12s"]),
+        (("watcher",), {"SWEEP_INTERVAL_S": "-1"}, ["NADROUTE_SWEEP_INTERVAL_S='-1'", "greater"]),
+        (
+            ("watcher",),
+            {"SWEEP_INTERVALS": "5"},
+            ["NADROUTE_SWEEP_INTERVALS='5'", "NADROUTE_SWEEP_INTERVAL_S?"],
+        ),
+        (("watcher",), {"REDIS_URL": "http://x"}, ["NADROUTE_REDIS_URL='http://x'", "expected redis://"]),
+        (("watcher", "--sweep", "5"), {}, ["No such option", "--sweep"]),
+        (("flower", "--port", "99999"), {}, ["--port='99999'", "65535"]),
+        (("flower", "--user", "a:b"), {}, ["--user='a:b'"]),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_value(
+    arguments: tuple[str, ...],
+    environment: dict[str, str],
+    expected: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The service and `config` end alike: exit 2, field, value, what was expected, no traceback."""
+    for command in (arguments, ("config", *arguments)):
+        ran = run(monkeypatch, *command, **environment)
+        assert ran.code == 2
+        assert all(text in ran.err for text in expected), ran.err
+        assert "Traceback" not in ran.err
+
+
+def test_config_shows_all_services_where_one_is_not_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A prober needs a host: on a machine without one, that is told and no error."""
+    ran = run(monkeypatch, "config", "-o", "json")
+    assert ran.code == 0
+    assert {row["service"] for row in json.loads(ran.out)} == {"watcher", "updater", "flower"}
+    assert "prober: --host: not given" in ran.err
+
+
+def test_config_of_all_services_fails_where_one_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wrong is another thing than not given."""
+    assert run(monkeypatch, "config", FLOWER_PORT="many").code == 2
+
+
+@pytest.mark.parametrize("service", [*SERVICES, CLIENT], ids=lambda service: service.name)
+def test_every_setting_explains_itself(service: Service) -> None:
+    """A field without a docstring would be an option without help."""
+    for option in describe_options(service.settings_class(), flag_prefix=service.flag_prefix):
+        assert option.help, option.field
+
+
+@pytest.mark.parametrize("service", [*SERVICES, CLIENT], ids=lambda service: service.name)
+def test_flags_of_a_service_are_all_different(service: Service) -> None:
+    """Taking a prefix or a plural off must not make two fields one flag."""
+    options = describe_options(service.settings_class(), flag_prefix=service.flag_prefix)
+    assert len({option.flag for option in options}) == len(options)
+
+
+def test_all_settings_classes_are_known() -> None:
+    """check_environment refuses what none of these knows, so none may be missing."""
+    assert {settings.__name__ for settings in known_settings()} == {
+        *("WatcherSettings", "ProberSettings", "UpdaterSettings", "FlowerSettings", "ClientSettings")
+    }
+    assert all(issubclass(settings, ServiceSettings) for settings in known_settings())
+
+
+def test_a_service_of_another_image_does_not_hinder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that one service needs and this image lacks is no reason for another not to start."""
+    real = Service.settings_class
+
+    def settings_class(service: Service) -> type[ServiceSettings]:
+        if service is PROBER:
+            raise ModuleNotFoundError("No module named 'scapy'", name="scapy")
+        return real(service)
+
+    monkeypatch.setattr(Service, "settings_class", settings_class)
+    assert WATCHER.settings_class() in known_settings()
+    assert len(known_settings()) == len(SERVICES)
+
+
+def test_the_page_on_configuration_is_what_the_classes_say() -> None:
+    """docs/configuration.md is made anew by `python -m services.cli.configuration_page`."""
+    assert PAGE.read_text() == render()
+    for service in (*SERVICES, CLIENT):
+        for option in describe_options(service.settings_class(), flag_prefix=service.flag_prefix):
+            assert option.variable in PAGE.read_text()
