@@ -1,0 +1,80 @@
+"""The demo's processes: started with a log each, watched, and ended in order, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.prerequisites import program
+
+STOP_TIMEOUT_S = 20.0
+LINES_SHOWN = 20
+
+
+class ProcessDied(RuntimeError):
+    """A part of the system ended by itself; the message says which, and how its log ends."""
+
+
+def mortal(command: Sequence[str]) -> list[str]:
+    """The command, so that it is killed when its parent ends: nothing outlives a demo that was killed."""
+    return [program("setpriv"), "--pdeathsig", "KILL", *command]
+
+
+@dataclass
+class Processes:
+    """The running parts, in the order in which they were started."""
+
+    logs: Path
+    environment: Mapping[str, str]
+    _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start(self, name: str, command: Sequence[str]) -> None:
+        """Start one part; its output goes to logs/NAME.log.
+
+        It gets a session of its own, so that Ctrl-C at the terminal reaches the demo alone, which then ends
+        each part in its turn.
+        """
+        with self.log(name).open("wb") as log:
+            self._running[name] = subprocess.Popen(
+                mortal(command),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self.environment},
+                start_new_session=True,
+            )
+
+    def log(self, name: str) -> Path:
+        """Where the part's output goes."""
+        return self.logs / f"{name}.log"
+
+    def check(self) -> None:
+        """Raises ProcessDied when a part has ended."""
+        for name, process in self._running.items():
+            code = process.poll()
+            if code is not None:
+                tail = "\n".join(self.log(name).read_text(errors="replace").splitlines()[-LINES_SHOWN:])
+                raise ProcessDied(f"{name} ended with code {code}; its log ends:\n{tail}")
+
+    def stop(self) -> None:
+        """End all, the last one first: those who work before what they work with."""
+        stateless = [name for name in self._running if name not in ("redis", "kubernetes", "site")]
+        self._stop(stateless)
+        for name in reversed([name for name in self._running if name not in stateless]):
+            self._stop([name])
+        self._running.clear()
+
+    def _stop(self, names: Sequence[str]) -> None:
+        processes = [self._running[name] for name in names]
+        for process in processes:
+            if process.poll() is None:
+                process.terminate()
+        for process in processes:
+            try:
+                process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -1,0 +1,147 @@
+"""A demo that runs, as a user would have started it."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+ROUTE = "network.harvesterhci.io/route"
+
+
+@dataclass
+class Demo:
+    """A demo that is running, and what it printed of itself."""
+
+    process: subprocess.Popen[str]
+    kubeconfig: Path
+    redis_url: str
+    flower_url: str
+    flower_user: str
+    flower_password: str
+    control_socket: Path
+
+    def nadroute(self, *arguments: str) -> str:
+        """The output of `nadroute ARGUMENTS`, which has to end with 0, or with 1 for what is not Active."""
+        environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("NADROUTE_")},
+            "NADROUTE_KUBECONFIG": str(self.kubeconfig),
+            "NADROUTE_REDIS_URL": self.redis_url,
+            "LAB_CONTROL_SOCKET": str(self.control_socket),
+            "NO_COLOR": "1",
+            "PYTHONIOENCODING": "utf-8",
+        }
+        command = [sys.executable, "-m", "services.cli.main", *arguments]
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode in (0, 1), done.stderr
+        return done.stdout
+
+    def states(self) -> dict[str, str]:
+        """NAMESPACE/NAME to state, as `status` tells it."""
+        rows = json.loads(self.nadroute("status", "-o", "json"))
+        return {f"{row['namespace']}/{row['name']}": row["state"] for row in rows}
+
+    def events(self, name: str) -> list[str]:
+        """The reasons of the Events on a network of namespace default, as often as they are there."""
+        items = json.loads(
+            self.kubectl("get", "events", "--field-selector", f"involvedObject.name={name}", "-o", "json")
+        )["items"]
+        return [item["reason"] for item in items if item["involvedObject"]["namespace"] == "default"]
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        """kubectl's output."""
+        done = subprocess.run(
+            ["kubectl", "--kubeconfig", str(self.kubeconfig), *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def route(self, name: str) -> dict[str, object]:
+        """The network's route annotation; empty where there is none."""
+        network = json.loads(self.kubectl("get", "net-attach-def", name, "-o", "json"))
+        annotations = network["metadata"].get("annotations", {})
+        route = json.loads(annotations.get(ROUTE, "{}"))
+        assert isinstance(route, dict)
+        return route
+
+
+def demo_command(*arguments: str) -> list[str]:
+    """What `make demo` runs."""
+    return [sys.executable, "-m", "lab.demo", *arguments]
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
+    """Look again and again until it is so."""
+    deadline, never = time.monotonic() + timeout_s, threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {timeout_s:.0f} s for {what}"
+        never.wait(0.1)
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Demo]:
+    """A demo on the example site and one more VLAN, which no example names."""
+    site = yaml.safe_load((ROOT / "examples/site.yaml").read_text())
+    site["vlans"].append(
+        {
+            "vlan": 1234,
+            "cluster_network": "extra",
+            "cidr": "10.77.0.0/24",
+            "gateway": "10.77.0.1",
+            "dhcp": {"pool": "10.77.0.50-10.77.0.90"},
+        }
+    )
+    (tmp_path / "site.yaml").write_text(yaml.safe_dump(site))
+    process = subprocess.Popen(
+        demo_command("--site", str(tmp_path / "site.yaml")),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert process.stdout is not None
+        said = ""
+        for line in process.stdout:
+            said += line
+            if "kubectl annotate" in line:
+                break
+        flower = re.search(r"Flower +(\S+) +user (\S+), password (\S+)", said)
+        kubeconfig = re.search(r"KUBECONFIG=(\S+) NADROUTE_REDIS_URL=(\S+)", said)
+        assert flower, said
+        assert kubeconfig, said
+        control = re.search(r"LAB_CONTROL_SOCKET=(\S+)", said)
+        assert control, said
+        yield Demo(
+            process,
+            Path(kubeconfig[1]),
+            kubeconfig[2],
+            flower[1],
+            flower_user=flower[2],
+            flower_password=flower[3],
+            control_socket=Path(control[1]),
+        )
+    finally:
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=60)
+        process.kill()
+        process.wait()

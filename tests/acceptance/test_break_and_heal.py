@@ -1,0 +1,60 @@
+"""A gateway that is switched off while the demo runs, and on again: told by table, Events and words."""
+
+import pytest
+
+from tests.acceptance.conftest import Demo, wait_until
+
+START_TIMEOUT_S = 60.0
+TOLD_TIMEOUT_S = 45.0
+BOTH = ("default/storefront", "production/storefront")
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("demo")]
+
+
+def _all(demo: Demo, state: str) -> bool:
+    states = demo.states()
+    return all(states[network] == state for network in BOTH)
+
+
+@pytest.mark.kubectl
+def test_a_gateway_that_breaks_and_heals_is_told_everywhere(demo: Demo) -> None:
+    """Both networks on the VLAN go down and come back; no other network changes its Event count meanwhile."""
+    wait_until(lambda: _all(demo, "Active"), START_TIMEOUT_S, "both networks to become Active")
+    neighbour = demo.events("warehouse")
+    before = demo.events("storefront")
+    demo.nadroute("demo", "break", "7")
+    wait_until(lambda: _all(demo, "Unreachable"), TOLD_TIMEOUT_S, "both networks to become Unreachable")
+    assert demo.route("storefront")["connectivity"] == "false"
+    wait_until(
+        lambda: demo.events("storefront").count("Unreachable") > before.count("Unreachable"),
+        10,
+        "an Event on the network",
+    )
+    down = demo.events("storefront")
+    told = demo.nadroute("explain", "default/storefront")
+    assert "default/storefront is ✘ Unreachable" in told
+    assert "ARP for 10.0.112.1 on the VLAN: asked 3 times, no answer" in told
+    assert "is the router's interface for VLAN 7 up" in told
+    demo.nadroute("demo", "heal", "7")
+    wait_until(lambda: _all(demo, "Active"), TOLD_TIMEOUT_S, "both networks to become Active again")
+    assert demo.route("storefront")["connectivity"] == "true"
+    wait_until(
+        lambda: demo.events("storefront").count("Active") > down.count("Active"),
+        10,
+        "an Event of its recovery",
+    )
+    assert "answered by" in demo.nadroute("explain", "default/storefront")
+    assert demo.events("warehouse") == neighbour
+
+
+@pytest.mark.kubectl
+def test_a_pause_holds_still_what_is_told(demo: Demo) -> None:
+    """While all is paused a broken gateway is not told; after it is resumed it is."""
+    wait_until(lambda: _all(demo, "Active"), START_TIMEOUT_S, "both networks to become Active")
+    demo.nadroute("pause", "--reason", "test")
+    demo.nadroute("demo", "break", "7")
+    found = demo.nadroute("probe", "default/storefront", "--wait", "--timeout", "40s")
+    assert "Unreachable" in found
+    assert _all(demo, "Active")
+    demo.nadroute("resume")
+    wait_until(lambda: _all(demo, "Unreachable"), TOLD_TIMEOUT_S, "the pause to be over")

@@ -1,0 +1,113 @@
+"""The demo, as a user runs it: the whole loop on real parts."""
+
+import base64
+import contextlib
+import json
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import ROOT, ROUTE, Demo, demo_command, wait_until
+
+ACTIVE_TIMEOUT_S = 30.0
+
+pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("demo")]
+
+
+def _network_namespaces() -> set[str]:
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            found.add(str((process / "ns/net").readlink()))
+    return found
+
+
+def test_make_demo_once_brings_every_example_to_what_its_file_says_and_leaves_nothing() -> None:
+    """`make demo ONCE=1` ends with 0 and leaves no process, no namespace and no file behind."""
+    namespaces = _network_namespaces()
+    folders = set(Path("/tmp").glob("nadroute-*"))
+    done = subprocess.run(
+        demo_command("--once"), cwd=ROOT, capture_output=True, text=True, check=False, timeout=150
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    count = sum(
+        path.read_text().count("kind: NetworkAttachmentDefinition")
+        for path in (ROOT / "examples").rglob("*.yaml")
+    )
+    assert count >= 16
+    assert f"All {count} examples became what their files say" in done.stdout
+    assert _network_namespaces() <= namespaces
+    assert set(Path("/tmp").glob("nadroute-*")) <= folders
+
+
+@pytest.mark.kubectl
+def test_a_network_applied_by_kubectl_becomes_active_and_again_after_its_route_is_cut_back(
+    demo: Demo,
+) -> None:
+    """A NAD without annotation, on a VLAN added to the site, gets cidr, gateway and connectivity, twice."""
+    expected = {"mode": "auto", "cidr": "10.77.0.0/24", "gateway": "10.77.0.1", "connectivity": "true"}
+    config = {
+        "cniVersion": "0.3.1",
+        "name": "extension",
+        "type": "bridge",
+        "bridge": "extra-br",
+        "vlan": 1234,
+    }
+    network = {
+        "apiVersion": "k8s.cni.cncf.io/v1",
+        "kind": "NetworkAttachmentDefinition",
+        "metadata": {"name": "extension", "namespace": "default"},
+        "spec": {"config": json.dumps(config)},
+    }
+    demo.kubectl("apply", "-f", "-", stdin=json.dumps(network))
+    wait_until(lambda: demo.route("extension") == expected, ACTIVE_TIMEOUT_S, "the network to become Active")
+    demo.kubectl("annotate", "net-attach-def", "extension", f'{ROUTE}={{"mode":"auto"}}', "--overwrite")
+    wait_until(lambda: demo.route("extension") == expected, ACTIVE_TIMEOUT_S, "it to become Active again")
+    assert "Active" in demo.kubectl("get", "events", "--field-selector", "involvedObject.name=extension")
+
+
+def _rendered(demo: Demo, page: str, profile: Path) -> str:
+    """The page's text after its scripts have run, in a real browser."""
+    browser = shutil.which("chromium")
+    assert browser is not None
+    address = demo.flower_url.removeprefix("http://")
+    done = subprocess.run(
+        [
+            browser,
+            *["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
+            *["--disable-background-networking", "--disable-component-update", "--disable-sync"],
+            *[f"--user-data-dir={profile}", "--virtual-time-budget=5000", "--dump-dom"],
+            f"http://{demo.flower_user}:{demo.flower_password}@{address}/{page}",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.stdout
+
+
+@pytest.mark.chromium
+def test_flower_shows_both_workers_and_their_tasks_by_names_that_a_person_can_read(
+    demo: Demo, tmp_path: Path
+) -> None:
+    """Opened in a browser, Flower's pages name both hosts' probers and what each was asked to probe."""
+    seen = ""
+
+    def shown() -> bool:
+        nonlocal seen
+        seen = _rendered(demo, "", tmp_path / "workers") + _rendered(demo, "tasks", tmp_path / "tasks")
+        return all(
+            word in seen
+            for word in ("prober@node1", "prober@node2", "updater@", "segments on node1", "on node2")
+        )
+
+    wait_until(shown, 90, "both workers and their tasks on Flower's pages")
+    credentials = base64.b64encode(b"demo:wrong").decode()
+    request = urllib.request.Request(demo.flower_url, headers={"Authorization": f"Basic {credentials}"})
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(request, timeout=10)
