@@ -1,0 +1,147 @@
+"""The deployment's files as data: manifests, the Compose file with its variables put in, the Dockerfile."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+BASE = ROOT / "k8s" / "base"
+
+Manifest = dict[str, Any]
+
+COMPOSE_VARIABLES = {
+    "REDIS_PASSWORD": "0123456789abcdef",
+    "KUBECONFIG_FILE": "/home/somebody/.kube/config",
+    "PROBER_HOST": "node1",
+    "PROBER_UPLINKS": '{"extra":"extra-bo"}',
+    "FLOWER_PASSWORD": "fedcba9876543210",
+}
+"""What a site has to say before the Compose file is whole, and nothing else."""
+
+
+def kustomization(folder: Path = BASE) -> Manifest:
+    loaded: Manifest = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    return loaded
+
+
+def manifests() -> list[Manifest]:
+    """Every document of every file that the base's kustomization lists."""
+    return [
+        document
+        for name in kustomization()["resources"]
+        for document in yaml.safe_load_all((BASE / name).read_text())
+    ]
+
+
+def of_kind(kind: str) -> dict[str, Manifest]:
+    """Name to manifest."""
+    return {m["metadata"]["name"]: m for m in manifests() if m["kind"] == kind}
+
+
+def workloads() -> dict[str, Manifest]:
+    """Everything that makes pods."""
+    return of_kind("Deployment") | of_kind("DaemonSet") | of_kind("StatefulSet")
+
+
+def pod_of(workload: Manifest) -> Manifest:
+    pod: Manifest = workload["spec"]["template"]["spec"]
+    return pod
+
+
+def container_of(workload: Manifest) -> Manifest:
+    """The pod's only container."""
+    pod = pod_of(workload)
+    assert "initContainers" not in pod
+    (container,) = pod["containers"]
+    found: Manifest = container
+    return found
+
+
+def generated(name: str) -> dict[str, str]:
+    """What the generated ConfigMap of this name says: the base's literals, then the site's over them."""
+    literals = [
+        literal
+        for folder in (BASE, BASE.parent)
+        for generator in kustomization(folder).get("configMapGenerator", [])
+        if generator["name"] == name
+        for literal in generator["literals"]
+    ]
+    return dict(literal.split("=", 1) for literal in literals)
+
+
+def environment_of(workload: Manifest, secrets: Mapping[str, str]) -> dict[str, str]:
+    """The container's environment as a kubelet would make it: ConfigMap, Secret, node name, $(VARIABLE)."""
+    container = container_of(workload)
+    found: dict[str, str] = {}
+    for source in container.get("envFrom", []):
+        said = generated(source["configMapRef"]["name"])
+        assert said
+        found |= said
+    for variable in container["env"]:
+        source = variable.get("valueFrom", {})
+        if "secretKeyRef" in source:
+            assert source["secretKeyRef"]["name"] == "nadroute"
+            value = secrets[source["secretKeyRef"]["key"]]
+        elif "fieldRef" in source:
+            value = {"spec.nodeName": "node1", "status.podIP": "10.52.0.7"}[source["fieldRef"]["fieldPath"]]
+        else:
+            value = variable["value"]
+        found[variable["name"]] = re.sub(r"\$\((\w+)\)", lambda match: found[match[1]], value)
+    return found
+
+
+def compose(variables: Mapping[str, str] = COMPOSE_VARIABLES) -> Manifest:
+    """The Compose file, interpolated; KeyError names a variable that has no default and was not given."""
+    loaded: Manifest = _interpolated(yaml.safe_load((ROOT / "compose.yaml").read_text()), variables)
+    return loaded
+
+
+def _interpolated(value: Any, variables: Mapping[str, str]) -> Any:
+    def put_in(match: re.Match[str]) -> str:
+        if match[0] == "$$":
+            return "$"
+        name, sign, default = match["name"], match["sign"], match["rest"]
+        if variables.get(name):
+            return variables[name]
+        if sign == ":-":
+            return str(default)
+        raise KeyError(name)
+
+    if isinstance(value, dict):
+        return {key: _interpolated(item, variables) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_interpolated(item, variables) for item in value]
+    if isinstance(value, str):
+        return re.sub(r"\$\$|\$\{(?P<name>\w+)(?:(?P<sign>:[-?])(?P<rest>[^}]*))?\}", put_in, value)
+    return value
+
+
+def dockerfile() -> list[tuple[str, str]]:
+    """(instruction, arguments) in order, continuation lines joined, comments left out."""
+    text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    lines = re.sub(r"\\\n\s*", "", text).splitlines()
+    return [(word, rest.strip()) for word, _, rest in (line.partition(" ") for line in lines) if word]
+
+
+def final_stage() -> list[tuple[str, str]]:
+    """What follows the last FROM."""
+    instructions = dockerfile()
+    last = max(index for index, (word, _) in enumerate(instructions) if word == "FROM")
+    return instructions[last + 1 :]
+
+
+def all_images() -> Iterator[str]:
+    """Every image that is pulled or built, with its tag as it is deployed."""
+    tags = {
+        image["name"]: f"{image['newName']}:{image['newTag']}"
+        for image in kustomization(BASE.parent)["images"]
+    }
+    for workload in workloads().values():
+        image: str = container_of(workload)["image"]
+        yield tags.get(image, image)
+    for service in compose()["services"].values():
+        yield service["image"]
+    yield from (rest.removeprefix("PYTHON_IMAGE=") for word, rest in dockerfile() if word == "ARG")

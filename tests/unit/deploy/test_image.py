@@ -1,0 +1,67 @@
+"""The image: what goes in, what stays out, who runs."""
+
+import re
+import tomllib
+
+from tests.unit.deploy.reading import ROOT, compose, dockerfile, final_stage
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_the_wheel_is_the_services_and_nothing_else() -> None:
+    """Neither the lab nor the tests are packaged."""
+    assert PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["services"]
+
+
+def test_the_image_takes_the_services_dependencies_alone() -> None:
+    """The image installs the extra `all`, which holds neither the embedded Redis, nor the lab, nor tools."""
+    (installed,) = re.findall(
+        r"nadroute\[(.*?)\]", " ".join(rest for word, rest in dockerfile() if word == "RUN")
+    )
+    assert installed == "all"
+    (everything,) = PYPROJECT["project"]["optional-dependencies"]["all"]
+    assert set(re.split(r"[\[\],]", everything)[1:-1]) == {"watcher", "updater", "prober", "flower", "cli"}
+
+
+def test_what_is_copied_passes_the_ignore_file() -> None:
+    """Everything is kept out of the build but what the wheel is made of, and that is let in."""
+    lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    assert lines[0] == "*"
+    admitted = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    copied = {
+        source.removeprefix("./")
+        for word, rest in dockerfile()
+        if word == "COPY" and "--from" not in rest
+        for source in rest.split()[:-1]
+    }
+    assert admitted == copied == {"pyproject.toml", "README.md", "services"}
+    assert all((ROOT / name).exists() for name in copied)
+
+
+def test_the_final_stage_builds_nothing() -> None:
+    """What runs comes from the build stage; the final one installs nothing and keeps no installer."""
+    stage = final_stage()
+    assert ("COPY", "--from=build /opt/nadroute /opt/nadroute") in stage
+    runs = [rest for word, rest in stage if word == "RUN"]
+    assert runs == ["pip uninstall --yes pip"]
+    assert [word for word, _ in dockerfile()].count("FROM") == 2
+
+
+def test_nothing_is_compiled_or_cached() -> None:
+    """Dependencies come as wheels, so that no compiler is needed, and pip leaves no cache in a layer."""
+    (built,) = [rest for word, rest in dockerfile() if word == "RUN" and "pip wheel" in rest]
+    assert "--only-binary=:all:" in built
+    assert built.count("--no-cache-dir") == len(re.findall(r"pip wheel| install ", built))
+
+
+def test_the_image_runs_as_nobody_unless_told_otherwise() -> None:
+    """The user is a number other than root, as runAsNonRoot needs it; `nadroute` is the program."""
+    stage = dict(final_stage())
+    assert stage["USER"] == "65532:65532"
+    assert stage["ENTRYPOINT"] == '["nadroute"]'
+
+
+def test_one_image_for_all() -> None:
+    """Every service of the Compose file but Redis runs the one image."""
+    images = {service["image"] for name, service in compose()["services"].items() if name != "redis"}
+    assert len(images) == 1

@@ -1,0 +1,151 @@
+"""What each pod may do to its host and to the others."""
+
+import pytest
+
+from services.cli.services_table import PROBER
+from tests.unit.deploy.reading import (
+    Manifest,
+    container_of,
+    environment_of,
+    of_kind,
+    pod_of,
+    workloads,
+)
+
+DISPATCH_S = 15
+"""From a SIGTERM until a worker takes no more, and from its last verdict until that is sent."""
+
+every_workload = pytest.mark.parametrize("workload", workloads().values(), ids=workloads().keys())
+
+
+def test_the_parts_of_the_loop_are_all_there() -> None:
+    """The cluster runs Redis, the watcher, the updater, Flower, and a prober on each host."""
+    assert set(of_kind("Deployment")) == {"watcher", "updater", "flower"}
+    assert set(of_kind("DaemonSet")) == {"prober"}
+    assert set(of_kind("StatefulSet")) == {"redis"}
+
+
+def test_only_the_prober_is_on_the_hosts_network() -> None:
+    """No pod but the prober's shares the host's network, and none shares its processes or its IPC."""
+    shared = {
+        (name, field)
+        for name, workload in workloads().items()
+        for field in ("hostNetwork", "hostPID", "hostIPC")
+        if pod_of(workload).get(field)
+    }
+    assert shared == {("prober", "hostNetwork")}
+
+
+@every_workload
+def test_no_capability_but_the_probers_net_raw(workload: Manifest) -> None:
+    """Every container drops all capabilities; the prober alone takes one back, NET_RAW."""
+    capabilities = container_of(workload)["securityContext"]["capabilities"]
+    assert capabilities["drop"] == ["ALL"]
+    assert capabilities.get("add", []) == (["NET_RAW"] if workload["metadata"]["name"] == "prober" else [])
+
+
+@every_workload
+def test_no_privilege_can_be_gained(workload: Manifest) -> None:
+    """No container is privileged, may gain privileges, write to its root, or run without seccomp."""
+    context = container_of(workload)["securityContext"]
+    assert not context.get("privileged")
+    assert context["allowPrivilegeEscalation"] is False
+    assert context["readOnlyRootFilesystem"] is True
+    assert pod_of(workload)["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+
+
+@every_workload
+def test_only_the_prober_is_root(workload: Manifest) -> None:
+    """The prober is user 0, where NET_RAW works without a file capability; all others must not be root."""
+    pod, context = pod_of(workload)["securityContext"], container_of(workload)["securityContext"]
+    if workload["metadata"]["name"] == "prober":
+        assert (context["runAsUser"], context["runAsGroup"]) == (0, 0)
+    else:
+        assert pod["runAsNonRoot"] is True
+        assert pod["runAsUser"] > 0
+        assert "runAsUser" not in context
+
+
+@every_workload
+def test_a_read_only_root_has_a_place_to_write(workload: Manifest) -> None:
+    """Every container has /tmp, in memory or on disk, with a limit; nothing of the host is mounted."""
+    volumes = {volume["name"]: volume for volume in pod_of(workload)["volumes"]}
+    mounted = {mount["mountPath"]: mount["name"] for mount in container_of(workload)["volumeMounts"]}
+    assert "sizeLimit" in volumes[mounted["/tmp"]]["emptyDir"]
+    assert not [name for name, volume in volumes.items() if "hostPath" in volume]
+
+
+@every_workload
+def test_a_token_only_where_kubernetes_is_asked(workload: Manifest) -> None:
+    """The watcher and the updater hold a token; the prober, Flower and Redis hold none."""
+    asks = workload["metadata"]["name"] in ("watcher", "updater")
+    assert pod_of(workload)["automountServiceAccountToken"] is asks
+    assert all(
+        account["automountServiceAccountToken"] is False for account in of_kind("ServiceAccount").values()
+    )
+
+
+@every_workload
+def test_no_variables_for_services(workload: Manifest) -> None:
+    """Kubernetes adds no variables named after Services, which a service would read as settings."""
+    assert pod_of(workload)["enableServiceLinks"] is False
+
+
+@every_workload
+def test_memory_is_bounded(workload: Manifest) -> None:
+    """Every container asks for what it needs and has a limit on memory; none has one on processor time."""
+    resources = container_of(workload)["resources"]
+    assert set(resources["requests"]) == {"cpu", "memory"}
+    assert set(resources["limits"]) == {"memory"}
+
+
+def test_the_prober_is_on_every_host_that_can_carry_a_network() -> None:
+    """A taint or a cordon keeps no prober away; a witness, which carries no VM, has none."""
+    pod = pod_of(workloads()["prober"])
+    (term,) = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
+        "nodeSelectorTerms"
+    ]
+    assert {"key": "node-role.harvesterhci.io/witness", "operator": "DoesNotExist"} in term[
+        "matchExpressions"
+    ]
+    assert pod["tolerations"] == [{"operator": "Exists"}]
+
+
+def test_a_prober_finds_redis_and_says_its_nodes_name() -> None:
+    """On the host's network the cluster's DNS is asked; the host is named as Kubernetes names it."""
+    prober = workloads()["prober"]
+    assert pod_of(prober)["dnsPolicy"] == "ClusterFirstWithHostNet"
+    (host,) = [v for v in container_of(prober)["env"] if v["name"] == "NADROUTE_HOST"]
+    assert host["valueFrom"]["fieldRef"]["fieldPath"] == "spec.nodeName"
+
+
+def test_each_prober_finds_the_bonds_of_its_own_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which hosts carry which cluster network is Harvester's to say, and no manifest has to repeat it."""
+    for name, value in environment_of(workloads()["prober"], {"redis-password": "0"}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("NADROUTE_HOST", "node1")
+    assert dict(PROBER.settings_class().load())["uplinks"] == "auto"
+
+
+def test_a_prober_may_finish_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The grace period is longer than DHCP's deadline, the gateways' after it, and the way out."""
+    for name, value in environment_of(workloads()["prober"], {"redis-password": "0"}).items():
+        monkeypatch.setenv(name, value)
+    deadlines = [value for name, value in PROBER.settings_class().load() if name.endswith("_deadline_s")]
+    assert deadlines
+    assert pod_of(workloads()["prober"])["terminationGracePeriodSeconds"] >= sum(deadlines) + DISPATCH_S
+
+
+def test_a_prober_takes_no_vms_place() -> None:
+    """Its priority guards it from eviction, and never evicts another pod: on Harvester that is a VM."""
+    priority = of_kind("PriorityClass")[pod_of(workloads()["prober"])["priorityClassName"]]
+    assert priority["value"] > 0
+    assert priority["preemptionPolicy"] == "Never"
+    assert priority["globalDefault"] is False
+
+
+def test_one_updater_and_two_watchers() -> None:
+    """Two watchers, of which one leads; one updater, whose successor waits until it is gone."""
+    assert workloads()["watcher"]["spec"]["replicas"] == 2
+    assert workloads()["updater"]["spec"]["replicas"] == 1
+    assert workloads()["updater"]["spec"]["strategy"] == {"type": "Recreate"}

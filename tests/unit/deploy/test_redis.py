@@ -1,0 +1,124 @@
+"""Redis as it is deployed: with its file, its password, and nothing lost by a kill."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from tests.support.redis_server import server_binary, wait_for_redis
+from tests.unit.deploy.reading import BASE, compose, container_of, of_kind, workloads
+
+PASSWORD = "0123456789abcdef"
+COMMANDS = {
+    "cluster": container_of(workloads()["redis"])["command"],
+    "compose": compose()["services"]["redis"]["entrypoint"],
+}
+
+
+def _configured() -> dict[str, str]:
+    lines = [line.strip() for line in (BASE / "redis.conf").read_text().splitlines()]
+    return dict(line.split(maxsplit=1) for line in lines if line and not line.startswith("#"))
+
+
+def test_nothing_is_lost_and_nothing_is_evicted() -> None:
+    """Redis appends every write to a file, and refuses a write rather than dropping a message."""
+    configured = _configured()
+    assert configured["appendonly"] == "yes"
+    assert configured["maxmemory-policy"] == "noeviction"
+    assert configured["maxmemory"] == "256mb"
+    assert "requirepass" not in configured
+
+
+def test_the_file_is_on_a_volume_that_outlives_the_pod() -> None:
+    """The folder that Redis writes to is a claim in the cluster and a named volume under Compose."""
+    (claim,) = workloads()["redis"]["spec"]["volumeClaimTemplates"]
+    mounts = {m["name"]: m["mountPath"] for m in container_of(workloads()["redis"])["volumeMounts"]}
+    assert mounts[claim["metadata"]["name"]] == _configured()["dir"]
+    assert mounts["config"] == "/etc/redis"
+    service = compose()["services"]["redis"]
+    assert f"redis:{_configured()['dir']}" in service["volumes"]
+    assert "redis" in compose()["volumes"]
+
+
+def test_the_limit_leaves_room_to_rewrite_the_file() -> None:
+    """The pod has twice what Redis may hold, and more: a rewrite copies what changes meanwhile."""
+    limit = container_of(workloads()["redis"])["resources"]["limits"]["memory"]
+    assert int(limit.removesuffix("Mi")) >= 2 * int(_configured()["maxmemory"].removesuffix("mb")) + 64
+
+
+def test_the_service_is_called_as_the_url_says() -> None:
+    """The name in the URL is the Service's; no Service's name begins as a setting's variable does."""
+    assert "redis" in of_kind("Service")
+    assert not [name for name in of_kind("Service") if name.startswith("nadroute")]
+
+
+def _client(socket: str, password: str | None) -> redis.Redis:
+    """One try each: the library's own pauses would only be waited for."""
+    return redis.Redis(
+        unix_socket_path=socket, password=password, decode_responses=True, retry=Retry(NoBackoff(), 0)
+    )
+
+
+@contextmanager
+def _deployed(command: list[str], folder: Path, password: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the deployed command; a stand-in calls the real server, on a unix socket in folder."""
+    there = (BASE / "redis.conf").read_text().replace(f"dir {_configured()['dir']}", f"dir {folder}")
+    (folder / "redis.conf").write_text(there)
+    arguments = ["valkey-server", str(folder / "redis.conf"), "--port", "0"]
+    arguments += ["--unixsocket", str(folder / "redis.sock"), "-"]
+    stand_in = folder / "valkey-server"
+    stand_in.write_text(
+        f"#!{sys.executable}\nimport os, sys\n"
+        "assert sys.argv[1:] == ['/etc/redis/redis.conf', '-'], sys.argv\n"
+        f"os.execv({server_binary()!r}, {arguments!r})\n"
+    )
+    stand_in.chmod(0o755)
+    environment = {"PATH": f"{folder}:{os.environ['PATH']}", "REDIS_PASSWORD": password}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
+def test_redis_starts_as_deployed(command: list[str], short_folder: Path) -> None:
+    """It wants the password, shows it in no argument, gets signals itself, and survives a kill -9."""
+    socket = str(short_folder / "redis.sock")
+    with (
+        _deployed(command, short_folder, PASSWORD) as process,
+        _client(socket, PASSWORD) as client,
+        _client(socket, None) as stranger,
+    ):
+        wait_for_redis(client, process)
+        with pytest.raises(redis.AuthenticationError):
+            stranger.ping()
+        assert PASSWORD.encode() not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        assert client.config_get("maxmemory-policy")["maxmemory-policy"] == "noeviction"
+        client.set("kept", "yes")
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+    with (
+        _deployed(command, short_folder, PASSWORD) as process,
+        _client(socket, PASSWORD) as client,
+    ):
+        wait_for_redis(client, process)
+        assert client.get("kept") == "yes"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
+def test_redis_does_not_start_without_a_password(command: list[str], short_folder: Path) -> None:
+    """An empty password ends the start, rather than opening the queues to everybody."""
+    with _deployed(command, short_folder, "") as process:
+        assert process.wait(10) != 0

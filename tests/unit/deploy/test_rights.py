@@ -1,0 +1,92 @@
+"""What each part may ask of Kubernetes, and who may reach whom."""
+
+import re
+
+from services.cli.services_table import WATCHER
+from tests.unit.deploy.reading import of_kind, pod_of, workloads
+
+NETWORKS = ("k8s.cni.cncf.io", "network-attachment-definitions")
+
+
+def _rights_of(account: str) -> set[tuple[str, str, str, str]]:
+    """(kind of role, API group, resource, verb) of all that is bound to this ServiceAccount."""
+    found = set()
+    for binding in [*of_kind("RoleBinding").values(), *of_kind("ClusterRoleBinding").values()]:
+        if any(subject["name"] == account for subject in binding["subjects"]):
+            kind = binding["roleRef"]["kind"]
+            for rule in of_kind(kind)[binding["roleRef"]["name"]]["rules"]:
+                found |= {
+                    (kind, group, resource, verb)
+                    for group in rule["apiGroups"]
+                    for resource in rule["resources"]
+                    for verb in rule["verbs"]
+                }
+    return found
+
+
+def test_the_watcher_reads_networks_and_holds_a_lease() -> None:
+    """The watcher reads networks everywhere, writes none, and keeps one Lease in its own namespace."""
+    assert _rights_of("watcher") == {
+        *(("ClusterRole", *NETWORKS, verb) for verb in ("get", "list", "watch")),
+        *(("Role", "coordination.k8s.io", "leases", verb) for verb in ("create", "get", "update")),
+    }
+
+
+def test_the_updater_patches_networks_and_tells_by_events() -> None:
+    """The updater reads and patches networks and creates Events; it creates and deletes no network."""
+    assert _rights_of("updater") == {
+        *(("ClusterRole", *NETWORKS, verb) for verb in ("get", "list", "watch", "patch")),
+        ("ClusterRole", "", "events", "create"),
+    }
+
+
+def test_the_prober_has_no_rights() -> None:
+    """No role is bound to the prober, and what has no ServiceAccount of its own has no token either."""
+    assert _rights_of("prober") == set()
+    assert _rights_of("default") == set()
+
+
+def test_no_right_is_a_wildcard() -> None:
+    """No rule says `*`, and every binding is to a role and an account that exist here."""
+    roles = {kind: of_kind(kind) for kind in ("Role", "ClusterRole")}
+    for kind in roles.values():
+        for role in kind.values():
+            assert "*" not in re.sub(r"[\[\]' ]", "", str(role["rules"]))
+    for binding in [*of_kind("RoleBinding").values(), *of_kind("ClusterRoleBinding").values()]:
+        assert binding["roleRef"]["name"] in roles[binding["roleRef"]["kind"]]
+        assert {subject["name"] for subject in binding["subjects"]} <= set(of_kind("ServiceAccount"))
+        assert {subject["namespace"] for subject in binding["subjects"]} == {"nadroute"}
+
+
+def test_an_existing_lease_is_named() -> None:
+    """Reading and renewing is allowed for the Lease that the watcher takes, and for no other."""
+    lease = WATCHER.settings_class().model_fields["lease_name"].default
+    rules = of_kind("Role")["watcher"]["rules"]
+    assert [rule.get("resourceNames") for rule in rules if rule["verbs"] != ["create"]] == [[lease]]
+
+
+def test_nobody_comes_in_but_to_redis_and_for_metrics() -> None:
+    """The namespace admits no connection, but Redis' port and that of metrics; Redis itself goes nowhere."""
+    policies = of_kind("NetworkPolicy")
+    assert set(policies) == {"nobody-comes-in", "redis", "metrics"}
+    assert policies["nobody-comes-in"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
+    redis = policies["redis"]["spec"]
+    assert redis["podSelector"] == {"matchLabels": {"app.kubernetes.io/name": "redis"}}
+    (rule,) = redis["ingress"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": "redis"}]
+    assert "Egress" in redis["policyTypes"]
+    assert redis["egress"] == []
+
+
+def test_nothing_is_reached_from_outside_the_cluster() -> None:
+    """No Service opens a port of the nodes, and no pod maps a port of its host."""
+    for service in of_kind("Service").values():
+        assert service["spec"].get("type", "ClusterIP") == "ClusterIP"
+    ports = [
+        port
+        for workload in workloads().values()
+        for container in pod_of(workload)["containers"]
+        for port in container.get("ports", [])
+    ]
+    assert ports
+    assert not [port for port in ports if "hostPort" in port]
