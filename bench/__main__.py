@@ -1,0 +1,132 @@
+"""`python -m bench`: measures, prints one table, and writes it as JSON."""
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import by_hand, exchanges, parsing, real_servers
+from bench.compiling import CompilerMissing, Programs, compile_programs
+from bench.processes import RunFailed
+from bench.table import Entry, Skipped, render
+from lab.kernel import become_root_of_new_user_namespace, enter_network, new_network
+from lab.prerequisites import has_namespace_rights, missing_prerequisites
+from lab.site import SiteError
+
+RESULTS = Path(__file__).resolve().parent / "results" / "latest.json"
+_RUNS = 5
+_FEW_RUNS = 3
+"""Of what takes seconds each."""
+
+Measure = Callable[[Programs, int], Iterator[Entry]]
+SECTIONS: dict[str, Measure] = {
+    "parsing": lambda _, runs: parsing.measure(runs=runs),
+    "exchange": lambda programs, runs: exchanges.measure(programs, runs=runs),
+    "by-hand": lambda _, runs: by_hand.measure(runs=min(runs, _FEW_RUNS)),
+    # Last: the kernel is busy for a while with taking thousands of interfaces away.
+    "servers": lambda programs, runs: real_servers.measure(programs, runs=min(runs, _FEW_RUNS)),
+}
+
+_FOR_ANYBODY = ("parsing",)
+"""What the root of a user namespace can measure."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when all was measured, also beyond a limit; 1 when a verdict was wrong or something broke."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--runs", type=int, default=_RUNS, help="of each measurement (default: %(default)s)")
+    parser.add_argument("--only", choices=SECTIONS, action="append", help="may be given more than once")
+    parser.add_argument("--json", type=Path, default=RESULTS, help="where to (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    if options.runs < 1:
+        parser.error("--runs: expected at least 1")
+    is_root = has_namespace_rights()
+    if not is_root:
+        with contextlib.suppress(OSError):
+            become_root_of_new_user_namespace()
+            # Into the one that it came from it could not go back.
+            new_network()
+    if missing := missing_prerequisites():
+        sys.exit("cannot measure here: " + "; ".join(missing))
+    # Ended by a signal or by an error, namespaces and kernel settings are put back all the same.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        entries = measure(options.only or list(SECTIONS), runs=options.runs, is_root=is_root)
+    except (CompilerMissing, RunFailed) as error:
+        sys.exit(f"cannot measure: {error}")
+    except KeyboardInterrupt:
+        return 130
+    print(render(entries))
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(json.dumps(_document(entries), indent=1, ensure_ascii=False) + "\n")
+    print(f"\n{_machine()}\nthe same as JSON: {os.path.relpath(options.json)}")
+    return 1 if any(entry.is_wrong for entry in entries) else 0
+
+
+def measure(names: Sequence[str], *, runs: int, is_root: bool) -> list[Entry]:
+    """The sections of these names, in their own order; CompilerMissing when there is no C compiler."""
+    entries: list[Entry] = []
+    home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    with tempfile.TemporaryDirectory(prefix="nadroute-bench-") as directory:
+        programs = compile_programs(Path(directory))
+        for name in SECTIONS:
+            if name in names and not is_root and name not in _FOR_ANYBODY:
+                entries.append(Skipped(name, "needs root, for large buffers and eBPF"))
+            elif name in names:
+                print(f"measuring: {name} ...", file=sys.stderr, flush=True)
+                try:
+                    entries.extend(SECTIONS[name](programs, runs))
+                except (RunFailed, SiteError) as error:
+                    # The others are worth having all the same.
+                    entries.append(Skipped(name, str(error), is_wrong=True))
+                enter_network(home)
+    os.close(home)
+    return entries
+
+
+def _machine() -> str:
+    return (
+        f"{os.cpu_count()} processors, Linux {platform.release()} {platform.machine()}, "
+        f"Python {platform.python_version()}, load average {os.getloadavg()[0]:.1f}"
+    )
+
+
+def _document(entries: Sequence[Entry]) -> dict[str, object]:
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "machine": {
+            "processors": os.cpu_count(),
+            "kernel": platform.release(),
+            "architecture": platform.machine(),
+            "python": platform.python_version(),
+            "load": os.getloadavg()[0],
+        },
+        "entries": [entry.to_json() for entry in entries],
+    }
+
+
+def _commit() -> str | None:
+    """What was measured; None outside a clone."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(RESULTS.parent.parent), "describe", "--always", "--dirty"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() or None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

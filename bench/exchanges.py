@@ -1,0 +1,95 @@
+"""The engine beside the C baseline: the same exchange on all VLANs of one trunk, pacing off."""
+
+from collections.abc import Iterator
+
+from bench.compiling import Programs
+from bench.engine import NotSupported, Probed, Scan
+from bench.processes import number
+from bench.table import Entry, Judged, Row, Skipped, Unit
+from bench.trunk import Baseline, Trunk, trunk
+
+VLANS = 4094
+DEAD_EVERY = 10
+_RATIO = {"offer": 5.0, "lease": 7.0}
+_WALL_S = 0.5
+_PEAK_MIB = 100.0
+_DEAD_DEADLINE_S = 3.0
+_DEAD_SLACK_S = 0.3
+_RATE = 1_000.0
+
+
+def measure(programs: Programs, *, runs: int) -> Iterator[Entry]:
+    """Both depths, and a network where a tenth of the VLANs is dead."""
+    with trunk(programs) as line:
+        yield from _exchange(line, depth="offer", runs=runs)
+        yield from _exchange(line, depth="lease", runs=runs)
+        yield from _dead(line, rate=None, runs=min(runs, 2))
+        yield from _dead(line, rate=_RATE, runs=1)
+
+
+def _exchange(line: Trunk, *, depth: str, runs: int) -> Iterator[Entry]:
+    lease = depth == "lease"
+    try:
+        # The first run tells what the engine asks, and warms the caches.
+        with line.responder():
+            line.probe(Scan(vlans=VLANS, depth=depth))
+    except NotSupported as error:
+        yield Skipped(f"{VLANS} VLANs with a lease", str(error))
+        return
+    ping = number(line.seen, "echoes") >= VLANS
+    section = f"{VLANS} VLANs, {steps(lease=lease, ping=ping)}"
+    baselines: list[Baseline] = []
+    probed: list[Probed] = []
+    with line.responder():
+        for _ in range(runs):
+            baselines.append(line.baseline(vlans=VLANS, lease=lease, ping=ping))
+            probed.append(line.probe(Scan(vlans=VLANS, depth=depth)))
+    yield _row(section, "C baseline: CPU", Unit.MILLISECONDS, [run.cpu_s * 1000 for run in baselines])
+    yield _row(section, "nadroute: CPU", Unit.MILLISECONDS, [run.cpu_s * 1000 for run in probed])
+    ratios = [ours.cpu_s / theirs.cpu_s for ours, theirs in zip(probed, baselines, strict=True)]
+    yield _row(section, "nadroute ÷ C baseline: CPU", Unit.TIMES, ratios, limit=_RATIO[depth])
+    whole = [run.process_cpu_s * 1000 for run in probed]
+    yield _row(section, "nadroute: CPU with interpreter, imports, templates", Unit.MILLISECONDS, whole)
+    yield _row(section, "C baseline: wall", Unit.SECONDS, [run.wall_s for run in baselines])
+    walls = [run.wall_s for run in probed]
+    limit = None if lease else _WALL_S
+    yield _row(section, "nadroute: wall", Unit.SECONDS, walls, limit=limit, judged=Judged.MIN)
+    peaks = [run.peak_mib for run in probed]
+    yield _row(section, "nadroute: peak memory of the process", Unit.MEBIBYTES, peaks, limit=_PEAK_MIB)
+    yield wrong_row(section, probed)
+
+
+def _dead(line: Trunk, *, rate: float | None, runs: int) -> Iterator[Entry]:
+    pace = "pacing off" if rate is None else f"{rate:,.0f} begun a second"
+    section = f"{VLANS} VLANs, every {DEAD_EVERY}th dead, deadline {_DEAD_DEADLINE_S:.0f} s, {pace}"
+    scan = Scan(vlans=VLANS, deadline_s=_DEAD_DEADLINE_S, rate=rate, mute=DEAD_EVERY)
+    with line.responder(mute=DEAD_EVERY):
+        probed = [line.probe(scan) for _ in range(runs)]
+    limit = _DEAD_DEADLINE_S + (0.0 if rate is None else VLANS / rate) + _DEAD_SLACK_S
+    walls = [run.wall_s for run in probed]
+    yield _row(section, "nadroute: wall", Unit.SECONDS, walls, limit=limit, judged=Judged.MIN)
+    yield wrong_row(section, probed)
+
+
+def steps(*, lease: bool, ping: bool) -> str:
+    """The exchange in words."""
+    named = ["DISCOVER", "OFFER", *(["REQUEST", "ACK"] if lease else []), "ARP", *(["ICMP"] if ping else [])]
+    return "→".join([*named, *(["RELEASE"] if lease else [])])
+
+
+def wrong_row(section: str, probed: list[Probed]) -> Row:
+    """How many VLANs were told wrong: none may be."""
+    wrong = [float(run.wrong) for run in probed]
+    return _row(section, "nadroute: wrong", Unit.VLANS, wrong, limit=0.0, judged=Judged.MAX)
+
+
+def _row(
+    section: str,
+    name: str,
+    unit: Unit,
+    values: list[float],
+    *,
+    limit: float | None = None,
+    judged: Judged = Judged.MEDIAN,
+) -> Row:
+    return Row(section=section, name=name, unit=unit, values=tuple(values), limit=limit, judged=judged)

@@ -1,0 +1,139 @@
+"""What was tried to make the exchange cheaper: `python -m bench.experiments`, as root.
+
+Each is measured beside what there is now, so that whoever thinks of it again need not guess.
+"""
+
+import argparse
+import ctypes
+import resource
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bench.compiling import compile_programs
+from bench.engine import Collector, Scan
+from bench.exchanges import VLANS
+from bench.trunk import Trunk
+from lab.bigsite.fabric import UPLINK, cable
+
+_SOL_PACKET, _QDISC_BYPASS = 263, 20
+_BATCH = 256
+_SLOT = 512
+
+
+class _Vector(ctypes.Structure):
+    """struct iovec."""
+
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+class _Header(ctypes.Structure):
+    """struct msghdr."""
+
+    _fields_ = (
+        ("name", ctypes.c_void_p),
+        ("name_length", ctypes.c_uint),
+        ("vectors", ctypes.c_void_p),
+        ("vector_count", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("control_length", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+    )
+
+
+class _Message(ctypes.Structure):
+    """struct mmsghdr."""
+
+    _fields_ = (("header", _Header), ("sent", ctypes.c_uint))
+
+
+class SendMany:
+    """sendmmsg(2) by ctypes, with its buffers made once."""
+
+    def __init__(self) -> None:
+        self._call = ctypes.CDLL(None, use_errno=True).sendmmsg
+        self._room = ctypes.create_string_buffer(_BATCH * _SLOT)
+        self._vectors = (_Vector * _BATCH)()
+        self._messages = (_Message * _BATCH)()
+        for at in range(_BATCH):
+            self._vectors[at].base = ctypes.addressof(self._room) + at * _SLOT
+            self._messages[at].header.vectors = ctypes.addressof(self._vectors[at])
+            self._messages[at].header.vector_count = 1
+        # Setting a field of a structure costs more than writing into a view of its memory.
+        self._lengths = memoryview(self._vectors).cast("B").cast("Q")
+        self._bytes = memoryview(self._room).cast("B")
+
+    def send(self, sock: socket.socket, frames: Sequence[bytes]) -> None:
+        """Send them all; raises OSError."""
+        for first in range(0, len(frames), _BATCH):
+            batch = frames[first : first + _BATCH]
+            for at, frame in enumerate(batch):
+                self._bytes[at * _SLOT : at * _SLOT + len(frame)] = frame
+                self._lengths[2 * at + 1] = len(frame)
+            if self._call(sock.fileno(), self._messages, len(batch), 0) != len(batch):
+                raise OSError(ctypes.get_errno(), "sendmmsg")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print one line for each."""
+    parser = argparse.ArgumentParser(prog="python -m bench.experiments", description=__doc__)
+    parser.add_argument("--runs", type=int, default=3, help="the least counts (default: %(default)s)")
+    runs = parser.parse_args(arguments).runs
+    with tempfile.TemporaryDirectory(prefix="nadroute-bench-") as name, cable() as site:
+        line = Trunk(compile_programs(Path(name)), site)
+        with line.responder():
+            for collector in Collector:
+                scan = replace(Scan(vlans=VLANS), collector=collector)
+                probed = min((line.probe(scan) for _ in range(runs)), key=lambda run: run.cpu_s)
+                _tell(f"scan, garbage collector {collector}", probed.cpu_s, f"{probed.peak_mib:.0f} MiB")
+        site.host.enter()
+        for bypass in (0, 1):
+            _sending(bypass=bypass, runs=runs)
+    return 0
+
+
+def _sending(*, bypass: int, runs: int) -> None:
+    # A type that is for experiments (IEEE 802a), as long as a DISCOVER.
+    head = b"\xff" * 6 + b"\x02\0\0\0\0\1" + b"\x81\0"
+    tags = (vlan.to_bytes(2, "big") for vlan in range(1, VLANS + 1))
+    frames = [(head + tag + b"\x88\xb5").ljust(346, b"\0") for tag in tags]
+    many = SendMany()
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
+        sock.setsockopt(_SOL_PACKET, _QDISC_BYPASS, bypass)
+        sock.bind((UPLINK, 0))
+
+        def one_by_one() -> None:
+            for frame in frames:
+                sock.send(frame)
+
+        bypassing = "with" if bypass else "without"
+        _tell(f"{VLANS} frames, send, {bypassing} PACKET_QDISC_BYPASS", _least(one_by_one, runs))
+        _tell(
+            f"{VLANS} frames, sendmmsg by ctypes, {bypassing} PACKET_QDISC_BYPASS",
+            _least(lambda: many.send(sock, frames), runs),
+        )
+
+
+def _least(work: Callable[[], None], runs: int) -> float:
+    taken = []
+    for _ in range(runs):
+        before = _cpu_s()
+        work()
+        taken.append(_cpu_s() - before)
+    return min(taken)
+
+
+def _cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _tell(name: str, cpu_s: float, more: str = "") -> None:
+    print(f"{cpu_s * 1000:7.1f} ms  {name}  {more}".rstrip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""What reading one frame takes, good or hostile: `python -m bench.parsing` prints it as one line of JSON."""
+
+import json
+import sys
+import time
+import timeit
+from collections.abc import Callable, Iterator
+
+from bench.frames import good_frames, hostile_frames
+from bench.processes import RunFailed, read_object, run
+from bench.table import Entry, Row, Unit
+from lab.namespaces import Namespace
+
+_SECTION = "Reading a frame"
+_TIMES = 2_000
+_TIMES_SCAPY = 100
+
+
+def measure(*, runs: int) -> Iterator[Entry]:
+    """Microseconds for each kind of frame, and for scapy on the same OFFER."""
+    namespace = Namespace("parsing")
+    try:
+        done = run(namespace, [sys.executable, "-m", "bench.parsing", str(runs)])
+    finally:
+        namespace.close()
+    for name, values in read_object(done.output).items():
+        if not isinstance(values, list) or not all(isinstance(value, float) for value in values):
+            raise RunFailed(f"parsing: no numbers for {name}")
+        yield Row(section=_SECTION, name=name, unit=Unit.MICROSECONDS, values=tuple(values))
+
+
+def read_frame(frame: bytes) -> object:
+    """From bytes to what they say, as the engine does it when a frame is not from this host."""
+    from services.prober.codecs import arp, dhcp, ipv4
+
+    if frame[12:14] == b"\x08\x06":
+        return arp.parse_reply(frame)
+    datagram = ipv4.parse_udp(frame, start=14, verify_checksum=True)
+    return None if datagram is None else dhcp.parse_reply(datagram.payload)
+
+
+def _take(read: Callable[[bytes], object], frame: bytes, *, times: int, runs: int) -> list[float]:
+    return [taken / times * 1e6 for taken in _repeat(lambda: read(frame), times=times, runs=runs)]
+
+
+def _repeat(work: Callable[[], object], *, times: int, runs: int) -> list[float]:
+    # CPU time: others may have the processor in between.
+    return timeit.repeat(work, timer=time.process_time, number=times, repeat=runs)
+
+
+def main() -> int:
+    """Measure here, in this process."""
+    runs = int(sys.argv[1])
+    found: dict[str, list[float]] = {}
+    for name, frame in good_frames().items():
+        found[f"good: {name}"] = _take(read_frame, frame, times=_TIMES, runs=runs)
+    for name, frame in hostile_frames().items():
+        found[f"hostile: {name}"] = _take(read_frame, frame, times=_TIMES, runs=runs)
+    from scapy.layers.dhcp import DHCP
+    from scapy.layers.l2 import Ether
+
+    def dissect(frame: bytes) -> object:
+        return Ether(frame)[DHCP].options
+
+    found["scapy: the same OFFER"] = _take(dissect, good_frames()["OFFER"], times=_TIMES_SCAPY, runs=runs)
+    print(json.dumps(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""What was measured, as one table for people and as JSON for programs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import median
+
+
+class Unit(StrEnum):
+    """What the numbers of a row are."""
+
+    SECONDS = "s"
+    MILLISECONDS = "ms"
+    MICROSECONDS = "µs"
+    MEBIBYTES = "MiB"
+    TIMES = "x"
+    VLANS = "VLANs"
+
+
+class Judged(StrEnum):
+    """Which of several runs is held against a limit."""
+
+    MEDIAN = "median"
+    MIN = "min"
+    """For wall time: the other users of the machine can only make it longer."""
+    MAX = "max"
+    """For what may never happen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One measurement, over a few runs."""
+
+    section: str
+    name: str
+    unit: Unit
+    values: tuple[float, ...]
+    limit: float | None = None
+    judged: Judged = Judged.MEDIAN
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the limit is kept; None where there is none."""
+        if self.limit is None:
+            return None
+        return self.judged_value <= self.limit
+
+    @property
+    def judged_value(self) -> float:
+        """The one of the values, or their median, that is held against the limit."""
+        match self.judged:
+            case Judged.MEDIAN:
+                return median(self.values)
+            case Judged.MIN:
+                return min(self.values)
+            case Judged.MAX:
+                return max(self.values)
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether a limit is missed that has nothing to do with speed."""
+        return self.unit is Unit.VLANS and self.holds is False
+
+    def to_json(self) -> dict[str, object]:
+        """The stable form."""
+        return {
+            "section": self.section,
+            "name": self.name,
+            "unit": self.unit.value,
+            "values": list(self.values),
+            "min": min(self.values),
+            "median": median(self.values),
+            "limit": self.limit,
+            "judged": self.judged.value,
+            "holds": self.holds,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A section that could not be measured here, and why."""
+
+    section: str
+    reason: str
+    is_wrong: bool = False
+    """Whether it should have been possible."""
+
+    def to_json(self) -> dict[str, object]:
+        return {"section": self.section, "skipped": self.reason}
+
+
+Entry = Row | Skipped
+_HEAD = ("", "min", "median", "limit", "holds")
+
+
+def render(entries: Sequence[Entry]) -> str:
+    """A Markdown table that is readable as it stands."""
+    lines: list[tuple[str, ...]] = [_HEAD]
+    section = None
+    for entry in entries:
+        if entry.section != section:
+            section = entry.section
+            lines.append((f"**{section}**", "", "", "", ""))
+        if isinstance(entry, Skipped):
+            lines.append((f"not measured: {entry.reason}", "", "", "", ""))
+            continue
+        lines.append(
+            (
+                entry.name,
+                _text(min(entry.values), entry.unit),
+                _text(median(entry.values), entry.unit),
+                "" if entry.limit is None else f"≤ {_text(entry.limit, entry.unit)}",
+                {None: "", True: "yes", False: "NO"}[entry.holds],
+            )
+        )
+    widths = [max(len(line[at]) for line in lines) for at in range(len(_HEAD))]
+    rows = ["| " + " | ".join(_pad(line, widths)) + " |" for line in lines]
+    rule = "|" + "|".join("-" * (width + 1) + (":" if at else "-") for at, width in enumerate(widths)) + "|"
+    return "\n".join([rows[0], rule, *rows[1:]])
+
+
+def _pad(line: Sequence[str], widths: Sequence[int]) -> list[str]:
+    return [
+        cell.rjust(width) if at else cell.ljust(width)
+        for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+    ]
+
+
+def _text(value: float, unit: Unit) -> str:
+    if value and abs(value) < 100 and value != int(value):
+        return f"{value:.3g} {unit}"
+    return f"{value:,.0f} {unit}"

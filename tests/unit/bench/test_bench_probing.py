@@ -1,0 +1,93 @@
+"""The judge of the engine's results: what it calls right must be right."""
+
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+
+from bench import probing
+from bench.probing import is_true
+from bench.processes import RunFailed, number, read_object
+from services.contract.messages import DHCPFinding, Offer, Reach
+from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
+from services.prober.scanning import ScanResult
+
+GATEWAY = IPv4Address("10.0.112.1")
+OFFER = Offer(
+    server=GATEWAY,
+    address=IPv4Address("10.0.112.10"),
+    cidr=IPv4Network("10.0.112.0/20"),
+    gateway=GATEWAY,
+)
+TRUE = ScanResult(
+    vlan=7,
+    dhcp=DHCPFinding(outcome=DHCPOutcome.OFFERED, servers=(OFFER,)),
+    gateway=Reach(outcome=ReachOutcome.REACHABLE),
+    fault=None,
+    dropped_frames=0,
+)
+SILENT = replace(
+    TRUE, dhcp=DHCPFinding(outcome=DHCPOutcome.NO_OFFER), gateway=Reach(outcome=ReachOutcome.NOT_TRIED)
+)
+
+
+def test_the_truth_of_a_vlan_is_recognised() -> None:
+    """VLAN 7 of the responder and of a big site is 10.0.112.0/20."""
+    assert is_true(TRUE, mute=None)
+    assert is_true(TRUE, mute=2)
+
+
+def offered(**changes: object) -> DHCPFinding:
+    return DHCPFinding(outcome=DHCPOutcome.OFFERED, servers=(OFFER.model_copy(update=changes),))
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        replace(TRUE, vlan=8),
+        replace(TRUE, fault=Fault.STOPPED),
+        replace(TRUE, dhcp=offered(gateway=None)),
+        replace(TRUE, dhcp=offered(server=IPv4Address("10.0.112.2"))),
+        replace(TRUE, dhcp=offered(cidr=IPv4Network("10.0.112.0/24"))),
+        replace(TRUE, dhcp=DHCPFinding(outcome=DHCPOutcome.OFFERED, servers=(OFFER, OFFER))),
+        replace(TRUE, dhcp=DHCPFinding(outcome=DHCPOutcome.INCONCLUSIVE, servers=(OFFER,))),
+        replace(TRUE, gateway=Reach(outcome=ReachOutcome.SILENT)),
+        SILENT,
+    ],
+)
+def test_anything_else_is_wrong(result: ScanResult) -> None:
+    """Another VLAN's answer, a fault, a wrong address, a second server and silence all count as wrong."""
+    assert not is_true(result, mute=None)
+
+
+def test_a_dead_vlan_must_be_called_silent() -> None:
+    """An offer from a dead VLAN is as wrong as silence from a living one."""
+    assert is_true(SILENT, mute=7)
+    assert not is_true(TRUE, mute=7)
+
+
+def test_a_depth_that_the_engine_does_not_know_is_not_asked() -> None:
+    """The row of a lease appears with the engine's own parameter, and not before."""
+
+    def shallow() -> None: ...
+
+    def deep(*, depth: str = "offer") -> None: ...
+
+    assert probing.depth_argument(shallow, "lease") is None
+    assert probing.depth_argument(shallow, "offer") == {}
+    assert probing.depth_argument(deep, "lease") == {"depth": "lease"}
+
+
+@pytest.mark.parametrize("text", ["", "ready", "[1]", "{", "1"])
+def test_output_that_is_no_object_is_a_failed_run(text: str) -> None:
+    """A program that was killed half-way is not taken for a fast one."""
+    with pytest.raises(RunFailed):
+        read_object(text)
+
+
+def test_the_last_line_counts_and_numbers_are_numbers() -> None:
+    """A program may say more before its result."""
+    assert number(read_object('ready\n{"cpu_s": 1}\n'), "cpu_s") == 1.0
+    for value in (True, "1", None):
+        with pytest.raises(RunFailed):
+            number({"cpu_s": value}, "cpu_s")
