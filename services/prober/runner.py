@@ -12,13 +12,12 @@ import structlog
 from services.contract.clock import Clock
 from services.contract.messages import SegmentProbe
 from services.contract.outcomes import Fault
-from services.prober.echoes import Echoes, SentEcho
+from services.prober.echo_port import EchoPort, OpenEchoSocket
 from services.prober.engine import Engine
 from services.prober.findings import untried
-from services.prober.icmp_socket import EchoSocket
 from services.prober.link import Link, LinkError
 from services.prober.losses import Losses
-from services.prober.port import BATCH_FRAMES, Port
+from services.prober.port import Port
 from services.prober.segment import Done
 
 log = structlog.get_logger(__name__)
@@ -32,8 +31,6 @@ _STOP_TIMEOUT_S = 5.0
 
 OpenLink = Callable[[str, bytes], Link]
 """(interface, MAC prefix) to an open link; raises LinkError."""
-OpenEchoSocket = Callable[[int], EchoSocket]
-"""ICMP identifier to an open socket; raises LinkError."""
 
 
 class _Submission(NamedTuple):
@@ -68,16 +65,22 @@ class Runner:
         self._uplinks = uplinks
         self._clock = clock
         self._open_link = open_link
-        self._open_echo_socket = open_echo_socket
         self._lock = threading.Lock()
         self._inbox: deque[_Submission] = deque()
         self._stopping = False
         self._ports: dict[str, Port] = {}
-        self._echo_socket: EchoSocket | None = None
-        self._unsent_echoes: list[tuple[int, bytes, SentEcho]] = []
         self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll = select.epoll()
         self._epoll.register(self._wakeup, select.EPOLLIN)
+        self._echoes: EchoPort | None = None
+        if engine.echoes is not None:
+            self._echoes = EchoPort(
+                engine.echoes,
+                open_socket=open_echo_socket,
+                clock=clock,
+                watch=lambda descriptor: self._epoll.register(descriptor, select.EPOLLIN),
+                forget=self._epoll.unregister,
+            )
         self._thread = threading.Thread(target=self._run, name="prober-engine", daemon=True)
 
     def start(self) -> None:
@@ -87,11 +90,15 @@ class Runner:
     def run(self, until: Callable[[], bool]) -> None:
         """Work in the caller's thread, and end, what is unfinished as STOPPED, when until says so.
 
-        It is asked after every turn. Whatever it raises comes out, after everything was closed.
+        It is asked often, and whatever it raises comes out, after everything was closed.
         """
         try:
             while not until():
-                self._turn()
+                timeout_s = self._work()
+                # What was just found may be all: nobody waits for more then.
+                if until():
+                    break
+                self._wait(timeout_s)
         finally:
             self.turned_at = None
             self._end()
@@ -144,6 +151,10 @@ class Runner:
         return {cluster_network: losses.frames for cluster_network, losses in list(self._losses.items())}
 
     def _turn(self) -> None:
+        self._wait(self._work())
+
+    def _work(self) -> float:
+        """Do what there is to do; how long nothing else will be, in seconds."""
         now = self.turned_at = self._clock.monotonic()
         more = self._receive()
         for cluster_network, port in list(self._ports.items()):
@@ -153,20 +164,14 @@ class Runner:
         self._engine.advance(now)
         self._send(now)
         self._close_idle(now)
-        self._wait(0.0 if more else self._timeout(self._clock.monotonic()))
+        return 0.0 if more else self._timeout(self._clock.monotonic())
 
     def _receive(self) -> bool:
         more = False
         for port in self._ports.values():
             more |= port.receive()
-        if self._echo_socket is not None and (echoes := self._engine.echoes) is not None:
-            packets = self._echo_socket.receive(BATCH_FRAMES)
-            # Ages count from just now, not from the turn's start: an answer is never older than its question.
-            read = self._clock.monotonic()
-            for packet, age_s in packets:
-                echoes.receive(packet, read - age_s)
-            echoes.losses.dropped(self._echo_socket.dropped())
-            more |= len(packets) == BATCH_FRAMES
+        if self._echoes is not None:
+            more |= self._echoes.receive()
         return more
 
     def _take_submissions(self, now: float) -> bool:
@@ -224,37 +229,18 @@ class Runner:
         for cluster_network, port in list(self._ports.items()):
             port.send(now)
             self._close_failed(cluster_network, port)
-        if self._engine.echoes is not None:
-            self._send_echoes(self._engine.echoes, now)
-
-    def _send_echoes(self, echoes: Echoes, now: float) -> None:
-        packets = self._unsent_echoes + echoes.take_packets()
-        if packets and self._echo_socket is None:
-            try:
-                self._echo_socket = self._open_echo_socket(echoes.identifier)
-            except LinkError as error:
-                log.warning("no routed checks", error=str(error))
-                echoes.abandon(now)
-                return
-            self._epoll.register(self._echo_socket.fileno(), select.EPOLLIN)
-        if self._echo_socket is not None:
-            at = self._clock.monotonic()
-            taken = self._echo_socket.send([(gateway, message) for gateway, message, _ in packets])
-            for _, _, sent in packets[:taken]:
-                sent.sent_at = at
-            self._unsent_echoes = packets[taken:]
+        if self._echoes is not None:
+            self._echoes.send(now)
 
     def _close_idle(self, now: float) -> None:
         for cluster_network, port in list(self._ports.items()):
             if port.idle(now):
                 self._close(cluster_network)
-        echoes = self._engine.echoes
-        if self._echo_socket is not None and echoes is not None and not echoes.waiting:
-            self._unsent_echoes = []
-            self._close_echo_socket(self._echo_socket)
+        if self._echoes is not None:
+            self._echoes.close_if_idle()
 
     def _timeout(self, now: float) -> float:
-        if self._unsent_echoes or any(port.waits_for_room for port in self._ports.values()):
+        if self._waits_for_room():
             return _RETRY_S
         deadlines = [port.next_look() for port in self._ports.values()]
         due = self._engine.next_deadline()
@@ -276,10 +262,9 @@ class Runner:
         self._epoll.unregister(port.fileno())
         port.close()
 
-    def _close_echo_socket(self, echo_socket: EchoSocket) -> None:
-        self._epoll.unregister(echo_socket.fileno())
-        echo_socket.close()
-        self._echo_socket = None
+    def _waits_for_room(self) -> bool:
+        echoes = self._echoes is not None and self._echoes.waits_for_room
+        return echoes or any(port.waits_for_room for port in self._ports.values())
 
     def _end(self) -> None:
         with self._lock:
@@ -293,7 +278,7 @@ class Runner:
         self._send(self._clock.monotonic())
         for cluster_network in list(self._ports):
             self._close(cluster_network)
-        if self._echo_socket is not None:
-            self._close_echo_socket(self._echo_socket)
+        if self._echoes is not None:
+            self._echoes.close()
         self._epoll.close()
         os.close(self._wakeup)

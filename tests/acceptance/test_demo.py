@@ -40,7 +40,7 @@ def test_make_demo_once_brings_every_example_to_what_its_file_says_and_leaves_no
     )
     assert count >= 16
     assert f"All {count} examples became what their files say" in done.stdout
-    assert _network_namespaces() <= namespaces
+    wait_until(lambda: _network_namespaces() <= namespaces, 15, "the namespaces to be gone")
     assert set(Path("/tmp").glob("nadroute-*")) <= folders
 
 

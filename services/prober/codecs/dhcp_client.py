@@ -42,11 +42,16 @@ class ClientTemplate:
             blank[field] = bytes(field.stop - field.start)
         pseudo = frame[_IP + 12 : _IP + 20] + bytes((0, ipv4.PROTOCOL_UDP)) + frame[_UDP + 4 : _UDP + 6]
         self._sum = 0xFFFF - ipv4.checksum(pseudo + blank[_UDP:])
-        # A field that ends within a 16-bit word counts from the word's upper half.
-        self._client_id_weight = 256 if (end - _UDP) % 2 else 1
+        # Of a field that ends within a 16-bit word each octet counts in the word's other half.
+        self._client_id_weight = _weight(end)
+        self._requested_weight = _weight(self._requested)
+        self._server_id_weight = _weight(self._server_id)
 
-    def broadcast(self, *, station: Station, xid: bytes, seconds: int) -> bytes:
-        """The message as a station without an address sends it; seconds: since it began, the secs field."""
+    def broadcast(self, *, station: Station, xid: bytes, seconds: int, more: int = 0) -> bytes:
+        """The message as a station without an address sends it.
+
+        seconds: since it began, the secs field. more: what is patched in afterwards adds to the checksum.
+        """
         seconds = min(seconds, 0xFFFF)
         total = (
             self._sum
@@ -54,6 +59,7 @@ class ClientTemplate:
             + seconds
             + station.mac_sum
             + station.client_id_sum * self._client_id_weight
+            + more
         ) % 0xFFFF
         # Never zero, which would say "no checksum" (RFC 768).
         return b"".join(
@@ -77,20 +83,28 @@ class ClientTemplate:
 
     def about(self, *, station: Station, xid: bytes, seconds: int, address: int, server: int) -> bytes:
         """A broadcast message that names an address (option 50) and a server (option 54)."""
-        frame = bytearray(self.broadcast(station=station, xid=xid, seconds=seconds))
+        more = address * self._requested_weight + server * self._server_id_weight
+        frame = bytearray(self.broadcast(station=station, xid=xid, seconds=seconds, more=more))
         frame[self._requested : self._requested + 4] = address.to_bytes(4, "big")
         frame[self._server_id : self._server_id + 4] = server.to_bytes(4, "big")
-        ipv4.finish_checksums(frame, ip=_IP)
         return bytes(frame)
 
     def release(self, *, station: Station, xid: bytes, address: int, server: int, server_mac: bytes) -> bytes:
         """A message that gives back address to server, unicast (RFC 2131 section 4.4.4)."""
-        frame = bytearray(self.broadcast(station=station, xid=xid, seconds=0))
+        # Twice each: in the message, and in the pseudo header. The template's own addresses are both 0.0.0.1.
+        more = 2 * address + server * self._server_id_weight + server - 2
+        frame = bytearray(self.broadcast(station=station, xid=xid, seconds=0, more=more))
         frame[ethernet.DESTINATION] = server_mac
         frame[_IP + 12 : _IP + 16] = frame[_CIADDR : _CIADDR + 4] = address.to_bytes(4, "big")
         frame[_IP + 16 : _IP + 20] = frame[self._server_id : self._server_id + 4] = server.to_bytes(4, "big")
-        ipv4.finish_checksums(frame, ip=_IP)
+        frame[_IP + 10 : _IP + 12] = b"\0\0"
+        frame[_IP + 10 : _IP + 12] = ipv4.checksum(frame[_IP:_UDP]).to_bytes(2, "big")
         return bytes(frame)
+
+
+def _weight(at: int) -> int:
+    """Of a field of whole words that begins, or of any that ends, at this place of the frame."""
+    return 256 if (at - _UDP) % 2 else 1
 
 
 def _option_places(field: bytes) -> dict[int, int]:

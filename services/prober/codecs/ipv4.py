@@ -122,16 +122,3 @@ def _parse_plain(data: bytes, start: int, verify_checksum: bool) -> Datagram | N
             return None
     payload = data[udp + UDP_HEADER_BYTES : end]
     return Datagram(source, destination, source_port, destination_port, payload)
-
-
-def finish_checksums(frame: bytearray, *, ip: int) -> None:
-    """Write the header's and the UDP checksum of the datagram whose 20-byte IPv4 header begins at ip."""
-    udp = ip + HEADER_BYTES
-    frame[ip + 10 : ip + 12] = b"\0\0"
-    frame[ip + 10 : ip + 12] = checksum(frame[ip:udp]).to_bytes(2, "big")
-    frame[udp + 6 : udp + 8] = b"\0\0"
-    length = frame[udp + 4 : udp + 6]
-    end = udp + int.from_bytes(length, "big")
-    total = checksum(frame[ip + 12 : ip + 20] + bytes((0, PROTOCOL_UDP)) + length + frame[udp:end])
-    # Zero would say "no checksum", so its other form is sent (RFC 768).
-    frame[udp + 6 : udp + 8] = (total or 0xFFFF).to_bytes(2, "big")

@@ -10,7 +10,7 @@ from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
 from services.prober.link import LinkError
 from services.prober.policy import Policy
 from tests.unit.prober import frames
-from tests.unit.prober.memory_site import PATIENT, TIMEOUT_S, running, wait_until
+from tests.unit.prober.memory_site import PATIENT, QUICK, TIMEOUT_S, Site, running, wait_until
 from tests.unit.prober.world import DHCPServer, Gateway, target
 
 
@@ -160,3 +160,41 @@ def test_segments_from_many_threads_are_each_told_once() -> None:
         told = sorted(site.next().vlan for _ in range(200))
     assert told == list(range(1, 201))
     assert site.findings.empty()
+
+
+def test_run_does_not_wait_once_it_has_what_it_wants(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the caller's thread: the last finding ends it, not the next look at the uplink."""
+    site = Site(QUICK)
+    site.nodes[7] = [DHCPServer(), Gateway()]
+    probe = SegmentProbe(vlan=7, ask_dhcp=True, targets=(target(),))
+    site.runner.submit_many("extra", [probe], site.findings.put)
+    waited: list[bool] = []
+    wait = site.runner._wait
+
+    def noted(timeout_s: float) -> None:
+        waited.append(site.findings.empty())
+        wait(timeout_s)
+
+    monkeypatch.setattr(site.runner, "_wait", noted)
+    site.runner.run(lambda: not site.findings.empty())
+    assert waited
+    assert all(waited)
+    assert site.next().targets[0].vlan.outcome is ReachOutcome.REACHABLE
+    assert site.links[0].closed.is_set()
+
+
+def test_error_of_whoever_runs_it_comes_out_after_all_was_closed() -> None:
+    """What is unfinished is told as STOPPED."""
+    site = Site(PATIENT)
+    probes = [SegmentProbe(vlan=vlan, ask_dhcp=True, targets=(target(),)) for vlan in range(1, 300)]
+    site.runner.submit_many("extra", probes, site.findings.put)
+
+    def until() -> bool:
+        if site.links:
+            raise KeyboardInterrupt
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        site.runner.run(until)
+    assert {site.next().fault for _ in probes} == {Fault.STOPPED}
+    assert site.links[0].closed.is_set()

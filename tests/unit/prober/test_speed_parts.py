@@ -150,13 +150,18 @@ def test_signal_waits_until_addresses_can_be_given_back(
     number: signal.Signals, raised: type[BaseException]
 ) -> None:
     """It raises where it is looked for, and not in the middle of a frame; afterwards all is as it was."""
-    before = {which: signal.getsignal(which) for which in (signal.SIGINT, signal.SIGTERM)}
-    with interruptible() as interruption:
-        interruption.check()
-        os.kill(os.getpid(), number)
-        with pytest.raises(raised):
+    # A shell that starts this in the background has SIGINT ignored, and what is ignored is left so.
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        before = {which: signal.getsignal(which) for which in (signal.SIGINT, signal.SIGTERM)}
+        with interruptible() as interruption:
             interruption.check()
-    assert {which: signal.getsignal(which) for which in before} == before
+            os.kill(os.getpid(), number)
+            with pytest.raises(raised):
+                interruption.check()
+        assert {which: signal.getsignal(which) for which in before} == before
+    finally:
+        signal.signal(signal.SIGINT, ours)
 
 
 def test_signals_that_somebody_handles_are_left_alone() -> None:
@@ -179,3 +184,40 @@ def test_signals_that_somebody_handles_are_left_alone() -> None:
     thread.start()
     thread.join(10)
     assert ran == [True]
+
+
+ADDRESSES = st.integers(0, 2**32 - 1)
+
+
+@given(ADDRESSES, ADDRESSES, st.sampled_from(["request", "decline"]), st.booleans())
+def test_checksum_of_a_message_about_an_address_is_right(
+    address: int, server: int, name: str, odd: bool
+) -> None:
+    """Their shares are added to what was there, wherever the options stand."""
+    frame = frozen.FRAMES[name]
+    options = 18 + 28 + 240
+    template = ClientTemplate(frame[:options] + b"\0" + frame[options:-1] if odd else frame)
+    sent = frames.take_apart(
+        template.about(station=STATION, xid=b"\1\2\3\4", seconds=5, address=address, server=server)
+    )
+    assert sent.dhcp is not None
+    told = frames.options_of(sent.dhcp)
+    assert (told[50], told[54]) == (frames.packed(address), frames.packed(server))
+    pseudo = sent.body[12:20] + b"\0\x11" + sent.body[24:26]
+    assert frames.internet_checksum(pseudo + sent.body[20:]) == 0
+    assert frames.internet_checksum(sent.body[:20]) == 0
+
+
+@given(ADDRESSES, ADDRESSES)
+def test_checksums_of_a_release_are_right(address: int, server: int) -> None:
+    """Both of them: the addresses stand in the header, in the pseudo header and in the message."""
+    sent = frames.take_apart(
+        templates.load().release.release(
+            station=STATION, xid=b"\1\2\3\4", address=address, server=server, server_mac=frames.SERVER_MAC
+        )
+    )
+    assert sent.dhcp is not None
+    assert sent.body[12:20] == sent.dhcp[12:16] + frames.options_of(sent.dhcp)[54]
+    pseudo = sent.body[12:20] + b"\0\x11" + sent.body[24:26]
+    assert frames.internet_checksum(pseudo + sent.body[20:]) == 0
+    assert frames.internet_checksum(sent.body[:20]) == 0

@@ -94,6 +94,8 @@ class Simulation:
             case ("hosts", set(names), int(incarnation)):
                 self.hosts = {name: host(name, incarnation=incarnation) for name in sorted(names)}
                 self.schedule.set_hosts(self.hosts.values(), self.now)
+                # A host that was not announced for a moment is gone, and what it was asking with it.
+                self.asks = {segment: ask for segment, ask in self.asks.items() if ask[1] in names}
             case ("lose",):
                 self.losing = True
 
