@@ -11,6 +11,8 @@ from services.prober.gateways import first_usable, is_usable
 from services.prober.line import Attempt, Line
 from services.prober.schedule import Timer
 
+_new = tuple.__new__
+"""What the constructor of a NamedTuple ends in, without the call around it: see docs/performance.md."""
 _MAX_ASKED_AGAIN = 3
 """Times that a question is asked once more because frames were lost on this host."""
 _AGAIN_WITHIN_S = 0.5
@@ -90,10 +92,10 @@ class DHCPAsk:
         self._disturbed_at = self._line.losses.disturbances
         self._discover(now)
 
-    def replied(self, attempt: Attempt, reply: dhcp.Reply, *, source: int, mac: bytes, now: float) -> None:
+    def replied(self, attempt: Attempt, reply: dhcp.Reply, *, mac: bytes, now: float) -> None:
         """Take an answer; a server's first one stands. One that comes after the deadline is none."""
         line = self._line
-        server = reply.server or source
+        server = reply.server or reply.source
         if reply.kind not in (dhcp.OFFER, dhcp.ACK):
             line.ignored["a DHCPNAK to a DHCPDISCOVER" if reply.kind == dhcp.NAK else "no DHCPOFFER"] += 1
             return
@@ -118,7 +120,8 @@ class DHCPAsk:
             usable = first_usable(reply.routers, address=address, prefix=prefix, denied=denied)
             # One that is of no use is passed on all the same: why it is not, is to be told.
             gateway = gateway if usable is None else usable
-        offer = Offered(
+        after_s = now - attempt.sent_at
+        fields = (
             server,
             reply.address,
             prefix,
@@ -126,13 +129,14 @@ class DHCPAsk:
             reply.routers,
             reply.relay,
             reply.lease_s,
-            max(0.0, now - attempt.sent_at),
+            after_s if after_s > 0.0 else 0.0,
             reply.kind == dhcp.ACK,
             usable,
             attempt.xid,
             attempt.seconds,
             mac,
         )
+        offer = _new(Offered, fields)
         if self._first_offer is None:
             self._first_offer = now
             line.losses.answered(now, prompt=attempt.number == 1)
@@ -146,12 +150,11 @@ class DHCPAsk:
         self._asking = False
         if self._timer is not None:
             self._timer.cancel()
-        schedule, window_s = self._line.schedule, self._line.policy.offer_window_s
-        if now + window_s < self._end_at:
-            self._end_at = now + window_s
-            self._timer = schedule.after(window_s, now, self._due)
-        else:
-            self._timer = schedule.at(self._end_at, self._due)
+        line = self._line
+        closes_at = now + line.policy.offer_window_s
+        if closes_at < self._end_at:
+            self._end_at = closes_at
+        self._timer = line.schedule.at(self._end_at, self._due)
 
     def disturbed(self, now: float, *, wait_s: float) -> None:
         """Frames were lost here, the answer perhaps among them: ask again soon, after wait_s at the least."""

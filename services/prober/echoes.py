@@ -10,7 +10,7 @@ from services.prober.codecs import icmp
 from services.prober.losses import Losses
 from services.prober.pacing import PacedQueue
 from services.prober.policy import Policy
-from services.prober.reach import Done, ReachCheck
+from services.prober.reach import Done, Path, ReachCheck
 from services.prober.schedule import Schedule
 
 _SEQUENCES = 1 << 16
@@ -34,7 +34,7 @@ class _RoutedCheck(ReachCheck):
     __slots__ = ("_echoes", "sequences")
 
     def __init__(self, gateway: int, *, echoes: "Echoes", done: Done) -> None:
-        ReachCheck.__init__(self, gateway, echoes.schedule, echoes.pace, echoes.policy, echoes.losses, done)
+        ReachCheck.__init__(self, gateway, echoes.path, done)
         self._echoes = echoes
         self.sequences: list[int] = []
 
@@ -55,10 +55,8 @@ class Echoes:
         self.identifier: int = randomness.getrandbits(16)
         """Ours among all who ping from this host."""
         self._template = template
-        self.policy = policy
-        self.schedule = schedule
         self._random = randomness
-        self.pace = PacedQueue(schedule, policy.echo_rate)
+        self.path = Path(schedule, PacedQueue(schedule, policy.echo_rate), policy, self.losses)
         self._checks: dict[int, _RoutedCheck] = {}
         self._sent: dict[int, SentEcho] = {}
         self._sequence = 0

@@ -12,17 +12,9 @@ from services.prober.echoes import Echoes
 from services.prober.identity import Identity
 from services.prober.policy import Policy
 from services.prober.schedule import Schedule
-from services.prober.segment import Done, SegmentJob
+from services.prober.segment import Done, SegmentJob, Uplink
 from services.prober.templates import Templates
 from services.prober.wire import Wire
-
-
-class _Uplink:
-    """A wire, and the jobs that are in hand on it, in the order they came."""
-
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
-        self.jobs: dict[SegmentJob, None] = {}
 
 
 class Engine:
@@ -47,7 +39,7 @@ class Engine:
         self._one_mac = one_mac
         self._depth = depth
         self._schedule = Schedule()
-        self._uplinks: dict[str, _Uplink] = {}
+        self._uplinks: dict[str, Uplink] = {}
         self.echoes = (
             Echoes(template=templates.echo, policy=policy, schedule=self._schedule, randomness=randomness)
             if routed
@@ -60,11 +52,7 @@ class Engine:
 
     def start(self, cluster_network: str, probe: SegmentProbe, *, done: Done, now: float) -> None:
         """Begin one segment; done is called with its finding, perhaps before this returns."""
-        uplink = self._uplink(cluster_network)
-        job = SegmentJob(
-            cluster_network, probe, uplink.wire, self.echoes, self._depth, jobs=uplink.jobs, done=done
-        )
-        job.start(now)
+        SegmentJob(self._uplink(cluster_network), probe, done).start(now)
 
     def in_hand(self, cluster_network: str) -> int:
         """Segments begun and not finished on one uplink."""
@@ -101,7 +89,7 @@ class Engine:
         """When advance is to be called next; None when nothing waits."""
         return self._schedule.next_deadline()
 
-    def _uplink(self, cluster_network: str) -> _Uplink:
+    def _uplink(self, cluster_network: str) -> Uplink:
         uplink = self._uplinks.get(cluster_network)
         if uplink is None:
             wire = Wire(
@@ -111,5 +99,6 @@ class Engine:
                 schedule=self._schedule,
                 randomness=self._random,
             )
-            uplink = self._uplinks[cluster_network] = _Uplink(wire)
+            uplink = Uplink(cluster_network, wire, self.echoes, self._depth)
+            self._uplinks[cluster_network] = uplink
         return uplink

@@ -12,14 +12,14 @@ from typing import NamedTuple, Protocol
 
 from services.contract.clock import Clock
 from services.prober import templates
-from services.prober.codecs.ethernet import SOURCE, TAG, VLAN_MASK
+from services.prober.codecs.ethernet import MAC_BYTES, TAG, VLAN_MASK
 from services.prober.link import Link, Received
 
 MAX_WAITING = 100_000
 """Frames that may wait to be written; of more we only tell how many there were."""
 _PADS = re.compile(r"(?: pad){2,}")
 _TPID = b"\x81\x00"
-_ADDRESSES = slice(0, SOURCE.stop)
+_ADDRESSES_BYTES = 2 * MAC_BYTES
 _STOP_TIMEOUT_S = 60.0
 
 
@@ -120,7 +120,7 @@ class Evidence:
     def received(self, at: datetime, received: Received) -> None:
         frame = received.frame
         tag = _TPID + received.vlan.to_bytes(2, "big")
-        self._put(Recorded(at, False, frame[_ADDRESSES] + tag + frame[SOURCE.stop :]))
+        self._put(Recorded(at, False, frame[:_ADDRESSES_BYTES] + tag + frame[_ADDRESSES_BYTES:]))
 
     def close(self) -> None:
         """Return when all that was recorded is kept."""

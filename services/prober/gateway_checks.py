@@ -22,7 +22,7 @@ class ARPCheck(ReachCheck):
         done: Done,
     ) -> None:
         """source: our address there, or 0. checks: where it stands until it ends."""
-        ReachCheck.__init__(self, gateway, line.schedule, line.arp_pace, line.policy, line.losses, done)
+        ReachCheck.__init__(self, gateway, line.arp_path, done)
         self.station = station
         self._line = line
         self._source = source
@@ -41,7 +41,7 @@ class ARPCheck(ReachCheck):
 class EchoCheck(ReachCheck):
     """ICMP echo on the VLAN, straight to the gateway's MAC address: no routing table of ours takes part."""
 
-    __slots__ = ("_checks", "_gateway_mac", "_identifier", "_line", "_sent", "_source", "station")
+    __slots__ = ("_checks", "_gateway_mac", "_line", "_sent", "_source", "station")
 
     def __init__(
         self,
@@ -54,19 +54,18 @@ class EchoCheck(ReachCheck):
         done: Done,
     ) -> None:
         """source: our address there. checks: where it stands until it ends."""
-        ReachCheck.__init__(self, gateway, line.schedule, line.echoes_pace, line.policy, line.losses, done)
+        ReachCheck.__init__(self, gateway, line.echo_path, done)
         self.station = station
         self._line = line
         self._source = source
         self._gateway_mac = gateway_mac
-        self._identifier = line.random.getrandbits(16)
         self._sent: list[tuple[bytes, float]] = []
         self._checks = checks
         checks[station.vlan, gateway] = self
 
     def replied(self, reply: EchoReply, now: float) -> bool:
         """Take an echo reply from the gateway; whether it is one of ours."""
-        if reply.identifier != self._identifier or reply.destination != self._source:
+        if reply.identifier != self._line.echo_identifier or reply.destination != self._source:
             return False
         if not 1 <= reply.sequence <= len(self._sent):
             return False
@@ -86,7 +85,7 @@ class EchoCheck(ReachCheck):
             gateway_mac=self._gateway_mac,
             source=self._source,
             destination=self.gateway,
-            identifier=self._identifier,
+            identifier=self._line.echo_identifier,
             sequence=len(self._sent),
             nonce=nonce,
         )

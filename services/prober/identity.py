@@ -24,11 +24,12 @@ class Identity:
 
     def __init__(self, *, host: str, cluster_network: str, one_mac: bool = False) -> None:
         """one_mac: the same MAC on all VLANs, for a switch that limits addresses on a port."""
-        self._name = f"{host}\0{cluster_network}".encode()
-        digest = hashlib.sha256(b"mac\0" + self._name).digest()
+        name = f"{host}\0{cluster_network}".encode()
+        digest = hashlib.sha256(b"mac\0" + name).digest()
         self._host_bits = int.from_bytes(digest[:4], "big") >> 4
         self._one_mac = one_mac
-        self._client_hash = hashlib.sha256(b"client\0" + self._name + b"\0")
+        client = hashlib.sha256(b"client\0" + name).digest()
+        self._client_prefix = b"\0" + client[: CLIENT_ID_BYTES - 3]
         self._stations: dict[int, Station] = {}
         self.prefix: bytes = self.mac(0)[:PREFIX_BYTES]
 
@@ -38,10 +39,8 @@ class Identity:
         return (FIRST_OCTET << 40 | self._host_bits << 12 | suffix).to_bytes(6, "big")
 
     def client_id(self, vlan: int) -> bytes:
-        """The value of option 61: type 0, so an opaque one (RFC 2132 section 9.14)."""
-        digest = self._client_hash.copy()
-        digest.update(b"%d" % vlan)
-        return b"\0" + digest.digest()[: CLIENT_ID_BYTES - 1]
+        """The value of option 61: type 0, so an opaque one (RFC 2132 section 9.14); the VLAN comes last."""
+        return self._client_prefix + vlan.to_bytes(2, "big")
 
     def station(self, vlan: int) -> Station:
         """Both on this VLAN; made once."""

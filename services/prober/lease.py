@@ -74,9 +74,9 @@ class LeaseTrial:
         self._trials[self] = None
         self._request(now)
 
-    def replied(self, _: Attempt, reply: dhcp.Reply, *, source: int, mac: bytes, now: float) -> None:  # noqa: ARG002
+    def replied(self, _: Attempt, reply: dhcp.Reply, *, mac: bytes, now: float) -> None:  # noqa: ARG002
         """Take a server's answer; another server's is none."""
-        if self.finished or self._acknowledged or (reply.server or source) != self._offer.server:
+        if self.finished or self._acknowledged or (reply.server or reply.source) != self._offer.server:
             return
         if reply.kind == dhcp.NAK:
             self._to_release = False

@@ -10,6 +10,7 @@ from services.prober.identity import Identity
 from services.prober.losses import Losses
 from services.prober.pacing import PacedQueue
 from services.prober.policy import Policy
+from services.prober.reach import Path
 from services.prober.schedule import Schedule
 from services.prober.templates import Templates
 
@@ -25,8 +26,8 @@ class Question(Protocol):
 
     station: Station
 
-    def replied(self, attempt: "Attempt", reply: Reply, /, *, source: int, mac: bytes, now: float) -> None:
-        """Take a message with the right xid, chaddr and VLAN; source, mac: who sent its frame."""
+    def replied(self, attempt: "Attempt", reply: Reply, /, *, mac: bytes, now: float) -> None:
+        """Take a message with the right xid, chaddr and VLAN; mac: who sent its frame."""
         ...
 
 
@@ -79,8 +80,10 @@ class Line:
         self.starts = PacedQueue(schedule, policy.start_rate)
         self.arp_pace = PacedQueue(schedule, policy.arp_rate)
         """Every ARP message that we send, also an answer: a switch counts them all."""
-        self.echoes_pace = PacedQueue(schedule, policy.start_rate)
-        """ICMP echoes on the VLANs: they follow the starts, so they go as fast."""
+        self.arp_path = Path(schedule, self.arp_pace, policy, self.losses)
+        # ICMP echoes on the VLANs follow the starts, so they go as fast.
+        self.echo_path = Path(schedule, PacedQueue(schedule, policy.start_rate), policy, self.losses)
+        self.echo_identifier = randomness.getrandbits(16)
         self.attempts: dict[bytes, Attempt] = {}
         """By xid."""
         self.claims: dict[tuple[int, int], Claim] = {}

@@ -65,8 +65,8 @@ class PacketLink:
         sock.setblocking(False)
         sock.setsockopt(SOL_PACKET, _IGNORE_OUTGOING, 1)
         # The filter and the ring come before bind: until then nothing is received at all.
-        self._program = packet_filter.replies_to(self._mac_prefix)
-        packet_filter.attach(sock, self._program)
+        packet_filter.attach(sock, packet_filter.replies_to(self._mac_prefix))
+        self._heard: frozenset[int] | None = frozenset()
         self._ring = ReceiveRing(sock, slots=slots)
         self._batch = SendBatch(sock)
         sock.bind((self._interface, _ETH_P_ALL))
@@ -115,11 +115,15 @@ class PacketLink:
             raise self._error(error, Fault.SEND_FAILED) from None
 
     def listen_for(self, addresses: frozenset[int]) -> None:
+        # Of too many for a filter it does not matter which they are.
+        heard = addresses if len(addresses) <= packet_filter.MAX_ADDRESSES else None
+        if heard == self._heard:
+            return
         try:
-            program = packet_filter.replies_to(self._mac_prefix, addresses=addresses)
-            if program != self._program:
-                packet_filter.attach(self._socket, program)
-                self._program = program
+            packet_filter.attach(
+                self._socket, packet_filter.replies_to(self._mac_prefix, addresses=addresses)
+            )
+            self._heard = heard
         except OSError as error:
             raise self._error(error, Fault.SEND_FAILED) from None
 

@@ -1,6 +1,8 @@
 """Is a gateway there? A few quick probes on one path: up at the first answer, down when all went without."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import NamedTuple
 
 from services.contract.outcomes import ReachOutcome
 from services.prober.findings import Reached
@@ -11,59 +13,55 @@ from services.prober.schedule import Schedule, Timer
 
 Done = Callable[[int, Reached, float], None]
 """Called with the gateway, the result and the time."""
+_new = tuple.__new__
+"""What the constructor of a NamedTuple ends in, without the call around it: see docs/performance.md."""
 _MAX_ROUNDS = 2
 """A round in which frames were lost on this host is made once more."""
 
 
-class ReachCheck:
-    """One gateway on one path; any number may wait for it. Who makes one says how a probe is sent."""
+class Path(NamedTuple):
+    """One way to gateways: how fast they may be asked there, and what is lost on it."""
+
+    schedule: Schedule
+    pace: PacedQueue
+    policy: Policy
+    losses: Losses
+
+
+class ReachCheck(ABC):
+    """One gateway on one path; any number may wait for it."""
 
     __slots__ = (
         "_attempts",
         "_disturbed_at",
         "_finished",
-        "_losses",
-        "_pace",
-        "_policy",
-        "_probes_left",
-        "_rounds_left",
-        "_schedule",
+        "_last_attempt",
+        "_path",
         "_timer",
         "_waiting",
         "gateway",
         "sent_at",
     )
 
-    def __init__(
-        self,
-        gateway: int,
-        schedule: Schedule,
-        pace: PacedQueue,
-        policy: Policy,
-        losses: Losses,
-        done: Done,
-    ) -> None:
+    def __init__(self, gateway: int, path: Path, done: Done) -> None:
         self.gateway = gateway
         self.sent_at = 0.0
-        self._schedule = schedule
-        self._pace = pace
-        self._policy = policy
-        self._losses = losses
+        self._path = path
         self._waiting = [done]
         self._timer: Timer | None = None
-        self._disturbed_at = losses.disturbances
+        self._disturbed_at = path.losses.disturbances
         self._attempts = 0
-        self._probes_left = policy.reach_attempts
-        self._rounds_left = _MAX_ROUNDS - 1
+        self._last_attempt = path.policy.reach_attempts
+        """Of this round."""
         self._finished = False
 
+    @abstractmethod
     def _send(self, now: float) -> None:
         """Send one probe."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _ended(self) -> None:
         """Called once, before those who wait are told."""
-        raise NotImplementedError
 
     def wait(self, done: Done) -> None:
         """Tell done the result; several intents may share a gateway."""
@@ -71,14 +69,15 @@ class ReachCheck:
 
     def start(self, now: float) -> None:
         """Send the first probe, as soon as the pace allows."""
-        self._pace.submit(now, self._probe)
+        self._path.pace.submit(now, self._probe)
 
     def answered(self, now: float, *, mac: bytes | None = None, sent: float | None = None) -> None:
         """An answer came; sent: when its probe went out, where the answer says to which probe it belongs."""
         if self._attempts:
             rtt = now - (self.sent_at if sent is None else sent)
-            self._losses.answered(now, prompt=self._attempts == 1)
-            self._end(Reached(ReachOutcome.REACHABLE, max(0.0, rtt), self._attempts, mac), now)
+            self._path.losses.answered(now, prompt=self._attempts == 1)
+            fields = (ReachOutcome.REACHABLE, rtt if rtt > 0.0 else 0.0, self._attempts, mac)
+            self._end(_new(Reached, fields), now)
 
     def abandon(self, now: float) -> None:
         """End now without a result."""
@@ -88,21 +87,19 @@ class ReachCheck:
         if self._finished:
             return
         self._attempts += 1
-        self._probes_left -= 1
         self.sent_at = now
-        policy = self._policy
-        if self._probes_left:
-            self._timer = self._schedule.after(policy.reach_interval_s, now, self.start)
+        schedule, _, policy, _ = self._path
+        if self._attempts < self._last_attempt:
+            self._timer = schedule.at(now + policy.reach_interval_s, self.start)
         else:
-            self._timer = self._schedule.after(policy.reach_wait_s, now, self._give_up)
+            self._timer = schedule.at(now + policy.reach_wait_s, self._give_up)
         self._send(now)
 
     def _give_up(self, now: float) -> None:
-        losses = self._losses
+        _, _, policy, losses = self._path
         doubtful = losses.disturbances > self._disturbed_at
-        if doubtful and self._rounds_left:
-            self._rounds_left -= 1
-            self._probes_left = self._policy.reach_attempts
+        if doubtful and self._attempts < _MAX_ROUNDS * policy.reach_attempts:
+            self._last_attempt += policy.reach_attempts
             self._disturbed_at = losses.disturbances
             self.start(now)
             return
@@ -115,7 +112,7 @@ class ReachCheck:
             return
         self._finished = True
         if self._timer is not None:
-            self._timer.cancel()
+            self._timer.action = None
         self._ended()
         for done in self._waiting:
             done(self.gateway, reached, now)

@@ -1,92 +1,96 @@
 """What is to be done when: timers, run by whoever knows what time it is."""
 
 import heapq
-import itertools
-from collections import deque
+from bisect import insort_left
 from collections.abc import Callable
+from operator import attrgetter
 
 Action = Callable[[float], None]
 """Called with the time now, in seconds of the monotonic clock."""
 
-_Entry = tuple[float, int, "Timer"]
+_SLOTS_PER_S = 16
+"""How finely the time to come is divided: each slot that has timers may wake its user once more."""
 
 
 class Timer:
     """One action to come; cancelling it is free, it is forgotten when its time has come."""
 
-    __slots__ = ("action",)
+    __slots__ = ("action", "when")
 
-    def __init__(self, action: Action) -> None:
+    def __init__(self, when: float, action: Action) -> None:
+        self.when = when
         self.action: Action | None = action
 
     def cancel(self) -> None:
         self.action = None
 
 
+_when = attrgetter("when")
+
+
+def _backwards(timer: Timer) -> float:
+    return -timer.when
+
+
 class Schedule:
     """Timers in order of their time; those of the same time in the order they were set.
 
-    Most waits are one of a few: each of these has a queue, in which what is set later is due later, and only
-    the others pay for a heap.
+    Most are cancelled long before their time, so what is to come waits unsorted, in slots of time, and is
+    sorted when its slot begins: a timer that was cancelled by then costs nothing more.
     """
 
     def __init__(self) -> None:
-        self._heap: list[_Entry] = []
-        self._lanes: dict[float, deque[_Entry]] = {}
-        self._count = itertools.count()
+        self._near: list[Timer] = []
+        """Of the slots that have begun: the next one last."""
+        self._far: dict[int, list[Timer]] = {}
+        """By slot, in the order they were set."""
+        self._slots: list[int] = []
+        """A heap: the keys of _far."""
+        self._begun: int | None = None
+        """The last slot that has begun."""
 
     def at(self, when: float, action: Action) -> Timer:
         """Do it at this time."""
-        timer = Timer(action)
-        heapq.heappush(self._heap, (when, next(self._count), timer))
-        return timer
-
-    def after(self, wait_s: float, now: float, action: Action) -> Timer:
-        """Do it so many seconds from now; for a wait that many have."""
-        timer = Timer(action)
-        lane = self._lanes.get(wait_s)
-        if lane is None:
-            lane = self._lanes[wait_s] = deque()
-        entry = (now + wait_s, next(self._count), timer)
-        if lane and lane[-1][0] > entry[0]:
-            # Somebody's "now" is the time that a frame came at, and another's is later.
-            heapq.heappush(self._heap, entry)
+        timer = Timer(when, action)
+        slot = int(when * _SLOTS_PER_S)
+        waiting = self._far.get(slot)
+        if waiting is not None:
+            waiting.append(timer)
+        elif self._begun is not None and slot <= self._begun:
+            insort_left(self._near, timer, key=_backwards)
         else:
-            lane.append(entry)
+            self._far[slot] = [timer]
+            heapq.heappush(self._slots, slot)
         return timer
 
     def next_deadline(self) -> float | None:
-        """When the next timer is due; None when there is none."""
-        heap, due = self._heap, None
-        while heap and heap[0][2].action is None:
-            heapq.heappop(heap)
-        if heap:
-            due = heap[0][0]
-        for lane in self._lanes.values():
-            while lane and lane[0][2].action is None:
-                lane.popleft()
-            if lane and (due is None or lane[0][0] < due):
-                due = lane[0][0]
-        return due
+        """When to look again: at the next timer, or where its slot begins; None when there is none."""
+        near = self._near
+        while near and near[-1].action is None:
+            near.pop()
+        if near:
+            return near[-1].when
+        return self._slots[0] / _SLOTS_PER_S if self._slots else None
 
     def run_due(self, now: float) -> None:
         """Run what is due; what is set meanwhile for now or earlier is run too."""
-        while (timer := self._take_due(now)) is not None:
-            if timer.action is not None:
-                action, timer.action = timer.action, None
-                action(now)
+        near = self._near
+        while True:
+            while near and near[-1].when <= now:
+                timer = near.pop()
+                action = timer.action
+                if action is not None:
+                    timer.action = None
+                    action(now)
+            if not self._slots or self._slots[0] > now * _SLOTS_PER_S:
+                return
+            self._begin_slot()
 
-    def _take_due(self, now: float) -> Timer | None:
-        heap = self._heap
-        first = heap[0] if heap else None
-        of: deque[_Entry] | None = None
-        for lane in self._lanes.values():
-            if lane and (first is None or lane[0] < first):
-                first, of = lane[0], lane
-        if first is None or first[0] > now:
-            return None
-        if of is None:
-            heapq.heappop(heap)
-        else:
-            of.popleft()
-        return first[2]
+    def _begin_slot(self) -> None:
+        """Sort the next slot's timers in: those of the slots before it have all run."""
+        self._begun = heapq.heappop(self._slots)
+        live = [timer for timer in self._far.pop(self._begun) if timer.action is not None]
+        # Backwards, and of the same time what was set first comes last.
+        live.reverse()
+        live.sort(key=_when, reverse=True)
+        self._near += live

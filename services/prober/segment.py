@@ -15,6 +15,8 @@ Done = Callable[[Finding], None]
 _NOBODY: frozenset[int] = frozenset()
 _Pick = tuple[Target, Offered | None, int | None]
 """A target, the offer that counts for it, and the gateway that is to be checked."""
+_new = tuple.__new__
+"""What the constructor of a NamedTuple ends in, without the call around it: see docs/performance.md."""
 _FLAP = 2
 """Changes of the carrier that make a flap: down, and up again."""
 
@@ -23,6 +25,33 @@ class _Address(Protocol):
     """What we hold on the VLAN meanwhile."""
 
     def release(self, now: float, /) -> None: ...
+
+
+class Uplink:
+    """What the jobs of one cluster network share."""
+
+    __slots__ = ("cluster_network", "depth", "echoes", "jobs", "wire")
+
+    def __init__(self, cluster_network: str, wire: Wire, echoes: Echoes | None, depth: Depth) -> None:
+        """echoes: how gateways are asked through routing, if they are. depth: of each probe, at least."""
+        self.cluster_network = cluster_network
+        self.wire = wire
+        self.echoes = echoes
+        self.depth = depth
+        self.jobs: dict[SegmentJob, None] = {}
+        """Those in hand, in the order they came."""
+
+
+class _Gateway:
+    """What is known of one gateway: None while it is asked."""
+
+    __slots__ = ("echo", "routed", "vlan")
+
+    def __init__(self, *, routed: bool, echo: bool) -> None:
+        """routed, echo: whether it is asked so."""
+        self.vlan: Reached | None = None
+        self.routed: Reached | None = None if routed else NOT_TRIED
+        self.echo: Reached | None = None if echo else NOT_TRIED
 
 
 class SegmentJob:
@@ -36,87 +65,67 @@ class SegmentJob:
     __slots__ = (
         "_address",
         "_asked",
+        "_asking",
         "_carrier_before",
-        "_cluster_network",
         "_done",
         "_dropped_before",
-        "_echoed",
-        "_echoes",
         "_fault",
-        "_jobs",
+        "_gateways",
         "_lease",
         "_leasing",
         "_offers",
-        "_on_vlan",
         "_picks",
         "_probe",
-        "_routed",
         "_source",
-        "_starting",
         "_station",
-        "_wire",
+        "_uplink",
         "finished",
     )
 
-    def __init__(
-        self,
-        cluster_network: str,
-        probe: SegmentProbe,
-        wire: Wire,
-        echoes: Echoes | None,
-        depth: Depth,
-        *,
-        jobs: "dict[SegmentJob, None]",
-        done: Done,
-    ) -> None:
-        """depth: at least; the probe may want more. jobs: where it stands until it ends."""
-        self._cluster_network = cluster_network
+    def __init__(self, uplink: Uplink, probe: SegmentProbe, done: Done) -> None:
+        wire = uplink.wire
+        self._uplink = uplink
         self._probe = probe
-        self._wire = wire
-        self._station = wire.station(probe.vlan)
-        self._echoes = echoes
-        self._jobs = jobs
         self._done = done
-        jobs[self] = None
+        self._station = wire.station(probe.vlan)
         self._offers: list[Offered] = []
         self._asked: Asked | None = None
+        self._asking = True
+        """DHCP is not done, or not begun: nothing ends before."""
         self._picks: list[_Pick] | None = None
         """What each target comes to, once DHCP has been asked or is not."""
-        self._leasing = probe.ask_dhcp and (depth is Depth.LEASE or probe.depth is Depth.LEASE)
+        self._leasing = False
         """An address is still to be asked for, or is being asked for."""
         self._lease: Leased | None = None
         self._address: _Address | None = None
         self._source = 0
         """Our address on the VLAN; 0 while there is none."""
-        self._on_vlan: dict[int, Reached | None] = {}
-        self._routed: dict[int, Reached | None] = {}
-        self._echoed: dict[int, Reached | None] = {}
+        self._gateways: dict[int, _Gateway] = {}
         self._fault: Fault | None = None
         losses = wire.losses
         self._dropped_before = losses.frames
         self._carrier_before = losses.carrier_changes
-        self._starting = True
         self.finished = False
+        uplink.jobs[self] = None
 
     def start(self, now: float) -> None:
         """Ask all that can be asked at once."""
-        probe, wire = self._probe, self._wire
+        probe, wire = self._probe, self._uplink.wire
         if probe.source is not None:
             self._source = int(probe.source)
             self._address = wire.use_address(self._station, self._source)
-            self._leasing = False
-        if not self._leasing:
-            for target in probe.targets:
-                if target.gateway is not None:
-                    self._check(int(target.gateway), now)
+        elif probe.ask_dhcp:
+            self._leasing = Depth.LEASE in (probe.depth, self._uplink.depth)
+        required = _NOBODY
+        for target in probe.targets:
+            if target.gateway is not None and not self._leasing:
+                self._check(int(target.gateway), now)
+            if target.server is not None:
+                required |= {int(target.server)}
         if probe.ask_dhcp:
-            required = _NOBODY
-            for target in probe.targets:
-                if target.server is not None:
-                    required |= {int(target.server)}
             wire.ask_dhcp(self._station, required=required, asker=self, now=now)
-        self._starting = False
-        if not probe.ask_dhcp:
+        else:
+            self._asking = False
             self._finish_if_done(now)
 
     def blame(self, fault: Fault) -> None:
@@ -145,11 +154,12 @@ class SegmentJob:
     def dhcp_done(self, asked: Asked, now: float) -> None:
         """See dhcp.Asker."""
         self._asked = asked
+        self._asking = False
         self._picks = None
         if self._leasing and not self.finished:
             offer = choose(self._probe.targets[0], self._offers)
             if offer is not None:
-                self._address = self._wire.take_lease(self._station, offer, tenant=self, now=now)
+                self._address = self._uplink.wire.take_lease(self._station, offer, tenant=self, now=now)
                 return
             self._leasing = False
         self._check_all(now)
@@ -164,26 +174,25 @@ class SegmentJob:
 
     def _check_all(self, now: float) -> None:
         for _, _, gateway in self._pick():
-            if gateway is not None:
+            if gateway is not None and gateway not in self._gateways:
                 self._check(gateway, now)
         self._finish_if_done(now)
 
     def _check(self, gateway: int, now: float) -> None:
-        if gateway in self._on_vlan or self.finished:
+        if gateway in self._gateways or self.finished:
             return
-        self._on_vlan[gateway] = None
-        if self._source:
-            self._echoed[gateway] = None
-        self._wire.check_gateway(self._station, gateway, source=self._source, done=self._vlan_told, now=now)
-        if self._echoes is not None:
-            self._routed[gateway] = None
-            self._echoes.check_gateway(gateway, done=self._routed_told, now=now)
+        echoes, source = self._uplink.echoes, self._source
+        self._gateways[gateway] = _Gateway(routed=echoes is not None, echo=source != 0)
+        self._uplink.wire.check_gateway(self._station, gateway, source=source, done=self._vlan_told, now=now)
+        if echoes is not None:
+            echoes.check_gateway(gateway, done=self._routed_told, now=now)
 
     def _vlan_told(self, gateway: int, reached: Reached, now: float) -> None:
-        self._on_vlan[gateway] = reached
-        if gateway in self._echoed and not self.finished:
+        known = self._gateways[gateway]
+        known.vlan = reached
+        if known.echo is None and not self.finished:
             if reached.mac is not None:
-                self._wire.echo_gateway(
+                self._uplink.wire.echo_gateway(
                     self._station,
                     gateway,
                     gateway_mac=reached.mac,
@@ -192,22 +201,23 @@ class SegmentJob:
                     now=now,
                 )
                 return
-            del self._echoed[gateway]
+            known.echo = NOT_TRIED
         self._finish_if_done(now)
 
     def _echo_told(self, gateway: int, reached: Reached, now: float) -> None:
-        self._echoed[gateway] = reached
+        self._gateways[gateway].echo = reached
         self._finish_if_done(now)
 
     def _routed_told(self, gateway: int, reached: Reached, now: float) -> None:
-        self._routed[gateway] = reached
+        self._gateways[gateway].routed = reached
         self._finish_if_done(now)
 
     def _pick(self) -> "list[_Pick]":
         """What each target comes to, by what is known now."""
-        if self._picks is None or self._asked is None:
-            self._picks = [self._pick_for(target) for target in self._probe.targets]
-        return self._picks
+        picks = self._picks
+        if picks is None or self._asked is None:
+            picks = self._picks = [self._pick_for(target) for target in self._probe.targets]
+        return picks
 
     def _pick_for(self, target: Target) -> "_Pick":
         offer = choose(target, self._offers) if target.from_dhcp else None
@@ -216,71 +226,65 @@ class SegmentJob:
         return target, offer, None if target.gateway is None else int(target.gateway)
 
     def _wire_done(self) -> bool:
-        if self._leasing or (self._asked is None and self._probe.ask_dhcp):
+        if self._leasing or self._asking:
             return False
         for _, _, gateway in self._pick():
-            if gateway is None:
-                continue
-            if self._on_vlan.get(gateway) is None:
-                return False
-            if self._echoed and self._echoed.get(gateway, NOT_TRIED) is None:
-                return False
+            if gateway is not None:
+                known = self._gateways.get(gateway)
+                if known is None or known.vlan is None or known.echo is None:
+                    return False
         return True
 
     def _finish_if_done(self, now: float) -> None:
-        if self.finished or self._starting or (self._asked is None and self._probe.ask_dhcp):
+        if self._asking or self.finished or not self._wire_done():
             return
-        if not self._wire_done():
-            return
-        if self._echoes is not None:
+        if self._uplink.echoes is not None:
             for _, _, gateway in self._pick():
-                if gateway is not None and self._routed.get(gateway) is None:
+                if gateway is not None and self._gateways[gateway].routed is None:
                     return
         self._finish(now)
 
     def _finish(self, now: float) -> None:
         self.finished = True
-        self._jobs.pop(self, None)
+        uplink, probe, offers = self._uplink, self._probe, self._offers
+        uplink.jobs.pop(self, None)
         if self._address is not None:
             self._address.release(now)
-        asked, losses, offers = self._asked, self._wire.losses, self._offers
-        if asked is None and self._probe.ask_dhcp:
+        asked, wire = self._asked, uplink.wire
+        if asked is None and probe.ask_dhcp:
             outcome = DHCPOutcome.OFFERED if offers else DHCPOutcome.NOT_TRIED
             asked = Asked(outcome, tuple(sorted(offers, key=lambda offer: offer.server)), 0, 0.0)
+        losses = wire.losses
         flapped = losses.carrier_changes - self._carrier_before >= _FLAP
         if flapped and self._fault is None and self._doubtful():
             self._fault = Fault.UPLINK_FLAPPING
         targets = tuple([self._found(*pick) for pick in self._pick()])
-        rogues, allowed = _NOBODY, self._wire.allowed_servers
+        rogues, allowed = _NOBODY, wire.allowed_servers
         if len(offers) > 1 or (offers and allowed):
-            rogues = find_rogues(self._probe.targets, targets, offers, allowed=allowed)
-        self._done(
-            Finding(
-                self._cluster_network,
-                self._probe.vlan,
-                asked,
-                targets,
-                self._fault,
-                losses.frames - self._dropped_before,
-                self._lease,
-                rogues,
-            )
+            rogues = find_rogues(probe.targets, targets, offers, allowed=allowed)
+        dropped_frames = losses.frames - self._dropped_before
+        fields = (
+            uplink.cluster_network,
+            probe.vlan,
+            asked,
+            targets,
+            self._fault,
+            dropped_frames,
+            self._lease,
+            rogues,
         )
+        self._done(_new(Finding, fields))
 
     def _doubtful(self) -> bool:
         if self._asked is not None and self._asked.outcome is DHCPOutcome.INCONCLUSIVE:
             return True
-        found = [self._on_vlan.get(gateway) for _, _, gateway in self._pick() if gateway is not None]
-        return any(reached is not None and reached.outcome is ReachOutcome.INCONCLUSIVE for reached in found)
+        found = [self._gateways.get(gateway) for _, _, gateway in self._pick() if gateway is not None]
+        told = [known.vlan for known in found if known is not None and known.vlan is not None]
+        return any(reached.outcome is ReachOutcome.INCONCLUSIVE for reached in told)
 
     def _found(self, target: Target, offer: Offered | None, gateway: int | None) -> TargetFinding:
-        if gateway is None:
-            return TargetFinding(target.digest, offer, None, NOT_TRIED, NOT_TRIED)
-        return TargetFinding(
-            target.digest,
-            offer,
-            gateway,
-            self._on_vlan.get(gateway) or NOT_TRIED,
-            self._routed.get(gateway) or NOT_TRIED,
-            self._echoed.get(gateway) or NOT_TRIED,
-        )
+        known = None if gateway is None else self._gateways.get(gateway)
+        if known is None:
+            return TargetFinding(target.digest, offer, gateway, NOT_TRIED, NOT_TRIED)
+        reached = (known.vlan or NOT_TRIED, known.routed or NOT_TRIED, known.echo or NOT_TRIED)
+        return _new(TargetFinding, (target.digest, offer, gateway, *reached))

@@ -37,37 +37,52 @@ class _Message(ctypes.Structure):
     _fields_ = (("header", _Header), ("sent", ctypes.c_uint))
 
 
+class _Table:
+    """What sendmmsg is given for frames of one length, which stand one behind the other in memory."""
+
+    def __init__(self, memory: int, length: int) -> None:
+        # Kept: the addresses of both are used from here on.
+        self._buffers = (_Buffer * BATCH_FRAMES)()
+        self._messages = (_Message * BATCH_FRAMES)()
+        for index in range(BATCH_FRAMES):
+            self._buffers[index].base = memory + index * length
+            self._buffers[index].length = length
+            self._messages[index].header.buffers = ctypes.pointer(self._buffers[index])
+            self._messages[index].header.buffer_count = 1
+        self.address = ctypes.addressof(self._messages)
+
+
 class SendBatch:
-    """The memory that the kernel reads the frames from, set up once."""
+    """The memory that the kernel reads the frames from, set up once.
+
+    Nearly all frames are of a few lengths, and those of one length come together.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._fd = sock.fileno()
         self._send = ctypes.CDLL(None, use_errno=True).sendmmsg
         self._send.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
-        # Kept: the addresses of all three stand in one another.
         self._memory = ctypes.create_string_buffer(BATCH_FRAMES * MAX_FRAME_BYTES)
-        self._buffers = (_Buffer * BATCH_FRAMES)()
-        self._messages = (_Message * BATCH_FRAMES)()
-        for index in range(BATCH_FRAMES):
-            self._buffers[index].base = ctypes.addressof(self._memory) + index * MAX_FRAME_BYTES
-            self._messages[index].header.buffers = ctypes.pointer(self._buffers[index])
-            self._messages[index].header.buffer_count = 1
         self._view = memoryview(self._memory).cast("B")
-        self._lengths = (ctypes.c_size_t * (2 * BATCH_FRAMES)).from_buffer(self._buffers)
-        self._address = ctypes.addressof(self._messages)
+        self._tables: dict[int, _Table] = {}
 
     def send(self, frames: Sequence[bytes]) -> int:
-        """Send at most BATCH_FRAMES frames; how many the kernel took. Raises OSError when it took none."""
-        view, lengths = self._view, self._lengths
-        at = 0
-        for index, frame in enumerate(frames[:BATCH_FRAMES]):
-            length = len(frame)
-            if length > MAX_FRAME_BYTES:
-                raise OSError(errno.EMSGSIZE, f"a frame of {length} bytes")
-            view[at : at + length] = frame
-            lengths[2 * index + 1] = length
-            at += MAX_FRAME_BYTES
-        sent: int = self._send(self._fd, self._address, min(len(frames), BATCH_FRAMES), 0)
+        """Send frames of the length of the first, BATCH_FRAMES at most; how many the kernel took.
+
+        Raises OSError when it took none.
+        """
+        length = len(frames[0])
+        if length > MAX_FRAME_BYTES:
+            raise OSError(errno.EMSGSIZE, f"a frame of {length} bytes")
+        count = min(len(frames), BATCH_FRAMES)
+        lengths = list(map(len, frames[:count]))
+        if lengths.count(length) != count:
+            count = next(at for at, other in enumerate(lengths) if other != length)
+        table = self._tables.get(length)
+        if table is None:
+            table = self._tables[length] = _Table(ctypes.addressof(self._memory), length)
+        self._view[: count * length] = b"".join(frames[:count])
+        sent: int = self._send(self._fd, table.address, count, 0)
         if sent < 0:
             raise OSError(ctypes.get_errno(), "sendmmsg")
         return sent

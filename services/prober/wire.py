@@ -7,8 +7,9 @@ import itertools
 import random
 from collections import Counter
 
-from services.prober.codecs import arp, dhcp, ethernet, icmp, ipv4
+from services.prober.codecs import arp, ethernet, icmp, ipv4
 from services.prober.codecs.arp import ARPMessage
+from services.prober.codecs.dhcp_frames import DHCPFrames
 from services.prober.codecs.dhcp_options import Refusal
 from services.prober.codecs.station import Station
 from services.prober.dhcp import Asker, DHCPAsk
@@ -25,8 +26,6 @@ from services.prober.reach import Done
 from services.prober.schedule import Schedule
 from services.prober.templates import Templates
 
-_XID = slice(46, 50)
-"""Where it stands behind an IPv4 header without options."""
 _PROTOCOL_AT = 23
 
 
@@ -45,6 +44,7 @@ class Wire:
         self._line = Line(
             identity=identity, templates=templates, policy=policy, schedule=schedule, randomness=randomness
         )
+        self._dhcp_frames = DHCPFrames()
         self._asks: dict[DHCPAsk, None] = {}
         self._trials: dict[LeaseTrial, None] = {}
         self._arp_checks: dict[tuple[int, int], ARPCheck] = {}
@@ -204,30 +204,24 @@ class Wire:
     def _receive_echo(self, vlan: int, frame: bytes, now: float) -> None:
         reply = icmp.parse_reply(frame, start=ethernet.HEADER_BYTES, verify_header=True)
         check = None if reply is None else self._echo_checks.get((vlan, reply.source))
-        if reply is None or check is None or frame[ethernet.DESTINATION] != check.station.mac:
+        if reply is None or check is None or frame[: ethernet.MAC_BYTES] != check.station.mac:
             self._line.ignored["an echo reply to nothing we asked"] += 1
         elif not check.replied(reply, now):
             self._line.ignored["an echo reply that was not asked for so"] += 1
 
     def _receive_dhcp(self, vlan: int, frame: bytes, verify_checksum: bool, now: float) -> None:
         line = self._line
-        if frame[14:15] == b"\x45" and frame[_XID] not in line.attempts:
-            # Most of what is not ours ends here, before it has cost anything.
-            line.ignored["a DHCP message to nothing we asked"] += 1
-            return
-        datagram = ipv4.parse_udp(frame, start=ethernet.HEADER_BYTES, verify_checksum=verify_checksum)
-        if datagram is None or datagram.destination_port != dhcp.CLIENT_PORT:
-            line.ignored["not a whole DHCP datagram"] += 1
-            return
-        attempt = line.attempts.get(dhcp.xid_of(datagram.payload))
-        if attempt is None or attempt.question.station.vlan != vlan:
-            line.ignored["a DHCP message to nothing we asked"] += 1
-            return
-        reply = dhcp.parse_reply(datagram.payload)
+        reply = self._dhcp_frames.read(frame, verify_checksum=verify_checksum, xids=line.attempts)
         if isinstance(reply, Refusal):
             line.ignored[reply] += 1
             return
-        if reply.chaddr != attempt.question.station.mac:
+        attempt = line.attempts[reply.xid]
+        station = attempt.question.station
+        if station.vlan != vlan:
+            line.ignored[Refusal.NOT_ASKED] += 1
+        elif reply.chaddr != station.mac:
             line.ignored["a DHCP message to another client"] += 1
-            return
-        attempt.question.replied(attempt, reply, source=datagram.source, mac=frame[ethernet.SOURCE], now=now)
+        else:
+            attempt.question.replied(
+                attempt, reply, mac=frame[ethernet.MAC_BYTES : 2 * ethernet.MAC_BYTES], now=now
+            )

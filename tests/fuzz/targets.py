@@ -13,6 +13,7 @@ from services.contract.messages import HostAnnouncement, ProbeRequest, Report, S
 from services.contract.outcomes import Depth, DHCPOutcome, ReachOutcome
 from services.prober import templates
 from services.prober.codecs import arp, dhcp, dhcp_options, icmp, ipv4
+from services.prober.codecs.dhcp_frames import DHCPFrames
 from services.prober.codecs.dhcp_options import Refusal
 from services.prober.engine import Engine
 from services.prober.findings import Finding, verdict
@@ -29,7 +30,10 @@ _MAX_FRAMES = 64
 _MAX_TURNS = 200
 _OWN_FRAMES = 40
 """What a probe sends by itself at most: retransmissions of all messages, ARP probes, echoes."""
-_UDP = 17
+_UDP, _ICMP = 17, 1
+_ECHO = struct.Struct("!BBHHH8s")
+_READER = DHCPFrames()
+"""One for all inputs: what it learned of one must not be seen in another."""
 _POLICY = Policy(dhcp_deadline_s=3.0, start_rate=None)
 
 
@@ -85,7 +89,14 @@ def read_frame(data: bytes) -> None:
         datagram = ipv4.parse_udp(data, start=14, verify_checksum=verify)
         assert datagram == _plain_udp(data, verify_checksum=verify)
         if datagram is not None:
-            dhcp.parse_reply(datagram.payload)
+            xids = {dhcp.xid_of(datagram.payload)}
+            first, again = (_READER.read(data, verify_checksum=verify, xids=xids) for _ in range(2))
+            read = dhcp.parse_reply(datagram.payload, source=datagram.source)
+            assert (
+                first
+                == again
+                == (Refusal.NOT_WHOLE if datagram.destination_port != dhcp.CLIENT_PORT else read)
+            )
 
 
 def _plain_udp(data: bytes, *, verify_checksum: bool) -> ipv4.Datagram | None:
@@ -103,9 +114,21 @@ def _plain_udp(data: bytes, *, verify_checksum: bool) -> ipv4.Datagram | None:
     return ipv4.Datagram(packet.source, packet.destination, source, destination, segment[8:])
 
 
+def _plain_echo(data: bytes) -> icmp.EchoReply | None:
+    """The same step by step, without any short cut."""
+    packet = ipv4.parse(data, verify_header=False)
+    if packet is None or packet.protocol != _ICMP or len(packet.payload) < _ECHO.size:
+        return None
+    kind, code, _, identifier, sequence, nonce = _ECHO.unpack_from(packet.payload)
+    if kind != icmp.ECHO_REPLY or code or not ipv4.checksum_holds(packet.payload):
+        return None
+    return icmp.EchoReply(packet.source, packet.destination, identifier, sequence, nonce)
+
+
 def read_echo(data: bytes) -> None:
     """A packet of a raw ICMP socket."""
     reply = icmp.parse_reply(data)
+    assert reply == _plain_echo(data)
     if reply is not None:
         assert reply.source == int.from_bytes(data[12:16], "big")
         assert reply.nonce in data

@@ -10,8 +10,11 @@ MESSAGE_BYTES = 28
 REQUEST, REPLY = 1, 2
 _ETHERNET_IPV4 = b"\x00\x01\x08\x00\x06\x04"
 """Hardware type Ethernet, protocol type IPv4, and the lengths of their addresses."""
-_ADDRESS = struct.Struct("!I")
+_FRAME = struct.Struct("!6s6s2s2s10s6sI6sI")
+"""MAC addresses, what comes before the tag, the tag, the type with what is always the same, the message."""
 _MESSAGE = struct.Struct("!6sH6sI6sI")
+_new = tuple.__new__
+"""What the constructor of a NamedTuple ends in, without the call around it: see docs/performance.md."""
 _NOBODY = bytes(6)
 
 
@@ -40,38 +43,17 @@ class RequestTemplate:
     def render(self, *, station: Station, target: int, sender: int = 0) -> bytes:
         """The frame that asks who has target on this VLAN; sender: an address that is ours, or 0."""
         mac = station.mac
-        return b"".join(
-            (
-                ethernet.BROADCAST,
-                mac,
-                self._between,
-                station.tag,
-                self._head,
-                mac,
-                _ADDRESS.pack(sender),
-                _NOBODY,
-                _ADDRESS.pack(target),
-                self._tail,
-            )
+        frame = _FRAME.pack(
+            ethernet.BROADCAST, mac, self._between, station.tag, self._head, mac, sender, _NOBODY, target
         )
+        return frame + self._tail
 
     def reply(self, *, station: Station, address: int, to: ARPMessage) -> bytes:
         """The frame that tells the sender of a request that address is ours."""
-        return b"".join(
-            (
-                to.sender_mac,
-                station.mac,
-                self._between,
-                station.tag,
-                self._head[:-2],
-                REPLY.to_bytes(2, "big"),
-                station.mac,
-                _ADDRESS.pack(address),
-                to.sender_mac,
-                _ADDRESS.pack(to.sender),
-                self._tail,
-            )
-        )
+        mac, asker = station.mac, to.sender_mac
+        head = self._head[:-2] + REPLY.to_bytes(2, "big")
+        frame = _FRAME.pack(asker, mac, self._between, station.tag, head, mac, address, asker, to.sender)
+        return frame + self._tail
 
 
 def parse(frame: bytes) -> ARPMessage | None:
@@ -84,7 +66,7 @@ def parse(frame: bytes) -> ARPMessage | None:
     # A group address cannot be anybody's own.
     if sender_mac[0] & 1 or sender_mac == _NOBODY:
         return None
-    return ARPMessage(operation, sender_mac, sender, target_mac, target)
+    return _new(ARPMessage, (operation, sender_mac, sender, target_mac, target))
 
 
 def parse_reply(frame: bytes) -> ARPMessage | None:

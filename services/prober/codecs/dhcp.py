@@ -43,6 +43,8 @@ class Reply(NamedTuple):
     gateway: int | None
     """The default router: option 121 before option 3 (RFC 3442)."""
     lease_s: int | None
+    source: int = 0
+    """Who sent the packet: what stands in its IPv4 header."""
 
 
 def xid_of(payload: bytes) -> bytes:
@@ -50,8 +52,8 @@ def xid_of(payload: bytes) -> bytes:
     return payload[4:8]
 
 
-def parse_reply(payload: bytes) -> Reply | Refusal:
-    """Read a UDP payload as a server's message; never raises."""
+def parse_reply(payload: bytes, *, source: int = 0) -> Reply | Refusal:
+    """Read a UDP payload, which came from source, as a server's message; never raises."""
     if len(payload) < OPTIONS_AT:
         return Refusal.TOO_SHORT
     if len(payload) > MAX_MESSAGE_BYTES:
@@ -85,6 +87,7 @@ def parse_reply(payload: bytes) -> Reply | Refusal:
         routers,
         _gateway(options, routers),
         dhcp_options.integer(options, dhcp_options.LEASE_TIME),
+        source,
     )
 
 

@@ -94,7 +94,7 @@ class ClientTemplate:
         # Twice each: in the message, and in the pseudo header. The template's own addresses are both 0.0.0.1.
         more = 2 * address + server * self._server_id_weight + server - 2
         frame = bytearray(self.broadcast(station=station, xid=xid, seconds=0, more=more))
-        frame[ethernet.DESTINATION] = server_mac
+        frame[: ethernet.MAC_BYTES] = server_mac
         frame[_IP + 12 : _IP + 16] = frame[_CIADDR : _CIADDR + 4] = address.to_bytes(4, "big")
         frame[_IP + 16 : _IP + 20] = frame[self._server_id : self._server_id + 4] = server.to_bytes(4, "big")
         frame[_IP + 10 : _IP + 12] = b"\0\0"

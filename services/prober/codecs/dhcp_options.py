@@ -18,6 +18,8 @@ _OVERLOAD_FILE, _OVERLOAD_SNAME = 1, 2
 class Refusal(StrEnum):
     """Why a message was not believed."""
 
+    NOT_ASKED = "a DHCP message to nothing we asked"
+    NOT_WHOLE = "not a whole DHCP datagram"
     TOO_SHORT = "shorter than a BOOTP message"
     TOO_LONG = "longer than any message that was asked for"
     NOT_A_REPLY = "not a BOOTREPLY over Ethernet"

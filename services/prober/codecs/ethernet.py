@@ -14,8 +14,8 @@ TYPE_IPV4 = b"\x08\x00"
 TYPE_ARP = b"\x08\x06"
 VLAN_MASK = 0x0FFF
 
-DESTINATION = slice(0, 6)
-SOURCE = slice(6, 12)
+MAC_BYTES = 6
+"""A frame begins with its destination, then comes its source."""
 TAG = slice(14, 16)
 """The tag control information of a tagged frame: priority 0, then the VLAN."""
 

@@ -7,7 +7,7 @@ import pytest
 
 from services.contract.messages import SegmentProbe
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
-from services.prober.link import LinkError
+from services.prober.link import LinkError, Received
 from services.prober.policy import Policy
 from tests.unit.prober import frames
 from tests.unit.prober.memory_site import PATIENT, QUICK, TIMEOUT_S, Site, running, wait_until
@@ -128,10 +128,10 @@ def test_broken_engine_is_told_and_nobody_waits_for_ever(monkeypatch: pytest.Mon
         site.submit(7)
         wait_until(lambda: bool(site.links))
 
-        def broken(now: float) -> None:
+        def broken(limit: int) -> list[Received]:
             raise RuntimeError("for the test")
 
-        monkeypatch.setattr(site.engine, "advance", broken)
+        monkeypatch.setattr(site.links[0], "receive", broken)
         site.submit(8)
         assert site.failed.wait(TIMEOUT_S)
         assert [site.next().fault, site.next().fault] == [Fault.STOPPED] * 2

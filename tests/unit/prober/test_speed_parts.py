@@ -102,33 +102,56 @@ def test_batch_refuses_what_would_overrun_it() -> None:
     assert all(len(frame) <= send_batch.MAX_FRAME_BYTES for frame in frozen.FRAMES.values())
 
 
-Waits = st.lists(st.tuples(st.sampled_from([0.3, 1.0, None]), st.floats(0, 20), st.booleans()), max_size=60)
-
-
-@given(Waits)
-def test_lanes_and_heap_make_one_order(waits: list[tuple[float | None, float, bool]]) -> None:
-    """By time, then as they were set, whichever way; also where somebody's "now" goes back."""
+@given(
+    st.lists(st.tuples(st.floats(0, 20), st.floats(0, 3), st.booleans()), max_size=60), st.floats(0.01, 2.5)
+)
+def test_timers_set_at_any_time_make_one_order(timers: list[tuple[float, float, bool]], step: float) -> None:
+    """By time, then as they were set: also those that are set while others run, for now or for earlier."""
     schedule = Schedule()
-    ran: list[int] = []
+    ran: list[tuple[float, int]] = []
     expected: list[tuple[float, int]] = []
-    for number, (wait_s, at, cancelled) in enumerate(waits):
+    now, count = 0.0, itertools.count()
 
-        def action(_: float, number: int = number) -> None:
-            ran.append(number)
+    def put(when: float, wait_s: float | None, *, cancelled: bool) -> None:
+        number = next(count)
 
-        timer = schedule.at(at, action) if wait_s is None else schedule.after(wait_s, at, action)
-        if cancelled:
+        def action(_: float) -> None:
+            ran.append((when, number))
+            if wait_s is not None:
+                # "now" may be the time that a frame came at: what is set then may be due already.
+                put(when + wait_s, None, cancelled=cancelled)
+
+        timer = schedule.at(when, action)
+        if cancelled and wait_s is None:
             timer.cancel()
         else:
-            expected.append((at if wait_s is None else at + wait_s, number))
-    expected.sort()
-    assert schedule.next_deadline() == (expected[0][0] if expected else None)
-    for now in itertools.count(0.0, 2.5):
+            expected.append((when, number))
+
+    for when, wait_s, cancelled in timers:
+        put(when, wait_s, cancelled=cancelled)
+    while now < 25:
+        now += step
         schedule.run_due(now)
-        assert ran == [number for when, number in expected if when <= now]
-        if now > 25:
-            break
+        assert ran == sorted(ran)
+        assert ran == sorted(entry for entry in expected if entry[0] <= now)
     assert schedule.next_deadline() is None
+
+
+@given(st.lists(st.tuples(st.floats(0, 20), st.booleans()), min_size=1, max_size=60))
+def test_coming_back_at_the_next_deadline_runs_each_timer_in_time(timers: list[tuple[float, bool]]) -> None:
+    """Never after its time, never before it, and with at most one turn more for each slot of time."""
+    schedule = Schedule()
+    late: list[float] = []
+    for when, cancelled in timers:
+        timer = schedule.at(when, lambda now, when=when: late.append(now - when))  # type: ignore[misc]
+        if cancelled:
+            timer.cancel()
+    turns = 0
+    while (due := schedule.next_deadline()) is not None:
+        schedule.run_due(due)
+        turns += 1
+        assert turns <= 2 * len(timers)
+    assert late == [0.0] * sum(not cancelled for _, cancelled in timers)
 
 
 def test_garbage_is_looked_for_as_before_afterwards() -> None:

@@ -1,0 +1,104 @@
+"""Frames in a known form are read at once, and say what they say when they are read step by step."""
+
+from collections.abc import Container
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.prober.codecs.dhcp import Reply
+from services.prober.codecs.dhcp_frames import MAX_FORMS, DHCPFrames
+from services.prober.codecs.dhcp_options import Refusal
+from tests.unit.prober import frames
+from tests.unit.prober.frames import option
+
+XID, MAC = b"\x01\x02\x03\x04", bytes.fromhex("62947e56f007")
+
+
+class _Everything(Container[bytes]):
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+ALL = _Everything()
+
+
+def frame(options: bytes, **fields: str) -> bytes:
+    """A server's frame with these options, their end with them."""
+    return frames.dhcp_frame(frames.bootp(xid=XID, chaddr=MAC, options=options, **fields))  # type: ignore[arg-type]
+
+
+def step_by_step(data: bytes, *, verify: bool) -> Reply | Refusal:
+    """By a reader that knows no form yet."""
+    return DHCPFrames().read(data, verify_checksum=verify, xids=ALL)
+
+
+LEARNED = (
+    frame(frames.offer_options()),
+    frame(frames.offer_options(more=option(6, b"\x08" * 8) + option(15, b"example.org"))),
+    frame(frames.offer_options(router=None, mask=None, lease=None, server=None)),
+    frame(option(60, b"a") + frames.offer_options()),
+)
+
+
+def learned() -> DHCPFrames:
+    reader = DHCPFrames()
+    for known in LEARNED:
+        assert isinstance(reader.read(known, verify_checksum=True, xids=ALL), Reply)
+    return reader
+
+
+def test_known_forms_say_what_they_say_step_by_step() -> None:
+    """Also where option 54 is missing, or no router is named: nothing of the frame before is left."""
+    reader = learned()
+    for known in (
+        *LEARNED,
+        frame(frames.offer_options(kind=5, router="10.0.7.9", lease=7), address="10.0.7.3"),
+    ):
+        for verify in (True, False):
+            assert reader.read(known, verify_checksum=verify, xids=ALL) == step_by_step(known, verify=verify)
+
+
+@given(st.sampled_from(LEARNED), st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=4))
+def test_frames_that_differ_a_little_are_not_taken_for_the_known_form(
+    known: bytes, changes: list[tuple[int, int]]
+) -> None:
+    """Whatever octets are others: lengths, option codes, fragments, checksums, the cookie."""
+    data = bytearray(known)
+    for at, value in changes:
+        data[at % len(data)] = value
+    reader = learned()
+    for verify in (True, False):
+        assert reader.read(bytes(data), verify_checksum=verify, xids=ALL) == step_by_step(
+            bytes(data), verify=verify
+        )
+
+
+Option = st.builds(option, st.integers(1, 254), st.binary(max_size=6))
+
+
+@given(st.lists(st.lists(Option, max_size=6), min_size=1, max_size=12))
+def test_any_order_of_options_may_be_learned(messages: list[list[bytes]]) -> None:
+    """Odd sizes, repeated options, overload and option 121 are read right before and after others."""
+    reader = learned()
+    for options in messages:
+        data = frame(option(53, b"\2") + b"".join(options) + b"\xff")
+        for _ in range(2):
+            assert reader.read(data, verify_checksum=True, xids=ALL) == step_by_step(data, verify=True)
+
+
+def test_forms_are_few() -> None:
+    """Who answers in ever other forms fills no memory, and is read all the same."""
+    reader = DHCPFrames()
+    for code in range(60, 250):
+        data = frame(frames.offer_options(more=option(code, b"x")))
+        assert isinstance(reader.read(data, verify_checksum=True, xids=ALL), Reply)
+    for length in range(100):
+        data = frame(frames.offer_options(more=option(15, bytes(60 + length))))
+        assert isinstance(reader.read(data, verify_checksum=True, xids=ALL), Reply)
+    assert max(len(forms) for forms in reader._forms.values()) == MAX_FORMS
+    assert len(reader._forms) <= 16
+
+
+def test_what_was_not_asked_is_not_read() -> None:
+    """A known form is no reason to believe a frame with another transaction ID."""
+    assert learned().read(LEARNED[0], verify_checksum=True, xids={b"none"}) is Refusal.NOT_ASKED
