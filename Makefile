@@ -31,7 +31,7 @@ demo: $(STAMP) ## the whole system on a site of network namespaces; ONCE=1 ends 
 	@$(BIN)/python -m lab.demo $(if $(filter 1,$(ONCE)),--once)
 
 system-packages:
-	@./scripts/system-packages
+	@PYTHON=$(PYTHON) ./scripts/system-packages
 
 # In two runs: making and ending network namespaces holds a lock of the kernel's that a Celery worker waits for
 # when it starts (uuid1 asks for the interfaces), so what does the one is kept apart from what measures the other.
@@ -43,10 +43,11 @@ check: $(STAMP) ## format, lint, types and who may import whom
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy scripts/compile.py
 	$(BIN)/lint-imports
 
 bench-packages:
-	@./scripts/bench-packages
+	@PYTHON=$(PYTHON) ./scripts/bench-packages
 
 bench: $(STAMP) bench-packages ## speed, side by side with what it is compared to
 	@$(BIN)/python -m bench $(BENCH_ARGS)

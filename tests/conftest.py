@@ -6,6 +6,7 @@ skipped.
 
 import os
 import shutil
+import sysconfig
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from bench.compiling import compile_engine
+from lab.bigsite import dhcpd
 from tests.support.redis_server import RedisServer, running_redis
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
@@ -46,7 +49,21 @@ def _missing() -> list[tuple[str, str]]:
         ("root", "" if os.geteuid() == 0 else "needs root"),
         ("kubectl", "" if shutil.which("kubectl") else "needs kubectl on PATH"),
         ("chromium", "" if shutil.which("chromium") else "needs chromium on PATH"),
+        ("tshark", "" if shutil.which("tshark") else "needs tshark on PATH"),
+        ("dhcpd", "" if dhcpd.is_installed() else "needs ISC dhcpd"),
+        ("compiler", "" if _can_compile() else "needs gcc and the headers of Python and the C library"),
     ]
+
+
+def _can_compile() -> bool:
+    headers = (Path(sysconfig.get_paths()["include"], "Python.h"), Path("/usr/include/stdio.h"))
+    return shutil.which("gcc") is not None and all(header.exists() for header in headers)
+
+
+@pytest.fixture(scope="session")
+def compiled_engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the package services as the image has it, the engine's hot modules compiled."""
+    return compile_engine(tmp_path_factory.mktemp("compiled"))
 
 
 @pytest.fixture

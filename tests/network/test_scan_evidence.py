@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -22,7 +21,6 @@ from lab.namespaces import python_environment
 from lab.running import RunningSite, start_site
 from lab.site import ServerKind, Vlan
 from lab.site_builder import build_site, build_vlan
-from tests.conftest import IN_CI
 from tests.network.lab_site import require_lab
 
 PLAIN, RELAYED, TWO_SERVERS, SILENT = 1, 2, 3, 4
@@ -131,12 +129,9 @@ def test_the_times_of_a_capture_are_those_of_the_scan(scan: Scan) -> None:
         assert (at[IS_AT] - at[WHO_HAS]) * 1000 == pytest.approx(entry["gateway"]["rtt_ms"], abs=50)
 
 
+@pytest.mark.tshark
 def test_wireshark_reads_a_capture_as_it_is_meant(scan: Scan) -> None:
     """VLAN, direction, kind, checksums: tshark finds the same, and nothing malformed."""
-    if shutil.which("tshark") is None:
-        if IN_CI:
-            pytest.fail("tshark is not installed: in CI nothing is skipped", pytrace=False)
-        pytest.skip("needs tshark on PATH")
     fields = [
         "vlan.id",
         "frame.packet_flags_direction",

@@ -15,9 +15,13 @@ def test_the_wheel_is_the_services_and_nothing_else() -> None:
 
 def test_the_image_takes_the_services_dependencies_alone() -> None:
     """The image installs the extra `all`, which holds neither the embedded Redis, nor the lab, nor tools."""
-    (installed,) = re.findall(
-        r"nadroute\[(.*?)\]", " ".join(rest for word, rest in dockerfile() if word == "RUN")
-    )
+    commands = " ".join(rest for word, rest in dockerfile() if word == "RUN").split("&&")
+    (installed,) = [
+        extra
+        for command in commands
+        if "--python /opt/nadroute/bin/python install" in command
+        for extra in re.findall(r"nadroute\[(.*?)\]", command)
+    ]
     assert installed == "all"
     (everything,) = PYPROJECT["project"]["optional-dependencies"]["all"]
     assert set(re.split(r"[\[\],]", everything)[1:-1]) == {"watcher", "updater", "prober", "flower", "cli"}
@@ -34,7 +38,7 @@ def test_what_is_copied_passes_the_ignore_file() -> None:
         if word == "COPY" and "--from" not in rest
         for source in rest.split()[:-1]
     }
-    assert admitted == copied == {"pyproject.toml", "README.md", "services"}
+    assert admitted == copied == {"pyproject.toml", "README.md", "services", "scripts/compile.py"}
     assert all((ROOT / name).exists() for name in copied)
 
 
@@ -47,11 +51,20 @@ def test_the_final_stage_builds_nothing() -> None:
     assert [word for word, _ in dockerfile()].count("FROM") == 2
 
 
-def test_nothing_is_compiled_or_cached() -> None:
-    """Dependencies come as wheels, so that no compiler is needed, and pip leaves no cache in a layer."""
-    (built,) = [rest for word, rest in dockerfile() if word == "RUN" and "pip wheel" in rest]
-    assert "--only-binary=:all:" in built
-    assert built.count("--no-cache-dir") == len(re.findall(r"pip wheel| install ", built))
+def test_dependencies_are_not_compiled_and_nothing_is_cached() -> None:
+    """They come as wheels, also those of what compiles the engine; pip leaves no cache in a layer."""
+    built = [
+        rest for word, rest in dockerfile() if word == "RUN" and re.search(r"pip.* (wheel|install) ", rest)
+    ]
+    assert len(built) == 2
+    assert all("--only-binary=:all:" in run for run in built)
+    assert all(run.count("--no-cache-dir") == len(re.findall(r"pip wheel| install ", run)) for run in built)
+
+
+def test_the_engine_is_compiled_where_the_image_takes_it_from() -> None:
+    """What is put beside the hot modules is in the folder that the final stage copies."""
+    (compiled,) = [rest for word, rest in dockerfile() if word == "RUN" and "scripts/compile.py" in rest]
+    assert re.search(r"/tools/bin/python scripts/compile.py\W+\$\(/opt/nadroute/bin/python ", compiled)
 
 
 def test_the_image_runs_as_nobody_unless_told_otherwise() -> None:

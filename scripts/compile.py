@@ -1,0 +1,70 @@
+"""Compiles the engine's hot modules with mypyc: python scripts/compile.py FOLDER
+
+FOLDER holds the package `services`: a copy of the sources, or the site-packages of an image. Beside each
+module that counts there is an extension module then, which Python prefers; the sources stay, for people and
+tracebacks. Needs mypy[mypyc], the prober's requirements, a C compiler and Python's headers. Nothing depends
+on it: without it the same modules are interpreted.
+"""
+
+import contextlib
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+_PROBER = "services/prober"
+# What works on every frame, timer or segment; and nothing that opens a socket or talks to other services.
+MODULES = (
+    *(
+        f"{_PROBER}/codecs/{name}.py"
+        for name in ("arp", "dhcp", "dhcp_client", "dhcp_frames", "dhcp_options")
+    ),
+    *(f"{_PROBER}/codecs/{name}.py" for name in ("ethernet", "icmp", "ipv4", "station")),
+    *(
+        f"{_PROBER}/{name}.py"
+        for name in ("choosing", "dhcp", "echoes", "engine", "gateway_checks", "gateways")
+    ),
+    *(
+        f"{_PROBER}/{name}.py"
+        for name in ("identity", "lease", "line", "losses", "operator_address", "pacing")
+    ),
+    *(f"{_PROBER}/{name}.py" for name in ("port", "reach", "ring", "rogues", "schedule", "segment", "wire")),
+)
+
+
+def compile_into(folder: Path) -> list[Path]:
+    """Compile a copy, and put what came of it beside the sources; where it is now."""
+    from mypyc.build import mypycify
+    from setuptools import Distribution
+    from setuptools.command.build_ext import build_ext
+
+    with tempfile.TemporaryDirectory(prefix="nadroute-compile-") as name:
+        scratch = Path(name)
+        shutil.copytree(
+            folder / "services", scratch / "services", ignore=shutil.ignore_patterns("__pycache__", "*.so")
+        )
+        with contextlib.chdir(scratch):
+            extensions = mypycify(["--config-file", str(ROOT / "pyproject.toml"), *MODULES])
+            command = build_ext(Distribution({"name": "nadroute", "packages": [], "ext_modules": extensions}))
+            command.inplace = True
+            command.ensure_finalized()
+            command.run()
+        made = [path.relative_to(scratch) for path in scratch.rglob("*.so") if "build" not in path.parts[:-1]]
+        for path in made:
+            shutil.copy2(scratch / path, folder / path)
+    return [folder / path for path in made]
+
+
+def main() -> int:
+    """0 when all was compiled."""
+    if len(sys.argv) != 2 or not (Path(sys.argv[1]) / "services").is_dir():
+        print(__doc__, file=sys.stderr)
+        return 2
+    made = compile_into(Path(sys.argv[1]))
+    print(f"{len(made)} extension modules")
+    return 0 if len(made) > len(MODULES) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
