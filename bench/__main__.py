@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import by_hand, exchanges, parsing, real_servers
-from bench.compiling import CompilerMissing, Programs, compile_programs
+from bench.compiling import CompilerMissing, Programs
 from bench.processes import RunFailed
 from bench.table import Entry, Skipped, render
 from lab.kernel import become_root_of_new_user_namespace, enter_network, new_network
@@ -30,7 +30,7 @@ Measure = Callable[[Programs, int], Iterator[Entry]]
 SECTIONS: dict[str, Measure] = {
     "parsing": lambda _, runs: parsing.measure(runs=runs),
     "exchange": lambda programs, runs: exchanges.measure(programs, runs=runs),
-    "by-hand": lambda _, runs: by_hand.measure(runs=min(runs, _FEW_RUNS)),
+    "by-hand": lambda programs, runs: by_hand.measure(programs, runs=min(runs, _FEW_RUNS)),
     # Last: the kernel is busy for a while with taking thousands of interfaces away.
     "servers": lambda programs, runs: real_servers.measure(programs, runs=min(runs, _FEW_RUNS)),
 }
@@ -76,7 +76,7 @@ def measure(names: Sequence[str], *, runs: int, is_root: bool) -> list[Entry]:
     entries: list[Entry] = []
     home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     with tempfile.TemporaryDirectory(prefix="nadroute-bench-") as directory:
-        programs = compile_programs(Path(directory))
+        programs = Programs(Path(directory))
         for name in SECTIONS:
             if name in names and not is_root and name not in _FOR_ANYBODY:
                 entries.append(Skipped(name, "needs root, for large buffers and eBPF"))

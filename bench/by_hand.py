@@ -4,9 +4,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.engine import NotSupported, Probed, Scan, probe
+from bench.compiling import Programs
+from bench.engine import Probed, Scan, probe
+from bench.exchanges import VLANS
 from bench.processes import RunFailed, run
 from bench.table import Entry, Row, Skipped, Unit
+from bench.trunk import trunk
 from lab.bigsite import dhcpd
 from lab.bigsite.bpf import BPFUnavailable
 from lab.bigsite.fabric import UPLINK, BigSite, big_site
@@ -29,8 +32,8 @@ echo "$interface answers"
 """
 
 
-def measure(*, runs: int) -> Iterator[Entry]:
-    """CPU for each VLAN, theirs and ours."""
+def measure(programs: Programs, *, runs: int) -> Iterator[Entry]:
+    """CPU for each VLAN, theirs and ours: on the same VLANs, and as it is in all of a trunk's."""
     missing = [package for name, package in _TOOLS.items() if find_program(name) is None]
     if not dhcpd.is_installed():
         missing.append("isc-dhcp-server")
@@ -39,34 +42,34 @@ def measure(*, runs: int) -> Iterator[Entry]:
         return
     try:
         with big_site(_VLANS) as site:
-            ours, depth = _ours(site, runs=runs)
+            # Theirs takes a lease, so ours does.
+            scan = Scan(vlans=len(_VLANS), depth="lease")
+            ours = _checked([probe(site.host, scan, programs.engine) for _ in range(runs)])
             theirs = _theirs(site, runs=runs)
     except BPFUnavailable as error:
         yield Skipped(_SECTION, str(error))
         return
+    with trunk(programs) as line, line.responder():
+        many = _checked([line.probe(Scan(vlans=VLANS, depth="lease")) for _ in range(runs)])
     yield _row("by hand: CPU for a VLAN", Unit.MILLISECONDS, [cpu_s * 1000 for cpu_s in theirs])
-    yield _row(
-        f"nadroute, depth {depth}: CPU for a VLAN",
-        Unit.MILLISECONDS,
-        [run.cpu_s * 1000 / len(_VLANS) for run in ours],
-    )
-    ratios = [one * len(_VLANS) / run.cpu_s for one, run in zip(theirs, ours, strict=True)]
-    yield _row("by hand ÷ nadroute: CPU", Unit.TIMES, ratios)
+    for vlans, probed in ((len(_VLANS), ours), (VLANS, many)):
+        each = [run.cpu_s / vlans for run in probed]
+        name = f"nadroute, {vlans} VLANs"
+        yield _row(f"{name}: CPU for a VLAN", Unit.MILLISECONDS, [cpu_s * 1000 for cpu_s in each])
+        ratios = [one / other for one, other in zip(theirs, each, strict=True)]
+        yield _row(f"by hand ÷ {name}: CPU", Unit.TIMES, ratios)
     ratios = [one * len(_VLANS) / run.process_cpu_s for one, run in zip(theirs, ours, strict=True)]
-    yield _row("by hand ÷ nadroute with interpreter, imports, templates: CPU", Unit.TIMES, ratios)
+    yield _row(
+        f"by hand ÷ nadroute, {len(_VLANS)} VLANs, with interpreter, imports, templates: CPU",
+        Unit.TIMES,
+        ratios,
+    )
 
 
-def _ours(site: BigSite, *, runs: int) -> tuple[list[Probed], str]:
-    """What was measured, and at which depth: theirs takes a lease, so ours does where it can."""
-    for depth in ("lease", "offer"):
-        try:
-            probed = [probe(site.host, Scan(vlans=len(_VLANS), depth=depth)) for _ in range(runs)]
-        except NotSupported:
-            continue
-        if any(run.wrong for run in probed):
-            raise RunFailed(f"nadroute is wrong on one of {len(_VLANS)} VLANs")
-        return probed, depth
-    raise RunFailed("the engine has no depth at all")
+def _checked(probed: list[Probed]) -> list[Probed]:
+    if any(run.wrong for run in probed):
+        raise RunFailed("nadroute is wrong on a VLAN")
+    return probed
 
 
 def _theirs(site: BigSite, *, runs: int) -> list[float]:

@@ -1,13 +1,16 @@
-"""The C programs beside this file, compiled when they are needed."""
+"""The C programs beside this file and the engine itself, compiled when they are needed."""
 
 import shutil
 import subprocess
-from dataclasses import dataclass
+import sys
+import sysconfig
+from functools import cached_property
 from pathlib import Path
 
 from bench.processes import RunFailed
 
 _SOURCES = Path(__file__).resolve().parent
+_ROOT = _SOURCES.parent
 _FLAGS = ("-O2", "-std=gnu11", "-Wall", "-Wextra", "-Wconversion", "-Werror")
 
 
@@ -15,28 +18,47 @@ class CompilerMissing(Exception):
     """There is no C compiler; the text is one line for people."""
 
 
-@dataclass(frozen=True, slots=True)
 class Programs:
-    """Where the executables are."""
+    """Where the executables are; compiled by the constructor, which raises CompilerMissing or RunFailed."""
 
-    responder: Path
-    baseline: Path
+    def __init__(self, directory: Path, *, engine: Path | None = None) -> None:
+        """directory: for what is compiled. engine: where a compiled engine is already."""
+        compiler = _compiler()
+        self._directory = directory
+        self._engine = engine
+        self.responder = _compile(compiler, "responder", directory)
+        self.baseline = _compile(compiler, "baseline", directory)
+
+    @cached_property
+    def engine(self) -> Path:
+        """The folder with the engine as the image has it; compiled when it is first asked for."""
+        return self._engine or compile_engine(self._directory / "engine")
 
 
-def compile_programs(directory: Path) -> Programs:
-    """Compile them into directory.
+def compile_engine(folder: Path) -> Path:
+    """Copy the package services into folder, with extension modules beside its hot ones: scripts/compile.py.
 
     Raises:
-        CompilerMissing: there is no gcc, or no C library to compile against.
-        RunFailed: they are wrong.
+        CompilerMissing: there is no gcc, or no headers of Python to compile against.
+        RunFailed: it does not compile.
     """
+    _compiler()
+    if not Path(sysconfig.get_paths()["include"], "Python.h").exists():
+        raise CompilerMissing("Python's headers are missing (Debian package python3-dev)")
+    shutil.copytree(_ROOT / "services", folder / "services", ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, str(_ROOT / "scripts" / "compile.py"), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        raise RunFailed(f"the engine does not compile: {lines[-1] if lines else 'no reason given'}")
+    return folder
+
+
+def _compiler() -> str:
     compiler = shutil.which("gcc")
     if compiler is None:
         raise CompilerMissing("gcc is not installed (Debian packages gcc and libc6-dev)")
-    return Programs(
-        responder=_compile(compiler, "responder", directory),
-        baseline=_compile(compiler, "baseline", directory),
-    )
+    return compiler
 
 
 def _compile(compiler: str, name: str, directory: Path) -> Path:

@@ -1,12 +1,21 @@
 """Having the engine probe, in a process of its own, and what that took."""
 
+import os
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from bench.processes import number, read_object, run
 from lab.bigsite.fabric import UPLINK
 from lab.namespaces import Namespace
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def _python_with(engine: Path) -> list[str]:
+    """Without -P the folder that we are in would come first, and the interpreted engine in it."""
+    return ["env", f"PYTHONPATH={engine}{os.pathsep}{_ROOT}", sys.executable, "-P"]
 
 
 class Collector(StrEnum):
@@ -18,10 +27,6 @@ class Collector(StrEnum):
     OFF = "off"
 
 
-class NotSupported(Exception):
-    """The engine has no such depth."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
     """What it is to do."""
@@ -29,6 +34,8 @@ class Scan:
     vlans: int
     """1 to this one."""
     depth: str = "offer"
+    ping: bool = False
+    """Ask gateways by ICMP too, from an address of ours on each VLAN; with a lease that is done anyhow."""
     deadline_s: float = 5.0
     rate: float | None = None
     """VLANs begun a second; None lifts the limit on ARP too."""
@@ -36,14 +43,15 @@ class Scan:
     """VLANs whose number it divides are known to be dead."""
     collector: Collector = Collector.DEFAULT
 
-    def command(self) -> list[str]:
-        """The command that does it, in the namespace of the trunk."""
+    def command(self, engine: Path | None = None) -> list[str]:
+        """The command that does it, in the namespace of the trunk; engine: the folder of a compiled one."""
+        python = [sys.executable] if engine is None else _python_with(engine)
         arguments = {"--interface": UPLINK, "--vlans": self.vlans, "--depth": self.depth}
-        command = [sys.executable, "-m", "bench.probing", "--deadline", str(self.deadline_s)]
+        command = [*python, "-m", "bench.probing", "--deadline", str(self.deadline_s)]
         command += ["--collector", self.collector]
         for name, value in {**arguments, "--rate": self.rate, "--mute": self.mute}.items():
             command += [] if value is None else [name, str(value)]
-        return command
+        return [*command, "--ping"] if self.ping else command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,17 +70,13 @@ class Probed:
     dropped_frames: int
 
 
-def probe(namespace: Namespace, scan: Scan) -> Probed:
-    """Run the scan in namespace.
+def probe(namespace: Namespace, scan: Scan, engine: Path | None = None) -> Probed:
+    """Run the scan in namespace; engine: the folder of a compiled one.
 
-    Raises:
-        NotSupported: the engine has no such depth.
-        RunFailed: it broke.
+    Raises RunFailed when it broke.
     """
-    done = run(namespace, scan.command())
+    done = run(namespace, scan.command(engine))
     fields = read_object(done.output)
-    if "unsupported" in fields:
-        raise NotSupported(str(fields["unsupported"]))
     return Probed(
         cpu_s=number(fields, "cpu_s"),
         wall_s=number(fields, "wall_s"),

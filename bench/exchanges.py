@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 
 from bench.compiling import Programs
-from bench.engine import NotSupported, Probed, Scan
-from bench.processes import number
-from bench.table import Entry, Judged, Row, Skipped, Unit
+from bench.engine import Probed, Scan
+from bench.table import Entry, Judged, Row, Unit
 from bench.trunk import Baseline, Trunk, trunk
 
 VLANS = 4094
@@ -29,25 +28,24 @@ def measure(programs: Programs, *, runs: int) -> Iterator[Entry]:
 
 def _exchange(line: Trunk, *, depth: str, runs: int) -> Iterator[Entry]:
     lease = depth == "lease"
-    try:
-        # The first run tells what the engine asks, and warms the caches.
-        with line.responder():
-            line.probe(Scan(vlans=VLANS, depth=depth))
-    except NotSupported as error:
-        yield Skipped(f"{VLANS} VLANs with a lease", str(error))
-        return
-    ping = number(line.seen, "echoes") >= VLANS
-    section = f"{VLANS} VLANs, {steps(lease=lease, ping=ping)}"
+    scan = Scan(vlans=VLANS, depth=depth, ping=not lease)
+    section = f"{VLANS} VLANs, {steps(lease=lease, ping=True)}"
     baselines: list[Baseline] = []
     probed: list[Probed] = []
+    interpreted: list[Probed] = []
     with line.responder():
+        # One that is not counted warms the caches.
+        line.probe(scan)
         for _ in range(runs):
-            baselines.append(line.baseline(vlans=VLANS, lease=lease, ping=ping))
-            probed.append(line.probe(Scan(vlans=VLANS, depth=depth)))
+            baselines.append(line.baseline(vlans=VLANS, lease=lease, ping=True))
+            probed.append(line.probe(scan))
+            interpreted.append(line.probe(scan, interpreted=True))
     yield _row(section, "C baseline: CPU", Unit.MILLISECONDS, [run.cpu_s * 1000 for run in baselines])
     yield _row(section, "nadroute: CPU", Unit.MILLISECONDS, [run.cpu_s * 1000 for run in probed])
-    ratios = [ours.cpu_s / theirs.cpu_s for ours, theirs in zip(probed, baselines, strict=True)]
-    yield _row(section, "nadroute ÷ C baseline: CPU", Unit.TIMES, ratios, limit=_RATIO[depth])
+    limit: float | None = _RATIO[depth]
+    yield _row(section, "nadroute ÷ C baseline: CPU", Unit.TIMES, _ratios(probed, baselines), limit=limit)
+    name = "nadroute, interpreted ÷ C baseline: CPU"
+    yield _row(section, name, Unit.TIMES, _ratios(interpreted, baselines))
     whole = [run.process_cpu_s * 1000 for run in probed]
     yield _row(section, "nadroute: CPU with interpreter, imports, templates", Unit.MILLISECONDS, whole)
     yield _row(section, "C baseline: wall", Unit.SECONDS, [run.wall_s for run in baselines])
@@ -56,7 +54,7 @@ def _exchange(line: Trunk, *, depth: str, runs: int) -> Iterator[Entry]:
     yield _row(section, "nadroute: wall", Unit.SECONDS, walls, limit=limit, judged=Judged.MIN)
     peaks = [run.peak_mib for run in probed]
     yield _row(section, "nadroute: peak memory of the process", Unit.MEBIBYTES, peaks, limit=_PEAK_MIB)
-    yield wrong_row(section, probed)
+    yield wrong_row(section, [*probed, *interpreted])
 
 
 def _dead(line: Trunk, *, rate: float | None, runs: int) -> Iterator[Entry]:
@@ -81,6 +79,10 @@ def wrong_row(section: str, probed: list[Probed]) -> Row:
     """How many VLANs were told wrong: none may be."""
     wrong = [float(run.wrong) for run in probed]
     return _row(section, "nadroute: wrong", Unit.VLANS, wrong, limit=0.0, judged=Judged.MAX)
+
+
+def _ratios(ours: list[Probed], theirs: list[Baseline]) -> list[float]:
+    return [one.cpu_s / other.cpu_s for one, other in zip(ours, theirs, strict=True)]
 
 
 def _row(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench.compiling import compile_programs
+from bench.compiling import Programs
 from bench.engine import Collector, Scan
 from bench.exchanges import VLANS
 from bench.trunk import Trunk
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=int, default=3, help="the least counts (default: %(default)s)")
     runs = parser.parse_args(arguments).runs
     with tempfile.TemporaryDirectory(prefix="nadroute-bench-") as name, cable() as site:
-        line = Trunk(compile_programs(Path(name)), site)
+        line = Trunk(Programs(Path(name)), site)
         with line.responder():
             for collector in Collector:
                 scan = replace(Scan(vlans=VLANS), collector=collector)

@@ -5,13 +5,11 @@ Prints one line of JSON. What it counts begins after the imports and the templat
 
 import argparse
 import gc
-import inspect
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from enum import Enum
 from ipaddress import IPv4Network
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
@@ -19,13 +17,10 @@ from resource import RUSAGE_SELF, getrusage
 from bench.engine import Collector
 from lab.bigsite import addressing
 from services.contract.clock import SystemClock
-from services.contract.outcomes import DHCPOutcome, ReachOutcome
+from services.contract.outcomes import Depth, DHCPOutcome, ReachOutcome
 from services.prober import templates
 from services.prober.policy import Policy
 from services.prober.scanning import ScanResult, scan
-
-_DEPTH = "depth"
-_DEFAULT_DEPTH = "offer"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,17 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--interface", required=True)
     parser.add_argument("--vlans", type=int, required=True)
-    parser.add_argument("--depth", default=_DEFAULT_DEPTH)
+    parser.add_argument("--depth", type=Depth, default=Depth.OFFER)
+    parser.add_argument("--ping", action="store_true")
     parser.add_argument("--deadline", type=float, required=True)
     parser.add_argument("--rate", type=float)
     parser.add_argument("--mute", type=int)
     parser.add_argument("--collector", type=Collector, default=Collector.DEFAULT)
     options = parser.parse_args(arguments)
-    extra = depth_argument(scan, options.depth)
-    if extra is None:
-        print(json.dumps({"unsupported": f"the engine has no depth {options.depth} yet"}))
-        return 0
-    run: Callable[..., Sequence[ScanResult]] = scan
     # Without a limit on DHCP there is none on ARP either, which follows it.
     policy = Policy() if options.rate else replace(Policy(), arp_rate=None)
     templates.load()
@@ -51,18 +42,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         gc.freeze()
     elif options.collector is Collector.OFF:
         gc.disable()
+    vlans = range(1, options.vlans + 1)
+    sources = {vlan: addressing.ours(vlan) for vlan in vlans} if options.ping else None
     clock = SystemClock()
     cpu_before, started = _cpu_s(), clock.monotonic()
-    results = run(
+    results = scan(
         options.interface,
-        range(1, options.vlans + 1),
+        vlans,
+        depth=options.depth,
+        sources=sources,
         deadline_s=options.deadline,
         rate=options.rate,
         policy=policy,
-        **extra,
     )
     wall_s, cpu_s = clock.monotonic() - started, _cpu_s() - cpu_before
-    wrong = sum(not is_true(result, mute=options.mute) for result in results)
+    echoed = options.ping or options.depth is Depth.LEASE
+    wrong = sum(not is_true(result, mute=options.mute, echoed=echoed) for result in results)
     found = {
         "cpu_s": cpu_s,
         "wall_s": wall_s,
@@ -74,19 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def depth_argument(scanning: Callable[..., object], depth: str) -> dict[str, object] | None:
-    """What to hand to it for this depth; None where it knows no such thing."""
-    parameter = inspect.signature(scanning, eval_str=True).parameters.get(_DEPTH)
-    if parameter is None:
-        return {} if depth == _DEFAULT_DEPTH else None
-    kind = parameter.annotation
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return {_DEPTH: kind(depth)}
-    return {_DEPTH: depth}
+def is_true(result: ScanResult, *, mute: int | None, echoed: bool = False) -> bool:
+    """Whether this is what the VLAN of a big site, or of the responder, is like.
 
-
-def is_true(result: ScanResult, *, mute: int | None) -> bool:
-    """Whether this is what the VLAN of a big site, or of the responder, is like."""
+    mute: VLANs whose number it divides are dead. echoed: gateways were asked by ICMP too.
+    """
     if result.fault is not None:
         return False
     if mute is not None and result.vlan % mute == 0:
@@ -99,6 +86,7 @@ def is_true(result: ScanResult, *, mute: int | None) -> bool:
         and offer.gateway == gateway
         and offer.cidr == IPv4Network(addressing.network(result.vlan))
         and result.gateway.outcome is ReachOutcome.REACHABLE
+        and result.echo.outcome is (ReachOutcome.REACHABLE if echoed else ReachOutcome.NOT_TRIED)
     )
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bench.compiling import CompilerMissing, compile_programs
+from bench.compiling import CompilerMissing, Programs
 from bench.engine import Scan
 from bench.exchanges import VLANS
 from bench.processes import RunFailed, run
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="nadroute-bench-") as name, cable() as site:
             directory = Path(name)
-            with Trunk(compile_programs(directory), site).responder():
+            with Trunk(Programs(directory), site).responder():
                 for at in range(options.scans):
                     raw = directory / f"stacks{at}"
                     command = [profiler, "record", "--rate", str(_RATE), "--format", "raw", "-F"]

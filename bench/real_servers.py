@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from bench.compiling import Programs
-from bench.engine import NotSupported, Probed, Scan
+from bench.engine import Scan
 from bench.exchanges import steps, wrong_row
 from bench.table import Entry, Judged, Row, Skipped, Unit
 from bench.trunk import Trunk
@@ -37,12 +37,8 @@ def measure(programs: Programs, *, runs: int) -> Iterator[Entry]:
 def _exchange(line: Trunk, *, depth: str, runs: int) -> Iterator[Entry]:
     lease = depth == "lease"
     section = f"{_SECTION}, {steps(lease=lease, ping=lease)}"
-    try:
-        scan = Scan(vlans=len(_VLANS), depth=depth, deadline_s=_DEADLINE_S)
-        probed: list[Probed] = [line.probe(scan) for _ in range(runs)]
-    except NotSupported as error:
-        yield Skipped(section, str(error))
-        return
+    scan = Scan(vlans=len(_VLANS), depth=depth, deadline_s=_DEADLINE_S)
+    probed = [line.probe(scan) for _ in range(runs)]
     baseline = line.baseline(vlans=len(_VLANS), lease=lease, ping=lease, retry_s=_RETRY_S)
     yield Row(section=section, name="C baseline: wall", unit=Unit.SECONDS, values=(baseline.wall_s,))
     yield Row(

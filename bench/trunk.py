@@ -72,9 +72,9 @@ class Trunk:
         done = read_object(run(self._host, command).output)
         return Baseline(cpu_s=number(done, "cpu_s"), wall_s=number(done, "wall_s"))
 
-    def probe(self, scan: Scan) -> Probed:
-        """The engine's turn: see bench.engine.probe."""
-        return probe(self._host, scan)
+    def probe(self, scan: Scan, *, interpreted: bool = False) -> Probed:
+        """The engine's turn, compiled or interpreted: see bench.engine.probe."""
+        return probe(self._host, scan, None if interpreted else self._programs.engine)
 
 
 @contextlib.contextmanager

@@ -23,3 +23,8 @@ def gateway(vlan: int) -> IPv4Address:
 def pool(vlan: int) -> tuple[IPv4Address, IPv4Address]:
     """The first and the last address that DHCP gives out."""
     return network(vlan)[_POOL[0]], network(vlan)[_POOL[-1]]
+
+
+def ours(vlan: int) -> IPv4Address:
+    """One that DHCP does not give out, for whoever probes the VLAN."""
+    return network(vlan)[_POOL[-1] + 1]

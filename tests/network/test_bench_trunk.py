@@ -14,18 +14,17 @@ from pathlib import Path
 import pytest
 
 from bench.__main__ import main
-from bench.compiling import CompilerMissing, Programs, compile_programs
-from bench.engine import NotSupported, Scan
+from bench.compiling import Programs
+from bench.engine import Scan
 from bench.processes import RunFailed
 from bench.trunk import Trunk, trunk
-from lab.bigsite import dhcpd
 from lab.bigsite.bpf import BPFUnavailable
 from lab.bigsite.fabric import FAR_END, UPLINK, big_site, cable
 from lab.namespaces import python_environment
 from lab.prerequisites import program
 from tests.conftest import IN_CI
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.compiler]
 VLANS = 64
 WAIT_S = 10.0
 
@@ -37,12 +36,8 @@ def unavailable(reason: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Programs:
-    try:
-        return compile_programs(tmp_path_factory.mktemp("programs"))
-    except CompilerMissing as error:
-        unavailable(str(error))
-        raise
+def programs(tmp_path_factory: pytest.TempPathFactory, compiled_engine: Path) -> Programs:
+    return Programs(tmp_path_factory.mktemp("programs"), engine=compiled_engine)
 
 
 @pytest.fixture
@@ -90,9 +85,9 @@ def test_a_wrong_engine_is_found_out(line: Trunk) -> None:
     assert probed.wrong == VLANS // 10
 
 
-def test_a_depth_that_is_not_there_is_told_as_such(line: Trunk) -> None:
-    """It is left out of the table, not taken for another one."""
-    with line.responder(), pytest.raises((NotSupported, RunFailed)):
+def test_a_scan_that_breaks_is_a_failed_run(line: Trunk) -> None:
+    """Its row is left out of the table, with the reason."""
+    with line.responder(), pytest.raises(RunFailed):
         line.probe(Scan(vlans=1, depth="nonsense"))
 
 
@@ -191,10 +186,9 @@ def test_the_programs_refuse_numbers_that_make_no_sense(programs: Programs, argu
     assert "expected a number from 1 to 4094" in done.stderr
 
 
+@pytest.mark.dhcpd
 def test_a_big_site_has_real_servers_and_gateways_on_each_vlan(programs: Programs) -> None:
     """The baseline gets a lease and an echo on all of them, and this process is back where it was."""
-    if not dhcpd.is_installed():
-        unavailable("dhcpd is not installed (Debian package isc-dhcp-server)")
     before = Path("/proc/self/ns/net").readlink()
     limits = Path("/sys/kernel/rcu_expedited").read_text()
     try:

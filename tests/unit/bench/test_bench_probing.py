@@ -5,7 +5,6 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from bench import probing
 from bench.probing import is_true
 from bench.processes import RunFailed, number, read_object
 from services.contract.messages import DHCPFinding, Offer, Reach
@@ -66,16 +65,12 @@ def test_a_dead_vlan_must_be_called_silent() -> None:
     assert not is_true(TRUE, mute=7)
 
 
-def test_a_depth_that_the_engine_does_not_know_is_not_asked() -> None:
-    """The row of a lease appears with the engine's own parameter, and not before."""
-
-    def shallow() -> None: ...
-
-    def deep(*, depth: str = "offer") -> None: ...
-
-    assert probing.depth_argument(shallow, "lease") is None
-    assert probing.depth_argument(shallow, "offer") == {}
-    assert probing.depth_argument(deep, "lease") == {"depth": "lease"}
+def test_an_echo_counts_where_it_was_asked_for() -> None:
+    """A gateway that answers ARP alone is not called right where ICMP was asked of it too."""
+    reachable = replace(TRUE, echo=Reach(outcome=ReachOutcome.REACHABLE))
+    assert is_true(reachable, mute=None, echoed=True)
+    assert not is_true(TRUE, mute=None, echoed=True)
+    assert not is_true(reachable, mute=None)
 
 
 @pytest.mark.parametrize("text", ["", "ready", "[1]", "{", "1"])
