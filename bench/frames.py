@@ -3,6 +3,7 @@
 import struct
 from ipaddress import IPv4Address
 
+XID = b"\x12\x34\x56\x78"
 CLIENT = bytes.fromhex("621234567007")
 SERVER = bytes.fromhex("02fe00000007")
 _GATEWAY = IPv4Address("10.0.112.1").packed
@@ -22,7 +23,7 @@ def arp_reply() -> bytes:
 
 def dhcp_frame(options: bytes, *, fields: bytes = bytes(192)) -> bytes:
     """A BOOTREPLY by broadcast with these options; fields: sname and file."""
-    bootp = b"\x02\x01\x06\x00" + b"\x12\x34\x56\x78" + b"\0\0\x80\0" + bytes(4) + _OFFERED + bytes(8)
+    bootp = b"\x02\x01\x06\x00" + XID + b"\0\0\x80\0" + bytes(4) + _OFFERED + bytes(8)
     message = (bootp + CLIENT + bytes(10) + fields + _COOKIE + options).ljust(300, b"\0")
     udp_length = 8 + len(message)
     udp = struct.pack("!HHHH", 67, 68, udp_length, 0) + message

@@ -85,7 +85,17 @@ class DHCPFrames:
 class _Form:
     """Where the fields are in frames of one length and one order of options."""
 
-    __slots__ = ("_constants", "_expected", "_fields", "_found", "_lease", "_mask", "_router", "_server")
+    __slots__ = (
+        "_constants",
+        "_expected",
+        "_fields",
+        "_found",
+        "_lease",
+        "_mask",
+        "_router",
+        "_server",
+        "_udp_bytes",
+    )
 
     def __init__(self, frame: bytes, heads: list[tuple[int, int]]) -> None:
         """frame: one in this form, known to be whole. heads: of the options, code and length, in order."""
@@ -98,6 +108,7 @@ class _Form:
         # An option that is not there has the place of one that is, and is not looked at.
         places = [at.get(code, _FIRST_OPTION) for code in _SIZES]
         self._found = itemgetter(*_HEAD_FIELDS, *places)
+        self._udp_bytes = int.from_bytes(frame[_UDP + 4 : _UDP + 6], "big")
         self._server, self._mask = SERVER_ID in at, SUBNET_MASK in at
         self._router, self._lease = ROUTER in at, LEASE_TIME in at
 
@@ -106,10 +117,10 @@ class _Form:
         values = self._fields.unpack_from(frame)
         if self._constants(values) != self._expected or int.from_bytes(frame[_IP:_UDP], "big") % 0xFFFF:
             return None
-        source, checksum, xid, address, relay, chaddr, kind, server, mask, router, lease_s = self._found(
-            values
-        )
-        if verify_checksum and checksum and ipv4.parse_udp(frame, start=_IP, verify_checksum=True) is None:
+        source, checksum, xid, address, relay, chaddr, *options = self._found(values)
+        kind, server, mask, router, lease_s = options
+        verify = verify_checksum and checksum != 0
+        if verify and not ipv4.udp_checksum_holds(frame, start=_UDP, length=self._udp_bytes):
             return None
         routers: tuple[int, ...] = (router,) if self._router else ()
         fields = (

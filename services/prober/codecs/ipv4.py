@@ -102,6 +102,13 @@ def parse_udp(data: bytes, *, start: int, verify_checksum: bool) -> Datagram | N
     )
 
 
+def udp_checksum_holds(data: bytes, *, start: int, length: int) -> bool:
+    """Whether the datagram at start, behind an IPv4 header without options, sums to minus zero."""
+    # The addresses, which the pseudo header repeats, stand just before the datagram.
+    total = int.from_bytes(data[start - 8 : start + length], "big") % 0xFFFF
+    return ((total << 8 if length % 2 else total) + PROTOCOL_UDP + length) % 0xFFFF == 0
+
+
 def _parse_plain(data: bytes, start: int, verify_checksum: bool) -> Datagram | None:
     """What parse_udp does, at once, for a header without options: the hot path."""
     total, fragment, protocol, source, destination, source_port, destination_port, length, sent = (
@@ -115,10 +122,7 @@ def _parse_plain(data: bytes, start: int, verify_checksum: bool) -> Datagram | N
     if int.from_bytes(data[start:udp], "big") % 0xFFFF:
         return None
     end = udp + length
-    if verify_checksum and sent:
-        # The addresses, which the pseudo header repeats, stand just before the datagram.
-        total = int.from_bytes(data[start + 12 : end], "big") % 0xFFFF
-        if ((total << 8 if length % 2 else total) + PROTOCOL_UDP + length) % 0xFFFF:
-            return None
+    if verify_checksum and sent and not udp_checksum_holds(data, start=udp, length=length):
+        return None
     payload = data[udp + UDP_HEADER_BYTES : end]
     return Datagram(source, destination, source_port, destination_port, payload)

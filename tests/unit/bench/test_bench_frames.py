@@ -1,7 +1,7 @@
 """The frames that parsing is measured with, and the reading of a profile."""
 
 from bench.frames import good_frames, hostile_frames
-from bench.parsing import read_frame
+from bench.parsing import reader
 from bench.profiling import read_stacks, report
 from bench.steps import one_run
 from services.prober.codecs.arp import ARPMessage
@@ -11,7 +11,7 @@ from services.prober.codecs.dhcp_options import Refusal
 
 def test_good_frames_are_read_to_their_end() -> None:
     """What is measured as good is not refused early."""
-    read = {name: read_frame(frame) for name, frame in good_frames().items()}
+    read = {name: reader()(frame) for name, frame in good_frames().items()}
     assert isinstance(read["OFFER"], Reply)
     assert read["OFFER"].gateway == 0x0A007001
     assert isinstance(read["ARP reply"], ARPMessage)
@@ -21,7 +21,7 @@ def test_hostile_frames_are_refused_or_read_and_never_raise() -> None:
     """Each is a frame that a socket could hand over."""
     for name, frame in hostile_frames().items():
         assert len(frame) <= 1514, name
-        assert isinstance(read_frame(frame), Reply | Refusal | None), name
+        assert isinstance(reader()(frame), Reply | Refusal | None), name
 
 
 def test_a_profile_leaves_start_up_out_and_counts_a_recursion_once() -> None:
