@@ -1,14 +1,12 @@
 """The hosts that are announced in Redis, and how much waits for each."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import redis
 
-from services.contract.errors import MessageRefused
+from services.contract import announcements
 from services.contract.messages import HostAnnouncement
-from services.contract.names import HOST_KEY_PREFIX, HOST_RENEWAL_S, HOST_TTL_S, probe_queue
+from services.contract.names import HOST_RENEWAL_S, HOST_TTL_S, host_key, probe_queue
 
 SCAN_BATCH = 500
 STALE_BELOW_MS = (HOST_TTL_S - 2 * HOST_RENEWAL_S) * 1_000
@@ -48,36 +46,24 @@ class HostRow:
         }
 
 
-def announced(client: redis.Redis) -> list[HostAnnouncement]:
-    """Those that are announced now, by name."""
-    return [row.announcement for row in host_rows(client, with_gone=False) if row.announcement is not None]
-
-
-def host_rows(client: redis.Redis, *, with_gone: bool = True) -> list[HostRow]:
-    """All hosts by name; with_gone: those as well that left requests behind."""
-    rows: dict[str, HostRow] = {}
-    keys = sorted(
-        cast("Sequence[str]", list(client.scan_iter(match=f"{HOST_KEY_PREFIX}*", count=SCAN_BATCH)))
-    )
-    for key in keys:
-        with client.pipeline(transaction=False) as pipe:
-            # MGET takes a key of another type for none, where GET would fail.
-            pipe.mget([key])
-            pipe.pttl(key)
-            (text,), expires_in_ms = pipe.execute()
-        try:
-            told = HostAnnouncement.from_wire(text) if text is not None else None
-        except MessageRefused:
-            # Of another version, or not an announcement at all: nothing may be sent there.
-            told = None
-        if told is not None and key == f"{HOST_KEY_PREFIX}{told.host}":
-            rows[told.host] = HostRow(told.host, told, _queued(client, told.host), max(0, expires_in_ms))
-    if with_gone:
-        prefix = probe_queue("")
-        for queue in client.scan_iter(match=f"{prefix}*", count=SCAN_BATCH, _type="list"):
-            host = queue.removeprefix(prefix).partition("\x06")[0]
-            if host not in rows:
-                rows[host] = HostRow(host, None, _queued(client, host))
+def host_rows(client: redis.Redis) -> list[HostRow]:
+    """All hosts by name, and those as well that are gone and left requests behind."""
+    told = announcements.read(client).hosts
+    with client.pipeline(transaction=False) as pipe:
+        for announcement in told:
+            pipe.pttl(host_key(announcement.host))
+        left_ms = pipe.execute()
+    rows = {
+        announcement.host: HostRow(
+            announcement.host, announcement, _queued(client, announcement.host), max(0, expires_in_ms)
+        )
+        for announcement, expires_in_ms in zip(told, left_ms, strict=True)
+    }
+    prefix = probe_queue("")
+    for queue in client.scan_iter(match=f"{prefix}*", count=SCAN_BATCH, _type="list"):
+        host = queue.removeprefix(prefix).partition("\x06")[0]
+        if host not in rows:
+            rows[host] = HostRow(host, None, _queued(client, host))
     return [rows[host] for host in sorted(rows)]
 
 

@@ -145,13 +145,13 @@ class RedisReader:
 
     def read(self, segments: Collection[Segment]) -> RedisView:
         """What is there now of these segments."""
-        from services.cli.announced_hosts import announced
         from services.cli.pause_state import describe_pause
+        from services.contract import announcements
 
         try:
             return RedisView(
                 self._store.read(segments),
-                {told.host: told for told in announced(self._client)},
+                {told.host: told for told in announcements.read(self._client).hosts},
                 describe_pause(self._client),
             )
         except self._errors as error:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from services.cli.announced_hosts import announced
 from services.cli.client_settings import (
     KUBERNETES,
     ClientSettings,
@@ -21,6 +20,7 @@ from services.cli.outputs import Output, output_option, plain, print_data, progr
 from services.cli.probe_plan import Plan, make_plan
 from services.cli.services_table import CLIENT
 from services.cli.settings_options import settings_options
+from services.contract import announcements
 from services.contract.clock import SystemClock
 from services.contract.messages import HostAnnouncement, ProbeRequest
 from services.contract.outcomes import State
@@ -81,7 +81,7 @@ def probe(
     from services.watcher.requests import build_requests
 
     with redis_client(settings) as client:
-        hosts = _hosts(announced(client), host)
+        hosts = _hosts(announcements.read(client).hosts, host)
         plan = make_plan(intents, hosts)
         _check_served(plan, intents, hosts)
         age_ms = max(1_000, min(3_600_000, int(timeout * 1_000) if wait else MAX_AGE_MS))
@@ -110,7 +110,7 @@ def _intents(chosen: Sequence[Network], settings: ClientSettings, *, told: bool)
     return intents
 
 
-def _hosts(present: list[HostAnnouncement], host: str | None) -> list[HostAnnouncement]:
+def _hosts(present: Sequence[HostAnnouncement], host: str | None) -> Sequence[HostAnnouncement]:
     if not present:
         raise unreachable(
             "no host to ask: no prober is announced in Redis; expected one at least: start `nadroute prober "
@@ -125,7 +125,9 @@ def _hosts(present: list[HostAnnouncement], host: str | None) -> list[HostAnnoun
     return chosen
 
 
-def _check_served(plan: Plan, intents: Mapping[NetworkRef, Intent], hosts: list[HostAnnouncement]) -> None:
+def _check_served(
+    plan: Plan, intents: Mapping[NetworkRef, Intent], hosts: Sequence[HostAnnouncement]
+) -> None:
     """Tell what nobody can probe; exit 3 where that is everything."""
     if not plan.unserved:
         return

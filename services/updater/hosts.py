@@ -1,17 +1,15 @@
 """Which hosts are announced, and what they carry, from their keys in Redis."""
 
 import threading
-from collections.abc import Sequence
 from ipaddress import IPv4Address
-from typing import cast
 
 import redis
 import structlog
 
+from services.contract import announcements
 from services.contract.clock import Clock
-from services.contract.errors import MessageRefused
 from services.contract.messages import HostAnnouncement
-from services.contract.names import HOST_KEY_PREFIX, HOST_TTL_S
+from services.contract.names import HOST_TTL_S
 
 CACHED_S = 1.0
 
@@ -66,14 +64,7 @@ class AnnouncedHosts:
         self._read_at = now
 
     def _read(self) -> dict[str, HostAnnouncement]:
-        keys = list(self._client.scan_iter(match=f"{HOST_KEY_PREFIX}*", count=1_000))
-        texts = cast("Sequence[str | None]", self._client.mget(keys)) if keys else []
-        present = {}
-        for key, text in zip(keys, texts, strict=True):
-            try:
-                if text is not None:
-                    announced = HostAnnouncement.from_wire(text)
-                    present[announced.host] = announced
-            except MessageRefused as error:
-                log.warning("announcement ignored", key=key, error=str(error))
-        return present
+        found = announcements.read(self._client)
+        for entry in found.refused:
+            log.warning("announcement ignored", key=entry.key, error=entry.reason)
+        return {announced.host: announced for announced in found.hosts}

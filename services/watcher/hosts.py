@@ -3,22 +3,22 @@
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
 import redis
 import structlog
 
-from services.contract import dead_letters
+from services.contract import announcements, dead_letters
+from services.contract.announcements import RefusedEntry
 from services.contract.clock import Clock
-from services.contract.errors import MessageRefused
 from services.contract.messages import HostAnnouncement
-from services.contract.names import HOST_KEY_PREFIX, PAUSED_KEY, WATCHED_KEY, host_key
+from services.contract.names import PAUSED_KEY, WATCHED_KEY
 from services.telemetry.health import lives
 
-MAX_HOSTS = 1_000
-REMEMBERED_JUNK = 1_000
+REMEMBERED_JUNK = announcements.MAX_REFUSED
+"""With less room, more junk than that would be recorded again at every look."""
 STOP_TIMEOUT_S = 5.0
 
 log = structlog.get_logger(__name__)
@@ -37,7 +37,7 @@ class Look:
 
 
 class HostReader:
-    """Reads all announcements; what is not one is recorded once and otherwise ignored."""
+    """Reads all announcements; what is refused of them is recorded once and otherwise ignored."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -51,22 +51,10 @@ class HostReader:
 
     def read(self) -> tuple[HostAnnouncement, ...]:
         """The announced hosts, by name; raises redis.RedisError."""
-        pattern = f"{HOST_KEY_PREFIX}*"
-        # SCAN may give a key twice while the table is resized.
-        keys = sorted(set(self._client.scan_iter(match=pattern, count=500)))[:MAX_HOSTS]
-        if not keys:
-            return ()
-        values = cast("Sequence[str | None]", self._client.mget(keys))
-        announcements = []
-        for key, value in zip(keys, values, strict=True):
-            if value is None:
-                # Run out between the two commands, or of a type that is no string.
-                continue
-            try:
-                announcements.append(_read(key, value))
-            except MessageRefused as error:
-                self._record_once(key, value, str(error))
-        return tuple(announcements)
+        found = announcements.read(self._client)
+        for entry in found.refused:
+            self._record_once(entry)
+        return found.hosts
 
     def _has_lost(self) -> bool:
         before, mark = self._mark, cast("str | None", self._client.get(WATCHED_KEY))
@@ -81,20 +69,13 @@ class HostReader:
         self._mark = mark
         return before is not None and mark != before
 
-    def _record_once(self, key: str, value: str, reason: str) -> None:
-        if self._junk.get(key) == value:
+    def _record_once(self, entry: RefusedEntry) -> None:
+        if self._junk.get(entry.key) == entry.body:
             return
-        self._junk[key] = value
+        self._junk[entry.key] = entry.body
         if len(self._junk) > REMEMBERED_JUNK:
             self._junk.popitem(last=False)
-        dead_letters.record(self._client, where=key, reason=reason, body=value)
-
-
-def _read(key: str, value: str) -> HostAnnouncement:
-    announcement = HostAnnouncement.from_wire(value)
-    if host_key(announcement.host) != key:
-        raise MessageRefused(f"HostAnnouncement: host: {announcement.host!r} under the key of another host")
-    return announcement
+        dead_letters.record(self._client, where=entry.key, reason=entry.reason, body=entry.body)
 
 
 class HostPoll:

@@ -45,18 +45,6 @@ def test_hosts_are_live_stale_or_gone(redis_server: RedisServer, monkeypatch: py
     assert all(word in table for word in ("node1", "extra=extra-bo", "live", "stale", "gone", "0.1.0"))
 
 
-def test_what_is_no_announcement_is_no_host(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Junk, another type, another host's: none of it is shown or sent to."""
-    redis_server.client.set(host_key("junk"), "{")
-    redis_server.client.lpush(host_key("list"), "x")
-    announce(redis_server, "node1")
-    redis_server.client.rename(host_key("node1"), host_key("node2"))
-    ran = hosts(monkeypatch, redis_server, "-o", "json")
-    assert (ran.code, json.loads(ran.out)) == (0, [])
-
-
 def test_no_hosts_are_told_with_what_to_do(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,8 +13,10 @@ from services.contract import dead_letters
 from services.contract.messages import HostAnnouncement, Segment, Verdict
 from services.contract.names import DEAD_LETTERS_KEPT, DEAD_LETTERS_KEY, HOST_TTL_S, host_key, verdicts_key
 from services.contract.outcomes import Fault
+from services.updater import hosts as updater_hosts
 from services.updater.hosts import AnnouncedHosts
 from services.updater.store import BATCH, KEPT_S, VerdictStore
+from tests.support.log_lines import log_lines
 from tests.support.redis_server import RedisServer
 from tests.unit.network.builders import SEGMENT, dhcp, offer, verdict
 from tests.unit.updater.fakes import FakeClock
@@ -140,11 +142,12 @@ def test_an_unknown_segment_has_no_verdicts(store: VerdictStore) -> None:
     assert (found.latest, found.asked_dhcp) == ((), ())
 
 
-def announce(server: RedisServer, host: str, *cluster_networks: str) -> None:
+def announce(server: RedisServer, host: str, *cluster_networks: str, key_of: str = "") -> None:
+    """As a prober does, under its own key or another host's."""
     said = HostAnnouncement(
         host=host, uplinks=dict.fromkeys(cluster_networks, "bo"), version="1", incarnation=1
     )
-    server.client.set(host_key(host), json.dumps(said.to_wire()))
+    server.client.set(host_key(key_of or host), json.dumps(said.to_wire()))
 
 
 @pytest.fixture
@@ -153,14 +156,31 @@ def clock() -> FakeClock:
 
 
 def test_hosts_are_known_by_what_they_carry(redis_server: RedisServer, clock: FakeClock) -> None:
-    """Announced ones alone; what is no announcement is ignored."""
+    """Announced ones alone."""
     hosts = AnnouncedHosts(redis_server.client, clock)
     announce(redis_server, "node1", "mgmt", "extra")
     announce(redis_server, "node2", "mgmt")
-    redis_server.client.set(host_key("node3"), "junk")
     assert hosts.carrying("extra") == {"node1"}
     assert hosts.carrying("mgmt") == {"node1", "node2"}
     assert hosts.carrying("other") == frozenset()
+
+
+def test_an_announcement_under_another_hosts_key_changes_nothing(
+    redis_server: RedisServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told of, makes no host known, and what was known of the host that it names stays."""
+    lines = log_lines(monkeypatch, updater_hosts)
+    hosts = AnnouncedHosts(redis_server.client, clock)
+    announce(redis_server, "node1", "extra")
+    assert hosts.carrying("extra") == {"node1"}
+    announce(redis_server, "node1", "other", key_of="node2")
+    announce(redis_server, "node3", "extra", key_of="node4")
+    clock.seconds += 1
+    assert hosts.carrying("extra") == {"node1"}
+    assert hosts.carrying("other") == frozenset()
+    told = {line["key"]: line["error"] for line in lines if line["event"] == "announcement ignored"}
+    assert set(told) == {host_key("node2"), host_key("node4")}
+    assert "host: under the key of another host, expected 'node2', got 'node1'" in told[host_key("node2")]
 
 
 def test_the_hosts_own_addresses_are_known(redis_server: RedisServer, clock: FakeClock) -> None:
