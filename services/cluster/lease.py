@@ -5,7 +5,6 @@ gone when its record has not changed for the duration that it promised, by our o
 have lost when our own last renewal, counted from before it was sent, is older than what we promised.
 """
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -15,13 +14,12 @@ import structlog
 from services.cluster.client import Cluster
 from services.cluster.errors import ClusterError, Conflict, NotFound
 from services.contract.clock import Clock, SystemClock
-from services.telemetry.health import lives
+from services.telemetry.repeating import Repeating
 
 DURATION_S = 15
 RETRY_S = 2.0
 TIMEOUT_S = 4.0
 """For one request: two attempts and the pause between them fit into the duration."""
-STOP_TIMEOUT_S = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -52,8 +50,8 @@ class _Record:
         return spec.get(name) if isinstance(spec, Mapping) else None
 
 
-class LeaderLease:
-    """Holds, or waits for, one Lease in a thread of its own."""
+class LeaderLease(Repeating):
+    """Holds, or waits for, one Lease; stopped, it ceases to lead and gives the Lease up."""
 
     def __init__(
         self,
@@ -68,46 +66,29 @@ class LeaderLease:
         on_change: Callable[[bool], None] = lambda _: None,
     ) -> None:
         """on_change is told, from the lease's thread, when we came to lead and when we ceased to."""
+        super().__init__(
+            "leader-lease",
+            self.attempt,
+            clock=clock or SystemClock(),
+            interval_s=retry_s,
+            # So that another need not wait for it to run out.
+            finish=self._release,
+        )
         self._cluster = cluster
         self._name = name
         self._path = f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace, safe='')}/leases"
         self._namespace = namespace
         self._identity = identity
-        self._clock = clock or SystemClock()
         self._duration_s = duration_s
-        self._retry_s = retry_s
         self._on_change = on_change
         self._record: _Record | None = None
         self._led_until = float("-inf")
         self._told = False
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="leader-lease", daemon=True)
 
     @property
     def is_leader(self) -> bool:
         """Whether we lead now: false the moment our promise has run out, whatever the thread is doing."""
         return self._clock.monotonic() < self._led_until
-
-    @property
-    def lives(self) -> bool:
-        """Whether its thread does what it should."""
-        return lives(self._thread, self._stopping)
-
-    def start(self) -> None:
-        """Begin to try."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Cease to lead and give the Lease up, so that another need not wait for it to run out."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(STOP_TIMEOUT_S)
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self.attempt()
-            self._clock.wait(self._stopping, self._retry_s)
-        self._release()
 
     def attempt(self) -> None:
         """One round: acquire, renew or look on. Never raises for what the API server does."""

@@ -19,9 +19,6 @@ RESULT_TTL_S = 300
 VISIBILITY_TIMEOUT_S = 120
 """A task whose worker died comes back after this; longer than any probe, shorter than a sweep."""
 
-WORKER_OPTIONS = ("--without-gossip", "--without-mingle", "-E")
-"""Gossip and mingle cost 2 kB/s a worker and bring nothing here; events are for Flower."""
-
 
 def make_app(redis_url: str, *, name: str = "nadroute", unacked_scope: str = "clients") -> Celery:
     """An app on this Redis.

@@ -4,13 +4,11 @@ import os
 import random
 import signal
 import threading
-import warnings
 from typing import Any
 
 import redis
 import structlog
 from celery import Celery, signals
-from celery.platforms import SecurityWarning
 
 from services.contract.celery_app import consume_only, make_app
 from services.contract.clock import Clock, SystemClock
@@ -18,6 +16,7 @@ from services.contract.logs import configure
 from services.contract.messages import MAX_ADDRESSES, HostAnnouncement
 from services.contract.names import PROBE_TASK, probe_queue, worker_name
 from services.contract.redis_client import connect, time_ms
+from services.contract.worker import work
 from services.prober import templates
 from services.prober.addresses import own_addresses
 from services.prober.collecting import collect_seldom
@@ -178,27 +177,10 @@ def _work(app: Celery, settings: ProberSettings, *, runner: Runner, heartbeat: H
         # Celery waits for its tasks, and they for the engine. A thread: this is a signal handler.
         threading.Thread(target=runner.stop, name="prober-stop", daemon=True).start()
 
-    def keep_logging(**_: object) -> None:
-        """Our logging is set up already: Celery leaves it alone when this signal has a receiver."""
-
-    # Root, with every capability but NET_RAW dropped, is how a prober is deployed; and it reads JSON alone.
-    warnings.filterwarnings("ignore", category=SecurityWarning)
     signals.worker_ready.connect(ready)
     signals.worker_shutting_down.connect(shutting_down)
-    signals.setup_logging.connect(keep_logging)
     try:
-        worker = app.Worker(
-            hostname=worker_name("prober", settings.host),
-            pool="threads",
-            concurrency=settings.concurrency,
-            without_gossip=True,
-            without_mingle=True,
-            task_events=True,
-            quiet=True,
-        )
-        worker.start()
-        return int(worker.exitcode or 0)
+        return work(app, name=worker_name("prober", settings.host), concurrency=settings.concurrency)
     finally:
         signals.worker_ready.disconnect(ready)
         signals.worker_shutting_down.disconnect(shutting_down)
-        signals.setup_logging.disconnect(keep_logging)

@@ -1,7 +1,5 @@
 """Whether Redis answers: asked again and again on a connection of its own, so that no page waits for it."""
 
-import threading
-
 import redis
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -10,27 +8,27 @@ from redis.retry import Retry
 
 from services.contract.clock import Clock
 from services.contract.redis_client import check_url
+from services.telemetry.repeating import Repeating
 
 INTERVAL_S = 2.0
 TIMEOUT_S = 2.0
 SILENCE_S = 6.0
 """Without an answer for so long Redis counts as away: also a frozen one, that takes connections."""
-STOP_TIMEOUT_S = 5.0
 
 log = structlog.get_logger(__name__)
 
 
-class RedisCheck:
+class RedisCheck(Repeating):
     """A thread that asks, and what it was told. Safe to share by threads."""
 
     def __init__(self, url: str, *, clock: Clock, registry: CollectorRegistry) -> None:
+        super().__init__("redis-check", self.ask, clock=clock, interval_s=INTERVAL_S)
         self._client = redis.Redis.from_url(
             check_url(url),
             socket_connect_timeout=TIMEOUT_S,
             socket_timeout=TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),
         )
-        self._clock = clock
         self._up = Gauge("nadroute_redis_up", "1 while Redis answers.", registry=registry)
         self._failures = Counter(
             "nadroute_redis_failures", "Checks of Redis that failed.", ["kind"], registry=registry
@@ -39,8 +37,6 @@ class RedisCheck:
         self._up_since: float | None = None
         self._error = "not asked yet"
         self._told_kind = ""
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="redis-check", daemon=True)
 
     @property
     def up_since(self) -> float | None:
@@ -54,21 +50,10 @@ class RedisCheck:
             return None
         return f"Redis does not answer: {self._error}"
 
-    def start(self) -> None:
-        """Begin to ask."""
-        self._thread.start()
-
     def stop(self) -> None:
-        """Ask no more."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(STOP_TIMEOUT_S)
+        """Ask no more, and close the connection."""
+        super().stop()
         self._client.close()
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self.ask()
-            self._clock.wait(self._stopping, INTERVAL_S)
 
     def ask(self) -> None:
         """Ask once. Never raises for what Redis does."""

@@ -3,13 +3,11 @@
 import contextlib
 import platform
 import random
-import warnings
 from typing import Any
 
 import redis
 import structlog
-from celery import Celery, bootsteps, signals
-from celery.platforms import SecurityWarning
+from celery import Celery, bootsteps
 
 from services.cluster.client import Cluster
 from services.cluster.metrics import WatchMetrics
@@ -22,6 +20,7 @@ from services.contract.logs import configure
 from services.contract.messages import Report
 from services.contract.names import REPORT_QUEUE, REPORT_TASK, worker_name
 from services.contract.redis_client import connect, hidden
+from services.contract.worker import work
 from services.telemetry.health import STALL_S
 from services.telemetry.telemetry import Telemetry
 from services.telemetry.worker_check import WorkerCheck
@@ -98,7 +97,8 @@ def main(settings: UpdaterSettings) -> int:
         register(app, updater, client, metrics)
         _live_with_worker(app, updater, watch)
         log.info("updater started", version=__version__, redis=hidden(url))
-        exit_code = _work(app, settings)
+        name = worker_name("updater", platform.node())
+        exit_code = work(app, name=name, concurrency=settings.report_concurrency)
     log.info("updater stopped", exit_code=exit_code)
     return exit_code
 
@@ -150,26 +150,3 @@ def _live_with_worker(app: Celery, updater: Updater, watch: NetworkWatch) -> Non
         terminate = stop
 
     app.steps["worker"].add(Beside)
-
-
-def _work(app: Celery, settings: UpdaterSettings) -> int:
-    def keep_logging(**_: object) -> None:
-        """Our logging is set up already: Celery leaves it alone when this signal has a receiver."""
-
-    # In a container it may run as root; and it reads JSON alone.
-    warnings.filterwarnings("ignore", category=SecurityWarning)
-    signals.setup_logging.connect(keep_logging)
-    try:
-        worker = app.Worker(
-            hostname=worker_name("updater", platform.node()),
-            pool="threads",
-            concurrency=settings.report_concurrency,
-            without_gossip=True,
-            without_mingle=True,
-            task_events=True,
-            quiet=True,
-        )
-        worker.start()
-        return int(worker.exitcode or 0)
-    finally:
-        signals.setup_logging.disconnect(keep_logging)

@@ -1,6 +1,5 @@
 """What the watcher reads in Redis once a second: which hosts are announced, and whether all is paused."""
 
-import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,11 +14,10 @@ from services.contract.announcements import RefusedEntry
 from services.contract.clock import Clock
 from services.contract.messages import HostAnnouncement
 from services.contract.names import PAUSED_KEY, WATCHED_KEY
-from services.telemetry.health import lives
+from services.telemetry.repeating import Repeating
 
 REMEMBERED_JUNK = announcements.MAX_REFUSED
 """With less room, more junk than that would be recorded again at every look."""
-STOP_TIMEOUT_S = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -78,8 +76,8 @@ class HostReader:
         dead_letters.record(self._client, where=entry.key, reason=entry.reason, body=entry.body)
 
 
-class HostPoll:
-    """Looks every interval_s seconds, in a thread of its own, and passes on what it sees.
+class HostPoll(Repeating):
+    """Looks every interval_s seconds and passes on what it sees; nothing once it is stopped.
 
     While Redis cannot be read nothing is passed on: that hosts cannot be seen does not say that they went.
     """
@@ -92,41 +90,21 @@ class HostPoll:
         clock: Clock,
         interval_s: float,
     ) -> None:
+        super().__init__("host-poll", self._look, clock=clock, interval_s=interval_s)
         self._reader = reader
         self._listener = listener
-        self._clock = clock
-        self._interval_s = interval_s
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="host-poll", daemon=True)
+        self._readable = True
 
-    @property
-    def lives(self) -> bool:
-        """Whether its thread does what it should."""
-        return lives(self._thread, self._stopping)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End; nothing is passed on afterwards."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(STOP_TIMEOUT_S)
-
-    def _run(self) -> None:
-        readable = True
-        while not self._stopping.is_set():
-            try:
-                look = self._reader.look()
-            except redis.RedisError as error:
-                if readable:
-                    log.warning("hosts cannot be read", error=str(error))
-                readable = False
-            else:
-                if not readable:
-                    log.info("hosts can be read again")
-                readable = True
-                if not self._stopping.is_set():
-                    self._listener(look)
-            self._clock.wait(self._stopping, self._interval_s)
+    def _look(self) -> None:
+        try:
+            look = self._reader.look()
+        except redis.RedisError as error:
+            if self._readable:
+                log.warning("hosts cannot be read", error=str(error))
+            self._readable = False
+            return
+        if not self._readable:
+            log.info("hosts can be read again")
+        self._readable = True
+        if not self._stopping.is_set():
+            self._listener(look)

@@ -66,7 +66,9 @@ class _FewTurns(SystemClock):
 
     def wait(self, event: threading.Event, timeout_s: float) -> bool:
         self.turns -= 1
-        return self.turns <= 0
+        if self.turns <= 0:
+            event.set()
+        return event.is_set()
 
 
 class _Recorder:

@@ -4,6 +4,7 @@ import pytest
 import redis
 from prometheus_client import CollectorRegistry
 
+from services.contract.clock import SystemClock
 from services.telemetry import redis_check
 from services.telemetry.redis_check import SILENCE_S, RedisCheck
 from tests.support.log_lines import log_lines
@@ -77,3 +78,16 @@ def test_a_frozen_redis_is_away_though_nothing_failed(monkeypatch: pytest.Monkey
     check.ask()
     clock.seconds += SILENCE_S
     assert check.why_not() is not None
+
+
+@pytest.mark.parametrize("started", [True, False])
+def test_stopped_it_holds_no_connection(monkeypatch: pytest.MonkeyPatch, started: bool) -> None:
+    """It is closed when nobody asks over it any more, whether anybody did or not."""
+    Script(monkeypatch)
+    check = RedisCheck("redis://127.0.0.1:1/0", clock=SystemClock(), registry=CollectorRegistry())
+    asks_at_close: list[bool] = []
+    monkeypatch.setattr(check._client, "close", lambda: asks_at_close.append(check._thread.is_alive()))
+    if started:
+        check.start()
+    check.stop()
+    assert asks_at_close == [False]
