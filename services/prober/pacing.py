@@ -1,5 +1,6 @@
 """Limits on rates: a token bucket, and a queue that drains through it in order."""
 
+import math
 from collections import deque
 
 from services.prober.schedule import Action, Schedule
@@ -33,7 +34,10 @@ class TokenBucket:
         if self._rate is None:
             return now
         self._fill(now, self._rate)
-        return now + max(0.0, 1.0 - self._tokens) / self._rate
+        if self._tokens >= 1.0 - _ROUNDING:
+            return now
+        # Far from zero a clock's numbers lie far apart: what is to come must not be now again.
+        return max(now + (1.0 - self._tokens) / self._rate, math.nextafter(now, math.inf))
 
     def _fill(self, now: float, rate: float) -> None:
         if self._at is not None and now > self._at:

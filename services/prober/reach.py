@@ -112,7 +112,7 @@ class ReachCheck(ABC):
             return
         self._finished = True
         if self._timer is not None:
-            self._timer.action = None
+            self._timer.cancel()
         self._ended()
         for done in self._waiting:
             done(self.gateway, reached, now)

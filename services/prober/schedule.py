@@ -87,7 +87,7 @@ class Schedule:
             self._begin_slot()
 
     def _begin_slot(self) -> None:
-        """Sort the next slot's timers in: those of the slots before it have all run."""
+        """Sort the next slot's timers. Nothing else is near: those of the slots before it have all run."""
         self._begun = heapq.heappop(self._slots)
         live = [timer for timer in self._far.pop(self._begun) if timer.action is not None]
         # Backwards, and of the same time what was set first comes last.

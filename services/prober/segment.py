@@ -155,7 +155,6 @@ class SegmentJob:
         """See dhcp.Asker."""
         self._asked = asked
         self._asking = False
-        self._picks = None
         if self._leasing and not self.finished:
             offer = choose(self._probe.targets[0], self._offers)
             if offer is not None:
@@ -236,7 +235,7 @@ class SegmentJob:
         return True
 
     def _finish_if_done(self, now: float) -> None:
-        if self._asking or self.finished or not self._wire_done():
+        if self.finished or not self._wire_done():
             return
         if self._uplink.echoes is not None:
             for _, _, gateway in self._pick():

@@ -3,7 +3,6 @@
 Pure: frames are bytes in and out, and time is an argument. What does not match a question changes nothing.
 """
 
-import itertools
 import random
 from collections import Counter
 
@@ -84,8 +83,12 @@ class Wire:
         if not self._line.claims_changed:
             return None
         self._line.claims_changed = False
-        claims = itertools.islice(self._line.claims, MAX_ADDRESSES + 1)
-        return frozenset([address for _, address in claims])
+        addresses: set[int] = set()
+        for _, address in self._line.claims:
+            addresses.add(address)
+            if len(addresses) > MAX_ADDRESSES:
+                break
+        return frozenset(addresses)
 
     def station(self, vlan: int) -> Station:
         """Who we are on this VLAN: what the rest is asked as."""
@@ -215,11 +218,10 @@ class Wire:
         if isinstance(reply, Refusal):
             line.ignored[reply] += 1
             return
-        attempt = line.attempts[reply.xid]
-        station = attempt.question.station
-        if station.vlan != vlan:
+        attempt = line.attempts.get(reply.xid)
+        if attempt is None or attempt.question.station.vlan != vlan:
             line.ignored[Refusal.NOT_ASKED] += 1
-        elif reply.chaddr != station.mac:
+        elif reply.chaddr != attempt.question.station.mac:
             line.ignored["a DHCP message to another client"] += 1
         else:
             attempt.question.replied(

@@ -1,8 +1,8 @@
 """DHCP messages in whole frames: who sent them, and what they say.
 
-A server writes the options of all its messages in the same order and lengths. So the form of the last ones is
-remembered, and of a message in a known form all fields are read at once; any other is read step by step.
-Both ways say the same (a test compares them on whatever frames hypothesis thinks of).
+A server writes the options of all its messages in the same order and lengths. So the first few forms that
+are seen are remembered, and of a message in a known form all fields are read at once; any other is read step
+by step. Both ways say the same (a test compares them on whatever frames hypothesis thinks of).
 """
 
 import struct
@@ -27,6 +27,7 @@ from services.prober.codecs.dhcp_options import (
 MAX_FORMS = 4
 """Remembered of one length; more kinds of servers on one uplink are read step by step."""
 _MAX_LENGTHS = 16
+"""Of frames; once there are so many, nothing more is remembered."""
 _MAX_OPTIONS = 32
 _IP, _UDP = ethernet.HEADER_BYTES, ethernet.HEADER_BYTES + ipv4.HEADER_BYTES
 _BOOTP = _UDP + ipv4.UDP_HEADER_BYTES
@@ -143,7 +144,8 @@ def _form_of(frame: bytes) -> _Form | None:
     """The form of a frame that was read step by step; None where it is not among the simple ones."""
     heads: list[tuple[int, int]] = []
     at = _OPTIONS
-    if frame[_IP] != 0x45 or frame[_IP + 6] & 0x3F or frame[_IP + 7]:
+    # Behind an IPv4 header with options, which could be read wrong as if it had none, all stands elsewhere.
+    if frame[_IP] != 0x45:
         return None
     while at + 1 < len(frame) and frame[at] != END:
         code, length = frame[at], frame[at + 1]

@@ -178,3 +178,10 @@ def echo_reply(message: bytes, *, source: str, kind: int = 0, destination: str =
     body = bytes((kind, 0, 0, 0)) + message[4:]
     body = body[:2] + struct.pack("!H", internet_checksum(body)) + body[4:]
     return ip_packet(1, body, source=source, destination=destination)
+
+
+def with_ip_options(data: bytes) -> bytes:
+    """The same datagram behind an IPv4 header of 24 octets; the last four of them are an empty option."""
+    head = b"\x46\0" + (len(data) - 10).to_bytes(2, "big") + data[18:24]
+    checksum = internet_checksum(head + data[26:34]).to_bytes(2, "big")
+    return data[:14] + head + checksum + data[26:34] + bytes(4) + data[34:]

@@ -2,6 +2,7 @@
 
 from collections.abc import Container
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,3 +103,74 @@ def test_forms_are_few() -> None:
 def test_what_was_not_asked_is_not_read() -> None:
     """A known form is no reason to believe a frame with another transaction ID."""
     assert learned().read(LEARNED[0], verify_checksum=True, xids={b"none"}) is Refusal.NOT_ASKED
+
+
+def with_header(data: bytes, at: int, value: bytes) -> bytes:
+    """The frame with other octets in its IPv4 header, whose checksum is right again."""
+    header = bytearray(data[14:34])
+    header[at : at + len(value)] = value
+    header[10:12] = b"\0\0"
+    header[10:12] = frames.internet_checksum(bytes(header)).to_bytes(2, "big")
+    return data[:14] + bytes(header) + data[34:]
+
+
+@pytest.mark.parametrize(
+    ("at", "value"),
+    [(0, b"\x46"), (2, b"\x01\x00"), (6, b"\x20\x00"), (6, b"\x00\x01"), (9, b"\x06")],
+    ids=["options", "shorter", "more fragments", "a later fragment", "no UDP"],
+)
+def test_known_form_with_another_header_is_not_whole(at: int, value: bytes) -> None:
+    """Though its checksum is right: what a step-by-step reader refuses is refused in a known form too."""
+    for known in LEARNED:
+        data = with_header(known, at, value)
+        assert learned().read(data, verify_checksum=False, xids=ALL) is Refusal.NOT_WHOLE
+
+
+def test_ip_options_move_the_transaction_id_too() -> None:
+    """It is looked for where it stands then: what was not asked is refused there as well."""
+    data = frames.with_ip_options(frame(frames.offer_options()))
+    reader = learned()
+    read = reader.read(data, verify_checksum=True, xids={XID})
+    assert isinstance(read, Reply)
+    assert (read.xid, read.chaddr) == (XID, MAC)
+    assert reader.read(data, verify_checksum=True, xids={b"none"}) is Refusal.NOT_ASKED
+
+
+def test_ip_options_are_never_a_form() -> None:
+    """Not even where all that a form looks at seems to stand four octets earlier, as without them."""
+    # From there the cookie is an option of 130 octets, and the source port is the datagram's length.
+    options = option(53, b"\2") + option(15, b"x" * 123) + option(53, b"\2") + b"\xff"
+    message = frames.bootp(xid=XID, chaddr=MAC, options=options)
+    packet = frames.udp_datagram(message, source="10.0.7.1", ports=(1000, 68))
+    data = frames.with_ip_options(frames.ethernet(packet, kind=0x0800))
+    reader = DHCPFrames()
+    for _ in range(2):
+        read = reader.read(data, verify_checksum=True, xids={XID})
+        assert isinstance(read, Reply)
+        assert (read.xid, read.chaddr) == (XID, MAC)
+
+
+def framed(options: bytes, trailer: bytes = b"") -> bytes:
+    """A frame whose datagram ends with these options, long enough by itself, and what follows it."""
+    filler = option(60, b"x" * 60)
+    return frame(filler + options) + trailer
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (framed(option(53, b"\2") + option(3, b"\x0a\0\7\1") * 2 + b"\xff"),) * 2,
+        (framed(option(53, b"\2") + b"\0" + option(3, b"\x0a\0\xff\1") + b"\xff"),) * 2,
+        (framed(option(53, b"\2"), trailer=option(3, b"\x0a\0\7\1") + b"\xff"),) * 2,
+        (LEARNED[0], frame(frames.offer_options(router="224.0.0.1"))),
+        (LEARNED[0], frame(frames.offer_options(router="0.0.0.0"))),
+    ],
+    ids=["an option twice", "a pad between", "no end but in a trailer", "a group as router", "no router"],
+)
+def test_second_reading_says_what_the_first_says(first: bytes, then: bytes) -> None:
+    """Whatever a form could be mistaken in: codes that come twice, pads, what follows the datagram."""
+    reader = DHCPFrames()
+    reader.read(first, verify_checksum=True, xids=ALL)
+    expected = step_by_step(then, verify=True)
+    assert isinstance(expected, Reply)
+    assert reader.read(then, verify_checksum=True, xids=ALL) == expected

@@ -246,3 +246,14 @@ def test_the_prober_denies_what_the_updater_refuses() -> None:
         (int(IPv4Address("10.9.0.0")), 0xFFFFFF00),
         (int(own), 0xFFFFFFFF),
     )
+
+
+@pytest.mark.parametrize("up_s", [1e3, 2e7, 3e7, 1e9])
+def test_bucket_that_refuses_is_ready_later_however_long_the_host_is_up(up_s: float) -> None:
+    """Far from zero the clock's numbers lie far apart; a timer for the same time again would run for ever."""
+    bucket, now = TokenBucket(1000.0), up_s
+    for _ in range(1000):
+        while bucket.take(now):
+            pass
+        assert bucket.ready_at(now) > now
+        now = bucket.ready_at(now)

@@ -1,4 +1,4 @@
-"""What makes the engine fast, and must not make it wrong: templates kept, sends together, timers in lanes."""
+"""What makes the engine fast, and must not make it wrong: templates kept, sends together, timers in slots."""
 
 import contextlib
 import gc
@@ -244,3 +244,23 @@ def test_checksums_of_a_release_are_right(address: int, server: int) -> None:
     pseudo = sent.body[12:20] + b"\0\x11" + sent.body[24:26]
     assert frames.internet_checksum(pseudo + sent.body[20:]) == 0
     assert frames.internet_checksum(sent.body[:20]) == 0
+
+
+def test_timer_that_is_cancelled_after_its_slot_began_wakes_nobody() -> None:
+    """What is near is looked through for those that are left."""
+    schedule = Schedule()
+    schedule.at(1.0, lambda _: None)
+    later = schedule.at(1.01, lambda _: None)
+    schedule.run_due(1.0)
+    assert schedule.next_deadline() == 1.01
+    later.cancel()
+    assert schedule.next_deadline() is None
+
+
+def test_batch_takes_no_more_frames_than_it_has_room_for() -> None:
+    """The kernel is told of so many headers, and behind the last one is other memory."""
+    sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with sender, receiver:
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        sender.setblocking(False)
+        assert SendBatch(sender).send([bytes(MAX_FRAME_BYTES)] * (BATCH_FRAMES + 1)) == BATCH_FRAMES

@@ -1,0 +1,65 @@
+"""Addresses that are ours: the engine names them, and the link's filter lets ARP for them through."""
+
+from typing import Any
+
+import pytest
+
+from services.prober import packet_filter
+from services.prober.packet_link import PacketLink
+from tests.unit.prober import frames
+from tests.unit.prober.frames import number
+from tests.unit.prober.world import World
+
+GATEWAY = number("10.0.7.1")
+
+
+def test_address_that_many_vlans_share_hides_no_other() -> None:
+    """Claims are counted by VLAN, a filter names addresses: each of these is to be heard of."""
+    wire = World().wire
+    for vlan in range(1, 101):
+        wire.use_address(wire.station(vlan), frames.number("192.168.1.100"))
+    wire.use_address(wire.station(200), frames.number("10.0.7.5"))
+    assert wire.take_claims() == frozenset({frames.number("192.168.1.100"), frames.number("10.0.7.5")})
+
+
+def test_more_addresses_than_a_filter_names_are_told_as_more() -> None:
+    """One more than it can name is enough to say so."""
+    wire = World().wire
+    for at in range(packet_filter.MAX_ADDRESSES + 1):
+        wire.use_address(wire.station(1 + at), GATEWAY + at)
+    claims = wire.take_claims()
+    assert claims is not None
+    assert len(claims) > packet_filter.MAX_ADDRESSES
+
+
+def test_filter_is_changed_only_where_it_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many addresses are all the same, whichever they are; so many as it can name are not."""
+    attached: list[bytes] = []
+    monkeypatch.setattr(packet_filter, "attach", lambda _, program: attached.append(program))
+    link: Any = object.__new__(PacketLink)
+    link._mac_prefix, link._socket, link._heard = b"\x62abc", None, frozenset()
+    full, more, others = frozenset(range(1, 65)), frozenset(range(1, 66)), frozenset(range(2, 67))
+    for addresses in (frozenset(), full, full, more, others, more, full, frozenset()):
+        link.listen_for(addresses)
+    expected = [packet_filter.replies_to(b"\x62abc", addresses=a) for a in (full, more, full, frozenset())]
+    assert attached == expected
+
+
+def test_filter_that_could_not_be_attached_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not heard is not remembered as heard."""
+    answers = [OSError(12, "no room"), None]
+    attached: list[bytes] = []
+
+    def attach(_: object, program: bytes) -> None:
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+        attached.append(program)
+
+    monkeypatch.setattr(packet_filter, "attach", attach)
+    link: Any = object.__new__(PacketLink)
+    link._mac_prefix, link._socket, link._heard, link._interface = b"\x62abc", None, frozenset(), "x"
+    with pytest.raises(Exception, match="x: "):
+        link.listen_for(frozenset({1}))
+    link.listen_for(frozenset({1}))
+    assert len(attached) == 1

@@ -1,0 +1,115 @@
+"""At the edges of a probe: its deadline, its first answer, the moment that a frame left."""
+
+from typing import NamedTuple, cast
+
+import pytest
+
+from services.contract.outcomes import Depth, DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
+from services.prober.codecs import arp, icmp
+from services.prober.findings import Reached
+from services.prober.policy import Policy
+from tests.unit.prober import frames
+from tests.unit.prober.frames import number
+from tests.unit.prober.leasing import LeasingServer, Pinged
+from tests.unit.prober.test_echo_frames import echo
+from tests.unit.prober.world import DHCPServer, Gateway, World, target
+
+GATEWAY = number("10.0.7.1")
+
+
+def test_silent_gateway_on_a_flapping_uplink_is_the_uplinks_fault() -> None:
+    """Without DHCP too: what nobody answered while the carrier went and came says nothing of the gateway."""
+    world = World(routed=False)
+    world.probe(7, target("10.0.7.1", from_dhcp=False), ask_dhcp=False)
+    for delay_s in (0.5, 4.0):
+        world.at(delay_s, lambda: world.wire.losses.carrier_changed(1))
+    finding = world.only()
+    assert finding.targets[0].vlan.outcome is ReachOutcome.INCONCLUSIVE
+    assert finding.fault is Fault.UPLINK_FLAPPING
+
+
+def test_window_does_not_outlast_the_deadline() -> None:
+    """An offer just before the end is one, and nobody waits for another after it."""
+    world = World(Policy(dhcp_deadline_s=2.0, offer_window_s=0.3, arp_rate=None), routed=False)
+    world.put(7, DHCPServer(delay_s=1.9), Gateway())
+    world.probe(7)
+    finding = world.only()
+    assert finding.dhcp is not None
+    assert finding.dhcp.outcome is DHCPOutcome.OFFERED
+    assert world.found_at[7] == pytest.approx(1002.0)
+
+
+def test_unfinished_checksum_is_believed_where_the_link_says_so() -> None:
+    """A server on this very host leaves it to the hardware that there is none of."""
+    world = World(routed=False)
+    world.probe(7)
+    ((sent, _),) = world.wire.take_frames()
+    asked = frames.take_apart(sent)
+    assert asked.dhcp is not None
+    options = frames.offer_options(router=None)
+    message = frames.bootp(xid=asked.dhcp[4:8], chaddr=asked.source, options=options)
+    packet = frames.udp_datagram(message, source="10.0.7.1", checksum=1)
+    frame = frames.ethernet(packet, kind=0x0800, source=frames.SERVER_MAC)
+    for verify in (True, False):
+        world.wire.receive(7, frame, verify_checksum=verify, now=world.now)
+        assert world.wire.ignored["not a whole DHCP datagram"] == 1
+    finding = world.only()
+    assert finding.dhcp is not None
+    assert finding.dhcp.outcome is DHCPOutcome.OFFERED
+
+
+def test_answer_before_the_question_is_none() -> None:
+    """While the pace holds the probe back, nothing that is said can answer it."""
+    world = World(Policy(arp_rate=1.0, reach_attempts=1), routed=False)
+    for vlan in (7, 8):
+        world.probe(vlan, target("10.0.7.1", from_dhcp=False), ask_dhcp=False)
+    mac = world.wire.station(8).mac
+    world.deliver(0.1, 8, frames.arp_reply(sender="10.0.7.1", to=mac))
+    assert world.run()[8].targets[0].vlan.outcome is ReachOutcome.SILENT
+
+
+def test_echo_on_a_vlan_is_timed_from_when_it_left() -> None:
+    """The link says when that was, and an answer with an earlier stamp took no time."""
+    for left_s, rtt_s in ((0.5, 0.25), (0.9, 0.0)):
+        wire = World(Policy(start_rate=None), routed=False).wire
+        told: list[Reached] = []
+        ours = number("10.0.7.77")
+        wire.echo_gateway(
+            wire.station(7),
+            GATEWAY,
+            gateway_mac=frames.SERVER_MAC,
+            source=ours,
+            done=lambda _, reached, __, told=told: told.append(reached),  # type: ignore[misc]
+            now=1000.0,
+        )
+        ((frame, stamped),) = wire.take_frames()
+        assert stamped is not None
+        stamped.sent_at = 1000.0 + left_s
+        packet = frames.echo_reply(frame[38:], source="10.0.7.1", destination="10.0.7.77")
+        answer = frames.ethernet(packet, kind=0x0800, destination=wire.station(7).mac)
+        wire.receive(7, answer, verify_checksum=True, now=1000.75)
+        assert [reached.rtt_s for reached in told] == [pytest.approx(rtt_s)]
+
+
+def test_whatever_is_found_has_all_its_fields() -> None:
+    """The engine makes its tuples without their constructor, which would have counted."""
+    world = World(routed=False, depth=Depth.LEASE)
+    world.put(7, LeasingServer(), Gateway(), Pinged())
+    world.probe(7)
+    finding = world.only()
+    assert finding.lease is not None
+    assert finding.lease.outcome is LeaseOutcome.HELD
+    found: list[object] = [
+        finding,
+        arp.parse(frames.arp_reply(sender="10.0.7.1", to=bytes(6))),
+        icmp.parse_reply(echo(), start=14),
+    ]
+    named = 0
+    while found:
+        one = found.pop()
+        if isinstance(one, tuple):
+            found += one
+            if hasattr(one, "_fields"):
+                named += 1
+                assert len(one) == len(cast("NamedTuple", one)._fields), type(one)
+    assert named >= 9
