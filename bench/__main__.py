@@ -22,7 +22,7 @@ from lab.prerequisites import has_namespace_rights, missing_prerequisites
 from lab.site import SiteError
 
 RESULTS = Path(__file__).resolve().parent / "results" / "latest.json"
-_RUNS = 5
+_RUNS = 7
 _FEW_RUNS = 3
 """Of what takes seconds each."""
 

@@ -13,23 +13,15 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-_PROBER = "services/prober"
 # What works on every frame, timer or segment; and nothing that opens a socket or talks to other services.
+_CODECS = "arp dhcp dhcp_client dhcp_frames dhcp_options ethernet icmp ipv4 station"
+_ENGINE = (
+    "choosing dhcp echoes engine gateway_checks gateways identity lease line losses operator_address pacing "
+    "port reach ring rogues schedule segment wire"
+)
 MODULES = (
-    *(
-        f"{_PROBER}/codecs/{name}.py"
-        for name in ("arp", "dhcp", "dhcp_client", "dhcp_frames", "dhcp_options")
-    ),
-    *(f"{_PROBER}/codecs/{name}.py" for name in ("ethernet", "icmp", "ipv4", "station")),
-    *(
-        f"{_PROBER}/{name}.py"
-        for name in ("choosing", "dhcp", "echoes", "engine", "gateway_checks", "gateways")
-    ),
-    *(
-        f"{_PROBER}/{name}.py"
-        for name in ("identity", "lease", "line", "losses", "operator_address", "pacing")
-    ),
-    *(f"{_PROBER}/{name}.py" for name in ("port", "reach", "ring", "rogues", "schedule", "segment", "wire")),
+    *(f"services/prober/codecs/{name}.py" for name in _CODECS.split()),
+    *(f"services/prober/{name}.py" for name in _ENGINE.split()),
 )
 
 

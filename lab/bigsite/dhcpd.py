@@ -35,10 +35,13 @@ def configuration(vlans: Sequence[int]) -> str:
     """What dhcpd.conf(5) says for these VLANs.
 
     It does not look whether an address is free before it offers it: that takes a second, which is no work.
+    Nor does its ordinary socket hear what is sent to all: each frame would wake every one of the servers on
+    this machine, while frames of its own VLANs come by its packet sockets anyhow.
     """
     lines = [
         "authoritative;",
         "ping-check false;",
+        "local-address 127.0.0.1;",
         f"default-lease-time {_LEASE_SECONDS};",
         f"max-lease-time {_LEASE_SECONDS};",
     ]

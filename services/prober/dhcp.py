@@ -1,6 +1,6 @@
 """Asking until somebody offers an address: DHCPDISCOVER, again and again (RFC 2131 section 4.1, 4.4.1)."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from services.contract.messages import MAX_SERVERS
 from services.contract.outcomes import DHCPOutcome
@@ -11,11 +11,11 @@ from services.prober.gateways import first_usable, is_usable
 from services.prober.line import Attempt, Line
 from services.prober.schedule import Timer
 
-_new = tuple.__new__
+_new: Final = tuple.__new__
 """What the constructor of a NamedTuple ends in, without the call around it: see docs/performance.md."""
-_MAX_ASKED_AGAIN = 3
+_MAX_ASKED_AGAIN: Final = 3
 """Times that a question is asked once more because frames were lost on this host."""
-_AGAIN_WITHIN_S = 0.5
+_AGAIN_WITHIN_S: Final = 0.5
 """Spread over this time, lest the answers be lost together again."""
 
 

@@ -5,6 +5,7 @@ copied to each of them.
 """
 
 import random
+from typing import Final
 
 from services.prober.codecs import icmp
 from services.prober.losses import Losses
@@ -13,7 +14,7 @@ from services.prober.policy import Policy
 from services.prober.reach import Done, Path, ReachCheck
 from services.prober.schedule import Schedule
 
-_SEQUENCES = 1 << 16
+_SEQUENCES: Final = 1 << 16
 
 
 class SentEcho:

@@ -1,10 +1,11 @@
 """Which router of an offer a host can be asked to check: the updater accepts the same ones, and no others."""
 
 from collections.abc import Collection, Iterable
+from typing import Final
 
 from services.prober.codecs.dhcp import is_host
 
-_LINK_LOCAL = 0xA9FE
+_LINK_LOCAL: Final = 0xA9FE
 """169.254: nobody forwards from there (RFC 3927 section 2.7)."""
 
 

@@ -5,12 +5,13 @@ starve a small one.
 """
 
 import hashlib
+from typing import Final
 
 from services.prober.codecs.station import CLIENT_ID_BYTES, Station
 
-FIRST_OCTET = 0x62
+FIRST_OCTET: Final = 0x62
 """Unicast, locally administered, in the quadrant that is the administrator's (IEEE 802c: x2)."""
-PREFIX_BYTES = 4
+PREFIX_BYTES: Final = 4
 """What all addresses of one host on one uplink begin with: the kernel's filter tests it."""
 
 

@@ -1,11 +1,12 @@
 """What was lost of what the network sent: it makes silence inconclusive, and an answer never wrong."""
 
 from dataclasses import dataclass
+from typing import Final
 
-_HALF_LIFE_S = 60.0
-_FADE_EVERY_S = 1.0
+_HALF_LIFE_S: Final = 60.0
+_FADE_EVERY_S: Final = 1.0
 """Often enough, and nothing to pay for by every answer of a burst."""
-_LOSSY = 0.22
+_LOSSY: Final = 0.22
 """Round trips lost, 12% each way. Above it two DISCOVERs without an answer are no news: of 100 living servers
 five would look dead."""
 

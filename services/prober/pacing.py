@@ -2,12 +2,13 @@
 
 import math
 from collections import deque
+from typing import Final
 
 from services.prober.schedule import Action, Schedule
 
-_BURST_S = 0.02
+_BURST_S: Final = 0.02
 """A full bucket holds what the rate allows in this time: bursts are what overruns a receive buffer."""
-_ROUNDING = 1e-6
+_ROUNDING: Final = 1e-6
 
 
 class TokenBucket:

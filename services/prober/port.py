@@ -1,5 +1,7 @@
 """One uplink's port in the runner's hands: open while there is something to probe."""
 
+from typing import Final
+
 import structlog
 
 from services.contract.clock import Clock
@@ -11,16 +13,16 @@ from services.prober.link import Link, LinkError
 
 log = structlog.get_logger(__name__)
 
-BATCH_FRAMES = 4096
+BATCH_FRAMES: Final = 4096
 """Frames taken at once: a whole ring, so that nothing is called silent whose answer lies there; and no more,
 so that a flood on one uplink does not keep the others waiting."""
-LINGER_S = 1.0
+LINGER_S: Final = 1.0
 """An idle port is closed after this: requests come in trains."""
-WATCH_S = 0.25
+WATCH_S: Final = 0.25
 """Between two looks at the interface where it says nothing by itself."""
-_STAMPED_TOGETHER = 64
+_STAMPED_TOGETHER: Final = 64
 """Frames sent between two looks at the clock; what is between them is shared out evenly."""
-STUCK_S = 2.0
+STUCK_S: Final = 2.0
 """Frames that find no room for this long will not go out."""
 
 
@@ -50,12 +52,12 @@ class Port:
         """Hand in what has come, each frame with the time it came at; whether there may be more at once."""
         now, empty_at = self._clock.monotonic(), self._empty_at
         received = self._link.receive(BATCH_FRAMES)
-        receive = self._wire.receive
+        wire = self._wire
         for vlan, frame, verify_checksum, age_s in received:
             # Their order is theirs, and another clock than ours may jump: but nothing came before we had
             # looked in vain, or comes from the future.
             at = now - age_s if age_s > 0.0 else now
-            receive(vlan, frame, verify_checksum=verify_checksum, now=at if at > empty_at else empty_at)
+            wire.receive(vlan, frame, verify_checksum=verify_checksum, now=at if at > empty_at else empty_at)
         if len(received) == BATCH_FRAMES:
             return True
         self._empty_at = now

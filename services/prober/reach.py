@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from services.contract.outcomes import ReachOutcome
 from services.prober.findings import Reached
@@ -13,9 +13,9 @@ from services.prober.schedule import Schedule, Timer
 
 Done = Callable[[int, Reached, float], None]
 """Called with the gateway, the result and the time."""
-_new = tuple.__new__
+_new: Final = tuple.__new__
 """What the constructor of a NamedTuple ends in, without the call around it: see docs/performance.md."""
-_MAX_ROUNDS = 2
+_MAX_ROUNDS: Final = 2
 """A round in which frames were lost on this host is made once more."""
 
 

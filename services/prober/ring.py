@@ -8,23 +8,31 @@ import mmap
 import socket
 import struct
 import time
+from typing import Final
 
 from services.prober.codecs.ethernet import VLAN_MASK
 from services.prober.link import Received
 
-SOL_PACKET = 263
-_PACKET_RX_RING, _PACKET_VERSION, _TPACKET_V2 = 5, 10, 1
-KERNEL, USER, CSUM_NOT_READY, VLAN_VALID, TPID_VALID, CSUM_VALID = 0, 1 << 0, 1 << 3, 1 << 4, 1 << 6, 1 << 7
+SOL_PACKET: Final = 263
+_PACKET_RX_RING: Final = 5
+_PACKET_VERSION: Final = 10
+_TPACKET_V2: Final = 1
+KERNEL: Final = 0
+USER: Final = 1 << 0
+CSUM_NOT_READY: Final = 1 << 3
+VLAN_VALID: Final = 1 << 4
+TPID_VALID: Final = 1 << 6
+CSUM_VALID: Final = 1 << 7
 """Bits of a slot's status; KERNEL, none of them, says that the slot is the kernel's to fill."""
-HEADER = struct.Struct("=IIIHHIIHH")
+HEADER: Final = struct.Struct("=IIIHHIIHH")
 """struct tpacket2_hdr: status, length, captured, mac, net, seconds, nanoseconds, vlan_tci, vlan_tpid."""
-_CSUM_SETTLED = CSUM_NOT_READY | CSUM_VALID
+_CSUM_SETTLED: Final = CSUM_NOT_READY | CSUM_VALID
 """Not to be verified: it is unfinished, or the hardware has done it."""
-_FREE = struct.pack("=I", KERNEL)
-SLOT_BYTES = 2048
-_BLOCK_BYTES = 1 << 16
-_TPID_8021Q = 0x8100
-_new = tuple.__new__
+_STATUS: Final = struct.Struct("=I")
+SLOT_BYTES: Final = 2048
+_BLOCK_BYTES: Final = 1 << 16
+_TPID_8021Q: Final = 0x8100
+_new: Final = tuple.__new__
 """What the constructor of a NamedTuple ends in, without the call around it: see docs/performance.md."""
 
 
@@ -67,7 +75,7 @@ def take(
     kind than 802.1Q, or too long for a slot.
     """
     received = []
-    unpack, free = HEADER.unpack_from, _FREE
+    unpack, free = HEADER.unpack_from, _STATUS.pack_into
     for _ in range(limit):
         offset = at * SLOT_BYTES
         status, length, captured, mac, _, seconds, nanoseconds, tci, tpid = unpack(memory, offset)
@@ -80,6 +88,6 @@ def take(
             frame = memory[start : start + length]
             fields = (tci & VLAN_MASK, frame, not status & _CSUM_SETTLED, age_s)
             received.append(_new(Received, fields))
-        memory[offset : offset + 4] = free
+        free(memory, offset, KERNEL)
         at = at + 1 if at + 1 < slots else 0
     return received, at

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Address
 
+from pydantic import TypeAdapter
+
 from services.contract.clock import Clock, SystemClock
 from services.contract.errors import NadrouteError
 from services.contract.messages import SegmentProbe, Target
@@ -27,6 +29,8 @@ __all__ = ["VLANS", "ScanFailed", "ScanResult", "ScanResults", "scan"]
 
 VLANS = range(1, 4095)
 _TARGET = Target(digest="0" * 16)
+_PROBES = TypeAdapter(list[SegmentProbe])
+"""All at once: one by one they take half as long again."""
 _SCAN = "scan"
 """Stands for the cluster network: a scan knows an interface alone."""
 
@@ -102,16 +106,18 @@ def scan(
         open_link=open_link,
         open_echo_socket=lambda identifier: ICMPSocket(identifier=identifier),
     )
-    sources = sources or {}
+    sources, targets = sources or {}, (_TARGET,)
     found: list[Finding] = []
     told = -1
     with collecting_seldom(), interruptible() as interruption:
         runner.submit_many(
             _SCAN,
-            [
-                SegmentProbe(vlan=vlan, ask_dhcp=True, source=sources.get(vlan), targets=(_TARGET,))
-                for vlan in wanted
-            ],
+            _PROBES.validate_python(
+                [
+                    {"vlan": vlan, "ask_dhcp": True, "source": sources.get(vlan), "targets": targets}
+                    for vlan in wanted
+                ]
+            ),
             found.append,
         )
 

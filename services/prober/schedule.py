@@ -4,11 +4,12 @@ import heapq
 from bisect import insort_left
 from collections.abc import Callable
 from operator import attrgetter
+from typing import Final
 
 Action = Callable[[float], None]
 """Called with the time now, in seconds of the monotonic clock."""
 
-_SLOTS_PER_S = 16
+_SLOTS_PER_S: Final = 16
 """How finely the time to come is divided: each slot that has timers may wake its user once more."""
 
 
@@ -25,7 +26,7 @@ class Timer:
         self.action = None
 
 
-_when = attrgetter("when")
+_when: Final = attrgetter("when")
 
 
 def _backwards(timer: Timer) -> float:

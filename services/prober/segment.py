@@ -1,7 +1,7 @@
 """One segment's probe: DHCP, then the gateways that its targets mean, on the VLAN and through routing."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from services.contract.messages import SegmentProbe, Target
 from services.contract.outcomes import Depth, DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
@@ -15,9 +15,9 @@ Done = Callable[[Finding], None]
 _NOBODY: frozenset[int] = frozenset()
 _Pick = tuple[Target, Offered | None, int | None]
 """A target, the offer that counts for it, and the gateway that is to be checked."""
-_new = tuple.__new__
+_new: Final = tuple.__new__
 """What the constructor of a NamedTuple ends in, without the call around it: see docs/performance.md."""
-_FLAP = 2
+_FLAP: Final = 2
 """Changes of the carrier that make a flap: down, and up again."""
 
 

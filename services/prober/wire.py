@@ -5,6 +5,7 @@ Pure: frames are bytes in and out, and time is an argument. What does not match 
 
 import random
 from collections import Counter
+from typing import Final
 
 from services.prober.codecs import arp, ethernet, icmp, ipv4
 from services.prober.codecs.arp import ARPMessage
@@ -25,7 +26,7 @@ from services.prober.reach import Done
 from services.prober.schedule import Schedule
 from services.prober.templates import Templates
 
-_PROTOCOL_AT = 23
+_PROTOCOL_AT: Final = 23
 
 
 class Wire:

@@ -1,21 +1,22 @@
 """ARP over Ethernet and IPv4 (RFC 826), and the probe that claims no address (RFC 5227 section 1.1)."""
 
 import struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from services.prober.codecs import ethernet
 from services.prober.codecs.station import Station
 
-MESSAGE_BYTES = 28
-REQUEST, REPLY = 1, 2
-_ETHERNET_IPV4 = b"\x00\x01\x08\x00\x06\x04"
+MESSAGE_BYTES: Final = 28
+REQUEST: Final = 1
+REPLY: Final = 2
+_ETHERNET_IPV4: Final = b"\x00\x01\x08\x00\x06\x04"
 """Hardware type Ethernet, protocol type IPv4, and the lengths of their addresses."""
-_FRAME = struct.Struct("!6s6s2s2s10s6sI6sI")
+_FRAME: Final = struct.Struct("!6s6s2s2s10s6sI6sI")
 """MAC addresses, what comes before the tag, the tag, the type with what is always the same, the message."""
-_MESSAGE = struct.Struct("!6sH6sI6sI")
-_new = tuple.__new__
+_MESSAGE: Final = struct.Struct("!6sH6sI6sI")
+_new: Final = tuple.__new__
 """What the constructor of a NamedTuple ends in, without the call around it: see docs/performance.md."""
-_NOBODY = bytes(6)
+_NOBODY: Final = bytes(6)
 
 
 class ARPMessage(NamedTuple):

@@ -1,26 +1,29 @@
 """DHCP messages (RFC 2131): reading what a server says."""
 
 import struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from services.prober.codecs import dhcp_options
 from services.prober.codecs.dhcp_options import Refusal
 
-CLIENT_PORT, SERVER_PORT = 68, 67
-OFFER, ACK, NAK = 2, 5, 6
-BOOTREPLY = 2
-MIN_MESSAGE_BYTES = 300
+CLIENT_PORT: Final = 68
+SERVER_PORT: Final = 67
+OFFER: Final = 2
+ACK: Final = 5
+NAK: Final = 6
+BOOTREPLY: Final = 2
+MIN_MESSAGE_BYTES: Final = 300
 """What BOOTP relays and servers expect at least (RFC 1542 section 2.1)."""
-MAX_MESSAGE_BYTES = 1472
+MAX_MESSAGE_BYTES: Final = 1472
 """We ask for no more (option 57), and no more fits a frame of 1500."""
-COOKIE = b"\x63\x82\x53\x63"
-CLIENT_ID_BYTES = 17
+COOKIE: Final = b"\x63\x82\x53\x63"
+CLIENT_ID_BYTES: Final = 17
 """Type 0, then sixteen octets that are ours alone."""
 
-OPTIONS_AT = 240
-_COOKIE_AT = 236
-_ETHERNET_6 = b"\x01\x06"
-_HEADER = struct.Struct("!B2sx4s8xI4xI6s202x4s")
+OPTIONS_AT: Final = 240
+_COOKIE_AT: Final = 236
+_ETHERNET_6: Final = b"\x01\x06"
+_HEADER: Final = struct.Struct("!B2sx4s8xI4xI6s202x4s")
 """op, htype with hlen, xid, yiaddr, giaddr, chaddr as far as Ethernet needs it; the cookie."""
 
 

@@ -1,13 +1,18 @@
 """DHCP messages that a client sends (RFC 2131 section 4.4), rendered from templates."""
 
+from typing import Final
+
 from services.prober.codecs import dhcp, dhcp_options, ethernet, ipv4
 from services.prober.codecs.station import CLIENT_ID_BYTES, Station
 
-_IP = ethernet.TAGGED_HEADER_BYTES
-_UDP = _IP + ipv4.HEADER_BYTES
-_UDP_CHECKSUM = _UDP + 6
-_BOOTP = _UDP + ipv4.UDP_HEADER_BYTES
-_XID, _SECS, _CIADDR, _CHADDR = _BOOTP + 4, _BOOTP + 8, _BOOTP + 12, _BOOTP + 28
+_IP: Final = ethernet.TAGGED_HEADER_BYTES
+_UDP: Final = _IP + ipv4.HEADER_BYTES
+_UDP_CHECKSUM: Final = _UDP + 6
+_BOOTP: Final = _UDP + ipv4.UDP_HEADER_BYTES
+_XID: Final = _BOOTP + 4
+_SECS: Final = _BOOTP + 8
+_CIADDR: Final = _BOOTP + 12
+_CHADDR: Final = _BOOTP + 28
 
 
 class ClientTemplate:

@@ -8,6 +8,7 @@ by step. Both ways say the same (a test compares them on whatever frames hypothe
 import struct
 from collections.abc import Container
 from operator import itemgetter
+from typing import Final
 
 from services.prober.codecs import dhcp, ethernet, ipv4
 from services.prober.codecs.dhcp import Reply, is_host
@@ -24,25 +25,27 @@ from services.prober.codecs.dhcp_options import (
     Refusal,
 )
 
-MAX_FORMS = 4
+MAX_FORMS: Final = 4
 """Remembered of one length; more kinds of servers on one uplink are read step by step."""
-_MAX_LENGTHS = 16
+_MAX_LENGTHS: Final = 16
 """Of frames; once there are so many, nothing more is remembered."""
-_MAX_OPTIONS = 32
-_IP, _UDP = ethernet.HEADER_BYTES, ethernet.HEADER_BYTES + ipv4.HEADER_BYTES
-_BOOTP = _UDP + ipv4.UDP_HEADER_BYTES
-_OPTIONS = _BOOTP + dhcp.OPTIONS_AT
-_HEAD = "!14x4s2x2sxs2xI6x4sH3sx4s8xI4xI6s202x4s"
+_MAX_OPTIONS: Final = 32
+_IP: Final = ethernet.HEADER_BYTES
+_UDP: Final = ethernet.HEADER_BYTES + ipv4.HEADER_BYTES
+_BOOTP: Final = _UDP + ipv4.UDP_HEADER_BYTES
+_OPTIONS: Final = _BOOTP + dhcp.OPTIONS_AT
+_HEAD: Final = "!14x4s2x2sxs2xI6x4sH3sx4s8xI4xI6s202x4s"
 """Version with total length, fragment, protocol, source; destination port with length, checksum; op with
 htype and hlen, xid, yiaddr, giaddr, chaddr, cookie."""
-_HEAD_CONSTANTS, _HEAD_FIELDS = (0, 1, 2, 4, 6, 11), (3, 5, 7, 8, 9, 10)
-_FIRST_OPTION = 12
-_XID = 46
+_HEAD_CONSTANTS: Final = (0, 1, 2, 4, 6, 11)
+_HEAD_FIELDS: Final = (3, 5, 7, 8, 9, 10)
+_FIRST_OPTION: Final = 12
+_XID: Final = 46
 """Where it stands behind an IPv4 header without options."""
-_SIZES = {MESSAGE_TYPE: 1, SERVER_ID: 4, SUBNET_MASK: 4, ROUTER: 4, LEASE_TIME: 4}
+_SIZES: Final = {MESSAGE_TYPE: 1, SERVER_ID: 4, SUBNET_MASK: 4, ROUTER: 4, LEASE_TIME: 4}
 """What is read, and how long it is in a form that is remembered."""
-_NOT_REMEMBERED = {OVERLOAD, CLASSLESS_ROUTES}
-_new = tuple.__new__
+_NOT_REMEMBERED: Final = {OVERLOAD, CLASSLESS_ROUTES}
+_new: Final = tuple.__new__
 """What the constructor of a NamedTuple ends in, without the call around it: see docs/performance.md."""
 
 
@@ -118,13 +121,13 @@ class _Form:
         values = self._fields.unpack_from(frame)
         if self._constants(values) != self._expected or int.from_bytes(frame[_IP:_UDP], "big") % 0xFFFF:
             return None
-        source, checksum, xid, address, relay, chaddr, *options = self._found(values)
-        kind, server, mask, router, lease_s = options
+        fields = self._found(values)
+        source, checksum, xid, address, relay, chaddr, kind, server, mask, router, lease_s = fields
         verify = verify_checksum and checksum != 0
         if verify and not ipv4.udp_checksum_holds(frame, start=_UDP, length=self._udp_bytes):
             return None
         routers: tuple[int, ...] = (router,) if self._router else ()
-        fields = (
+        read = (
             kind,
             xid,
             chaddr,
@@ -137,7 +140,7 @@ class _Form:
             lease_s if self._lease else None,
             source,
         )
-        return _new(Reply, fields)
+        return _new(Reply, read)
 
 
 def _form_of(frame: bytes) -> _Form | None:

@@ -5,14 +5,24 @@ for one message is bounded by its size.
 """
 
 from enum import StrEnum
+from typing import Final
 
-PAD, SUBNET_MASK, ROUTER, REQUESTED_ADDRESS, LEASE_TIME, OVERLOAD = 0, 1, 3, 50, 51, 52
-MESSAGE_TYPE, SERVER_ID = 53, 54
-CLIENT_ID, CLASSLESS_ROUTES, END = 61, 121, 255
+PAD: Final = 0
+SUBNET_MASK: Final = 1
+ROUTER: Final = 3
+REQUESTED_ADDRESS: Final = 50
+LEASE_TIME: Final = 51
+OVERLOAD: Final = 52
+MESSAGE_TYPE: Final = 53
+SERVER_ID: Final = 54
+CLIENT_ID: Final = 61
+CLASSLESS_ROUTES: Final = 121
+END: Final = 255
 
-MAX_OPTIONS = 128
+MAX_OPTIONS: Final = 128
 """Instances in one message; real servers send some fifteen."""
-_OVERLOAD_FILE, _OVERLOAD_SNAME = 1, 2
+_OVERLOAD_FILE: Final = 1
+_OVERLOAD_SNAME: Final = 2
 
 
 class Refusal(StrEnum):

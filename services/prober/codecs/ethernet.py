@@ -4,19 +4,21 @@ Frames are sent with their tag inside. They are received without it: the kernel 
 hands it over beside the frame (PACKET_AUXDATA, or the ring's header), offload or not.
 """
 
-HEADER_BYTES = 14
-TAG_BYTES = 4
-TAGGED_HEADER_BYTES = HEADER_BYTES + TAG_BYTES
-MIN_FRAME_BYTES = 60
-"""The shortest frame without its tag and its checksum (IEEE 802.3 clause 4)."""
-BROADCAST = b"\xff" * 6
-TYPE_IPV4 = b"\x08\x00"
-TYPE_ARP = b"\x08\x06"
-VLAN_MASK = 0x0FFF
+from typing import Final
 
-MAC_BYTES = 6
+HEADER_BYTES: Final = 14
+TAG_BYTES: Final = 4
+TAGGED_HEADER_BYTES: Final = HEADER_BYTES + TAG_BYTES
+MIN_FRAME_BYTES: Final = 60
+"""The shortest frame without its tag and its checksum (IEEE 802.3 clause 4)."""
+BROADCAST: Final = b"\xff" * 6
+TYPE_IPV4: Final = b"\x08\x00"
+TYPE_ARP: Final = b"\x08\x06"
+VLAN_MASK: Final = 0x0FFF
+
+MAC_BYTES: Final = 6
 """A frame begins with its destination, then comes its source."""
-TAG = slice(14, 16)
+TAG: Final = slice(14, 16)
 """The tag control information of a tagged frame: priority 0, then the VLAN."""
 
 

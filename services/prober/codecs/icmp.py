@@ -1,23 +1,24 @@
 """ICMP echo (RFC 792): for a raw socket, where the kernel makes the IPv4 header, and in whole frames."""
 
 import struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from services.prober.codecs import ethernet, ipv4
 from services.prober.codecs.station import Station
 
-ECHO_REPLY = 0
-ECHO_REQUEST = 8
-HEADER_BYTES = 8
-NONCE_BYTES = 8
-_HEADER = struct.Struct("!BBHHH")
-_FRAME = struct.Struct("!6s6s2s2s12sHII")
+ECHO_REPLY: Final = 0
+ECHO_REQUEST: Final = 8
+HEADER_BYTES: Final = 8
+NONCE_BYTES: Final = 8
+_HEADER: Final = struct.Struct("!BBHHH")
+_FRAME: Final = struct.Struct("!6s6s2s2s12sHII")
 """MAC addresses, what comes before the tag, the tag, type and IPv4 header, its checksum, addresses."""
-_PLAIN = struct.Struct("!BxHxxHxBxxIIBBxxHH8s")
+_PLAIN: Final = struct.Struct("!BxHxxHxBxxIIBBxxHH8s")
 """Of an IPv4 header without options and what follows: version, total length, fragment, protocol, addresses;
 type, code, identifier, sequence number, nonce."""
-_PLAIN_HEADER, _FRAGMENT = 0x45, 0x3FFF
-_new = tuple.__new__
+_PLAIN_HEADER: Final = 0x45
+_FRAGMENT: Final = 0x3FFF
+_new: Final = tuple.__new__
 """What the constructor of a NamedTuple ends in, without the call around it: see docs/performance.md."""
 
 

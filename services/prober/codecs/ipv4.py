@@ -1,19 +1,19 @@
 """IPv4 headers, UDP datagrams and the Internet checksum (RFC 791, 768, 1071)."""
 
 import struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-HEADER_BYTES = 20
-UDP_HEADER_BYTES = 8
-PROTOCOL_ICMP = 1
-PROTOCOL_UDP = 17
-_FRAGMENT_MASK = 0x3FFF
+HEADER_BYTES: Final = 20
+UDP_HEADER_BYTES: Final = 8
+PROTOCOL_ICMP: Final = 1
+PROTOCOL_UDP: Final = 17
+_FRAGMENT_MASK: Final = 0x3FFF
 """More-fragments and the fragment offset: a whole datagram has neither."""
-_PLAIN_HEADER = 0x45
+_PLAIN_HEADER: Final = 0x45
 """Version 4, no options: nearly every packet begins so."""
-_PLAIN = struct.Struct("!2xH2xHxB2xIIHHHH")
+_PLAIN: Final = struct.Struct("!2xH2xHxB2xIIHHHH")
 """Total length, fragment, protocol, addresses; then ports, length and checksum of UDP."""
-_PLAIN_BYTES = HEADER_BYTES + UDP_HEADER_BYTES
+_PLAIN_BYTES: Final = HEADER_BYTES + UDP_HEADER_BYTES
 
 
 def checksum(data: bytes | bytearray) -> int:

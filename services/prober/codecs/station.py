@@ -1,6 +1,8 @@
 """Who we are on one VLAN, in the form that frames are made of."""
 
-CLIENT_ID_BYTES = 17
+from typing import Final
+
+CLIENT_ID_BYTES: Final = 17
 """Type 0, then sixteen octets that are ours alone."""
 
 
