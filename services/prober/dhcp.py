@@ -11,6 +11,7 @@ from services.prober.gateways import first_usable, is_usable
 from services.prober.line import Attempt, Line
 from services.prober.schedule import Timer
 
+_OFFERED: Final = DHCPOutcome.OFFERED
 _new: Final = tuple.__new__
 """What the constructor of a NamedTuple ends in, without the call around it: see docs/performance.md."""
 _MAX_ASKED_AGAIN: Final = 3
@@ -199,7 +200,7 @@ class DHCPAsk:
 
     def _finish(self, now: float) -> None:
         if self._offers:
-            self._end(DHCPOutcome.OFFERED, now)
+            self._end(_OFFERED, now)
             return
         losses = self._line.losses
         doubtful = losses.disturbances > self._disturbed_at or losses.explain_silence(now)
@@ -218,16 +219,10 @@ class DHCPAsk:
         if len(offers) > 1:
             offers = tuple(sorted(offers, key=lambda offer: offer.server))
         until = now if self._first_offer is None else self._first_offer
-        self._asker.dhcp_done(
-            Asked(
-                DHCPOutcome.OFFERED if offers else without_offer,
-                offers,
-                self._attempts,
-                # What came is told by another clock's reading than what was sent.
-                max(0.0, until - self._started) if self._attempts else 0.0,
-            ),
-            now,
-        )
+        # What came is told by another clock's reading than what was sent.
+        elapsed_s = until - self._started if self._attempts and until > self._started else 0.0
+        fields = (_OFFERED if offers else without_offer, offers, self._attempts, elapsed_s)
+        self._asker.dhcp_done(_new(Asked, fields), now)
 
     def _give_back(self, reply: dhcp.Reply, *, server: int, mac: bytes) -> None:
         """Release a lease that came unasked (rapid commit): what its ACK says counts as an offer."""

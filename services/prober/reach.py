@@ -13,6 +13,7 @@ from services.prober.schedule import Schedule, Timer
 
 Done = Callable[[int, Reached, float], None]
 """Called with the gateway, the result and the time."""
+_REACHABLE: Final = ReachOutcome.REACHABLE
 _new: Final = tuple.__new__
 """What the constructor of a NamedTuple ends in, without the call around it: see docs/performance.md."""
 _MAX_ROUNDS: Final = 2
@@ -76,7 +77,7 @@ class ReachCheck(ABC):
         if self._attempts:
             rtt = now - (self.sent_at if sent is None else sent)
             self._path.losses.answered(now, prompt=self._attempts == 1)
-            fields = (ReachOutcome.REACHABLE, rtt if rtt > 0.0 else 0.0, self._attempts, mac)
+            fields = (_REACHABLE, rtt if rtt > 0.0 else 0.0, self._attempts, mac)
             self._end(_new(Reached, fields), now)
 
     def abandon(self, now: float) -> None:

@@ -25,10 +25,9 @@ log = structlog.get_logger(__name__)
 _RETRY_S = 0.001
 """Until a send that found no room is tried again."""
 _IDLE_S = 1.0
-_TRAIN = 2048
-"""Segments taken at once before it is looked for answers again; their pace is another matter. The answers to
-so many have room in a link's ring even if two servers answer each. With fewer, begun between the answers to
-others, 4094 VLANs took longer with busy servers: see docs/performance.md."""
+_TRAIN = 512
+"""Segments taken at once before it is looked for answers again; their pace is another matter. Fewer are begun
+late where servers want the same processor, more are out of its caches when their answers come."""
 _STOP_TIMEOUT_S = 5.0
 
 OpenLink = Callable[[str, bytes], Link]

@@ -15,6 +15,7 @@ Done = Callable[[Finding], None]
 _NOBODY: frozenset[int] = frozenset()
 _Pick = tuple[Target, Offered | None, int | None]
 """A target, the offer that counts for it, and the gateway that is to be checked."""
+_LEASE: Final = Depth.LEASE
 _new: Final = tuple.__new__
 """What the constructor of a NamedTuple ends in, without the call around it: see docs/performance.md."""
 _FLAP: Final = 2
@@ -115,7 +116,7 @@ class SegmentJob:
             self._source = int(probe.source)
             self._address = wire.use_address(self._station, self._source)
         elif probe.ask_dhcp:
-            self._leasing = Depth.LEASE in (probe.depth, self._uplink.depth)
+            self._leasing = self._uplink.depth is _LEASE or probe.depth is _LEASE
         required = _NOBODY
         for target in probe.targets:
             if target.gateway is not None and not self._leasing:
