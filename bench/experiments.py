@@ -4,7 +4,6 @@ Each is measured beside what there is now, so that whoever thinks of it again ne
 """
 
 import argparse
-import ctypes
 import resource
 import socket
 import sys
@@ -18,63 +17,9 @@ from bench.engine import Collector, Scan
 from bench.exchanges import VLANS
 from bench.trunk import Trunk
 from lab.bigsite.fabric import UPLINK, cable
+from services.prober.send_batch import BATCH_FRAMES, SendBatch
 
 _SOL_PACKET, _QDISC_BYPASS = 263, 20
-_BATCH = 256
-_SLOT = 512
-
-
-class _Vector(ctypes.Structure):
-    """struct iovec."""
-
-    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
-
-
-class _Header(ctypes.Structure):
-    """struct msghdr."""
-
-    _fields_ = (
-        ("name", ctypes.c_void_p),
-        ("name_length", ctypes.c_uint),
-        ("vectors", ctypes.c_void_p),
-        ("vector_count", ctypes.c_size_t),
-        ("control", ctypes.c_void_p),
-        ("control_length", ctypes.c_size_t),
-        ("flags", ctypes.c_int),
-    )
-
-
-class _Message(ctypes.Structure):
-    """struct mmsghdr."""
-
-    _fields_ = (("header", _Header), ("sent", ctypes.c_uint))
-
-
-class SendMany:
-    """sendmmsg(2) by ctypes, with its buffers made once."""
-
-    def __init__(self) -> None:
-        self._call = ctypes.CDLL(None, use_errno=True).sendmmsg
-        self._room = ctypes.create_string_buffer(_BATCH * _SLOT)
-        self._vectors = (_Vector * _BATCH)()
-        self._messages = (_Message * _BATCH)()
-        for at in range(_BATCH):
-            self._vectors[at].base = ctypes.addressof(self._room) + at * _SLOT
-            self._messages[at].header.vectors = ctypes.addressof(self._vectors[at])
-            self._messages[at].header.vector_count = 1
-        # Setting a field of a structure costs more than writing into a view of its memory.
-        self._lengths = memoryview(self._vectors).cast("B").cast("Q")
-        self._bytes = memoryview(self._room).cast("B")
-
-    def send(self, sock: socket.socket, frames: Sequence[bytes]) -> None:
-        """Send them all; raises OSError."""
-        for first in range(0, len(frames), _BATCH):
-            batch = frames[first : first + _BATCH]
-            for at, frame in enumerate(batch):
-                self._bytes[at * _SLOT : at * _SLOT + len(frame)] = frame
-                self._lengths[2 * at + 1] = len(frame)
-            if self._call(sock.fileno(), self._messages, len(batch), 0) != len(batch):
-                raise OSError(ctypes.get_errno(), "sendmmsg")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,20 +45,26 @@ def _sending(*, bypass: int, runs: int) -> None:
     head = b"\xff" * 6 + b"\x02\0\0\0\0\1" + b"\x81\0"
     tags = (vlan.to_bytes(2, "big") for vlan in range(1, VLANS + 1))
     frames = [(head + tag + b"\x88\xb5").ljust(346, b"\0") for tag in tags]
-    many = SendMany()
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
         sock.setsockopt(_SOL_PACKET, _QDISC_BYPASS, bypass)
         sock.bind((UPLINK, 0))
+
+        batch = SendBatch(sock)
 
         def one_by_one() -> None:
             for frame in frames:
                 sock.send(frame)
 
+        def together() -> None:
+            sent = 0
+            while sent < len(frames):
+                sent += batch.send(frames[sent : sent + BATCH_FRAMES])
+
         bypassing = "with" if bypass else "without"
         _tell(f"{VLANS} frames, send, {bypassing} PACKET_QDISC_BYPASS", _least(one_by_one, runs))
         _tell(
             f"{VLANS} frames, sendmmsg by ctypes, {bypassing} PACKET_QDISC_BYPASS",
-            _least(lambda: many.send(sock, frames), runs),
+            _least(together, runs),
         )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 # What works on every frame, timer or segment; and nothing that opens a socket or talks to other services.
-_CODECS = "arp dhcp dhcp_client dhcp_frames dhcp_options ethernet icmp ipv4 station"
+_CODECS = "arp dhcp dhcp_client dhcp_frames dhcp_options ethernet icmp ipv4 station tuples"
 _ENGINE = (
     "choosing dhcp echoes engine gateway_checks gateways identity lease line losses operator_address pacing "
     "port reach ring rogues schedule segment wire"

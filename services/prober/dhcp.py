@@ -4,7 +4,7 @@ from typing import Final, Protocol
 
 from services.contract.messages import MAX_SERVERS
 from services.contract.outcomes import DHCPOutcome
-from services.prober.codecs import dhcp
+from services.prober.codecs import dhcp, tuples
 from services.prober.codecs.station import Station
 from services.prober.findings import Asked, Offered
 from services.prober.gateways import first_usable, is_usable
@@ -12,8 +12,6 @@ from services.prober.line import Attempt, Line
 from services.prober.schedule import Timer
 
 _OFFERED: Final = DHCPOutcome.OFFERED
-_new: Final = tuple.__new__
-"""What the constructor of a NamedTuple ends in, without the call around it: see docs/performance.md."""
 _MAX_ASKED_AGAIN: Final = 3
 """Times that a question is asked once more because frames were lost on this host."""
 _AGAIN_WITHIN_S: Final = 0.5
@@ -137,7 +135,7 @@ class DHCPAsk:
             attempt.seconds,
             mac,
         )
-        offer = _new(Offered, fields)
+        offer = tuples.new(Offered, fields)
         if self._first_offer is None:
             self._first_offer = now
             line.losses.answered(now, prompt=attempt.number == 1)
@@ -222,7 +220,7 @@ class DHCPAsk:
         # What came is told by another clock's reading than what was sent.
         elapsed_s = until - self._started if self._attempts and until > self._started else 0.0
         fields = (_OFFERED if offers else without_offer, offers, self._attempts, elapsed_s)
-        self._asker.dhcp_done(_new(Asked, fields), now)
+        self._asker.dhcp_done(tuples.new(Asked, fields), now)
 
     def _give_back(self, reply: dhcp.Reply, *, server: int, mac: bytes) -> None:
         """Release a lease that came unasked (rapid commit): what its ACK says counts as an offer."""

@@ -17,7 +17,6 @@ _TAG_PRESENT = 0xFFFFF000 + 48
 _LD_WORD, _LD_HALF, _LD_BYTE, _LDX_HEADER_LENGTH = 0x20, 0x28, 0x30, 0xB1
 _LD_WORD_X, _LD_HALF_X, _LD_BYTE_X = 0x40, 0x48, 0x50
 _JUMP_EQUAL, _JUMP_BITS, _RETURN = 0x15, 0x45, 0x06
-_FRAGMENT = 0x3FFF
 MAX_ADDRESSES = 64
 """A jump reaches 255 steps."""
 _ARP_REPLY = 2
@@ -70,7 +69,7 @@ def replies_to(mac_prefix: bytes, *, addresses: Collection[int] = frozenset(), t
             _Step(_JUMP_EQUAL, ours, holds="keep", otherwise="drop"),
             _Step(_JUMP_EQUAL, int.from_bytes(ethernet.TYPE_IPV4, "big"), otherwise="drop", label="ip"),
             _Step(_LD_HALF, _IP + 6),
-            _Step(_JUMP_BITS, _FRAGMENT, holds="drop"),
+            _Step(_JUMP_BITS, ipv4.FRAGMENT_MASK, holds="drop"),
             _Step(_LDX_HEADER_LENGTH, _IP),
             _Step(_LD_BYTE, _IP + 9),
             _Step(_JUMP_EQUAL, ipv4.PROTOCOL_ICMP, otherwise="udp"),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from services.contract.outcomes import ReachOutcome
+from services.prober.codecs import tuples
 from services.prober.findings import Reached
 from services.prober.losses import Losses
 from services.prober.pacing import PacedQueue
@@ -14,8 +15,6 @@ from services.prober.schedule import Schedule, Timer
 Done = Callable[[int, Reached, float], None]
 """Called with the gateway, the result and the time."""
 _REACHABLE: Final = ReachOutcome.REACHABLE
-_new: Final = tuple.__new__
-"""What the constructor of a NamedTuple ends in, without the call around it: see docs/performance.md."""
 _MAX_ROUNDS: Final = 2
 """A round in which frames were lost on this host is made once more."""
 
@@ -78,7 +77,7 @@ class ReachCheck(ABC):
             rtt = now - (self.sent_at if sent is None else sent)
             self._path.losses.answered(now, prompt=self._attempts == 1)
             fields = (_REACHABLE, rtt if rtt > 0.0 else 0.0, self._attempts, mac)
-            self._end(_new(Reached, fields), now)
+            self._end(tuples.new(Reached, fields), now)
 
     def abandon(self, now: float) -> None:
         """End now without a result."""

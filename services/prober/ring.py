@@ -10,6 +10,7 @@ import struct
 import time
 from typing import Final
 
+from services.prober.codecs import tuples
 from services.prober.codecs.ethernet import VLAN_MASK
 from services.prober.link import Received
 
@@ -32,8 +33,6 @@ _STATUS: Final = struct.Struct("=I")
 SLOT_BYTES: Final = 2048
 _BLOCK_BYTES: Final = 1 << 16
 _TPID_8021Q: Final = 0x8100
-_new: Final = tuple.__new__
-"""What the constructor of a NamedTuple ends in, without the call around it: see docs/performance.md."""
 
 
 class ReceiveRing:
@@ -87,7 +86,7 @@ def take(
             age_s = time_s - seconds - nanoseconds * 1e-9
             frame = memory[start : start + length]
             fields = (tci & VLAN_MASK, frame, not status & _CSUM_SETTLED, age_s)
-            received.append(_new(Received, fields))
+            received.append(tuples.new(Received, fields))
         free(memory, offset, KERNEL)
         at = at + 1 if at + 1 < slots else 0
     return received, at

@@ -6,6 +6,7 @@ from typing import Final, Protocol
 from services.contract.messages import SegmentProbe, Target
 from services.contract.outcomes import Depth, DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
 from services.prober.choosing import choose
+from services.prober.codecs import tuples
 from services.prober.echoes import Echoes
 from services.prober.findings import NOT_TRIED, Asked, Finding, Leased, Offered, Reached, TargetFinding
 from services.prober.rogues import find_rogues
@@ -16,8 +17,6 @@ _NOBODY: frozenset[int] = frozenset()
 _Pick = tuple[Target, Offered | None, int | None]
 """A target, the offer that counts for it, and the gateway that is to be checked."""
 _LEASE: Final = Depth.LEASE
-_new: Final = tuple.__new__
-"""What the constructor of a NamedTuple ends in, without the call around it: see docs/performance.md."""
 _FLAP: Final = 2
 """Changes of the carrier that make a flap: down, and up again."""
 
@@ -273,7 +272,7 @@ class SegmentJob:
             self._lease,
             rogues,
         )
-        self._done(_new(Finding, fields))
+        self._done(tuples.new(Finding, fields))
 
     def _doubtful(self) -> bool:
         if self._asked is not None and self._asked.outcome is DHCPOutcome.INCONCLUSIVE:
@@ -287,4 +286,4 @@ class SegmentJob:
         if known is None:
             return TargetFinding(target.digest, offer, gateway, NOT_TRIED, NOT_TRIED)
         reached = (known.vlan or NOT_TRIED, known.routed or NOT_TRIED, known.echo or NOT_TRIED)
-        return _new(TargetFinding, (target.digest, offer, gateway, *reached))
+        return tuples.new(TargetFinding, (target.digest, offer, gateway, *reached))

@@ -3,7 +3,7 @@
 import struct
 from typing import Final, NamedTuple
 
-from services.prober.codecs import ethernet
+from services.prober.codecs import ethernet, tuples
 from services.prober.codecs.station import Station
 
 MESSAGE_BYTES: Final = 28
@@ -14,8 +14,6 @@ _ETHERNET_IPV4: Final = b"\x00\x01\x08\x00\x06\x04"
 _FRAME: Final = struct.Struct("!6s6s2s2s10s6sI6sI")
 """MAC addresses, what comes before the tag, the tag, the type with what is always the same, the message."""
 _MESSAGE: Final = struct.Struct("!6sH6sI6sI")
-_new: Final = tuple.__new__
-"""What the constructor of a NamedTuple ends in, without the call around it: see docs/performance.md."""
 _NOBODY: Final = bytes(6)
 
 
@@ -67,7 +65,7 @@ def parse(frame: bytes) -> ARPMessage | None:
     # A group address cannot be anybody's own.
     if sender_mac[0] & 1 or sender_mac == _NOBODY:
         return None
-    return _new(ARPMessage, (operation, sender_mac, sender, target_mac, target))
+    return tuples.new(ARPMessage, (operation, sender_mac, sender, target_mac, target))
 
 
 def parse_reply(frame: bytes) -> ARPMessage | None:

@@ -17,8 +17,6 @@ MIN_MESSAGE_BYTES: Final = 300
 MAX_MESSAGE_BYTES: Final = 1472
 """We ask for no more (option 57), and no more fits a frame of 1500."""
 COOKIE: Final = b"\x63\x82\x53\x63"
-CLIENT_ID_BYTES: Final = 17
-"""Type 0, then sixteen octets that are ours alone."""
 
 OPTIONS_AT: Final = 240
 _COOKIE_AT: Final = 236

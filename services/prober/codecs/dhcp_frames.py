@@ -10,7 +10,7 @@ from collections.abc import Container
 from operator import itemgetter
 from typing import Final
 
-from services.prober.codecs import dhcp, ethernet, ipv4
+from services.prober.codecs import dhcp, ethernet, ipv4, tuples
 from services.prober.codecs.dhcp import Reply, is_host
 from services.prober.codecs.dhcp_options import (
     CLASSLESS_ROUTES,
@@ -40,13 +40,13 @@ htype and hlen, xid, yiaddr, giaddr, chaddr, cookie."""
 _HEAD_CONSTANTS: Final = (0, 1, 2, 4, 6, 11)
 _HEAD_FIELDS: Final = (3, 5, 7, 8, 9, 10)
 _FIRST_OPTION: Final = 12
+_PLAIN_HEADER: Final = bytes((ipv4.PLAIN_HEADER,))
+"""Sliced out and not indexed: a frame may end before it."""
 _XID: Final = 46
 """Where it stands behind an IPv4 header without options."""
 _SIZES: Final = {MESSAGE_TYPE: 1, SERVER_ID: 4, SUBNET_MASK: 4, ROUTER: 4, LEASE_TIME: 4}
 """What is read, and how long it is in a form that is remembered."""
 _NOT_REMEMBERED: Final = {OVERLOAD, CLASSLESS_ROUTES}
-_new: Final = tuple.__new__
-"""What the constructor of a NamedTuple ends in, without the call around it: see docs/performance.md."""
 
 
 class DHCPFrames:
@@ -61,7 +61,7 @@ class DHCPFrames:
 
         verify_checksum: False where that of UDP may be unfinished.
         """
-        if frame[_IP : _IP + 1] == b"\x45" and frame[_XID : _XID + 4] not in xids:
+        if frame[_IP : _IP + 1] == _PLAIN_HEADER and frame[_XID : _XID + 4] not in xids:
             # Most of what is not ours ends here, before it has cost anything.
             return Refusal.NOT_ASKED
         for form in self._forms.get(len(frame), ()):
@@ -140,7 +140,7 @@ class _Form:
             lease_s if self._lease else None,
             source,
         )
-        return _new(Reply, read)
+        return tuples.new(Reply, read)
 
 
 def _form_of(frame: bytes) -> _Form | None:
@@ -148,7 +148,7 @@ def _form_of(frame: bytes) -> _Form | None:
     heads: list[tuple[int, int]] = []
     at = _OPTIONS
     # Behind an IPv4 header with options, which could be read wrong as if it had none, all stands elsewhere.
-    if frame[_IP] != 0x45:
+    if frame[_IP] != ipv4.PLAIN_HEADER:
         return None
     while at + 1 < len(frame) and frame[at] != END:
         code, length = frame[at], frame[at + 1]

@@ -3,7 +3,7 @@
 import struct
 from typing import Final, NamedTuple
 
-from services.prober.codecs import ethernet, ipv4
+from services.prober.codecs import ethernet, ipv4, tuples
 from services.prober.codecs.station import Station
 
 ECHO_REPLY: Final = 0
@@ -16,10 +16,6 @@ _FRAME: Final = struct.Struct("!6s6s2s2s12sHII")
 _PLAIN: Final = struct.Struct("!BxHxxHxBxxIIBBxxHH8s")
 """Of an IPv4 header without options and what follows: version, total length, fragment, protocol, addresses;
 type, code, identifier, sequence number, nonce."""
-_PLAIN_HEADER: Final = 0x45
-_FRAGMENT: Final = 0x3FFF
-_new: Final = tuple.__new__
-"""What the constructor of a NamedTuple ends in, without the call around it: see docs/performance.md."""
 
 
 class EchoReply(NamedTuple):
@@ -91,7 +87,7 @@ def parse_reply(packet: bytes, *, start: int = 0, verify_header: bool = False) -
     verify_header is False for what a raw socket gives: the kernel has verified the header, and some kernels
     alter it.
     """
-    if len(packet) >= start + _PLAIN.size and packet[start] == _PLAIN_HEADER:
+    if len(packet) >= start + _PLAIN.size and packet[start] == ipv4.PLAIN_HEADER:
         return _parse_plain(packet, start, verify_header=verify_header)
     parsed = ipv4.parse(packet, start=start, verify_header=verify_header)
     if parsed is None or parsed.protocol != ipv4.PROTOCOL_ICMP:
@@ -111,11 +107,11 @@ def _parse_plain(packet: bytes, start: int, *, verify_header: bool) -> EchoReply
     _, total, fragment, protocol, source, destination, kind, code, identifier, sequence, nonce = (
         _PLAIN.unpack_from(packet, start)
     )
-    if kind != ECHO_REPLY or code or protocol != ipv4.PROTOCOL_ICMP or fragment & _FRAGMENT:
+    if kind != ECHO_REPLY or code or protocol != ipv4.PROTOCOL_ICMP or fragment & ipv4.FRAGMENT_MASK:
         return None
     message, end = start + ipv4.HEADER_BYTES, start + total
     if end > len(packet) or total < _PLAIN.size or not ipv4.checksum_holds(packet[message:end]):
         return None
     if verify_header and not ipv4.checksum_holds(packet[start:message]):
         return None
-    return _new(EchoReply, (source, destination, identifier, sequence, nonce))
+    return tuples.new(EchoReply, (source, destination, identifier, sequence, nonce))

@@ -7,9 +7,9 @@ HEADER_BYTES: Final = 20
 UDP_HEADER_BYTES: Final = 8
 PROTOCOL_ICMP: Final = 1
 PROTOCOL_UDP: Final = 17
-_FRAGMENT_MASK: Final = 0x3FFF
+FRAGMENT_MASK: Final = 0x3FFF
 """More-fragments and the fragment offset: a whole datagram has neither."""
-_PLAIN_HEADER: Final = 0x45
+PLAIN_HEADER: Final = 0x45
 """Version 4, no options: nearly every packet begins so."""
 _PLAIN: Final = struct.Struct("!2xH2xHxB2xIIHHHH")
 """Total length, fragment, protocol, addresses; then ports, length and checksum of UDP."""
@@ -59,7 +59,7 @@ def parse(data: bytes, *, start: int = 0, verify_header: bool = True) -> Packet 
     total = int.from_bytes(data[start + 2 : start + 4], "big")
     if first >> 4 != 4 or header_bytes < HEADER_BYTES or total < header_bytes or start + total > end:
         return None
-    if int.from_bytes(data[start + 6 : start + 8], "big") & _FRAGMENT_MASK:
+    if int.from_bytes(data[start + 6 : start + 8], "big") & FRAGMENT_MASK:
         return None
     if verify_header and not checksum_holds(data[start : start + header_bytes]):
         return None
@@ -76,7 +76,7 @@ def parse_udp(data: bytes, *, start: int, verify_checksum: bool) -> Datagram | N
 
     verify_checksum is False for a frame that has not left the host: its checksum may be unfinished.
     """
-    if len(data) >= start + _PLAIN_BYTES and data[start] == _PLAIN_HEADER:
+    if len(data) >= start + _PLAIN_BYTES and data[start] == PLAIN_HEADER:
         return _parse_plain(data, start, verify_checksum)
     packet = parse(data, start=start)
     if packet is None or packet.protocol != PROTOCOL_UDP:
@@ -114,7 +114,7 @@ def _parse_plain(data: bytes, start: int, verify_checksum: bool) -> Datagram | N
     total, fragment, protocol, source, destination, source_port, destination_port, length, sent = (
         _PLAIN.unpack_from(data, start)
     )
-    if protocol != PROTOCOL_UDP or fragment & _FRAGMENT_MASK or start + total > len(data):
+    if protocol != PROTOCOL_UDP or fragment & FRAGMENT_MASK or start + total > len(data):
         return None
     if not UDP_HEADER_BYTES <= length <= total - HEADER_BYTES:
         return None
