@@ -43,7 +43,7 @@ def compile_engine(folder: Path) -> Path:
         RunFailed: it does not compile.
     """
     _compiler()
-    if not Path(sysconfig.get_paths()["include"], "Python.h").exists():
+    if not has_python_headers():
         raise CompilerMissing("Python's headers are missing (Debian package python3-dev)")
     shutil.copytree(_ROOT / "services", folder / "services", ignore=shutil.ignore_patterns("__pycache__"))
     command = [sys.executable, str(_ROOT / "scripts" / "compile.py"), str(folder)]
@@ -52,6 +52,11 @@ def compile_engine(folder: Path) -> Path:
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise RunFailed(f"the engine does not compile: {lines[-1] if lines else 'no reason given'}")
     return folder
+
+
+def has_python_headers() -> bool:
+    """Whether extension modules for this interpreter can be compiled."""
+    return Path(sysconfig.get_path("include"), "Python.h").exists()
 
 
 def _compiler() -> str:

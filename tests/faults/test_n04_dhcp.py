@@ -2,9 +2,7 @@
 
 import itertools
 import random
-import threading
 from collections import deque
-from datetime import UTC, datetime
 
 import pytest
 
@@ -24,6 +22,7 @@ from tests.faults.neighbours import (
     servers,
     told,
 )
+from tests.support.hand_clock import HandClock
 from tests.unit.prober import frames
 from tests.unit.prober.memory_site import Site
 from tests.unit.prober.world import DHCPServer, Gateway, World, target
@@ -96,22 +95,6 @@ def test_n5_late_offer_is_no_answer_to_the_next_question() -> None:
     assert told(world.only()) is DHCPOutcome.NO_OFFER
 
 
-class _HandClock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.at = 1000.0
-
-    def monotonic(self) -> float:
-        return self.at
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.at, UTC)
-
-    def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        raise AssertionError("the runner waits for frames")
-
-
 @pytest.mark.parametrize(
     ("came_s", "expected"),
     [
@@ -124,7 +107,7 @@ def test_n5_what_counts_is_when_the_offer_came_and_not_when_it_is_read(
     came_s: float, expected: DHCPOutcome
 ) -> None:
     """That this host was too busy to look for some seconds is neither the network's fault nor its merit."""
-    site, clock = Site(ONCE), _HandClock()
+    site, clock = Site(ONCE), HandClock()
     site.runner._clock = clock
     site.nodes[FAULTY] = [DHCPServer()]
     site.submit(FAULTY)

@@ -20,23 +20,10 @@ from services.cluster.errors import (
 from services.contract.errors import ConfigurationError
 from services.network.nad import Network, NetworkRef
 from services.version import __version__
-from tests.support.kube_api import Networks, lab_networks
+from tests.support.kube_api import Networks
 
 KEY = "nadroute.io/status"
 NADS = "network-attachment-definitions"
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ApiServer]:
-    with ApiServer(state=tmp_path / "state") as running:
-        yield running
-
-
-@pytest.fixture
-def networks(server: ApiServer, tmp_path: Path) -> Iterator[Networks]:
-    with lab_networks(server, tmp_path) as found:
-        yield found
-        server.faults.clear()
 
 
 @pytest.fixture

@@ -23,13 +23,6 @@ def server(tmp_path: Path) -> Iterator[ApiServer]:
         yield running
 
 
-@pytest.fixture
-def networks(server: ApiServer, tmp_path: Path) -> Iterator[Networks]:
-    with lab_networks(server, tmp_path) as found:
-        yield found
-        server.faults.clear()
-
-
 class Watching:
     """A watch that runs, and what it tells."""
 

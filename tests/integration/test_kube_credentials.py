@@ -5,7 +5,6 @@ import os
 import ssl
 import stat
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +14,6 @@ from kubernetes import client
 
 from lab.kube import ApiServer
 from tests.support.kube_api import api_client, refused
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ApiServer]:
-    """A server with a state folder."""
-    with ApiServer(state=tmp_path / "state") as running:
-        yield running
 
 
 def test_a_kubeconfig_is_private(server: ApiServer, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from kubernetes import client
 
 from lab.kube import ApiServer, Match
 from lab.kube.requests import Request
-from tests.support.kube_api import Networks, Object, lab_networks, network, reason, refused
+from tests.support.kube_api import Networks, Object, network, reason, refused
 
 WAIT = 10.0
 NADS = "network-attachment-definitions"
@@ -26,14 +26,6 @@ def server() -> Iterator[ApiServer]:
     """A server of the test's own, with a window of 50 changes."""
     with ApiServer(window=50, bookmark_seconds=0.1) as running:
         yield running
-
-
-@pytest.fixture
-def networks(server: ApiServer, tmp_path: Path) -> Iterator[Networks]:
-    """A namespace in it."""
-    with lab_networks(server, tmp_path) as found:
-        yield found
-        server.faults.clear()
 
 
 def names(events: Iterator[Object], count: int) -> list[str]:

@@ -1,7 +1,6 @@
 """The watcher as a whole, between an API server and a real Redis: what arrives in the hosts' queues."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,24 +16,11 @@ from services.contract.names import (
 from services.contract.redis_client import time_ms
 from services.network import annotations as names
 from services.watcher.dispatch import segments_of
-from tests.support.kube_api import Networks, lab_networks, network
+from tests.support.kube_api import Networks, network
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.watcher_site import Site, names_vlan, until, watching
 
 ROUTE = '{"mode":"auto","cidr":"10.0.7.0/24","gateway":"10.0.7.1","connectivity":"true"}'
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ApiServer]:
-    with ApiServer(state=tmp_path / "state") as running:
-        yield running
-
-
-@pytest.fixture
-def networks(server: ApiServer, tmp_path: Path) -> Iterator[Networks]:
-    with lab_networks(server, tmp_path) as found:
-        yield found
-        server.faults.clear()
 
 
 @pytest.fixture

@@ -2,17 +2,15 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lab.kube import ApiServer
 from services.contract.messages import ProbeRequest
 from services.contract.names import PAUSED_KEY, WATCHED_KEY, host_key
 from services.network import annotations as names
 from services.watcher.hosts import HostReader
-from tests.support.kube_api import Networks, lab_networks, network
+from tests.support.kube_api import Networks, network
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.watcher_site import Site, names_vlan, until, watching
 
@@ -21,18 +19,6 @@ ROUTE = '{"mode":"manual","cidr":"10.0.7.0/24","gateway":"10.0.7.1","connectivit
 ACTIVE = '{"state":"Active","reason":"GatewayAnswers"}'
 PAUSED = json.dumps({"since_ms": 1, "by": "somebody"})
 HOSTS = ("node1", "node2")
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ApiServer]:
-    with ApiServer(state=tmp_path / "state") as running:
-        yield running
-
-
-@pytest.fixture
-def networks(server: ApiServer, tmp_path: Path) -> Iterator[Networks]:
-    with lab_networks(server, tmp_path) as found:
-        yield found
 
 
 @pytest.fixture

@@ -22,17 +22,11 @@ from lab.bigsite.bpf import BPFUnavailable
 from lab.bigsite.fabric import FAR_END, UPLINK, big_site, cable
 from lab.namespaces import python_environment
 from lab.prerequisites import program
-from tests.conftest import IN_CI
+from tests.conftest import unavailable
 
 pytestmark = [pytest.mark.root, pytest.mark.compiler]
 VLANS = 64
 WAIT_S = 10.0
-
-
-def unavailable(reason: str) -> None:
-    if IN_CI:
-        pytest.fail(f"{reason}: in CI nothing is skipped", pytrace=False)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,12 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 import yaml
 
 import lab
-from tests.conftest import IN_CI
+from tests.conftest import unavailable
 from tests.network.lab_site import all_pids
 
 NOBODY = "65534"
@@ -94,20 +93,14 @@ def _python_command() -> list[str]:
         for python in (sys.executable, "/usr/bin/python3")
         if subprocess.call([*prefix, python, "-c", check], stderr=subprocess.DEVNULL, cwd="/") == 0
     ]
-    return usable[0] if usable else _unavailable("no Python that an ordinary user can run")
-
-
-def _unavailable(reason: str) -> NoReturn:
-    if IN_CI:
-        pytest.fail(f"{reason}: in CI nothing is skipped", pytrace=False)
-    pytest.skip(reason)
+    return usable[0] if usable else unavailable("no Python that an ordinary user can run")
 
 
 def test_an_ordinary_user_runs_the_whole_site(ordinary: Ordinary) -> None:
     """In a user namespace every server offers, routing works, faults can be made, and nothing is left."""
     missing = ordinary.run("from lab.prerequisites import *; print('; '.join(missing_prerequisites()))")
     if missing.stdout.strip():
-        _unavailable(missing.stdout.strip())
+        unavailable(missing.stdout.strip())
     servers = {"dnsmasq": "dnsmasq", "udhcpd": "udhcpd", "isc": "dhcpd"}
     kinds = [kind for kind, name in servers.items() if shutil.which(name, path=f"{os.defpath}:/usr/sbin")]
     kinds.append("builtin")

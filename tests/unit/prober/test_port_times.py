@@ -1,9 +1,7 @@
 """When a frame left and when it came: the kernel's and the call's times, not those of the engine's turn."""
 
 import random
-import threading
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import pytest
 
@@ -15,6 +13,7 @@ from services.prober.findings import Finding
 from services.prober.link import Received
 from services.prober.policy import Policy
 from services.prober.port import Port
+from tests.support.hand_clock import HandClock
 from tests.unit.prober import frames
 from tests.unit.prober.leasing import LeasingServer, Pinged
 from tests.unit.prober.world import UPLINK, DHCPServer, Gateway, World, target
@@ -23,24 +22,10 @@ EACH_S = 0.001
 """What sending one frame takes here."""
 
 
-class _HandClock:
-    def __init__(self) -> None:
-        self.at = 1000.0
-
-    def monotonic(self) -> float:
-        return self.at
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.at, UTC)
-
-    def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        raise AssertionError("nobody waits here")
-
-
 class _SlowLink:
     """Sends one frame a millisecond; hands over what is put into it."""
 
-    def __init__(self, clock: _HandClock) -> None:
+    def __init__(self, clock: HandClock) -> None:
         self._clock = clock
         self.sent: list[frames.Sent] = []
         self.waiting: list[Received] = []
@@ -73,7 +58,7 @@ class _Bench:
     """A port between an engine and a slow link."""
 
     def __init__(self) -> None:
-        self.clock = _HandClock()
+        self.clock = HandClock()
         self.link = _SlowLink(self.clock)
         self.engine = Engine(
             host="node1",
