@@ -20,6 +20,7 @@ from bench.table import Entry, Skipped, render
 from lab.kernel import become_root_of_new_user_namespace, enter_network, new_network
 from lab.prerequisites import has_namespace_rights, missing_prerequisites
 from lab.site import SiteError
+from services.contract.signals import handled_by
 
 RESULTS = Path(__file__).resolve().parent / "results" / "latest.json"
 _RUNS = 7
@@ -56,10 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             new_network()
     if missing := missing_prerequisites():
         sys.exit("cannot measure here: " + "; ".join(missing))
-    # Ended by a signal or by an error, namespaces and kernel settings are put back all the same.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        entries = measure(options.only or list(SECTIONS), runs=options.runs, is_root=is_root)
+        # Ended by a signal or by an error, namespaces and kernel settings are put back all the same.
+        with handled_by(lambda *_: sys.exit(143), [signal.SIGTERM]):
+            entries = measure(options.only or list(SECTIONS), runs=options.runs, is_root=is_root)
     except (CompilerMissing, RunFailed) as error:
         sys.exit(f"cannot measure: {error}")
     except KeyboardInterrupt:

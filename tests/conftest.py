@@ -6,6 +6,7 @@ skipped.
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from lab.bigsite import dhcpd
 from tests.support.redis_server import RedisServer, running_redis
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+
+_WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD)
 
 hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
 hypothesis.settings.register_profile(
@@ -68,6 +71,18 @@ def _can_compile() -> bool:
 def compiled_engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the package services as the image has it, the engine's hot modules compiled."""
     return compile_engine(tmp_path_factory.mktemp("compiled"))
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_before() -> Iterator[None]:
+    """A handler that is left behind would decide about other tests, in an order that is never the same."""
+    before = _signal_handlers()
+    yield
+    assert _signal_handlers() == before, "the test has left signal handlers behind"
+
+
+def _signal_handlers() -> dict[signal.Signals, object]:
+    return {number: signal.getsignal(number) for number in _WATCHED}
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """`nadroute redis`: a Redis in the foreground, for trying out."""
 
-import signal
 import threading
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import click
 
 from services.cli.failures import unreachable, wrong
 from services.cli.redis_process import Listening, find_server, free_port, running_redis
+from services.contract import signals
 from services.contract.clock import SystemClock
 
 LOOK_S = 0.5
@@ -33,10 +33,10 @@ def redis(socket: Path | None, port: int | None, data: Path | None) -> None:
         raise wrong("expected one of --socket PATH and --port NUMBER")
     clock = SystemClock()
     listening = Listening(socket=socket.absolute()) if socket else Listening(port=port or free_port())
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    with running_redis(listening, data=data, clock=clock) as process:
+    with (
+        signals.setting(threading.Event()) as ended,
+        running_redis(listening, data=data, clock=clock) as process,
+    ):
         click.echo(listening.url)
         click.echo(f"{find_server()}, process {process.pid}; Ctrl-C ends it", err=True)
         while not clock.wait(ended, LOOK_S):

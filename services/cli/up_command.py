@@ -18,6 +18,7 @@ from services.cli.redis_process import Listening, running_redis
 from services.cli.services_table import FLOWER, PROBER, UPDATER, WATCHER, Service
 from services.cli.settings_options import load_settings
 from services.cli.supervisor import Program, supervise
+from services.contract import signals
 from services.contract.clock import SystemClock
 from services.contract.settings import ENV_PREFIX
 
@@ -79,11 +80,9 @@ def up(
         from services.cluster.credentials import find_kubeconfig
 
         find_kubeconfig(kubeconfig or _kubeconfig_of_environment())
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: ended.set())
     clock = SystemClock()
-    with _redis(clock):
+    # SIGHUP comes when the terminal is closed.
+    with signals.setting(threading.Event(), (*signals.END, signal.SIGHUP)) as ended, _redis(clock):
         programs = [_program(service, flags) for service, flags in services]
         return supervise(programs, ended=ended, say=_say, clock=clock)
 

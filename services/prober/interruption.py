@@ -1,10 +1,11 @@
 """Being told to stop while something is to be given back first."""
 
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from services.contract.signals import handled_by
 
 
 class Interruption:
@@ -29,15 +30,7 @@ class Interruption:
 def interruptible() -> Iterator[Interruption]:
     """Hold signals back until check is called; only where nobody else handles them, in the main thread."""
     interruption = Interruption()
-    if threading.current_thread() is not threading.main_thread():
-        yield interruption
-        return
     defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    ours = {number: was for number, was in defaults.items() if signal.getsignal(number) is was}
-    for number in ours:
-        signal.signal(number, interruption.note)
-    try:
+    nobodys = [number for number, default in defaults.items() if signal.getsignal(number) is default]
+    with handled_by(interruption.note, nobodys):
         yield interruption
-    finally:
-        for number, was in ours.items():
-            signal.signal(number, was)

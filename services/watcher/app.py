@@ -3,12 +3,9 @@
 import contextlib
 import platform
 import random
-import signal
 import threading
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 
 import structlog
 
@@ -16,7 +13,7 @@ from services.cluster.client import Cluster
 from services.cluster.lease import LeaderLease
 from services.cluster.metrics import WatchMetrics
 from services.cluster.watching import NetworkWatch
-from services.contract import redis_client
+from services.contract import redis_client, signals
 from services.contract.celery_app import make_app
 from services.contract.clock import Clock, SystemClock
 from services.contract.logs import configure
@@ -39,9 +36,9 @@ log = structlog.get_logger(__name__)
 def main(settings: WatcherSettings, stop: threading.Event | None = None) -> int:
     """Run until stop is set, or SIGTERM or SIGINT comes; the exit code. Raises ConfigurationError."""
     configure(level=settings.log_level, log_format=settings.log_format, service="watcher")
-    stop = stop or threading.Event()
-    with _stopped_by_signals(stop):
-        run(settings, stop)
+    # The loop looks at the event once a second.
+    with signals.setting(stop or threading.Event()) as ended:
+        run(settings, ended)
     return 0
 
 
@@ -115,23 +112,3 @@ def _pod_namespace() -> str:
         return POD_NAMESPACE.read_text().strip() or "default"
     except OSError:
         return "default"
-
-
-@contextlib.contextmanager
-def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
-    """SIGTERM and SIGINT set stop; Python allows handlers in the main thread alone."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler
-        # Nothing more: a lock that the interrupted code holds would never be given up. The loop looks at
-        # stop once a second.
-        stop.set()
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -173,18 +173,22 @@ def test_signal_waits_until_addresses_can_be_given_back(
     number: signal.Signals, raised: type[BaseException]
 ) -> None:
     """It raises where it is looked for, and not in the middle of a frame; afterwards all is as it was."""
-    # A shell that starts this in the background has SIGINT ignored, and what is ignored is left so.
-    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Whoever starts this may have them ignored, as a shell does in the background, and ignored they stay.
+    ours = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, signal.SIG_DFL),
+    }
     try:
-        before = {which: signal.getsignal(which) for which in (signal.SIGINT, signal.SIGTERM)}
+        before = {which: signal.getsignal(which) for which in ours}
         with interruptible() as interruption:
             interruption.check()
             os.kill(os.getpid(), number)
             with pytest.raises(raised):
                 interruption.check()
-        assert {which: signal.getsignal(which) for which in before} == before
+        assert {which: signal.getsignal(which) for which in ours} == before
     finally:
-        signal.signal(signal.SIGINT, ours)
+        for which, handler in ours.items():
+            signal.signal(which, handler)
 
 
 def test_signals_that_somebody_handles_are_left_alone() -> None:
