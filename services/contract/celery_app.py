@@ -3,7 +3,11 @@
 Each setting answers something that was measured: see docs/decisions/0002-celery-settings.md.
 """
 
+from typing import Any
+
 from celery import Celery
+from celery.app.events import Events
+from celery.events import EventDispatcher
 from kombu import Exchange, Queue
 
 from services.contract.names import REPORT_QUEUE, REPORT_TASK
@@ -20,6 +24,22 @@ VISIBILITY_TIMEOUT_S = 120
 """A task whose worker died comes back after this; longer than any probe, shorter than a sweep."""
 
 
+class _NeverWaiting(EventDispatcher):  # type: ignore[misc]
+    """Sends an event at once or keeps it until the connection is back.
+
+    A worker sends its heartbeats from the loop that takes tasks and hears signals, and tells Celery to try
+    again for as long as it takes: with Redis away, nothing else would happen there any more.
+    """
+
+    def send(self, type: str, **fields: Any) -> Any:  # noqa: A002 - Celery's name
+        """As Celery's, whatever is said of trying again."""
+        return super().send(type, **{**fields, "retry": False})
+
+
+class _NeverWaitingEvents(Events):  # type: ignore[misc]
+    dispatcher_cls = _NeverWaiting
+
+
 def make_app(redis_url: str, *, name: str = "nadroute", unacked_scope: str = "clients") -> Celery:
     """An app on this Redis.
 
@@ -27,7 +47,7 @@ def make_app(redis_url: str, *, name: str = "nadroute", unacked_scope: str = "cl
     each other's tasks, so each prober has its own (its host) and updaters share one.
     """
     url = celery_url(redis_url)
-    app = Celery(name, broker=url, backend=url, set_as_current=False)
+    app = Celery(name, broker=url, backend=url, events=_NeverWaitingEvents, set_as_current=False)
     sockets = {
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         "socket_timeout": READ_TIMEOUT_S,

@@ -138,6 +138,7 @@ def _tell_of(
     telemetry.health.turns("reporter", lambda: reporter.turned_at)
     telemetry.health.turns("worker", worker_check.turned_at)
     telemetry.health.needs("worker", worker_check.why_not)
+    telemetry.complete()
 
 
 def register(app: Celery, service: ProbeService) -> None:

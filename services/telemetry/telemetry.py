@@ -18,11 +18,17 @@ JSON = "application/json"
 
 
 class Telemetry:
-    """What a service tells of itself. start() first of all: a start that hangs must be seen; then stop()."""
+    """What a service tells of itself.
+
+    start() comes first of all, since a start that hangs must be seen; complete() when everything that the
+    service needs is named to its health: before that it is not ready; stop() at its end.
+    """
 
     def __init__(self, settings: TelemetrySettings, *, service: str, clock: Clock) -> None:
         self.registry = CollectorRegistry()
         self.health = Health(clock)
+        self._complete = False
+        self.health.needs("start", lambda: None if self._complete else "the service is still starting")
         ProcessCollector(registry=self.registry)
         build = Gauge(
             "nadroute_build_info", "1; the version that runs.", ["service", "version"], registry=self.registry
@@ -42,6 +48,10 @@ class Telemetry:
         self.redis.start()
         if self._endpoint is not None:
             self._endpoint.start()
+
+    def complete(self) -> None:
+        """From now on the service is ready when nothing of what it needs is missing."""
+        self._complete = True
 
     def stop(self) -> None:
         """End both."""

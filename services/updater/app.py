@@ -94,6 +94,7 @@ def main(settings: UpdaterSettings) -> int:
         telemetry.health.runs("watch", lambda: watch.lives)
         telemetry.health.needs("watch", watch.why_not_synced)
         telemetry.health.needs("worker", worker.why_not)
+        telemetry.complete()
         register(app, updater, client, metrics)
         _live_with_worker(app, updater, watch)
         log.info("updater started", version=__version__, redis=hidden(url))

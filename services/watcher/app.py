@@ -88,6 +88,7 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
         telemetry.health.runs("host poll", lambda: hosts.lives)
         telemetry.health.runs("watch", lambda: watch.lives)
         telemetry.health.needs("watch", watch.why_not_synced)
+        telemetry.complete()
         watch.start()
         stack.callback(watch.stop)
         log.info("watcher started", version=__version__, redis=redis_client.hidden(url))

@@ -5,6 +5,8 @@ import threading
 from services.contract.celery_app import make_app
 from services.telemetry.health import STALL_S, Health, lives
 from services.telemetry.labels import OTHER, BoundedLabel
+from services.telemetry.settings import TelemetrySettings
+from services.telemetry.telemetry import Telemetry
 from services.telemetry.worker_check import WorkerCheck
 from tests.unit.updater.fakes import FakeClock
 
@@ -75,3 +77,12 @@ def test_a_label_has_so_many_values_and_no_more() -> None:
     """Further ones share a word; those known from before stay themselves."""
     label = BoundedLabel(2)
     assert [label(value) for value in ("a", "b", "c", "a", "d")] == ["a", "b", OTHER, "a", OTHER]
+
+
+def test_nobody_is_ready_before_everything_it_needs_is_named() -> None:
+    """A page that is asked while a service starts would else find nothing missing."""
+    telemetry = Telemetry(TelemetrySettings.load(), service="updater", clock=FakeClock())
+    telemetry.health.needs("redis", lambda: None)
+    assert telemetry.health.missing() == {"start": "the service is still starting"}
+    telemetry.complete()
+    assert telemetry.health.missing() == {}
