@@ -113,3 +113,32 @@ def test_whatever_is_found_has_all_its_fields() -> None:
                 named += 1
                 assert len(one) == len(cast("NamedTuple", one)._fields), type(one)
     assert named >= 9
+
+
+@pytest.mark.parametrize(("delay_s", "held_back"), [(0.05, False), (0.5, True)])
+def test_gateway_that_has_answered_is_asked_no_more(delay_s: float, held_back: bool) -> None:
+    """Neither at its next time, for which nothing waits, nor by a probe that the pace still holds back."""
+    policy = Policy(arp_rate=1.0, reach_interval_s=0.2, reach_wait_s=3.0)
+    world = World(policy, routed=False)
+    world.put(7, Gateway(delay_s=delay_s))
+    world.probe(7, target("10.0.7.1", from_dhcp=False), ask_dhcp=False)
+    world.run()
+    assert (world.engine.next_deadline() is not None) is held_back
+    world.engine.advance(world.now + 2.0)
+    assert (world.engine.next_deadline(), world.wire.take_frames(), len(world.sent)) == (None, [], 1)
+
+
+def test_gateway_that_answers_after_the_end_is_not_pinged() -> None:
+    """The address that it would be pinged from is not ours any more."""
+    world = World(routed=False)
+    slow, pinged = Gateway("10.0.7.1", delay_s=0.9), Pinged("10.0.7.9")
+    world.put(7, DHCPServer("10.0.7.1"), slow)
+    world.put(7, DHCPServer("10.0.7.9", delay_s=0.05), Gateway("10.0.7.9"), pinged)
+    world.probe(7, target("10.0.7.9"), source="10.0.7.77")
+    # Silent, so it takes longer than all that may come of the slow one.
+    world.probe(8, target("10.0.8.1", from_dhcp=False), ask_dhcp=False)
+    found = world.run()
+    assert found[7].targets[0].gateway == number("10.0.7.9")
+    assert world.found_at[7] < 1000.9 < world.found_at[8]
+    destinations = [sent.body[16:20] for sent in pinged.seen]
+    assert (slow.asked, destinations) == (1, [frames.packed("10.0.7.9")])

@@ -2,6 +2,8 @@
 
 import itertools
 import threading
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -32,6 +34,26 @@ def test_many_segments_are_probed_at_once() -> None:
         else:
             assert finding.dhcp is not None
             assert finding.dhcp.outcome is DHCPOutcome.NO_OFFER
+
+
+def test_answers_are_looked_for_before_all_is_begun() -> None:
+    """Of thousands at once some hundreds are begun first: their answers need not wait for the rest."""
+    begun: list[int] = []
+
+    def note(_: frames.Sent) -> Iterator[tuple[float, bytes]]:
+        begun.append(site.engine.in_hand("extra"))
+        yield from ()
+
+    site = Site(replace(QUICK, start_rate=None))
+    site.nodes[1] = [note]
+    probes = [SegmentProbe(vlan=vlan, ask_dhcp=True, targets=(target(),)) for vlan in range(1, 3001)]
+    site.runner.submit_many("extra", probes, site.findings.put)
+    site.runner.start()
+    try:
+        assert {site.next().vlan for _ in probes} == set(range(1, 3001))
+    finally:
+        site.runner.stop()
+    assert 0 < begun[0] < 1000
 
 
 def test_link_is_open_only_while_there_is_something_to_probe() -> None:

@@ -5,6 +5,7 @@ import itertools
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 
 from services.contract.messages import SegmentProbe, Target
 from services.contract.outcomes import Depth
@@ -118,8 +119,8 @@ class World:
     def put(self, vlan: int, *nodes: Reaction) -> None:
         self.nodes.setdefault(vlan, []).extend(nodes)
 
-    def probe(self, vlan: int, *targets: Target, ask_dhcp: bool = True) -> None:
-        """Begin a segment now; without targets, with one that takes what DHCP says."""
+    def probe(self, vlan: int, *targets: Target, ask_dhcp: bool = True, source: str | None = None) -> None:
+        """Begin a segment now; without targets, with one that takes what DHCP says. source: our address."""
         self._begun += 1
 
         def done(finding: Finding) -> None:
@@ -127,7 +128,12 @@ class World:
             self.found[vlan] = finding
             self.found_at[vlan] = self.now
 
-        probe = SegmentProbe(vlan=vlan, ask_dhcp=ask_dhcp, targets=targets or (target(),))
+        probe = SegmentProbe(
+            vlan=vlan,
+            ask_dhcp=ask_dhcp,
+            targets=targets or (target(),),
+            source=None if source is None else IPv4Address(source),
+        )
         self.engine.start(UPLINK, probe, done=done, now=self.now)
 
     def at(self, delay_s: float, action: Callable[[], object]) -> None:
