@@ -104,10 +104,12 @@ class Judge:
             gateway = GATEWAY if failed is False else intent.known_gateway
         if gateway is None:
             return None
-        targets = {h: each.targets[0] for h, each in said.items() if h not in faulty}
-        checked = {h: t for h, t in targets.items() if t.gateway == gateway}
-        up = [h for h, t in checked.items() if t.vlan.outcome is R]
-        down = [h for h, t in checked.items() if t.vlan.outcome is S and t.vlan.attempts >= 3]
+        # A host whose uplink is broken has asked through routing all the same.
+        of_intent = {h: t for h, each in said.items() for t in each.targets if t.digest == intent.digest}
+        checked = {h: t for h, t in of_intent.items() if t.gateway == gateway}
+        seeing = {h: t for h, t in checked.items() if h not in faulty}
+        up = [h for h, t in seeing.items() if t.vlan.outcome is R]
+        down = [h for h, t in seeing.items() if t.vlan.outcome is S and t.vlan.attempts >= 3]
         routed = any(t.routed.outcome is R for t in checked.values())
         unrouted = any(t.routed.outcome is S and t.routed.attempts >= 3 for t in checked.values())
         if not (up or down) or not (routed or unrouted):
@@ -176,6 +178,17 @@ TICK = [("others_write", "false"), ("wait", 700), *ALL_PROBE]
 @example("auto", "routed", [*ALL_PROBE, *(TICK * 12)])
 @example("manual", "vlan", [*ALL_PROBE, ("flip", "routed"), *(TICK * 12)])
 @example("auto", "routed", [*ALL_PROBE, ("others_write", "vlan"), ("others_write", "ui"), *ALL_PROBE])
+@example(
+    "auto",
+    "routed",
+    [
+        ("probe", "node1", True, "good"),
+        ("flip", "node1"),
+        ("probe", "node2", False, "broken"),
+        ("flip", "routed"),
+        ("probe", "node1", False, "good"),
+    ],
+)
 @settings(max_examples=120)
 def test_what_is_told_is_what_the_table_says(
     mode: str, active_when: str, steps: list[tuple[object, ...]]
