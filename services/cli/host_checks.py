@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from services.updater.store import SegmentVerdicts
 
 CONNECT_TIMEOUT_S = 2.0
-READ_TIMEOUT_S = 5.0
 """Short: without Redis there is still all that the networks themselves say."""
 
 
@@ -125,22 +124,14 @@ class RedisReader:
 
     def __init__(self, settings: "ClientSettings") -> None:
         import redis
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
 
-        from services.contract.redis_client import check_url, hidden
+        from services.contract.redis_client import connect, hidden
         from services.updater.store import VerdictStore
 
         url = settings.redis_url.get_secret_value()
         self._where = hidden(url)
         self._errors = (redis.RedisError, OSError)
-        self._client: redis.Redis = redis.Redis.from_url(
-            check_url(url),
-            decode_responses=True,
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=READ_TIMEOUT_S,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._client = connect(url, connect_timeout_s=CONNECT_TIMEOUT_S, retries=0)
         self._store = VerdictStore(self._client)
 
     def read(self, segments: Collection[Segment]) -> RedisView:

@@ -47,17 +47,24 @@ def hidden(url: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
 
 
-def connect(url: str) -> "redis.Redis":
-    """A client that notices a frozen Redis after one timeout; one that is refused is tried again at once."""
+def connect(url: str, *, connect_timeout_s: float = CONNECT_TIMEOUT_S, retries: int = 3) -> "redis.Redis":
+    """A client that notices a frozen Redis after one timeout; one that is refused is tried again at once.
+
+    Values are text. Whoever reaches Redis can write what is none, which must end no reader: what is not UTF-8
+    comes as \\xNN, and whoever parses it refuses it with everything else that does not fit.
+    """
     return redis.Redis.from_url(
         check_url(url),
         decode_responses=True,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        encoding_errors="backslashreplace",
+        socket_connect_timeout=connect_timeout_s,
         socket_timeout=READ_TIMEOUT_S,
         health_check_interval=HEALTH_CHECK_INTERVAL_S,
         # Not after a timeout: redis-py tries again at each of its levels, and one command on a new connection
         # would wait for minutes for a Redis that is frozen.
-        retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), 3, supported_errors=(RedisConnectionError,)),
+        retry=Retry(
+            ExponentialBackoff(cap=1.0, base=0.05), retries, supported_errors=(RedisConnectionError,)
+        ),
     )
 
 

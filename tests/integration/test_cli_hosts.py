@@ -52,3 +52,17 @@ def test_no_hosts_are_told_with_what_to_do(
     ran = hosts(monkeypatch, redis_server)
     assert (ran.code, ran.out) == (0, "")
     assert "no prober is announced" in ran.err
+
+
+def test_a_queue_whose_name_is_no_text_hides_no_host(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reaches Redis can make one; it is told as what it is, and its bytes reach no terminal."""
+    announce(redis_server, "node1", extra="extra-bo")
+    redis_server.client.rpush(probe_queue("").encode() + b"\xff\xfe", "anything")
+    ran = hosts(monkeypatch, redis_server, "-o", "json")
+    assert ran.code == 0
+    assert {row["host"]: row["condition"] for row in json.loads(ran.out)} == {
+        "node1": "live",
+        r"\xff\xfe": "gone",
+    }

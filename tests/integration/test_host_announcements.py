@@ -1,5 +1,6 @@
 """The one reader of hosts' announcements, on a real Redis in which anybody may have written anything."""
 
+import contextlib
 import json
 
 import pytest
@@ -7,7 +8,9 @@ import pytest
 from services.contract import announcements
 from services.contract.announcements import BATCH, MAX_HOSTS, MAX_REFUSED
 from services.contract.messages import HostAnnouncement
-from services.contract.names import HOST_KEY_PREFIX, host_key
+from services.contract.names import HOST_KEY_PREFIX, WATCHED_KEY, host_key
+from services.contract.redis_client import connect
+from services.watcher.hosts import HostReader
 from tests.support.redis_server import RedisServer
 
 
@@ -107,3 +110,12 @@ def test_hosts_have_a_limit(redis_server: RedisServer) -> None:
     names = [f"node{number:05}" for number in range(MAX_HOSTS + 1)]
     redis_server.client.mset({host_key(name): announced(name) for name in names})
     assert [told.host for told in announcements.read(redis_server.client).hosts] == names[:MAX_HOSTS]
+
+
+def test_a_mark_that_is_no_text_is_one_all_the_same(redis_server: RedisServer) -> None:
+    """The watcher's mark says that Redis has lost nothing; that it was overwritten counts as a loss, once."""
+    with contextlib.closing(connect(redis_server.url)) as client:
+        reader = HostReader(client)
+        assert not reader.look().lost
+        redis_server.client.set(WATCHED_KEY, b"\xff\xfe")
+        assert [reader.look().lost for _ in range(2)] == [True, False]

@@ -1,7 +1,9 @@
 """Verdicts and hosts in a real Redis: order, age, and what others may have written there."""
 
+import contextlib
 import json
 import random
+from collections.abc import Iterator
 from ipaddress import IPv4Address
 from itertools import pairwise
 
@@ -13,6 +15,7 @@ from services.contract import dead_letters
 from services.contract.messages import HostAnnouncement, Segment, Verdict
 from services.contract.names import DEAD_LETTERS_KEPT, DEAD_LETTERS_KEY, HOST_TTL_S, host_key, verdicts_key
 from services.contract.outcomes import Fault
+from services.contract.redis_client import connect
 from services.updater import hosts as updater_hosts
 from services.updater.hosts import AnnouncedHosts
 from services.updater.store import BATCH, KEPT_S, VerdictStore
@@ -25,8 +28,9 @@ DIGEST = "0" * 16
 
 
 @pytest.fixture
-def store(redis_server: RedisServer) -> VerdictStore:
-    return VerdictStore(redis_server.client)
+def store(redis_server: RedisServer) -> Iterator[VerdictStore]:
+    with contextlib.closing(connect(redis_server.url)) as client:
+        yield VerdictStore(client)
 
 
 def made(counter: int, *, incarnation: int = 1, host: str = "node1", asked: bool = False) -> Verdict:
@@ -122,10 +126,11 @@ def test_a_large_report_is_kept_whole(redis_server: RedisServer, store: VerdictS
 
 
 @pytest.mark.parametrize(
-    "junk", ["", "not json", "{}", '{"incarnation":1,"counter":1,"at_ms":1,"verdict":{}}', "5" * 100_000]
+    "junk",
+    ["", "not json", "{}", '{"incarnation":1,"counter":1,"at_ms":1,"verdict":{}}', "5" * 100_000, b"\xff\0"],
 )
 def test_junk_in_its_place_is_ignored_and_replaced(
-    redis_server: RedisServer, store: VerdictStore, junk: str
+    redis_server: RedisServer, store: VerdictStore, junk: str | bytes
 ) -> None:
     """Anybody with access may have written there."""
     redis_server.client.hset(
