@@ -3,7 +3,7 @@
 No two machines' clocks are compared anywhere: what is old is old by Redis' TIME.
 """
 
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import redis
 from redis.backoff import ExponentialBackoff
@@ -20,7 +20,9 @@ def check_url(url: str) -> str:
     """The URL itself when it is one that we can use; ValueError says what was expected."""
     parts = urlsplit(url)
     if parts.scheme not in SCHEMES:
-        raise ValueError("expected redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///path/to/socket")
+        raise ValueError(
+            "expected redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///path/to/socket?db=DB"
+        )
     if parts.scheme == "unix" and not parts.path.startswith("/"):
         raise ValueError("expected an absolute path: unix:///path/to/socket")
     if parts.scheme != "unix" and not parts.hostname:
@@ -29,13 +31,20 @@ def check_url(url: str) -> str:
         _ = parts.port  # raises ValueError where it is no port
         if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
             raise ValueError("expected a database number: redis://HOST:PORT/DB")
+    databases = [value for name, value in parse_qsl(parts.query, keep_blank_values=True) if name == "db"]
+    if databases and (parts.scheme != "unix" or not all(value.isdecimal() for value in databases)):
+        raise ValueError("expected the database as redis://HOST:PORT/DB or unix:///path/to/socket?db=NUMBER")
     return url
 
 
 def celery_url(url: str) -> str:
-    """The same place as Celery spells it: a unix socket is `redis+socket://` there."""
+    """The same place as Celery spells it: `redis+socket://` for a unix socket, virtual_host for its db."""
     scheme, colon, rest = check_url(url).partition(":")
-    return f"redis+socket{colon}{rest}" if scheme == "unix" else url
+    if scheme != "unix":
+        return url
+    place, mark, query = rest.partition("?")
+    options = [("virtual_host" if name == "db" else name, value) for name, value in parse_qsl(query)]
+    return f"redis+socket{colon}{place}{mark}{urlencode(options)}"
 
 
 def hidden(url: str) -> str:

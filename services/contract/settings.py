@@ -34,7 +34,7 @@ class ServiceSettings(BaseSettings):
     )
 
     redis_url: RedisUrl = SecretStr("redis://127.0.0.1:6379/0")
-    """Where Redis is: redis://, rediss:// or unix:///path/to/socket."""
+    """Where Redis is: redis://, rediss:// or unix:///path/to/socket?db=0."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe message that is written."""
     log_format: Literal["auto", "json", "console"] = "auto"

@@ -17,6 +17,7 @@ from services.contract.settings import ServiceSettings, check_environment
         ("redis://:secret@[::1]:6379/2", "redis://:secret@[::1]:6379/2"),
         ("rediss://user:secret@host:6380/0", "rediss://user:secret@host:6380/0"),
         ("unix:///run/redis.sock", "redis+socket:///run/redis.sock"),
+        ("unix:///run/redis.sock?db=2", "redis+socket:///run/redis.sock?virtual_host=2"),
     ],
 )
 def test_a_url_is_the_same_place_to_celery(url: str, celery: str) -> None:
@@ -28,7 +29,8 @@ def test_a_url_is_the_same_place_to_celery(url: str, celery: str) -> None:
 @pytest.mark.parametrize(
     "url",
     ["", "127.0.0.1:6379", "http://host", "redis://", "redis://host:port/0", "redis://host:99999/0",
-     "redis://host/first", "unix://relative.sock", "redis://[::1"],
+     "redis://host/first", "unix://relative.sock", "redis://[::1", "redis://host?db=1",
+     "unix:///run/redis.sock?db=", "unix:///run/redis.sock?db=first"],
 )  # fmt: skip
 def test_a_wrong_url_ends_the_start(url: str) -> None:
     """Before anything tries to connect."""
