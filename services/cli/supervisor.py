@@ -80,7 +80,7 @@ class Child:
     def _start(self, now: float) -> None:
         self._started_at = now
         self._process = subprocess.Popen(
-            # By SIGKILL: a worker that waits for a Redis which went with us would not hear SIGTERM.
+            # By SIGKILL: a worker whose Redis hangs may take a minute to end on SIGTERM.
             mortal(self.program.command, ended_by=signal.SIGKILL),
             env=dict(self.program.environment),
             stdin=subprocess.DEVNULL,
