@@ -249,6 +249,8 @@ class SegmentJob:
         uplink.jobs.pop(self, None)
         if self._address is not None:
             self._address.release(now)
+            # A lease knows its tenant: both would be garbage that only a look for cycles finds.
+            self._address = None
         asked, wire = self._asked, uplink.wire
         if asked is None and probe.ask_dhcp:
             outcome = DHCPOutcome.OFFERED if offers else DHCPOutcome.NOT_TRIED

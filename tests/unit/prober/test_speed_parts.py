@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.contract.outcomes import Depth
 from services.prober import frozen, send_batch, templates
 from services.prober.codecs.dhcp_client import ClientTemplate
 from services.prober.collecting import collecting_seldom
@@ -20,6 +21,8 @@ from services.prober.interruption import interruptible
 from services.prober.schedule import Schedule
 from services.prober.send_batch import BATCH_FRAMES, MAX_FRAME_BYTES, SendBatch
 from tests.unit.prober import frames
+from tests.unit.prober.leasing import LeasingServer, Pinged
+from tests.unit.prober.world import Gateway, World
 
 STATION = Identity(host="node1", cluster_network="extra").station(7)
 
@@ -164,6 +167,30 @@ def test_garbage_is_looked_for_as_before_afterwards() -> None:
     assert meanwhile[0] > before
     assert gc.get_threshold() == before
     assert gc.get_freeze_count() == 0
+
+
+def test_what_a_scan_leaves_is_old_at_once() -> None:
+    """Its results live on, tens of thousands of objects: no look at the youngest goes through them."""
+    with collecting_seldom():
+        made: list[object] = []
+    assert any(old is made for old in gc.get_objects(generation=2))
+
+
+@pytest.mark.parametrize("depth", Depth)
+def test_probes_that_have_ended_leave_no_garbage(depth: Depth) -> None:
+    """Nothing of theirs refers to itself: it is gone without being looked for, as seldom as that happens."""
+    world = World(depth=depth)
+    for vlan in range(1, 31):
+        world.put(vlan, LeasingServer(), Gateway(), Pinged())
+        world.probe(vlan, source="10.0.7.77" if vlan % 2 else None)
+    gc.collect()
+    gc.disable()
+    try:
+        world.run()
+        assert gc.collect() < len(world.found)
+    finally:
+        gc.enable()
+    assert len(world.found) == 30
 
 
 @pytest.mark.parametrize(
