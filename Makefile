@@ -12,7 +12,7 @@ BENCH_ARGS ?=
 FUZZ_SECONDS ?= 120
 FUZZ_TARGETS ?=
 
-.PHONY: help venv demo bench bench-packages fuzz test check format lock clean system-packages
+.PHONY: help docs venv demo bench bench-packages fuzz test check format lock clean system-packages
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,8 +43,12 @@ check: $(STAMP) ## format, lint, types and who may import whom
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy scripts/compile.py
+	$(BIN)/mypy -p scripts
 	$(BIN)/lint-imports
+	$(BIN)/python -m scripts.generate_docs --check
+
+docs: $(STAMP) ## write the generated pages of docs/ from the code
+	$(BIN)/python -m scripts.generate_docs
 
 bench-packages:
 	@PYTHON=$(PYTHON) ./scripts/bench-packages

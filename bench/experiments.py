@@ -17,7 +17,7 @@ from bench.engine import Collector, Scan
 from bench.exchanges import VLANS
 from bench.trunk import Trunk
 from lab.bigsite.fabric import UPLINK, cable
-from services.prober.send_batch import BATCH_FRAMES, SendBatch
+from services.prober.sockets.sendmmsg import BATCH_FRAMES, SendBatch
 
 _SOL_PACKET, _QDISC_BYPASS = 263, 20
 

@@ -31,8 +31,8 @@ def measure(*, runs: int) -> Iterator[Entry]:
 
 def reader() -> Callable[[bytes], object]:
     """From bytes to what they say, as the engine does it when a frame is not from this host."""
-    from services.prober.codecs import arp
-    from services.prober.codecs.dhcp_frames import DHCPFrames
+    from services.prober.frames import arp
+    from services.prober.frames.dhcp_frames import DHCPFrames
 
     replies, xids = DHCPFrames(), {XID}
 
@@ -46,7 +46,7 @@ def reader() -> Callable[[bytes], object]:
 
 def step_by_step(frame: bytes) -> object:
     """The same for a frame in a form that the engine has not seen before."""
-    from services.prober.codecs import dhcp, ipv4
+    from services.prober.frames import dhcp, ipv4
 
     datagram = ipv4.parse_udp(frame, start=14, verify_checksum=True)
     return None if datagram is None else dhcp.parse_reply(datagram.payload)

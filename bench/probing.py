@@ -16,11 +16,11 @@ from resource import RUSAGE_SELF, getrusage
 
 from bench.engine import Collector
 from lab.bigsite import addressing
-from services.contract.clock import SystemClock
 from services.contract.outcomes import Depth, DHCPOutcome, ReachOutcome
-from services.prober import templates
-from services.prober.policy import Policy
-from services.prober.scanning import ScanResult, scan
+from services.prober.engine.settings import Policy
+from services.prober.frames import templates
+from services.prober.scan.scanning import ScanResult, scan
+from services.runtime.clock import SystemClock
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from services.contract.messages import HostAnnouncement
-from services.network import annotations as names
-from services.network.nad import Network, NetworkRef
+from services.network.parse import annotations as names
+from services.network.parse.nad import Network, NetworkRef
+from services.watcher.plan.schedule import Schedule
+from services.watcher.plan.segment_plan import HostProbe, Pace
 from services.watcher.requests import build_requests
-from services.watcher.schedule import Schedule
-from services.watcher.segment_plan import HostProbe, Pace
 
 VLANS = 4_094
 HOSTS = 32

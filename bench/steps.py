@@ -15,12 +15,11 @@ from bench.frames import GOOD_OPTIONS, arp_reply, dhcp_frame
 from lab.bigsite import addressing
 from services.contract.messages import SegmentProbe, Target
 from services.contract.outcomes import ReachOutcome
-from services.prober import templates
-from services.prober.codecs import ipv4
-from services.prober.engine import Engine
-from services.prober.findings import Finding, verdict
-from services.prober.policy import Policy
-from services.prober.wire import Wire
+from services.prober.engine.engine import Engine
+from services.prober.engine.results import Finding, verdict
+from services.prober.engine.settings import Policy
+from services.prober.engine.trunk import Wire
+from services.prober.frames import ipv4, templates
 
 _VLANS = range(1, 4095)
 _NAME = "bench"

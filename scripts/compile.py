@@ -13,15 +13,20 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# What works on every frame, timer or segment; and nothing that opens a socket or talks to other services.
-_CODECS = "arp dhcp dhcp_client dhcp_frames dhcp_options ethernet icmp ipv4 station tuples"
-_ENGINE = (
-    "choosing dhcp echoes engine gateway_checks gateways identity lease line losses operator_address pacing "
-    "port reach ring rogues schedule segment wire"
-)
+FOLDERS = ("services/prober/frames", "services/prober/engine")
+"""Pure code that runs for every frame, timer or segment: no sockets, no other service."""
+LEFT_OUT = frozenset({"template_bytes.py", "templates.py", "settings.py", "results.py"})
+"""Data and message types: nothing to gain."""
+ALONE = ("services/prober/loop/trunk_port.py", "services/prober/sockets/ring.py")
+"""Hot modules elsewhere."""
 MODULES = (
-    *(f"services/prober/codecs/{name}.py" for name in _CODECS.split()),
-    *(f"services/prober/{name}.py" for name in _ENGINE.split()),
+    *(
+        str(path.relative_to(ROOT))
+        for folder in FOLDERS
+        for path in sorted((ROOT / folder).glob("[!_]*.py"))
+        if path.name not in LEFT_OUT
+    ),
+    *ALONE,
 )
 
 

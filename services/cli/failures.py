@@ -79,7 +79,7 @@ def _redis_trouble(error: Exception, redis_url: str | None) -> CommandFailed | N
 
 def redis_away(url: str | None, said: str) -> CommandFailed:
     """Redis did not do what it was asked; said: what it or the client said."""
-    from services.contract.redis_client import hidden
+    from services.runtime.redis_client import hidden
 
     where = hidden(url) if url else "the Redis URL in force"
     return unreachable(

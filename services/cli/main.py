@@ -10,23 +10,23 @@ from services.cli.failures import run_to_exit_code, told_plainly
 from services.version import __version__
 
 COMMANDS = {
-    "status": ("services.cli.status_command:status", "What is known of each network."),
-    "probe": ("services.cli.probe_command:probe", "Probe networks now, through the queues."),
-    "explain": ("services.cli.explain_command:explain", "Why a network is as it is, and what to do."),
-    "hosts": ("services.cli.hosts_command:hosts", "Hosts that are announced, and their queues."),
-    "scan": ("services.cli.scan_command:scan", "Probe VLANs from this machine, without Redis or Kubernetes."),
-    "pause": ("services.cli.pause_command:pause", "Probe and write nothing, or leave networks alone."),
-    "resume": ("services.cli.pause_command:resume", "Go on again."),
-    "watcher": ("services.cli.service_commands:watcher", "Run the service that knows what is due."),
-    "prober": ("services.cli.service_commands:prober", "Run the service that probes from one host."),
-    "updater": ("services.cli.service_commands:updater", "Run the service that writes what was found."),
-    "flower": ("services.cli.flower_command:flower", "Run Flower: workers and tasks in a browser."),
-    "up": ("services.cli.up_command:up", "Run all services on this machine against a kubeconfig."),
-    "demo": ("services.cli.demo_command:demo", "Break and heal the demo's site while it runs."),
-    "redis": ("services.cli.redis_command:redis", "Run a Redis for trying out."),
-    "config": ("services.cli.config_command:config", "What is in force, and where each value comes from."),
+    "status": ("networks.status_command:status", "What is known of each network."),
+    "probe": ("probe.probe_command:probe", "Probe networks now, through the queues."),
+    "explain": ("explain.explain_command:explain", "Why a network is as it is, and what to do."),
+    "hosts": ("networks.hosts_command:hosts", "Hosts that are announced, and their queues."),
+    "scan": ("scan.scan_command:scan", "Probe VLANs from this machine, without Redis or Kubernetes."),
+    "pause": ("networks.pause_command:pause", "Probe and write nothing, or leave networks alone."),
+    "resume": ("networks.pause_command:resume", "Go on again."),
+    "watcher": ("local.service_commands:watcher", "Run the service that knows what is due."),
+    "prober": ("local.service_commands:prober", "Run the service that probes from one host."),
+    "updater": ("local.service_commands:updater", "Run the service that writes what was found."),
+    "flower": ("local.flower_command:flower", "Run Flower: workers and tasks in a browser."),
+    "up": ("local.up_command:up", "Run all services on this machine against a kubeconfig."),
+    "demo": ("local.demo_command:demo", "Break and heal the demo's site while it runs."),
+    "redis": ("local.redis_command:redis", "Run a Redis for trying out."),
+    "config": ("options.config_command:config", "What is in force, and where each value comes from."),
 }
-"""Name to (module:attribute, short help). The module is imported when its command is used, not before."""
+"""Name to (module:attribute in services.cli, short help). A module is imported when its command is used."""
 
 
 class LazyGroup(click.Group):
@@ -44,7 +44,9 @@ class LazyGroup(click.Group):
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         with told_plainly():
-            return cast("click.Command", getattr(importlib.import_module(module), attribute))
+            return cast(
+                "click.Command", getattr(importlib.import_module(f"services.cli.{module}"), attribute)
+            )
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from services.cluster.tracking import is_older
 from services.contract.messages import Segment
-from services.network.nad import Network, NetworkRef
+from services.network.parse.nad import Network, NetworkRef
 
 SegmentOf = Callable[[Network], Segment | None]
 """Which segment a network is on; None where it is on none."""

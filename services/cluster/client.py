@@ -12,8 +12,8 @@ from services.cluster.credentials import find_kubeconfig, load_client
 from services.cluster.errors import Denied, NotFound, PatchRefused, Unavailable
 from services.cluster.settings import ClusterSettings
 from services.cluster.transport import JSON_PATCH, EventStream, Transport
-from services.contract.clock import Clock, SystemClock
-from services.network.nad import Network, NetworkRef
+from services.network.parse.nad import Network, NetworkRef
+from services.runtime.clock import Clock, SystemClock
 
 NETWORKS_PATH = "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions"
 API_VERSION = "k8s.cni.cncf.io/v1"

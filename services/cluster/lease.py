@@ -13,8 +13,8 @@ import structlog
 
 from services.cluster.client import Cluster
 from services.cluster.errors import ClusterError, Conflict, NotFound
-from services.contract.clock import Clock, SystemClock
-from services.telemetry.repeating import Repeating
+from services.runtime.clock import Clock, SystemClock
+from services.runtime.repeating import Repeating
 
 DURATION_S = 15
 RETRY_S = 2.0

@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.cluster.tracking import NetworkListener
-from services.network.nad import Network, NetworkRef
+from services.network.parse.nad import Network, NetworkRef
 
 
 class WatchMetrics:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from services.contract.denied import DENIED_SUBNETS
-from services.contract.settings import Seconds, ServiceSettings
 from services.network.policy import Policy
+from services.runtime.settings import Seconds, ServiceSettings
 
 
 class ClusterSettings(ServiceSettings):

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import structlog
 
-from services.network.nad import Network, NetworkRef
+from services.network.parse.nad import Network, NetworkRef
 
 log = structlog.get_logger(__name__)
 

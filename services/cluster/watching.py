@@ -19,8 +19,8 @@ from services.cluster.errors import ClusterError, Expired, Unavailable
 from services.cluster.metrics import WatchMetrics
 from services.cluster.tracking import NetworkListener, Tracker, is_older
 from services.cluster.transport import EventStream
-from services.contract.clock import Clock, SystemClock
-from services.telemetry.health import lives
+from services.runtime.clock import Clock, SystemClock
+from services.runtime.health import lives
 
 SILENCE_S = 20.0
 STALE_LISTS_REFUSED = 5

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
 from services.contract.denied import DENIED_SUBNETS
-from services.network.nad import NetworkRef
+from services.network.parse.nad import NetworkRef
 
 DefaultMode = Literal["auto", "off"]
 ActiveWhen = Literal["routed", "vlan"]

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from services.contract.messages import MAX_TARGETS, SegmentProbe, Target
-from services.network.intent import Intent
+from services.network.parse.intent import Intent
 
 
 def segment_probe(intents: Collection[Intent], *, ask_dhcp: bool) -> SegmentProbe:

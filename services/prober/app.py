@@ -10,29 +10,29 @@ import redis
 import structlog
 from celery import Celery, signals
 
-from services.contract.celery_app import consume_only, make_app
-from services.contract.clock import Clock, SystemClock
-from services.contract.logs import configure
 from services.contract.messages import MAX_ADDRESSES, HostAnnouncement
 from services.contract.names import PROBE_TASK, probe_queue, worker_name
-from services.contract.redis_client import connect, time_ms
-from services.contract.worker import work
-from services.prober import templates
 from services.prober.addresses import own_addresses
-from services.prober.collecting import collect_seldom
-from services.prober.engine import Engine
+from services.prober.engine.engine import Engine
+from services.prober.frames import templates
 from services.prober.heartbeat import Heartbeat
-from services.prober.icmp_socket import ICMPSocket
+from services.prober.loop.gc_tuning import collect_seldom
+from services.prober.loop.runner import Runner
 from services.prober.metrics import ProberMetrics, UplinkCollector
-from services.prober.packet_link import PacketLink
-from services.prober.reporting import Reporter
-from services.prober.runner import Runner
-from services.prober.serving import ProbeService, Progress
+from services.prober.reporter import Reporter
 from services.prober.settings import ProberSettings
-from services.prober.uplink import read_state
+from services.prober.sockets.icmp_socket import ICMPSocket
+from services.prober.sockets.netlink import read_state
+from services.prober.sockets.packet_link import PacketLink
+from services.prober.tasks import ProbeService, Progress
 from services.prober.uplinks import Uplinks
-from services.telemetry.telemetry import Telemetry
-from services.telemetry.worker_check import WorkerCheck
+from services.runtime.celery_app import consume_only, make_app
+from services.runtime.clock import Clock, SystemClock
+from services.runtime.logs import configure
+from services.runtime.redis_client import connect, time_ms
+from services.runtime.telemetry import Telemetry
+from services.runtime.worker import work
+from services.runtime.worker_check import WorkerCheck
 from services.version import __version__
 
 log = structlog.get_logger(__name__)

@@ -3,12 +3,12 @@
 import redis
 import structlog
 
-from services.contract.clock import Clock
 from services.contract.messages import HostAnnouncement
 from services.contract.names import HOST_RENEWAL_S, HOST_TTL_S, host_key
 from services.prober.outstanding import DELETE_IF_EQUAL
 from services.prober.uplinks import Uplinks
-from services.telemetry.repeating import Repeating
+from services.runtime.clock import Clock
+from services.runtime.repeating import Repeating
 
 log = structlog.get_logger(__name__)
 

@@ -9,10 +9,10 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 from services.contract.denied import DENIED_SUBNETS
 from services.contract.messages import ClusterNetworkName, HostName, InterfaceName
 from services.contract.outcomes import Depth
-from services.contract.settings import Seconds
-from services.prober.policy import Policy
+from services.prober.engine.settings import Policy
 from services.prober.uplinks import AUTO
-from services.telemetry.settings import Port, TelemetrySettings
+from services.runtime.settings import Seconds
+from services.runtime.telemetry_settings import Port, TelemetrySettings
 
 
 def _read_word(value: object) -> object:

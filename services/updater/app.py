@@ -12,18 +12,18 @@ from celery import Celery, bootsteps
 from services.cluster.client import Cluster
 from services.cluster.metrics import WatchMetrics
 from services.cluster.watching import NetworkWatch
-from services.contract import dead_letters
-from services.contract.celery_app import consume_only, make_app
-from services.contract.clock import SystemClock
 from services.contract.errors import MessageRefused
-from services.contract.logs import configure
 from services.contract.messages import Report
 from services.contract.names import REPORT_QUEUE, REPORT_TASK, worker_name
-from services.contract.redis_client import connect, hidden
-from services.contract.worker import work
-from services.telemetry.health import STALL_S
-from services.telemetry.telemetry import Telemetry
-from services.telemetry.worker_check import WorkerCheck
+from services.runtime import dead_letters
+from services.runtime.celery_app import consume_only, make_app
+from services.runtime.clock import SystemClock
+from services.runtime.health import STALL_S
+from services.runtime.logs import configure
+from services.runtime.redis_client import connect, hidden
+from services.runtime.telemetry import Telemetry
+from services.runtime.worker import work
+from services.runtime.worker_check import WorkerCheck
 from services.updater.gauges import NetworkGauges
 from services.updater.hosts import AnnouncedHosts
 from services.updater.metrics import UpdaterMetrics

@@ -10,18 +10,18 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Protocol
 
-from services.contract.clock import Clock
 from services.contract.messages import Segment
 from services.contract.names import HOST_TTL_S
 from services.contract.outcomes import Reason, State
-from services.network import annotations as names
-from services.network.intent import Channel, Intent, NotProbed, read_intent
-from services.network.leases import Seen
-from services.network.nad import Network
+from services.network.judge.leases import Seen
+from services.network.judge.reduction import ASKED_FRESH, Finding, reduce
+from services.network.parse import annotations as names
+from services.network.parse.intent import Channel, Intent, NotProbed, read_intent
+from services.network.parse.nad import Network
+from services.network.parse.status import Status
 from services.network.policy import DEFAULT_POLICY, Policy
-from services.network.reduction import ASKED_FRESH, Finding, reduce
-from services.network.status import Status
-from services.network.writing import Change, Memory, decide
+from services.network.write.writing import Change, Memory, decide
+from services.runtime.clock import Clock
 from services.updater.memories import Memories
 from services.updater.store import SegmentVerdicts
 

@@ -10,10 +10,10 @@ from itertools import islice
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from services.contract.clock import Clock
 from services.contract.messages import Segment
 from services.contract.outcomes import ReachOutcome, State
-from services.network.nad import NetworkRef
+from services.network.parse.nad import NetworkRef
+from services.runtime.clock import Clock
 from services.updater.observing import ObservedStore, ReadAt, ToldStates
 
 NOT_TOLD = "NotTold"

@@ -6,10 +6,10 @@ from ipaddress import IPv4Address
 import redis
 import structlog
 
-from services.contract import announcements
-from services.contract.clock import Clock
 from services.contract.messages import HostAnnouncement
 from services.contract.names import HOST_TTL_S
+from services.runtime import announcements
+from services.runtime.clock import Clock
 
 CACHED_S = 1.0
 

@@ -9,9 +9,9 @@ from typing import Protocol, cast
 import redis
 
 from services.contract.names import corrections_key, told_key
-from services.contract.redis_client import time_ms
-from services.network.status import Status
-from services.network.writing import MAX_CORRECTIONS
+from services.network.parse.status import Status
+from services.network.write.writing import MAX_CORRECTIONS
+from services.runtime.redis_client import time_ms
 
 CORRECTIONS_COUNT_S = 3_540
 """Seconds for which a correction counts: an hour, less a minute.

@@ -8,11 +8,11 @@ import redis
 
 from services.cluster.errors import ClusterError
 from services.cluster.tracking import NetworkListener
-from services.contract.clock import Clock
 from services.contract.messages import Segment, Verdict
-from services.network import annotations as names
-from services.network.nad import Network, NetworkRef
-from services.network.status import Status
+from services.network.parse import annotations as names
+from services.network.parse.nad import Network, NetworkRef
+from services.network.parse.status import Status
+from services.runtime.clock import Clock
 from services.updater.memories import RedisMemories
 from services.updater.metrics import UpdaterMetrics
 from services.updater.reconciling import Writer

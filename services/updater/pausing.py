@@ -5,8 +5,8 @@ import threading
 import redis
 import structlog
 
-from services.contract.clock import Clock
 from services.contract.names import PAUSED_KEY
+from services.runtime.clock import Clock
 
 CACHED_S = 1.0
 

@@ -4,8 +4,8 @@ import heapq
 import threading
 from dataclasses import dataclass, field
 
-from services.contract.clock import Clock
-from services.network.nad import NetworkRef
+from services.network.parse.nad import NetworkRef
+from services.runtime.clock import Clock
 
 
 @dataclass(order=True)

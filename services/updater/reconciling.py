@@ -10,14 +10,14 @@ import structlog
 from services.cluster.backoff import backoff_s
 from services.cluster.cache import NetworkCache
 from services.cluster.errors import ClusterError, Conflict, Denied, NotFound, Throttled, Unavailable
-from services.contract.clock import Clock
-from services.network.intent import Intent
-from services.network.nad import Network, NetworkRef
-from services.network.writing import Change
+from services.network.parse.intent import Intent
+from services.network.parse.nad import Network, NetworkRef
+from services.network.write.writing import Change
+from services.runtime.clock import Clock
 from services.updater.assessing import Assessment, Assessor
+from services.updater.denied_backoff import Parking
+from services.updater.event_text import describe, describe_finding
 from services.updater.memories import Memories
-from services.updater.parking import Parking
-from services.updater.telling import describe, describe_finding
 
 COMPONENT = "nadroute-updater"
 MAX_CONFLICTS = 8

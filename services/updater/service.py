@@ -8,11 +8,11 @@ import redis
 import structlog
 
 from services.cluster.cache import NetworkCache
-from services.contract.clock import Clock
 from services.contract.messages import Report, Segment, Verdict
-from services.network.intent import Intent
-from services.network.nad import Network, NetworkRef
-from services.telemetry.health import lives
+from services.network.parse.intent import Intent
+from services.network.parse.nad import Network, NetworkRef
+from services.runtime.clock import Clock
+from services.runtime.health import lives
 from services.updater.assessing import Assessor, Hosts, Verdicts
 from services.updater.memories import Memories
 from services.updater.metrics import UpdaterMetrics

@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import Field
 
 from services.cluster.settings import PolicySettings
-from services.contract.settings import Seconds
-from services.telemetry.settings import Port, TelemetrySettings
+from services.runtime.settings import Seconds
+from services.runtime.telemetry_settings import Port, TelemetrySettings
 
 
 class UpdaterSettings(PolicySettings, TelemetrySettings):

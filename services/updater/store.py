@@ -20,7 +20,7 @@ from services.contract.errors import MessageRefused
 from services.contract.messages import Segment, Verdict
 from services.contract.names import OBSERVED_TIME_KEY, verdicts_key
 from services.contract.outcomes import Fault
-from services.network.leases import Seen
+from services.network.judge.leases import Seen
 
 KEPT_S = 86_400
 """Seconds after its last verdict that a segment is forgotten: long after any of them was fresh."""

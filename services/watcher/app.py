@@ -13,19 +13,19 @@ from services.cluster.client import Cluster
 from services.cluster.lease import LeaderLease
 from services.cluster.metrics import WatchMetrics
 from services.cluster.watching import NetworkWatch
-from services.contract import redis_client, signals
-from services.contract.celery_app import make_app
-from services.contract.clock import Clock, SystemClock
-from services.contract.logs import configure
-from services.telemetry.telemetry import Telemetry
+from services.runtime import redis_client, signals
+from services.runtime.celery_app import make_app
+from services.runtime.clock import Clock, SystemClock
+from services.runtime.logs import configure
+from services.runtime.telemetry import Telemetry
 from services.version import __version__
 from services.watcher.deciding import Decider
 from services.watcher.dispatch import Dispatcher
 from services.watcher.hosts import HostPoll, HostReader
 from services.watcher.mailbox import Mailbox
 from services.watcher.metrics import WatcherMetrics
-from services.watcher.schedule import Schedule
-from services.watcher.segment_plan import Pace
+from services.watcher.plan.schedule import Schedule
+from services.watcher.plan.segment_plan import Pace
 from services.watcher.settings import WatcherSettings
 
 POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")

@@ -5,17 +5,17 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from services.contract.clock import Clock
 from services.contract.messages import HostAnnouncement
+from services.runtime.clock import Clock
 from services.watcher.dispatch import Dispatcher, Paused
 from services.watcher.hosts import Look
 from services.watcher.mailbox import Mail, Mailbox
 from services.watcher.metrics import WatcherMetrics
+from services.watcher.plan.schedule import Schedule
+from services.watcher.plan.segment_plan import HostProbe
+from services.watcher.plan.triggers import Trigger
 from services.watcher.requests import NotSent
-from services.watcher.schedule import Schedule
-from services.watcher.segment_plan import HostProbe
 from services.watcher.telling import SendSummary, tell_due
-from services.watcher.triggers import Trigger
 
 LONGEST_WAIT_S = 1.0
 RESEND_BASE_S = 0.25

@@ -14,13 +14,13 @@ import redis
 import structlog
 from celery import Celery
 
-from services.contract.clock import Clock
 from services.contract.errors import NadrouteError
 from services.contract.messages import ProbeRequest, Segment, SegmentProbe
 from services.contract.names import PAUSED_KEY, outstanding_key
-from services.contract.redis_client import time_ms
+from services.runtime.clock import Clock
+from services.runtime.redis_client import time_ms
+from services.watcher.plan.segment_plan import HostProbe
 from services.watcher.requests import NotSent, build_requests, send_requests
-from services.watcher.segment_plan import HostProbe
 
 MAX_AGE_S = 60.0
 

@@ -9,12 +9,12 @@ from typing import cast
 import redis
 import structlog
 
-from services.contract import announcements, dead_letters
-from services.contract.announcements import RefusedEntry
-from services.contract.clock import Clock
 from services.contract.messages import HostAnnouncement
 from services.contract.names import PAUSED_KEY, WATCHED_KEY
-from services.telemetry.repeating import Repeating
+from services.runtime import announcements, dead_letters
+from services.runtime.announcements import RefusedEntry
+from services.runtime.clock import Clock
+from services.runtime.repeating import Repeating
 
 REMEMBERED_JUNK = announcements.MAX_REFUSED
 """With less room, more junk than that would be recorded again at every look."""

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from services.contract.clock import Clock
-from services.network.nad import Network, NetworkRef
+from services.network.parse.nad import Network, NetworkRef
+from services.runtime.clock import Clock
 from services.watcher.hosts import Look
 
 

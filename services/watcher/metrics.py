@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.contract.messages import ProbeRequest
-from services.telemetry.labels import BoundedLabel
+from services.runtime.labels import BoundedLabel
 
 
 class WatcherMetrics:

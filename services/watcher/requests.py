@@ -8,11 +8,11 @@ from celery import Celery
 from celery.result import AsyncResult
 from kombu.exceptions import BatchPublishError, OperationalError
 
-from services.contract.celery_app import describe_probe
 from services.contract.errors import NadrouteError
 from services.contract.messages import ProbeRequest, SegmentProbe
 from services.contract.names import PROBE_TASK, probe_queue
-from services.watcher.segment_plan import HostProbe
+from services.runtime.celery_app import describe_probe
+from services.watcher.plan.segment_plan import HostProbe
 
 SEGMENTS_IN_A_REQUEST = 128
 VLANS_SHOWN = 40

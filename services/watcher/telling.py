@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import structlog
 
 from services.contract.messages import ProbeRequest
-from services.network.nad import NetworkRef
-from services.watcher.triggers import Trigger
+from services.network.parse.nad import NetworkRef
+from services.watcher.plan.triggers import Trigger
 
 SUMMARY_INTERVAL_S = 60.0
 NAMED = 10

@@ -9,8 +9,8 @@ Says `ready`; when its input ends it says, in JSON, how many frames were `receiv
 import json
 import sys
 
-from services.prober.identity import Identity
-from services.prober.packet_link import DEFAULT_SLOTS, PacketLink
+from services.prober.engine.identity import Identity
+from services.prober.sockets.packet_link import DEFAULT_SLOTS, PacketLink
 
 
 def main() -> None:

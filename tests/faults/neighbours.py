@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import cache
 
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
-from services.prober.findings import Asked, Finding
-from services.prober.policy import Policy
+from services.prober.engine.results import Asked, Finding
+from services.prober.engine.settings import Policy
 from tests.unit.prober import frames
 from tests.unit.prober.world import DHCPServer, Gateway, World
 

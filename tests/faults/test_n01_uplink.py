@@ -8,7 +8,7 @@ import pytest
 from lab.running import RunningSite
 from services.contract.messages import Verdict
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
-from services.prober.link import LinkError
+from services.prober.sockets.link import LinkError
 from tests.faults.trunk import (
     EMPTY,
     HOST,

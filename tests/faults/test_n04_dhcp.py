@@ -7,7 +7,7 @@ from collections import deque
 import pytest
 
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
-from services.prober.policy import Policy
+from services.prober.engine.settings import Policy
 from tests.faults.neighbours import (
     ATTACKER,
     FAULTY,

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
-from services.prober.findings import Finding
-from services.prober.policy import Policy
+from services.prober.engine.results import Finding
+from services.prober.engine.settings import Policy
 from tests.faults.neighbours import (
     FAULTY,
     FORGED,

@@ -6,7 +6,8 @@ import socket
 import pytest
 
 from services.contract.outcomes import Depth, LeaseOutcome, ReachOutcome
-from services.prober import packet_filter, templates
+from services.prober.frames import templates
+from services.prober.sockets import packet_filter
 from tests.faults.neighbours import ATTACKER, FAULTY, FORGED, SILENT, TRUE, ask_all, quiet
 from tests.unit.prober import frames
 from tests.unit.prober.world import DHCPServer, Gateway, World, target

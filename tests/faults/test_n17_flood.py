@@ -8,10 +8,10 @@ import pytest
 
 from lab.running import RunningSite
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
-from services.prober import packet_filter
-from services.prober.identity import Identity
-from services.prober.packet_link import DEFAULT_SLOTS
-from services.prober.policy import Policy
+from services.prober.engine.identity import Identity
+from services.prober.engine.settings import Policy
+from services.prober.sockets import packet_filter
+from services.prober.sockets.packet_link import DEFAULT_SLOTS
 from tests.faults.neighbours import FAULTY, FORGED, TRUE, ask_all, forged_options, quiet, servers
 from tests.faults.trunk import (
     EMPTY,

@@ -3,7 +3,7 @@
 The wire alone does not tell a silent server from one whose every answer was lost. What tells is the others:
 exchanges on the same uplink whose first attempt went without an answer and a later one did not. Where too
 many of those are seen, silence is inconclusive. A VLAN alone on an uplink has no such witness: that it is not
-called out is then left to the other hosts that are asked (services.network.leases).
+called out is then left to the other hosts that are asked (services.network.judge.leases).
 """
 
 import json
@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from lab.running import RunningSite
 from services.contract.messages import Segment
 from services.contract.outcomes import DHCPOutcome, ReachOutcome, State
-from services.network.intent import Intent
-from services.network.leases import Seen
-from services.network.reduction import reduce
-from services.prober.findings import Finding, verdict
-from services.prober.losses import Losses
+from services.network.judge.leases import Seen
+from services.network.judge.reduction import reduce
+from services.network.parse.intent import Intent
+from services.prober.engine.losses import Losses
+from services.prober.engine.results import Finding, verdict
 from tests.faults.neighbours import FAULTY, FORGED, TRUE, asked, quiet, servers, told
 from tests.faults.trunk import outcome, probe, standing_at_port
 from tests.unit.prober import frames

@@ -11,13 +11,12 @@ from collections.abc import Callable, Container
 from services.contract.errors import MessageRefused
 from services.contract.messages import HostAnnouncement, ProbeRequest, Report, SegmentProbe, Target
 from services.contract.outcomes import Depth, DHCPOutcome, ReachOutcome
-from services.prober import templates
-from services.prober.codecs import arp, dhcp, dhcp_options, icmp, ipv4
-from services.prober.codecs.dhcp_frames import DHCPFrames
-from services.prober.codecs.dhcp_options import Refusal
-from services.prober.engine import Engine
-from services.prober.findings import Finding, verdict
-from services.prober.policy import Policy
+from services.prober.engine.engine import Engine
+from services.prober.engine.results import Finding, verdict
+from services.prober.engine.settings import Policy
+from services.prober.frames import arp, dhcp, dhcp_options, icmp, ipv4, templates
+from services.prober.frames.dhcp_frames import DHCPFrames
+from services.prober.frames.dhcp_options import Refusal
 
 XID, MAC = b"<xid", b"<mac->"
 """Stand in an input for the transaction ID and the address of the question, which differ from run to run."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from services.contract.celery_app import make_app
 from services.contract.names import PROBE_TASK, probe_queue
-from services.contract.redis_client import connect
+from services.runtime.celery_app import make_app
+from services.runtime.redis_client import connect
 from tests.support.redis_server import RedisServer, running_redis
 
 PATIENCE_S = 10.0

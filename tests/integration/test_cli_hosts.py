@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from services.contract.celery_app import make_app
 from services.contract.messages import HostAnnouncement
 from services.contract.names import PROBE_TASK, host_key, probe_queue
-from services.contract.redis_client import time_ms
+from services.runtime.celery_app import make_app
+from services.runtime.redis_client import time_ms
 from tests.support.redis_server import RedisServer
 from tests.unit.cli.running import Ran, run
 

@@ -14,9 +14,9 @@ import pytest
 import redis
 
 from services.cli.failures import CommandFailed
-from services.cli.redis_process import Listening, check_listening, find_server, free_port, running_redis
-from services.cli.supervisor import Child, Program, pause_s, supervise
-from services.contract.clock import SystemClock
+from services.cli.local.redis_process import Listening, check_listening, find_server, free_port, running_redis
+from services.cli.local.supervisor import Child, Program, pause_s, supervise
+from services.runtime.clock import SystemClock
 from tests.unit.cli.running import run
 
 NADROUTE = [sys.executable, "-m", "services.cli.main"]

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from lab.kube import ApiServer
-from services.contract.celery_app import describe_probe, make_app
 from services.contract.names import PROBE_TASK, probe_queue
+from services.runtime.celery_app import describe_probe, make_app
 from tests.integration.test_cli_networks import work
 from tests.integration.test_cli_redis import TIMEOUT_S, children, program, runs, wait_until
 from tests.support.redis_server import RedisServer

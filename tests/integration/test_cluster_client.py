@@ -18,7 +18,7 @@ from services.cluster.errors import (
     Unavailable,
 )
 from services.contract.errors import ConfigurationError
-from services.network.nad import Network, NetworkRef
+from services.network.parse.nad import Network, NetworkRef
 from services.version import __version__
 from tests.support.kube_api import Networks
 

@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from services.contract import announcements
-from services.contract.announcements import BATCH, MAX_HOSTS, MAX_REFUSED
 from services.contract.messages import HostAnnouncement
 from services.contract.names import HOST_KEY_PREFIX, WATCHED_KEY, host_key
-from services.contract.redis_client import connect
+from services.runtime import announcements
+from services.runtime.announcements import BATCH, MAX_HOSTS, MAX_REFUSED
+from services.runtime.redis_client import connect
 from services.watcher.hosts import HostReader
 from tests.support.redis_server import RedisServer
 

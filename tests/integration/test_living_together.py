@@ -11,7 +11,7 @@ from lab.harvester import ControllerDouble, Pace, StoreNetworks
 from lab.kube.requests import Match
 from lab.kube.resources import NADS
 from lab.kube.writes import WriteRecord
-from services.network.nad import Network
+from services.network.parse.nad import Network
 from tests.support.neighbourhood import PERSON, Neighbourhood, neighbourhood
 from tests.support.shared_networks import AUTO, gateway_of, is_made_whole, make_well, manual, route_of
 from tests.support.updater_site import NAMESPACE, state_of

@@ -16,7 +16,7 @@ from lab.harvester.access import Key
 from lab.kube.errors import ApiError
 from lab.kube.resources import NADS
 from services.contract.messages import Segment
-from services.network import annotations as names
+from services.network.parse import annotations as names
 from tests.support.shared_networks import (
     AUTO,
     CLUSTER_NETWORK,

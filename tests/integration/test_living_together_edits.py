@@ -11,7 +11,7 @@ import pytest
 from lab.harvester import Lease
 from lab.kube.errors import ApiError
 from lab.kube.resources import NADS
-from services.network import annotations as names
+from services.network.parse import annotations as names
 from tests.support.shared_networks import (
     AUTO,
     CLUSTER_NETWORK,

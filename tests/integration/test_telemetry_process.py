@@ -13,11 +13,11 @@ import pytest
 
 from lab.kube import ApiServer, Match
 from lab.kube.resources import NADS
-from services.contract.celery_app import make_app
-from services.contract.logs import TASK_LOGGERS
 from services.contract.messages import ProbeRequest, Report, SegmentProbe, Target
 from services.contract.names import PROBE_TASK, REPORT_QUEUE, REPORT_TASK, host_key, probe_queue
-from services.network.nad import Network
+from services.network.parse.nad import Network
+from services.runtime.celery_app import make_app
+from services.runtime.logs import TASK_LOGGERS
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.service_process import ServiceProcess, running_service
 from tests.support.updater_site import digest_of

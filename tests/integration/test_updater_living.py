@@ -12,8 +12,8 @@ from lab.kube.harvester import HarvesterAdmission
 from lab.kube.resources import NADS
 from services.contract.names import PAUSED_KEY
 from services.contract.outcomes import ReachOutcome
-from services.network import annotations as names
-from services.network.nad import Network
+from services.network.parse import annotations as names
+from services.network.parse.nad import Network
 from tests.integration.test_updater_process import ACTIVE, LEASED, segment, settle
 from tests.support.redis_server import running_redis
 from tests.support.updater_site import UpdaterSite, digest_of, route_of, state_of, updater_site

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from services.contract.names import OBSERVED_TIME_KEY, PAUSED_KEY, corrections_key, told_key
-from services.network.status import Status
-from services.network.writing import MAX_CORRECTIONS
+from services.network.parse.status import Status
+from services.network.write.writing import MAX_CORRECTIONS
 from services.updater.memories import CORRECTIONS_COUNT_S, RedisMemories
 from services.updater.pausing import CACHED_S, PauseSwitch
 from services.updater.store import LONGEST_TICK_S, VerdictStore

@@ -14,8 +14,8 @@ from lab.kube.resources import NADS
 from services.contract.messages import Segment
 from services.contract.names import DEAD_LETTERS_KEY
 from services.contract.outcomes import ReachOutcome
-from services.network import annotations as names
-from services.network.nad import Network
+from services.network.parse import annotations as names
+from services.network.parse.nad import Network
 from tests.support.redis_server import running_redis
 from tests.support.updater_site import (
     NAMESPACE,

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.contract import dead_letters
 from services.contract.messages import HostAnnouncement, Segment, Verdict
 from services.contract.names import DEAD_LETTERS_KEPT, DEAD_LETTERS_KEY, HOST_TTL_S, host_key, verdicts_key
 from services.contract.outcomes import Fault
-from services.contract.redis_client import connect
+from services.runtime import dead_letters
+from services.runtime.redis_client import connect
 from services.updater import hosts as updater_hosts
 from services.updater.hosts import AnnouncedHosts
 from services.updater.store import BATCH, KEPT_S, VerdictStore

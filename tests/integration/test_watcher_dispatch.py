@@ -7,13 +7,13 @@ from itertools import count
 import pytest
 import redis
 
-from services.contract import redis_client
-from services.contract.celery_app import make_app
 from services.contract.messages import Segment, SegmentProbe, Target
 from services.contract.names import PAUSED_KEY, outstanding_key, probe_queue
+from services.runtime import redis_client
+from services.runtime.celery_app import make_app
 from services.watcher.dispatch import Dispatcher, Paused
+from services.watcher.plan.segment_plan import HostProbe
 from services.watcher.requests import NotSent, build_requests, send_requests
-from services.watcher.segment_plan import HostProbe
 from tests.support.redis_server import RedisServer
 
 SEGMENT = Segment(cluster_network="extra", vlan=7)

@@ -13,8 +13,8 @@ from services.contract.names import (
     host_key,
     outstanding_key,
 )
-from services.contract.redis_client import time_ms
-from services.network import annotations as names
+from services.network.parse import annotations as names
+from services.runtime.redis_client import time_ms
 from services.watcher.dispatch import segments_of
 from tests.support.kube_api import Networks, network
 from tests.support.redis_server import RedisServer, running_redis

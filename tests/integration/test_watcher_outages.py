@@ -8,7 +8,7 @@ import pytest
 
 from services.contract.messages import ProbeRequest
 from services.contract.names import PAUSED_KEY, WATCHED_KEY, host_key
-from services.network import annotations as names
+from services.network.parse import annotations as names
 from services.watcher.hosts import HostReader
 from tests.support.kube_api import Networks, network
 from tests.support.redis_server import RedisServer, running_redis

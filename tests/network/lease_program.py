@@ -6,8 +6,8 @@ import signal
 import sys
 
 from services.contract.outcomes import Depth
-from services.prober.policy import Policy
-from services.prober.scanning import scan
+from services.prober.engine.settings import Policy
+from services.prober.scan.scanning import scan
 
 QUICK = Policy(offer_window_s=0.02, conflict_interval_s=0.05)
 

@@ -15,15 +15,16 @@ import select
 import sys
 from pathlib import Path
 
-from services.contract.clock import SystemClock
 from services.contract.messages import SegmentProbe
-from services.prober import findings, templates
-from services.prober.engine import Engine
-from services.prober.icmp_socket import ICMPSocket
-from services.prober.identity import Identity
-from services.prober.packet_link import PacketLink
-from services.prober.policy import Policy
-from services.prober.runner import Runner
+from services.prober.engine import results as findings
+from services.prober.engine.engine import Engine
+from services.prober.engine.identity import Identity
+from services.prober.engine.settings import Policy
+from services.prober.frames import templates
+from services.prober.loop.runner import Runner
+from services.prober.sockets.icmp_socket import ICMPSocket
+from services.prober.sockets.packet_link import PacketLink
+from services.runtime.clock import SystemClock
 
 BURST = 500
 SLOTS = 32

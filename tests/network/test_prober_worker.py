@@ -21,8 +21,6 @@ from lab.prerequisites import program
 from lab.running import RunningSite, start_site
 from lab.site import ServerKind, Vlan
 from lab.site_builder import build_site, build_vlan
-from services.contract import dead_letters
-from services.contract.celery_app import make_app
 from services.contract.messages import (
     HostAnnouncement,
     ProbeRequest,
@@ -41,6 +39,8 @@ from services.contract.names import (
     probe_queue,
 )
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
+from services.runtime import dead_letters
+from services.runtime.celery_app import make_app
 from tests.network.lab_site import require_lab
 from tests.support.redis_server import RedisServer
 

@@ -15,14 +15,14 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 
 from services.contract.messages import HostAnnouncement, Segment, Verdict
-from services.network import annotations as names
-from services.network.leases import Seen
-from services.network.nad import Network, NetworkRef
-from services.network.status import Status
+from services.network.judge.leases import Seen
+from services.network.parse import annotations as names
+from services.network.parse.nad import Network, NetworkRef
+from services.network.parse.status import Status
 from services.updater.assessing import Assessor
 from services.updater.store import SegmentVerdicts
-from services.watcher.schedule import Schedule
-from services.watcher.segment_plan import HostProbe, Pace
+from services.watcher.plan.schedule import Schedule
+from services.watcher.plan.segment_plan import HostProbe, Pace
 from tests.simulation.site import Probers, Vlan
 
 PACE = Pace(sweep_s=300.0, retry_s=30.0, ask_window_s=15.0)

@@ -7,6 +7,6 @@ import pytest
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Whatever came first on the path is what was tested."""
-    module = sys.modules.get("services.prober.wire")
+    module = sys.modules.get("services.prober.engine.trunk")
     if module is None or not str(module.__file__).endswith(".so"):
         session.exitstatus = pytest.ExitCode.INTERNAL_ERROR

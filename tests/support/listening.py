@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from services.network.nad import Network, NetworkRef
+from services.network.parse.nad import Network, NetworkRef
 
 TIMEOUT_S = 20.0
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from lab.harvester import Fabric, Lease
-from services.network import annotations as names
-from services.network.nad import Network
-from services.network.status import Status
+from services.network.parse import annotations as names
+from services.network.parse.nad import Network
+from services.network.parse.status import Status
 from tests.support.write_history import fields
 
 CLUSTER_NETWORK = "extra"

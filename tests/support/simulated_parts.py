@@ -15,9 +15,9 @@ from lab.kube.resources import NADS
 from lab.kube.store import Store
 from services.cluster.failures import from_status
 from services.contract.messages import Segment, Verdict
-from services.network.leases import Seen
-from services.network.nad import Network, NetworkRef
-from services.network.status import Status
+from services.network.judge.leases import Seen
+from services.network.parse.nad import Network, NetworkRef
+from services.network.parse.status import Status
 from services.updater.memories import CORRECTIONS_COUNT_S
 from services.updater.store import SegmentVerdicts
 

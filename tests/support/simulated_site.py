@@ -20,12 +20,12 @@ from lab.kube.objects import Actor
 from lab.kube.resources import NADS
 from lab.kube.store import Store
 from services.contract.messages import HostAnnouncement, Report
-from services.network.nad import Network
+from services.network.parse.nad import Network
 from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
-from services.watcher.schedule import Schedule
-from services.watcher.segment_plan import HostProbe
-from services.watcher.segment_plan import Pace as ProbePace
+from services.watcher.plan.schedule import Schedule
+from services.watcher.plan.segment_plan import HostProbe
+from services.watcher.plan.segment_plan import Pace as ProbePace
 from tests.support.scripted_prober import find
 from tests.support.simulated_parts import EveryHost, MemoryMemories, MemoryStore, SimulatedClock, StoreWriter
 

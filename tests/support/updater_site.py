@@ -19,12 +19,12 @@ from lab.kube import ApiServer
 from lab.kube.admission import Admission
 from lab.kube.resources import EVENTS, NADS
 from lab.kube.writes import WriteRecord
-from services.contract.celery_app import make_app
 from services.contract.messages import HostAnnouncement, Report, Segment, Verdict
 from services.contract.names import REPORT_QUEUE, REPORT_TASK, host_key, verdicts_key
-from services.network import annotations as names
-from services.network.intent import Intent, read_intent
-from services.network.nad import Network
+from services.network.parse import annotations as names
+from services.network.parse.intent import Intent, read_intent
+from services.network.parse.nad import Network
+from services.runtime.celery_app import make_app
 from tests.support.redis_server import RedisServer
 
 TIMEOUT_S = 20.0

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from lab.kube.jsontypes import JsonObject, metadata, section, strings
 from lab.kube.resources import NADS
 from lab.kube.writes import WriteRecord
-from services.network import annotations as names
+from services.network.parse import annotations as names
 
 OURS_IN_AUTO = frozenset({"cidr", "gateway", "connectivity", "outdated"})
 OURS_IN_MANUAL = frozenset({"connectivity", "outdated"})

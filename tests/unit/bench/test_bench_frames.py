@@ -4,9 +4,9 @@ from bench.frames import good_frames, hostile_frames
 from bench.parsing import reader
 from bench.profiling import read_stacks, report
 from bench.steps import one_run
-from services.prober.codecs.arp import ARPMessage
-from services.prober.codecs.dhcp import Reply
-from services.prober.codecs.dhcp_options import Refusal
+from services.prober.frames.arp import ARPMessage
+from services.prober.frames.dhcp import Reply
+from services.prober.frames.dhcp_options import Refusal
 
 
 def test_good_frames_are_read_to_their_end() -> None:

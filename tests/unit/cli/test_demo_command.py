@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cli import demo_command
+from services.cli.local import demo_command
 from tests.unit.cli.running import run
 
 

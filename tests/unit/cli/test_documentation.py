@@ -5,15 +5,15 @@ import re
 from pathlib import Path
 from typing import Any
 
-from services.cli.announced_hosts import HostRow
 from services.cli.main import COMMANDS
-from services.cli.network_lines import with_checks
-from services.cli.network_rows import network_row
-from services.cli.probe_report import find_states
+from services.cli.probe.report import find_states
 from services.contract.messages import HostAnnouncement
 from services.contract.outcomes import ReachOutcome, Reason, State
 from services.network.policy import DEFAULT_POLICY
-from tests.unit.cli.seen_networks import found, told_network, view
+from services.view.hosts import HostRow
+from services.view.network_lines import with_checks
+from services.view.rows import network_row
+from tests.support.seen_networks import found, told_network, view
 from tests.unit.cli.test_probe_answers import INTENT, REF, SEGMENT
 from tests.unit.network.builders import dhcp, offer, verdict
 

@@ -90,7 +90,7 @@ def test_a_redis_that_is_away_is_named_without_its_password(monkeypatch: pytest.
 def test_a_package_that_is_missing_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     """An image may carry one service alone; asked for another it says what to install."""
     monkeypatch.setitem(sys.modules, "flower.app", None)
-    monkeypatch.delitem(sys.modules, "services.cli.flower_server", raising=False)
+    monkeypatch.delitem(sys.modules, "services.cli.local.flower_server", raising=False)
     ran = run(monkeypatch, "flower", "--port", "0")
     assert ran.code == 2
     assert "the package flower" in ran.err

@@ -8,12 +8,12 @@ from datetime import datetime
 import pytest
 from rich.console import Console
 
-from services.cli.matrix import status_matrix
-from services.cli.network_lines import NetworkLine, with_checks
-from services.cli.network_rows import network_row
+from services.cli.networks.matrix import status_matrix
 from services.contract.outcomes import Fault, ReachOutcome, Reason, State
+from services.view.network_lines import NetworkLine, with_checks
+from services.view.rows import network_row
+from tests.support.seen_networks import DOWN, UP, found, told_network, view
 from tests.unit.cli.running import Utf8
-from tests.unit.cli.seen_networks import DOWN, UP, found, told_network, view
 
 NOW = datetime.fromisoformat("2026-11-23T03:07:05+00:00")
 LONGEST = "production-storefront-of-the-second-floor"

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from services.cli.probe_answers import Answers, collect
-from services.cli.probe_report import find_states, report_table
+from services.cli.probe.report import find_states, report_table
+from services.cli.probe.waiting import Answers, collect
 from services.contract.messages import ProbeRequest, Segment, Verdict
 from services.contract.outcomes import Fault, ReachOutcome
-from services.network.intent import Intent, read_intent
-from services.network.nad import NetworkRef
+from services.network.parse.intent import Intent, read_intent
+from services.network.parse.nad import NetworkRef
 from services.network.policy import DEFAULT_POLICY
 from services.network.probing import segment_probe
 from services.watcher.requests import Sent

@@ -1,9 +1,9 @@
 """What `nadroute probe` asks of whom."""
 
-from services.cli.probe_plan import Plan, make_plan
+from services.cli.probe.plan import Plan, make_plan
 from services.contract.messages import HostAnnouncement
-from services.network.intent import Intent, read_intent
-from services.network.nad import Network, NetworkRef
+from services.network.parse.intent import Intent, read_intent
+from services.network.parse.nad import Network, NetworkRef
 from tests.unit.network.builders import config, network
 
 KNOWN = '{"mode":"auto","cidr":"10.0.112.0/20","gateway":"10.0.112.1","connectivity":"true"}'

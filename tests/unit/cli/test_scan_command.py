@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.scan_evidence import recording
+from services.cli.scan.evidence import recording
 from services.contract.outcomes import Depth, Fault
-from services.prober import scanning
-from services.prober.scanning import ScanFailed, ScanResult
+from services.prober.scan import scanning
+from services.prober.scan.scanning import ScanFailed, ScanResult
 from tests.unit.cli.running import run
 
 TIMEOUT_S = 10.0

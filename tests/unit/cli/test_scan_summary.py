@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.cli.scan_summary import Distribution, summarize
+from services.cli.scan.summary import Distribution, summarize
 from services.contract.messages import NOT_TRIED, DHCPFinding, Offer, Reach
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
-from services.prober.scanning import ScanResult
+from services.prober.scan.scanning import ScanResult
 
 TIMES = st.floats(min_value=0, max_value=1e6)
 

@@ -5,10 +5,10 @@ from ipaddress import IPv4Address, IPv4Network
 import pytest
 
 from services.cli.outputs import stdout_console
-from services.cli.scan_table import make_scan_table, print_table
+from services.cli.scan.table import make_scan_table, print_table
 from services.contract.messages import NOT_TRIED, DHCPFinding, Lease, Offer, Reach
 from services.contract.outcomes import DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
-from services.prober.scanning import ScanResult
+from services.prober.scan.scanning import ScanResult
 
 ADDRESS = IPv4Address("10.0.7.100")
 PLAIN = Offer(

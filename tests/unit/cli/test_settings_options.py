@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.configuration_page import render
-from services.cli.services_table import CLIENT, PROBER, SERVICES, WATCHER, Service, known_settings
-from services.cli.settings_options import describe_options
-from services.contract.settings import ServiceSettings
+from scripts.configuration_page import render
+from services.cli.options.services_table import CLIENT, PROBER, SERVICES, WATCHER, Service, known_settings
+from services.cli.options.settings_options import describe_options
+from services.runtime.settings import ServiceSettings
 from tests.unit.cli.running import run
 
 PAGE = Path(__file__).parents[3] / "docs" / "configuration.md"
@@ -168,7 +168,7 @@ def test_a_service_of_another_image_does_not_hinder(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_page_on_configuration_is_what_the_classes_say() -> None:
-    """docs/configuration.md is made anew by `python -m services.cli.configuration_page`."""
+    """`make docs` writes docs/configuration.md."""
     assert PAGE.read_text() == render()
     for service in (*SERVICES, CLIENT):
         for option in describe_options(service.settings_class(), flag_prefix=service.flag_prefix):

@@ -5,10 +5,10 @@ A real Celery worker on the host's queue; gateways answer on every VLAN but the 
 
 import sys
 
-from services.contract.celery_app import consume_only, make_app
 from services.contract.messages import ProbeRequest, Segment
 from services.contract.names import PROBE_TASK, probe_queue, worker_name
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
+from services.runtime.celery_app import consume_only, make_app
 from tests.unit.network.builders import dhcp, offer, verdict
 
 

@@ -2,8 +2,8 @@
 
 from services.cluster.cache import NetworkCache
 from services.contract.messages import Segment
-from services.network.intent import NotProbed, read_intent
-from services.network.nad import Network, NetworkRef
+from services.network.parse.intent import NotProbed, read_intent
+from services.network.parse.nad import Network, NetworkRef
 from tests.unit.network.builders import config, network
 
 A, B = NetworkRef("default", "a"), NetworkRef("default", "b")

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.cluster.tracking import Tracker, is_older
-from services.network.nad import Network, NetworkRef
+from services.network.parse.nad import Network, NetworkRef
 from tests.support.listening import Recorder
 
 

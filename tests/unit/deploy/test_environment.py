@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.cli.services_table import SERVICES, Service, known_settings
-from services.contract.settings import ENV_PREFIX, check_environment
+from services.cli.options.services_table import SERVICES, Service, known_settings
+from services.runtime.settings import ENV_PREFIX, check_environment
 from tests.unit.deploy.reading import compose, environment_of, workloads
 
 SECRETS = {"redis-password": "0123456789abcdef", "flower-password": "fedcba9876543210"}

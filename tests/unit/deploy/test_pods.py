@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.cli.services_table import PROBER
+from services.cli.options.services_table import PROBER
 from tests.unit.deploy.reading import (
     Manifest,
     container_of,

@@ -2,7 +2,7 @@
 
 import re
 
-from services.cli.services_table import WATCHER
+from services.cli.options.services_table import WATCHER
 from tests.unit.deploy.reading import of_kind, pod_of, workloads
 
 NETWORKS = ("k8s.cni.cncf.io", "network-attachment-definitions")

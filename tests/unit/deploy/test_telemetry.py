@@ -2,10 +2,10 @@
 
 import pytest
 
-from services.cli.services_table import PROBER, UPDATER, WATCHER, Service
-from services.contract.clock import SystemClock
-from services.telemetry.health import STALL_S
-from services.telemetry.telemetry import Telemetry
+from services.cli.options.services_table import PROBER, UPDATER, WATCHER, Service
+from services.runtime.clock import SystemClock
+from services.runtime.health import STALL_S
+from services.runtime.telemetry import Telemetry
 from services.watcher.settings import WatcherSettings
 from tests.unit.deploy.reading import compose, container_of, of_kind, workloads
 

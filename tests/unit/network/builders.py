@@ -6,9 +6,9 @@ from ipaddress import IPv4Address, IPv4Network
 
 from services.contract.messages import DHCPFinding, Offer, Reach, Segment, TargetVerdict, Verdict
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
-from services.network import annotations as names
-from services.network.leases import Seen
-from services.network.nad import Network, NetworkRef
+from services.network.judge.leases import Seen
+from services.network.parse import annotations as names
+from services.network.parse.nad import Network, NetworkRef
 
 SEGMENT = Segment(cluster_network="extra", vlan=100)
 GATEWAY = IPv4Address("10.0.112.1")

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
-from services.network import annotations as names
-from services.network.nad import Network
+from services.network.parse import annotations as names
+from services.network.parse.nad import Network
 from tests.unit.network.builders import config, network
 
 WORDS = st.sampled_from(

@@ -6,12 +6,12 @@ import pytest
 
 from services.contract.messages import DHCPFinding
 from services.contract.outcomes import ReachOutcome, Reason, State
-from services.network import annotations as names
-from services.network.intent import Intent
-from services.network.leases import Seen
-from services.network.reduction import Finding, reduce
-from services.network.status import Status
-from services.network.writing import decide
+from services.network.judge.leases import Seen
+from services.network.judge.reduction import Finding, reduce
+from services.network.parse import annotations as names
+from services.network.parse.intent import Intent
+from services.network.parse.status import Status
+from services.network.write.writing import decide
 from tests.unit.network.builders import CIDR, GATEWAY, NOW, SEGMENT, dhcp, network, offer, seen, verdict
 
 AUTO = Intent(SEGMENT, "auto")

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from services.contract.denied import DENIED_SUBNETS
 from services.contract.messages import Offer
-from services.network.leases import Seen, read_lease
+from services.network.judge.leases import Seen, read_lease
 from services.network.policy import Policy
-from services.prober.gateways import first_usable
+from services.prober.engine.gateways import first_usable
 from tests.unit.network.builders import dhcp, verdict
 from tests.unit.network.test_reduction import AUTO
 

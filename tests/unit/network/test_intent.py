@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 
 from services.contract.outcomes import Reason, State
-from services.network import annotations as names
-from services.network.intent import Channel, Intent, NotProbed, read_intent
-from services.network.nad import Network, NetworkRef
+from services.network.parse import annotations as names
+from services.network.parse.intent import Channel, Intent, NotProbed, read_intent
+from services.network.parse.nad import Network, NetworkRef
+from services.network.parse.status import Status
 from services.network.policy import Policy
-from services.network.status import Status
 from tests.unit.network.builders import CIDR, GATEWAY, SEGMENT, config, network
 from tests.unit.network.strategies import any_networks
 

@@ -7,8 +7,8 @@ import pytest
 
 from services.contract.messages import Offer
 from services.contract.outcomes import DHCPOutcome, Fault, Reason, State
-from services.network.intent import Intent
-from services.network.leases import Seen
+from services.network.judge.leases import Seen
+from services.network.parse.intent import Intent
 from tests.unit.network.builders import CIDR, GATEWAY, dhcp, offer, seen, verdict
 from tests.unit.network.test_reduction import AUTO, KNOWN, N
 from tests.unit.network.test_reduction import reduce_now as _reduce

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from services.contract.outcomes import Reason, State
-from services.network import annotations as names
-from services.network.intent import Channel, NotProbed, read_intent
-from services.network.nad import Network
-from services.network.reduction import Finding
-from services.network.writing import MAX_CORRECTIONS, Memory, decide
+from services.network.judge.reduction import Finding
+from services.network.parse import annotations as names
+from services.network.parse.intent import Channel, NotProbed, read_intent
+from services.network.parse.nad import Network
+from services.network.write.writing import MAX_CORRECTIONS, Memory, decide
 from tests.unit.network.builders import NOW, config, network
 from tests.unit.network.test_writing import ACTIVE, LATER, LEASED, OUT, PENDING, apply
 from tests.unit.network.test_writing import decide_now as _decide

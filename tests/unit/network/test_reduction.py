@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome, Reason, State
-from services.network.intent import Intent
-from services.network.leases import Seen
+from services.network.judge.leases import Seen
+from services.network.judge.reduction import ActiveWhen, Finding, reduce
+from services.network.parse.intent import Intent
 from services.network.policy import Policy
-from services.network.reduction import ActiveWhen, Finding, reduce
 from tests.unit.network.builders import CIDR, GATEWAY, SEGMENT, dhcp, offer, seen, verdict
 
 AUTO = Intent(SEGMENT, "auto")

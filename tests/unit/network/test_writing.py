@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from services.contract.messages import MAX_TARGETS
 from services.contract.outcomes import Reason, State
-from services.network import annotations as names
-from services.network.intent import Intent, NotProbed, read_intent
-from services.network.leases import Seen
-from services.network.nad import Network, NetworkRef
+from services.network.judge.leases import Seen
+from services.network.judge.reduction import Finding, reduce
+from services.network.parse import annotations as names
+from services.network.parse.intent import Intent, NotProbed, read_intent
+from services.network.parse.nad import Network, NetworkRef
+from services.network.parse.status import MAX_HOSTS, MAX_STATUS_CHARACTERS, ServerSeen, Status
 from services.network.probing import segment_probe
-from services.network.reduction import Finding, reduce
-from services.network.status import MAX_HOSTS, MAX_STATUS_CHARACTERS, ServerSeen, Status
-from services.network.writing import Change, decide
+from services.network.write.writing import Change, decide
 from tests.unit.network.builders import CIDR, GATEWAY, NOW, SEGMENT, network
 from tests.unit.network.strategies import ANY_TEXT, any_networks, texts_of, valid_routes
 from tests.unit.network.test_reduction import any_seen

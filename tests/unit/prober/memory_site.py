@@ -8,14 +8,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from services.contract.clock import SystemClock
 from services.contract.messages import SegmentProbe, Target
-from services.prober import templates
-from services.prober.engine import Engine
-from services.prober.findings import Finding
-from services.prober.link import LinkError, Received
-from services.prober.policy import Policy
-from services.prober.runner import Runner
+from services.prober.engine.engine import Engine
+from services.prober.engine.results import Finding
+from services.prober.engine.settings import Policy
+from services.prober.frames import templates
+from services.prober.loop.runner import Runner
+from services.prober.sockets.link import LinkError, Received
+from services.runtime.clock import SystemClock
 from tests.unit.prober import frames
 from tests.unit.prober.world import Reaction, target
 

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.prober import templates
-from services.prober.codecs import arp, icmp
-from services.prober.codecs.station import Station
+from services.prober.frames import arp, icmp, templates
+from services.prober.frames.station import Station
 from tests.unit.prober import frames
 
 OURS = bytes.fromhex("621f00abc007")

@@ -7,10 +7,10 @@ import struct
 import pytest
 
 from services.contract.outcomes import Fault
-from services.prober import uplink
-from services.prober.carrier import CarrierHistory
-from services.prober.link import LinkError
-from services.prober.uplink import LinkNews, UplinkState
+from services.prober.sockets import netlink as uplink
+from services.prober.sockets.carrier import CarrierHistory
+from services.prober.sockets.link import LinkError
+from services.prober.sockets.netlink import LinkNews, UplinkState
 
 UP, DOWN = True, False
 

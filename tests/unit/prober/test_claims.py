@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from services.prober import packet_filter
-from services.prober.packet_link import PacketLink
+from services.prober.sockets import packet_filter
+from services.prober.sockets.packet_link import PacketLink
 from tests.unit.prober import frames
 from tests.unit.prober.frames import number
 from tests.unit.prober.world import World
@@ -19,7 +19,9 @@ def test_address_that_many_vlans_share_hides_no_other() -> None:
     for vlan in range(1, 101):
         wire.use_address(wire.station(vlan), frames.number("192.168.1.100"))
     wire.use_address(wire.station(200), frames.number("10.0.7.5"))
-    assert wire.take_claims() == frozenset({frames.number("192.168.1.100"), frames.number("10.0.7.5")})
+    assert wire.take_claims(limit=packet_filter.MAX_ADDRESSES) == frozenset(
+        {frames.number("192.168.1.100"), frames.number("10.0.7.5")}
+    )
 
 
 def test_more_addresses_than_a_filter_names_are_told_as_more() -> None:
@@ -27,7 +29,7 @@ def test_more_addresses_than_a_filter_names_are_told_as_more() -> None:
     wire = World().wire
     for at in range(packet_filter.MAX_ADDRESSES + 1):
         wire.use_address(wire.station(1 + at), GATEWAY + at)
-    claims = wire.take_claims()
+    claims = wire.take_claims(limit=packet_filter.MAX_ADDRESSES)
     assert claims is not None
     assert len(claims) > packet_filter.MAX_ADDRESSES
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.prober import templates
-from services.prober.codecs import dhcp, dhcp_options
-from services.prober.codecs.dhcp_options import Refusal
-from services.prober.codecs.station import Station
+from services.prober.frames import dhcp, dhcp_options, templates
+from services.prober.frames.dhcp_options import Refusal
+from services.prober.frames.station import Station
+from services.prober.scan.dissecting import dissect
 from tests.unit.prober import frames
 from tests.unit.prober.frames import number, option, packed
 
@@ -255,7 +255,7 @@ def test_discover_is_what_servers_expect() -> None:
 def test_evidence_is_readable() -> None:
     """What people look at names the VLAN and the DHCP fields."""
     frame = frames.dhcp_frame(message(frames.offer_options()))
-    text = templates.dissect(frame, vlan=7)
+    text = dissect(frame, vlan=7)
     assert "VLAN 7" in text
     assert "offer" in text
     assert "10.0.7.1" in text

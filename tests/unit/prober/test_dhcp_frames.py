@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.prober.codecs.dhcp import Reply
-from services.prober.codecs.dhcp_frames import MAX_FORMS, DHCPFrames
-from services.prober.codecs.dhcp_options import Refusal
+from services.prober.frames.dhcp import Reply
+from services.prober.frames.dhcp_frames import MAX_FORMS, DHCPFrames
+from services.prober.frames.dhcp_options import Refusal
 from tests.unit.prober import frames
 from tests.unit.prober.frames import option
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.prober.codecs import icmp
+from services.prober.frames import icmp
 from tests.unit.prober import frames
 
 MESSAGE = b"\0\0\0\0\x12\x34\0\x05" + b"a nonce." + b"and more of it"

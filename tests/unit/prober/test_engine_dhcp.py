@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
-from services.prober.policy import Policy
+from services.prober.engine.settings import Policy
 from tests.unit.prober import frames
 from tests.unit.prober.world import DHCPServer, Gateway, World, target
 

@@ -5,9 +5,9 @@ from typing import NamedTuple, cast
 import pytest
 
 from services.contract.outcomes import Depth, DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
-from services.prober.codecs import arp, icmp
-from services.prober.findings import Reached
-from services.prober.policy import Policy
+from services.prober.engine.results import Reached
+from services.prober.engine.settings import Policy
+from services.prober.frames import arp, icmp
 from tests.unit.prober import frames
 from tests.unit.prober.frames import number
 from tests.unit.prober.leasing import LeasingServer, Pinged

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
-from services.prober.policy import Policy
+from services.prober.engine.settings import Policy
 from tests.unit.prober import frames
 from tests.unit.prober.world import Air, DHCPServer, Gateway, World, target
 

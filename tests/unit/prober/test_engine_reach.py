@@ -3,7 +3,7 @@
 import pytest
 
 from services.contract.outcomes import ReachOutcome
-from services.prober.policy import Policy
+from services.prober.engine.settings import Policy
 from tests.unit.prober import frames
 from tests.unit.prober.world import DHCPServer, Gateway, World, target
 

@@ -13,11 +13,12 @@ from scapy.layers.l2 import Dot1Q, Ether
 from scapy.utils import RawPcapNgReader
 
 from services.contract.outcomes import Fault
-from services.prober import templates
-from services.prober.capture_file import CaptureFile
-from services.prober.codecs.station import Station
-from services.prober.evidence import Evidence, Narrator, Recorded, RecordingLink, narrate
-from services.prober.link import LinkError, Received
+from services.prober.frames import templates
+from services.prober.frames.station import Station
+from services.prober.scan import evidence
+from services.prober.scan.capture_file import CaptureFile
+from services.prober.scan.evidence import Evidence, Narrator, Recorded, RecordingLink, narrate
+from services.prober.sockets.link import LinkError, Received
 
 BEGAN = datetime(2030, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
 OURS, THEIRS = bytes.fromhex("621f00ab0007"), bytes.fromhex("02fe00000001")
@@ -285,7 +286,7 @@ def test_what_scapy_cannot_read_is_told_in_hexadecimal(monkeypatch: pytest.Monke
     def fail(frame: bytes) -> str:
         raise struct.error("unpack requires a buffer of 4 bytes")
 
-    monkeypatch.setattr(templates, "dissect", fail)
+    monkeypatch.setattr(evidence, "dissect", fail)
     lines = narrate(Recorded(BEGAN, False, tagged(7)), began=BEGAN).splitlines()
     assert lines == [
         "+0.000000 s  received 27 bytes on VLAN 7",

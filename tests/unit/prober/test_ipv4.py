@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.prober.codecs import ipv4
+from services.prober.frames import ipv4
 from tests.unit.prober import frames
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from services.contract.messages import SegmentProbe
 from services.contract.outcomes import Depth, DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
-from services.prober.findings import Finding
-from services.prober.policy import Policy
+from services.prober.engine.results import Finding
+from services.prober.engine.settings import Policy
 from tests.unit.prober import frames
 from tests.unit.prober.leasing import (
     ACK,
@@ -263,7 +263,7 @@ def test_operator_address_is_used_without_a_lease() -> None:
     asked = [sent for _, sent in world.sent if sent.kind == 0x0806]
     assert [sent.body[14:18] for sent in asked] == [frames.packed("10.0.7.250")] * 2
     assert [sent.body[6:8] for sent in asked] == [b"\0\2", b"\0\1"]
-    assert world.wire.take_claims() == frozenset()
+    assert world.wire.take_claims(limit=64) == frozenset()
 
 
 def test_forged_echo_replies_on_the_vlan_change_nothing() -> None:

@@ -1,8 +1,8 @@
 """When silence means nothing: frames that this host dropped, and frames that were lost on the way."""
 
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
-from services.prober.losses import Losses
-from services.prober.policy import Policy
+from services.prober.engine.losses import Losses
+from services.prober.engine.settings import Policy
 from tests.unit.prober.world import DHCPServer, Gateway, World
 
 

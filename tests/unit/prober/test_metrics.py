@@ -4,9 +4,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.contract.outcomes import DHCPOutcome, Fault
-from services.prober.findings import NOT_ASKED, Asked
+from services.prober.engine.results import NOT_ASKED, Asked
 from services.prober.metrics import ProberMetrics, UplinkCollector
-from tests.unit.telemetry.registries import finding
+from tests.unit.runtime.registries import finding
 
 
 def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None:

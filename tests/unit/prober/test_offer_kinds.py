@@ -6,9 +6,9 @@ import pytest
 
 from services.contract.messages import Target, Verdict
 from services.contract.outcomes import DHCPOutcome
-from services.prober import findings
-from services.prober.codecs.dhcp_options import Refusal
-from services.prober.policy import Policy
+from services.prober.engine import results as findings
+from services.prober.engine.settings import Policy
+from services.prober.frames.dhcp_options import Refusal
 from tests.unit.prober import frames
 from tests.unit.prober.frames import number, option, packed
 from tests.unit.prober.world import DHCPServer, World, target

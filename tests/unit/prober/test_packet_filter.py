@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from services.prober import packet_filter, templates
-from services.prober.identity import Identity
+from services.prober.engine.identity import Identity
+from services.prober.frames import templates
+from services.prober.sockets import packet_filter
 from tests.unit.prober import frames
 
 IDENTITY = Identity(host="node1", cluster_network="extra")

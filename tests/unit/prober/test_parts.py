@@ -12,12 +12,14 @@ from services.contract.errors import ConfigurationError
 from services.contract.messages import DHCPFinding, Offer, Reach, Report, SegmentProbe, Verdict
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
 from services.network.policy import DEFAULT_POLICY
-from services.prober import findings, scanning, uplink
-from services.prober.findings import Asked, Finding, Offered, Reached, TargetFinding
-from services.prober.identity import Identity
-from services.prober.pacing import PacedQueue, TokenBucket
-from services.prober.schedule import Schedule
+from services.prober.engine import results as findings
+from services.prober.engine.identity import Identity
+from services.prober.engine.pacing import PacedQueue, TokenBucket
+from services.prober.engine.results import Asked, Finding, Offered, Reached, TargetFinding
+from services.prober.engine.timers import Schedule
+from services.prober.scan import scanning
 from services.prober.settings import ProberSettings
+from services.prober.sockets import netlink as uplink
 from tests.unit.prober.frames import number
 from tests.unit.prober.world import target
 

@@ -7,12 +7,12 @@ import pytest
 
 from services.contract.messages import SegmentProbe
 from services.contract.outcomes import Depth
-from services.prober import templates
-from services.prober.engine import Engine
-from services.prober.findings import Finding
-from services.prober.link import Received
-from services.prober.policy import Policy
-from services.prober.port import Port
+from services.prober.engine.engine import Engine
+from services.prober.engine.results import Finding
+from services.prober.engine.settings import Policy
+from services.prober.frames import templates
+from services.prober.loop.trunk_port import Port
+from services.prober.sockets.link import Received
 from tests.support.hand_clock import HandClock
 from tests.unit.prober import frames
 from tests.unit.prober.leasing import LeasingServer, Pinged

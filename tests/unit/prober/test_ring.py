@@ -2,9 +2,17 @@
 
 import pytest
 
-from services.prober import ring
-from services.prober.link import Received
-from services.prober.ring import CSUM_NOT_READY, CSUM_VALID, HEADER, SLOT_BYTES, TPID_VALID, USER, VLAN_VALID
+from services.prober.sockets import ring
+from services.prober.sockets.link import Received
+from services.prober.sockets.ring import (
+    CSUM_NOT_READY,
+    CSUM_VALID,
+    HEADER,
+    SLOT_BYTES,
+    TPID_VALID,
+    USER,
+    VLAN_VALID,
+)
 
 MAC_AT = 82
 TAGGED = USER | VLAN_VALID | TPID_VALID

@@ -9,8 +9,8 @@ import pytest
 
 from services.contract.messages import SegmentProbe
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
-from services.prober.link import LinkError, Received
-from services.prober.policy import Policy
+from services.prober.engine.settings import Policy
+from services.prober.sockets.link import LinkError, Received
 from tests.unit.prober import frames
 from tests.unit.prober.memory_site import PATIENT, QUICK, TIMEOUT_S, Site, running, wait_until
 from tests.unit.prober.world import DHCPServer, Gateway, target

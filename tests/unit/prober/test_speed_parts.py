@@ -12,14 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scripts.build_templates import build
 from services.contract.outcomes import Depth
-from services.prober import frozen, send_batch, templates
-from services.prober.codecs.dhcp_client import ClientTemplate
-from services.prober.collecting import collecting_seldom
-from services.prober.identity import Identity
-from services.prober.interruption import interruptible
-from services.prober.schedule import Schedule
-from services.prober.send_batch import BATCH_FRAMES, MAX_FRAME_BYTES, SendBatch
+from services.prober.engine.identity import Identity
+from services.prober.engine.timers import Schedule
+from services.prober.frames import template_bytes, templates
+from services.prober.frames.dhcp_client import ClientTemplate
+from services.prober.loop.gc_tuning import collecting_seldom
+from services.prober.scan.interruption import interruptible
+from services.prober.sockets import sendmmsg as send_batch
+from services.prober.sockets.sendmmsg import BATCH_FRAMES, MAX_FRAME_BYTES, SendBatch
 from tests.unit.prober import frames
 from tests.unit.prober.leasing import LeasingServer, Pinged
 from tests.unit.prober.world import Gateway, World
@@ -28,8 +30,8 @@ STATION = Identity(host="node1", cluster_network="extra").station(7)
 
 
 def test_kept_templates_are_what_scapy_builds() -> None:
-    """`python -m services.prober.templates` writes them anew."""
-    assert templates.build() == frozen.FRAMES
+    """`python -m scripts.build_templates` writes them."""
+    assert build() == template_bytes.FRAMES
 
 
 @given(st.binary(min_size=4, max_size=4), st.integers(0, 100_000), st.integers(1, 4094))
@@ -47,7 +49,7 @@ def test_patched_checksum_is_the_right_one(xid: bytes, seconds: int, vlan: int) 
 
 def test_patched_checksum_is_right_at_an_odd_place() -> None:
     """Where our identity ends within a 16-bit word, its share counts from the upper half."""
-    frame = frozen.FRAMES["discover"]
+    frame = template_bytes.FRAMES["discover"]
     options = 18 + 28 + 240
     odd = frame[:options] + b"\0" + frame[options:-1]
     sent = frames.take_apart(ClientTemplate(odd).broadcast(station=STATION, xid=b"\1\2\3\4", seconds=5))
@@ -102,7 +104,7 @@ def test_batch_refuses_what_would_overrun_it() -> None:
     sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with sender, receiver, pytest.raises(OSError, match=f"a frame of {MAX_FRAME_BYTES + 1} bytes"):
         SendBatch(sender).send([bytes(MAX_FRAME_BYTES + 1)])
-    assert all(len(frame) <= send_batch.MAX_FRAME_BYTES for frame in frozen.FRAMES.values())
+    assert all(len(frame) <= send_batch.MAX_FRAME_BYTES for frame in template_bytes.FRAMES.values())
 
 
 @given(
@@ -248,7 +250,7 @@ def test_checksum_of_a_message_about_an_address_is_right(
     address: int, server: int, name: str, odd: bool
 ) -> None:
     """Their shares are added to what was there, wherever the options stand."""
-    frame = frozen.FRAMES[name]
+    frame = template_bytes.FRAMES[name]
     options = 18 + 28 + 240
     template = ClientTemplate(frame[:options] + b"\0" + frame[options:-1] if odd else frame)
     sent = frames.take_apart(

@@ -5,11 +5,11 @@ import threading
 import pytest
 import redis
 
-from services.contract.clock import SystemClock
 from services.contract.messages import HostAnnouncement
 from services.contract.names import host_key
 from services.prober.heartbeat import Heartbeat
 from services.prober.uplinks import Uplinks, carried_by, interfaces_here
+from services.runtime.clock import SystemClock
 
 
 def test_told_uplinks_are_not_looked_for() -> None:

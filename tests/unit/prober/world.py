@@ -9,10 +9,10 @@ from ipaddress import IPv4Address
 
 from services.contract.messages import SegmentProbe, Target
 from services.contract.outcomes import Depth
-from services.prober import templates
-from services.prober.engine import Engine
-from services.prober.findings import Finding
-from services.prober.policy import Policy
+from services.prober.engine.engine import Engine
+from services.prober.engine.results import Finding
+from services.prober.engine.settings import Policy
+from services.prober.frames import templates
 from tests.unit.prober import frames
 from tests.unit.prober.frames import Sent
 

@@ -9,9 +9,9 @@ from typing import Literal
 
 from services.cluster.errors import ClusterError, Conflict, NotFound
 from services.contract.messages import Segment, Verdict
-from services.network.leases import Seen
-from services.network.nad import Network, NetworkRef
-from services.network.status import Status
+from services.network.judge.leases import Seen
+from services.network.parse.nad import Network, NetworkRef
+from services.network.parse.status import Status
 from services.updater.store import SegmentVerdicts
 
 

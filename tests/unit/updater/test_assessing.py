@@ -4,9 +4,9 @@ import pytest
 
 from services.contract.names import HOST_TTL_S
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
-from services.network.intent import Intent, read_intent
-from services.network.nad import Network
-from services.network.status import Status
+from services.network.parse.intent import Intent, read_intent
+from services.network.parse.nad import Network
+from services.network.parse.status import Status
 from services.updater.assessing import CONFIRMED_WITHIN_S, Assessment, Assessor
 from tests.unit.network.builders import CIDR, GATEWAY, SEGMENT, config, dhcp, network, offer, verdict
 from tests.unit.updater.fakes import FakeClock, FakeHosts, FakeMemories, FakeStore

@@ -8,11 +8,11 @@ from prometheus_client import CollectorRegistry
 from services.cluster.errors import ClusterError, Conflict, Denied, NotFound, Throttled, Unavailable
 from services.contract.messages import Segment
 from services.contract.outcomes import Fault, ReachOutcome
-from services.network.status import Status
+from services.network.parse.status import Status
 from services.updater.metrics import UpdaterMetrics
 from services.updater.observing import CountingWriter, ToldStates
 from tests.unit.network.builders import network, verdict
-from tests.unit.telemetry.registries import gauges, told
+from tests.unit.runtime.registries import gauges, told
 from tests.unit.updater.fakes import FakeClock, FakeCluster
 
 DIGEST = "0" * 16

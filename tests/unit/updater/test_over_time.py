@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from services.contract.messages import Verdict
 from services.contract.names import HOST_TTL_S
-from services.network import annotations as names
-from services.network.intent import Intent
+from services.network.parse import annotations as names
+from services.network.parse.intent import Intent
 from tests.unit.network.builders import GATEWAY
 from tests.unit.updater.world import FRESH_S, HOSTS, R, S, World
 

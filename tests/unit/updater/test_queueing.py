@@ -2,7 +2,7 @@
 
 import threading
 
-from services.network.nad import NetworkRef
+from services.network.parse.nad import NetworkRef
 from services.updater.queueing import WriteQueue
 from tests.unit.updater.fakes import FakeClock
 

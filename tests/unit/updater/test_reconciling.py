@@ -9,11 +9,11 @@ import redis
 from services.cluster.cache import NetworkCache
 from services.cluster.errors import ClusterError, Conflict, Denied, Forbidden, Throttled, Unavailable
 from services.contract.outcomes import ReachOutcome
-from services.network import annotations as names
-from services.network.intent import Intent, read_intent
-from services.network.nad import Network
+from services.network.parse import annotations as names
+from services.network.parse.intent import Intent, read_intent
+from services.network.parse.nad import Network
 from services.updater.assessing import Assessor
-from services.updater.parking import FIRST_PAUSE_S
+from services.updater.denied_backoff import FIRST_PAUSE_S
 from services.updater.reconciling import MAX_CONFLICTS, Reconciler
 from tests.unit.network.builders import dhcp, network, offer, verdict
 from tests.unit.updater.fakes import FakeClock, FakeCluster, FakeHosts, FakeMemories, FakeStore

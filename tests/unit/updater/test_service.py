@@ -9,9 +9,9 @@ from pydantic import SecretStr
 from services.cluster.errors import Unavailable
 from services.contract.messages import Report
 from services.contract.outcomes import ReachOutcome
-from services.network import annotations as names
-from services.network.intent import Intent
-from services.network.nad import Network
+from services.network.parse import annotations as names
+from services.network.parse.intent import Intent
+from services.network.parse.nad import Network
 from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
 from tests.unit.network.builders import SEGMENT, dhcp, network, offer, verdict

@@ -3,11 +3,11 @@
 import pytest
 
 from services.contract.outcomes import Reason, State
-from services.network.intent import Intent
-from services.network.status import Status
-from services.network.writing import Change
+from services.network.parse.intent import Intent
+from services.network.parse.status import Status
+from services.network.write.writing import Change
 from services.updater.assessing import Assessment
-from services.updater.telling import describe, describe_finding, listed
+from services.updater.event_text import describe, describe_finding, listed
 from tests.unit.network.builders import GATEWAY, SEGMENT, network
 
 

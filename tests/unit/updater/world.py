@@ -9,10 +9,10 @@ from pydantic import SecretStr
 
 from services.contract.messages import Report, Verdict
 from services.contract.outcomes import Fault, ReachOutcome
-from services.network import annotations as names
-from services.network.intent import Intent, read_intent
-from services.network.leases import Seen
-from services.network.nad import Network
+from services.network.judge.leases import Seen
+from services.network.parse import annotations as names
+from services.network.parse.intent import Intent, read_intent
+from services.network.parse.nad import Network
 from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
 from services.updater.store import SegmentVerdicts

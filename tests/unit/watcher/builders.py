@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterable
 
 from services.contract.messages import HostAnnouncement
-from services.network import annotations as names
-from services.network.nad import Network, NetworkRef
-from services.watcher.schedule import Schedule
-from services.watcher.segment_plan import HostProbe, Pace
+from services.network.parse import annotations as names
+from services.network.parse.nad import Network, NetworkRef
+from services.watcher.plan.schedule import Schedule
+from services.watcher.plan.segment_plan import HostProbe, Pace
 
 SWEEP_S, RETRY_S, WINDOW_S = 300.0, 30.0, 15.0
 GATEWAY = {"cidr": "10.0.7.0/24", "gateway": "10.0.7.1"}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.watcher.schedule import Schedule
-from services.watcher.triggers import Trigger
+from services.watcher.plan.schedule import Schedule
+from services.watcher.plan.triggers import Trigger
 from tests.unit.watcher.builders import (
     ACTIVE,
     KNOWN,

@@ -11,10 +11,10 @@ from services.watcher.deciding import LONGEST_WAIT_S, RESEND_CAP_S, Decider
 from services.watcher.dispatch import Dispatched, Dispatcher, Paused
 from services.watcher.hosts import Look
 from services.watcher.mailbox import Mailbox
+from services.watcher.plan.schedule import LIMIT
+from services.watcher.plan.segment_plan import HostProbe
+from services.watcher.plan.spreading import PROBES_PER_S
 from services.watcher.requests import NotSent
-from services.watcher.schedule import LIMIT
-from services.watcher.segment_plan import HostProbe
-from services.watcher.spreading import PROBES_PER_S
 from tests.unit.watcher.builders import ACTIVE, MANUAL, host, network, schedule, told
 
 

@@ -5,9 +5,9 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.network.nad import Network, NetworkRef
-from services.watcher.schedule import COALESCE_S, PROBE_NOW_GAP_S
-from services.watcher.segment_plan import HostProbe
+from services.network.parse.nad import Network, NetworkRef
+from services.watcher.plan.schedule import COALESCE_S, PROBE_NOW_GAP_S
+from services.watcher.plan.segment_plan import HostProbe
 from tests.unit.watcher.builders import ACTIVE, KNOWN, MANUAL, SAVED, host, network, says
 from tests.unit.watcher.test_schedule_properties import HISTORY, HOSTS, Simulation
 

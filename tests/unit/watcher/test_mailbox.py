@@ -2,7 +2,7 @@
 
 import threading
 
-from services.contract.clock import SystemClock
+from services.runtime.clock import SystemClock
 from services.watcher.hosts import Look
 from services.watcher.mailbox import Mailbox
 from tests.unit.watcher.builders import host, network

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contract.messages import ProbeRequest, Segment, SegmentProbe, Target
+from services.watcher.plan.segment_plan import HostProbe
 from services.watcher.requests import SEGMENTS_IN_A_REQUEST, build_requests
-from services.watcher.segment_plan import HostProbe
 
 
 def probe(host: str, cluster_network: str, vlan: int, *, ask_dhcp: bool = True) -> HostProbe:

@@ -6,8 +6,8 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from services.network.nad import NetworkRef
-from services.watcher.triggers import Trigger
+from services.network.parse.nad import NetworkRef
+from services.watcher.plan.triggers import Trigger
 from tests.unit.watcher.builders import (
     ACTIVE,
     KNOWN,

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.contract.messages import HostAnnouncement, Segment
-from services.network.nad import NetworkRef
-from services.watcher.schedule import Schedule
-from services.watcher.segment_plan import MIN_ASK_GAP_S, HostProbe, Pace
+from services.network.parse.nad import NetworkRef
+from services.watcher.plan.schedule import Schedule
+from services.watcher.plan.segment_plan import MIN_ASK_GAP_S, HostProbe, Pace
 from tests.unit.watcher.builders import ACTIVE, KNOWN, MANUAL, host, network
 
 PACE = Pace(sweep_s=300.0, retry_s=30.0, ask_window_s=15.0)

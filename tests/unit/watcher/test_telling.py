@@ -3,13 +3,13 @@
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.network.nad import NetworkRef
+from services.network.parse.nad import NetworkRef
 from services.watcher import telling
 from services.watcher.metrics import WatcherMetrics
+from services.watcher.plan.triggers import Trigger
 from services.watcher.telling import NAMED, SUMMARY_INTERVAL_S, SendSummary, tell_due
-from services.watcher.triggers import Trigger
 from tests.support.log_lines import log_lines
-from tests.unit.telemetry.registries import request
+from tests.unit.runtime.registries import request
 
 
 def test_what_is_sent_is_summed_up_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,40 @@
+"""Writes the pages of docs/ that are generated from code: python -m scripts.generate_docs [--check]
+
+With --check nothing is written; the exit code is 1 if a page differs from what the code says.
+"""
+
+import difflib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from scripts import configuration_page
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGES: dict[str, Callable[[], str]] = {"configuration.md": configuration_page.render}
+"""File name in docs/ to the function that renders it."""
+
+
+def main() -> int:
+    """Write the pages, or compare them; return the exit code."""
+    check = "--check" in sys.argv[1:]
+    outdated = 0
+    for name, render in PAGES.items():
+        path = DOCS / name
+        before, after = path.read_text() if path.exists() else "", render()
+        if before == after:
+            continue
+        if not check:
+            path.write_text(after)
+            continue
+        outdated += 1
+        lines = before.splitlines(), after.splitlines()
+        print(
+            *difflib.unified_diff(*lines, f"docs/{name}", "generated", lineterm=""), sep="\n", file=sys.stderr
+        )
+        print(f"docs/{name} is out of date: run `make docs`", file=sys.stderr)
+    return min(outdated, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

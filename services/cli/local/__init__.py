@@ -1,0 +1,1 @@
+"""Running nadroute on one machine: services, Flower, Redis and the demo."""

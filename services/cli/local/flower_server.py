@@ -1,0 +1,128 @@
+"""Flower, the page with workers and tasks, on nadroute's own Celery app; in this process, in the foreground.
+
+Flower knows its options as one global set, which is filled here from our settings; its own flags, files and
+FLOWER_ variables play no part.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import sys
+import threading
+from typing import NoReturn
+
+import click
+import structlog
+from celery.events import EventReceiver
+from flower.app import Flower
+from flower.events import Events
+from flower.options import default_options
+from flower.urls import settings as flower_application_settings
+from tornado.ioloop import IOLoop, PeriodicCallback
+
+from services.cli.failures import wrong
+from services.cli.local.flower_settings import FlowerSettings
+from services.runtime.celery_app import make_app
+from services.runtime.clock import Clock, SystemClock
+
+RECONNECT_S = 2.0
+LOOK_FOR_WORKERS_MS = 2_000
+INSPECT_TIMEOUT_MS = 5_000.0
+"""A worker that is named answers within milliseconds; on a busy machine Flower's own second is too short."""
+MAX_TASKS = 10_000
+"""Kept in memory: a large site's last half hour."""
+PURGE_OFFLINE_S = 3_600
+
+log = structlog.get_logger(__name__)
+
+
+class SteadyEvents(Events):  # type: ignore[misc]  # flower ships no types
+    """Listens for events, and again after a broken connection: Flower's own pause doubles without an end, so
+    that an hour without Redis would be followed by an hour without tasks on the page."""
+
+    def __init__(self, *args: object, clock: Clock, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self._clock = clock
+        self._never = threading.Event()
+
+    def run(self) -> None:
+        while True:
+            try:
+                with self.capp.connection() as connection:
+                    receiver = EventReceiver(connection, handlers={"*": self.on_event}, app=self.capp)
+                    # wakeup asks all workers to say that they are there.
+                    receiver.capture(limit=None, timeout=None, wakeup=True)
+            except Exception as error:  # noqa: BLE001  # whatever broke it, there is nothing but to listen again
+                log.warning("events are not heard, trying again", error=str(error), again_in_s=RECONNECT_S)
+                self._clock.wait(self._never, RECONNECT_S)
+
+
+def main(settings: FlowerSettings) -> NoReturn:
+    """Serve until SIGINT or SIGTERM, and end the process: exit code 0."""
+    password = settings.flower_password
+    generated = secrets.token_urlsafe(12) if password is None else None
+    secret = generated or (password.get_secret_value() if password else "")
+    asyncio.run(_serve(settings, secret, announce_password=generated is not None))
+
+
+async def _serve(settings: FlowerSettings, password: str, *, announce_password: bool) -> NoReturn:
+    # A request that was served is no news, and one without a password yet is how every browser starts.
+    logging.getLogger("tornado.access").setLevel(logging.ERROR)
+    options = default_options
+    options.address = settings.flower_address
+    options.port = settings.flower_port
+    options.basic_auth = [f"{settings.flower_user}:{password}"]
+    options.read_only = settings.flower_read_only
+    options.persistent = False
+    options.inspect_timeout = INSPECT_TIMEOUT_MS
+    options.max_tasks = MAX_TASKS
+    options.purge_offline_workers = PURGE_OFFLINE_S
+    options.tasks_columns = "name,state,worker,received,runtime,uuid"
+
+    app = make_app(settings.redis_url.get_secret_value(), name="nadroute-flower")
+    loop = IOLoop.current()
+    events = SteadyEvents(
+        app,
+        io_loop=loop,
+        clock=SystemClock(),
+        enable_events=True,
+        max_workers_in_memory=options.max_workers,
+        max_tasks_in_memory=options.max_tasks,
+    )
+    flower = Flower(capp=app, options=options, events=events, io_loop=loop, **flower_application_settings)
+    try:
+        port = flower.start_http_server()
+    except OSError as error:
+        raise wrong(
+            f"--address={settings.flower_address} --port={settings.flower_port}: {error.strerror or error}; "
+            "expected an address of this machine and a port that is free; 0 takes a free one"
+        ) from None
+    flower.events.start()
+    flower.started = True
+    watch_workers = PeriodicCallback(lambda: _inspect_new_workers(flower), LOOK_FOR_WORKERS_MS)
+    watch_workers.start()
+
+    shown = f"[{settings.flower_address}]" if ":" in settings.flower_address else settings.flower_address
+    click.echo(f"Flower: http://{shown}:{port}/")
+    told = f", password {password}" if announce_password else ""
+    click.echo(f"Sign in as user {settings.flower_user}{told}")
+
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    await ended.wait()
+    # Its threads may be waiting for the answers of workers, for seconds, and Python would wait for them.
+    # They hold nothing that could be lost.
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def _inspect_new_workers(flower: Flower) -> None:
+    """Ask workers that came since for their queues and settings; Flower itself asks once, at its start."""
+    state = flower.events.state
+    alive = {name for name, worker in list(state.workers.items()) if worker.alive}
+    for name in alive - set(flower.inspector.workers):
+        flower.update_workers(name)

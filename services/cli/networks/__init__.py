@@ -1,0 +1,1 @@
+"""Commands about networks and hosts: status, hosts, pause, resume."""

@@ -1,0 +1,243 @@
+"""Command-line options made from a settings class: one place says what can be set, and it is the class.
+
+A field `sweep_interval_s` is the flag `--sweep-interval-s` and the variable NADROUTE_SWEEP_INTERVAL_S; one
+that holds many values, `uplinks`, is the repeated flag `--uplink`. Values are checked by the class alone, so
+that a flag and a variable that are wrong say the same.
+"""
+
+import os
+import types
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+import click
+from pydantic import SecretStr, TypeAdapter
+from pydantic.fields import FieldInfo
+from pydantic_settings import SettingsError
+
+from services.cli.failures import wrong
+from services.cli.options.services_table import Service, known_settings
+from services.contract.errors import ConfigurationError
+from services.runtime.settings import ENV_PREFIX, ServiceSettings, check_environment
+from services.view.durations import read_duration
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Kind = Literal["flag", "mapping", "many", "duration", "text"]
+
+NOT_GIVEN = "not given"
+
+
+@dataclass(frozen=True)
+class SettingsOption:
+    """A field of a settings class, as the command line and the environment spell it."""
+
+    field: str
+    flag: str
+    variable: str
+    kind: Kind
+    metavar: str
+    default: str
+    """As it would be typed; empty where there is none."""
+    required: bool
+    help: str
+    words: tuple[str, ...] = ()
+    """What may stand in the place of all of a mapping, such as auto."""
+
+
+def describe_options(settings: type[ServiceSettings], *, flag_prefix: str = "") -> list[SettingsOption]:
+    """The options of a settings class: its own first, then those that every service has."""
+    own = [name for name in settings.model_fields if name not in ServiceSettings.model_fields]
+    names = own + [name for name in settings.model_fields if name in ServiceSettings.model_fields]
+    return [_describe(name, settings.model_fields[name], flag_prefix) for name in names]
+
+
+def _describe(name: str, field: FieldInfo, flag_prefix: str) -> SettingsOption:
+    kind, metavar = _kind_of(name, field.annotation)
+    flag = name.removeprefix(flag_prefix).replace("_", "-")
+    if kind in ("mapping", "many") and flag.endswith("s"):
+        flag = flag[:-1]
+    default = "" if field.is_required() else _typed(field.get_default(call_default_factory=True))
+    text = " ".join((field.description or "").split())
+    return SettingsOption(
+        name,
+        f"--{flag}",
+        f"{ENV_PREFIX}{name}".upper(),
+        kind,
+        metavar,
+        default,
+        field.is_required(),
+        text,
+        _words_of(field.annotation),
+    )
+
+
+def _typed(value: object) -> str:
+    """A default as somebody would type it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={item}" for key, item in value.items())
+    if isinstance(value, (tuple, list, set, frozenset)):
+        return ", ".join(sorted(map(str, value)))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _kind_of(name: str, annotation: object) -> tuple[Kind, str]:
+    annotation = _bare(annotation)
+    origin = get_origin(annotation)
+    if words := _words_of(annotation):
+        return "mapping", "|".join([*words, "NAME=VALUE"])
+    if annotation is bool:
+        return "flag", ""
+    if origin is Literal:
+        return "text", "|".join(map(str, get_args(annotation)))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return "mapping", "NAME=VALUE"
+    if origin in (tuple, list, set, frozenset):
+        return "many", "VALUE"
+    if name.endswith("_s") and annotation in (int, float):
+        return "duration", "DURATION"
+    if name.endswith("_url"):
+        return "text", "URL"
+    metavars = {int: "NUMBER", float: "NUMBER", SecretStr: "SECRET", Path: "PATH"}
+    return "text", metavars.get(annotation, "TEXT") if isinstance(annotation, type) else "TEXT"
+
+
+def _words_of(annotation: object) -> tuple[str, ...]:
+    """The words of a setting that is one of them or a mapping."""
+    annotation = _bare(annotation)
+    if get_origin(annotation) not in (Union, types.UnionType):
+        return ()
+    parts = [_bare(part) for part in get_args(annotation)]
+    if not any(
+        isinstance(origin := get_origin(part), type) and issubclass(origin, Mapping) for part in parts
+    ):
+        return ()
+    return tuple(str(word) for part in parts if get_origin(part) is Literal for word in get_args(part))
+
+
+def _bare(annotation: object) -> object:
+    """Without Annotated, and without `| None`."""
+    while True:
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        elif get_origin(annotation) in (Union, types.UnionType):
+            inner = [part for part in get_args(annotation) if part is not type(None)]
+            if len(inner) != 1:
+                return annotation
+            annotation = inner[0]
+        else:
+            return annotation
+
+
+def settings_options(
+    service: Service, *, only: Collection[str] | None = None
+) -> Callable[[Function], Function]:
+    """A decorator: the service's settings, or only some, as options; the command gets them by field name."""
+    options = describe_options(service.settings_class(), flag_prefix=service.flag_prefix)
+    if only is not None:
+        options = [option for option in options if option.field in only]
+
+    def decorate(function: Function) -> Function:
+        for option in reversed(options):
+            function = _click_option(option)(function)
+        return function
+
+    return decorate
+
+
+def _click_option(option: SettingsOption) -> Callable[[Function], Function]:
+    told = "required" if option.required else f"default: {option.default}" if option.default else ""
+    text = f"{option.help}  [{'; '.join(part for part in (told, f'env: {option.variable}') if part)}]"
+    if option.kind == "flag":
+        return click.option(f"{option.flag}/--no-{option.flag[2:]}", option.field, default=None, help=text)
+    many = option.kind in ("mapping", "many")
+    return click.option(
+        option.flag, option.field, metavar=option.metavar, multiple=many, default=None, help=text
+    )
+
+
+def load_settings(service: Service, flags: Mapping[str, object]) -> ServiceSettings:
+    """The service's settings: flags as click gave them, then the environment; exit 2 where one is wrong."""
+    settings = service.settings_class()
+    options = {o.field: o for o in describe_options(settings, flag_prefix=service.flag_prefix)}
+    given = given_flags(flags)
+    values = {name: _value(options[name], value) for name, value in given.items()}
+    try:
+        check_environment(known_settings())
+        return settings.load(**values)
+    except SettingsError:
+        raise wrong(_broken_variables(settings, options)) from None
+    except ConfigurationError as error:
+        raise wrong(_with_our_flags(str(error), options)) from None
+
+
+def given_flags(flags: Mapping[str, object]) -> dict[str, object]:
+    """Those that were on the command line."""
+    return {name: value for name, value in flags.items() if value is not None and value != ()}
+
+
+def source_of(option: SettingsOption, flags: Mapping[str, object]) -> str:
+    """Where a setting's value comes from."""
+    if option.field in given_flags(flags):
+        return "flag"
+    return "environment" if option.variable in map(str.upper, os.environ) else "default"
+
+
+def _value(option: SettingsOption, value: object) -> object:
+    if option.kind == "duration":
+        try:
+            return read_duration(str(value))
+        except ValueError as error:
+            raise wrong(f"{option.flag}={error}") from None
+    if option.kind == "mapping" and isinstance(value, tuple):
+        if len(value) == 1 and value[0] in option.words:
+            return value[0]
+        pairs = [str(item).partition("=") for item in value]
+        for name, sign, item in pairs:
+            if not (name and sign and item):
+                raise wrong(
+                    f"{option.flag}={name + sign + item!r}: expected NAME=VALUE, such as extra=extra-bo"
+                )
+        if len({name for name, _, _ in pairs}) != len(pairs):
+            raise wrong(f"{option.flag}: expected each name once, got {', '.join(map(str, value))}")
+        return {name: item for name, _, item in pairs}
+    return value
+
+
+def _with_our_flags(text: str, options: Mapping[str, SettingsOption]) -> str:
+    """The class names a flag by its field; the command line may spell it otherwise, and so may be told it."""
+    return "\n".join(_with_our_flag(line, options) for line in text.splitlines())
+
+
+def _with_our_flag(line: str, options: Mapping[str, SettingsOption]) -> str:
+    for option in options.values():
+        spelled = f"--{option.field.replace('_', '-')}="
+        if line.startswith(spelled):
+            return f"{option.flag}={line.removeprefix(spelled)}"
+        if line.startswith(f"{option.variable}=") and line.endswith(": Field required"):
+            return (
+                f"{option.flag}: {NOT_GIVEN}; expected {option.flag} {option.metavar}, or {option.variable}"
+            )
+    return line
+
+
+def _broken_variables(settings: type[ServiceSettings], options: Mapping[str, SettingsOption]) -> str:
+    """The library names the field and hides what was wrong with it; so each is read again here."""
+    lines = []
+    for option in options.values():
+        text = os.environ.get(option.variable)
+        if text is None or option.kind not in ("mapping", "many"):
+            continue
+        try:
+            TypeAdapter(Any).validate_json(text)
+        except ValueError:
+            example = '{"extra": "extra-bo"}' if option.kind == "mapping" else '["one", "two"]'
+            lines.append(f"{option.variable}={text!r}: expected JSON, such as {example}")
+    return "\n".join(lines) or f"{settings.__name__}: a variable cannot be read"

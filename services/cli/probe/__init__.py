@@ -1,0 +1,1 @@
+"""`nadroute probe`."""

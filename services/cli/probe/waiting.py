@@ -1,0 +1,84 @@
+"""Waiting for what the probers found."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from services.contract.errors import MessageRefused
+from services.contract.messages import Verdict
+from services.runtime.clock import Clock
+from services.watcher.requests import Sent
+
+POLL_S = 0.1
+
+
+@dataclass
+class Answers:
+    """What came back; failures: of each host from which something is missing, why."""
+
+    verdicts: list[Verdict] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def collect(
+    sent: Sequence[Sent], *, timeout_s: float, clock: Clock, on_progress: Callable[[int], None]
+) -> Answers:
+    """Wait until every request is answered or the time is over; on_progress is told of segments done.
+
+    Every result is forgotten in the end, so that nothing of it stays in Redis.
+    """
+    answers = Answers()
+    pending = list(sent)
+    done: dict[str, int] = {}
+    deadline = clock.monotonic() + timeout_s
+    never = threading.Event()
+    try:
+        while True:
+            for one in list(pending):
+                if one.result.ready():
+                    _take(one, answers)
+                    done[one.request.id] = len(one.request.segments)
+                    pending.remove(one)
+                else:
+                    done[one.request.id] = _done_so_far(one)
+            on_progress(sum(done.values()))
+            if not pending or clock.monotonic() >= deadline:
+                break
+            clock.wait(never, POLL_S)
+    finally:
+        for one in sent:
+            one.result.forget()
+    for one in pending:
+        answers.failures[one.request.host] = f"no answer within {timeout_s:g} s"
+    return answers
+
+
+def _done_so_far(one: Sent) -> int:
+    """As the prober notes it while it works; 0 before it began."""
+    info = one.result.info
+    done = info.get("done") if isinstance(info, dict) else None
+    return min(done, len(one.request.segments)) if isinstance(done, int) and done > 0 else 0
+
+
+def _take(one: Sent, answers: Answers) -> None:
+    """A result is somebody else's words: what does not fit is told, and harms nothing."""
+    host, result = one.request.host, one.result
+    if not result.successful():
+        answers.failures[host] = f"its task failed: {type(result.result).__name__}: {result.result}"
+        return
+    bodies = result.result if isinstance(result.result, list) else []
+    wanted = {probe.vlan for probe in one.request.segments}
+    taken: set[int] = set()
+    for body in bodies:
+        try:
+            verdict = Verdict.from_wire(body)
+        except MessageRefused as error:
+            answers.failures[host] = f"its answer cannot be read: {error}"
+            continue
+        segment = verdict.segment
+        if verdict.host != host or segment.cluster_network != one.request.cluster_network:
+            continue
+        taken.add(segment.vlan)
+        answers.verdicts.append(verdict)
+    if not wanted <= taken:
+        answers.failures.setdefault(host, "it refused the request, and its log says why")

@@ -1,0 +1,1 @@
+"""From verdicts to the state of a network."""

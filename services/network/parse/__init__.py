@@ -1,0 +1,1 @@
+"""From a NetworkAttachmentDefinition to its owner's intent."""

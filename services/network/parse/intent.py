@@ -1,0 +1,239 @@
+"""What the owner of a network asks for, read from its NAD, and the digest of that asking."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
+from typing import Literal
+
+from pydantic import ValidationError
+
+from services.contract.messages import Segment
+from services.contract.outcomes import Reason, State
+from services.network.gateways import Flaw, find_flaw, has_room, read_cidr, read_gateway
+from services.network.parse import annotations as names
+from services.network.parse.nad import Network
+from services.network.parse.route import Route
+from services.network.parse.status import Status
+from services.network.parse.tolerance import load_object, shown
+from services.network.policy import DEFAULT_POLICY, Policy
+
+Mode = Literal["auto", "manual"]
+MAX_CONFIG_CHARACTERS = 65_536
+BRIDGE_SUFFIX = "-br"
+OVERLAY_CLUSTER_NETWORK = "mgmt"
+"""Where Harvester puts all overlay networks."""
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A network that is to be probed, and how."""
+
+    segment: Segment
+    mode: Mode
+    gateway: IPv4Address | None = None
+    """Manual: the owner's. Auto: None."""
+    cidr: IPv4Network | None = None
+    """Manual: the owner's. Auto: None."""
+    server: IPv4Address | None = None
+    """The DHCP server whose offer counts (serverIPAddr)."""
+    known_gateway: IPv4Address | None = None
+    """Auto: what DHCP named before, as the annotation remembers it. Not part of what is asked."""
+    known_cidr: IPv4Network | None = None
+    isolated: bool = False
+    """By annotation: what is routed does not count. Nobody is asked anything else for it."""
+
+    @cached_property
+    def digest(self) -> str:
+        """Sixteen hex digits that change when, and only when, what is asked changes."""
+        asked = [
+            self.segment.cluster_network,
+            self.segment.vlan,
+            self.mode,
+            str(self.gateway),
+            str(self.cidr),
+            str(self.server),
+        ]
+        return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
+
+
+class Channel(Enum):
+    """How a network that is not probed is told so."""
+
+    STATUS = "status"
+    """In our annotation."""
+    EVENT = "event"
+    """By an Event: Harvester's webhook refuses every write to such an object, and is not tried in vain."""
+    NOTHING = "nothing"
+    """Not at all: it is none of ours, and nothing is written to it."""
+
+
+@dataclass(frozen=True)
+class NotProbed:
+    """A network that is left alone, and why."""
+
+    state: State
+    reason: Reason
+    detail: str = ""
+    channel: Channel = Channel.STATUS
+
+
+class _Refused(Exception):
+    """What the owner wrote is refused."""
+
+    def __init__(self, reason: Reason, detail: str, channel: Channel = Channel.STATUS) -> None:
+        super().__init__(detail)
+        self.invalid = NotProbed(State.INVALID, reason, f"{names.ROUTE}: {detail}", channel)
+
+
+def read_intent(network: Network, policy: Policy = DEFAULT_POLICY) -> Intent | NotProbed:
+    """From a NAD to what is asked. Never raises: a tenant may have written anything."""
+    if network.is_system:
+        return NotProbed(State.IGNORED, Reason.SYSTEM_NETWORK, channel=Channel.NOTHING)
+    if not policy.covers_namespace(network.ref):
+        return NotProbed(State.IGNORED, Reason.OUT_OF_SCOPE, channel=Channel.NOTHING)
+    segment = _read_segment(network, policy)
+    if isinstance(segment, NotProbed) and segment.channel is not Channel.STATUS:
+        return segment
+    text = network.annotations.get(names.ROUTE)
+    disabled = network.annotations.get(names.PROBE) == "disabled"
+    try:
+        route = Route() if text is None else _parse(text)
+        if disabled:
+            return NotProbed(State.DISABLED, Reason.DISABLED_BY_ANNOTATION)
+        if isinstance(segment, NotProbed):
+            return segment
+        if text is None and policy.default_mode == "off":
+            return NotProbed(State.IGNORED, Reason.NO_ROUTE_ANNOTATION)
+        intent = _read_route(segment, route, network, policy)
+    except _Refused as refused:
+        return refused.invalid
+    return replace(intent, isolated=network.annotations.get(names.ISOLATED) == "true")
+
+
+def _read_segment(network: Network, policy: Policy) -> Segment | NotProbed:
+    """spec.config says it; labels come later, and only Harvester's controller keeps them true."""
+
+    def bad(detail: str) -> NotProbed:
+        return NotProbed(State.INVALID, Reason.BAD_CONFIG, f"spec.config: {detail}", Channel.EVENT)
+
+    if not isinstance(network.config, str):
+        return bad(f"expected a JSON string, got {type(network.config).__name__}")
+    if len(network.config) > MAX_CONFIG_CHARACTERS:
+        return bad(f"{len(network.config)} characters, expected at most {MAX_CONFIG_CHARACTERS}")
+    try:
+        config = load_object(network.config)
+    except ValueError as error:
+        return bad(str(error))
+    if config.get("type") not in ("bridge", "kube-ovn"):
+        told = f"spec.config: type is {shown(config.get('type'))}"
+        return NotProbed(State.IGNORED, Reason.NOT_A_BRIDGE, told, Channel.NOTHING)
+    cluster_network = _read_cluster_network(config, network)
+    if not policy.covers_cluster_network(cluster_network):
+        return NotProbed(State.IGNORED, Reason.OUT_OF_SCOPE, channel=Channel.NOTHING)
+    if config.get("type") == "kube-ovn":
+        return NotProbed(State.IGNORED, Reason.OVERLAY)
+    vlan = config.get("vlan", 0)
+    if isinstance(vlan, bool) or not isinstance(vlan, int) or not 0 <= vlan <= 4094:
+        return bad(f"vlan: expected a whole number from 0 to 4094, got {shown(vlan)}")
+    if vlan == 0:
+        return NotProbed(State.IGNORED, Reason.TRUNK if config.get("vlanTrunk") else Reason.UNTAGGED)
+    try:
+        return Segment(cluster_network=cluster_network, vlan=vlan)
+    except ValidationError:
+        return bad(f"bridge: expected CLUSTERNETWORK{BRIDGE_SUFFIX}, got {shown(config.get('bridge'))}")
+
+
+def _read_cluster_network(config: Mapping[str, object], network: Network) -> str:
+    if config.get("type") == "kube-ovn":
+        return OVERLAY_CLUSTER_NETWORK
+    bridge = config.get("bridge")
+    if isinstance(bridge, str) and bridge.endswith(BRIDGE_SUFFIX):
+        return bridge.removesuffix(BRIDGE_SUFFIX)
+    return network.labels.get(names.CLUSTER_NETWORK_LABEL, "")
+
+
+def _parse(text: str) -> Route:
+    try:
+        return Route.parse(text)
+    except ValueError as error:
+        raise _Refused(Reason.BAD_ROUTE, str(error), Channel.EVENT) from None
+
+
+def _read_route(segment: Segment, route: Route, network: Network, policy: Policy) -> Intent:
+    if route.mode == "manual":
+        return _manual(segment, route, policy)
+    server = None
+    if route.server:
+        server = read_gateway(route.server)
+        if server is None:
+            expected = f"serverIPAddr: expected an IPv4 address, got {shown(route.server)}"
+            raise _Refused(Reason.BAD_SERVER, expected)
+    auto = Intent(segment, "auto", server=server)
+    if not route.mode and route.gateway and not _was_filled_in(route, auto, network):
+        # An empty mode asks for nothing: the gateway that stands there is its owner's own.
+        return _manual(segment, route, policy)
+    gateway, cidr = read_gateway(route.gateway), read_cidr(route.cidr)
+    if route.outdated or cidr is None or gateway is None or not _is_usable(gateway, cidr, policy):
+        # The VLAN has changed since, or what stands there is junk: neither is known of this segment.
+        return auto
+    return replace(auto, known_gateway=gateway, known_cidr=cidr)
+
+
+def _is_usable(gateway: IPv4Address, cidr: IPv4Network, policy: Policy) -> bool:
+    return has_room(cidr) and find_flaw(gateway, cidr) is None and policy.denial(gateway) is None
+
+
+def _manual(segment: Segment, route: Route, policy: Policy) -> Intent:
+    """The owner's own cidr and gateway; refused with the field, its value and what was expected."""
+    gateway, cidr = read_gateway(route.gateway), read_cidr(route.cidr)
+    if gateway is None:
+        channel = _channel(route, accepted=_is_address(route.gateway))
+        told = f"gateway: expected a host's IPv4 address, got {shown(route.gateway)}"
+        raise _Refused(Reason.BAD_GATEWAY, told, channel)
+    if cidr is None:
+        channel = _channel(route, accepted=_is_narrow_subnet(route.cidr))
+        told = f"cidr: expected an IPv4 subnet, and not /0, got {shown(route.cidr)}"
+        raise _Refused(Reason.BAD_CIDR, told, channel)
+    if (denial := policy.denial(gateway)) is not None:
+        raise _Refused(Reason.GATEWAY_REFUSED, f"gateway: expected one that hosts may ask, but {denial}")
+    if not has_room(cidr):
+        told = f"cidr: expected a subnet with room for a gateway, /31 at most, got {shown(route.cidr)}"
+        raise _Refused(Reason.BAD_CIDR, told)
+    flaw = find_flaw(gateway, cidr)
+    if flaw is Flaw.OUTSIDE:
+        told = f"gateway: expected an address in cidr {cidr}, got {shown(route.gateway)}"
+        raise _Refused(Reason.GATEWAY_OUTSIDE_CIDR, told)
+    if flaw is not None:
+        told = f"gateway: expected a host's address in {cidr}, got {shown(route.gateway)}, {flaw.value}"
+        raise _Refused(Reason.BAD_GATEWAY, told)
+    return Intent(segment, "manual", gateway=gateway, cidr=cidr)
+
+
+def _channel(route: Route, *, accepted: bool) -> Channel:
+    """What Harvester's webhook looks at in manual mode alone, it refuses with every other write as well."""
+    return Channel.STATUS if accepted or route.mode != "manual" else Channel.EVENT
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_narrow_subnet(text: str) -> bool:
+    try:
+        return text.partition("/")[2].isdecimal() and ip_network(text, strict=False).prefixlen > 0
+    except ValueError:
+        return False
+
+
+def _was_filled_in(route: Route, auto: Intent, network: Network) -> bool:
+    """Whether it was by DHCP, and by this project, that the gateway came here: our own annotation knows."""
+    status = Status.parse(network.annotations.get(names.STATUS, ""))
+    return status is not None and status.digest == auto.digest and status.gateway == route.gateway

@@ -1,0 +1,80 @@
+"""A NetworkAttachmentDefinition as it came from Kubernetes, narrowed to what is read here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from services.network.parse import annotations as names
+
+
+@dataclass(frozen=True, order=True)
+class NetworkRef:
+    """Which network: namespace and name."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> "NetworkRef":
+        """From NAMESPACE/NAME; raises ValueError."""
+        namespace, slash, name = text.partition("/")
+        if not (namespace and slash and name) or "/" in name:
+            raise ValueError(f"{text!r}: expected NAMESPACE/NAME")
+        return cls(namespace, name)
+
+
+@dataclass(frozen=True)
+class Network:
+    """One version of one NAD. uid and resource_version guard every write that is computed from it."""
+
+    ref: NetworkRef
+    uid: str
+    resource_version: str
+    config: object
+    """spec.config; a JSON string where all is well, and whatever a tenant wrote where it is not."""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    deleting: bool = False
+
+    @classmethod
+    def from_object(cls, body: Mapping[str, object]) -> "Network":
+        """From the API's JSON; raises ValueError where it has no metadata that could be written back to."""
+        metadata = _mapping(body.get("metadata"))
+        namespace, name, uid, version = (
+            metadata.get(key) for key in ("namespace", "name", "uid", "resourceVersion")
+        )
+        if not (
+            isinstance(namespace, str)
+            and isinstance(name, str)
+            and isinstance(uid, str)
+            and isinstance(version, str)
+        ):
+            raise ValueError("metadata: expected namespace, name, uid and resourceVersion")
+        return cls(
+            ref=NetworkRef(namespace, name),
+            uid=uid,
+            resource_version=version,
+            config=_mapping(body.get("spec")).get("config"),
+            annotations=_strings(metadata.get("annotations")),
+            labels=_strings(metadata.get("labels")),
+            deleting=metadata.get("deletionTimestamp") is not None,
+        )
+
+    @property
+    def is_system(self) -> bool:
+        """Harvester's own networks, which nothing may touch."""
+        return (
+            self.ref.namespace == names.SYSTEM_NAMESPACE
+            or self.ref.name.startswith(names.SYSTEM_NAME_PREFIXES)
+            or any(self.annotations.get(key) == "true" for key in names.SYSTEM_ANNOTATIONS)
+        )
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _strings(value: object) -> dict[str, str]:
+    return {k: v for k, v in _mapping(value).items() if isinstance(k, str) and isinstance(v, str)}

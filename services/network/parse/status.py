@@ -1,0 +1,149 @@
+"""The annotation nadroute.io/status: what nadroute says of a network, as compact JSON.
+
+`{"state":"Partial","reason":"GatewaySilentOnSomeHosts","since":"2026-11-23T03:04:05Z","digest":"…",
+"gateway":"10.0.112.1","connectivity":"true","hosts":{"node2":"GatewaySilentOnVlan"},
+"dhcp":[{"server":"10.0.112.1","cidr":"10.0.112.0/20","gateway":"10.0.112.1"}],
+"findings":{"SeveralRouters":"…"}}`; a field that would be empty is left out.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from services.contract.outcomes import State
+from services.network.parse.tolerance import load_object
+
+MAX_STATUS_CHARACTERS = 65_536
+MAX_HOSTS = 64
+"""Hosts that are named; of the others their number is told. An object's annotations hold 256 KiB in all."""
+MAX_SERVERS = 16
+MAX_DETAIL_CHARACTERS = 500
+MAX_FINDINGS = 8
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
+
+
+@dataclass(frozen=True)
+class ServerSeen:
+    """A DHCP server, and what it offered."""
+
+    server: str
+    cidr: str = ""
+    gateway: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is told of a network. hosts names those that differ, or could not say, and why."""
+
+    state: str
+    reason: str
+    since: str = ""
+    """RFC 3339, UTC: when the network came into this state."""
+    digest: str = ""
+    """Of the intent that this is said of."""
+    gateway: str = ""
+    """The gateway that was checked."""
+    connectivity: str = ""
+    """What we say the route annotation should; another value in it is another writer's."""
+    detail: str = ""
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    servers: tuple[ServerSeen, ...] = ()
+    dhcp_out: bool = False
+    """DHCP no longer answers, though a gateway is known from before."""
+    hosts_omitted: int = 0
+    """Hosts that differ and are not named."""
+    findings: Mapping[str, str] = field(default_factory=dict)
+    """What else is to be told, by its code in outcomes.Reason, with its values."""
+
+    def limited(self) -> "Status":
+        """This status cut to what an annotation can hold."""
+        named = dict(sorted(self.hosts.items())[:MAX_HOSTS])
+        return replace(
+            self,
+            detail=self.detail[:MAX_DETAIL_CHARACTERS],
+            hosts=named,
+            hosts_omitted=len(self.hosts) - len(named) + self.hosts_omitted,
+            servers=self.servers[:MAX_SERVERS],
+            findings={
+                code: text[:MAX_DETAIL_CHARACTERS]
+                for code, text in sorted(self.findings.items())[:MAX_FINDINGS]
+            },
+        )
+
+    def dump(self) -> str:
+        """The annotation's text: the same for the same status."""
+        body: dict[str, object] = {"state": self.state, "reason": self.reason, "since": self.since}
+        if self.digest:
+            body["digest"] = self.digest
+        if self.gateway:
+            body["gateway"] = self.gateway
+        if self.connectivity:
+            body["connectivity"] = self.connectivity
+        if self.detail:
+            body["detail"] = self.detail
+        if self.hosts:
+            body["hosts"] = dict(sorted(self.hosts.items()))
+        if self.servers:
+            body["dhcp"] = [
+                {
+                    "server": s.server,
+                    **({"cidr": s.cidr} if s.cidr else {}),
+                    **({"gateway": s.gateway} if s.gateway else {}),
+                }
+                for s in self.servers
+            ]
+        if self.dhcp_out:
+            body["dhcpOut"] = True
+        if self.hosts_omitted:
+            body["hostsOmitted"] = self.hosts_omitted
+        if self.findings:
+            body["findings"] = dict(sorted(self.findings.items()))
+        return json.dumps(body, separators=(",", ":"))
+
+    @classmethod
+    def parse(cls, text: str) -> "Status | None":
+        """What was told before; None where nothing readable stands there: anyone may write there."""
+        if len(text) > MAX_STATUS_CHARACTERS:
+            return None
+        try:
+            body = load_object(text)
+        except ValueError:
+            return None
+        if body.get("state") not in list(State):
+            return None
+
+        def text_of(name: str, source: Mapping[str, object] = body) -> str:
+            value = source.get(name)
+            return value if isinstance(value, str) else ""
+
+        servers = body.get("dhcp")
+        return cls(
+            state=text_of("state"),
+            reason=text_of("reason"),
+            since=text_of("since"),
+            digest=text_of("digest"),
+            gateway=text_of("gateway"),
+            connectivity=text_of("connectivity"),
+            detail=text_of("detail"),
+            hosts=_strings(body.get("hosts")),
+            servers=tuple(
+                ServerSeen(text_of("server", s), text_of("cidr", s), text_of("gateway", s))
+                for s in (servers if isinstance(servers, list) else [])
+                if isinstance(s, dict)
+            ),
+            dhcp_out=body.get("dhcpOut") is True,
+            hosts_omitted=omitted if type(omitted := body.get("hostsOmitted")) is int else 0,
+            findings=_strings(body.get("findings")),
+        )
+
+    def following(self, before: "Status | None", *, now: str) -> "Status":
+        """This status with its `since`: that of before while it says the same of the same, otherwise now."""
+        same = before is not None and (before.state, before.digest) == (self.state, self.digest)
+        if before is not None and same and _TIMESTAMP.fullmatch(before.since):
+            return replace(self, since=before.since)
+        return replace(self, since=now)
+
+
+def _strings(value: object) -> dict[str, str]:
+    return {k: v for k, v in value.items() if isinstance(v, str)} if isinstance(value, dict) else {}

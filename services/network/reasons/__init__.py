@@ -1,0 +1,1 @@
+"""For each reason code: its meaning and what to do about it."""

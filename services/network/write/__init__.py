@@ -1,0 +1,1 @@
+"""From a state to the annotations that say so."""

@@ -1,0 +1,1 @@
+"""The protocol logic of a probe, without sockets, clocks or threads."""

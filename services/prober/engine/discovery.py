@@ -1,0 +1,231 @@
+"""Asking until somebody offers an address: DHCPDISCOVER, again and again (RFC 2131 section 4.1, 4.4.1)."""
+
+from typing import Final, Protocol
+
+from services.contract.messages import MAX_SERVERS
+from services.contract.outcomes import DHCPOutcome
+from services.prober.engine.gateways import first_usable, is_usable
+from services.prober.engine.results import Asked, Offered
+from services.prober.engine.timers import Timer
+from services.prober.engine.trunk_state import Attempt, Line
+from services.prober.frames import dhcp
+from services.prober.frames import unchecked as tuples
+from services.prober.frames.station import Station
+
+_OFFERED: Final = DHCPOutcome.OFFERED
+_MAX_ASKED_AGAIN: Final = 3
+"""Times that a question is asked once more because frames were lost on this host."""
+_AGAIN_WITHIN_S: Final = 0.5
+"""Spread over this time, lest the answers be lost together again."""
+
+
+class Asker(Protocol):
+    """Who wants to know."""
+
+    def offered(self, offer: Offered, now: float) -> None:
+        """A server offers; there may be more."""
+        ...
+
+    def dhcp_done(self, asked: Asked, now: float) -> None:
+        """Once, in the end."""
+        ...
+
+
+class DHCPAsk:
+    """One segment's question.
+
+    It ends when the window after the first offer closes, or at the deadline. While a server that is required
+    has not answered, the window does not open: a quick stranger does not hide a slow owner.
+    """
+
+    __slots__ = (
+        "_again",
+        "_asker",
+        "_asking",
+        "_asks",
+        "_attempts",
+        "_disturbed_at",
+        "_end_at",
+        "_first_offer",
+        "_line",
+        "_offers",
+        "_required",
+        "_started",
+        "_timer",
+        "_xids",
+        "finished",
+        "station",
+    )
+
+    def __init__(
+        self,
+        line: Line,
+        *,
+        station: Station,
+        required: frozenset[int],
+        asker: Asker,
+        asks: "dict[DHCPAsk, None]",
+    ) -> None:
+        """One question, not yet asked. required: addresses of servers. asks: where it stands meanwhile."""
+        self.station = station
+        self.finished = False
+        self._line = line
+        self._asker = asker
+        self._asks = asks
+        asks[self] = None
+        self._required = required
+        self._offers: list[Offered] = []
+        self._xids: list[bytes] = []
+        self._attempts = self._again = 0
+        self._started = self._end_at = 0.0
+        self._asking = True
+        self._first_offer: float | None = None
+        self._disturbed_at = 0
+        self._timer: Timer | None = None
+
+    def start(self, now: float) -> None:
+        """Send the first DHCPDISCOVER; the deadline counts from here."""
+        if self.finished:
+            return
+        self._started = now
+        self._end_at = now + self._line.policy.dhcp_deadline_s
+        self._disturbed_at = self._line.losses.disturbances
+        self._discover(now)
+
+    def replied(self, attempt: Attempt, reply: dhcp.Reply, *, mac: bytes, now: float) -> None:
+        """Take an answer; a server's first one stands. One that comes after the deadline is none."""
+        line = self._line
+        server = reply.server or reply.source
+        if reply.kind not in (dhcp.OFFER, dhcp.ACK):
+            line.ignored["a DHCPNAK to a DHCPDISCOVER" if reply.kind == dhcp.NAK else "no DHCPOFFER"] += 1
+            return
+        if not (dhcp.is_host(reply.address) and dhcp.is_host(server)):
+            line.ignored["not a usable offer"] += 1
+            return
+        offers = self._offers
+        if offers and (len(offers) >= MAX_SERVERS or any(offer.server == server for offer in offers)):
+            return
+        if now > self._end_at:
+            return
+        if reply.kind == dhcp.ACK:
+            self._give_back(reply, server=server, mac=mac)
+        prefix = None if reply.mask is None else dhcp.prefix_length(reply.mask)
+        gateway = usable = reply.gateway
+        address, denied = reply.address, line.policy.denied
+        if (
+            gateway is None
+            or prefix is None
+            or not is_usable(gateway, address=address, prefix=prefix, denied=denied)
+        ):
+            usable = first_usable(reply.routers, address=address, prefix=prefix, denied=denied)
+            # One that is of no use is passed on all the same: why it is not, is to be told.
+            gateway = gateway if usable is None else usable
+        after_s = now - attempt.sent_at
+        fields = (
+            server,
+            reply.address,
+            prefix,
+            gateway,
+            reply.routers,
+            reply.relay,
+            reply.lease_s,
+            after_s if after_s > 0.0 else 0.0,
+            reply.kind == dhcp.ACK,
+            usable,
+            attempt.xid,
+            attempt.seconds,
+            mac,
+        )
+        offer = tuples.new(Offered, fields)
+        if self._first_offer is None:
+            self._first_offer = now
+            line.losses.answered(now, prompt=attempt.number == 1)
+        offers.append(offer)
+        if self._asking and (not self._required or self._required <= {offer.server for offer in offers}):
+            self._open_window(now)
+        self._asker.offered(offer, now)
+
+    def _open_window(self, now: float) -> None:
+        """Nothing is asked again; others may still answer for a while."""
+        self._asking = False
+        if self._timer is not None:
+            self._timer.cancel()
+        line = self._line
+        closes_at = now + line.policy.offer_window_s
+        if closes_at < self._end_at:
+            self._end_at = closes_at
+        self._timer = line.schedule.at(self._end_at, self._due)
+
+    def disturbed(self, now: float, *, wait_s: float) -> None:
+        """Frames were lost here, the answer perhaps among them: ask again soon, after wait_s at the least."""
+        if self._attempts and not self._offers and not self.finished and self._again < _MAX_ASKED_AGAIN:
+            self._again += 1
+            when = now + wait_s + _AGAIN_WITHIN_S * self._line.random.random()
+            self._set_timer(min(when, self._end_at))
+
+    def abandon(self, now: float) -> None:
+        """End now: what was offered stands, otherwise the question counts as not asked."""
+        self._end(DHCPOutcome.NOT_TRIED, now)
+
+    def _discover(self, now: float) -> None:
+        line, policy = self._line, self._line.policy
+        self._attempts += 1
+        xid, seconds = line.new_xid(), int(now - self._started)
+        attempt = line.attempts[xid] = Attempt(self, self._attempts, now, xid, seconds)
+        self._xids.append(xid)
+        frame = line.templates.discover.broadcast(station=self.station, xid=xid, seconds=seconds)
+        line.outbox.append((frame, attempt))
+        delays = policy.retransmit_s
+        delay = delays[self._attempts - 1] if self._attempts <= len(delays) else delays[-1]
+        when = now + delay + policy.retransmit_jitter_s * (2.0 * line.random.random() - 1.0)
+        self._set_timer(when if when < self._end_at else self._end_at)
+
+    def _set_timer(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._line.schedule.at(when, self._due)
+
+    def _due(self, now: float) -> None:
+        if now >= self._end_at:
+            self._finish(now)
+        else:
+            # The deadline does not wait for the turn that is asked for here.
+            self._set_timer(self._end_at)
+            self._line.starts.submit(now, self._again_in_turn)
+
+    def _again_in_turn(self, now: float) -> None:
+        if self._asking and not self.finished and now < self._end_at:
+            self._discover(now)
+
+    def _finish(self, now: float) -> None:
+        if self._offers:
+            self._end(_OFFERED, now)
+            return
+        losses = self._line.losses
+        doubtful = losses.disturbances > self._disturbed_at or losses.explain_silence(now)
+        self._end(DHCPOutcome.INCONCLUSIVE if doubtful else DHCPOutcome.NO_OFFER, now)
+
+    def _end(self, without_offer: DHCPOutcome, now: float) -> None:
+        if self.finished:
+            return
+        self.finished = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for xid in self._xids:
+            self._line.attempts.pop(xid, None)
+        del self._asks[self]
+        offers = tuple(self._offers)
+        if len(offers) > 1:
+            offers = tuple(sorted(offers, key=lambda offer: offer.server))
+        until = now if self._first_offer is None else self._first_offer
+        # What came is told by another clock's reading than what was sent.
+        elapsed_s = until - self._started if self._attempts and until > self._started else 0.0
+        fields = (_OFFERED if offers else without_offer, offers, self._attempts, elapsed_s)
+        self._asker.dhcp_done(tuples.new(Asked, fields), now)
+
+    def _give_back(self, reply: dhcp.Reply, *, server: int, mac: bytes) -> None:
+        """Release a lease that came unasked (rapid commit): what its ACK says counts as an offer."""
+        frame = self._line.templates.release.release(
+            station=self.station, xid=reply.xid, address=reply.address, server=server, server_mac=mac
+        )
+        self._line.outbox.append((frame, None))

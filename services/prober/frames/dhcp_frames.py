@@ -1,0 +1,163 @@
+"""DHCP messages in whole frames: who sent them, and what they say.
+
+A server writes the options of all its messages in the same order and lengths. So the first few forms that
+are seen are remembered, and of a message in a known form all fields are read at once; any other is read step
+by step. Both ways say the same (a test compares them on whatever frames hypothesis thinks of).
+"""
+
+import struct
+from collections.abc import Container
+from operator import itemgetter
+from typing import Final
+
+from services.prober.frames import dhcp, ethernet, ipv4
+from services.prober.frames import unchecked as tuples
+from services.prober.frames.dhcp import Reply, is_host
+from services.prober.frames.dhcp_options import (
+    CLASSLESS_ROUTES,
+    END,
+    LEASE_TIME,
+    MESSAGE_TYPE,
+    OVERLOAD,
+    PAD,
+    ROUTER,
+    SERVER_ID,
+    SUBNET_MASK,
+    Refusal,
+)
+
+MAX_FORMS: Final = 4
+"""Remembered of one length; more kinds of servers on one uplink are read step by step."""
+_MAX_LENGTHS: Final = 16
+"""Of frames; once there are so many, nothing more is remembered."""
+_MAX_OPTIONS: Final = 32
+_IP: Final = ethernet.HEADER_BYTES
+_UDP: Final = ethernet.HEADER_BYTES + ipv4.HEADER_BYTES
+_BOOTP: Final = _UDP + ipv4.UDP_HEADER_BYTES
+_OPTIONS: Final = _BOOTP + dhcp.OPTIONS_AT
+_HEAD: Final = "!14x4s2x2sxs2xI6x4sH3sx4s8xI4xI6s202x4s"
+"""Version with total length, fragment, protocol, source; destination port with length, checksum; op with
+htype and hlen, xid, yiaddr, giaddr, chaddr, cookie."""
+_HEAD_CONSTANTS: Final = (0, 1, 2, 4, 6, 11)
+_HEAD_FIELDS: Final = (3, 5, 7, 8, 9, 10)
+_FIRST_OPTION: Final = 12
+_PLAIN_HEADER: Final = bytes((ipv4.PLAIN_HEADER,))
+"""Sliced out and not indexed: a frame may end before it."""
+_XID: Final = 46
+"""Where it stands behind an IPv4 header without options."""
+_SIZES: Final = {MESSAGE_TYPE: 1, SERVER_ID: 4, SUBNET_MASK: 4, ROUTER: 4, LEASE_TIME: 4}
+"""What is read, and how long it is in a form that is remembered."""
+_NOT_REMEMBERED: Final = {OVERLOAD, CLASSLESS_ROUTES}
+
+
+class DHCPFrames:
+    """Reads the frames of one uplink."""
+
+    def __init__(self) -> None:
+        self._forms: dict[int, list[_Form]] = {}
+        """By the length of the frame."""
+
+    def read(self, frame: bytes, *, verify_checksum: bool, xids: Container[bytes]) -> Reply | Refusal:
+        """What an untagged IPv4 frame says, if it has one of these transaction ids; never raises.
+
+        verify_checksum: False where that of UDP may be unfinished.
+        """
+        if frame[_IP : _IP + 1] == _PLAIN_HEADER and frame[_XID : _XID + 4] not in xids:
+            # Most of what is not ours ends here, before it has cost anything.
+            return Refusal.NOT_ASKED
+        for form in self._forms.get(len(frame), ()):
+            reply = form.read(frame, verify_checksum=verify_checksum)
+            if reply is not None:
+                return reply
+        datagram = ipv4.parse_udp(frame, start=_IP, verify_checksum=verify_checksum)
+        if datagram is None or datagram.destination_port != dhcp.CLIENT_PORT:
+            return Refusal.NOT_WHOLE
+        if dhcp.xid_of(datagram.payload) not in xids:
+            return Refusal.NOT_ASKED
+        read = dhcp.parse_reply(datagram.payload, source=datagram.source)
+        if isinstance(read, Reply):
+            self._remember(frame)
+        return read
+
+    def _remember(self, frame: bytes) -> None:
+        forms = self._forms.get(len(frame), [])
+        if len(forms) < MAX_FORMS and len(self._forms) < _MAX_LENGTHS:
+            form = _form_of(frame)
+            if form is not None:
+                self._forms[len(frame)] = [*forms, form]
+
+
+class _Form:
+    """Where the fields are in frames of one length and one order of options."""
+
+    __slots__ = (
+        "_constants",
+        "_expected",
+        "_fields",
+        "_found",
+        "_lease",
+        "_mask",
+        "_router",
+        "_server",
+        "_udp_bytes",
+    )
+
+    def __init__(self, frame: bytes, heads: list[tuple[int, int]]) -> None:
+        """frame: one in this form, known to be whole. heads: of the options, code and length, in order."""
+        kinds = {1: "B", 4: "I"}
+        self._fields = struct.Struct(_HEAD + "".join(f"2s{kinds.get(n, f'{n}s')}" for _, n in heads) + "s")
+        at = {code: _FIRST_OPTION + 2 * index + 1 for index, (code, _) in enumerate(heads)}
+        heads_at = range(_FIRST_OPTION, _FIRST_OPTION + 2 * len(heads) + 1, 2)
+        self._constants = itemgetter(*_HEAD_CONSTANTS, *heads_at)
+        self._expected: tuple[object, ...] = self._constants(self._fields.unpack_from(frame))
+        # An option that is not there has the place of one that is, and is not looked at.
+        places = [at.get(code, _FIRST_OPTION) for code in _SIZES]
+        self._found = itemgetter(*_HEAD_FIELDS, *places)
+        self._udp_bytes = int.from_bytes(frame[_UDP + 4 : _UDP + 6], "big")
+        self._server, self._mask = SERVER_ID in at, SUBNET_MASK in at
+        self._router, self._lease = ROUTER in at, LEASE_TIME in at
+
+    def read(self, frame: bytes, *, verify_checksum: bool) -> Reply | None:
+        """What a frame of the same length says; None when it is not in this form, or not whole."""
+        values = self._fields.unpack_from(frame)
+        if self._constants(values) != self._expected or int.from_bytes(frame[_IP:_UDP], "big") % 0xFFFF:
+            return None
+        fields = self._found(values)
+        source, checksum, xid, address, relay, chaddr, kind, server, mask, router, lease_s = fields
+        verify = verify_checksum and checksum != 0
+        if verify and not ipv4.udp_checksum_holds(frame, start=_UDP, length=self._udp_bytes):
+            return None
+        routers: tuple[int, ...] = (router,) if self._router else ()
+        read = (
+            kind,
+            xid,
+            chaddr,
+            address,
+            relay,
+            server if self._server else 0,
+            mask if self._mask else None,
+            routers,
+            router if routers and is_host(router) else None,
+            lease_s if self._lease else None,
+            source,
+        )
+        return tuples.new(Reply, read)
+
+
+def _form_of(frame: bytes) -> _Form | None:
+    """The form of a frame that was read step by step; None where it is not among the simple ones."""
+    heads: list[tuple[int, int]] = []
+    at = _OPTIONS
+    # Behind an IPv4 header with options, which could be read wrong as if it had none, all stands elsewhere.
+    if frame[_IP] != ipv4.PLAIN_HEADER:
+        return None
+    while at + 1 < len(frame) and frame[at] != END:
+        code, length = frame[at], frame[at + 1]
+        if code == PAD or code in _NOT_REMEMBERED or length != _SIZES.get(code, length):
+            return None
+        heads.append((code, length))
+        at += 2 + length
+    codes = {code for code, _ in heads}
+    udp_end = _UDP + int.from_bytes(frame[_UDP + 4 : _UDP + 6], "big")
+    whole = at < udp_end and frame[at] == END and len(codes) == len(heads) <= _MAX_OPTIONS
+    return _Form(frame, heads) if whole and MESSAGE_TYPE in codes else None

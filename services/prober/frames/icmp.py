@@ -1,0 +1,118 @@
+"""ICMP echo (RFC 792): for a raw socket, where the kernel makes the IPv4 header, and in whole frames."""
+
+import struct
+from typing import Final, NamedTuple
+
+from services.prober.frames import ethernet, ipv4
+from services.prober.frames import unchecked as tuples
+from services.prober.frames.station import Station
+
+ECHO_REPLY: Final = 0
+ECHO_REQUEST: Final = 8
+HEADER_BYTES: Final = 8
+NONCE_BYTES: Final = 8
+_HEADER: Final = struct.Struct("!BBHHH")
+_FRAME: Final = struct.Struct("!6s6s2s2s12sHII")
+"""MAC addresses, what comes before the tag, the tag, type and IPv4 header, its checksum, addresses."""
+_PLAIN: Final = struct.Struct("!BxHxxHxBxxIIBBxxHH8s")
+"""Of an IPv4 header without options and what follows: version, total length, fragment, protocol, addresses;
+type, code, identifier, sequence number, nonce."""
+
+
+class EchoReply(NamedTuple):
+    """An answer to an echo request; addresses as integers."""
+
+    source: int
+    destination: int
+    identifier: int
+    sequence: int
+    nonce: bytes
+
+
+class EchoTemplate:
+    """An echo request whose identifier, sequence number and first payload bytes are patched in."""
+
+    def __init__(self, message: bytes) -> None:
+        """message: a whole ICMP echo request; its payload holds at least NONCE_BYTES."""
+        if len(message) < HEADER_BYTES + NONCE_BYTES or message[0] != ECHO_REQUEST:
+            raise ValueError("expected an ICMP echo request with a payload")
+        self._tail = message[HEADER_BYTES + NONCE_BYTES :]
+        self._sum = 0xFFFF - ipv4.checksum(_HEADER.pack(ECHO_REQUEST, 0, 0, 0, 0) + self._tail)
+
+    def render(self, *, identifier: int, sequence: int, nonce: bytes) -> bytes:
+        """The message as it goes to the socket; nonce has NONCE_BYTES."""
+        total = (self._sum + identifier + sequence + int.from_bytes(nonce, "big")) % 0xFFFF
+        return _HEADER.pack(ECHO_REQUEST, 0, 0xFFFF - total, identifier, sequence) + nonce + self._tail
+
+
+class FrameTemplate:
+    """A whole tagged frame with an echo request, for a VLAN on which we have an address."""
+
+    def __init__(self, frame: bytes, *, echo: EchoTemplate) -> None:
+        """frame: an echo request with an IPv4 header without options; its message is echo's."""
+        self._echo = echo
+        self._between = frame[12:14]
+        ip = frame[ethernet.TAGGED_HEADER_BYTES : ethernet.TAGGED_HEADER_BYTES + ipv4.HEADER_BYTES]
+        self._head = frame[16:18] + ip[:10]
+        self._sum = 0xFFFF - ipv4.checksum(ip[:10] + bytes(10))
+
+    def render(
+        self,
+        *,
+        station: Station,
+        gateway_mac: bytes,
+        source: int,
+        destination: int,
+        identifier: int,
+        sequence: int,
+        nonce: bytes,
+    ) -> bytes:
+        """The frame from our address to the gateway's, by the gateway's MAC."""
+        total = (self._sum + source + destination) % 0xFFFF
+        head = _FRAME.pack(
+            gateway_mac,
+            station.mac,
+            self._between,
+            station.tag,
+            self._head,
+            0xFFFF - total,
+            source,
+            destination,
+        )
+        return head + self._echo.render(identifier=identifier, sequence=sequence, nonce=nonce)
+
+
+def parse_reply(packet: bytes, *, start: int = 0, verify_header: bool = False) -> EchoReply | None:
+    """The echo reply in the packet that begins at start; None if it is not one.
+
+    verify_header is False for what a raw socket gives: the kernel has verified the header, and some kernels
+    alter it.
+    """
+    if len(packet) >= start + _PLAIN.size and packet[start] == ipv4.PLAIN_HEADER:
+        return _parse_plain(packet, start, verify_header=verify_header)
+    parsed = ipv4.parse(packet, start=start, verify_header=verify_header)
+    if parsed is None or parsed.protocol != ipv4.PROTOCOL_ICMP:
+        return None
+    message = parsed.payload
+    if len(message) < HEADER_BYTES + NONCE_BYTES or not ipv4.checksum_holds(message):
+        return None
+    kind, code, _, identifier, sequence = _HEADER.unpack_from(message)
+    if kind != ECHO_REPLY or code != 0:
+        return None
+    nonce = message[HEADER_BYTES : HEADER_BYTES + NONCE_BYTES]
+    return EchoReply(parsed.source, parsed.destination, identifier, sequence, nonce)
+
+
+def _parse_plain(packet: bytes, start: int, *, verify_header: bool) -> EchoReply | None:
+    """What parse_reply does, at once, for an IPv4 header without options: the hot path."""
+    _, total, fragment, protocol, source, destination, kind, code, identifier, sequence, nonce = (
+        _PLAIN.unpack_from(packet, start)
+    )
+    if kind != ECHO_REPLY or code or protocol != ipv4.PROTOCOL_ICMP or fragment & ipv4.FRAGMENT_MASK:
+        return None
+    message, end = start + ipv4.HEADER_BYTES, start + total
+    if end > len(packet) or total < _PLAIN.size or not ipv4.checksum_holds(packet[message:end]):
+        return None
+    if verify_header and not ipv4.checksum_holds(packet[start:message]):
+        return None
+    return tuples.new(EchoReply, (source, destination, identifier, sequence, nonce))

@@ -1,0 +1,1 @@
+"""The thread that gives the engine frames, time and sockets."""

@@ -1,0 +1,126 @@
+"""Verdicts on their way to the updater: sent every 100 ms, as they come, and not when the slowest is done."""
+
+import itertools
+import queue
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+import redis
+import structlog
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from services.contract.messages import MAX_SEGMENTS, Report, Verdict
+from services.contract.names import REPORT_QUEUE, REPORT_TASK
+from services.prober import outstanding
+from services.prober.engine.results import Finding, verdict
+from services.prober.metrics import ProberMetrics
+from services.runtime.celery_app import describe_report
+from services.runtime.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+REPORT_INTERVAL_S = 0.1
+MAX_WAITING = 20_000
+"""Verdicts that may wait while Redis is away; of more the oldest go, and the next sweep finds them again."""
+_STOP_TIMEOUT_S = 10.0
+
+Deliver = Callable[[Verdict], None]
+
+
+class _Item(NamedTuple):
+    finding: Finding
+    request_id: str
+    counter: int
+    deliver: Deliver | None
+
+
+class Reporter:
+    """A thread that turns findings into verdicts and sends them on."""
+
+    def __init__(
+        self,
+        *,
+        app: Celery,
+        client: redis.Redis,
+        host: str,
+        incarnation: int,
+        clock: Clock,
+        metrics: ProberMetrics | None = None,
+    ) -> None:
+        self._metrics = metrics or ProberMetrics()
+        self.turned_at: float | None = None
+        """When the loop went round last (monotonic seconds); None while it does not run."""
+        self._app = app
+        self._client = client
+        self._host = host
+        self._incarnation = incarnation
+        self._clock = clock
+        self._counter = itertools.count()
+        self._inbox: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self._waiting: list[Verdict] = []
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="prober-reporter", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def add(self, finding: Finding, *, request_id: str, deliver: Deliver | None) -> None:
+        """Take a finding, from any thread, without waiting; deliver, in ours, gets its verdict if given."""
+        self._inbox.put(_Item(finding, request_id, next(self._counter), deliver))
+
+    def stop(self) -> None:
+        """Send what is there, then end."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(_STOP_TIMEOUT_S)
+
+    def _run(self) -> None:
+        while not self._clock.wait(self._stopping, REPORT_INTERVAL_S):
+            self.turned_at = self._clock.monotonic()
+            self._flush()
+        self._flush()
+        self.turned_at = None
+
+    def _flush(self) -> None:
+        while not self._inbox.empty():
+            item = self._inbox.get()
+            self._metrics.found(item.finding)
+            made = verdict(
+                item.finding,
+                host=self._host,
+                request_id=item.request_id,
+                incarnation=self._incarnation,
+                counter=item.counter,
+            )
+            self._waiting.append(made)
+            if item.deliver is not None:
+                item.deliver(made)
+        if len(self._waiting) > MAX_WAITING:
+            self._metrics.lost(len(self._waiting) - MAX_WAITING)
+            del self._waiting[:-MAX_WAITING]
+        sent = 0
+        while self._waiting and self._send(batch := self._waiting[:MAX_SEGMENTS]):
+            del self._waiting[: len(batch)]
+            sent += len(batch)
+        self._metrics.reported(sent, waiting=len(self._waiting))
+
+    def _send(self, verdicts: list[Verdict]) -> bool:
+        report = Report(host=self._host, verdicts=tuple(verdicts))
+        try:
+            self._app.send_task(
+                REPORT_TASK,
+                kwargs={"report": report.to_wire()},
+                queue=REPORT_QUEUE,
+                shadow=describe_report(len(verdicts), self._host),
+                ignore_result=True,
+                retry=False,
+            )
+        except (OperationalError, redis.RedisError, OSError) as error:
+            log.warning("report not sent yet", verdicts=len(self._waiting), error=str(error))
+            return False
+        outstanding.clear(
+            self._client, host=self._host, done=[(made.segment, made.request_id) for made in verdicts]
+        )
+        return True

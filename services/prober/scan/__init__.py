@@ -1,0 +1,1 @@
+"""A scan of many VLANs by hand, without Redis and Kubernetes, with evidence."""

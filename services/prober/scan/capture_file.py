@@ -1,0 +1,89 @@
+"""Frames in a file that Wireshark opens: pcapng (draft-ietf-opsawg-pcapng), written without a library."""
+
+import heapq
+import itertools
+import struct
+from datetime import datetime, timedelta
+from typing import BinaryIO
+
+from services.prober.scan.evidence import Recorded
+
+HOLD = timedelta(seconds=1)
+"""Longer than a frame waits for us."""
+
+# Blocks are in our own byte order, which the first one tells.
+_SECTION, _INTERFACE, _PACKET = 0x0A0D0D0A, 1, 6
+_BYTE_ORDER_MAGIC = 0x1A2B3C4D
+_LINKTYPE_ETHERNET = 1
+_OPTION_END, _IF_NAME, _EPB_FLAGS = 0, 2, 2
+_INBOUND, _OUTBOUND = 1, 2
+_OPTION = struct.Struct("=HH")
+
+
+class CaptureFile:
+    """Keeps frames as pcapng, which says of each whether it came in or went out, in the order of their times.
+
+    We hear of an answer some time after it came, and of what we sent meanwhile before.
+    """
+
+    def __init__(self, file: BinaryIO, *, interface: str, hold: timedelta = HOLD) -> None:
+        """file: to be closed by whoever opened it. hold: what is older than others by this is not waited for.
+
+        Raises OSError, as keep and finish do.
+        """
+        self._file = file
+        self._hold = hold
+        self._held: list[tuple[datetime, int, Recorded]] = []
+        self._numbers = itertools.count()
+        file.write(section_header(interface))
+        file.flush()
+
+    def keep(self, recorded: Recorded) -> None:
+        """Write one frame, as soon as it is its turn."""
+        heapq.heappush(self._held, (recorded.at, next(self._numbers), recorded))
+        self._write(until=recorded.at - self._hold)
+
+    def finish(self) -> None:
+        """Write what is left."""
+        self._write(until=None)
+
+    def _write(self, *, until: datetime | None) -> None:
+        blocks = []
+        while self._held and (until is None or self._held[0][0] <= until):
+            blocks.append(packet_block(heapq.heappop(self._held)[2]))
+        if blocks:
+            self._file.write(b"".join(blocks))
+            self._file.flush()
+
+
+def section_header(interface: str) -> bytes:
+    """How a file begins whose frames are all of one interface; times are in microseconds."""
+    section = struct.pack("=IHHq", _BYTE_ORDER_MAGIC, 1, 0, -1)
+    name = _option(_IF_NAME, interface.encode(errors="replace")) + _option(_OPTION_END, b"")
+    described = struct.pack("=HHI", _LINKTYPE_ETHERNET, 0, 0) + name
+    return _block(_SECTION, section) + _block(_INTERFACE, described)
+
+
+def packet_block(recorded: Recorded) -> bytes:
+    """One frame with its time and its direction."""
+    frame, length = recorded.frame, len(recorded.frame)
+    # Not by way of a float, whose last microseconds would be wrong.
+    whole = int(recorded.at.replace(microsecond=0).timestamp())
+    microseconds = whole * 1_000_000 + recorded.at.microsecond
+    head = struct.pack("=IIIII", 0, microseconds >> 32, microseconds & 0xFFFFFFFF, length, length)
+    flags = struct.pack("=I", _OUTBOUND if recorded.outbound else _INBOUND)
+    options = _option(_EPB_FLAGS, flags) + _option(_OPTION_END, b"")
+    return _block(_PACKET, head + _padded(frame) + options)
+
+
+def _block(kind: int, body: bytes) -> bytes:
+    length = struct.pack("=I", 12 + len(body))
+    return struct.pack("=I", kind) + length + body + length
+
+
+def _option(code: int, value: bytes) -> bytes:
+    return _OPTION.pack(code, len(value)) + _padded(value)
+
+
+def _padded(value: bytes) -> bytes:
+    return value + bytes(-len(value) % 4)

@@ -1,0 +1,1 @@
+"""Raw sockets: AF_PACKET trunk links, ICMP and rtnetlink."""

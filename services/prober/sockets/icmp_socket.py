@@ -1,0 +1,122 @@
+"""The one raw ICMP socket through which gateways are asked by way of the host's own routing."""
+
+import errno
+import os
+import socket
+import struct
+import time
+from collections.abc import Sequence
+from ipaddress import IPv4Address
+from typing import Protocol
+
+from services.contract.outcomes import Fault
+from services.prober.sockets import packet_filter
+from services.prober.sockets.link import LinkError
+
+_SOL_RAW, _ICMP_FILTER = 255, 1
+_SO_MEMINFO, _MEMINFO_DROPS = 55, 8
+_SO_RCVBUFFORCE = 33
+_SO_TIMESTAMPNS = 35
+_STAMP = struct.Struct("=qq")
+_STAMP_ROOM = socket.CMSG_SPACE(_STAMP.size)
+_RECEIVE_BYTES = 4 << 20
+_PACKET_BYTES = 2048
+_ALL_BUT_ECHO_REPLY = 0xFFFFFFFE
+_NO_ROOM = {errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.EINTR}
+
+
+class EchoSocket(Protocol):
+    """What the runner needs of it. Never blocks."""
+
+    def fileno(self) -> int: ...
+
+    def send(self, packets: Sequence[tuple[int, bytes]]) -> int:
+        """Send (gateway, message) in order; how many were taken, fewer than all when there is no room now."""
+        ...
+
+    def receive(self, limit: int) -> list[tuple[bytes, float]]:
+        """At most limit packets that have come, with their IPv4 headers, and how many seconds ago."""
+        ...
+
+    def dropped(self) -> int:
+        """Packets that the kernel dropped for want of room since the last call."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class ICMPSocket:
+    """See EchoSocket. The constructor raises LinkError (NO_PERMISSION) without CAP_NET_RAW."""
+
+    def __init__(self, *, identifier: int) -> None:
+        """identifier: the kernel hands us replies with this one alone."""
+        try:
+            self._socket = socket.socket(
+                socket.AF_INET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_ICMP
+            )
+        except OSError as error:
+            raise LinkError(Fault.NO_PERMISSION, f"ICMP: {os.strerror(error.errno or 0)}") from None
+        self._drops = 0
+        sock = self._socket
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+            sock.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", _ALL_BUT_ECHO_REPLY))
+            packet_filter.attach(sock, packet_filter.echo_replies_to(identifier))
+            self._enlarge()
+        except OSError as error:
+            sock.close()
+            raise LinkError(Fault.SEND_FAILED, f"ICMP: {os.strerror(error.errno or 0)}") from None
+
+    def _enlarge(self) -> None:
+        """As large as we may: beyond the system's limit only with CAP_NET_ADMIN."""
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BYTES)
+        except PermissionError:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send(self, packets: Sequence[tuple[int, bytes]]) -> int:
+        for sent, (gateway, message) in enumerate(packets):
+            try:
+                self._socket.sendto(message, (str(IPv4Address(gateway)), 0))
+            except OSError as error:
+                if error.errno in _NO_ROOM:
+                    return sent
+                # No route, or forbidden: by this host's routing the gateway is not reachable. It was tried.
+        return len(packets)
+
+    def receive(self, limit: int) -> list[tuple[bytes, float]]:
+        packets: list[tuple[bytes, float]] = []
+        while len(packets) < limit:
+            try:
+                packet, ancillary, _, _ = self._socket.recvmsg(_PACKET_BYTES, _STAMP_ROOM)
+                packets.append((packet, _age_s(ancillary)))
+            except OSError as error:
+                # What remains are errors that an earlier echo provoked; reading them clears them.
+                if error.errno in _NO_ROOM:
+                    break
+                limit -= 1
+        return packets
+
+    def dropped(self) -> int:
+        info = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 4 * (_MEMINFO_DROPS + 1))
+        total: int = struct.unpack_from("=I", info, 4 * _MEMINFO_DROPS)[0]
+        drops, self._drops = (total - self._drops) % (1 << 32), total
+        return drops
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def _age_s(ancillary: Sequence[tuple[int, int, bytes]]) -> float:
+    """How long ago the kernel received a packet; 0 where it does not say."""
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) == _STAMP.size:
+            seconds, nanoseconds = _STAMP.unpack(data)
+            # What the kernel stamps packets with; it is compared with nothing else.
+            age_s: float = time.clock_gettime(time.CLOCK_REALTIME) - seconds - nanoseconds * 1e-9
+            return max(0.0, age_s)
+    return 0.0

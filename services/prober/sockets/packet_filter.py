@@ -1,0 +1,124 @@
+"""Classic BPF programs: the kernel drops what is not ours, before it costs us anything.
+
+A program that tests the tag inside the frame would match nothing, since the kernel has taken the tag off by
+then; it has to ask for it by an extension (linux/filter.h, SKF_AD_VLAN_TAG_PRESENT).
+"""
+
+import ctypes
+import socket
+import struct
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from services.prober.frames import dhcp, ethernet, icmp, ipv4
+
+SO_ATTACH_FILTER = 26
+_TAG_PRESENT = 0xFFFFF000 + 48
+_LD_WORD, _LD_HALF, _LD_BYTE, _LDX_HEADER_LENGTH = 0x20, 0x28, 0x30, 0xB1
+_LD_WORD_X, _LD_HALF_X, _LD_BYTE_X = 0x40, 0x48, 0x50
+_JUMP_EQUAL, _JUMP_BITS, _RETURN = 0x15, 0x45, 0x06
+MAX_ADDRESSES = 64
+"""A jump reaches 255 steps."""
+_ARP_REPLY = 2
+_IP = ethernet.HEADER_BYTES
+_UDP_PORT = _IP + 2
+_BOOTP = _IP + ipv4.UDP_HEADER_BYTES
+_INSTRUCTION = struct.Struct("=HBBI")
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One instruction; a test goes on with the next step where it holds and to `otherwise` where not."""
+
+    code: int
+    operand: int
+    otherwise: str | None = None
+    holds: str | None = None
+    label: str | None = None
+
+
+def _assemble(steps: list[_Step]) -> bytes:
+    places = {step.label: at for at, step in enumerate(steps) if step.label is not None}
+
+    def distance(at: int, label: str | None) -> int:
+        return 0 if label is None else places[label] - at - 1
+
+    return b"".join(
+        _INSTRUCTION.pack(step.code, distance(at, step.holds), distance(at, step.otherwise), step.operand)
+        for at, step in enumerate(steps)
+    )
+
+
+def replies_to(mac_prefix: bytes, *, addresses: Collection[int] = frozenset(), tagged: bool = True) -> bytes:
+    """Tagged ARP replies, echo replies and DHCP answers meant for a MAC that begins with these four octets.
+
+    addresses: IPv4 addresses of ours; ARP about them is let through as well, and all ARP where they are too
+    many for a program. tagged=False leaves out the test of the tag, for a socket that knows no tags.
+    """
+    ours = int.from_bytes(mac_prefix, "big")
+    tag = [_Step(_LD_WORD, _TAG_PRESENT), _Step(_JUMP_BITS, 0xFFFFFFFF, otherwise="drop")] if tagged else []
+    return _assemble(
+        [
+            *tag,
+            _Step(_LD_HALF, 12),
+            _Step(_JUMP_EQUAL, int.from_bytes(ethernet.TYPE_ARP, "big"), otherwise="ip"),
+            *_about(addresses),
+            _Step(_LD_HALF, _IP + 6),
+            _Step(_JUMP_EQUAL, _ARP_REPLY, otherwise="drop"),
+            _Step(_LD_WORD, _IP + 18),
+            _Step(_JUMP_EQUAL, ours, holds="keep", otherwise="drop"),
+            _Step(_JUMP_EQUAL, int.from_bytes(ethernet.TYPE_IPV4, "big"), otherwise="drop", label="ip"),
+            _Step(_LD_HALF, _IP + 6),
+            _Step(_JUMP_BITS, ipv4.FRAGMENT_MASK, holds="drop"),
+            _Step(_LDX_HEADER_LENGTH, _IP),
+            _Step(_LD_BYTE, _IP + 9),
+            _Step(_JUMP_EQUAL, ipv4.PROTOCOL_ICMP, otherwise="udp"),
+            _Step(_LD_BYTE_X, _IP),
+            _Step(_JUMP_EQUAL, icmp.ECHO_REPLY, otherwise="drop"),
+            _Step(_LD_WORD, 0),
+            _Step(_JUMP_EQUAL, ours, holds="keep", otherwise="drop"),
+            _Step(_JUMP_EQUAL, ipv4.PROTOCOL_UDP, otherwise="drop", label="udp"),
+            _Step(_LD_HALF_X, _UDP_PORT),
+            _Step(_JUMP_EQUAL, dhcp.CLIENT_PORT, otherwise="drop"),
+            _Step(_LD_BYTE_X, _BOOTP),
+            _Step(_JUMP_EQUAL, dhcp.BOOTREPLY, otherwise="drop"),
+            _Step(_LD_WORD_X, _BOOTP + 28),
+            _Step(_JUMP_EQUAL, ours, otherwise="drop"),
+            _Step(_RETURN, 0xFFFF, label="keep"),
+            _Step(_RETURN, 0, label="drop"),
+        ]
+    )
+
+
+def _about(addresses: Collection[int]) -> list[_Step]:
+    """Let ARP through whose sender or target is one of these."""
+    if len(addresses) > MAX_ADDRESSES:
+        return [_Step(_RETURN, 0xFFFF)]
+    steps: list[_Step] = []
+    for at in (_IP + 14, _IP + 24) if addresses else ():
+        steps.append(_Step(_LD_WORD, at))
+        steps += [_Step(_JUMP_EQUAL, address, holds="keep") for address in sorted(addresses)]
+    return steps
+
+
+def echo_replies_to(identifier: int) -> bytes:
+    """ICMP echo replies with our identifier, on a raw socket, where the IPv4 header comes first."""
+    return _assemble(
+        [
+            _Step(_LDX_HEADER_LENGTH, 0),
+            _Step(_LD_BYTE_X, 0),
+            _Step(_JUMP_EQUAL, icmp.ECHO_REPLY, otherwise="drop"),
+            _Step(_LD_HALF_X, 4),
+            _Step(_JUMP_EQUAL, identifier, otherwise="drop"),
+            _Step(_RETURN, 0xFFFF),
+            _Step(_RETURN, 0, label="drop"),
+        ]
+    )
+
+
+def attach(sock: socket.socket, program: bytes) -> None:
+    """Give the socket this filter; raises OSError. Needs no privilege of its own."""
+    buffer = ctypes.create_string_buffer(program, len(program))
+    # struct sock_fprog { unsigned short len; struct sock_filter *filter; }
+    fprog = struct.pack("HP", len(program) // _INSTRUCTION.size, ctypes.addressof(buffer))
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, fprog)

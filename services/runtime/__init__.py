@@ -1,0 +1,1 @@
+"""What every process needs: clock, logs, signals, settings, Redis, Celery, health and metrics."""

@@ -1,0 +1,45 @@
+"""Where refused messages go, so that somebody can see what was refused, and why."""
+
+import json
+from collections.abc import Sequence
+from typing import cast
+
+import redis
+import structlog
+
+from services.contract.names import DEAD_LETTERS_KEPT, DEAD_LETTERS_KEY
+from services.runtime.redis_client import time_ms
+
+BODY_KEPT_CHARACTERS = 4_000
+REASON_KEPT_CHARACTERS = 1_000
+
+log = structlog.get_logger(__name__)
+
+
+def record(client: redis.Redis, *, where: str, reason: str, body: object) -> None:
+    """Keep what was refused; never raises, since the refusal itself must not stop the work."""
+    reason = reason[:REASON_KEPT_CHARACTERS]
+    log.warning("message refused", where=where, reason=reason)
+    try:
+        text = body if isinstance(body, str) else json.dumps(body, default=repr)
+    except (TypeError, ValueError, RecursionError) as error:
+        text = f"not printable: {error}"
+    try:
+        letter = {
+            "at_ms": time_ms(client),
+            "where": where,
+            "reason": reason,
+            "body": text[:BODY_KEPT_CHARACTERS],
+        }
+        with client.pipeline(transaction=False) as pipe:
+            pipe.lpush(DEAD_LETTERS_KEY, json.dumps(letter))
+            pipe.ltrim(DEAD_LETTERS_KEY, 0, DEAD_LETTERS_KEPT - 1)
+            pipe.execute()
+    except redis.RedisError as error:
+        log.warning("refused message not recorded", where=where, error=str(error))
+
+
+def recent(client: redis.Redis, count: int = 20) -> list[dict[str, object]]:
+    """The newest refusals, newest first."""
+    letters = cast("Sequence[str]", client.lrange(DEAD_LETTERS_KEY, 0, count - 1))
+    return [json.loads(letter) for letter in letters]

@@ -1,1 +1,0 @@
-"""What a service tells of itself: metrics, health and readiness, on one small port."""

@@ -1,0 +1,1 @@
+"""What status, explain and hosts show, without a terminal."""

@@ -1,0 +1,232 @@
+"""All there is to say of one network: what is asked and where that stands, what it means, what to do."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from services.contract.outcomes import DHCPOutcome, ReachOutcome, Reason, State
+from services.network.parse import annotations as names
+from services.network.parse.intent import Intent, NotProbed, read_intent
+from services.network.parse.nad import Network, NetworkRef
+from services.network.parse.route import Route
+from services.network.parse.status import Status
+from services.network.policy import Policy
+from services.network.reasons.catalog import BY_REASON
+from services.network.reasons.explanation import STATES, Facts
+from services.view.host_checks import HostCheck, RedisView
+from services.view.network_lines import checks_of
+from services.view.rows import NetworkRow, network_row
+
+SOME = 5
+"""Hosts that are named in a sentence."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One thing that is asked, and where that stands."""
+
+    what: str
+    value: str
+    source: str
+
+    def to_json(self) -> dict[str, object]:
+        """The documented shape (docs/cli.md)."""
+        return {"what": self.what, "value": self.value, "source": self.source}
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One network, explained."""
+
+    row: NetworkRow
+    asked: tuple[Asked, ...]
+    checks: tuple[HostCheck, ...] | None
+    """None where Redis did not say."""
+    meaning: tuple[str, ...]
+    steps: tuple[str, ...]
+    facts: Facts
+
+    def to_json(self) -> dict[str, object]:
+        """The documented shape (docs/cli.md): that of `status -o json`, and what explains it."""
+        checks = None if self.checks is None else [check.to_json() for check in self.checks]
+        return {
+            **self.row.to_json(),
+            "checks": checks,
+            "asked": [asked.to_json() for asked in self.asked],
+            "meaning": list(self.meaning),
+            "steps": list(self.steps),
+        }
+
+
+def explain_network(
+    network: Network, others: Iterable[Network], policy: Policy, view: RedisView
+) -> Explained:
+    """From what stands in the cluster and in Redis; others: all networks, for who shares the segment."""
+    row = network_row(network, policy)
+    intent = read_intent(network, policy)
+    checks = checks_of(row, view)
+    facts = _facts(network, row, checks or ())
+    sharing = _sharing(network, intent, others, policy)
+    asked = [*_asked(network, intent, policy), *_shared(sharing)]
+    meaning, steps = _meaning(row, facts)
+    meaning += _clues(row, checks or ())
+    if view.paused is not None:
+        meaning.append(f"nadroute is {view.paused}.")
+    return Explained(row, tuple(asked), checks, tuple(meaning), tuple(steps), facts)
+
+
+def _meaning(row: NetworkRow, facts: Facts) -> tuple[list[str], list[str]]:
+    """The state, the reason, and what else is told; and the steps of all of them, each once."""
+    meaning = [STATES[State(row.state)]] if row.state in set(State) else []
+    steps: list[str] = []
+    codes = [row.reason, *(code for code in sorted(row.findings) if code != row.reason)]
+    for code in codes:
+        if code not in set(Reason):
+            # A newer updater may know reasons that are unknown here.
+            meaning.append(f"{code}: see docs/states.md of the nadroute that wrote this.")
+            continue
+        explanation = BY_REASON[Reason(code)]
+        told = row.detail if code == row.reason else row.findings.get(code, "")
+        head = "" if code == row.reason else f"Besides ({code}): "
+        meaning.append(f"{head}{facts.fill(explanation.means)}{f' ({told})' if told else ''}")
+        steps += [step for s in explanation.steps if (step := facts.fill(s)) not in steps]
+    if row.dhcp_out:
+        meaning.append(
+            "DHCP names no usable gateway just now; the one that is known from before is checked meanwhile."
+        )
+    return meaning, steps
+
+
+def _clues(row: NetworkRow, checks: Sequence[HostCheck]) -> list[str]:
+    """What the answers say when they are laid side by side."""
+    clues = []
+    macs: dict[str, list[str]] = {}
+    for check in checks:
+        if check.vlan.mac is not None:
+            macs.setdefault(check.vlan.mac, []).append(check.host)
+    if len(macs) > 1:
+        told = "; ".join(f"{mac} answered {', '.join(hosts[:SOME])}" for mac, hosts in sorted(macs.items()))
+        clues.append(
+            f"Different machines answer for {row.checked_gateway}: {told}. Unless they are one redundant "
+            "router, somebody else uses the gateway's address."
+        )
+    offered = [c for c in checks if c.dhcp is not None and c.dhcp.servers]
+    silent = [c for c in offered if c.age_s is not None and c.vlan.outcome is ReachOutcome.SILENT]
+    fresh = [
+        c for c in silent if c.dhcp_age_s is not None and c.age_s is not None and c.dhcp_age_s <= c.age_s
+    ]
+    if fresh:
+        check = fresh[0]
+        assert check.dhcp is not None
+        clues.append(
+            f"The DHCP server {check.dhcp.servers[0].server} answered {check.host} on this VLAN, so the VLAN "
+            "does reach that host: it is the gateway itself that is silent, or has another address."
+        )
+    heard = [
+        c
+        for c in checks
+        if c.vlan.outcome is ReachOutcome.REACHABLE or (c.dhcp is not None and c.dhcp.servers)
+    ]
+    unoffered = [c for c in checks if c.dhcp is not None and c.dhcp.outcome is DHCPOutcome.NO_OFFER]
+    if unoffered and not heard and any(check.vlan.outcome is ReachOutcome.SILENT for check in checks):
+        clues.append(
+            "Nothing at all answered on this VLAN, neither DHCP nor ARP: either the VLAN reaches no host, or "
+            "all that lives on it is down."
+        )
+    if losing := [c.host for c in checks if c.dropped_frames]:
+        clues.append(
+            f"The kernel dropped frames meanwhile on {', '.join(losing[:SOME])}: answers may be among them."
+        )
+    return clues
+
+
+def _asked(network: Network, intent: Intent | NotProbed, policy: Policy) -> list[Asked]:
+    config = "spec.config"
+    if isinstance(intent, NotProbed):
+        text = network.annotations.get(names.ROUTE)
+        return [Asked("route", "none" if text is None else text, f"annotation {names.ROUTE}")]
+    route = _route(network)
+    asked = [
+        Asked("VLAN", str(intent.segment.vlan), f"{config}: vlan"),
+        Asked("cluster network", intent.segment.cluster_network, _cluster_network_source(network)),
+        Asked("mode", intent.mode, _mode_source(network, route, intent, policy)),
+    ]
+    annotation = f"annotation {names.ROUTE}"
+    if intent.mode == "manual":
+        asked.append(Asked("gateway", f"{intent.gateway}", f"{annotation}: its owner wrote it"))
+        asked.append(Asked("cidr", f"{intent.cidr}", f"{annotation}: its owner wrote it"))
+    else:
+        known = str(intent.known_gateway) if intent.known_gateway else "not known"
+        cidr = str(intent.known_cidr) if intent.known_cidr else "not known"
+        source = f"{annotation}: DHCP named it" if intent.known_gateway else "DHCP has to name it"
+        asked += [Asked("gateway", known, source), Asked("cidr", cidr, source)]
+        if intent.server:
+            asked.append(Asked("DHCP server", str(intent.server), f"{annotation}: serverIPAddr"))
+    if intent.isolated:
+        asked.append(Asked("routing", "does not count", f"annotation {names.ISOLATED}"))
+    return asked
+
+
+def _mode_source(network: Network, route: Route, intent: Intent, policy: Policy) -> str:
+    if names.ROUTE not in network.annotations:
+        return f"no route annotation, and default_mode={policy.default_mode}"
+    if route.mode:
+        return f"annotation {names.ROUTE}"
+    written = "its gateway was written by hand" if intent.mode == "manual" else "it names no gateway"
+    return f"annotation {names.ROUTE} says none, and {written}"
+
+
+def _cluster_network_source(network: Network) -> str:
+    from_bridge = '-br"' in str(network.config)
+    return "spec.config: bridge" if from_bridge else f"label {names.CLUSTER_NETWORK_LABEL}"
+
+
+def _route(network: Network) -> Route:
+    try:
+        return Route.parse(network.annotations.get(names.ROUTE, ""))
+    except ValueError:
+        return Route()
+
+
+def _sharing(
+    network: Network, intent: Intent | NotProbed, others: Iterable[Network], policy: Policy
+) -> list[NetworkRef]:
+    if isinstance(intent, NotProbed):
+        return []
+    found = []
+    for other in others:
+        asked = None if other.ref == network.ref else read_intent(other, policy)
+        if isinstance(asked, Intent) and asked.segment == intent.segment:
+            found.append(other.ref)
+    return sorted(found)
+
+
+def _shared(refs: Sequence[NetworkRef]) -> list[Asked]:
+    if not refs:
+        return []
+    more = f" and {len(refs) - SOME} more" if len(refs) > SOME else ""
+    named = ", ".join(map(str, refs[:SOME])) + more
+    return [Asked("shared with", named, "the same VLAN of the same cluster network: probed once for all")]
+
+
+def _facts(network: Network, row: NetworkRow, checks: Sequence[HostCheck]) -> Facts:
+    route = _route(network)
+    told = Status.parse(network.annotations.get(names.STATUS, ""))
+    by_name = {check.host: check for check in checks}
+    hosts = sorted(row.hosts) or sorted(by_name)
+    first = by_name.get(hosts[0]) if hosts else None
+    more = f" and {len(hosts) - SOME} more" if len(hosts) > SOME else ""
+    cluster_network = row.cluster_network or "its cluster network"
+    cidr = row.cidr or (told.servers[0].cidr if told and told.servers else "")
+    return Facts(
+        namespace=network.ref.namespace,
+        name=network.ref.name,
+        vlan=str(row.vlan or "its VLAN"),
+        cluster_network=cluster_network,
+        gateway=row.checked_gateway or "its gateway",
+        cidr=cidr or "its subnet",
+        server=route.server or "the server that is named",
+        hosts=", ".join(hosts[:SOME]) + more if hosts else "each host",
+        host=hosts[0] if hosts else "a host",
+        interface=(first.interface if first else "") or f"{row.cluster_network or 'CLUSTERNETWORK'}-bo",
+        route=names.ROUTE,
+    )

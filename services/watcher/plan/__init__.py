@@ -1,0 +1,1 @@
+"""Which probes are due, on which host, and when."""

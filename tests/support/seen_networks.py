@@ -1,0 +1,78 @@
+"""Networks with what hosts found of them, as `status` and `explain` get them from Redis."""
+
+from ipaddress import IPv4Address
+
+from services.contract.messages import HostAnnouncement, Reach, TargetVerdict, Verdict
+from services.contract.outcomes import Fault, ReachOutcome, Reason, State
+from services.network.judge.leases import Seen
+from services.network.parse.intent import Intent, read_intent
+from services.network.parse.nad import Network, NetworkRef
+from services.network.parse.status import Status
+from services.updater.store import SegmentVerdicts
+from services.view.host_checks import RedisView
+from tests.unit.network.builders import GATEWAY, SEGMENT, network
+
+ROUTE = '{"mode":"auto","cidr":"10.0.112.0/20","gateway":"10.0.112.1","connectivity":"true"}'
+SINCE = "2026-11-23T03:04:05Z"
+UP, DOWN = ReachOutcome.REACHABLE, ReachOutcome.SILENT
+
+
+def digest() -> str:
+    """Of what the network below asks."""
+    intent = read_intent(network(ROUTE))
+    assert isinstance(intent, Intent)
+    return intent.digest
+
+
+def told_network(
+    state: State,
+    reason: Reason,
+    *,
+    hosts: dict[str, str] | None = None,
+    findings: dict[str, str] | None = None,
+    name: str = "office",
+) -> Network:
+    """A network that was told to be so."""
+    status = Status(state, reason, since=SINCE, digest=digest(), hosts=hosts or {}, findings=findings or {})
+    return network(ROUTE, status=status.dump(), ref=NetworkRef("default", name))
+
+
+def found(
+    host: str,
+    vlan: ReachOutcome = UP,
+    routed: ReachOutcome = UP,
+    *,
+    fault: Fault | None = None,
+    mac: str | None = "02:00:00:00:00:01",
+    gateway: IPv4Address = GATEWAY,
+) -> Verdict:
+    """What this host found of it."""
+    target = TargetVerdict(
+        digest=digest(),
+        gateway=gateway,
+        vlan=Reach(
+            outcome=vlan, attempts=3, mac=mac if vlan is UP else None, rtt_ms=0.4 if vlan is UP else None
+        ),
+        routed=Reach(outcome=routed, attempts=3, rtt_ms=0.6 if routed is UP else None),
+    )
+    return Verdict(
+        segment=SEGMENT,
+        host=host,
+        request_id="r",
+        incarnation=1,
+        counter=1,
+        targets=() if fault else (target,),
+        fault=fault,
+    )
+
+
+def view(*verdicts: Verdict, asked: tuple[Verdict, ...] = (), hosts: int = 2) -> RedisView:
+    """Redis with these verdicts; hosts node1 … are announced."""
+    announced = {
+        f"node{n}": HostAnnouncement(
+            host=f"node{n}", uplinks={"extra": "extra-bo"}, version="1", incarnation=1
+        )
+        for n in range(1, hosts + 1)
+    }
+    known = SegmentVerdicts(tuple(Seen(v, 4.0) for v in verdicts), tuple(Seen(v, 4.0) for v in asked))
+    return RedisView({SEGMENT: known}, announced)

@@ -1,0 +1,155 @@
+"""Each service's registry, with at least one sample of every metric: what happens to a service, in short."""
+
+from collections.abc import Callable, Iterable, Mapping
+from ipaddress import IPv4Address
+
+import redis
+from prometheus_client import CollectorRegistry
+
+from services.cluster.errors import Conflict, Denied, Unavailable
+from services.cluster.metrics import WatchMetrics
+from services.contract.messages import ProbeRequest, Segment, SegmentProbe, Target, Verdict
+from services.contract.outcomes import DHCPOutcome, ReachOutcome
+from services.network.judge.leases import Seen
+from services.network.parse.nad import Network, NetworkRef
+from services.network.parse.status import Status
+from services.prober.engine.results import Asked, Finding, Offered, Reached, TargetFinding
+from services.prober.metrics import ProberMetrics, UplinkCollector
+from services.prober.settings import ProberSettings
+from services.runtime.telemetry import Telemetry
+from services.runtime.telemetry_settings import TelemetrySettings
+from services.updater.gauges import NetworkGauges
+from services.updater.metrics import UpdaterMetrics
+from services.updater.observing import ObservedStore, ToldStates
+from services.updater.settings import UpdaterSettings
+from services.updater.store import SegmentVerdicts
+from services.watcher.metrics import WatcherMetrics
+from services.watcher.settings import WatcherSettings
+from tests.support.listening import Recorder
+from tests.unit.network.builders import network, verdict
+from tests.unit.updater.fakes import FakeClock
+
+ROUTER = int(IPv4Address("10.0.7.1"))
+OFFER = Offered(ROUTER, ROUTER + 9, 24, ROUTER, (ROUTER,), 0, 3600, 0.2)
+NOWHERE = "unix:///nowhere/redis.sock"
+SETTINGS: Mapping[str, Callable[[], TelemetrySettings]] = {
+    "watcher": lambda: WatcherSettings.load(redis_url=NOWHERE),
+    "prober": lambda: ProberSettings.load(redis_url=NOWHERE, host="node1", uplinks={"extra": "extra-bo"}),
+    "updater": lambda: UpdaterSettings.load(redis_url=NOWHERE),
+}
+
+
+def registries() -> dict[str, CollectorRegistry]:
+    """By service."""
+    made = {}
+    for service, settings in SETTINGS.items():
+        telemetry = _telemetry(settings(), service)
+        made[service] = telemetry.registry
+    _fill_watcher(made["watcher"])
+    _fill_prober(made["prober"])
+    _fill_updater(made["updater"])
+    return made
+
+
+def finding(**changed: object) -> Finding:
+    """What a prober found on one segment."""
+    answers, silent = Reached(ReachOutcome.REACHABLE, 0.001, 1), Reached(ReachOutcome.SILENT, None, 3)
+    target = TargetFinding("0" * 16, OFFER, ROUTER, answers, silent)
+    known: dict[str, object] = {
+        "cluster_network": "extra",
+        "vlan": 7,
+        "dhcp": Asked(DHCPOutcome.OFFERED, (OFFER,), 1, 0.2),
+        "targets": (target,),
+        "fault": None,
+        "dropped_frames": 0,
+    }
+    return Finding(**{**known, **changed})  # type: ignore[arg-type]
+
+
+def request(host: str = "node1", *asking: bool) -> ProbeRequest:
+    """A request for a segment for each of asking, or for one."""
+    target = Target(digest="0" * 16)
+    probes = tuple(
+        SegmentProbe(vlan=vlan, ask_dhcp=ask, targets=(target,))
+        for vlan, ask in enumerate(asking or (True,), start=1)
+    )
+    return ProbeRequest(
+        id="r", host=host, cluster_network="extra", sent_at_ms=1, max_age_ms=60_000, segments=probes
+    )
+
+
+def _telemetry(settings: TelemetrySettings, service: str) -> Telemetry:
+    telemetry = Telemetry(settings, service=service, clock=FakeClock())
+    telemetry.redis.ask()
+    return telemetry
+
+
+def _fill_watch(registry: CollectorRegistry) -> None:
+    watch = WatchMetrics(registry)
+    watch.failed(Unavailable("away"))
+    watch.synced()
+    listener = watch.counting(Recorder())
+    listener.upserted(network())
+    listener.deleted(NetworkRef("default", "net"), "uid-1")
+
+
+def _fill_watcher(registry: CollectorRegistry) -> None:
+    _fill_watch(registry)
+    metrics = WatcherMetrics(registry)
+    metrics.looked({"networks": 3, "segments": 2, "hosts": 1}, lag_s=0.5, leads=True, paused=False)
+    metrics.sent([request("node1", True, False)], covered=1)
+    metrics.not_sent()
+
+
+def _fill_prober(registry: CollectorRegistry) -> None:
+    metrics = ProberMetrics(registry)
+    metrics.taken()
+    metrics.begun()
+    metrics.found(finding())
+    metrics.ended()
+    metrics.refused("too_old")
+    metrics.reported(1, waiting=0)
+    metrics.lost(1)
+    registry.register(
+        UplinkCollector(
+            lambda: {"extra": "extra-bo"}, is_up=lambda _: True, dropped_frames=lambda: {"extra": 5}
+        )
+    )
+
+
+def _fill_updater(registry: CollectorRegistry) -> None:
+    _fill_watch(registry)
+    metrics = UpdaterMetrics(registry)
+    clock = FakeClock()
+    metrics.report("taken")
+    metrics.verdicts([verdict("0" * 16)], frozenset())
+    for error in (None, Conflict("x"), Denied("x")):
+        metrics.wrote(error, 0.1)
+    metrics.posted(None)
+    metrics.reduced(0.1)
+    registry.register(gauges(clock, [told("net", "Active")], [verdict("0" * 16)]))
+
+
+def told(name: str, state: str | None) -> Network:
+    """A network of which this state is told."""
+    status = None if state is None else Status(state, "GatewayAnswers").dump()
+    return network(status=status, ref=NetworkRef("default", name), uid=f"uid-{name}")
+
+
+def gauges(
+    clock: FakeClock,
+    networks: Iterable[Network],
+    verdicts: Iterable[Verdict],
+    *,
+    max_series: int = 100,
+    fresh_s: float = 600.0,
+) -> NetworkGauges:
+    """Gauges over these networks, and these verdicts of a second ago."""
+    states, store = ToldStates(clock), ObservedStore(redis.Redis(), UpdaterMetrics(), clock)
+    for each in networks:
+        states.upserted(each)
+    by_segment: dict[Segment, list[Seen]] = {}
+    for each_verdict in verdicts:
+        by_segment.setdefault(each_verdict.segment, []).append(Seen(each_verdict, 1.0))
+    store.note({segment: SegmentVerdicts(tuple(seen)) for segment, seen in by_segment.items()})
+    return NetworkGauges(states, store, clock, look_interval_s=5.0, fresh_s=fresh_s, max_series=max_series)

@@ -1,0 +1,56 @@
+"""The lines that a service logs."""
+
+import json
+import logging
+import threading
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from services.runtime.logs import TASK_LOGGERS, configure
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    before = (root.handlers[:], root.level)
+    yield
+    structlog.reset_defaults()
+    root.handlers[:], root.level = before
+    for name in TASK_LOGGERS:
+        logging.getLogger(name).setLevel(logging.NOTSET)
+        logging.getLogger(name).filters.clear()
+
+
+def test_every_line_says_whose_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """From any thread, ours and the libraries'; what a line says itself stands."""
+    configure(level="info", log_format="json", service="prober", host="node1")
+
+    def say() -> None:
+        structlog.get_logger("services.x").info("ours", request="r1")
+        logging.getLogger("celery").warning("theirs")
+        structlog.get_logger("services.x").info("of another", host="node2")
+
+    thread = threading.Thread(target=say)
+    thread.start()
+    thread.join(5)
+    ours, theirs, other = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (ours["service"], ours["host"], ours["request"]) == ("prober", "node1", "r1")
+    assert (theirs["service"], theirs["host"], theirs["event"]) == ("prober", "node1", "theirs")
+    assert other["host"] == "node2"
+
+
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_a_task_is_a_debug_line_without_its_result(capsys: pytest.CaptureFixture[str], level: str) -> None:
+    """A report of a whole sweep would be megabytes in the log."""
+    configure(level=level, log_format="json", service="updater")
+    context = {"id": "1", "name": "t", "runtime": 0.1, "return_value": "SECRET " * 1000, "args": "()"}
+    logging.getLogger("celery.app.trace").info(
+        "Task %(name)s[%(id)s] succeeded in %(runtime)ss: %(return_value)s", context, extra={"data": context}
+    )
+    logging.getLogger("celery.app.trace").error("Task %(name)s failed", {"name": "t"})
+    said = capsys.readouterr().err
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert [line["level"] for line in lines] == (["debug", "error"] if level == "debug" else ["error"])
+    assert "SECRET" not in said

@@ -1,0 +1,158 @@
+"""What `explain` says of one network: asked, tried, meant, to be done."""
+
+import json
+
+import pytest
+
+from services.cli.explain.answers import told_by
+from services.contract.messages import Verdict
+from services.contract.outcomes import DHCPOutcome, Fault, Reason, State
+from services.network.parse.nad import Network, NetworkRef
+from services.network.policy import DEFAULT_POLICY, Policy
+from services.view.explained_network import Explained, explain_network
+from services.view.host_checks import RedisView
+from tests.support.seen_networks import DOWN, ROUTE, found, told_network, view
+from tests.unit.network.builders import config, dhcp, network, offer
+
+
+def explained(given: Network, seen: RedisView | None = None, *others: Network) -> Explained:
+    return explain_network(given, [given, *others], DEFAULT_POLICY, seen or view())
+
+
+def asking(host: str, *, outcome: DHCPOutcome | None = None, vlan_answers: bool = False) -> Verdict:
+    """A verdict that asked DHCP."""
+    offers = [] if outcome else [offer()]
+    base = found(host) if vlan_answers else found(host, DOWN, DOWN)
+    return base.model_copy(update={"dhcp": dhcp(*offers, outcome=outcome)})
+
+
+def test_a_partial_network_names_the_host_its_port_and_the_command_to_try() -> None:
+    """What a person needs to go to the switch: which host, which VLAN, and how to see it."""
+    given = told_network(
+        State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS, hosts={"node2": "GatewaySilentOnVlan"}
+    )
+    told = explained(given, view(found("node1"), found("node2", DOWN)))
+    assert "VLAN 100 is missing on its switch port" in " ".join(told.meaning)
+    assert told.steps[0].startswith("On the switch port of node2: it has to be a trunk port")
+    assert any("`tcpdump -eni extra-bo 'vlan 100 and arp'`" in step for step in told.steps)
+    assert told.steps[-1].endswith("`nadroute probe default/office --wait`")
+
+
+def test_what_each_host_tried_is_told_with_what_came_back() -> None:
+    """The MAC that answered ARP, the time of the echo, silence with its number of probes."""
+    seen = view(found("node1"), found("node2", DOWN, fault=Fault.UPLINK_DOWN))
+    told = explained(told_network(State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS), seen)
+    assert told.checks is not None
+    first, second = ([a.text for a in told_by(check, told.facts)] for check in told.checks)
+    assert first == [
+        "ARP for 10.0.112.1 on the VLAN: answered by 02:00:00:00:00:01 after 0.4 ms",
+        "ICMP echo to 10.0.112.1 through the host's routing: answered after 0.6 ms",
+    ]
+    assert second == ["UplinkDown: its uplink extra-bo is down: look at cable, bond and switch port"]
+
+
+def test_dhcp_answers_are_told_by_server() -> None:
+    """Each offer with its subnet and router; no offer with how long was waited."""
+    offered = asking("node1", vlan_answers=True)
+    refused = asking("node2", outcome=DHCPOutcome.NO_OFFER)
+    told = explained(
+        told_network(State.ACTIVE, Reason.GATEWAY_ANSWERS),
+        view(offered, refused, asked=(offered, refused)),
+    )
+    assert told.checks is not None
+    first, second = (told_by(check, told.facts)[0].text for check in told.checks)
+    assert first.startswith("DISCOVER: 10.0.112.1 offered 10.0.112.50 in 10.0.112.0/20, router 10.0.112.1")
+    assert "no offer" in second
+
+
+def test_where_each_value_comes_from_is_told() -> None:
+    """Mode by default or by annotation; gateway by owner or by DHCP."""
+    sources = {a.what: (a.value, a.source) for a in explained(network()).asked}
+    assert sources["mode"] == ("auto", "no route annotation, and default_mode=auto")
+    assert sources["gateway"] == ("not known", "DHCP has to name it")
+    manual = '{"mode":"manual","cidr":"10.0.112.0/20","gateway":"10.0.112.1"}'
+    sources = {a.what: (a.value, a.source) for a in explained(network(manual)).asked}
+    assert sources["gateway"] == (
+        "10.0.112.1",
+        "annotation network.harvesterhci.io/route: its owner wrote it",
+    )
+
+
+def test_networks_on_the_same_segment_are_named() -> None:
+    """They are probed once, and break together."""
+    other = network(ROUTE, ref=NetworkRef("lab", "twin"))
+    elsewhere = network(ROUTE, ref=NetworkRef("lab", "far"), config=config(101))
+    shared = [a.value for a in explained(network(ROUTE), None, other, elsewhere).asked if "shared" in a.what]
+    assert shared == ["lab/twin"]
+
+
+@pytest.mark.parametrize(
+    ("given", "reason", "step"),
+    [
+        (network("{"), "BadRoute", "network.harvesterhci.io/route-`"),
+        (
+            network('{"mode":"manual","cidr":"10.0.0.0/24","gateway":"10.1.0.1"}'),
+            "GatewayOutsideCIDR",
+            "which of the two is wrong?",
+        ),
+        (network(annotations={"nadroute.io/probe": "disabled"}), "DisabledByAnnotation", "nadroute resume"),
+        (network(config=config(0)), "Untagged", ""),
+    ],
+)
+def test_a_network_that_is_not_probed_is_explained_without_any_host(
+    given: Network, reason: str, step: str
+) -> None:
+    """From the network itself; what is wrong with its fields is in the meaning."""
+    told = explained(given)
+    assert (told.row.reason, told.checks) == (reason, ())
+    assert any(step in each for each in told.steps) or not (step or told.steps)
+    assert not told.row.detail or any(told.row.detail in text for text in told.meaning)
+
+
+def test_two_machines_that_answer_for_one_gateway_are_told() -> None:
+    """An address that is used twice looks well from each host by itself."""
+    seen = view(found("node1"), found("node2", mac="02:00:00:00:00:02"))
+    told = explained(told_network(State.ACTIVE, Reason.GATEWAY_ANSWERS), seen)
+    assert any("Different machines answer for 10.0.112.1" in text for text in told.meaning)
+    same = explained(told_network(State.ACTIVE, Reason.GATEWAY_ANSWERS), view(found("node1"), found("node2")))
+    assert not any("Different machines" in text for text in same.meaning)
+
+
+def test_a_dhcp_server_that_answers_clears_the_vlan_of_suspicion() -> None:
+    """Then it is the gateway that is silent; where DHCP is silent too, the VLAN is suspected again."""
+    given = told_network(State.UNREACHABLE, Reason.GATEWAY_SILENT)
+    offered = asking("node1")
+    told = explained(given, view(offered, asked=(offered,)))
+    assert any("so the VLAN does reach that host" in text for text in told.meaning)
+    nothing = asking("node1", outcome=DHCPOutcome.NO_OFFER)
+    told = explained(given, view(nothing, asked=(nothing,)))
+    assert any("Nothing at all answered on this VLAN" in text for text in told.meaning)
+
+
+def test_findings_and_reasons_of_a_newer_version_are_told() -> None:
+    """Each finding with its meaning, steps and values; a code that is unknown here by its name."""
+    given = told_network(
+        State.UNREACHABLE, Reason.GATEWAY_SILENT, findings={"DHCPServersDisagree": "a; b", "Brandnew": "c"}
+    )
+    told = explained(given)
+    assert any(text.startswith("Besides (DHCPServersDisagree)") and "(a; b)" in text for text in told.meaning)
+    assert any(text.startswith("Brandnew:") for text in told.meaning)
+    assert any("stranger" in step for step in told.steps)
+    assert len(set(told.steps)) == len(told.steps)
+
+
+def test_without_redis_the_rest_is_told() -> None:
+    """Checks are null, and a pause is part of what it means."""
+    told = explained(told_network(State.ACTIVE, Reason.GATEWAY_ANSWERS), RedisView(trouble="away"))
+    assert told.checks is None
+    assert json.loads(json.dumps(told.to_json()))["checks"] is None
+    paused = explained(told_network(State.ACTIVE, Reason.GATEWAY_ANSWERS), RedisView(paused="paused by me"))
+    assert "nadroute is paused by me." in paused.meaning
+
+
+def test_a_verdict_of_an_older_asking_is_none_of_this_one() -> None:
+    """Its owner changed the VLAN or the gateway since: the host has not reported yet."""
+    manual = '{"mode":"manual","cidr":"10.0.112.0/20","gateway":"10.0.112.9"}'
+    told = explain_network(network(manual), [], Policy(), view(found("node1"), hosts=1))
+    assert told.checks is not None
+    assert [check.age_s for check in told.checks] == [None]

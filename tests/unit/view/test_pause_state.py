@@ -1,0 +1,22 @@
+"""The global pause, as it is told."""
+
+import pytest
+
+from services.view.pause_state import Pause
+
+
+def test_a_pause_says_since_when_by_whom_and_why() -> None:
+    """What was written is read back, and is one sentence."""
+    pause = Pause(1_000, "ada@desk", "switch upgrade")
+    assert Pause.parse(pause.dump()) == pause
+    assert pause.describe(61_000).startswith("paused for 1m by ada@desk: switch upgrade; ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "1", "[]", "{", '{"since_ms":"x","by":[],"reason":{}}', '{"since_ms":-1}', "[" * 100_000, '"' * 9],
+)
+def test_a_key_of_any_content_is_a_pause(text: str) -> None:
+    """Somebody set it by hand: it pauses, and nothing is known of it."""
+    assert Pause.parse(text) == Pause()
+    assert Pause.parse(text).describe(5).startswith("paused; ")
