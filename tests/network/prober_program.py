@@ -3,16 +3,17 @@
     python -m tests.network.prober_program INTERFACE '[SegmentProbe, ...]' [--deadline 3] [--rate 1000]
 
 Says `begun`, then one JSON object: `verdicts`, as the updater would get them; `capabilities`, those in force;
-and `seconds`. With `--overflow ADDRESS VLAN` it sends a burst of ARP probes through a link with a tiny ring,
-reads nothing meanwhile, and says how many frames were `received` and how many the kernel `dropped`.
+and `seconds`. With `--overflow ADDRESS VLAN` it sends ARP probes through a link with a tiny ring and reads
+nothing until the kernel has dropped a reply; then it says how many probes were `sent`, and how many replies
+were `dropped` and `received`.
 """
 
 import argparse
 import json
 import queue
 import random
-import select
 import sys
+import threading
 from pathlib import Path
 
 from services.contract.messages import SegmentProbe
@@ -26,8 +27,8 @@ from services.prober.sockets.icmp_socket import ICMPSocket
 from services.prober.sockets.packet_link import PacketLink
 from services.runtime.clock import SystemClock
 
-BURST = 500
 SLOTS = 32
+POLL_S = 0.01
 
 
 def main() -> None:
@@ -85,20 +86,20 @@ def run(interface: str, probes: list[SegmentProbe], policy: Policy) -> dict[str,
 
 
 def overflow(interface: str, *, target: int, vlan: int) -> dict[str, int]:
-    """More answers than the ring has room for."""
+    """Fill the ring while nobody reads it, until the kernel reports a drop; then read what is in it."""
     identity = Identity(host="node1", cluster_network="extra")
     link = PacketLink(interface, mac_prefix=identity.prefix, slots=SLOTS)
     probe = templates.load().arp.render(station=identity.station(vlan), target=target)
-    for _ in range(BURST):
-        link.send([probe])
-    received, dropped = 0, 0
-    epoll = select.epoll()
-    epoll.register(link.fileno(), select.EPOLLIN)
-    while received + dropped < BURST and epoll.poll(2.0):
-        received += len(link.receive(BURST))
-        dropped += link.dropped()
+    sent, dropped, never = 0, 0, threading.Event()
+    while not dropped:
+        sent += link.send([probe] * (SLOTS + 1))
+        never.wait(POLL_S)
+        dropped = link.dropped()
+    received = 0
+    while received < SLOTS:
+        received += len(link.receive(SLOTS - received))
     link.close()
-    return {"received": received, "dropped": dropped}
+    return {"sent": sent, "dropped": dropped, "received": received}
 
 
 if __name__ == "__main__":
