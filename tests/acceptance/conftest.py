@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support.programs import KUBECTL
+
 ROOT = Path(__file__).parents[2]
 ROUTE = "network.harvesterhci.io/route"
 
@@ -64,7 +66,7 @@ class Demo:
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """kubectl's output."""
         done = subprocess.run(
-            ["kubectl", "--kubeconfig", str(self.kubeconfig), *arguments],
+            [str(KUBECTL), "--kubeconfig", str(self.kubeconfig), *arguments],
             input=stdin,
             capture_output=True,
             text=True,

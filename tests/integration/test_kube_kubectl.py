@@ -13,6 +13,7 @@ from kubernetes import client
 from lab.kube import ApiServer, HarvesterAdmission
 from lab.kube.resources import NADS
 from tests.support.kube_api import ROUTE, Networks, cluster_networks, config_json, lab_networks, network
+from tests.support.programs import KUBECTL
 
 pytestmark = pytest.mark.kubectl
 MANIFEST = """\
@@ -35,7 +36,7 @@ class Kubectl:
     def run(self, *arguments: str, editor: str = "false") -> subprocess.CompletedProcess[str]:
         """Run it to its end."""
         environment = {**os.environ, "EDITOR": editor, "KUBE_EDITOR": editor, "HOME": str(self.folder)}
-        command = ["kubectl", f"--kubeconfig={self.networks.kubeconfig}", *arguments]
+        command = [str(KUBECTL), f"--kubeconfig={self.networks.kubeconfig}", *arguments]
         if "-A" not in arguments:
             command.append(f"--namespace={self.networks.namespace}")
         return subprocess.run(
@@ -101,7 +102,7 @@ def test_get_yaml_is_the_object(kubectl: Kubectl, name: str) -> None:
 
 def test_get_watches(kubectl: Kubectl, name: str) -> None:
     """-w shows what is there and then what happens."""
-    command = ["kubectl", f"--kubeconfig={kubectl.networks.kubeconfig}", "-n", kubectl.networks.namespace]
+    command = [str(KUBECTL), f"--kubeconfig={kubectl.networks.kubeconfig}", "-n", kubectl.networks.namespace]
     # A list, for kubectl leaves out the first event of a watch on a name, whatever it tells.
     command += ["get", "net-attach-def", f"--field-selector=metadata.name={name}", "-w", "-o", "json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -10,6 +10,7 @@ import yaml
 from kubernetes.client import models
 
 from services.version import __version__
+from tests.support.programs import KUBECTL
 from tests.unit.deploy.reading import (
     BASE,
     Manifest,
@@ -83,7 +84,7 @@ def test_every_file_is_part_of_the_deployment() -> None:
 def test_kustomize_puts_everything_in_one_namespace() -> None:
     """`kubectl kustomize` gives each resource of the files, in the namespace, with its image's tag."""
     made = subprocess.run(
-        ["kubectl", "kustomize", str(BASE.parent)], capture_output=True, text=True, check=True, timeout=60
+        [str(KUBECTL), "kustomize", str(BASE.parent)], capture_output=True, text=True, check=True, timeout=60
     )
     documents = list(yaml.safe_load_all(made.stdout))
     made_here = {d["metadata"]["name"] for d in documents if d["kind"] == "ConfigMap"}

