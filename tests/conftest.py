@@ -5,6 +5,7 @@ skipped.
 """
 
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -17,7 +18,13 @@ import pytest
 
 from bench.compiling import compile_engine, has_python_headers
 from lab.bigsite import dhcpd
+from tests.support.programs import KUBECTL
 from tests.support.redis_server import RedisServer, running_redis
+
+# Whatever else a shell may set is hidden from the tests and the programs that they start: KUBECONFIG,
+# NO_COLOR, COLUMNS, TMPDIR, proxies, the locale.
+_KEPT = re.compile(r"CI|LD_LIBRARY_PATH|PATH|NADROUTE_TEST_KUBECONFIG|(HYPOTHESIS|PYTEST|PYTHON).*")
+_FIXED = {"HOME": "/nonexistent", "LANG": "C.UTF-8", "TERM": "xterm-256color"}
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 
@@ -30,8 +37,14 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("ci" if IN_CI else "default")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_configure() -> None:
-    """Undo an inherited SIG_IGN for SIGINT, which a shell sets for what it starts in the background."""
+    """Give tests the same environment, umask and signals on every machine; pytest has read its own by now."""
+    for name in [name for name in os.environ if not _KEPT.fullmatch(name)]:
+        del os.environ[name]
+    os.environ.update(_FIXED)
+    os.umask(0o022)
+    # A shell has what it starts in the background ignore SIGINT, and children inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -61,7 +74,7 @@ def unavailable(reason: str) -> NoReturn:
 def _missing() -> list[tuple[str, str]]:
     return [
         ("root", "" if os.geteuid() == 0 else "needs root"),
-        ("kubectl", "" if shutil.which("kubectl") else "needs kubectl on PATH"),
+        ("kubectl", "" if KUBECTL.exists() else f"needs {KUBECTL}, which make test installs"),
         ("chromium", "" if shutil.which("chromium") else "needs chromium on PATH"),
         ("tshark", "" if shutil.which("tshark") else "needs tshark on PATH"),
         ("dhcpd", "" if dhcpd.is_installed() else "needs ISC dhcpd"),

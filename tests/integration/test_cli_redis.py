@@ -17,6 +17,7 @@ from services.cli.failures import CommandFailed
 from services.cli.local.redis_process import Listening, check_listening, find_server, free_port, running_redis
 from services.cli.local.supervisor import Child, Program, pause_s, supervise
 from services.runtime.clock import SystemClock
+from tests.support import programs
 from tests.unit.cli.running import run
 
 NADROUTE = [sys.executable, "-m", "services.cli.main"]
@@ -51,10 +52,13 @@ def children(pid: int) -> set[int]:
 
 @contextlib.contextmanager
 def program(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
-    """nadroute as a process of its own, killed at the end if it still runs."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("NADROUTE_")}
+    """nadroute as a process of its own, with the package's Redis, killed at the end if it still runs."""
     with subprocess.Popen(
-        [*NADROUTE, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*NADROUTE, *arguments],
+        env={**os.environ, "PATH": str(programs.BIN)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
             yield process
@@ -91,8 +95,9 @@ def test_redis_ends_with_a_parent_that_is_killed(short_folder: Path) -> None:
         wait_until(lambda: not runs(server), "the server to end")
 
 
-def test_redis_keeps_what_it_is_told_to_keep(short_folder: Path) -> None:
+def test_redis_keeps_what_it_is_told_to_keep(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a data folder a value is there after a restart, without one it is not."""
+    monkeypatch.setenv("PATH", str(programs.BIN))
     for data, kept in [(short_folder / "data", b"1"), (None, None)]:
         for _ in range(2):
             listening = Listening(port=free_port())
@@ -107,6 +112,7 @@ def test_redis_keeps_what_it_is_told_to_keep(short_folder: Path) -> None:
 
 def test_redis_refuses_a_place_that_is_taken(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A socket that somebody answers on is not taken over; one that is left over is."""
+    monkeypatch.setenv("PATH", str(programs.BIN))
     socket = short_folder / "r.sock"
     listening = Listening(socket=socket)
     with running_redis(listening, data=None, clock=SystemClock()) as process:
@@ -128,17 +134,24 @@ def test_redis_says_what_is_wrong_with_a_socket_path(short_folder: Path) -> None
             check_listening(Listening(socket=socket))
 
 
+def test_a_server_on_path_comes_before_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """redis-server is preferred to valkey-server, and both to what pip installed."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_server() == Path(programs.redis_server())
+    for name in ("valkey-server", "redis-server"):
+        server = tmp_path / name
+        server.touch(mode=0o755)
+        assert find_server() == server
+
+
 def test_redis_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing on PATH, no package: exit 2 with both remedies; PATH comes before the package."""
-    packaged = find_server()
+    """Nothing on PATH, no package: exit 2 with both remedies."""
     monkeypatch.setenv("PATH", "/nonexistent")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     ran = run(monkeypatch, "redis", "--port", "0")
     assert ran.code == 2
     assert "apt-get install" in ran.err
     assert "nadroute[local]" in ran.err
-    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    assert find_server() == Path("/usr/bin/redis-server") != packaged
 
 
 def _program(name: str, code: str) -> Program:

