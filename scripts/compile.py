@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("services/prober/frames", "services/prober/engine")
 """Pure code that runs for every frame, timer or segment: no sockets, no other service."""
-LEFT_OUT = frozenset({"template_bytes.py", "templates.py", "settings.py", "results.py"})
+LEFT_OUT = frozenset({"ignore_reasons.py", "template_bytes.py", "templates.py", "settings.py", "results.py"})
 """Data and message types: nothing to gain."""
 ALONE = ("services/prober/loop/trunk_port.py", "services/prober/sockets/ring.py")
 """Hot modules elsewhere."""

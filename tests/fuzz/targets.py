@@ -16,7 +16,7 @@ from services.prober.engine.results import Finding, verdict
 from services.prober.engine.settings import Policy
 from services.prober.frames import arp, dhcp, dhcp_options, icmp, ipv4, templates
 from services.prober.frames.dhcp_frames import DHCPFrames
-from services.prober.frames.dhcp_options import Refusal
+from services.prober.frames.ignore_reasons import IgnoreReason
 
 XID, MAC = b"<xid", b"<mac->"
 """Stand in an input for the transaction ID and the address of the question, which differ from run to run."""
@@ -49,7 +49,7 @@ _POLICY = Policy(dhcp_deadline_s=3.0, start_rate=None)
 def read_dhcp(data: bytes) -> None:
     """A UDP payload as a server's message."""
     reply = dhcp.parse_reply(data)
-    if isinstance(reply, Refusal):
+    if isinstance(reply, IgnoreReason):
         return
     assert reply.xid == data[4:8]
     assert reply.chaddr == data[28:34]
@@ -68,7 +68,7 @@ def _without_option_heads(data: bytes) -> bytes:
     An address may be put together of parts, so it need not be in the message as it is.
     """
     options = dhcp_options.collect(options=data[240:], file=data[108:236], sname=data[44:108])
-    return data if isinstance(options, Refusal) else data + b"".join(options.values())
+    return data if isinstance(options, IgnoreReason) else data + b"".join(options.values())
 
 
 def read_options(data: bytes) -> None:
@@ -78,7 +78,7 @@ def read_options(data: bytes) -> None:
     first, second, rest = data[0], data[1], data[2:]
     fields = (rest[:first], rest[first : first + second], rest[first + second :])
     options = dhcp_options.collect(options=fields[0], file=fields[1], sname=fields[2])
-    if isinstance(options, Refusal):
+    if isinstance(options, IgnoreReason):
         return
     assert sum(map(len, options.values())) <= len(rest)
     assert len(options) <= dhcp_options.MAX_OPTIONS
@@ -103,7 +103,7 @@ def read_frame(data: bytes) -> None:
             assert (
                 first
                 == again
-                == (Refusal.NOT_WHOLE if datagram.destination_port != dhcp.CLIENT_PORT else read)
+                == (IgnoreReason.DHCP_DATAGRAM if datagram.destination_port != dhcp.CLIENT_PORT else read)
             )
 
 

@@ -10,9 +10,12 @@ from services.prober.engine.timers import Timer
 from services.prober.engine.trunk_state import Attempt, Line
 from services.prober.frames import dhcp
 from services.prober.frames import unchecked as tuples
+from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.frames.station import Station
 
 _OFFERED: Final = DHCPOutcome.OFFERED
+_NAK: Final = IgnoreReason.DHCP_NAK
+_NOT_AN_OFFER: Final = IgnoreReason.DHCP_NOT_AN_OFFER
 _MAX_ASKED_AGAIN: Final = 3
 """Times that a question is asked once more because frames were lost on this host."""
 _AGAIN_WITHIN_S: Final = 0.5
@@ -97,10 +100,10 @@ class DHCPAsk:
         line = self._line
         server = reply.server or reply.source
         if reply.kind not in (dhcp.OFFER, dhcp.ACK):
-            line.ignored["a DHCPNAK to a DHCPDISCOVER" if reply.kind == dhcp.NAK else "no DHCPOFFER"] += 1
+            line.ignored[_NAK if reply.kind == dhcp.NAK else _NOT_AN_OFFER] += 1
             return
         if not (dhcp.is_host(reply.address) and dhcp.is_host(server)):
-            line.ignored["not a usable offer"] += 1
+            line.ignored[IgnoreReason.DHCP_UNUSABLE_OFFER] += 1
             return
         offers = self._offers
         if offers and (len(offers) >= MAX_SERVERS or any(offer.server == server for offer in offers)):

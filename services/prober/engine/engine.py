@@ -14,6 +14,7 @@ from services.prober.engine.segment import Done, SegmentJob, Uplink
 from services.prober.engine.settings import Policy
 from services.prober.engine.timers import Schedule
 from services.prober.engine.trunk import Wire
+from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.frames.templates import Templates
 
 
@@ -77,6 +78,11 @@ class Engine:
             uplink.wire.abandon(now)
         if self.echoes is not None:
             self.echoes.abandon(now)
+
+    def ignored_frames(self) -> dict[IgnoreReason, int]:
+        """Count the frames ignored on all uplinks, by reason, zeros included; callable from any thread."""
+        counters = [uplink.wire.ignored for uplink in list(self._uplinks.values())]
+        return {reason: sum([counter[reason] for counter in counters]) for reason in IgnoreReason}
 
     def advance(self, now: float) -> None:
         """Do what is due.

@@ -1,6 +1,7 @@
 """An address that the operator gave this host on a VLAN: used like a leased one, and never given back."""
 
 from services.prober.engine.trunk_state import Line
+from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.frames.station import Station
 
 
@@ -18,7 +19,7 @@ class OperatorAddress:
 
     def contested(self, _mac: bytes, _now: float) -> None:
         """It is the operator's word against somebody's ARP: go on."""
-        self._line.ignored["ARP for the operator's address by somebody else"] += 1
+        self._line.ignored[IgnoreReason.ARP_OPERATOR_ADDRESS] += 1
 
     def release(self, _: float) -> None:
         """Answer for it no more."""

@@ -21,11 +21,16 @@ from services.prober.engine.trunk_state import Claim, Line, Stamped
 from services.prober.frames import arp, ethernet, icmp, ipv4
 from services.prober.frames.arp import ARPMessage
 from services.prober.frames.dhcp_frames import DHCPFrames
-from services.prober.frames.dhcp_options import Refusal
+from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.frames.station import Station
 from services.prober.frames.templates import Templates
 
 _PROTOCOL_AT: Final = 23
+# Constants of the module: a flood is made of these, and an enum's attribute costs a lookup by name.
+_ETHERTYPE: Final = IgnoreReason.ETHERTYPE
+_ARP_UNSOLICITED: Final = IgnoreReason.ARP_UNSOLICITED
+_ECHO_UNSOLICITED: Final = IgnoreReason.ECHO_UNSOLICITED
+_DHCP_UNSOLICITED: Final = IgnoreReason.DHCP_UNSOLICITED
 
 
 class Wire:
@@ -60,8 +65,8 @@ class Wire:
         return self._line.losses
 
     @property
-    def ignored(self) -> Counter[str]:
-        """Why frames were not believed, counted."""
+    def ignored(self) -> Counter[IgnoreReason]:
+        """Received frames that were ignored, by reason."""
         return self._line.ignored
 
     @property
@@ -164,7 +169,7 @@ class Wire:
         if kind == ethernet.TYPE_ARP:
             self._receive_arp(vlan, frame, now)
         elif kind != ethernet.TYPE_IPV4:
-            self._line.ignored["neither ARP nor IPv4"] += 1
+            self._line.ignored[_ETHERTYPE] += 1
         elif len(frame) > _PROTOCOL_AT and frame[_PROTOCOL_AT] == ipv4.PROTOCOL_ICMP:
             self._receive_echo(vlan, frame, now)
         else:
@@ -174,13 +179,13 @@ class Wire:
         line = self._line
         message = arp.parse(frame)
         if message is None:
-            line.ignored["not an ARP message"] += 1
+            line.ignored[IgnoreReason.ARP_MALFORMED] += 1
             return
         if line.claims:
             self._defend(vlan, message, now)
         check = self._arp_checks.get((vlan, message.sender))
         if check is None or message.operation != arp.REPLY or message.target_mac != check.station.mac:
-            line.ignored["ARP that answers nothing we asked"] += 1
+            line.ignored[_ARP_UNSOLICITED] += 1
             return
         check.answered(now, mac=message.sender_mac)
 
@@ -208,21 +213,21 @@ class Wire:
         reply = icmp.parse_reply(frame, start=ethernet.HEADER_BYTES, verify_header=True)
         check = None if reply is None else self._echo_checks.get((vlan, reply.source))
         if reply is None or check is None or frame[: ethernet.MAC_BYTES] != check.station.mac:
-            self._line.ignored["an echo reply to nothing we asked"] += 1
+            self._line.ignored[_ECHO_UNSOLICITED] += 1
         elif not check.replied(reply, now):
-            self._line.ignored["an echo reply that was not asked for so"] += 1
+            self._line.ignored[IgnoreReason.ECHO_MISMATCH] += 1
 
     def _receive_dhcp(self, vlan: int, frame: bytes, verify_checksum: bool, now: float) -> None:
         line = self._line
         reply = self._dhcp_frames.read(frame, verify_checksum=verify_checksum, xids=line.attempts)
-        if isinstance(reply, Refusal):
+        if isinstance(reply, IgnoreReason):
             line.ignored[reply] += 1
             return
         attempt = line.attempts.get(reply.xid)
         if attempt is None or attempt.question.station.vlan != vlan:
-            line.ignored[Refusal.NOT_ASKED] += 1
+            line.ignored[_DHCP_UNSOLICITED] += 1
         elif reply.chaddr != attempt.question.station.mac:
-            line.ignored["a DHCP message to another client"] += 1
+            line.ignored[IgnoreReason.DHCP_OTHER_CLIENT] += 1
         else:
             attempt.question.replied(
                 attempt, reply, mac=frame[ethernet.MAC_BYTES : 2 * ethernet.MAC_BYTES], now=now

@@ -11,6 +11,7 @@ from services.prober.engine.reachability import Path
 from services.prober.engine.settings import Policy
 from services.prober.engine.timers import Schedule
 from services.prober.frames.dhcp import Reply
+from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.frames.station import Station
 from services.prober.frames.templates import Templates
 
@@ -75,8 +76,8 @@ class Line:
         self.schedule = schedule
         self.random = randomness
         self.losses = Losses()
-        self.ignored: Counter[str] = Counter()
-        """Why frames were not believed: the keys are few and ours."""
+        self.ignored: Counter[IgnoreReason] = Counter()
+        """Received frames that were ignored, by reason."""
         self.starts = PacedQueue(schedule, policy.start_rate)
         self.arp_pace = PacedQueue(schedule, policy.arp_rate)
         """Every ARP message that we send, also an answer: a switch counts them all."""

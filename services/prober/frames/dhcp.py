@@ -4,7 +4,7 @@ import struct
 from typing import Final, NamedTuple
 
 from services.prober.frames import dhcp_options
-from services.prober.frames.dhcp_options import Refusal
+from services.prober.frames.ignore_reasons import IgnoreReason
 
 CLIENT_PORT: Final = 68
 SERVER_PORT: Final = 67
@@ -53,18 +53,18 @@ def xid_of(payload: bytes) -> bytes:
     return payload[4:8]
 
 
-def parse_reply(payload: bytes, *, source: int = 0) -> Reply | Refusal:
+def parse_reply(payload: bytes, *, source: int = 0) -> Reply | IgnoreReason:
     """Read a UDP payload, which came from source, as a server's message; never raises."""
     if len(payload) < OPTIONS_AT:
-        return Refusal.TOO_SHORT
+        return IgnoreReason.DHCP_TOO_SHORT
     if len(payload) > MAX_MESSAGE_BYTES:
-        return Refusal.TOO_LONG
+        return IgnoreReason.DHCP_TOO_LONG
     op, hardware, xid, address, relay, chaddr, cookie = _HEADER.unpack_from(payload)
     if op != BOOTREPLY or hardware != _ETHERNET_6:
-        return Refusal.NOT_A_REPLY
+        return IgnoreReason.DHCP_NOT_A_REPLY
     if cookie != COOKIE:
-        return Refusal.NO_COOKIE
-    options: dhcp_options.Options | Refusal = dhcp_options.read_field(payload, start=OPTIONS_AT)
+        return IgnoreReason.DHCP_NO_COOKIE
+    options: dhcp_options.Options | IgnoreReason = dhcp_options.read_field(payload, start=OPTIONS_AT)
     if not isinstance(options, dict):
         return options
     if dhcp_options.OVERLOAD in options:
@@ -75,7 +75,7 @@ def parse_reply(payload: bytes, *, source: int = 0) -> Reply | Refusal:
             return options
     kind = dhcp_options.octet(options, dhcp_options.MESSAGE_TYPE)
     if kind is None:
-        return Refusal.NO_TYPE
+        return IgnoreReason.DHCP_NO_MESSAGE_TYPE
     routers = dhcp_options.addresses(options, dhcp_options.ROUTER)
     return Reply(
         kind,

@@ -23,8 +23,8 @@ from services.prober.frames.dhcp_options import (
     ROUTER,
     SERVER_ID,
     SUBNET_MASK,
-    Refusal,
 )
+from services.prober.frames.ignore_reasons import IgnoreReason
 
 MAX_FORMS: Final = 4
 """Remembered of one length; more kinds of servers on one uplink are read step by step."""
@@ -57,23 +57,23 @@ class DHCPFrames:
         self._forms: dict[int, list[_Form]] = {}
         """By the length of the frame."""
 
-    def read(self, frame: bytes, *, verify_checksum: bool, xids: Container[bytes]) -> Reply | Refusal:
+    def read(self, frame: bytes, *, verify_checksum: bool, xids: Container[bytes]) -> Reply | IgnoreReason:
         """What an untagged IPv4 frame says, if it has one of these transaction ids; never raises.
 
         verify_checksum: False where that of UDP may be unfinished.
         """
         if frame[_IP : _IP + 1] == _PLAIN_HEADER and frame[_XID : _XID + 4] not in xids:
             # Most of what is not ours ends here, before it has cost anything.
-            return Refusal.NOT_ASKED
+            return IgnoreReason.DHCP_UNSOLICITED
         for form in self._forms.get(len(frame), ()):
             reply = form.read(frame, verify_checksum=verify_checksum)
             if reply is not None:
                 return reply
         datagram = ipv4.parse_udp(frame, start=_IP, verify_checksum=verify_checksum)
         if datagram is None or datagram.destination_port != dhcp.CLIENT_PORT:
-            return Refusal.NOT_WHOLE
+            return IgnoreReason.DHCP_DATAGRAM
         if dhcp.xid_of(datagram.payload) not in xids:
-            return Refusal.NOT_ASKED
+            return IgnoreReason.DHCP_UNSOLICITED
         read = dhcp.parse_reply(datagram.payload, source=datagram.source)
         if isinstance(read, Reply):
             self._remember(frame)

@@ -4,8 +4,9 @@ Everything here comes from the network. Nothing raises: what cannot be read is r
 for one message is bounded by its size.
 """
 
-from enum import StrEnum
 from typing import Final
+
+from services.prober.frames.ignore_reasons import IgnoreReason
 
 PAD: Final = 0
 SUBNET_MASK: Final = 1
@@ -25,26 +26,11 @@ _OVERLOAD_FILE: Final = 1
 _OVERLOAD_SNAME: Final = 2
 
 
-class Refusal(StrEnum):
-    """Why a message was not believed."""
-
-    NOT_ASKED = "a DHCP message to nothing we asked"
-    NOT_WHOLE = "not a whole DHCP datagram"
-    TOO_SHORT = "shorter than a BOOTP message"
-    TOO_LONG = "longer than any message that was asked for"
-    NOT_A_REPLY = "not a BOOTREPLY over Ethernet"
-    NO_COOKIE = "no DHCP magic cookie"
-    OPTION_LENGTH = "an option is longer than the room it is in"
-    OPTION_VALUE = "an option has a length that its kind does not allow"
-    TOO_MANY_OPTIONS = "too many options"
-    NO_TYPE = "no message type"
-
-
 Options = dict[int, bytes]
 """Code to value; the parts of a split option are joined (RFC 3396 section 7)."""
 
 
-def collect(*, options: bytes, file: bytes, sname: bytes) -> Options | Refusal:
+def collect(*, options: bytes, file: bytes, sname: bytes) -> Options | IgnoreReason:
     """The options of a message, those in the file and sname fields too when option 52 says so.
 
     The order is that of RFC 3396 section 5: options, file, sname. An overload option inside file or sname
@@ -52,28 +38,28 @@ def collect(*, options: bytes, file: bytes, sname: bytes) -> Options | Refusal:
     """
     found: Options = {}
     left = _walk(options, found, MAX_OPTIONS)
-    if isinstance(left, Refusal):
+    if isinstance(left, IgnoreReason):
         return left
     if OVERLOAD in found:
         overload = _fixed(found[OVERLOAD], 1)
         if overload is None or not 1 <= overload[0] <= 3:
-            return Refusal.OPTION_VALUE
+            return IgnoreReason.DHCP_OPTION_VALUE
         for bit, field in ((_OVERLOAD_FILE, file), (_OVERLOAD_SNAME, sname)):
             if overload[0] & bit:
                 left = _walk(field, found, left)
-                if isinstance(left, Refusal):
+                if isinstance(left, IgnoreReason):
                     return left
     return found
 
 
-def read_field(field: bytes, *, start: int = 0) -> Options | Refusal:
+def read_field(field: bytes, *, start: int = 0) -> Options | IgnoreReason:
     """The options of one field alone, from start to its end."""
     found: Options = {}
     left = _walk(field, found, MAX_OPTIONS, start)
-    return left if isinstance(left, Refusal) else found
+    return left if isinstance(left, IgnoreReason) else found
 
 
-def _walk(field: bytes, found: Options, left: int, at: int = 0) -> int | Refusal:
+def _walk(field: bytes, found: Options, left: int, at: int = 0) -> int | IgnoreReason:
     """Read one field into found; the number of options that may still follow, or why it is refused."""
     end = len(field)
     while at < end:
@@ -84,12 +70,12 @@ def _walk(field: bytes, found: Options, left: int, at: int = 0) -> int | Refusal
         if code == END:
             break
         if at + 2 > end:
-            return Refusal.OPTION_LENGTH
+            return IgnoreReason.DHCP_OPTION_LENGTH
         value_end = at + 2 + field[at + 1]
         if value_end > end:
-            return Refusal.OPTION_LENGTH
+            return IgnoreReason.DHCP_OPTION_LENGTH
         if left == 0:
-            return Refusal.TOO_MANY_OPTIONS
+            return IgnoreReason.DHCP_TOO_MANY_OPTIONS
         left -= 1
         value = field[at + 2 : value_end]
         found[code] = found[code] + value if code in found else value

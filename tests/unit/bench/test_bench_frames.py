@@ -6,7 +6,7 @@ from bench.profiling import read_stacks, report
 from bench.steps import one_run
 from services.prober.frames.arp import ARPMessage
 from services.prober.frames.dhcp import Reply
-from services.prober.frames.dhcp_options import Refusal
+from services.prober.frames.ignore_reasons import IgnoreReason
 
 
 def test_good_frames_are_read_to_their_end() -> None:
@@ -21,7 +21,7 @@ def test_hostile_frames_are_refused_or_read_and_never_raise() -> None:
     """Each is a frame that a socket could hand over."""
     for name, frame in hostile_frames().items():
         assert len(frame) <= 1514, name
-        assert isinstance(reader()(frame), Reply | Refusal | None), name
+        assert isinstance(reader()(frame), Reply | IgnoreReason | None), name
 
 
 def test_a_profile_leaves_start_up_out_and_counts_a_recursion_once() -> None:

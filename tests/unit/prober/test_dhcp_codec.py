@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.prober.frames import dhcp, dhcp_options, templates
-from services.prober.frames.dhcp_options import Refusal
+from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.frames.station import Station
 from services.prober.scan.dissecting import dissect
 from tests.unit.prober import frames
@@ -125,7 +125,7 @@ def test_overload_in_an_overloaded_field_is_not_followed() -> None:
 def test_overload_that_means_nothing_is_refused(overload: bytes) -> None:
     """N12: only 1, 2 and 3 exist."""
     found = dhcp.parse_reply(message(frames.offer_options(more=option(52, overload))))
-    assert found is Refusal.OPTION_VALUE
+    assert found is IgnoreReason.DHCP_OPTION_VALUE
 
 
 @pytest.mark.parametrize("code", [1, 3, 51, 53, 54, 121])
@@ -136,7 +136,7 @@ def test_option_of_a_wrong_length_is_absent_or_refuses_the_message(code: int, le
     options[code] = option(code, b"\x07" * length)
     found = dhcp.parse_reply(message(b"".join(options.values()) + b"\xff"))
     if code == 53 and length == 0:
-        assert found is Refusal.NO_TYPE
+        assert found is IgnoreReason.DHCP_NO_MESSAGE_TYPE
         return
     assert isinstance(found, dhcp.Reply)
     if code == 53:
@@ -159,7 +159,7 @@ def test_option_repeated_with_another_value_is_not_believed(code: int) -> None:
     assert {51: same.lease_s, 53: same.kind, 54: same.server}[code] in (2, 0x02020202)
     other = dhcp.parse_reply(message(b"".join(base[c] for c in base if c != code) + differing + b"\xff"))
     if code == 53:
-        assert other is Refusal.NO_TYPE
+        assert other is IgnoreReason.DHCP_NO_MESSAGE_TYPE
     else:
         assert isinstance(other, dhcp.Reply)
         assert {51: other.lease_s, 54: other.server}[code] in (None, 0)
@@ -168,16 +168,16 @@ def test_option_repeated_with_another_value_is_not_believed(code: int) -> None:
 @pytest.mark.parametrize(
     ("change", "refusal"),
     [
-        ({"op": 1}, Refusal.NOT_A_REPLY),
-        ({"cookie": b"\x63\x82\x53\x64"}, Refusal.NO_COOKIE),
-        ({"options": b"\xff"}, Refusal.NO_TYPE),
-        ({"options": option(53, b"\x02") * 200}, Refusal.TOO_MANY_OPTIONS),
-        ({"options": option(53, b"\x02") + b"\x36\xff" + bytes(40)}, Refusal.OPTION_LENGTH),
-        ({"options": bytes(2000)}, Refusal.TOO_LONG),
+        ({"op": 1}, IgnoreReason.DHCP_NOT_A_REPLY),
+        ({"cookie": b"\x63\x82\x53\x64"}, IgnoreReason.DHCP_NO_COOKIE),
+        ({"options": b"\xff"}, IgnoreReason.DHCP_NO_MESSAGE_TYPE),
+        ({"options": option(53, b"\x02") * 200}, IgnoreReason.DHCP_TOO_MANY_OPTIONS),
+        ({"options": option(53, b"\x02") + b"\x36\xff" + bytes(40)}, IgnoreReason.DHCP_OPTION_LENGTH),
+        ({"options": bytes(2000)}, IgnoreReason.DHCP_TOO_LONG),
     ],
     ids=["request", "cookie", "no type", "endless", "length", "giant"],
 )
-def test_message_that_is_not_one_is_refused_by_name(change: dict[str, object], refusal: Refusal) -> None:
+def test_message_that_is_not_one_is_refused_by_name(change: dict[str, object], refusal: IgnoreReason) -> None:
     """N11, N13, N14: the reason is said."""
     fields: dict[str, object] = {"xid": XID, "chaddr": MAC, "options": frames.offer_options()}
     assert dhcp.parse_reply(frames.bootp(**{**fields, **change})) is refusal  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.prober.frames.dhcp import Reply
 from services.prober.frames.dhcp_frames import MAX_FORMS, DHCPFrames
-from services.prober.frames.dhcp_options import Refusal
+from services.prober.frames.ignore_reasons import IgnoreReason
 from tests.unit.prober import frames
 from tests.unit.prober.frames import option
 
@@ -28,7 +28,7 @@ def frame(options: bytes, **fields: str) -> bytes:
     return frames.dhcp_frame(frames.bootp(xid=XID, chaddr=MAC, options=options, **fields))  # type: ignore[arg-type]
 
 
-def step_by_step(data: bytes, *, verify: bool) -> Reply | Refusal:
+def step_by_step(data: bytes, *, verify: bool) -> Reply | IgnoreReason:
     """By a reader that knows no form yet."""
     return DHCPFrames().read(data, verify_checksum=verify, xids=ALL)
 
@@ -102,7 +102,7 @@ def test_forms_are_few() -> None:
 
 def test_what_was_not_asked_is_not_read() -> None:
     """A known form is no reason to believe a frame with another transaction ID."""
-    assert learned().read(LEARNED[0], verify_checksum=True, xids={b"none"}) is Refusal.NOT_ASKED
+    assert learned().read(LEARNED[0], verify_checksum=True, xids={b"none"}) is IgnoreReason.DHCP_UNSOLICITED
 
 
 def with_header(data: bytes, at: int, value: bytes) -> bytes:
@@ -123,7 +123,7 @@ def test_known_form_with_another_header_is_not_whole(at: int, value: bytes) -> N
     """Though its checksum is right: what a step-by-step reader refuses is refused in a known form too."""
     for known in LEARNED:
         data = with_header(known, at, value)
-        assert learned().read(data, verify_checksum=False, xids=ALL) is Refusal.NOT_WHOLE
+        assert learned().read(data, verify_checksum=False, xids=ALL) is IgnoreReason.DHCP_DATAGRAM
 
 
 def test_ip_options_move_the_transaction_id_too() -> None:
@@ -133,7 +133,7 @@ def test_ip_options_move_the_transaction_id_too() -> None:
     read = reader.read(data, verify_checksum=True, xids={XID})
     assert isinstance(read, Reply)
     assert (read.xid, read.chaddr) == (XID, MAC)
-    assert reader.read(data, verify_checksum=True, xids={b"none"}) is Refusal.NOT_ASKED
+    assert reader.read(data, verify_checksum=True, xids={b"none"}) is IgnoreReason.DHCP_UNSOLICITED
 
 
 def test_ip_options_are_never_a_form() -> None:

@@ -8,6 +8,7 @@ from services.contract.outcomes import Depth, DHCPOutcome, Fault, LeaseOutcome, 
 from services.prober.engine.results import Reached
 from services.prober.engine.settings import Policy
 from services.prober.frames import arp, icmp
+from services.prober.frames.ignore_reasons import IgnoreReason
 from tests.unit.prober import frames
 from tests.unit.prober.frames import number
 from tests.unit.prober.leasing import LeasingServer, Pinged
@@ -52,7 +53,7 @@ def test_unfinished_checksum_is_believed_where_the_link_says_so() -> None:
     frame = frames.ethernet(packet, kind=0x0800, source=frames.SERVER_MAC)
     for verify in (True, False):
         world.wire.receive(7, frame, verify_checksum=verify, now=world.now)
-        assert world.wire.ignored["not a whole DHCP datagram"] == 1
+        assert world.wire.ignored[IgnoreReason.DHCP_DATAGRAM] == 1
     finding = world.only()
     assert finding.dhcp is not None
     assert finding.dhcp.outcome is DHCPOutcome.OFFERED

@@ -8,7 +8,7 @@ from services.contract.messages import Target, Verdict
 from services.contract.outcomes import DHCPOutcome
 from services.prober.engine import results as findings
 from services.prober.engine.settings import Policy
-from services.prober.frames.dhcp_options import Refusal
+from services.prober.frames.ignore_reasons import IgnoreReason
 from tests.unit.prober import frames
 from tests.unit.prober.frames import number, option, packed
 from tests.unit.prober.world import DHCPServer, World, target
@@ -75,7 +75,7 @@ def test_nak_to_a_discover_is_no_offer_and_is_counted() -> None:
     verdict = told(world)
     assert verdict.dhcp is not None
     assert (verdict.dhcp.outcome, verdict.dhcp.servers) == (DHCPOutcome.NO_OFFER, ())
-    assert world.wire.ignored["a DHCPNAK to a DHCPDISCOVER"] == 1
+    assert world.wire.ignored[IgnoreReason.DHCP_NAK] == 1
 
 
 def test_rapid_commit_is_told_and_given_back_once() -> None:
@@ -97,7 +97,16 @@ def test_refused_messages_are_counted_by_reason() -> None:
     world.put(7, DHCPServer(options=option(53, b"\x02") + b"\x03\xff"))
     world.probe(7)
     assert world.only().dhcp.outcome is DHCPOutcome.NO_OFFER  # type: ignore[union-attr]
-    assert world.wire.ignored == {Refusal.OPTION_LENGTH: 1}
+    assert world.wire.ignored == {IgnoreReason.DHCP_OPTION_LENGTH: 1}
+
+
+def test_engine_sums_ignored_frames_over_its_uplinks() -> None:
+    """Every reason has a count, 0 where no frame was ignored for it."""
+    world = World(routed=False)
+    for wire in (world.wire, world.engine.wire("other")):
+        wire.receive(7, bytes(60), verify_checksum=True, now=world.now)
+    counts = world.engine.ignored_frames()
+    assert counts == {reason: 2 * (reason is IgnoreReason.ETHERTYPE) for reason in IgnoreReason}
 
 
 FIRST, SECOND, THIRD = "10.0.7.2", "10.0.7.5", "10.0.7.9"
