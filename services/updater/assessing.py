@@ -13,7 +13,7 @@ from typing import Protocol
 from services.contract.messages import Segment
 from services.contract.names import HOST_TTL_S
 from services.contract.outcomes import Reason, State
-from services.network.judge.leases import Seen
+from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.judge.reduction import ASKED_FRESH, Finding, reduce
 from services.network.parse import annotations as names
 from services.network.parse.intent import Channel, Intent, NotProbed, read_intent
@@ -23,7 +23,6 @@ from services.network.policy import DEFAULT_POLICY, Policy
 from services.network.write.writing import Change, Memory, decide
 from services.runtime.clock import Clock
 from services.updater.memories import Memories
-from services.updater.store import SegmentVerdicts
 
 NOT_TOLD = frozenset({State.PENDING, State.UNKNOWN})
 """States that say that nothing can be said."""
@@ -33,7 +32,7 @@ not hide for ever what the others found."""
 
 
 class Verdicts(Protocol):
-    """Where verdicts are kept: updater.store."""
+    """Where verdicts are kept: runtime.verdict_store."""
 
     def read(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
         """What is known of each of these segments."""
@@ -213,5 +212,5 @@ class Assessor:
         return replace(finding, state=State.UNKNOWN, reason=reason)
 
 
-def _fresh(seen: Sequence[Seen], hosts: frozenset[str], fresh_s: float) -> tuple[str, ...]:
+def _fresh(seen: Sequence[AgedVerdict], hosts: frozenset[str], fresh_s: float) -> tuple[str, ...]:
     return tuple(sorted(s.verdict.host for s in seen if s.age_s < fresh_s and s.verdict.host in hosts))

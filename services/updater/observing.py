@@ -9,14 +9,15 @@ import redis
 from services.cluster.errors import ClusterError
 from services.cluster.tracking import NetworkListener
 from services.contract.messages import Segment, Verdict
+from services.contract.verdicts import SegmentVerdicts
 from services.network.parse import annotations as names
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
 from services.runtime.clock import Clock
+from services.runtime.verdict_store import VerdictStore
 from services.updater.memories import RedisMemories
 from services.updater.metrics import UpdaterMetrics
 from services.updater.reconciling import Writer
-from services.updater.store import SegmentVerdicts, VerdictStore
 
 
 class ReadAt(NamedTuple):

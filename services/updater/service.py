@@ -25,13 +25,13 @@ REDIS_PAUSE_S = 1.0
 PAUSE_LOOK_S = 1.0
 """Between two looks at whether the pause is over."""
 TICK_S = 5.0
-"""Between two counts of observed time; see updater.store."""
+"""Between two counts of observed time; see runtime.verdict_store."""
 
 log = structlog.get_logger(__name__)
 
 
 class Store(Verdicts, Protocol):
-    """Where verdicts go: updater.store."""
+    """Where verdicts go: runtime.verdict_store."""
 
     def put(self, verdicts: Iterable[Verdict]) -> frozenset[Segment]:
         """Keep what is new; the segments of which there is any."""

@@ -18,7 +18,7 @@ from services.contract.outcomes import Fault
 
 if TYPE_CHECKING:
     from services.cli.options.client_settings import ClientSettings
-    from services.updater.store import SegmentVerdicts
+    from services.contract.verdicts import SegmentVerdicts
 
 CONNECT_TIMEOUT_S = 2.0
 """Short: without Redis there is still all that the networks themselves say."""
@@ -126,7 +126,7 @@ class RedisReader:
         import redis
 
         from services.runtime.redis_client import connect, hidden
-        from services.updater.store import VerdictStore
+        from services.runtime.verdict_store import VerdictStore
 
         url = settings.redis_url.get_secret_value()
         self._where = hidden(url)

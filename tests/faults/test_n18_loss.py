@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from lab.running import RunningSite
 from services.contract.messages import Segment
 from services.contract.outcomes import DHCPOutcome, ReachOutcome, State
-from services.network.judge.leases import Seen
+from services.contract.verdicts import AgedVerdict
 from services.network.judge.reduction import reduce
 from services.network.parse.intent import Intent
 from services.prober.engine.losses import Losses
@@ -90,7 +90,9 @@ def test_n18_beyond_a_tenth_no_state_is_dhcp_failed(loss: float) -> None:
         found = {host: probed(loss=loss, seed=100 * seed + at) for at, host in enumerate(HOSTS)}
         for vlan in LIVING:
             seen = [
-                Seen(verdict(of[vlan], host=host, request_id="n18", incarnation=0, counter=0), age_s=1.0)
+                AgedVerdict(
+                    verdict(of[vlan], host=host, request_id="n18", incarnation=0, counter=0), age_s=1.0
+                )
                 for host, of in found.items()
             ]
             state = reduce(intent(vlan), seen, seen, hosts=frozenset(HOSTS), fresh_s=600.0).state

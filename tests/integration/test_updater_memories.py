@@ -7,9 +7,9 @@ import pytest
 from services.contract.names import OBSERVED_TIME_KEY, PAUSED_KEY, corrections_key, told_key
 from services.network.parse.status import Status
 from services.network.write.writing import MAX_CORRECTIONS
+from services.runtime.verdict_store import LONGEST_TICK_S, VerdictStore
 from services.updater.memories import CORRECTIONS_COUNT_S, RedisMemories
 from services.updater.pausing import CACHED_S, PauseSwitch
-from services.updater.store import LONGEST_TICK_S, VerdictStore
 from tests.support.redis_server import RedisServer
 from tests.unit.network.builders import SEGMENT, verdict
 from tests.unit.updater.fakes import FakeClock

@@ -16,9 +16,9 @@ from services.contract.names import DEAD_LETTERS_KEPT, DEAD_LETTERS_KEY, HOST_TT
 from services.contract.outcomes import Fault
 from services.runtime import dead_letters
 from services.runtime.redis_client import connect
+from services.runtime.verdict_store import BATCH, KEPT_S, VerdictStore
 from services.updater import hosts as updater_hosts
 from services.updater.hosts import AnnouncedHosts
-from services.updater.store import BATCH, KEPT_S, VerdictStore
 from tests.support.log_lines import log_lines
 from tests.support.redis_server import RedisServer
 from tests.unit.network.builders import SEGMENT, dhcp, offer, verdict

@@ -15,12 +15,11 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 
 from services.contract.messages import HostAnnouncement, Segment, Verdict
-from services.network.judge.leases import Seen
+from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.parse import annotations as names
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
 from services.updater.assessing import Assessor
-from services.updater.store import SegmentVerdicts
 from services.watcher.plan.schedule import Schedule
 from services.watcher.plan.segment_plan import HostProbe, Pace
 from tests.simulation.site import Probers, Vlan
@@ -142,8 +141,12 @@ class Loop:
         """As the updater's store does."""
         return {
             segment: SegmentVerdicts(
-                tuple(Seen(v, max(0.0, self.now - at)) for v, at in self._latest[segment.vlan].values()),
-                tuple(Seen(v, max(0.0, self.now - at)) for v, at in self._asked[segment.vlan].values()),
+                tuple(
+                    AgedVerdict(v, max(0.0, self.now - at)) for v, at in self._latest[segment.vlan].values()
+                ),
+                tuple(
+                    AgedVerdict(v, max(0.0, self.now - at)) for v, at in self._asked[segment.vlan].values()
+                ),
             )
             for segment in segments
         }

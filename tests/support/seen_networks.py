@@ -4,11 +4,10 @@ from ipaddress import IPv4Address
 
 from services.contract.messages import HostAnnouncement, Reach, TargetVerdict, Verdict
 from services.contract.outcomes import Fault, ReachOutcome, Reason, State
-from services.network.judge.leases import Seen
+from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
-from services.updater.store import SegmentVerdicts
 from services.view.host_checks import RedisView
 from tests.unit.network.builders import GATEWAY, SEGMENT, network
 
@@ -74,5 +73,7 @@ def view(*verdicts: Verdict, asked: tuple[Verdict, ...] = (), hosts: int = 2) ->
         )
         for n in range(1, hosts + 1)
     }
-    known = SegmentVerdicts(tuple(Seen(v, 4.0) for v in verdicts), tuple(Seen(v, 4.0) for v in asked))
+    known = SegmentVerdicts(
+        tuple(AgedVerdict(v, 4.0) for v in verdicts), tuple(AgedVerdict(v, 4.0) for v in asked)
+    )
     return RedisView({SEGMENT: known}, announced)

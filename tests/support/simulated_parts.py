@@ -15,11 +15,10 @@ from lab.kube.resources import NADS
 from lab.kube.store import Store
 from services.cluster.failures import from_status
 from services.contract.messages import Segment, Verdict
-from services.network.judge.leases import Seen
+from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
 from services.updater.memories import CORRECTIONS_COUNT_S
-from services.updater.store import SegmentVerdicts
 
 US = Actor(user="nadroute", agent="nadroute-updater")
 
@@ -115,9 +114,9 @@ class MemoryStore:
 
     def _seen(
         self, known: Mapping[Segment, Mapping[str, tuple[float, Verdict]]], segment: Segment
-    ) -> tuple[Seen, ...]:
+    ) -> tuple[AgedVerdict, ...]:
         of_segment = sorted(known.get(segment, {}).items())
-        return tuple(Seen(verdict, self._clock.seconds - at) for _, (at, verdict) in of_segment)
+        return tuple(AgedVerdict(verdict, self._clock.seconds - at) for _, (at, verdict) in of_segment)
 
 
 def _content(verdict: Verdict) -> object:

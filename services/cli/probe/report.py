@@ -11,7 +11,7 @@ from services.cli.outputs import cell, make_table
 from services.cli.state_style import BAD, GOOD, UNTRIED, state_text, symbol
 from services.contract.messages import DHCPFinding, Offer, Reach, Segment, Verdict
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
-from services.network.judge.leases import Seen
+from services.contract.verdicts import AgedVerdict
 from services.network.judge.reduction import Finding, reduce
 from services.network.parse.intent import Intent
 from services.network.parse.nad import NetworkRef
@@ -65,7 +65,7 @@ def find_states(
     found = []
     for ref, intent in sorted(intents.items()):
         by_host = {v.host: v for v in verdicts if v.segment == intent.segment}
-        latest = [Seen(verdict, 0.0) for verdict in by_host.values()]
+        latest = [AgedVerdict(verdict, 0.0) for verdict in by_host.values()]
         finding = reduce(
             intent,
             latest,

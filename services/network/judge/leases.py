@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from services.contract.messages import Offer, Verdict
 from services.contract.outcomes import DHCPOutcome, Reason
+from services.contract.verdicts import AgedVerdict
 from services.network.gateways import Flaw, find_flaw, has_room, is_host_address, is_subnet
 from services.network.parse.intent import Intent
 from services.network.parse.status import ServerSeen
@@ -19,14 +20,6 @@ _REFUSED_ROUTERS = frozenset(
         Reason.ROUTER_REFUSED,
     }
 )
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A verdict, and how old it is, in seconds."""
-
-    verdict: Verdict
-    age_s: float
 
 
 @dataclass(frozen=True)
@@ -47,7 +40,9 @@ class Lease:
     """Hosts that were offered nothing since the newest offer: too few of them yet to call DHCP out."""
 
 
-def read_lease(intent: Intent, asked: Sequence[Seen], *, confirmations: int, policy: Policy) -> Lease | None:
+def read_lease(
+    intent: Intent, asked: Sequence[AgedVerdict], *, confirmations: int, policy: Policy
+) -> Lease | None:
     """What the conclusive answers say; None where there is none and nothing is remembered either.
 
     asked: of each host the newest verdict that asked DHCP, the fresh ones alone. That hosts hear nothing may
@@ -89,7 +84,7 @@ def _offers(verdict: Verdict) -> bool:
     return verdict.dhcp is not None and verdict.dhcp.outcome is DHCPOutcome.OFFERED
 
 
-def _newest_by_server(newest_first: Iterable[Seen]) -> list[Offer]:
+def _newest_by_server(newest_first: Iterable[AgedVerdict]) -> list[Offer]:
     """The newest offer of every server that any host heard, in the order of the servers' addresses.
 
     What one host missed does not flicker with the host that was asked last.

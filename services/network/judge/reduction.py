@@ -10,12 +10,13 @@ from typing import Literal
 
 from services.contract.messages import Reach, TargetVerdict, Verdict
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome, Reason, State
-from services.network.judge.leases import Lease, Seen, read_lease
+from services.contract.verdicts import AgedVerdict
+from services.network.judge.leases import Lease, read_lease
 from services.network.parse.intent import Intent
 from services.network.parse.status import ServerSeen
 from services.network.policy import DEFAULT_POLICY, ActiveWhen, Policy
 
-__all__ = ["DOWN_AFTER", "ActiveWhen", "Finding", "Seen", "reduce"]
+__all__ = ["DOWN_AFTER", "ActiveWhen", "Finding", "reduce"]
 
 DOWN_AFTER = 3
 """Unanswered probes before a gateway is called silent; one answer is enough to call it up."""
@@ -49,8 +50,8 @@ class Finding:
 
 def reduce(
     intent: Intent,
-    latest: Sequence[Seen],
-    asked_dhcp: Sequence[Seen],
+    latest: Sequence[AgedVerdict],
+    asked_dhcp: Sequence[AgedVerdict],
     *,
     hosts: frozenset[str],
     fresh_s: float,

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from services.contract.messages import DHCPFinding, Offer, Reach, Segment, TargetVerdict, Verdict
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
-from services.network.judge.leases import Seen
+from services.contract.verdicts import AgedVerdict
 from services.network.parse import annotations as names
 from services.network.parse.nad import Network, NetworkRef
 
@@ -96,5 +96,5 @@ def verdict(
     )
 
 
-def seen(verdict: Verdict, age_s: float = 1.0) -> Seen:
-    return Seen(verdict, age_s)
+def seen(verdict: Verdict, age_s: float = 1.0) -> AgedVerdict:
+    return AgedVerdict(verdict, age_s)

@@ -6,7 +6,7 @@ import pytest
 
 from services.contract.messages import DHCPFinding
 from services.contract.outcomes import ReachOutcome, Reason, State
-from services.network.judge.leases import Seen
+from services.contract.verdicts import AgedVerdict
 from services.network.judge.reduction import Finding, reduce
 from services.network.parse import annotations as names
 from services.network.parse.intent import Intent
@@ -20,14 +20,14 @@ HOSTS = ("node1", "node2", "node3", "node4")
 NOTHING, R = ReachOutcome.NOT_TRIED, ReachOutcome.REACHABLE
 
 
-def asked(host: str, age_s: float, said: DHCPFinding) -> Seen:
+def asked(host: str, age_s: float, said: DHCPFinding) -> AgedVerdict:
     """What a host heard of DHCP; without an offer it had no gateway to check."""
     if said.servers:
         return seen(verdict(AUTO.digest, host=host, dhcp=said), age_s)
     return seen(verdict(AUTO.digest, host=host, dhcp=said, gateway=None, vlan=NOTHING, routed=NOTHING), age_s)
 
 
-def found(intent: Intent, *verdicts: Seen, hosts: tuple[str, ...] = HOSTS) -> Finding:
+def found(intent: Intent, *verdicts: AgedVerdict, hosts: tuple[str, ...] = HOSTS) -> Finding:
     latest = [seen(verdict(intent.digest, host=host)) for host in hosts] if intent is KNOWN else verdicts
     return reduce(intent, latest, verdicts, hosts=frozenset(hosts), fresh_s=600.0)
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from services.contract.denied import DENIED_SUBNETS
 from services.contract.messages import Offer
-from services.network.judge.leases import Seen, read_lease
+from services.contract.verdicts import AgedVerdict
+from services.network.judge.leases import read_lease
 from services.network.policy import Policy
 from services.prober.engine.gateways import first_usable
 from tests.unit.network.builders import dhcp, verdict
@@ -59,7 +60,7 @@ def test_prober_and_updater_take_the_same_router(
         gateway=routers[0] if routers and taken is None else None if taken is None else IPv4Address(taken),
         routers=tuple(routers),
     )
-    asked = [Seen(verdict(AUTO.digest, dhcp=dhcp(offer)), 1.0)]
+    asked = [AgedVerdict(verdict(AUTO.digest, dhcp=dhcp(offer)), 1.0)]
     lease = read_lease(AUTO, asked, confirmations=0, policy=Policy(denied_subnets=denied))
     assert lease is not None
     assert lease.gateway == (None if taken is None else IPv4Address(taken))

@@ -7,7 +7,7 @@ import pytest
 
 from services.contract.messages import Offer
 from services.contract.outcomes import DHCPOutcome, Fault, Reason, State
-from services.network.judge.leases import Seen
+from services.contract.verdicts import AgedVerdict
 from services.network.parse.intent import Intent
 from tests.unit.network.builders import CIDR, GATEWAY, dhcp, offer, seen, verdict
 from tests.unit.network.test_reduction import AUTO, KNOWN, N
@@ -87,7 +87,7 @@ def test_frames_lost_on_the_host_are_never_a_failure_of_dhcp() -> None:
     assert (finding.state, finding.reason) == (State.PENDING, Reason.INCONCLUSIVE)
 
 
-def _no_offer(host: str, age_s: float = 1.0) -> Seen:
+def _no_offer(host: str, age_s: float = 1.0) -> AgedVerdict:
     return seen(verdict(AUTO.digest, host=host, dhcp=dhcp(), gateway=None, vlan=N, routed=N), age_s)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome, Reason, State
-from services.network.judge.leases import Seen
+from services.contract.verdicts import AgedVerdict
 from services.network.judge.reduction import ActiveWhen, Finding, reduce
 from services.network.parse.intent import Intent
 from services.network.policy import Policy
@@ -25,8 +25,8 @@ R, S, L, N = ReachOutcome.REACHABLE, ReachOutcome.SILENT, ReachOutcome.INCONCLUS
 
 def reduce_now(
     intent: Intent,
-    latest: list[Seen],
-    asked: list[Seen] | None = None,
+    latest: list[AgedVerdict],
+    asked: list[AgedVerdict] | None = None,
     *,
     hosts: tuple[str, ...] = ("node1",),
     active_when: ActiveWhen = "routed",
@@ -152,7 +152,7 @@ def test_a_host_that_has_not_checked_the_gateway_yet_is_not_named() -> None:
     ],
 )  # fmt: skip
 def test_what_is_old_gone_or_of_another_intent_does_not_count(
-    latest: list[Seen], hosts: tuple[str, ...], state: State, reason: Reason
+    latest: list[AgedVerdict], hosts: tuple[str, ...], state: State, reason: Reason
 ) -> None:
     """Nothing is concluded from it, and connectivity stays as it is."""
     finding = reduce_now(MANUAL, latest, hosts=hosts)
@@ -213,7 +213,7 @@ ANY_DHCP = st.none() | st.builds(
 )
 
 
-def any_seen(digest: str) -> st.SearchStrategy[list[Seen]]:
+def any_seen(digest: str) -> st.SearchStrategy[list[AgedVerdict]]:
     """Verdicts of up to three hosts on one intent."""
     one = st.builds(
         lambda host, vlan, routed, gateway, finding, fault, age: seen(
@@ -232,7 +232,7 @@ def any_seen(digest: str) -> st.SearchStrategy[list[Seen]]:
 
 
 @given(any_seen(AUTO.digest), st.sampled_from([AUTO, KNOWN]))
-def test_what_is_found_of_an_auto_network_is_whole(latest: list[Seen], intent: Intent) -> None:
+def test_what_is_found_of_an_auto_network_is_whole(latest: list[AgedVerdict], intent: Intent) -> None:
     """cidr and gateway come together and are usable; connectivity is Harvester's word or left alone."""
     finding = reduce_now(intent, latest, hosts=("node1", "node2"))
     assert (finding.cidr is None) == (finding.gateway is None)

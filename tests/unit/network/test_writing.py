@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.contract.messages import MAX_TARGETS
 from services.contract.outcomes import Reason, State
-from services.network.judge.leases import Seen
+from services.contract.verdicts import AgedVerdict
 from services.network.judge.reduction import Finding, reduce
 from services.network.parse import annotations as names
 from services.network.parse.intent import Intent, NotProbed, read_intent
@@ -182,7 +182,7 @@ def test_what_is_written_keeps_the_rules(route: str | None, status: str | None, 
     assert decide(after, again, _found(again, latest), now=LATER) is None
 
 
-def _found(intent: Intent, latest: list[Seen]) -> Finding:
+def _found(intent: Intent, latest: list[AgedVerdict]) -> Finding:
     asked = [seen for seen in latest if seen.verdict.dhcp]
     return reduce(intent, latest, asked, hosts=frozenset({"node1", "node2"}), fresh_s=600.0)
 

@@ -10,7 +10,7 @@ from services.cluster.errors import Conflict, Denied, Unavailable
 from services.cluster.metrics import WatchMetrics
 from services.contract.messages import ProbeRequest, Segment, SegmentProbe, Target, Verdict
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
-from services.network.judge.leases import Seen
+from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
 from services.prober.engine.results import Asked, Finding, Offered, Reached, TargetFinding
@@ -22,7 +22,6 @@ from services.updater.gauges import NetworkGauges
 from services.updater.metrics import UpdaterMetrics
 from services.updater.observing import ObservedStore, ToldStates
 from services.updater.settings import UpdaterSettings
-from services.updater.store import SegmentVerdicts
 from services.watcher.metrics import WatcherMetrics
 from services.watcher.settings import WatcherSettings
 from tests.support.listening import Recorder
@@ -148,8 +147,8 @@ def gauges(
     states, store = ToldStates(clock), ObservedStore(redis.Redis(), UpdaterMetrics(), clock)
     for each in networks:
         states.upserted(each)
-    by_segment: dict[Segment, list[Seen]] = {}
+    by_segment: dict[Segment, list[AgedVerdict]] = {}
     for each_verdict in verdicts:
-        by_segment.setdefault(each_verdict.segment, []).append(Seen(each_verdict, 1.0))
+        by_segment.setdefault(each_verdict.segment, []).append(AgedVerdict(each_verdict, 1.0))
     store.note({segment: SegmentVerdicts(tuple(seen)) for segment, seen in by_segment.items()})
     return NetworkGauges(states, store, clock, look_interval_s=5.0, fresh_s=fresh_s, max_series=max_series)

@@ -9,10 +9,9 @@ from typing import Literal
 
 from services.cluster.errors import ClusterError, Conflict, NotFound
 from services.contract.messages import Segment, Verdict
-from services.network.judge.leases import Seen
+from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
-from services.updater.store import SegmentVerdicts
 
 
 class FakeClock:
@@ -44,7 +43,7 @@ class FakeStore:
 
     def say(self, *verdicts: Verdict, age_s: float = 1.0) -> None:
         """These are all that is known of their segment."""
-        seen = tuple(Seen(verdict, age_s) for verdict in verdicts)
+        seen = tuple(AgedVerdict(verdict, age_s) for verdict in verdicts)
         asked = tuple(s for s in seen if s.verdict.dhcp is not None)
         self.known[verdicts[0].segment] = SegmentVerdicts(seen, asked)
 

@@ -9,13 +9,12 @@ from pydantic import SecretStr
 
 from services.contract.messages import Report, Verdict
 from services.contract.outcomes import Fault, ReachOutcome
-from services.network.judge.leases import Seen
+from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.parse import annotations as names
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
 from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
-from services.updater.store import SegmentVerdicts
 from tests.unit.network.builders import CIDR, GATEWAY, config, dhcp, network, offer, verdict
 from tests.unit.updater.fakes import FakeClock, FakeCluster, FakeHosts, FakeMemories, FakeStore
 
@@ -43,9 +42,9 @@ class TimedStore(FakeStore):
         return frozenset(each.segment for each in told)
 
     def read(self, segments):  # type: ignore[no-untyped-def]
-        def seen(records: Mapping[str, tuple[float, Verdict]], segment: object) -> tuple[Seen, ...]:
+        def seen(records: Mapping[str, tuple[float, Verdict]], segment: object) -> tuple[AgedVerdict, ...]:
             return tuple(
-                Seen(v, self.clock.seconds - at) for at, v in records.values() if v.segment == segment
+                AgedVerdict(v, self.clock.seconds - at) for at, v in records.values() if v.segment == segment
             )
 
         return {s: SegmentVerdicts(seen(self.latest, s), seen(self.asked, s)) for s in segments}

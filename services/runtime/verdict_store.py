@@ -1,15 +1,14 @@
-"""The newest verdict of each host on each segment, in Redis, so that every updater sees the same.
+"""The newest verdict of each host on each segment, in Redis: written by the updater, read by it and by views.
 
-Order is (incarnation, counter) of the host and nothing else; so a verdict that comes twice, late or by
-another updater changes nothing. Age is in *observed time*: seconds of Redis' own TIME during which an updater
-was there to take reports. While Redis is away, or no updater runs, or all is paused, nothing grows old.
+Verdicts of one host are ordered by (incarnation, counter) alone, so a duplicate, a late verdict or one stored
+by another updater changes nothing. Ages are in *observed time*: seconds of Redis' TIME while an updater
+was running. While Redis is away, no updater runs or probing is paused, no verdict ages.
 """
 
 import json
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import cast
 
@@ -20,24 +19,24 @@ from services.contract.errors import MessageRefused
 from services.contract.messages import Segment, Verdict
 from services.contract.names import OBSERVED_TIME_KEY, verdicts_key
 from services.contract.outcomes import Fault
-from services.network.judge.leases import Seen
+from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 
 KEPT_S = 86_400
-"""Seconds after its last verdict that a segment is forgotten: long after any of them was fresh."""
+"""Seconds after its last verdict that a segment's key expires: long after any verdict was fresh."""
 DHCP_FIELD_SUFFIX = "|dhcp"
 BATCH = 256
-"""Commands in one round trip: bounded, so that no reply holds up the server for long."""
+"""Commands per round trip: bounded, so that no reply blocks the server for long."""
 PARSED_KEPT = 16_384
-"""Parsed verdicts that are remembered, since most of what is read was read a moment ago."""
+"""Parsed verdicts kept in memory: most of what is read was read a moment ago."""
 
 LONGEST_TICK_S = 30
-"""A longer silence between two ticks is a gap that nobody observed, and does not count."""
+"""A longer gap between two ticks was not observed by anybody and does not count."""
 
 _OBSERVE = f"""
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local told = redis.call('HMGET', KEYS[1], 'observed_ms', 'at_ms')
-local observed, at = tonumber(told[1] or ''), tonumber(told[2] or '')
+local last = redis.call('HMGET', KEYS[1], 'observed_ms', 'at_ms')
+local observed, at = tonumber(last[1] or ''), tonumber(last[2] or '')
 if not observed or not at then
   observed = now
 elseif now > at and now - at <= {LONGEST_TICK_S * 1000} then
@@ -60,7 +59,7 @@ local function store(field)
   if old then
     local incarnation, counter, at = string.match(
       old, '^{"incarnation":(%d+),"counter":(%d+),"at_ms":(%d+),')
-    -- What came later than now came by a clock that has gone back since: it orders nothing.
+    -- An entry from the future was stored before the clock was set back: it orders nothing.
     if incarnation and tonumber(at) <= now + 1000 then
       incarnation, counter = tonumber(incarnation), tonumber(counter)
       if incarnation > order[1] or (incarnation == order[1] and counter >= order[2]) then
@@ -90,18 +89,8 @@ _ENVELOPE = re.compile(
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class SegmentVerdicts:
-    """What is known of one segment."""
-
-    latest: tuple[Seen, ...] = ()
-    """Of each host the newest verdict."""
-    asked_dhcp: tuple[Seen, ...] = ()
-    """Of each host the newest that asked DHCP."""
-
-
 class VerdictStore:
-    """Verdicts in Redis. Safe to share by threads. Every method may raise redis.RedisError."""
+    """Verdicts in Redis. Thread-safe. Every method may raise redis.RedisError."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -111,13 +100,13 @@ class VerdictStore:
         self._parsed: OrderedDict[str, tuple[int, Verdict]] = OrderedDict()
 
     def tick(self) -> None:
-        """Somebody is there to take reports: the time since the last tick counts, unless it was long."""
+        """Count the time since the last tick as observed, unless it is longer than LONGEST_TICK_S."""
         self._tick_script(keys=[OBSERVED_TIME_KEY])
 
     def put(self, verdicts: Iterable[Verdict]) -> frozenset[Segment]:
-        """Keep those that are newer than what is known of their host; the segments of which there are any.
+        """Store the verdicts that are newer than their host's; return the segments that changed.
 
-        A verdict whose probe was stopped halfway says nothing, and never takes the place of one that does.
+        The verdict of a stopped probe says nothing and never replaces another.
         """
         changed: set[Segment] = set()
         remaining = (verdict for verdict in verdicts if verdict.fault is not Fault.STOPPED)
@@ -141,7 +130,7 @@ class VerdictStore:
         return frozenset(changed)
 
     def read(self, segments: Iterable[Segment]) -> dict[Segment, SegmentVerdicts]:
-        """What is known of each of these segments, with ages in observed time."""
+        """Return the verdicts of each of these segments, with ages in observed time."""
         found: dict[Segment, SegmentVerdicts] = {}
         remaining = iter(segments)
         while batch := list(islice(remaining, BATCH)):
@@ -155,20 +144,20 @@ class VerdictStore:
         return found
 
     def _read_segment(self, segment: Segment, fields: Mapping[str, str], now_ms: int) -> SegmentVerdicts:
-        latest: list[Seen] = []
-        asked: list[Seen] = []
+        latest: list[AgedVerdict] = []
+        asked: list[AgedVerdict] = []
         for name, text in sorted(fields.items()):
             try:
                 observed_ms, verdict = self._parse(text)
             except MessageRefused as error:
                 log.warning("stored verdict ignored", segment=str(segment), field=name, error=str(error))
                 continue
-            seen = Seen(verdict, max(0, now_ms - observed_ms) / 1000)
+            seen = AgedVerdict(verdict, max(0, now_ms - observed_ms) / 1000)
             (asked if name.endswith(DHCP_FIELD_SUFFIX) else latest).append(seen)
         return SegmentVerdicts(tuple(latest), tuple(asked))
 
     def _parse(self, text: str) -> tuple[int, Verdict]:
-        """Of texts that were seen before, what they were found to say."""
+        """Parse one stored text, with a cache."""
         known = self._parsed.get(text)
         if known is None:
             known = _parse(text)
@@ -179,7 +168,7 @@ class VerdictStore:
 
 
 def _parse(text: str) -> tuple[int, Verdict]:
-    """When it came, in milliseconds of observed time, and the verdict."""
+    """Return when the verdict came (observed time, ms) and the verdict; raise MessageRefused."""
     envelope = _ENVELOPE.match(text)
     if envelope is None or not text.endswith("}"):
         raise MessageRefused(f"stored verdict: expected an envelope, got {text[:60]!r}")

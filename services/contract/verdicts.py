@@ -1,0 +1,23 @@
+"""Verdicts as they are stored: the newest of each host on a segment, with their ages."""
+
+from dataclasses import dataclass
+
+from services.contract.messages import Verdict
+
+
+@dataclass(frozen=True)
+class AgedVerdict:
+    """A verdict and its age in seconds."""
+
+    verdict: Verdict
+    age_s: float
+
+
+@dataclass(frozen=True)
+class SegmentVerdicts:
+    """The stored verdicts of one segment, at most one per host in each tuple."""
+
+    latest: tuple[AgedVerdict, ...] = ()
+    """The newest verdict of each host."""
+    asked_dhcp: tuple[AgedVerdict, ...] = ()
+    """The newest verdict of each host that asked DHCP."""
