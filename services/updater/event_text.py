@@ -15,7 +15,7 @@ CALM_STATES = frozenset({State.ACTIVE, State.PENDING, State.IGNORED, State.DISAB
 EventType = Literal["Normal", "Warning"]
 
 _SENTENCES: Mapping[str, str] = {
-    Reason.GATEWAY_ANSWERS: "gateway {gateway} answers on every host ({checked})",
+    Reason.GATEWAY_ANSWERS: "gateway {gateway} answers on {segment} from {answering}",
     Reason.GATEWAY_SILENT_ON_SOME_HOSTS: "gateway {gateway} is silent on {segment} for {differing}",
     Reason.GATEWAY_NOT_ROUTED: "gateway {gateway} answers on {segment} ({checked}), but is not routed",
     Reason.GATEWAY_SILENT_ON_VLAN: "gateway {gateway} is routed, but silent on {segment} ({checked})",
@@ -83,6 +83,7 @@ def _sentence(assessment: Assessment, code: str) -> str:
         gateway=after.gateway or "unknown",
         segment=str(intent.segment) if isinstance(intent, Intent) else "",
         checked=listed(assessment.checked_from),
+        answering=listed([host for host in assessment.checked_from if host not in after.hosts]),
         asked=listed(assessment.asked_from),
         differing=listed(differing),
     )

@@ -203,9 +203,15 @@ def _sharing(
 def _shared(refs: Sequence[NetworkRef]) -> list[Asked]:
     if not refs:
         return []
-    more = f" and {len(refs) - SOME} more" if len(refs) > SOME else ""
-    named = ", ".join(map(str, refs[:SOME])) + more
-    return [Asked("shared with", named, "the same VLAN of the same cluster network: probed once for all")]
+    return [
+        Asked("shared with", _named(refs), "the same VLAN of the same cluster network: probed once for all")
+    ]
+
+
+def _named(things: Sequence[object]) -> str:
+    """The first few, and how many more there are; empty without any."""
+    more = f" and {len(things) - SOME} more" if len(things) > SOME else ""
+    return ", ".join(map(str, things[:SOME])) + more
 
 
 def _facts(network: Network, row: NetworkRow, checks: Sequence[HostCheck]) -> Facts:
@@ -214,7 +220,7 @@ def _facts(network: Network, row: NetworkRow, checks: Sequence[HostCheck]) -> Fa
     by_name = {check.host: check for check in checks}
     hosts = sorted(row.hosts) or sorted(by_name)
     first = by_name.get(hosts[0]) if hosts else None
-    more = f" and {len(hosts) - SOME} more" if len(hosts) > SOME else ""
+    answering = [check.host for check in checks if check.vlan.outcome is ReachOutcome.REACHABLE]
     cluster_network = row.cluster_network or "its cluster network"
     cidr = row.cidr or (told.servers[0].cidr if told and told.servers else "")
     return Facts(
@@ -225,7 +231,8 @@ def _facts(network: Network, row: NetworkRow, checks: Sequence[HostCheck]) -> Fa
         gateway=row.checked_gateway or "its gateway",
         cidr=cidr or "its subnet",
         server=route.server or "the server that is named",
-        hosts=", ".join(hosts[:SOME]) + more if hosts else "each host",
+        hosts=_named(hosts) or "each host",
+        answering=_named(answering) or "the hosts that could ask",
         host=hosts[0] if hosts else "a host",
         interface=(first.interface if first else "") or f"{row.cluster_network or 'CLUSTERNETWORK'}-bo",
         route=names.ROUTE,

@@ -65,7 +65,7 @@ def test_a_report_makes_a_network_without_annotation_active(site: UpdaterSite) -
     site.wait(lambda: len(site.events("bare")) == 1)
     (event,) = site.events("bare")
     assert (event["type"], event["reason"]) == ("Normal", "Active")
-    assert event["message"] == "gateway 10.0.112.1 answers on every host (node1)"
+    assert event["message"] == "gateway 10.0.112.1 answers on extra/101 from node1"
     assert event["involvedObject"]["uid"] == network.uid
 
 

@@ -31,9 +31,11 @@ class Facts:
     cidr: str
     server: str
     hosts: str
-    """Those that differ, or all."""
+    """The hosts that differ, or all."""
+    answering: str
+    """Those that the gateway answers on the VLAN."""
     host: str
-    """One of them, to look at."""
+    """One of `hosts`, to look at."""
     interface: str
     """Its uplink."""
     route: str
@@ -47,7 +49,7 @@ class Facts:
 
 
 STATES: Mapping[State, str] = {
-    State.ACTIVE: "It works: its gateway answers every host on the VLAN, and through routing.",
+    State.ACTIVE: "It works: its gateway answers.",
     State.PARTIAL: "It works on some hosts alone: a VM that moves to another one loses its gateway.",
     State.ISOLATED: "VMs on it reach their gateway, but the rest of the site does not reach them.",
     State.OFF_VLAN: "Its gateway is alive, but no VM on any host reaches it: the VLAN does not get there.",

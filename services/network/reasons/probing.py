@@ -8,7 +8,8 @@ from services.network.reasons.explanation import Explanation, explain
 REACH: Mapping[Reason, Explanation] = {
     Reason.GATEWAY_ANSWERS: explain(
         """
-        The gateway {gateway} answers on the VLAN from every host, and it is routed (or need not be).
+        The gateway {gateway} answers on VLAN {vlan} from {answering}, and through routing unless the network
+        is marked as isolated.
         """
     ),
     Reason.GATEWAY_SILENT_ON_SOME_HOSTS: explain(

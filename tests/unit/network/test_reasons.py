@@ -28,6 +28,7 @@ FACTS = Facts(
     cidr="10.0.112.0/20",
     server="10.0.112.2",
     hosts="node1, node2",
+    answering="node1, node2",
     host="node1",
     interface="extra-bo",
     route="network.harvesterhci.io/route",

@@ -70,7 +70,9 @@ def test_a_write_is_one_patch_and_one_event(bench: Bench) -> None:
     assert bench.reconcile() is None
     (written,) = bench.cluster.written
     assert set(written) == {names.ROUTE, names.STATUS}
-    assert bench.cluster.events == [("Normal", "Active", "gateway 10.0.112.1 answers on every host (node1)")]
+    assert bench.cluster.events == [
+        ("Normal", "Active", "gateway 10.0.112.1 answers on extra/100 from node1")
+    ]
 
 
 def test_the_next_look_sees_what_was_written(bench: Bench) -> None:

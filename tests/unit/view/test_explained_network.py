@@ -51,6 +51,17 @@ def test_what_each_host_tried_is_told_with_what_came_back() -> None:
     assert second == ["UplinkDown: its uplink extra-bo is down: look at cable, bond and switch port"]
 
 
+def test_an_active_network_names_the_hosts_that_the_gateway_answers() -> None:
+    """A host that cannot probe, or has not reported yet, is not one of them; without Redis none is named."""
+    given = told_network(State.ACTIVE, Reason.GATEWAY_ANSWERS)
+    seen = view(found("node1"), found("node2", fault=Fault.STOPPED), hosts=3)
+    assert any(
+        "answers on VLAN 100 from node1, and through" in text for text in explained(given, seen).meaning
+    )
+    away = explained(given, RedisView(trouble="away"))
+    assert any("answers on VLAN 100 from the hosts that could ask" in text for text in away.meaning)
+
+
 def test_dhcp_answers_are_told_by_server() -> None:
     """Each offer with its subnet and router; no offer with how long was waited."""
     offered = asking("node1", vlan_answers=True)
