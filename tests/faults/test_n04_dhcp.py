@@ -22,7 +22,7 @@ from tests.faults.neighbours import (
     servers,
     told,
 )
-from tests.support.hand_clock import HandClock
+from tests.support.manual_clock import ManualClock
 from tests.unit.prober import frames
 from tests.unit.prober.memory_site import Site
 from tests.unit.prober.world import DHCPServer, Gateway, World, target
@@ -107,18 +107,18 @@ def test_n5_what_counts_is_when_the_offer_came_and_not_when_it_is_read(
     came_s: float, expected: DHCPOutcome
 ) -> None:
     """That this host was too busy to look for some seconds is neither the network's fault nor its merit."""
-    site, clock = Site(ONCE), HandClock()
+    site, clock = Site(ONCE), ManualClock(on_wait="fail")
     site.runner._clock = clock
     site.nodes[FAULTY] = [DHCPServer()]
     site.submit(FAULTY)
     site.runner._turn()
-    clock.at += DEADLINE_S + 5.0
+    clock.seconds += DEADLINE_S + 5.0
     (link,) = site.links
     link._received = deque(reply._replace(age_s=DEADLINE_S + 5.0 - came_s) for reply in link._received)
     for _ in range(12):
         if site.findings.empty():
             site.runner._turn()
-            clock.at += 1.0
+            clock.seconds += 1.0
     assert told(site.next()) is expected
     site.runner._end()
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,26 +10,10 @@ import pytest
 from lab.kube import ApiServer, Match
 from services.cluster.client import Cluster
 from services.cluster.lease import LeaderLease
+from tests.support.manual_clock import ManualClock
 
 LEASES = Match(resource="leases")
 NAME = "nadroute-watcher"
-
-
-class TurnedClock:
-    """A clock that stands until it is turned."""
-
-    def __init__(self, *, wall: datetime = datetime(2026, 11, 23, tzinfo=UTC)) -> None:
-        self.seconds = 1_000.0
-        self._wall = wall
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def now(self) -> datetime:
-        return self._wall + timedelta(seconds=self.seconds)
-
-    def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        return event.wait(0.01)
 
 
 @pytest.fixture
@@ -47,7 +31,7 @@ def cluster(server: ApiServer, tmp_path: Path) -> Iterator[Cluster]:
 
 
 def candidate(
-    cluster: Cluster, identity: str, clock: TurnedClock, told: list[str] | None = None
+    cluster: Cluster, identity: str, clock: ManualClock, told: list[str] | None = None
 ) -> LeaderLease:
     def tell(leads: bool) -> None:
         if told is not None:
@@ -69,7 +53,7 @@ def holder(cluster: Cluster) -> str:
 
 def test_the_first_one_leads_and_the_second_waits(cluster: Cluster) -> None:
     """A Lease is made where there is none; whoever comes later looks on for as long as it is renewed."""
-    clock, told = TurnedClock(), list[str]()
+    clock, told = ManualClock(), list[str]()
     one, two = candidate(cluster, "one", clock, told), candidate(cluster, "two", clock, told)
     for _ in range(20):
         one.attempt()
@@ -81,7 +65,7 @@ def test_the_first_one_leads_and_the_second_waits(cluster: Cluster) -> None:
 
 def test_a_holder_that_falls_silent_is_succeeded(cluster: Cluster) -> None:
     """Not before its record has stood still for its duration, by the successor's own clock."""
-    clock = TurnedClock()
+    clock = ManualClock()
     one, two = candidate(cluster, "one", clock), candidate(cluster, "two", clock)
     one.attempt()
     two.attempt()
@@ -95,8 +79,8 @@ def test_a_holder_that_falls_silent_is_succeeded(cluster: Cluster) -> None:
 
 def test_wall_clocks_that_differ_do_not_matter(cluster: Cluster) -> None:
     """A holder whose wall clock is a year behind keeps the Lease, since its record changes."""
-    clock = TurnedClock()
-    late = TurnedClock(wall=datetime(2025, 1, 1, tzinfo=UTC))
+    clock = ManualClock()
+    late = ManualClock(wall=datetime(2025, 1, 1, tzinfo=UTC))
     one, two = candidate(cluster, "one", late), candidate(cluster, "two", clock)
     for _ in range(30):
         for turned in (late, clock):
@@ -108,7 +92,7 @@ def test_wall_clocks_that_differ_do_not_matter(cluster: Cluster) -> None:
 
 def test_one_who_cannot_renew_stops_leading_by_itself(cluster: Cluster, server: ApiServer) -> None:
     """Cut off from the server, a leader is none any more when its promise has run out, asked or not."""
-    clock, told = TurnedClock(), list[str]()
+    clock, told = ManualClock(), list[str]()
     one = candidate(cluster, "one", clock, told)
     one.attempt()
     server.faults.respond(503, match=LEASES, count=None)
@@ -124,7 +108,7 @@ def test_one_who_cannot_renew_stops_leading_by_itself(cluster: Cluster, server: 
 
 def test_of_two_that_find_it_free_one_wins(cluster: Cluster, server: ApiServer) -> None:
     """Both read the same expired record; the slower one's write names a version that is gone."""
-    clock = TurnedClock()
+    clock = ManualClock()
     old = candidate(cluster, "old", clock)
     one, two = candidate(cluster, "one", clock), candidate(cluster, "two", clock)
     for each in (old, one, two):
@@ -137,7 +121,7 @@ def test_of_two_that_find_it_free_one_wins(cluster: Cluster, server: ApiServer) 
 
 def test_one_who_stops_gives_it_up(cluster: Cluster) -> None:
     """After stop() the next one leads at its first try."""
-    clock, told = TurnedClock(), list[str]()
+    clock, told = ManualClock(), list[str]()
     leads = threading.Event()
     one = LeaderLease(
         cluster,
@@ -158,7 +142,7 @@ def test_one_who_stops_gives_it_up(cluster: Cluster) -> None:
 
 def test_a_lease_that_somebody_deletes_is_made_again(cluster: Cluster) -> None:
     """Whoever is next makes it anew, and leads."""
-    clock = TurnedClock()
+    clock = ManualClock()
     one = candidate(cluster, "one", clock)
     one.attempt()
     cluster.transport.request(

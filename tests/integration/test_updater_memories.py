@@ -10,9 +10,9 @@ from services.network.write.writing import MAX_CORRECTIONS
 from services.runtime.verdict_store import LONGEST_TICK_S, VerdictStore
 from services.updater.memories import CORRECTIONS_COUNT_S, RedisMemories
 from services.updater.pausing import CACHED_S, PauseSwitch
+from tests.support.manual_clock import ManualClock
 from tests.support.redis_server import RedisServer
 from tests.unit.network.builders import SEGMENT, verdict
-from tests.unit.updater.fakes import FakeClock
 
 STATUS = Status("Invalid", "BadRoute", since="2026-11-23T00:00:00Z", detail="not JSON")
 
@@ -49,7 +49,7 @@ def test_corrections_count_for_an_hour(redis_server: RedisServer, memories: Redi
 
 def test_the_pause_is_seen_within_a_second(redis_server: RedisServer) -> None:
     """Both ways, and looked at no more often."""
-    clock = FakeClock()
+    clock = ManualClock()
     switch = PauseSwitch(redis_server.client, clock)
     assert not switch.is_paused()
     redis_server.client.set(PAUSED_KEY, json.dumps({"since_ms": 1, "by": "me"}))

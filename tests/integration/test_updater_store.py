@@ -20,9 +20,9 @@ from services.runtime.verdict_store import BATCH, KEPT_S, VerdictStore
 from services.updater import hosts as updater_hosts
 from services.updater.hosts import AnnouncedHosts
 from tests.support.log_lines import log_lines
+from tests.support.manual_clock import ManualClock
 from tests.support.redis_server import RedisServer
 from tests.unit.network.builders import SEGMENT, dhcp, offer, verdict
-from tests.unit.updater.fakes import FakeClock
 
 DIGEST = "0" * 16
 
@@ -156,11 +156,11 @@ def announce(server: RedisServer, host: str, *cluster_networks: str, key_of: str
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
-def test_hosts_are_known_by_what_they_carry(redis_server: RedisServer, clock: FakeClock) -> None:
+def test_hosts_are_known_by_what_they_carry(redis_server: RedisServer, clock: ManualClock) -> None:
     """Announced ones alone."""
     hosts = AnnouncedHosts(redis_server.client, clock)
     announce(redis_server, "node1", "mgmt", "extra")
@@ -171,7 +171,7 @@ def test_hosts_are_known_by_what_they_carry(redis_server: RedisServer, clock: Fa
 
 
 def test_an_announcement_under_another_hosts_key_changes_nothing(
-    redis_server: RedisServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    redis_server: RedisServer, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is told of, makes no host known, and what was known of the host that it names stays."""
     lines = log_lines(monkeypatch, updater_hosts)
@@ -188,7 +188,7 @@ def test_an_announcement_under_another_hosts_key_changes_nothing(
     assert "host: under the key of another host, expected 'node2', got 'node1'" in told[host_key("node2")]
 
 
-def test_the_hosts_own_addresses_are_known(redis_server: RedisServer, clock: FakeClock) -> None:
+def test_the_hosts_own_addresses_are_known(redis_server: RedisServer, clock: ManualClock) -> None:
     """As they announced them."""
     hosts = AnnouncedHosts(redis_server.client, clock)
     own = IPv4Address("10.255.0.11")
@@ -201,7 +201,7 @@ def test_the_hosts_own_addresses_are_known(redis_server: RedisServer, clock: Fak
     assert hosts.addresses() == {own}
 
 
-def test_a_host_that_goes_is_gone_within_the_second(redis_server: RedisServer, clock: FakeClock) -> None:
+def test_a_host_that_goes_is_gone_within_the_second(redis_server: RedisServer, clock: ManualClock) -> None:
     """As long as most of them stay."""
     hosts = AnnouncedHosts(redis_server.client, clock)
     for name in ("node1", "node2", "node3"):
@@ -212,7 +212,7 @@ def test_a_host_that_goes_is_gone_within_the_second(redis_server: RedisServer, c
     assert hosts.carrying("extra") == {"node1", "node3"}
 
 
-def test_when_most_vanish_at_once_they_are_doubted(redis_server: RedisServer, clock: FakeClock) -> None:
+def test_when_most_vanish_at_once_they_are_doubted(redis_server: RedisServer, clock: ManualClock) -> None:
     """A Redis without its data is likelier than a site without its hosts; but not for ever."""
     hosts = AnnouncedHosts(redis_server.client, clock)
     for name in ("node1", "node2", "node3"):

@@ -1,6 +1,5 @@
 """Sending over a real Redis: what is on its way is not sent again, and what was lost is."""
 
-import threading
 from collections.abc import Iterator
 from itertools import count
 
@@ -14,24 +13,10 @@ from services.runtime.celery_app import make_app
 from services.watcher.dispatch import Dispatcher, Paused
 from services.watcher.plan.segment_plan import HostProbe
 from services.watcher.requests import NotSent, build_requests, send_requests
+from tests.support.manual_clock import ManualClock
 from tests.support.redis_server import RedisServer
 
 SEGMENT = Segment(cluster_network="extra", vlan=7)
-
-
-class TurnedClock:
-    """A clock that stands until it is turned."""
-
-    seconds = 100.0
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def now(self) -> object:
-        raise AssertionError("nothing here asks for the time of day")
-
-    def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        raise AssertionError("nothing here waits")
 
 
 class Sending:
@@ -40,7 +25,7 @@ class Sending:
     def __init__(self, server: RedisServer) -> None:
         self.client = redis_client.connect(server.url)
         self.app = make_app(server.url)
-        self.clock = TurnedClock()
+        self.clock = ManualClock(on_wait="fail")
         self.numbers = count()
         self.dispatcher = self.make()
 
@@ -48,7 +33,7 @@ class Sending:
         return Dispatcher(
             self.app,
             self.client,
-            clock=self.clock,  # type: ignore[arg-type]
+            clock=self.clock,
             max_age_s=60,
             new_id=lambda: f"id-{next(self.numbers)}",
         )
@@ -156,7 +141,7 @@ def test_a_queue_that_cannot_be_written_leaves_nothing_covered(
 def test_a_redis_that_is_not_there_is_told(sending: Sending) -> None:
     """No exception of Redis' or Celery's comes out."""
     nowhere = "unix:///nonexistent/redis.sock"
-    dispatcher = Dispatcher(make_app(nowhere), redis.Redis.from_url(nowhere), clock=sending.clock)  # type: ignore[arg-type]
+    dispatcher = Dispatcher(make_app(nowhere), redis.Redis.from_url(nowhere), clock=sending.clock)
     with pytest.raises(NotSent):
         dispatcher.dispatch([probe()])
     requests = build_requests([probe()], sent_at_ms=1, max_age_ms=1_000, new_id=lambda: "x")

@@ -7,11 +7,9 @@ unless it is lost, and a write is seen by the watcher a moment later.
 import heapq
 import itertools
 import random
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 
 from services.contract.messages import HostAnnouncement, Segment, Verdict
@@ -23,6 +21,7 @@ from services.updater.assessing import Assessor
 from services.watcher.plan.schedule import Schedule
 from services.watcher.plan.segment_plan import HostProbe, Pace
 from tests.simulation.site import Probers, Vlan
+from tests.support.manual_clock import ManualClock
 
 PACE = Pace(sweep_s=300.0, retry_s=30.0, ask_window_s=15.0)
 WRITE_S = 0.05
@@ -47,20 +46,6 @@ class Record:
     """Reports that never arrived."""
 
 
-class _Clock:
-    def __init__(self, loop: "Loop") -> None:
-        self._loop = loop
-
-    def monotonic(self) -> float:
-        return self._loop.now
-
-    def now(self) -> datetime:
-        return datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=self._loop.now)
-
-    def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        raise AssertionError("nothing here waits")
-
-
 class _Nothing:
     """Memories of an updater that never had to remember anything."""
 
@@ -82,7 +67,7 @@ class Loop:
 
     def __init__(self, vlans: Collection[Vlan], *, seed: int, lost: float) -> None:
         """lost: the share of reports that never arrive."""
-        self.now = 0.0
+        self.clock = ManualClock(0.0, on_wait="fail")
         self.records: defaultdict[int, Record] = defaultdict(Record)
         self.networks: dict[int, Network] = {}
         self._vlans = {vlan.vlan: vlan for vlan in vlans}
@@ -97,7 +82,7 @@ class Loop:
             self,
             self,
             _Nothing(),
-            _Clock(self),
+            self.clock,
             fresh_s=2 * PACE.sweep_s,
         )
         self._to_review: set[int] = set()
@@ -111,7 +96,7 @@ class Loop:
     def create(self, vlan: int, network: Network) -> None:
         """Its owner applies a network."""
         self.networks[vlan] = network
-        self._schedule.upsert(network, self.now)
+        self._schedule.upsert(network, self.clock.seconds)
 
     def announce(self, hosts: Mapping[str, int]) -> None:
         """These hosts are announced from now on, with these incarnations."""
@@ -119,37 +104,33 @@ class Loop:
             name: HostAnnouncement(host=name, uplinks={"extra": "extra-bo"}, version="0", incarnation=number)
             for name, number in hosts.items()
         }
-        self._schedule.set_hosts(self._hosts.values(), self.now)
+        self._schedule.set_hosts(self._hosts.values(), self.clock.seconds)
 
     def run(self, until: float) -> None:
         """Let time go on."""
-        self.at(self.now + REVIEW_ALL_S, self._review_all)
+        self.at(self.clock.seconds + REVIEW_ALL_S, self._review_all)
         while True:
             event_at = self._events[0][0] if self._events else until
-            due_at = max(self.now, self._schedule.next_due())
-            self.now = min(event_at, due_at)
-            if self.now >= until:
-                self.now = until
+            due_at = max(self.clock.seconds, self._schedule.next_due())
+            self.clock.seconds = min(event_at, due_at)
+            if self.clock.seconds >= until:
+                self.clock.seconds = until
                 return
             if event_at <= due_at:
                 heapq.heappop(self._events)[2]()
             else:
-                for probe in self._schedule.due(self.now):
+                for probe in self._schedule.due(self.clock.seconds):
                     self._probe(probe)
 
     def read(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
         """As the updater's store does."""
-        return {
-            segment: SegmentVerdicts(
-                tuple(
-                    AgedVerdict(v, max(0.0, self.now - at)) for v, at in self._latest[segment.vlan].values()
-                ),
-                tuple(
-                    AgedVerdict(v, max(0.0, self.now - at)) for v, at in self._asked[segment.vlan].values()
-                ),
-            )
-            for segment in segments
-        }
+        return {s: SegmentVerdicts(self._aged(self._latest, s), self._aged(self._asked, s)) for s in segments}
+
+    def _aged(
+        self, known: Mapping[int, Mapping[str, tuple[Verdict, float]]], segment: Segment
+    ) -> tuple[AgedVerdict, ...]:
+        now = self.clock.seconds
+        return tuple(AgedVerdict(verdict, max(0.0, now - at)) for verdict, at in known[segment.vlan].values())
 
     def carrying(self, cluster_network: str) -> frozenset[str]:
         """As the updater's hosts do."""
@@ -162,13 +143,13 @@ class Loop:
     def _probe(self, probe: HostProbe) -> None:
         vlan = probe.segment.vlan
         host, incarnation = probe.host, self._hosts[probe.host].incarnation
-        found = self._probers.probe(self._vlans[vlan], host, probe.probe, self.now)
+        found = self._probers.probe(self._vlans[vlan], host, probe.probe, self.clock.seconds)
         record = self.records[vlan]
-        done_at = self.now + found.after_s
+        done_at = self.clock.seconds + found.after_s
         if probe.probe.ask_dhcp:
-            record.asks.append((self.now, done_at, host))
+            record.asks.append((self.clock.seconds, done_at, host))
         if found.arp_probes:
-            record.checks.append((self.now, done_at, host, found.arp_probes))
+            record.checks.append((self.clock.seconds, done_at, host, found.arp_probes))
         if self._chance.random() < self._lost:
             record.lost += 1
             return
@@ -185,9 +166,9 @@ class Loop:
         if announced is None or announced.incarnation != incarnation:
             return
         vlan = verdict.segment.vlan
-        self._latest[vlan][verdict.host] = (verdict, self.now)
+        self._latest[vlan][verdict.host] = (verdict, self.clock.seconds)
         if verdict.dhcp is not None:
-            self._asked[vlan][verdict.host] = (verdict, self.now)
+            self._asked[vlan][verdict.host] = (verdict, self.clock.seconds)
         self._review_soon(vlan)
 
     def _review_soon(self, vlan: int) -> None:
@@ -195,12 +176,12 @@ class Loop:
             self._to_review.add(vlan)
             told = self.records[vlan].told
             # The first report of a quiet segment is looked at at once, as all are where there are few.
-            quiet = not told or self.now - told[-1][0] > REVIEW_S
-            self.at(self.now + (0.0 if quiet else REVIEW_S), lambda: self._review([vlan]))
+            quiet = not told or self.clock.seconds - told[-1][0] > REVIEW_S
+            self.at(self.clock.seconds + (0.0 if quiet else REVIEW_S), lambda: self._review([vlan]))
 
     def _review_all(self) -> None:
         self._review(list(self.networks))
-        self.at(self.now + REVIEW_ALL_S, self._review_all)
+        self.at(self.clock.seconds + REVIEW_ALL_S, self._review_all)
 
     def _review(self, vlans: list[int]) -> None:
         self._to_review.difference_update(vlans)
@@ -221,11 +202,11 @@ class Loop:
         assert status is not None
         told = (status.state, status.reason, status.dhcp_out)
         if not record.told or record.told[-1][1:] != told:
-            record.told.append((self.now, *told))
-        self.at(self.now + WRITE_S, lambda: self._see(vlan, written))
+            record.told.append((self.clock.seconds, *told))
+        self.at(self.clock.seconds + WRITE_S, lambda: self._see(vlan, written))
 
     def _see(self, vlan: int, written: Network) -> None:
-        self._schedule.upsert(written, self.now)
+        self._schedule.upsert(written, self.clock.seconds)
 
 
 def network_of(vlan: Vlan) -> Network:

@@ -1,10 +1,8 @@
 """What the services of a simulated site are given in place of a clock, a cluster, Redis and hosts."""
 
-import threading
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from typing import Literal
 
@@ -19,24 +17,9 @@ from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
 from services.updater.memories import CORRECTIONS_COUNT_S
+from tests.support.manual_clock import ManualClock
 
 US = Actor(user="nadroute", agent="nadroute-updater")
-
-
-class SimulatedClock:
-    """Time that passes when the site says so."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def now(self) -> datetime:
-        return datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=self.seconds)
-
-    def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        return event.is_set()
 
 
 class StoreWriter:
@@ -86,7 +69,7 @@ class StoreWriter:
 class MemoryStore:
     """Of each host the newest verdict, with ages by the simulated clock."""
 
-    def __init__(self, clock: SimulatedClock) -> None:
+    def __init__(self, clock: ManualClock) -> None:
         self.changes: dict[Segment, int] = {}
         """How often what a host says of a segment became something else."""
         self._clock = clock
@@ -126,7 +109,7 @@ def _content(verdict: Verdict) -> object:
 class MemoryMemories:
     """What is remembered beside the networks; a correction counts for an hour."""
 
-    def __init__(self, clock: SimulatedClock) -> None:
+    def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
         self._told: dict[str, Status] = {}
         self._corrected: dict[str, deque[float]] = {}

@@ -26,8 +26,9 @@ from services.updater.settings import UpdaterSettings
 from services.watcher.plan.schedule import Schedule
 from services.watcher.plan.segment_plan import HostProbe
 from services.watcher.plan.segment_plan import Pace as ProbePace
+from tests.support.manual_clock import ManualClock
 from tests.support.scripted_prober import find
-from tests.support.simulated_parts import EveryHost, MemoryMemories, MemoryStore, SimulatedClock, StoreWriter
+from tests.support.simulated_parts import EveryHost, MemoryMemories, MemoryStore, StoreWriter
 
 NAMESPACE = "default"
 USER = Actor(user="user", agent="kubectl")
@@ -49,7 +50,7 @@ class SimulatedSite:
     ) -> None:
         """settings: of the updater; with_harvester False: its controller is down."""
         chance = random.Random(seed)
-        self.clock = SimulatedClock()
+        self.clock = ManualClock(0.0, on_wait="return")
         self.admission = HarvesterAdmission(cluster_networks=frozenset({"extra"}))
         self.store = Store(
             admission=self.admission, now=self.clock.now, monotonic=self.clock.monotonic, window=100_000

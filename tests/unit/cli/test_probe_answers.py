@@ -1,9 +1,7 @@
 """What comes back from the probers, what does not, and how it is shown."""
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, cast
 
 from services.cli.probe.report import find_states, report_table
@@ -15,28 +13,12 @@ from services.network.parse.nad import NetworkRef
 from services.network.policy import DEFAULT_POLICY
 from services.network.probing import segment_probe
 from services.watcher.requests import Sent
+from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import dhcp, network, offer, verdict
 
 INTENT = cast("Intent", read_intent(network()))
 REF = NetworkRef("default", "net")
 SEGMENT = Segment(cluster_network="extra", vlan=100)
-
-
-class FakeClock:
-    """Time that passes only by waiting."""
-
-    def __init__(self) -> None:
-        self._now = 0.0
-
-    def monotonic(self) -> float:
-        return self._now
-
-    def now(self) -> datetime:
-        return datetime(2026, 11, 23, tzinfo=UTC)
-
-    def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        self._now += timeout_s
-        return event.is_set()
 
 
 @dataclass
@@ -75,7 +57,7 @@ def _request(host: str = "node1") -> ProbeRequest:
 def _collect(*results: FakeResult, hosts: Sequence[str] = ("node1", "node2")) -> tuple[Answers, list[int]]:
     progress: list[int] = []
     sent = [Sent(_request(host), cast("Any", result)) for host, result in zip(hosts, results, strict=False)]
-    answers = collect(sent, timeout_s=5.0, clock=FakeClock(), on_progress=progress.append)
+    answers = collect(sent, timeout_s=5.0, clock=ManualClock(), on_progress=progress.append)
     assert all(result.forgotten for result in results), "a result that is left stays in Redis"
     return answers, progress
 

@@ -19,6 +19,7 @@ from services.prober.scan import evidence
 from services.prober.scan.capture_file import CaptureFile
 from services.prober.scan.evidence import Evidence, Narrator, Recorded, RecordingLink, narrate
 from services.prober.sockets.link import LinkError, Received
+from tests.support.manual_clock import ManualClock
 
 BEGAN = datetime(2030, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC)
 OURS, THEIRS = bytes.fromhex("621f00ab0007"), bytes.fromhex("02fe00000001")
@@ -26,27 +27,10 @@ STATION = Station(vlan=7, mac=OURS, client_id=bytes(17))
 TIMEOUT_S = 10.0
 
 
-class StepClock:
-    """Each look at the wall is a millisecond later than the one before."""
-
-    def __init__(self) -> None:
-        self.looks = 0
-
-    def monotonic(self) -> float:
-        raise AssertionError("people read wall clocks")
-
-    def now(self) -> datetime:
-        self.looks += 1
-        return BEGAN + timedelta(milliseconds=self.looks)
-
-    def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        raise AssertionError("a link never waits")
-
-
 class ScriptedLink:
     """Takes `room` frames, then none, or fails; has `waiting` to be received."""
 
-    def __init__(self, clock: StepClock, *, room: int = 100, fails: bool = False) -> None:
+    def __init__(self, clock: ManualClock, *, room: int = 100, fails: bool = False) -> None:
         self.clock = clock
         self.room = room
         self.fails = fails
@@ -63,7 +47,7 @@ class ScriptedLink:
                 if self.fails:
                     raise LinkError(Fault.UPLINK_DOWN, "down")
                 return sent
-            self.taken.append((self.clock.looks, frame))
+            self.taken.append((round(self.clock.seconds * 1000), frame))
         return len(frames)
 
     def receive(self, limit: int) -> list[Received]:
@@ -97,7 +81,7 @@ class Listing:
 
 
 def recording(*, room: int = 100, fails: bool = False) -> tuple[RecordingLink, ScriptedLink, Listing]:
-    clock, listing = StepClock(), Listing()
+    clock, listing = ManualClock(0.0, on_wait="fail", wall=BEGAN, now_step_s=0.001), Listing()
     inner = ScriptedLink(clock, room=room, fails=fails)
     return RecordingLink(inner, recorder=listing, clock=clock), inner, listing
 

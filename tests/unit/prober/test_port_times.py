@@ -13,7 +13,7 @@ from services.prober.engine.settings import Policy
 from services.prober.frames import templates
 from services.prober.loop.trunk_port import Port
 from services.prober.sockets.link import Received
-from tests.support.hand_clock import HandClock
+from tests.support.manual_clock import ManualClock
 from tests.unit.prober import frames
 from tests.unit.prober.leasing import LeasingServer, Pinged
 from tests.unit.prober.world import UPLINK, DHCPServer, Gateway, World, target
@@ -25,7 +25,7 @@ EACH_S = 0.001
 class _SlowLink:
     """Sends one frame a millisecond; hands over what is put into it."""
 
-    def __init__(self, clock: HandClock) -> None:
+    def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
         self.sent: list[frames.Sent] = []
         self.waiting: list[Received] = []
@@ -34,7 +34,7 @@ class _SlowLink:
         return 0
 
     def send(self, frames_out: Sequence[bytes]) -> int:
-        self._clock.at += EACH_S * len(frames_out)
+        self._clock.seconds += EACH_S * len(frames_out)
         self.sent += [frames.take_apart(frame) for frame in frames_out]
         return len(frames_out)
 
@@ -58,7 +58,7 @@ class _Bench:
     """A port between an engine and a slow link."""
 
     def __init__(self) -> None:
-        self.clock = HandClock()
+        self.clock = ManualClock(on_wait="fail")
         self.link = _SlowLink(self.clock)
         self.engine = Engine(
             host="node1",
@@ -68,15 +68,19 @@ class _Bench:
             routed=False,
         )
         self.port = Port(
-            cluster_network=UPLINK, link=self.link, engine=self.engine, clock=self.clock, now=self.clock.at
+            cluster_network=UPLINK,
+            link=self.link,
+            engine=self.engine,
+            clock=self.clock,
+            now=self.clock.seconds,
         )
         self.found: list[Finding] = []
 
     def ask(self, vlans: Sequence[int]) -> None:
         for vlan in vlans:
             probe = SegmentProbe(vlan=vlan, ask_dhcp=True, targets=(target(),))
-            self.engine.start(UPLINK, probe, done=self.found.append, now=self.clock.at)
-        self.port.send(self.clock.at)
+            self.engine.start(UPLINK, probe, done=self.found.append, now=self.clock.seconds)
+        self.port.send(self.clock.seconds)
 
     def offers(self, age_s: float) -> None:
         """Every DISCOVER is answered by an offer that has waited so long to be read."""
@@ -88,8 +92,8 @@ class _Bench:
     def times(self) -> list[float]:
         """From DISCOVER to OFFER, by VLAN."""
         while (due := self.engine.next_deadline()) is not None:
-            self.clock.at = max(self.clock.at, due)
-            self.engine.advance(self.clock.at)
+            self.clock.seconds = max(self.clock.seconds, due)
+            self.engine.advance(self.clock.seconds)
         ordered = sorted(self.found, key=lambda finding: finding.vlan)
         return [finding.dhcp.offers[0].after_s for finding in ordered if finding.dhcp]
 
@@ -98,7 +102,7 @@ def test_time_of_an_offer_is_from_its_own_frame_to_its_arrival() -> None:
     """Of a hundred in one burst each left at its own time; how long an answer lay here is not its time."""
     bench = _Bench()
     bench.ask(range(1, 101))
-    bench.clock.at += 5.0
+    bench.clock.seconds += 5.0
     bench.offers(age_s=4.9)
     # All came 0.1 s after the last one had left.
     assert bench.times() == pytest.approx([0.1 + EACH_S * (100 - sent) for sent in range(100)])
@@ -110,7 +114,7 @@ def test_clock_that_is_set_changes_no_time_by_an_hour(age_s: float, expected: fl
     bench = _Bench()
     bench.ask([7])
     bench.port.receive()
-    bench.clock.at += 0.499
+    bench.clock.seconds += 0.499
     bench.offers(age_s=age_s)
     assert bench.times() == [pytest.approx(expected)]
 

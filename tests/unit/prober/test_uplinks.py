@@ -1,7 +1,5 @@
 """Which interfaces are uplinks: told, or seen, and seen again."""
 
-import threading
-
 import pytest
 import redis
 
@@ -9,7 +7,7 @@ from services.contract.messages import HostAnnouncement
 from services.contract.names import host_key
 from services.prober.heartbeat import Heartbeat
 from services.prober.uplinks import Uplinks, carried_by, interfaces_here
-from services.runtime.clock import SystemClock
+from tests.support.manual_clock import ManualClock
 
 
 def test_told_uplinks_are_not_looked_for() -> None:
@@ -58,19 +56,6 @@ def test_interfaces_of_this_namespace_are_listed() -> None:
     assert "lo" in interfaces_here()
 
 
-class _FewTurns(SystemClock):
-    """Waits for nothing, and ends after some turns."""
-
-    def __init__(self, turns: int) -> None:
-        self.turns = turns
-
-    def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        self.turns -= 1
-        if self.turns <= 0:
-            event.set()
-        return event.is_set()
-
-
 class _Recorder:
     """Keeps what a Redis would be told."""
 
@@ -96,7 +81,7 @@ def test_announcement_follows_the_uplinks() -> None:
         client=recorder,  # type: ignore[arg-type]
         announcement=announcement,
         uplinks=uplinks,
-        clock=_FewTurns(5),
+        clock=ManualClock(on_wait="return", stop_after=5),
     )
     heartbeat._run()
     heartbeat.stop()
@@ -126,7 +111,7 @@ def test_look_that_fails_keeps_what_was_seen() -> None:
         client=recorder,  # type: ignore[arg-type]
         announcement=announcement,
         uplinks=uplinks,
-        clock=_FewTurns(3),
+        clock=ManualClock(on_wait="return", stop_after=3),
     )
     heartbeat._run()
     assert uplinks.current() == {"mgmt": "mgmt-bo"}

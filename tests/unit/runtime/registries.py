@@ -25,8 +25,8 @@ from services.updater.settings import UpdaterSettings
 from services.watcher.metrics import WatcherMetrics
 from services.watcher.settings import WatcherSettings
 from tests.support.listening import Recorder
+from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import network, verdict
-from tests.unit.updater.fakes import FakeClock
 
 ROUTER = int(IPv4Address("10.0.7.1"))
 OFFER = Offered(ROUTER, ROUTER + 9, 24, ROUTER, (ROUTER,), 0, 3600, 0.2)
@@ -78,7 +78,7 @@ def request(host: str = "node1", *asking: bool) -> ProbeRequest:
 
 
 def _telemetry(settings: TelemetrySettings, service: str) -> Telemetry:
-    telemetry = Telemetry(settings, service=service, clock=FakeClock())
+    telemetry = Telemetry(settings, service=service, clock=ManualClock())
     telemetry.redis.ask()
     return telemetry
 
@@ -119,7 +119,7 @@ def _fill_prober(registry: CollectorRegistry) -> None:
 def _fill_updater(registry: CollectorRegistry) -> None:
     _fill_watch(registry)
     metrics = UpdaterMetrics(registry)
-    clock = FakeClock()
+    clock = ManualClock()
     metrics.report("taken")
     metrics.verdicts([verdict("0" * 16)], frozenset())
     for error in (None, Conflict("x"), Denied("x")):
@@ -136,7 +136,7 @@ def told(name: str, state: str | None) -> Network:
 
 
 def gauges(
-    clock: FakeClock,
+    clock: ManualClock,
     networks: Iterable[Network],
     verdicts: Iterable[Verdict],
     *,

@@ -8,7 +8,7 @@ from services.runtime import redis_check
 from services.runtime.clock import SystemClock
 from services.runtime.redis_check import SILENCE_S, RedisCheck
 from tests.support.log_lines import log_lines
-from tests.unit.updater.fakes import FakeClock
+from tests.support.manual_clock import ManualClock
 
 
 class Script:
@@ -31,7 +31,7 @@ def state(check: RedisCheck) -> tuple[str | None, float | None]:
 
 def test_up_down_and_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Away when it has not answered for a while; since when it answers is told anew after each failure."""
-    script, clock, registry = Script(monkeypatch), FakeClock(), CollectorRegistry()
+    script, clock, registry = Script(monkeypatch), ManualClock(), CollectorRegistry()
     check = RedisCheck("redis://127.0.0.1:1/0", clock=clock, registry=registry)
     assert state(check) == ("Redis does not answer: not asked yet", None)
     check.ask()
@@ -56,7 +56,7 @@ def test_a_password_that_changed_is_not_hidden_by_an_outage(
 ) -> None:
     """Each kind of failure is logged once until Redis answers, and counted each time."""
     script, registry = Script(monkeypatch), CollectorRegistry()
-    check = RedisCheck("redis://127.0.0.1:1/0", clock=FakeClock(), registry=registry)
+    check = RedisCheck("redis://127.0.0.1:1/0", clock=ManualClock(), registry=registry)
     lines = log_lines(monkeypatch, redis_check)
     for error in (redis.ConnectionError("a"), redis.ConnectionError("b"), redis.AuthenticationError("c")):
         script.error = error
@@ -73,7 +73,7 @@ def test_a_password_that_changed_is_not_hidden_by_an_outage(
 def test_a_frozen_redis_is_away_though_nothing_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A ping that hangs is as good as none."""
     Script(monkeypatch)
-    clock = FakeClock()
+    clock = ManualClock()
     check = RedisCheck("redis://127.0.0.1:1/0", clock=clock, registry=CollectorRegistry())
     check.ask()
     clock.seconds += SILENCE_S

@@ -6,29 +6,15 @@ import pytest
 
 from services.runtime.clock import SystemClock
 from services.runtime.repeating import Repeating
-from tests.unit.updater.fakes import FakeClock
+from tests.support.manual_clock import ManualClock
 
 TIMEOUT_S = 10.0
-
-
-class StoppedByTurns(FakeClock):
-    """Its event is set at the end of so many waits."""
-
-    def __init__(self, turns: int) -> None:
-        super().__init__()
-        self.turns = turns
-
-    def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        super().wait(event, timeout_s)
-        if len(self.waited) == self.turns:
-            event.set()
-        return event.is_set()
 
 
 def test_turns_are_an_interval_apart_and_the_end_is_last() -> None:
     """The first one at once, all of it in one thread that is not the starter's."""
     done: list[tuple[str, float, str]] = []
-    clock = StoppedByTurns(3)
+    clock = ManualClock(stop_after=3)
 
     def note(what: str) -> None:
         done.append((what, clock.seconds - began, threading.current_thread().name))

@@ -1,9 +1,7 @@
 """What an updater is given, for tests without Redis, Kubernetes or time."""
 
-import threading
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from typing import Literal
 
@@ -12,25 +10,6 @@ from services.contract.messages import Segment, Verdict
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
-
-
-class FakeClock:
-    """Time that passes when it is told to; a wait passes it and never blocks."""
-
-    def __init__(self) -> None:
-        self.seconds = 1_000.0
-        self.waited: list[float] = []
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def now(self) -> datetime:
-        return datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=self.seconds)
-
-    def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        self.waited.append(timeout_s)
-        self.seconds += timeout_s
-        return event.is_set()
 
 
 class FakeStore:

@@ -8,8 +8,9 @@ from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
 from services.network.parse.status import Status
 from services.updater.assessing import CONFIRMED_WITHIN_S, Assessment, Assessor
+from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import CIDR, GATEWAY, SEGMENT, config, dhcp, network, offer, verdict
-from tests.unit.updater.fakes import FakeClock, FakeHosts, FakeMemories, FakeStore
+from tests.unit.updater.fakes import FakeHosts, FakeMemories, FakeStore
 
 FRESH_S = 600.0
 ROUTE = f'{{"mode":"auto","cidr":"{CIDR}","gateway":"{GATEWAY}","connectivity":"true"}}'
@@ -20,7 +21,7 @@ class Bench:
     """An assessor over verdicts and hosts that a test sets."""
 
     def __init__(self) -> None:
-        self.clock, self.store, self.hosts = FakeClock(), FakeStore(), FakeHosts("node1")
+        self.clock, self.store, self.hosts = ManualClock(), FakeStore(), FakeHosts("node1")
         self.assessor = Assessor(self.store, self.hosts, FakeMemories(), self.clock, fresh_s=FRESH_S)
 
     def assess(self, target: Network) -> Assessment:

@@ -11,9 +11,10 @@ from services.contract.outcomes import Fault, ReachOutcome
 from services.network.parse.status import Status
 from services.updater.metrics import UpdaterMetrics
 from services.updater.observing import CountingWriter, ToldStates
+from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import network, verdict
 from tests.unit.runtime.registries import gauges, told
-from tests.unit.updater.fakes import FakeClock, FakeCluster
+from tests.unit.updater.fakes import FakeCluster
 
 DIGEST = "0" * 16
 
@@ -41,7 +42,7 @@ def values(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], floa
 def test_a_write_is_counted_by_what_became_of_it(error: ClusterError | None, result: str) -> None:
     """Passed on as it came, error or not."""
     registry, cluster = CollectorRegistry(), FakeCluster(network())
-    writer = CountingWriter(cluster, UpdaterMetrics(registry), FakeClock())
+    writer = CountingWriter(cluster, UpdaterMetrics(registry), ManualClock())
     if error is None:
         assert writer.annotate(network(), {"a": "b"}).annotations == {"a": "b"}
     else:
@@ -58,7 +59,7 @@ def test_a_conflict_is_no_result() -> None:
     registry, cluster = CollectorRegistry(), FakeCluster(network())
     cluster.failures.append(Conflict("x"))
     with pytest.raises(Conflict):
-        CountingWriter(cluster, UpdaterMetrics(registry), FakeClock()).annotate(network(), {"a": "b"})
+        CountingWriter(cluster, UpdaterMetrics(registry), ManualClock()).annotate(network(), {"a": "b"})
     assert values(registry, "nadroute_conflicts_total") == {(): 1}
     assert not any(values(registry, "nadroute_writes_total").values())
 
@@ -77,7 +78,7 @@ def test_each_network_is_in_one_state_and_every_state_is_told() -> None:
     """A state that no network is in counts 0; a network of which nothing is told has no series of its own."""
     registry = CollectorRegistry()
     networks = [told("a", "Active"), told("b", "Partial"), told("c", None)]
-    registry.register(gauges(FakeClock(), networks, []))
+    registry.register(gauges(ManualClock(), networks, []))
     assert values(registry, "nadroute_network_state") == {
         ("a", "default", "Active"): 1,
         ("b", "default", "Partial"): 1,
@@ -89,7 +90,7 @@ def test_each_network_is_in_one_state_and_every_state_is_told() -> None:
 
 def test_a_network_that_goes_takes_its_series_with_it() -> None:
     """And one that comes again under its name is another."""
-    clock = FakeClock()
+    clock = ManualClock()
     states = ToldStates(clock)
     network = told("a", "Active")
     states.upserted(network)
@@ -101,7 +102,7 @@ def test_a_network_that_goes_takes_its_series_with_it() -> None:
 
 def test_what_is_told_by_events_alone_counts_while_it_is_looked_at() -> None:
     """Before what stands on the network; forgotten when a later look does not bring it again."""
-    clock = FakeClock()
+    clock = ManualClock()
     states = ToldStates(clock)
     network = told("a", "Active")
     states.upserted(network)
@@ -123,7 +124,7 @@ def test_a_gateway_as_each_host_sees_it() -> None:
     ]
     registry.register(
         gauges(
-            FakeClock(),
+            ManualClock(),
             [],
             [verdict(DIGEST, vlan=silent), verdict(DIGEST, host="node2", routed=inconclusive), *both],
         )
@@ -141,7 +142,7 @@ def test_a_gateway_as_each_host_sees_it() -> None:
 
 def test_what_is_too_old_is_not_told() -> None:
     """A verdict that no longer counts makes no gauge; what was not read again is forgotten."""
-    clock, registry = FakeClock(), CollectorRegistry()
+    clock, registry = ManualClock(), CollectorRegistry()
     registry.register(gauges(clock, [], [verdict(DIGEST)], fresh_s=20))
     clock.seconds += 18
     assert values(registry, "nadroute_gateway_reachable")
@@ -160,7 +161,7 @@ def test_too_many_series_are_not_told_and_that_is() -> None:
         verdict(DIGEST, segment=Segment(cluster_network="extra", vlan=vlan), vlan=outcome)
         for vlan, outcome in ((1, ReachOutcome.REACHABLE), (2, ReachOutcome.SILENT))
     ]
-    registry.register(gauges(FakeClock(), networks, verdicts, max_series=2))
+    registry.register(gauges(ManualClock(), networks, verdicts, max_series=2))
     assert values(registry, "nadroute_network_state") == {
         ("n0", "default", "Active"): 1,
         ("z", "default", "Unreachable"): 1,
@@ -175,7 +176,7 @@ def test_too_many_series_are_not_told_and_that_is() -> None:
 
 def test_anybodys_status_is_read_without_harm() -> None:
     """What stands in the annotation is text of tenants: what is no state of ours is none."""
-    clock = FakeClock()
+    clock = ManualClock()
     states = ToldStates(clock)
     states.upserted(replace(told("a", None), annotations={"nadroute.io/status": '{"state":"\\n x{} 1"}'}))
     assert list(states.states(within_s=1).values()) == [""]

@@ -4,14 +4,14 @@ import threading
 
 from services.network.parse.nad import NetworkRef
 from services.updater.queueing import WriteQueue
-from tests.unit.updater.fakes import FakeClock
+from tests.support.manual_clock import ManualClock
 
 A, B = NetworkRef("default", "a"), NetworkRef("default", "b")
 
 
 def test_many_reasons_are_one_entry() -> None:
     """However often a network is added, it is taken once."""
-    queue = WriteQueue(FakeClock())
+    queue = WriteQueue(ManualClock())
     for _ in range(3):
         queue.add(A)
     assert (queue.take(wait=False), queue.take(wait=False)) == (A, None)
@@ -19,7 +19,7 @@ def test_many_reasons_are_one_entry() -> None:
 
 def test_a_network_in_hand_is_not_handed_out_again_until_it_is_done() -> None:
     """What came meanwhile is taken afterwards: no two threads ever write one network."""
-    queue = WriteQueue(FakeClock())
+    queue = WriteQueue(ManualClock())
     queue.add(A)
     assert queue.take(wait=False) == A
     queue.add(A)
@@ -31,7 +31,7 @@ def test_a_network_in_hand_is_not_handed_out_again_until_it_is_done() -> None:
 
 def test_a_delay_is_kept_and_an_earlier_reason_wins() -> None:
     """A retry waits; news about the network does not."""
-    clock = FakeClock()
+    clock = ManualClock()
     queue = WriteQueue(clock)
     queue.add(A, delay_s=10)
     assert queue.take(wait=False) is None
@@ -50,7 +50,7 @@ def test_a_delay_is_kept_and_an_earlier_reason_wins() -> None:
 
 def test_whoever_waits_is_let_go_when_it_stops() -> None:
     """And nothing is handed out afterwards."""
-    queue = WriteQueue(FakeClock())
+    queue = WriteQueue(ManualClock())
     taken: list[NetworkRef | None] = []
     waiting = threading.Thread(target=lambda: taken.append(queue.take()))
     waiting.start()
@@ -63,7 +63,7 @@ def test_whoever_waits_is_let_go_when_it_stops() -> None:
 
 def test_whoever_waits_is_woken_by_work() -> None:
     """Without a timeout of its own."""
-    queue = WriteQueue(FakeClock())
+    queue = WriteQueue(ManualClock())
     taken: list[NetworkRef | None] = []
     waiting = threading.Thread(target=lambda: taken.append(queue.take()))
     waiting.start()

@@ -15,8 +15,9 @@ from services.network.parse.nad import Network
 from services.updater.assessing import Assessor
 from services.updater.denied_backoff import FIRST_PAUSE_S
 from services.updater.reconciling import MAX_CONFLICTS, Reconciler
+from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import dhcp, network, offer, verdict
-from tests.unit.updater.fakes import FakeClock, FakeCluster, FakeHosts, FakeMemories, FakeStore
+from tests.unit.updater.fakes import FakeCluster, FakeHosts, FakeMemories, FakeStore
 
 
 class Bench:
@@ -24,7 +25,7 @@ class Bench:
 
     def __init__(self, target: Network) -> None:
         self.target = target
-        self.clock = FakeClock()
+        self.clock = ManualClock()
         self.store = FakeStore()
         self.cluster = FakeCluster(target)
         self.cache = NetworkCache()
@@ -104,7 +105,7 @@ def test_conflicts_without_end_are_left_for_later(bench: Bench) -> None:
     bench.cluster.failures = [Conflict("409") for _ in range(MAX_CONFLICTS)]
     assert bench.reconcile() is None
     assert bench.cluster.attempts == MAX_CONFLICTS
-    assert bench.clock.waited == sorted(bench.clock.waited)
+    assert bench.clock.waits == sorted(bench.clock.waits)
     assert bench.wanted()
 
 

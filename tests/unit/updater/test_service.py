@@ -14,8 +14,9 @@ from services.network.parse.intent import Intent
 from services.network.parse.nad import Network
 from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
+from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import SEGMENT, dhcp, network, offer, verdict
-from tests.unit.updater.fakes import FakeClock, FakeCluster, FakeHosts, FakeMemories, FakeStore
+from tests.unit.updater.fakes import FakeCluster, FakeHosts, FakeMemories, FakeStore
 
 DIGEST = Intent(SEGMENT, "auto").digest
 SETTINGS = UpdaterSettings(redis_url=SecretStr("unix:///nowhere"), kubeconfig=Path("/nowhere"))
@@ -25,7 +26,7 @@ class Bench:
     """An updater in a test's hands."""
 
     def __init__(self, settings: UpdaterSettings = SETTINGS) -> None:
-        self.clock, self.store, self.cluster = FakeClock(), FakeStore(), FakeCluster()
+        self.clock, self.store, self.cluster = ManualClock(), FakeStore(), FakeCluster()
         self.memories = FakeMemories()
         self.paused = False
         self.updater = Updater(

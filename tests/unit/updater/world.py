@@ -15,8 +15,9 @@ from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
 from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
+from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import CIDR, GATEWAY, config, dhcp, network, offer, verdict
-from tests.unit.updater.fakes import FakeClock, FakeCluster, FakeHosts, FakeMemories, FakeStore
+from tests.unit.updater.fakes import FakeCluster, FakeHosts, FakeMemories, FakeStore
 
 FRESH_S = 600.0
 HOSTS = ("node1", "node2", "node3")
@@ -27,7 +28,7 @@ R, S, L, N = ReachOutcome.REACHABLE, ReachOutcome.SILENT, ReachOutcome.INCONCLUS
 class TimedStore(FakeStore):
     """Verdicts with the age that the clock gives them."""
 
-    def __init__(self, clock: FakeClock) -> None:
+    def __init__(self, clock: ManualClock) -> None:
         super().__init__()
         self.clock = clock
         self.latest: dict[str, tuple[float, Verdict]] = {}
@@ -53,7 +54,7 @@ class TimedStore(FakeStore):
 class TimedMemories(FakeMemories):
     """Corrections that count for an hour."""
 
-    def __init__(self, clock: FakeClock) -> None:
+    def __init__(self, clock: ManualClock) -> None:
         super().__init__()
         self.clock = clock
         self.times: list[float] = []
@@ -94,7 +95,7 @@ class World:
 
     mode: str
     active_when: str
-    clock: FakeClock = field(default_factory=FakeClock)
+    clock: ManualClock = field(default_factory=ManualClock)
     announced: set[str] = field(default_factory=lambda: set(HOSTS))
     on_vlan: set[str] = field(default_factory=lambda: set(HOSTS))
     """Hosts from which the gateway can be reached by its VLAN."""

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import cast
 
 import pytest
@@ -15,27 +14,8 @@ from services.watcher.plan.schedule import LIMIT
 from services.watcher.plan.segment_plan import HostProbe
 from services.watcher.plan.spreading import PROBES_PER_S
 from services.watcher.requests import NotSent
+from tests.support.manual_clock import ManualClock
 from tests.unit.watcher.builders import ACTIVE, MANUAL, host, network, schedule, told
-
-
-class TurnedClock:
-    """A clock that goes on by what is waited for."""
-
-    def __init__(self) -> None:
-        self.seconds = 100.0
-        self.waits: list[float] = []
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def now(self) -> datetime:
-        return datetime(2026, 11, 23, tzinfo=UTC)
-
-    def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        self.waits.append(timeout_s)
-        if not event.is_set():
-            self.seconds += timeout_s
-        return event.is_set()
 
 
 class Sent:
@@ -65,7 +45,7 @@ class Loop:
     """A decider and all that it holds."""
 
     def __init__(self) -> None:
-        self.clock, self.sent, self.leads = TurnedClock(), Sent(), True
+        self.clock, self.sent, self.leads = ManualClock(100.0), Sent(), True
         self.mailbox = Mailbox(self.clock)
         self.decider = Decider(
             schedule(),

@@ -8,7 +8,7 @@ import redis
 from services.watcher import hosts
 from services.watcher.hosts import HostPoll, HostReader, Look
 from tests.support.log_lines import log_lines
-from tests.unit.updater.fakes import FakeClock
+from tests.support.manual_clock import ManualClock
 
 
 class ScriptedReader(HostReader):
@@ -36,7 +36,7 @@ def poll(*looks: Callable[[], Look], told: list[Look]) -> HostPoll:
         made.stop()
         return Look((), paused=True)
 
-    made = HostPoll(ScriptedReader(*looks, stop), told.append, clock=FakeClock(), interval_s=1.0)
+    made = HostPoll(ScriptedReader(*looks, stop), told.append, clock=ManualClock(), interval_s=1.0)
     return made
 
 
