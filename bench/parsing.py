@@ -32,9 +32,9 @@ def measure(*, runs: int) -> Iterator[Entry]:
 def reader() -> Callable[[bytes], object]:
     """From bytes to what they say, as the engine does it when a frame is not from this host."""
     from services.prober.frames import arp
-    from services.prober.frames.dhcp_frames import DHCPFrames
+    from services.prober.frames.dhcp_frames import DHCPFrameReader
 
-    replies, xids = DHCPFrames(), {XID}
+    replies, xids = DHCPFrameReader(), {XID}
 
     def read(frame: bytes) -> object:
         if frame[12:14] == b"\x08\x06":

@@ -17,7 +17,7 @@ from resource import RUSAGE_SELF, getrusage
 from bench.engine import Collector
 from lab.bigsite import addressing
 from services.contract.outcomes import Depth, DHCPOutcome, ReachOutcome
-from services.prober.engine.settings import Policy
+from services.prober.engine.settings import EngineSettings
 from services.prober.frames import templates
 from services.prober.scan.scanning import ScanResult, scan
 from services.runtime.clock import SystemClock
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--collector", type=Collector, default=Collector.DEFAULT)
     options = parser.parse_args(arguments)
     # Without a limit on DHCP there is none on ARP either, which follows it.
-    policy = Policy() if options.rate else replace(Policy(), arp_rate=None)
+    settings = EngineSettings() if options.rate else replace(EngineSettings(), arp_rate=None)
     templates.load()
     if options.collector is Collector.FROZEN:
         gc.freeze()
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sources=sources,
         deadline_s=options.deadline,
         rate=options.rate,
-        policy=policy,
+        settings=settings,
     )
     wall_s, cpu_s = clock.monotonic() - started, _cpu_s() - cpu_before
     echoed = options.ping or options.depth is Depth.LEASE

@@ -16,9 +16,9 @@ from lab.bigsite import addressing
 from services.contract.messages import SegmentProbe, Target
 from services.contract.outcomes import ReachOutcome
 from services.prober.engine.engine import Engine
-from services.prober.engine.results import Finding, verdict
-from services.prober.engine.settings import Policy
-from services.prober.engine.trunk import Wire
+from services.prober.engine.results import SegmentResult, verdict
+from services.prober.engine.settings import EngineSettings
+from services.prober.engine.trunk import Trunk
 from services.prober.frames import ipv4, templates
 
 _VLANS = range(1, 4095)
@@ -49,15 +49,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def one_run() -> Steps:
     """Every VLAN through a new engine; microseconds for each, by step."""
     steps: Steps = {}
-    found: list[Finding] = []
+    found: list[SegmentResult] = []
     engine = Engine(
         host=_NAME,
-        policy=Policy(start_rate=None, arp_rate=None),
+        settings=EngineSettings(start_rate=None, arp_rate=None),
         templates=templates.load(),
         randomness=random.Random(1),
         routed=False,
     )
-    wire = engine.wire(_NAME)
+    trunk = engine.trunk(_NAME)
     target = Target(digest="0" * 16)
     probes: list[SegmentProbe] = []
 
@@ -73,17 +73,17 @@ def one_run() -> Steps:
             engine.start(_NAME, probe, done=found.append, now=1.0)
 
     steps["start: state, timers, DISCOVER"] = _take(start)
-    offers = [_offer_to(frame) for frame, _ in wire.take_frames()]
-    steps["OFFER: read, matched, ARP probe"] = _take(lambda: _hand_in(wire, offers))
-    replies = [_reply_to(frame) for frame, _ in wire.take_frames()]
-    steps["ARP reply: read, matched, echo"] = _take(lambda: _hand_in(wire, replies))
-    echoes = [_echo_to(frame) for frame, _ in wire.take_frames()]
-    steps["echo reply: read, matched"] = _take(lambda: _hand_in(wire, echoes))
-    steps["the window closes: Finding"] = _take(lambda: engine.advance(2.0))
+    offers = [_offer_to(frame) for frame, _ in trunk.take_frames()]
+    steps["OFFER: read, matched, ARP probe"] = _take(lambda: _hand_in(trunk, offers))
+    replies = [_reply_to(frame) for frame, _ in trunk.take_frames()]
+    steps["ARP reply: read, matched, echo"] = _take(lambda: _hand_in(trunk, replies))
+    echoes = [_echo_to(frame) for frame, _ in trunk.take_frames()]
+    steps["echo reply: read, matched"] = _take(lambda: _hand_in(trunk, echoes))
+    steps["the window closes: SegmentResult"] = _take(lambda: engine.advance(2.0))
     done = [finding for finding in found if finding.targets[0].echo.outcome is ReachOutcome.REACHABLE]
     if len(done) != len(_VLANS):
         raise AssertionError(f"{len(done)} of {len(_VLANS)} VLANs are done: this no longer fits the engine")
-    steps["Finding to Verdict, the contract's models"] = _take(lambda: _tell(found))
+    steps["SegmentResult to Verdict, the contract's models"] = _take(lambda: _tell(found))
     return steps
 
 
@@ -93,12 +93,12 @@ def _take(work: Callable[[], object]) -> float:
     return (time.process_time() - before) / len(_VLANS) * 1e6
 
 
-def _hand_in(wire: Wire, frames: list[tuple[int, bytes]]) -> None:
+def _hand_in(trunk: Trunk, frames: list[tuple[int, bytes]]) -> None:
     for vlan, frame in frames:
-        wire.receive(vlan, frame, verify_checksum=False, now=1.1)
+        trunk.receive(vlan, frame, verify_checksum=False, now=1.1)
 
 
-def _tell(found: list[Finding]) -> None:
+def _tell(found: list[SegmentResult]) -> None:
     for counter, finding in enumerate(found):
         verdict(finding, host=_NAME, request_id=_NAME, incarnation=0, counter=counter)
 

@@ -65,7 +65,7 @@ def main(settings: ProberSettings) -> int:
     runner = Runner(
         engine=Engine(
             host=settings.host,
-            policy=settings.policy(own_addresses=addresses),
+            settings=settings.engine_settings(own_addresses=addresses),
             templates=templates.load(),
             randomness=random.Random(),
             one_mac=settings.one_mac,

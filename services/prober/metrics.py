@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from services.prober.engine.results import Finding
+from services.prober.engine.results import SegmentResult
 
 OFFER_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 20.0)
 """From a server beside us to one that pings an address for seconds before it offers it."""
@@ -94,7 +94,7 @@ class ProberMetrics:
         """A request is dropped; reason: one of REFUSALS."""
         self._refused.labels(reason).inc()
 
-    def found(self, finding: Finding) -> None:
+    def found(self, finding: SegmentResult) -> None:
         """This is what was found on a segment."""
         network = finding.cluster_network
         self._probes.labels(network, "done" if finding.fault is None else finding.fault.value).inc()

@@ -14,7 +14,7 @@ from kombu.exceptions import OperationalError
 from services.contract.messages import MAX_SEGMENTS, Report, Verdict
 from services.contract.names import REPORT_QUEUE, REPORT_TASK
 from services.prober import outstanding
-from services.prober.engine.results import Finding, verdict
+from services.prober.engine.results import SegmentResult, verdict
 from services.prober.metrics import ProberMetrics
 from services.runtime.celery_app import describe_report
 from services.runtime.clock import Clock
@@ -30,7 +30,7 @@ Deliver = Callable[[Verdict], None]
 
 
 class _Item(NamedTuple):
-    finding: Finding
+    finding: SegmentResult
     request_id: str
     counter: int
     deliver: Deliver | None
@@ -66,7 +66,7 @@ class Reporter:
     def start(self) -> None:
         self._thread.start()
 
-    def add(self, finding: Finding, *, request_id: str, deliver: Deliver | None) -> None:
+    def add(self, finding: SegmentResult, *, request_id: str, deliver: Deliver | None) -> None:
         """Take a finding, from any thread, without waiting; deliver, in ours, gets its verdict if given."""
         self._inbox.put(_Item(finding, request_id, next(self._counter), deliver))
 

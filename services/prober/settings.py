@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 from services.contract.denied import DENIED_SUBNETS
 from services.contract.messages import ClusterNetworkName, HostName, InterfaceName
 from services.contract.outcomes import Depth
-from services.prober.engine.settings import Policy
+from services.prober.engine.settings import EngineSettings
 from services.prober.uplinks import AUTO
 from services.runtime.settings import Seconds
 from services.runtime.telemetry_settings import Port, TelemetrySettings
@@ -70,10 +70,10 @@ class ProberSettings(TelemetrySettings):
     concurrency: Annotated[int, Field(ge=1, le=256)] = 32
     """Tasks that somebody waits for which may be in hand at once; all others end when they have begun."""
 
-    def policy(self, *, own_addresses: Iterable[IPv4Address] = ()) -> Policy:
+    def engine_settings(self, *, own_addresses: Iterable[IPv4Address] = ()) -> EngineSettings:
         """The engine's part of it. own_addresses: the host's, which are no gateways either."""
         denied = [*self.denied_subnets, *map(IPv4Network, own_addresses)]
-        policy = Policy(
+        settings = EngineSettings(
             dhcp_deadline_s=self.dhcp_deadline_s,
             offer_window_s=self.offer_window_s,
             start_rate=self.start_rate,
@@ -82,4 +82,4 @@ class ProberSettings(TelemetrySettings):
             allowed_servers=frozenset(map(int, self.dhcp_servers)),
             denied=tuple((int(subnet.network_address), int(subnet.netmask)) for subnet in denied),
         )
-        return policy.for_inspected_ports() if self.arp_inspection else policy
+        return settings.for_inspected_ports() if self.arp_inspection else settings

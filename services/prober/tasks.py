@@ -11,7 +11,7 @@ import structlog
 from services.contract.errors import MessageRefused
 from services.contract.messages import ProbeRequest, Segment, Verdict
 from services.prober import outstanding
-from services.prober.engine.results import Finding
+from services.prober.engine.results import SegmentResult
 from services.prober.loop.runner import Runner
 from services.prober.metrics import ProberMetrics
 from services.prober.reporter import Reporter
@@ -90,7 +90,7 @@ class ProbeService:
         return wires
 
     def _submit(self, request: ProbeRequest, *, deliver: Callable[[Verdict], None] | None) -> None:
-        def done(finding: Finding) -> None:
+        def done(finding: SegmentResult) -> None:
             self._room.release()
             self._metrics.ended()
             self._reporter.add(finding, request_id=request.id, deliver=deliver)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import cache
 
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
-from services.prober.engine.results import Asked, Finding
-from services.prober.engine.settings import Policy
+from services.prober.engine.results import DiscoveryResult, SegmentResult
+from services.prober.engine.settings import EngineSettings
 from tests.unit.prober import frames
 from tests.unit.prober.world import DHCPServer, Gateway, World
 
@@ -19,15 +19,15 @@ SLOWER = 1.1
 """Other VLANs may take a tenth longer."""
 
 
-def quiet(policy: Policy | None = None) -> World:
+def quiet(settings: EngineSettings | None = None) -> World:
     """Nothing is wrong, and nobody has been asked yet; the faulty VLAN and the silent one are empty."""
-    world = World(policy, routed=False)
+    world = World(settings, routed=False)
     for vlan in WELL:
         world.put(vlan, DHCPServer(), Gateway())
     return world
 
 
-def ask_all(world: World) -> dict[int, Finding]:
+def ask_all(world: World) -> dict[int, SegmentResult]:
     """All findings of a world that was made quiet, and had its fault put in since."""
     for vlan in (FAULTY, SILENT, *WELL):
         world.probe(vlan)
@@ -38,7 +38,7 @@ def ask_all(world: World) -> dict[int, Finding]:
 
 def assert_others_unmoved(world: World) -> None:
     """The others are told what is true, in the time that they always take, give or take a tenth."""
-    usual = _usual_s(world.policy)
+    usual = _usual_s(world.settings)
     for vlan in (SILENT, *WELL):
         finding = world.found[vlan]
         assert told(finding) == (DHCPOutcome.NO_OFFER if vlan == SILENT else DHCPOutcome.OFFERED), vlan
@@ -49,32 +49,32 @@ def assert_others_unmoved(world: World) -> None:
 
 
 @cache
-def _usual_s(policy: Policy) -> dict[int, float]:
+def _usual_s(settings: EngineSettings) -> dict[int, float]:
     """How long each VLAN takes where nothing is wrong, in seconds."""
-    world = quiet(policy)
+    world = quiet(settings)
     for vlan in (FAULTY, SILENT, *WELL):
         world.probe(vlan)
     world.run()
     return {vlan: at - 1000.0 for vlan, at in world.found_at.items()}
 
 
-def asked(finding: Finding) -> Asked:
+def asked(finding: SegmentResult) -> DiscoveryResult:
     """What DHCP said; it was asked."""
     assert finding.dhcp is not None
     return finding.dhcp
 
 
-def told(finding: Finding) -> DHCPOutcome:
+def told(finding: SegmentResult) -> DHCPOutcome:
     """The outcome of DHCP."""
     return asked(finding).outcome
 
 
-def servers(finding: Finding) -> list[str]:
+def servers(finding: SegmentResult) -> list[str]:
     """Who offered, in the order in which they are told."""
     return [frames.dotted(offer.server) for offer in asked(finding).offers]
 
 
-def gateway(finding: Finding) -> str | None:
+def gateway(finding: SegmentResult) -> str | None:
     """The gateway that counts for the segment's one target."""
     address = finding.targets[0].gateway
     return None if address is None else frames.dotted(address)
@@ -104,7 +104,7 @@ def forged_options(**fields: str | int | bytes | None) -> bytes:
     return frames.offer_options(**{"server": FORGED, "router": FORGED, **fields})  # type: ignore[arg-type]
 
 
-def under_attack(forge: Forge) -> tuple[Finding, Finding]:
+def under_attack(forge: Forge) -> tuple[SegmentResult, SegmentResult]:
     """What is found on a VLAN where a server works and one where nobody is, with the attacker on both."""
     findings = []
     for served in (True, False):

@@ -140,7 +140,7 @@ def test_n2_links_error_is_a_fault_of_all_that_waits() -> None:
     with running(PATIENT) as site:
         site.submit(7)
         site.submit(8)
-        wait_until(lambda: site.engine.in_hand(MEMORY_UPLINK) == 2)
+        wait_until(lambda: site.engine.open_segments(MEMORY_UPLINK) == 2)
         site.links[0].broken = LinkError(Fault.UPLINK_DOWN, "for the test")
         assert [site.next().fault, site.next().fault] == [Fault.UPLINK_DOWN] * 2
         assert site.links[0].closed.wait(TIMEOUT_S)
@@ -178,7 +178,7 @@ def test_n3_carrier_that_came_and_went_makes_silence_the_uplinks() -> None:
     world.put(8, DHCPServer(), Gateway())
     world.probe(7)
     world.probe(8)
-    world.at(1.0, lambda: world.wire.losses.carrier_changed(20))
+    world.at(1.0, lambda: world.trunk.losses.carrier_changed(20))
     found = world.run()
     assert found[7].fault is Fault.UPLINK_FLAPPING
     assert found[7].dhcp is not None

@@ -7,7 +7,7 @@ from collections import deque
 import pytest
 
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
-from services.prober.engine.settings import Policy
+from services.prober.engine.settings import EngineSettings
 from tests.faults.neighbours import (
     ATTACKER,
     FAULTY,
@@ -28,7 +28,7 @@ from tests.unit.prober.memory_site import Site
 from tests.unit.prober.world import DHCPServer, Gateway, World, target
 
 DEADLINE_S = 12.0
-ONCE = Policy(retransmit_s=(60.0,))
+ONCE = EngineSettings(retransmit_s=(60.0,))
 """One DISCOVER alone, so that a delay is counted from it."""
 
 
@@ -58,7 +58,7 @@ def test_n4_silent_vlans_delay_no_other() -> None:
         world.probe(vlan)
     for vlan in (FAULTY, SILENT, *WELL):
         world.probe(vlan)
-    begun_s = 2000 / (world.policy.start_rate or 1)
+    begun_s = 2000 / (world.settings.start_rate or 1)
     found = world.run()
     for vlan in WELL:
         assert found[vlan].targets[0].vlan.outcome is ReachOutcome.REACHABLE

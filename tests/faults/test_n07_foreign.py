@@ -81,7 +81,7 @@ def test_n8_other_client_address_changes_nothing(difference: int) -> None:
 
 def test_n8_our_address_on_another_vlan_changes_nothing() -> None:
     """Not even one that is ours elsewhere: an answer that a switch leaks between VLANs."""
-    addresses = quiet().wire.identity
+    addresses = quiet().trunk.identity
     assert_unbelieved(lambda sent: [forged(sent, chaddr=addresses.mac(SILENT))])
 
 

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
-from services.prober.engine.results import Finding
-from services.prober.engine.settings import Policy
+from services.prober.engine.results import SegmentResult
+from services.prober.engine.settings import EngineSettings
 from tests.faults.neighbours import (
     FAULTY,
     FORGED,
@@ -24,7 +24,7 @@ from tests.unit.prober import frames
 from tests.unit.prober.frames import Sent, option, packed
 from tests.unit.prober.world import Gateway, World, target
 
-SHORT = Policy(dhcp_deadline_s=1.0)
+SHORT = EngineSettings(dhcp_deadline_s=1.0)
 REPEATS = 2_000
 MAX_S = 0.001
 """CPU time for a frame: what is measured is twenty times less, and is a mean."""
@@ -40,7 +40,7 @@ def unsummed(sent: Sent, options: bytes, **fields: bytes) -> bytes:
     return frames.ethernet(frames.udp_datagram(message, source=FORGED, checksum=0), kind=0x0800)
 
 
-def heard(options: bytes, **fields: bytes) -> Finding:
+def heard(options: bytes, **fields: bytes) -> SegmentResult:
     """What is made of one OFFER with these options, in a VLAN where nobody else speaks."""
     world = quiet()
     world.put(FAULTY, lambda sent: iter([(0.01, unsummed(sent, options, **fields))] if sent.dhcp else []))
@@ -110,7 +110,7 @@ def test_n10_message_cut_anywhere_says_less_or_nothing() -> None:
 def test_n10_arp_answer_cut_anywhere_is_none() -> None:
     """A gateway is there when it said so in whole words."""
     world = World(routed=False)
-    whole = frames.arp_reply(sender=TRUE, to=world.wire.identity.mac(FAULTY))
+    whole = frames.arp_reply(sender=TRUE, to=world.trunk.identity.mac(FAULTY))
     world.probe(FAULTY, target(TRUE, from_dhcp=False), ask_dhcp=False)
     for length in range(len(whole)):
         world.deliver(0.1, FAULTY, whole[:length])
@@ -273,5 +273,5 @@ def test_n13_no_frame_costs_a_millisecond() -> None:
     for name, frame in worst_frames(sent).items():
         began = time.process_time()
         for _ in range(REPEATS):
-            world.wire.receive(FAULTY, frame, verify_checksum=True, now=world.now)
+            world.trunk.receive(FAULTY, frame, verify_checksum=True, now=world.now)
         assert (time.process_time() - began) / REPEATS < MAX_S, name

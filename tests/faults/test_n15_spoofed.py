@@ -34,7 +34,7 @@ def arp(*, sender: str = TRUE, to: bytes, mac: bytes = ATTACKER, operation: int 
 def test_n15_arp_answer_that_was_asked_for_counts() -> None:
     """Right in all, the frame that the next tests alter is an answer."""
     world = asking_arp()
-    world.deliver(0.1, FAULTY, arp(to=world.wire.identity.mac(FAULTY)))
+    world.deliver(0.1, FAULTY, arp(to=world.trunk.identity.mac(FAULTY)))
     assert on_vlan(world) is ReachOutcome.REACHABLE
 
 
@@ -42,7 +42,7 @@ def test_n15_arp_for_another_address_changes_nothing() -> None:
     """Each other host of the subnet may say where it is."""
     world = asking_arp()
     for host in range(2, 255):
-        world.deliver(0.1, FAULTY, arp(sender=f"10.0.7.{host}", to=world.wire.identity.mac(FAULTY)))
+        world.deliver(0.1, FAULTY, arp(sender=f"10.0.7.{host}", to=world.trunk.identity.mac(FAULTY)))
     assert on_vlan(world) is ReachOutcome.SILENT
 
 
@@ -58,7 +58,7 @@ def test_n15_arp_on_another_vlan_changes_nothing() -> None:
     """Right in all but the VLAN; to our address there, or here."""
     world = asking_arp()
     for vlan in (SILENT, 0, 4095):
-        for mac in (world.wire.identity.mac(FAULTY), world.wire.identity.mac(vlan)):
+        for mac in (world.trunk.identity.mac(FAULTY), world.trunk.identity.mac(vlan)):
             world.deliver(0.1, vlan, arp(to=mac))
     assert on_vlan(world) is ReachOutcome.SILENT
 
@@ -67,7 +67,7 @@ def test_n15_arp_on_another_vlan_changes_nothing() -> None:
 def test_n15_arp_of_another_operation_changes_nothing(operation: int) -> None:
     """A gateway that asks for something, even with its own address, has not answered."""
     world = asking_arp()
-    world.deliver(0.1, FAULTY, arp(to=world.wire.identity.mac(FAULTY), operation=operation))
+    world.deliver(0.1, FAULTY, arp(to=world.trunk.identity.mac(FAULTY), operation=operation))
     assert on_vlan(world) is ReachOutcome.SILENT
 
 
@@ -75,17 +75,17 @@ def test_n15_arp_of_another_operation_changes_nothing(operation: int) -> None:
 def test_n15_arp_answer_of_a_group_changes_nothing(mac: bytes) -> None:
     """No host has such an address (RFC 826, IEEE 802): it is made up."""
     world = asking_arp()
-    world.deliver(0.1, FAULTY, arp(to=world.wire.identity.mac(FAULTY), mac=mac))
+    world.deliver(0.1, FAULTY, arp(to=world.trunk.identity.mac(FAULTY), mac=mac))
     assert on_vlan(world) is ReachOutcome.SILENT
 
 
 def test_n15_answer_before_the_question_changes_nothing() -> None:
     """While a probe still waits for its turn, nobody can have answered it; nor after it has ended."""
     world = asking_arp()
-    to = world.wire.identity.mac(FAULTY)
-    world.wire.receive(SILENT, arp(to=world.wire.identity.mac(SILENT)), verify_checksum=True, now=world.now)
+    to = world.trunk.identity.mac(FAULTY)
+    world.trunk.receive(SILENT, arp(to=world.trunk.identity.mac(SILENT)), verify_checksum=True, now=world.now)
     assert on_vlan(world) is ReachOutcome.SILENT
-    world.wire.receive(FAULTY, arp(to=to), verify_checksum=True, now=world.now)
+    world.trunk.receive(FAULTY, arp(to=to), verify_checksum=True, now=world.now)
     assert len(world.found) == 1
 
 
@@ -135,7 +135,7 @@ def test_n15_address_that_somebody_else_has_is_declined() -> None:
 def test_n15_conflict_is_only_what_is_on_the_vlan_and_not_ourselves(vlan: int) -> None:
     """The same address on another VLAN is another one's; our own frames, sent back by a loop, are ours."""
     world = leasing()
-    ours = world.wire.identity.mac(FAULTY)
+    ours = world.trunk.identity.mac(FAULTY)
     spoof = arp(sender=OFFERED, to=ours, mac=ours if vlan == FAULTY else ATTACKER)
     for at in range(100):
         world.deliver(at / 100, vlan, spoof)
@@ -207,7 +207,7 @@ def test_n16_echo_on_the_vlan_that_was_not_asked_for_changes_nothing() -> None:
         body = bytes((0, 0, 0, 0)) + dice.randbytes(60)
         body = body[:2] + frames.internet_checksum(body).to_bytes(2, "big") + body[4:]
         packet = frames.ip_packet(1, body, source=TRUE, destination=OFFERED)
-        mac = world.wire.identity.mac(FAULTY)
+        mac = world.trunk.identity.mac(FAULTY)
         world.deliver(at / 100, FAULTY, frames.ethernet(packet, kind=0x0800, destination=mac))
     world.probe(FAULTY)
     found = world.only()

@@ -9,7 +9,7 @@ import pytest
 from lab.running import RunningSite
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
 from services.prober.engine.identity import Identity
-from services.prober.engine.settings import Policy
+from services.prober.engine.settings import EngineSettings
 from services.prober.sockets import packet_filter
 from services.prober.sockets.packet_link import DEFAULT_SLOTS
 from tests.faults.neighbours import FAULTY, FORGED, TRUE, ask_all, forged_options, quiet, servers
@@ -48,14 +48,14 @@ def test_n17_flood_of_answers_to_nothing_changes_nothing_and_leaves_nothing() ->
     world = quiet()
     world.put(FAULTY, DHCPServer(), Gateway())
     dice = random.Random(17)
-    mac = world.wire.identity.mac(FAULTY)
+    mac = world.trunk.identity.mac(FAULTY)
     for at in range(10_000):
         world.deliver(at / 10_000, FAULTY, junk_for(mac, dice))
     assert servers(ask_all(world)[FAULTY]) == [TRUE]
-    assert sum(world.wire.ignored.values()) >= 10_000
-    assert len(world.wire.ignored) < 20, "an attacker makes no keys"
-    line = world.wire._line
-    assert (line.attempts, line.claims) == ({}, {})
+    assert sum(world.trunk.ignored.values()) >= 10_000
+    assert len(world.trunk.ignored) < 20, "an attacker makes no keys"
+    state = world.trunk._trunk
+    assert (state.transactions, state.claims) == ({}, {})
 
 
 def test_n17_flood_of_offers_is_capped() -> None:
@@ -85,8 +85,8 @@ def test_n17_answers_that_the_flood_pushed_out_are_asked_for_again(served: bool)
     world.probe(FAULTY)
 
     def dropped() -> None:
-        world.wire.losses.dropped(1000)
-        world.wire.disturbed(world.now)
+        world.trunk.losses.dropped(1000)
+        world.trunk.frames_lost(world.now)
 
     for tenth in range(1, 11):
         world.at(tenth / 10, dropped)
@@ -102,7 +102,7 @@ def test_n17_answers_that_the_flood_pushed_out_are_asked_for_again(served: bool)
 
 def test_n17_dropped_frames_are_told_by_the_link() -> None:
     """PACKET_STATISTICS is read before anything is called silent, and is in the verdict."""
-    with running(Policy(dhcp_deadline_s=1.0)) as site:
+    with running(EngineSettings(dhcp_deadline_s=1.0)) as site:
         site.submit(FAULTY)
         wait_until(lambda: bool(site.links))
         site.links[0].drops.append(12)

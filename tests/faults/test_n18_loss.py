@@ -21,7 +21,7 @@ from services.contract.verdicts import AgedVerdict
 from services.network.judge.reduction import reduce
 from services.network.parse.intent import Intent
 from services.prober.engine.losses import Losses
-from services.prober.engine.results import Finding, verdict
+from services.prober.engine.results import SegmentResult, verdict
 from tests.faults.neighbours import FAULTY, FORGED, TRUE, asked, quiet, servers, told
 from tests.faults.trunk import outcome, probe, standing_at_port
 from tests.unit.prober import frames
@@ -42,7 +42,7 @@ def intent(vlan: int) -> Intent:
     return Intent(Segment(cluster_network=UPLINK, vlan=vlan), "auto")
 
 
-def probed(*, loss: float, seed: int, living: range = LIVING, dead: range = DEAD) -> dict[int, Finding]:
+def probed(*, loss: float, seed: int, living: range = LIVING, dead: range = DEAD) -> dict[int, SegmentResult]:
     """All VLANs once, from one host, through air that loses, duplicates and reorders."""
     air = Air(loss=loss, duplication=loss, jitter_s=0.5)
     world = World(seed=seed * 1009, air=air, routed=False)

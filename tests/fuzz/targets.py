@@ -12,10 +12,10 @@ from services.contract.errors import MessageRefused
 from services.contract.messages import HostAnnouncement, ProbeRequest, Report, SegmentProbe, Target
 from services.contract.outcomes import Depth, DHCPOutcome, ReachOutcome
 from services.prober.engine.engine import Engine
-from services.prober.engine.results import Finding, verdict
-from services.prober.engine.settings import Policy
+from services.prober.engine.results import SegmentResult, verdict
+from services.prober.engine.settings import EngineSettings
 from services.prober.frames import arp, dhcp, dhcp_options, icmp, ipv4, templates
-from services.prober.frames.dhcp_frames import DHCPFrames
+from services.prober.frames.dhcp_frames import DHCPFrameReader
 from services.prober.frames.ignore_reasons import IgnoreReason
 
 XID, MAC = b"<xid", b"<mac->"
@@ -41,9 +41,9 @@ class _Everything(Container[bytes]):
 
 
 _EVERYTHING = _Everything()
-_READER = DHCPFrames()
+_READER = DHCPFrameReader()
 """One for all inputs: what it learned of one must not be seen in another."""
-_POLICY = Policy(dhcp_deadline_s=3.0, start_rate=None)
+_POLICY = EngineSettings(dhcp_deadline_s=3.0, start_rate=None)
 
 
 def read_dhcp(data: bytes) -> None:
@@ -168,20 +168,20 @@ def _probe(data: bytes, depth: Depth) -> None:
     """
     engine = Engine(
         host="node1",
-        policy=_POLICY,
+        settings=_POLICY,
         templates=templates.load(),
         randomness=random.Random(1),
         routed=False,
         depth=depth,
     )
-    found: list[Finding] = []
+    found: list[SegmentResult] = []
     sent: list[bytes] = []
     xids: list[bytes] = []
     now, meant, strangers = 0.0, False, 0
-    wire = engine.wire("extra")
+    trunk = engine.trunk("extra")
 
     def take() -> None:
-        for frame, stamped in wire.take_frames():
+        for frame, stamped in trunk.take_frames():
             sent.append(frame)
             if stamped is not None:
                 stamped.sent_at = now
@@ -200,7 +200,7 @@ def _probe(data: bytes, depth: Depth) -> None:
         engine.advance(now)
         take()
         meant |= vlan == VLAN and mac in frame and any(xid in frame for xid in xids) and not found
-        wire.receive(vlan, frame, verify_checksum=False, now=now)
+        trunk.receive(vlan, frame, verify_checksum=False, now=now)
         strangers += 1
         take()
     for _ in range(_MAX_TURNS):

@@ -6,10 +6,10 @@ import signal
 import sys
 
 from services.contract.outcomes import Depth
-from services.prober.engine.settings import Policy
+from services.prober.engine.settings import EngineSettings
 from services.prober.scan.scanning import scan
 
-QUICK = Policy(offer_window_s=0.02, conflict_interval_s=0.05)
+QUICK = EngineSettings(offer_window_s=0.02, conflict_interval_s=0.05)
 
 
 def main() -> None:
@@ -23,10 +23,10 @@ def main() -> None:
     parser.add_argument("--host", default="node1", help="whose identity to take")
     parser.add_argument("--held", action="store_true", help="say when the first address is held, and hold it")
     arguments = parser.parse_args()
-    policy = QUICK
+    settings = QUICK
     if arguments.held:
         # A window that nobody waits for: the signal comes first.
-        policy = Policy(offer_window_s=0.02, conflict_interval_s=0.05, reach_wait_s=60.0)
+        settings = EngineSettings(offer_window_s=0.02, conflict_interval_s=0.05, reach_wait_s=60.0)
     # A shell without job control starts its children with SIGINT ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     rounds = []
@@ -37,7 +37,7 @@ def main() -> None:
             depth=arguments.depth[turn % len(arguments.depth)],
             deadline_s=arguments.deadline,
             host=arguments.host,
-            policy=policy,
+            settings=settings,
         )
         rounds.append([result.to_json() | {"offered": _offered(result)} for result in results])
     sys.stdout.write(json.dumps(rounds) + "\n")

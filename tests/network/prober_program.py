@@ -20,7 +20,7 @@ from services.contract.messages import SegmentProbe
 from services.prober.engine import results as findings
 from services.prober.engine.engine import Engine
 from services.prober.engine.identity import Identity
-from services.prober.engine.settings import Policy
+from services.prober.engine.settings import EngineSettings
 from services.prober.frames import templates
 from services.prober.loop.runner import Runner
 from services.prober.sockets.icmp_socket import ICMPSocket
@@ -44,9 +44,9 @@ def main() -> None:
         address, vlan = arguments.overflow
         say(json.dumps(overflow(arguments.interface, target=int(address), vlan=int(vlan))))
         return
-    policy = Policy(dhcp_deadline_s=arguments.deadline, start_rate=arguments.rate)
+    settings = EngineSettings(dhcp_deadline_s=arguments.deadline, start_rate=arguments.rate)
     probes = [SegmentProbe.model_validate(probe) for probe in json.loads(arguments.probes)]
-    say(json.dumps(run(arguments.interface, probes, policy)))
+    say(json.dumps(run(arguments.interface, probes, settings)))
 
 
 def say(line: str) -> None:
@@ -55,17 +55,19 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def run(interface: str, probes: list[SegmentProbe], policy: Policy) -> dict[str, object]:
+def run(interface: str, probes: list[SegmentProbe], settings: EngineSettings) -> dict[str, object]:
     """All probes at once."""
     clock = SystemClock()
     runner = Runner(
-        engine=Engine(host="node1", policy=policy, templates=templates.load(), randomness=random.Random()),
+        engine=Engine(
+            host="node1", settings=settings, templates=templates.load(), randomness=random.Random()
+        ),
         uplinks=lambda: {"extra": interface},
         clock=clock,
         open_link=lambda name, mac_prefix: PacketLink(name, mac_prefix=mac_prefix),
         open_echo_socket=lambda identifier: ICMPSocket(identifier=identifier),
     )
-    found: queue.SimpleQueue[findings.Finding] = queue.SimpleQueue()
+    found: queue.SimpleQueue[findings.SegmentResult] = queue.SimpleQueue()
     began = clock.monotonic()
     runner.start()
     for probe in probes:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from services.contract.messages import Target
-from services.prober.engine.results import Offered
+from services.prober.engine.results import DHCPOffer
 
 
-def choose(target: Target, offers: Sequence[Offered]) -> Offered | None:
+def choose(target: Target, offers: Sequence[DHCPOffer]) -> DHCPOffer | None:
     """The offer that counts for a target.
 
     Only the server that the target names, if it names one. Otherwise an offer with a usable gateway comes

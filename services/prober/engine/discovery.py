@@ -5,37 +5,37 @@ from typing import Final, Protocol
 from services.contract.messages import MAX_SERVERS
 from services.contract.outcomes import DHCPOutcome
 from services.prober.engine.gateways import first_usable, is_usable
-from services.prober.engine.results import Asked, Offered
+from services.prober.engine.results import DHCPOffer, DiscoveryResult
 from services.prober.engine.timers import Timer
-from services.prober.engine.trunk_state import Attempt, Line
+from services.prober.engine.trunk_state import Transaction, TrunkState
 from services.prober.frames import dhcp
-from services.prober.frames import unchecked as tuples
 from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.frames.station import Station
+from services.prober.frames.unchecked import new_unchecked
 
 _OFFERED: Final = DHCPOutcome.OFFERED
 _NAK: Final = IgnoreReason.DHCP_NAK
 _NOT_AN_OFFER: Final = IgnoreReason.DHCP_NOT_AN_OFFER
 _MAX_ASKED_AGAIN: Final = 3
-"""Times that a question is asked once more because frames were lost on this host."""
+"""DISCOVERs repeated because this host dropped frames."""
 _AGAIN_WITHIN_S: Final = 0.5
 """Spread over this time, lest the answers be lost together again."""
 
 
-class Asker(Protocol):
+class DiscoveryHandler(Protocol):
     """Who wants to know."""
 
-    def offered(self, offer: Offered, now: float) -> None:
+    def offered(self, offer: DHCPOffer, now: float) -> None:
         """A server offers; there may be more."""
         ...
 
-    def dhcp_done(self, asked: Asked, now: float) -> None:
+    def dhcp_done(self, asked: DiscoveryResult, now: float) -> None:
         """Once, in the end."""
         ...
 
 
-class DHCPAsk:
-    """One segment's question.
+class Discovery:
+    """One segment's exchange.
 
     It ends when the window after the first offer closes, or at the deadline. While a server that is required
     has not answered, the window does not open: a quick stranger does not hide a slow owner.
@@ -43,18 +43,18 @@ class DHCPAsk:
 
     __slots__ = (
         "_again",
-        "_asker",
         "_asking",
-        "_asks",
         "_attempts",
-        "_disturbed_at",
+        "_discoveries",
         "_end_at",
         "_first_offer",
-        "_line",
+        "_handler",
+        "_loss_events_before",
         "_offers",
         "_required",
         "_started",
         "_timer",
+        "_trunk",
         "_xids",
         "finished",
         "station",
@@ -62,28 +62,28 @@ class DHCPAsk:
 
     def __init__(
         self,
-        line: Line,
+        trunk: TrunkState,
         *,
         station: Station,
         required: frozenset[int],
-        asker: Asker,
-        asks: "dict[DHCPAsk, None]",
+        handler: DiscoveryHandler,
+        discoveries: "dict[Discovery, None]",
     ) -> None:
-        """One question, not yet asked. required: addresses of servers. asks: where it stands meanwhile."""
+        """required: servers to wait for. discoveries: the open ones, this one included."""
         self.station = station
         self.finished = False
-        self._line = line
-        self._asker = asker
-        self._asks = asks
-        asks[self] = None
+        self._trunk = trunk
+        self._handler = handler
+        self._discoveries = discoveries
+        discoveries[self] = None
         self._required = required
-        self._offers: list[Offered] = []
+        self._offers: list[DHCPOffer] = []
         self._xids: list[bytes] = []
         self._attempts = self._again = 0
         self._started = self._end_at = 0.0
         self._asking = True
         self._first_offer: float | None = None
-        self._disturbed_at = 0
+        self._loss_events_before = 0
         self._timer: Timer | None = None
 
     def start(self, now: float) -> None:
@@ -91,19 +91,19 @@ class DHCPAsk:
         if self.finished:
             return
         self._started = now
-        self._end_at = now + self._line.policy.dhcp_deadline_s
-        self._disturbed_at = self._line.losses.disturbances
+        self._end_at = now + self._trunk.settings.dhcp_deadline_s
+        self._loss_events_before = self._trunk.losses.loss_events
         self._discover(now)
 
-    def replied(self, attempt: Attempt, reply: dhcp.Reply, *, mac: bytes, now: float) -> None:
+    def replied(self, attempt: Transaction, reply: dhcp.Reply, *, mac: bytes, now: float) -> None:
         """Take an answer; a server's first one stands. One that comes after the deadline is none."""
-        line = self._line
+        trunk = self._trunk
         server = reply.server or reply.source
         if reply.kind not in (dhcp.OFFER, dhcp.ACK):
-            line.ignored[_NAK if reply.kind == dhcp.NAK else _NOT_AN_OFFER] += 1
+            trunk.ignored[_NAK if reply.kind == dhcp.NAK else _NOT_AN_OFFER] += 1
             return
         if not (dhcp.is_host(reply.address) and dhcp.is_host(server)):
-            line.ignored[IgnoreReason.DHCP_UNUSABLE_OFFER] += 1
+            trunk.ignored[IgnoreReason.DHCP_UNUSABLE_OFFER] += 1
             return
         offers = self._offers
         if offers and (len(offers) >= MAX_SERVERS or any(offer.server == server for offer in offers)):
@@ -114,7 +114,7 @@ class DHCPAsk:
             self._give_back(reply, server=server, mac=mac)
         prefix = None if reply.mask is None else dhcp.prefix_length(reply.mask)
         gateway = usable = reply.gateway
-        address, denied = reply.address, line.policy.denied
+        address, denied = reply.address, trunk.settings.denied
         if (
             gateway is None
             or prefix is None
@@ -139,54 +139,54 @@ class DHCPAsk:
             attempt.seconds,
             mac,
         )
-        offer = tuples.new(Offered, fields)
+        offer = new_unchecked(DHCPOffer, fields)
         if self._first_offer is None:
             self._first_offer = now
-            line.losses.answered(now, prompt=attempt.number == 1)
+            trunk.losses.answered(now, prompt=attempt.number == 1)
         offers.append(offer)
         if self._asking and (not self._required or self._required <= {offer.server for offer in offers}):
             self._open_window(now)
-        self._asker.offered(offer, now)
+        self._handler.offered(offer, now)
 
     def _open_window(self, now: float) -> None:
         """Nothing is asked again; others may still answer for a while."""
         self._asking = False
         if self._timer is not None:
             self._timer.cancel()
-        line = self._line
-        closes_at = now + line.policy.offer_window_s
+        trunk = self._trunk
+        closes_at = now + trunk.settings.offer_window_s
         if closes_at < self._end_at:
             self._end_at = closes_at
-        self._timer = line.schedule.at(self._end_at, self._due)
+        self._timer = trunk.timers.at(self._end_at, self._due)
 
-    def disturbed(self, now: float, *, wait_s: float) -> None:
-        """Frames were lost here, the answer perhaps among them: ask again soon, after wait_s at the least."""
+    def frames_lost(self, now: float, *, wait_s: float) -> None:
+        """Repeat the DISCOVER after wait_s or later: this host dropped frames, perhaps the answer."""
         if self._attempts and not self._offers and not self.finished and self._again < _MAX_ASKED_AGAIN:
             self._again += 1
-            when = now + wait_s + _AGAIN_WITHIN_S * self._line.random.random()
+            when = now + wait_s + _AGAIN_WITHIN_S * self._trunk.random.random()
             self._set_timer(min(when, self._end_at))
 
     def abandon(self, now: float) -> None:
-        """End now: what was offered stands, otherwise the question counts as not asked."""
+        """End now: what was offered stands, otherwise the exchange counts as not asked."""
         self._end(DHCPOutcome.NOT_TRIED, now)
 
     def _discover(self, now: float) -> None:
-        line, policy = self._line, self._line.policy
+        trunk, settings = self._trunk, self._trunk.settings
         self._attempts += 1
-        xid, seconds = line.new_xid(), int(now - self._started)
-        attempt = line.attempts[xid] = Attempt(self, self._attempts, now, xid, seconds)
+        xid, seconds = trunk.new_xid(), int(now - self._started)
+        attempt = trunk.transactions[xid] = Transaction(self, self._attempts, now, xid, seconds)
         self._xids.append(xid)
-        frame = line.templates.discover.broadcast(station=self.station, xid=xid, seconds=seconds)
-        line.outbox.append((frame, attempt))
-        delays = policy.retransmit_s
+        frame = trunk.templates.discover.broadcast(station=self.station, xid=xid, seconds=seconds)
+        trunk.outbox.append((frame, attempt))
+        delays = settings.retransmit_s
         delay = delays[self._attempts - 1] if self._attempts <= len(delays) else delays[-1]
-        when = now + delay + policy.retransmit_jitter_s * (2.0 * line.random.random() - 1.0)
+        when = now + delay + settings.retransmit_jitter_s * (2.0 * trunk.random.random() - 1.0)
         self._set_timer(when if when < self._end_at else self._end_at)
 
     def _set_timer(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._line.schedule.at(when, self._due)
+        self._timer = self._trunk.timers.at(when, self._due)
 
     def _due(self, now: float) -> None:
         if now >= self._end_at:
@@ -194,7 +194,7 @@ class DHCPAsk:
         else:
             # The deadline does not wait for the turn that is asked for here.
             self._set_timer(self._end_at)
-            self._line.starts.submit(now, self._again_in_turn)
+            self._trunk.start_pace.submit(now, self._again_in_turn)
 
     def _again_in_turn(self, now: float) -> None:
         if self._asking and not self.finished and now < self._end_at:
@@ -204,8 +204,8 @@ class DHCPAsk:
         if self._offers:
             self._end(_OFFERED, now)
             return
-        losses = self._line.losses
-        doubtful = losses.disturbances > self._disturbed_at or losses.explain_silence(now)
+        losses = self._trunk.losses
+        doubtful = losses.loss_events > self._loss_events_before or losses.explain_silence(now)
         self._end(DHCPOutcome.INCONCLUSIVE if doubtful else DHCPOutcome.NO_OFFER, now)
 
     def _end(self, without_offer: DHCPOutcome, now: float) -> None:
@@ -215,8 +215,8 @@ class DHCPAsk:
         if self._timer is not None:
             self._timer.cancel()
         for xid in self._xids:
-            self._line.attempts.pop(xid, None)
-        del self._asks[self]
+            self._trunk.transactions.pop(xid, None)
+        del self._discoveries[self]
         offers = tuple(self._offers)
         if len(offers) > 1:
             offers = tuple(sorted(offers, key=lambda offer: offer.server))
@@ -224,11 +224,11 @@ class DHCPAsk:
         # What came is told by another clock's reading than what was sent.
         elapsed_s = until - self._started if self._attempts and until > self._started else 0.0
         fields = (_OFFERED if offers else without_offer, offers, self._attempts, elapsed_s)
-        self._asker.dhcp_done(tuples.new(Asked, fields), now)
+        self._handler.dhcp_done(new_unchecked(DiscoveryResult, fields), now)
 
     def _give_back(self, reply: dhcp.Reply, *, server: int, mac: bytes) -> None:
         """Release a lease that came unasked (rapid commit): what its ACK says counts as an offer."""
-        frame = self._line.templates.release.release(
+        frame = self._trunk.templates.release.release(
             station=self.station, xid=reply.xid, address=reply.address, server=server, server_mac=mac
         )
-        self._line.outbox.append((frame, None))
+        self._trunk.outbox.append((frame, None))

@@ -1,6 +1,6 @@
 """The engine: all segments of all uplinks at once, without a socket and without a clock.
 
-Frames and time come in as arguments, frames go out as lists, findings through callbacks. Its runner does the
+Frames and time come in as arguments, frames go out as lists, results through callbacks. Its runner does the
 rest: see services.prober.loop.runner.
 """
 
@@ -9,11 +9,11 @@ import random
 from services.contract.messages import SegmentProbe
 from services.contract.outcomes import Depth, Fault
 from services.prober.engine.identity import Identity
-from services.prober.engine.routed_echoes import Echoes
-from services.prober.engine.segment import Done, SegmentJob, Uplink
-from services.prober.engine.settings import Policy
-from services.prober.engine.timers import Schedule
-from services.prober.engine.trunk import Wire
+from services.prober.engine.routed_echoes import RoutedEchoes
+from services.prober.engine.segment import Done, SegmentJob, TrunkJobs
+from services.prober.engine.settings import EngineSettings
+from services.prober.engine.timers import Timers
+from services.prober.engine.trunk import Trunk
 from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.frames.templates import Templates
 
@@ -25,37 +25,39 @@ class Engine:
         self,
         *,
         host: str,
-        policy: Policy,
+        settings: EngineSettings,
         templates: Templates,
         randomness: random.Random,
         routed: bool = True,
         one_mac: bool = False,
         depth: Depth = Depth.OFFER,
     ) -> None:
-        """routed: also ask gateways through the host's routing. depth: of every DHCP exchange, at least."""
+        """routed: also probe gateways through the host's routing. depth: of every DHCP exchange, at least."""
         self._host = host
-        self._policy = policy
+        self._settings = settings
         self._templates = templates
         self._random = randomness
         self._one_mac = one_mac
         self._depth = depth
-        self._schedule = Schedule()
-        self._uplinks: dict[str, Uplink] = {}
+        self._timers = Timers()
+        self._uplinks: dict[str, TrunkJobs] = {}
         self.echoes = (
-            Echoes(template=templates.echo, policy=policy, schedule=self._schedule, randomness=randomness)
+            RoutedEchoes(
+                template=templates.echo, settings=settings, timers=self._timers, randomness=randomness
+            )
             if routed
             else None
         )
 
-    def wire(self, cluster_network: str) -> Wire:
+    def trunk(self, cluster_network: str) -> Trunk:
         """The state of one uplink: frames in and out, its identity, its losses."""
-        return self._uplink(cluster_network).wire
+        return self._uplink(cluster_network).trunk
 
     def start(self, cluster_network: str, probe: SegmentProbe, *, done: Done, now: float) -> None:
-        """Begin one segment; done is called with its finding, perhaps before this returns."""
+        """Begin one segment; done is called with its result, perhaps before this returns."""
         SegmentJob(self._uplink(cluster_network), probe, done).start(now)
 
-    def in_hand(self, cluster_network: str) -> int:
+    def open_segments(self, cluster_network: str) -> int:
         """Segments begun and not finished on one uplink."""
         return len(self._uplink(cluster_network).jobs)
 
@@ -64,24 +66,24 @@ class Engine:
         uplink = self._uplink(cluster_network)
         for job in list(uplink.jobs):
             job.blame(fault)
-        uplink.wire.discard_frames()
-        uplink.wire.abandon(now)
-        uplink.wire.discard_frames()
+        uplink.trunk.discard_frames()
+        uplink.trunk.abandon(now)
+        uplink.trunk.discard_frames()
 
     def stop(self, now: float) -> None:
         """End every segment with the fault STOPPED and what was found until now."""
         for uplink in self._uplinks.values():
-            uplink.wire.discard_frames()
+            uplink.trunk.discard_frames()
             # What they still have to say gives addresses back.
             for job in list(uplink.jobs):
                 job.stop(now)
-            uplink.wire.abandon(now)
+            uplink.trunk.abandon(now)
         if self.echoes is not None:
             self.echoes.abandon(now)
 
     def ignored_frames(self) -> dict[IgnoreReason, int]:
         """Count the frames ignored on all uplinks, by reason, zeros included; callable from any thread."""
-        counters = [uplink.wire.ignored for uplink in list(self._uplinks.values())]
+        counters = [uplink.trunk.ignored for uplink in list(self._uplinks.values())]
         return {reason: sum([counter[reason] for counter in counters]) for reason in IgnoreReason}
 
     def advance(self, now: float) -> None:
@@ -89,22 +91,22 @@ class Engine:
 
         Hand in what was received before: an answer that came in time must not be late by our delay.
         """
-        self._schedule.run_due(now)
+        self._timers.run_due(now)
 
     def next_deadline(self) -> float | None:
         """When advance is to be called next; None when nothing waits."""
-        return self._schedule.next_deadline()
+        return self._timers.next_deadline()
 
-    def _uplink(self, cluster_network: str) -> Uplink:
+    def _uplink(self, cluster_network: str) -> TrunkJobs:
         uplink = self._uplinks.get(cluster_network)
         if uplink is None:
-            wire = Wire(
+            trunk = Trunk(
                 identity=Identity(host=self._host, cluster_network=cluster_network, one_mac=self._one_mac),
                 templates=self._templates,
-                policy=self._policy,
-                schedule=self._schedule,
+                settings=self._settings,
+                timers=self._timers,
                 randomness=self._random,
             )
-            uplink = Uplink(cluster_network, wire, self.echoes, self._depth)
+            uplink = TrunkJobs(cluster_network, trunk, self.echoes, self._depth)
             self._uplinks[cluster_network] = uplink
         return uplink

@@ -1,52 +1,52 @@
-"""The two ways to ask a gateway on its VLAN: ARP, and ICMP echo from an address that is ours there."""
+"""Checks of a gateway on its VLAN: ARP, and ICMP echo from an address that is ours there."""
 
-from services.prober.engine.reachability import Done, ReachCheck
-from services.prober.engine.trunk_state import Line
+from services.prober.engine.reachability import Done, GatewayCheck
+from services.prober.engine.trunk_state import TrunkState
 from services.prober.frames import icmp
 from services.prober.frames.icmp import EchoReply
 from services.prober.frames.station import Station
 
 
-class ARPCheck(ReachCheck):
-    """Who has the gateway's address? Asked without claiming one (RFC 5227), or from the one that is ours."""
+class ARPCheck(GatewayCheck):
+    """ARP requests for the gateway, as RFC 5227 probes or from an address of ours."""
 
-    __slots__ = ("_checks", "_line", "_source", "station")
+    __slots__ = ("_checks", "_source", "_trunk", "station")
 
     def __init__(
         self,
         gateway: int,
-        line: Line,
+        trunk: TrunkState,
         station: Station,
         source: int,
         checks: "dict[tuple[int, int], ARPCheck]",
         done: Done,
     ) -> None:
         """source: our address there, or 0. checks: where it stands until it ends."""
-        ReachCheck.__init__(self, gateway, line.arp_path, done)
+        GatewayCheck.__init__(self, gateway, trunk.arp_context, done)
         self.station = station
-        self._line = line
+        self._trunk = trunk
         self._source = source
         self._checks = checks
         checks[station.vlan, gateway] = self
 
     def _send(self, _: float) -> None:
-        line = self._line
-        frame = line.templates.arp.render(station=self.station, target=self.gateway, sender=self._source)
-        line.outbox.append((frame, self))
+        trunk = self._trunk
+        frame = trunk.templates.arp.render(station=self.station, target=self.gateway, sender=self._source)
+        trunk.outbox.append((frame, self))
 
     def _ended(self) -> None:
         del self._checks[self.station.vlan, self.gateway]
 
 
-class EchoCheck(ReachCheck):
+class EchoCheck(GatewayCheck):
     """ICMP echo on the VLAN, straight to the gateway's MAC address: no routing table of ours takes part."""
 
-    __slots__ = ("_checks", "_gateway_mac", "_line", "_sent", "_source", "station")
+    __slots__ = ("_checks", "_gateway_mac", "_sent", "_source", "_trunk", "station")
 
     def __init__(
         self,
         gateway: int,
-        line: Line,
+        trunk: TrunkState,
         station: Station,
         source: int,
         gateway_mac: bytes,
@@ -54,9 +54,9 @@ class EchoCheck(ReachCheck):
         done: Done,
     ) -> None:
         """source: our address there. checks: where it stands until it ends."""
-        ReachCheck.__init__(self, gateway, line.echo_path, done)
+        GatewayCheck.__init__(self, gateway, trunk.echo_context, done)
         self.station = station
-        self._line = line
+        self._trunk = trunk
         self._source = source
         self._gateway_mac = gateway_mac
         self._sent: list[tuple[bytes, float]] = []
@@ -65,7 +65,7 @@ class EchoCheck(ReachCheck):
 
     def replied(self, reply: EchoReply, now: float) -> bool:
         """Take an echo reply from the gateway; whether it is one of ours."""
-        if reply.identifier != self._line.echo_identifier or reply.destination != self._source:
+        if reply.identifier != self._trunk.echo_identifier or reply.destination != self._source:
             return False
         if not 1 <= reply.sequence <= len(self._sent):
             return False
@@ -77,19 +77,19 @@ class EchoCheck(ReachCheck):
         return True
 
     def _send(self, now: float) -> None:
-        line = self._line
-        nonce = line.random.getrandbits(8 * icmp.NONCE_BYTES).to_bytes(icmp.NONCE_BYTES, "big")
+        trunk = self._trunk
+        nonce = trunk.random.getrandbits(8 * icmp.NONCE_BYTES).to_bytes(icmp.NONCE_BYTES, "big")
         self._sent.append((nonce, now))
-        frame = line.templates.echo_frame.render(
+        frame = trunk.templates.echo_frame.render(
             station=self.station,
             gateway_mac=self._gateway_mac,
             source=self._source,
             destination=self.gateway,
-            identifier=self._line.echo_identifier,
+            identifier=self._trunk.echo_identifier,
             sequence=len(self._sent),
             nonce=nonce,
         )
-        line.outbox.append((frame, self))
+        trunk.outbox.append((frame, self))
 
     def _ended(self) -> None:
         del self._checks[self.station.vlan, self.gateway]

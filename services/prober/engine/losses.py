@@ -17,7 +17,7 @@ class Losses:
 
     frames: int = 0
     """Frames that the kernel dropped for want of room (PACKET_STATISTICS)."""
-    disturbances: int = 0
+    loss_events: int = 0
     """Times that silence became doubtful: each drop that was noticed, each change of the carrier."""
 
     carrier_changes: int = 0
@@ -30,14 +30,14 @@ class Losses:
         """Whether it was any."""
         if frames > 0:
             self.frames += frames
-            self.disturbances += 1
+            self.loss_events += 1
         return frames > 0
 
     def carrier_changed(self, times: int) -> bool:
         """The uplink lost or found its carrier: what was sent meanwhile may not have gone out."""
         if times > 0:
             self.carrier_changes += times
-            self.disturbances += 1
+            self.loss_events += 1
         return times > 0
 
     def answered(self, now: float, *, prompt: bool) -> None:

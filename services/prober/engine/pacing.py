@@ -4,7 +4,7 @@ import math
 from collections import deque
 from typing import Final
 
-from services.prober.engine.timers import Action, Schedule
+from services.prober.engine.timers import Action, Timers
 
 _BURST_S: Final = 0.02
 """A full bucket holds what the rate allows in this time: bursts are what overruns a receive buffer."""
@@ -50,8 +50,8 @@ class TokenBucket:
 class PacedQueue:
     """Actions that each need a token, first come, first served."""
 
-    def __init__(self, schedule: Schedule, rate: float | None) -> None:
-        self._schedule = schedule
+    def __init__(self, timers: Timers, rate: float | None) -> None:
+        self._timers = timers
         self._bucket = TokenBucket(rate)
         self._unlimited = rate is None
         self._waiting: deque[Action] = deque()
@@ -63,10 +63,10 @@ class PacedQueue:
             return
         self._waiting.append(action)
         if len(self._waiting) == 1:
-            self._schedule.at(self._bucket.ready_at(now), self._drain)
+            self._timers.at(self._bucket.ready_at(now), self._drain)
 
     def _drain(self, now: float) -> None:
         while self._waiting and self._bucket.take(now):
             self._waiting.popleft()(now)
         if self._waiting:
-            self._schedule.at(self._bucket.ready_at(now), self._drain)
+            self._timers.at(self._bucket.ready_at(now), self._drain)

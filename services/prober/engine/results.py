@@ -24,7 +24,7 @@ from services.prober.frames.ethernet import mac_text
 _MAX_ATTEMPTS = 100
 
 
-class Offered(NamedTuple):
+class DHCPOffer(NamedTuple):
     """One server's offer; prefix is the length of its subnet mask."""
 
     server: int
@@ -45,17 +45,17 @@ class Offered(NamedTuple):
     """Who sent its frame: the server, or a relay."""
 
 
-class Asked(NamedTuple):
+class DiscoveryResult(NamedTuple):
     """What DHCP said: offers in the order of their servers' addresses."""
 
     outcome: DHCPOutcome
-    offers: tuple[Offered, ...]
+    offers: tuple[DHCPOffer, ...]
     attempts: int
     elapsed_s: float
     """From the first DHCPDISCOVER to the first offer, or to the end."""
 
 
-class Leased(NamedTuple):
+class LeaseResult(NamedTuple):
     """What became of asking for an offered address."""
 
     outcome: LeaseOutcome
@@ -66,7 +66,7 @@ class Leased(NamedTuple):
     owner: bytes | None = None
 
 
-class Reached(NamedTuple):
+class ReachResult(NamedTuple):
     """What one gateway said on one path."""
 
     outcome: ReachOutcome
@@ -75,44 +75,44 @@ class Reached(NamedTuple):
     mac: bytes | None = None
 
 
-NOT_TRIED = Reached(ReachOutcome.NOT_TRIED)
-NOT_ASKED = Asked(DHCPOutcome.NOT_TRIED, (), 0, 0.0)
+NOT_TRIED = ReachResult(ReachOutcome.NOT_TRIED)
+DISCOVERY_NOT_TRIED = DiscoveryResult(DHCPOutcome.NOT_TRIED, (), 0, 0.0)
 
 
-class TargetFinding(NamedTuple):
+class TargetResult(NamedTuple):
     """What was found for one target: offer is the one that counts for it."""
 
     digest: str
-    offer: Offered | None
+    offer: DHCPOffer | None
     gateway: int | None
-    vlan: Reached
-    routed: Reached
-    echo: Reached = NOT_TRIED
+    vlan: ReachResult
+    routed: ReachResult
+    echo: ReachResult = NOT_TRIED
 
 
-class Finding(NamedTuple):
+class SegmentResult(NamedTuple):
     """All that was found on one segment."""
 
     cluster_network: str
     vlan: int
-    dhcp: Asked | None
-    targets: tuple[TargetFinding, ...]
+    dhcp: DiscoveryResult | None
+    targets: tuple[TargetResult, ...]
     fault: Fault | None
     dropped_frames: int
-    lease: Leased | None = None
+    lease: LeaseResult | None = None
     rogues: frozenset[int] = frozenset()
     """Servers among those that offered."""
 
 
-def verdict(finding: Finding, *, host: str, request_id: str, incarnation: int, counter: int) -> Verdict:
-    """The finding as it goes to the updater."""
+def verdict(result: SegmentResult, *, host: str, request_id: str, incarnation: int, counter: int) -> Verdict:
+    """The result as it goes to the updater."""
     return Verdict(
-        segment=Segment(cluster_network=finding.cluster_network, vlan=finding.vlan),
+        segment=Segment(cluster_network=result.cluster_network, vlan=result.vlan),
         host=host,
         request_id=request_id,
         incarnation=incarnation,
         counter=counter,
-        dhcp=None if finding.dhcp is None else dhcp_message(finding),
+        dhcp=None if result.dhcp is None else dhcp_message(result),
         targets=tuple(
             TargetVerdict(
                 digest=target.digest,
@@ -122,14 +122,14 @@ def verdict(finding: Finding, *, host: str, request_id: str, incarnation: int, c
                 routed=reach_message(target.routed),
                 echo=reach_message(target.echo),
             )
-            for target in finding.targets
+            for target in result.targets
         ),
-        fault=finding.fault,
-        dropped_frames=finding.dropped_frames,
+        fault=result.fault,
+        dropped_frames=result.dropped_frames,
     )
 
 
-def cidr(offer: Offered) -> IPv4Network | None:
+def cidr(offer: DHCPOffer) -> IPv4Network | None:
     """The offered address masked; None without a usable mask."""
     if offer.prefix is None:
         return None
@@ -137,9 +137,9 @@ def cidr(offer: Offered) -> IPv4Network | None:
     return IPv4Network((offer.address >> host_bits << host_bits, offer.prefix))
 
 
-def dhcp_message(finding: Finding) -> DHCPFinding:
+def dhcp_message(result: SegmentResult) -> DHCPFinding:
     """What DHCP said, as it goes to others."""
-    asked = finding.dhcp or NOT_ASKED
+    asked = result.dhcp or DISCOVERY_NOT_TRIED
     return DHCPFinding(
         outcome=asked.outcome,
         servers=tuple(
@@ -152,18 +152,18 @@ def dhcp_message(finding: Finding) -> DHCPFinding:
                 relay=_address(offer.relay or None),
                 lease_s=offer.lease_s,
                 after_ms=milliseconds(offer.after_s),
-                rogue=offer.server in finding.rogues,
+                rogue=offer.server in result.rogues,
                 unasked_ack=offer.unasked_ack,
             )
             for offer in asked.offers
         ),
         attempts=min(asked.attempts, _MAX_ATTEMPTS),
         elapsed_ms=milliseconds(asked.elapsed_s),
-        lease=None if finding.lease is None else _lease(finding.lease),
+        lease=None if result.lease is None else _lease(result.lease),
     )
 
 
-def _lease(leased: Leased) -> Lease:
+def _lease(leased: LeaseResult) -> Lease:
     return Lease(
         outcome=leased.outcome,
         server=IPv4Address(leased.server),
@@ -174,7 +174,7 @@ def _lease(leased: Leased) -> Lease:
     )
 
 
-def reach_message(reached: Reached) -> Reach:
+def reach_message(reached: ReachResult) -> Reach:
     """What one gateway said on one path, as it goes to others."""
     return Reach(
         outcome=reached.outcome,
@@ -193,14 +193,14 @@ def milliseconds(seconds: float) -> float:
     return round(seconds * 1000, 3)
 
 
-def untried(cluster_network: str, probe: SegmentProbe, fault: Fault) -> Finding:
-    """The finding of a segment that was never begun."""
-    return Finding(
+def untried(cluster_network: str, probe: SegmentProbe, fault: Fault) -> SegmentResult:
+    """The result of a segment that was never begun."""
+    return SegmentResult(
         cluster_network=cluster_network,
         vlan=probe.vlan,
-        dhcp=NOT_ASKED if probe.ask_dhcp else None,
+        dhcp=DISCOVERY_NOT_TRIED if probe.ask_dhcp else None,
         targets=tuple(
-            TargetFinding(
+            TargetResult(
                 digest=target.digest,
                 offer=None,
                 gateway=None if target.gateway is None else int(target.gateway),

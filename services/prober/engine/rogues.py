@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 
 from services.contract.messages import Target
-from services.prober.engine.results import Offered, TargetFinding
+from services.prober.engine.results import DHCPOffer, TargetResult
 
 _NOBODY: frozenset[int] = frozenset()
 
 
 def find_rogues(
     targets: Sequence[Target],
-    found: Sequence[TargetFinding],
-    offers: Sequence[Offered],
+    found: Sequence[TargetResult],
+    offers: Sequence[DHCPOffer],
     *,
     allowed: frozenset[int],
 ) -> frozenset[int]:
@@ -25,6 +25,6 @@ def find_rogues(
     meant = allowed | {int(target.server) for target in targets if target.server is not None}
     servers = {offer.server for offer in offers}
     if not allowed:
-        counting = {finding.offer.server for finding in found if finding.offer is not None}
+        counting = {result.offer.server for result in found if result.offer is not None}
         meant |= counting or {min(servers)}
     return frozenset(servers - meant)

@@ -9,9 +9,9 @@ from typing import Final
 
 from services.prober.engine.losses import Losses
 from services.prober.engine.pacing import PacedQueue
-from services.prober.engine.reachability import Done, Path, ReachCheck
-from services.prober.engine.settings import Policy
-from services.prober.engine.timers import Schedule
+from services.prober.engine.reachability import CheckContext, Done, GatewayCheck
+from services.prober.engine.settings import EngineSettings
+from services.prober.engine.timers import Timers
 from services.prober.frames import icmp
 
 _SEQUENCES: Final = 1 << 16
@@ -22,20 +22,20 @@ class SentEcho:
 
     __slots__ = ("check", "nonce", "sent_at")
 
-    def __init__(self, check: "_RoutedCheck", nonce: bytes, sent_at: float) -> None:
+    def __init__(self, check: "_RoutedEchoCheck", nonce: bytes, sent_at: float) -> None:
         self.check = check
         self.nonce = nonce
         self.sent_at = sent_at
         """Corrected by whoever sends it."""
 
 
-class _RoutedCheck(ReachCheck):
+class _RoutedEchoCheck(GatewayCheck):
     """One gateway, wherever routing finds it."""
 
     __slots__ = ("_echoes", "sequences")
 
-    def __init__(self, gateway: int, *, echoes: "Echoes", done: Done) -> None:
-        ReachCheck.__init__(self, gateway, echoes.path, done)
+    def __init__(self, gateway: int, *, echoes: "RoutedEchoes", done: Done) -> None:
+        GatewayCheck.__init__(self, gateway, echoes.path, done)
         self._echoes = echoes
         self.sequences: list[int] = []
 
@@ -46,19 +46,24 @@ class _RoutedCheck(ReachCheck):
         self._echoes.ended(self)
 
 
-class Echoes:
+class RoutedEchoes:
     """All routed checks of a process. Pure: packets are bytes in and out, and time is an argument."""
 
     def __init__(
-        self, *, template: icmp.EchoTemplate, policy: Policy, schedule: Schedule, randomness: random.Random
+        self,
+        *,
+        template: icmp.EchoTemplate,
+        settings: EngineSettings,
+        timers: Timers,
+        randomness: random.Random,
     ) -> None:
         self.losses = Losses()
         self.identifier: int = randomness.getrandbits(16)
         """Ours among all who ping from this host."""
         self._template = template
         self._random = randomness
-        self.path = Path(schedule, PacedQueue(schedule, policy.echo_rate), policy, self.losses)
-        self._checks: dict[int, _RoutedCheck] = {}
+        self.path = CheckContext(timers, PacedQueue(timers, settings.echo_rate), settings, self.losses)
+        self._checks: dict[int, _RoutedEchoCheck] = {}
         self._sent: dict[int, SentEcho] = {}
         self._sequence = 0
         self._outbox: list[tuple[int, bytes, SentEcho]] = []
@@ -79,7 +84,7 @@ class Echoes:
         if open_check is not None:
             open_check.wait(done)
             return
-        check = self._checks[gateway] = _RoutedCheck(gateway, echoes=self, done=done)
+        check = self._checks[gateway] = _RoutedEchoCheck(gateway, echoes=self, done=done)
         check.start(now)
 
     def receive(self, packet: bytes, now: float) -> None:
@@ -97,7 +102,7 @@ class Echoes:
         for check in list(self._checks.values()):
             check.abandon(now)
 
-    def send(self, check: _RoutedCheck, now: float) -> int:
+    def send(self, check: _RoutedEchoCheck, now: float) -> int:
         """Put one echo of this check into the outbox; its sequence number."""
         # Three echoes each within three seconds: the sequence numbers last for 20,000 gateways at once.
         self._sequence = (self._sequence + 1) % _SEQUENCES
@@ -107,7 +112,7 @@ class Echoes:
         self._outbox.append((check.gateway, message, sent))
         return self._sequence
 
-    def ended(self, check: _RoutedCheck) -> None:
+    def ended(self, check: _RoutedEchoCheck) -> None:
         """Nobody waits for its answers any more."""
         del self._checks[check.gateway]
         for sequence in check.sequences:

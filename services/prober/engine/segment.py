@@ -6,15 +6,23 @@ from typing import Final, Protocol
 from services.contract.messages import SegmentProbe, Target
 from services.contract.outcomes import Depth, DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
 from services.prober.engine.choosing import choose
-from services.prober.engine.results import NOT_TRIED, Asked, Finding, Leased, Offered, Reached, TargetFinding
+from services.prober.engine.results import (
+    NOT_TRIED,
+    DHCPOffer,
+    DiscoveryResult,
+    LeaseResult,
+    ReachResult,
+    SegmentResult,
+    TargetResult,
+)
 from services.prober.engine.rogues import find_rogues
-from services.prober.engine.routed_echoes import Echoes
-from services.prober.engine.trunk import Wire
-from services.prober.frames import unchecked as tuples
+from services.prober.engine.routed_echoes import RoutedEchoes
+from services.prober.engine.trunk import Trunk
+from services.prober.frames.unchecked import new_unchecked
 
-Done = Callable[[Finding], None]
+Done = Callable[[SegmentResult], None]
 _NOBODY: frozenset[int] = frozenset()
-_Pick = tuple[Target, Offered | None, int | None]
+_Pick = tuple[Target, DHCPOffer | None, int | None]
 """A target, the offer that counts for it, and the gateway that is to be checked."""
 _LEASE: Final = Depth.LEASE
 _FLAP: Final = 2
@@ -27,15 +35,15 @@ class _Address(Protocol):
     def release(self, now: float, /) -> None: ...
 
 
-class Uplink:
+class TrunkJobs:
     """What the jobs of one cluster network share."""
 
-    __slots__ = ("cluster_network", "depth", "echoes", "jobs", "wire")
+    __slots__ = ("cluster_network", "depth", "echoes", "jobs", "trunk")
 
-    def __init__(self, cluster_network: str, wire: Wire, echoes: Echoes | None, depth: Depth) -> None:
+    def __init__(self, cluster_network: str, trunk: Trunk, echoes: RoutedEchoes | None, depth: Depth) -> None:
         """echoes: how gateways are asked through routing, if they are. depth: of each probe, at least."""
         self.cluster_network = cluster_network
-        self.wire = wire
+        self.trunk = trunk
         self.echoes = echoes
         self.depth = depth
         self.jobs: dict[SegmentJob, None] = {}
@@ -49,13 +57,13 @@ class _Gateway:
 
     def __init__(self, *, routed: bool, echo: bool) -> None:
         """routed, echo: whether it is asked so."""
-        self.vlan: Reached | None = None
-        self.routed: Reached | None = None if routed else NOT_TRIED
-        self.echo: Reached | None = None if echo else NOT_TRIED
+        self.vlan: ReachResult | None = None
+        self.routed: ReachResult | None = None if routed else NOT_TRIED
+        self.echo: ReachResult | None = None if echo else NOT_TRIED
 
 
 class SegmentJob:
-    """Runs one SegmentProbe to its Finding.
+    """Runs one SegmentProbe to its SegmentResult.
 
     Gateways that are known are checked while DHCP is asked; one that an offer names, as soon as it comes.
     With a lease they are checked once the address is ours, or is known not to become so: a switch that
@@ -82,27 +90,27 @@ class SegmentJob:
         "finished",
     )
 
-    def __init__(self, uplink: Uplink, probe: SegmentProbe, done: Done) -> None:
-        wire = uplink.wire
+    def __init__(self, uplink: TrunkJobs, probe: SegmentProbe, done: Done) -> None:
+        trunk = uplink.trunk
         self._uplink = uplink
         self._probe = probe
         self._done = done
-        self._station = wire.station(probe.vlan)
-        self._offers: list[Offered] = []
-        self._asked: Asked | None = None
+        self._station = trunk.station(probe.vlan)
+        self._offers: list[DHCPOffer] = []
+        self._asked: DiscoveryResult | None = None
         self._asking = True
         """DHCP is not done, or not begun: nothing ends before."""
         self._picks: list[_Pick] | None = None
         """What each target comes to, once DHCP has been asked or is not."""
         self._leasing = False
         """An address is still to be asked for, or is being asked for."""
-        self._lease: Leased | None = None
+        self._lease: LeaseResult | None = None
         self._address: _Address | None = None
         self._source = 0
         """Our address on the VLAN; 0 while there is none."""
         self._gateways: dict[int, _Gateway] = {}
         self._fault: Fault | None = None
-        losses = wire.losses
+        losses = trunk.losses
         self._dropped_before = losses.frames
         self._carrier_before = losses.carrier_changes
         self.finished = False
@@ -110,10 +118,10 @@ class SegmentJob:
 
     def start(self, now: float) -> None:
         """Ask all that can be asked at once."""
-        probe, wire = self._probe, self._uplink.wire
+        probe, trunk = self._probe, self._uplink.trunk
         if probe.source is not None:
             self._source = int(probe.source)
-            self._address = wire.use_address(self._station, self._source)
+            self._address = trunk.use_address(self._station, self._source)
         elif probe.ask_dhcp:
             self._leasing = self._uplink.depth is _LEASE or probe.depth is _LEASE
         required = _NOBODY
@@ -123,13 +131,13 @@ class SegmentJob:
             if target.server is not None:
                 required |= {int(target.server)}
         if probe.ask_dhcp:
-            wire.ask_dhcp(self._station, required=required, asker=self, now=now)
+            trunk.ask_dhcp(self._station, required=required, handler=self, now=now)
         else:
             self._asking = False
             self._finish_if_done(now)
 
     def blame(self, fault: Fault) -> None:
-        """Say why what is still open on the wire will have no result; the first reason stands."""
+        """Say why what is still open on the trunk will have no result; the first reason stands."""
         if self._fault is None and not self._wire_done():
             self._fault = fault
 
@@ -141,8 +149,8 @@ class SegmentJob:
             self._fault = Fault.STOPPED
         self._finish(now)
 
-    def offered(self, offer: Offered, now: float) -> None:
-        """See dhcp.Asker."""
+    def offered(self, offer: DHCPOffer, now: float) -> None:
+        """See discovery.DiscoveryHandler."""
         self._offers.append(offer)
         gateway = offer.usable_gateway
         if self._leasing or gateway is None:
@@ -151,20 +159,20 @@ class SegmentJob:
             if target.from_dhcp and choose(target, self._offers) is offer:
                 self._check(gateway, now)
 
-    def dhcp_done(self, asked: Asked, now: float) -> None:
-        """See dhcp.Asker."""
+    def dhcp_done(self, asked: DiscoveryResult, now: float) -> None:
+        """See discovery.DiscoveryHandler."""
         self._asked = asked
         self._asking = False
         if self._leasing and not self.finished:
             offer = choose(self._probe.targets[0], self._offers)
             if offer is not None:
-                self._address = self._uplink.wire.take_lease(self._station, offer, tenant=self, now=now)
+                self._address = self._uplink.trunk.take_lease(self._station, offer, handler=self, now=now)
                 return
             self._leasing = False
         self._check_all(now)
 
-    def leased(self, leased: Leased, now: float) -> None:
-        """See lease.Tenant."""
+    def leased(self, leased: LeaseResult, now: float) -> None:
+        """See lease.LeaseHandler."""
         self._lease = leased
         self._leasing = False
         if leased.outcome is LeaseOutcome.HELD:
@@ -182,16 +190,16 @@ class SegmentJob:
             return
         echoes, source = self._uplink.echoes, self._source
         self._gateways[gateway] = _Gateway(routed=echoes is not None, echo=source != 0)
-        self._uplink.wire.check_gateway(self._station, gateway, source=source, done=self._vlan_told, now=now)
+        self._uplink.trunk.check_gateway(self._station, gateway, source=source, done=self._vlan_told, now=now)
         if echoes is not None:
             echoes.check_gateway(gateway, done=self._routed_told, now=now)
 
-    def _vlan_told(self, gateway: int, reached: Reached, now: float) -> None:
+    def _vlan_told(self, gateway: int, reached: ReachResult, now: float) -> None:
         known = self._gateways[gateway]
         known.vlan = reached
         if known.echo is None and not self.finished:
             if reached.mac is not None:
-                self._uplink.wire.echo_gateway(
+                self._uplink.trunk.echo_gateway(
                     self._station,
                     gateway,
                     gateway_mac=reached.mac,
@@ -203,11 +211,11 @@ class SegmentJob:
             known.echo = NOT_TRIED
         self._finish_if_done(now)
 
-    def _echo_told(self, gateway: int, reached: Reached, now: float) -> None:
+    def _echo_told(self, gateway: int, reached: ReachResult, now: float) -> None:
         self._gateways[gateway].echo = reached
         self._finish_if_done(now)
 
-    def _routed_told(self, gateway: int, reached: Reached, now: float) -> None:
+    def _routed_told(self, gateway: int, reached: ReachResult, now: float) -> None:
         self._gateways[gateway].routed = reached
         self._finish_if_done(now)
 
@@ -249,18 +257,18 @@ class SegmentJob:
         uplink.jobs.pop(self, None)
         if self._address is not None:
             self._address.release(now)
-            # A lease knows its tenant: both would be garbage that only a look for cycles finds.
+            # A lease knows its handler: both would be garbage that only a look for cycles finds.
             self._address = None
-        asked, wire = self._asked, uplink.wire
+        asked, trunk = self._asked, uplink.trunk
         if asked is None and probe.ask_dhcp:
             outcome = DHCPOutcome.OFFERED if offers else DHCPOutcome.NOT_TRIED
-            asked = Asked(outcome, tuple(sorted(offers, key=lambda offer: offer.server)), 0, 0.0)
-        losses = wire.losses
+            asked = DiscoveryResult(outcome, tuple(sorted(offers, key=lambda offer: offer.server)), 0, 0.0)
+        losses = trunk.losses
         flapped = losses.carrier_changes - self._carrier_before >= _FLAP
         if flapped and self._fault is None and self._doubtful():
             self._fault = Fault.UPLINK_FLAPPING
         targets = tuple([self._found(*pick) for pick in self._pick()])
-        rogues, allowed = _NOBODY, wire.allowed_servers
+        rogues, allowed = _NOBODY, trunk.allowed_servers
         if len(offers) > 1 or (offers and allowed):
             rogues = find_rogues(probe.targets, targets, offers, allowed=allowed)
         dropped_frames = losses.frames - self._dropped_before
@@ -274,7 +282,7 @@ class SegmentJob:
             self._lease,
             rogues,
         )
-        self._done(tuples.new(Finding, fields))
+        self._done(new_unchecked(SegmentResult, fields))
 
     def _doubtful(self) -> bool:
         if self._asked is not None and self._asked.outcome is DHCPOutcome.INCONCLUSIVE:
@@ -283,9 +291,9 @@ class SegmentJob:
         told = [known.vlan for known in found if known is not None and known.vlan is not None]
         return any(reached.outcome is ReachOutcome.INCONCLUSIVE for reached in told)
 
-    def _found(self, target: Target, offer: Offered | None, gateway: int | None) -> TargetFinding:
+    def _found(self, target: Target, offer: DHCPOffer | None, gateway: int | None) -> TargetResult:
         known = None if gateway is None else self._gateways.get(gateway)
         if known is None:
-            return TargetFinding(target.digest, offer, gateway, NOT_TRIED, NOT_TRIED)
+            return TargetResult(target.digest, offer, gateway, NOT_TRIED, NOT_TRIED)
         reached = (known.vlan or NOT_TRIED, known.routed or NOT_TRIED, known.echo or NOT_TRIED)
-        return tuples.new(TargetFinding, (target.digest, offer, gateway, *reached))
+        return new_unchecked(TargetResult, (target.digest, offer, gateway, *reached))

@@ -1,4 +1,4 @@
-"""How often, how long and how fast the engine asks."""
+"""How often, how long and how fast the engine probes."""
 
 from dataclasses import dataclass, replace
 
@@ -7,7 +7,7 @@ INSPECTED_ARP_RATE = 9.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class EngineSettings:
     """Times are seconds, rates are per second on one uplink; a rate of None sets no limit.
 
     Rates are limited, never the number in flight: with a tenth of 4094 VLANs silent that is 3 s against 21 s.
@@ -17,7 +17,7 @@ class Policy:
     """Servers probe an address before they offer it, dnsmasq for 3 s each, one after another: below 12 s
     healthy networks are called dead."""
     offer_window_s: float = 0.3
-    """How long to listen on after the first offer: a second server is a finding."""
+    """How long to listen on after the first offer: a second server is a result."""
     retransmit_s: tuple[float, ...] = (4.0, 8.0, 16.0)
     """Delays before the DHCPDISCOVER is sent again (RFC 2131 section 4.1); the last one repeats."""
     retransmit_jitter_s: float = 1.0
@@ -45,7 +45,7 @@ class Policy:
     denied: tuple[tuple[int, int], ...] = ()
     """Subnets, as (address, mask), in which no router that an offer names is asked."""
 
-    def for_inspected_ports(self) -> "Policy":
+    def for_inspected_ports(self) -> "EngineSettings":
         """The same for switches that inspect ARP, which shut a port at more than 15 packets a second."""
         rate = INSPECTED_ARP_RATE if self.arp_rate is None else min(self.arp_rate, INSPECTED_ARP_RATE)
         return replace(self, arp_rate=rate)

@@ -33,7 +33,7 @@ def _backwards(timer: Timer) -> float:
     return -timer.when
 
 
-class Schedule:
+class Timers:
     """Timers in order of their time; those of the same time in the order they were set.
 
     Most are cancelled long before their time, so what is to come waits unsorted, in slots of time, and is

@@ -4,8 +4,8 @@ import struct
 from typing import Final, NamedTuple
 
 from services.prober.frames import ethernet
-from services.prober.frames import unchecked as tuples
 from services.prober.frames.station import Station
+from services.prober.frames.unchecked import new_unchecked
 
 MESSAGE_BYTES: Final = 28
 REQUEST: Final = 1
@@ -28,7 +28,7 @@ class ARPMessage(NamedTuple):
     target: int
 
 
-class RequestTemplate:
+class ARPTemplate:
     """A tagged ARP request; with the sender address 0.0.0.0 a probe, from which no cache learns."""
 
     def __init__(self, frame: bytes) -> None:
@@ -66,7 +66,7 @@ def parse(frame: bytes) -> ARPMessage | None:
     # A group address cannot be anybody's own.
     if sender_mac[0] & 1 or sender_mac == _NOBODY:
         return None
-    return tuples.new(ARPMessage, (operation, sender_mac, sender, target_mac, target))
+    return new_unchecked(ARPMessage, (operation, sender_mac, sender, target_mac, target))
 
 
 def parse_reply(frame: bytes) -> ARPMessage | None:

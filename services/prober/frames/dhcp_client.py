@@ -15,7 +15,7 @@ _CIADDR: Final = _BOOTP + 12
 _CHADDR: Final = _BOOTP + 28
 
 
-class ClientTemplate:
+class DHCPTemplate:
     """A tagged client message whose identity, xid and addresses are patched in; its length never changes."""
 
     def __init__(self, frame: bytes) -> None:

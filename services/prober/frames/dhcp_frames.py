@@ -11,7 +11,6 @@ from operator import itemgetter
 from typing import Final
 
 from services.prober.frames import dhcp, ethernet, ipv4
-from services.prober.frames import unchecked as tuples
 from services.prober.frames.dhcp import Reply, is_host
 from services.prober.frames.dhcp_options import (
     CLASSLESS_ROUTES,
@@ -25,8 +24,9 @@ from services.prober.frames.dhcp_options import (
     SUBNET_MASK,
 )
 from services.prober.frames.ignore_reasons import IgnoreReason
+from services.prober.frames.unchecked import new_unchecked
 
-MAX_FORMS: Final = 4
+MAX_LAYOUTS: Final = 4
 """Remembered of one length; more kinds of servers on one uplink are read step by step."""
 _MAX_LENGTHS: Final = 16
 """Of frames; once there are so many, nothing more is remembered."""
@@ -50,11 +50,11 @@ _SIZES: Final = {MESSAGE_TYPE: 1, SERVER_ID: 4, SUBNET_MASK: 4, ROUTER: 4, LEASE
 _NOT_REMEMBERED: Final = {OVERLOAD, CLASSLESS_ROUTES}
 
 
-class DHCPFrames:
+class DHCPFrameReader:
     """Reads the frames of one uplink."""
 
     def __init__(self) -> None:
-        self._forms: dict[int, list[_Form]] = {}
+        self._forms: dict[int, list[_Layout]] = {}
         """By the length of the frame."""
 
     def read(self, frame: bytes, *, verify_checksum: bool, xids: Container[bytes]) -> Reply | IgnoreReason:
@@ -81,13 +81,13 @@ class DHCPFrames:
 
     def _remember(self, frame: bytes) -> None:
         forms = self._forms.get(len(frame), [])
-        if len(forms) < MAX_FORMS and len(self._forms) < _MAX_LENGTHS:
-            form = _form_of(frame)
+        if len(forms) < MAX_LAYOUTS and len(self._forms) < _MAX_LENGTHS:
+            form = _layout_of(frame)
             if form is not None:
                 self._forms[len(frame)] = [*forms, form]
 
 
-class _Form:
+class _Layout:
     """Where the fields are in frames of one length and one order of options."""
 
     __slots__ = (
@@ -141,10 +141,10 @@ class _Form:
             lease_s if self._lease else None,
             source,
         )
-        return tuples.new(Reply, read)
+        return new_unchecked(Reply, read)
 
 
-def _form_of(frame: bytes) -> _Form | None:
+def _layout_of(frame: bytes) -> _Layout | None:
     """The form of a frame that was read step by step; None where it is not among the simple ones."""
     heads: list[tuple[int, int]] = []
     at = _OPTIONS
@@ -160,4 +160,4 @@ def _form_of(frame: bytes) -> _Form | None:
     codes = {code for code, _ in heads}
     udp_end = _UDP + int.from_bytes(frame[_UDP + 4 : _UDP + 6], "big")
     whole = at < udp_end and frame[at] == END and len(codes) == len(heads) <= _MAX_OPTIONS
-    return _Form(frame, heads) if whole and MESSAGE_TYPE in codes else None
+    return _Layout(frame, heads) if whole and MESSAGE_TYPE in codes else None

@@ -4,8 +4,8 @@ import struct
 from typing import Final, NamedTuple
 
 from services.prober.frames import ethernet, ipv4
-from services.prober.frames import unchecked as tuples
 from services.prober.frames.station import Station
+from services.prober.frames.unchecked import new_unchecked
 
 ECHO_REPLY: Final = 0
 ECHO_REQUEST: Final = 8
@@ -45,7 +45,7 @@ class EchoTemplate:
         return _HEADER.pack(ECHO_REQUEST, 0, 0xFFFF - total, identifier, sequence) + nonce + self._tail
 
 
-class FrameTemplate:
+class EchoFrameTemplate:
     """A whole tagged frame with an echo request, for a VLAN on which we have an address."""
 
     def __init__(self, frame: bytes, *, echo: EchoTemplate) -> None:
@@ -115,4 +115,4 @@ def _parse_plain(packet: bytes, start: int, *, verify_header: bool) -> EchoReply
         return None
     if verify_header and not ipv4.checksum_holds(packet[start:message]):
         return None
-    return tuples.new(EchoReply, (source, destination, identifier, sequence, nonce))
+    return new_unchecked(EchoReply, (source, destination, identifier, sequence, nonce))

@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from functools import cache
 
 from services.prober.frames import template_bytes
-from services.prober.frames.arp import RequestTemplate
-from services.prober.frames.dhcp_client import ClientTemplate
-from services.prober.frames.icmp import EchoTemplate, FrameTemplate
+from services.prober.frames.arp import ARPTemplate
+from services.prober.frames.dhcp_client import DHCPTemplate
+from services.prober.frames.icmp import EchoFrameTemplate, EchoTemplate
 
 
 @dataclass(frozen=True, slots=True)
 class Templates:
     """One template for each kind of frame."""
 
-    discover: ClientTemplate
-    request: ClientTemplate
-    decline: ClientTemplate
-    release: ClientTemplate
-    arp: RequestTemplate
+    discover: DHCPTemplate
+    request: DHCPTemplate
+    decline: DHCPTemplate
+    release: DHCPTemplate
+    arp: ARPTemplate
     echo: EchoTemplate
-    echo_frame: FrameTemplate
+    echo_frame: EchoFrameTemplate
 
 
 @cache
@@ -32,11 +32,11 @@ def load() -> Templates:
     frames = template_bytes.FRAMES
     echo = EchoTemplate(frames["echo"])
     return Templates(
-        discover=ClientTemplate(frames["discover"]),
-        request=ClientTemplate(frames["request"]),
-        decline=ClientTemplate(frames["decline"]),
-        release=ClientTemplate(frames["release"]),
-        arp=RequestTemplate(frames["arp"]),
+        discover=DHCPTemplate(frames["discover"]),
+        request=DHCPTemplate(frames["request"]),
+        decline=DHCPTemplate(frames["decline"]),
+        release=DHCPTemplate(frames["release"]),
+        arp=ARPTemplate(frames["arp"]),
         echo=echo,
-        echo_frame=FrameTemplate(frames["echo_frame"], echo=echo),
+        echo_frame=EchoFrameTemplate(frames["echo_frame"], echo=echo),
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
-from services.prober.engine.routed_echoes import Echoes, SentEcho
+from services.prober.engine.routed_echoes import RoutedEchoes, SentEcho
 from services.prober.loop.trunk_port import BATCH_FRAMES
 from services.prober.sockets.icmp_socket import EchoSocket
 from services.prober.sockets.link import LinkError
@@ -21,7 +21,7 @@ class EchoPort:
 
     def __init__(
         self,
-        echoes: Echoes,
+        echoes: RoutedEchoes,
         *,
         open_socket: OpenEchoSocket,
         clock: Clock,

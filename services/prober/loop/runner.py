@@ -205,9 +205,9 @@ class Runner:
         return train
 
     def _open(self, cluster_network: str) -> Fault | None:
-        wire = self._engine.wire(cluster_network)
-        self._losses[cluster_network] = wire.losses
-        prefix = wire.identity.prefix
+        trunk = self._engine.trunk(cluster_network)
+        self._losses[cluster_network] = trunk.losses
+        prefix = trunk.identity.prefix
         try:
             interface = self._uplinks().get(cluster_network)
             if interface is None:

@@ -6,7 +6,7 @@ import structlog
 
 from services.contract.outcomes import Fault
 from services.prober.engine.engine import Engine
-from services.prober.engine.trunk_state import Stamped
+from services.prober.engine.trunk_state import Timestamped
 from services.prober.sockets import packet_filter
 from services.prober.sockets.carrier import DOWN_FOR_S
 from services.prober.sockets.link import Link, LinkError
@@ -35,8 +35,8 @@ class Port:
         self._link = link
         self._engine = engine
         self._clock = clock
-        self._wire = engine.wire(cluster_network)
-        self._unsent: list[tuple[bytes, Stamped | None]] = []
+        self._trunk = engine.trunk(cluster_network)
+        self._unsent: list[tuple[bytes, Timestamped | None]] = []
         self._unsent_since = now
         self._watched_at = self._busy_at = self._empty_at = now
         self.failed: LinkError | None = None
@@ -53,12 +53,12 @@ class Port:
         """Hand in what has come, each frame with the time it came at; whether there may be more at once."""
         now, empty_at = self._clock.monotonic(), self._empty_at
         received = self._link.receive(BATCH_FRAMES)
-        wire = self._wire
+        trunk = self._trunk
         for vlan, frame, verify_checksum, age_s in received:
             # Their order is theirs, and another clock than ours may jump: but nothing came before we had
             # looked in vain, or comes from the future.
             at = now - age_s if age_s > 0.0 else now
-            wire.receive(vlan, frame, verify_checksum=verify_checksum, now=at if at > empty_at else empty_at)
+            trunk.receive(vlan, frame, verify_checksum=verify_checksum, now=at if at > empty_at else empty_at)
         if len(received) == BATCH_FRAMES:
             return True
         self._empty_at = now
@@ -66,7 +66,7 @@ class Port:
 
     def look(self, now: float) -> None:
         """Ask what was lost, before anything is called silent."""
-        losses = self._wire.losses
+        losses = self._trunk.losses
         try:
             dropped = losses.dropped(self._link.dropped())
             self._watched_at = now
@@ -76,12 +76,12 @@ class Port:
             return
         if dropped or changed:
             # By then it is known whether the uplink is down for good.
-            self._wire.disturbed(now, wait_s=DOWN_FOR_S if changed else 0.0)
+            self._trunk.frames_lost(now, wait_s=DOWN_FOR_S if changed else 0.0)
 
     def send(self, now: float) -> None:
         """Send what the engine wants to; what finds no room is kept in order."""
-        claims = self._wire.take_claims(limit=packet_filter.MAX_ADDRESSES)
-        frames = self._wire.take_frames()
+        claims = self._trunk.take_claims(limit=packet_filter.MAX_ADDRESSES)
+        frames = self._trunk.take_frames()
         if self._unsent:
             frames = self._unsent + frames
         try:
@@ -100,7 +100,7 @@ class Port:
         if now - self._unsent_since >= STUCK_S:
             self._fail(LinkError(Fault.SEND_FAILED, "no frame has gone out for some time"), now)
 
-    def _send_stamped(self, frames: list[tuple[bytes, Stamped | None]]) -> int:
+    def _send_stamped(self, frames: list[tuple[bytes, Timestamped | None]]) -> int:
         clock, send, at = self._clock.monotonic, self._link.send, 0
         before = clock()
         while at < len(frames):
@@ -120,7 +120,7 @@ class Port:
 
     def idle(self, now: float) -> bool:
         """Whether nothing has been in hand for long enough."""
-        if self._engine.in_hand(self._cluster_network):
+        if self._engine.open_segments(self._cluster_network):
             self._busy_at = now
         return now - self._busy_at >= LINGER_S
 

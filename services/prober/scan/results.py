@@ -6,7 +6,7 @@ from typing import overload
 
 from services.contract.messages import NOT_TRIED, DHCPFinding, Offer, Reach
 from services.contract.outcomes import Fault, ReachOutcome
-from services.prober.engine.results import Finding, dhcp_message, reach_message
+from services.prober.engine.results import SegmentResult, dhcp_message, reach_message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ def _server(offer: Offer) -> dict[str, object]:
 class ScanResults(Sequence[ScanResult]):
     """The results in the order of their VLANs. They are made of findings when somebody looks."""
 
-    def __init__(self, findings: Sequence[Finding]) -> None:
+    def __init__(self, findings: Sequence[SegmentResult]) -> None:
         self._findings = findings
         self._made: list[ScanResult] | None = None
 
@@ -86,7 +86,7 @@ class ScanResults(Sequence[ScanResult]):
         return self._made[index]
 
 
-def _result(finding: Finding) -> ScanResult:
+def _result(finding: SegmentResult) -> ScanResult:
     (target,) = finding.targets
     return ScanResult(
         vlan=finding.vlan,

@@ -12,8 +12,8 @@ from services.contract.errors import NadrouteError
 from services.contract.messages import SegmentProbe, Target
 from services.contract.outcomes import Depth, DHCPOutcome, Fault
 from services.prober.engine.engine import Engine
-from services.prober.engine.results import Finding
-from services.prober.engine.settings import Policy
+from services.prober.engine.results import SegmentResult
+from services.prober.engine.settings import EngineSettings
 from services.prober.frames import templates
 from services.prober.loop.gc_tuning import collecting_seldom
 from services.prober.loop.runner import Runner
@@ -56,7 +56,7 @@ def scan(
     allowed_servers: Collection[IPv4Address] = (),
     progress: Callable[[int, int], None] | None = None,
     host: str | None = None,
-    policy: Policy | None = None,
+    settings: EngineSettings | None = None,
     clock: Clock | None = None,
     randomness: random.Random | None = None,
     recorder: FrameRecorder | None = None,
@@ -86,7 +86,7 @@ def scan(
         return link if recorder is None else RecordingLink(link, recorder=recorder, clock=clock)
 
     settled = replace(
-        policy or Policy(),
+        settings or EngineSettings(),
         dhcp_deadline_s=deadline_s,
         start_rate=rate,
         allowed_servers=frozenset(map(int, allowed_servers)),
@@ -94,7 +94,7 @@ def scan(
     runner = Runner(
         engine=Engine(
             host=host or socket.gethostname(),
-            policy=settled.for_inspected_ports() if arp_inspection else settled,
+            settings=settled.for_inspected_ports() if arp_inspection else settled,
             templates=templates.load(),
             randomness=randomness or random.Random(),
             routed=False,
@@ -107,7 +107,7 @@ def scan(
         open_echo_socket=lambda identifier: ICMPSocket(identifier=identifier),
     )
     sources, targets = sources or {}, (_TARGET,)
-    found: list[Finding] = []
+    found: list[SegmentResult] = []
     told = -1
     with collecting_seldom(), interruptible() as interruption:
         runner.submit_many(
@@ -137,7 +137,7 @@ def scan(
     return ScanResults(found)
 
 
-def _nothing(finding: Finding) -> bool:
+def _nothing(finding: SegmentResult) -> bool:
     return (
         finding.fault is not None
         and finding.dhcp is not None

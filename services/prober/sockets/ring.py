@@ -10,8 +10,8 @@ import struct
 import time
 from typing import Final
 
-from services.prober.frames import unchecked as tuples
 from services.prober.frames.ethernet import VLAN_MASK
+from services.prober.frames.unchecked import new_unchecked
 from services.prober.sockets.link import Received
 
 SOL_PACKET: Final = 263
@@ -86,7 +86,7 @@ def take(
             age_s = time_s - seconds - nanoseconds * 1e-9
             frame = memory[start : start + length]
             fields = (tci & VLAN_MASK, frame, not status & _CSUM_SETTLED, age_s)
-            received.append(tuples.new(Received, fields))
+            received.append(new_unchecked(Received, fields))
         free(memory, offset, KERNEL)
         at = at + 1 if at + 1 < slots else 0
     return received, at

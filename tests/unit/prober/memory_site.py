@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 
 from services.contract.messages import SegmentProbe, Target
 from services.prober.engine.engine import Engine
-from services.prober.engine.results import Finding
-from services.prober.engine.settings import Policy
+from services.prober.engine.results import SegmentResult
+from services.prober.engine.settings import EngineSettings
 from services.prober.frames import templates
 from services.prober.loop.runner import Runner
 from services.prober.sockets.link import LinkError, Received
@@ -19,8 +19,8 @@ from services.runtime.clock import SystemClock
 from tests.unit.prober import frames
 from tests.unit.prober.world import Reaction, target
 
-QUICK = Policy(dhcp_deadline_s=0.3, offer_window_s=0.01, reach_interval_s=0.05, reach_wait_s=0.05)
-PATIENT = Policy(dhcp_deadline_s=60.0)
+QUICK = EngineSettings(dhcp_deadline_s=0.3, offer_window_s=0.01, reach_interval_s=0.05, reach_wait_s=0.05)
+PATIENT = EngineSettings(dhcp_deadline_s=60.0)
 TIMEOUT_S = 20.0
 
 
@@ -109,17 +109,17 @@ class MemoryEchoes:
 class Site:
     """A runner with its memory links; findings come out of `findings`."""
 
-    def __init__(self, policy: Policy, *, room: int = 1000) -> None:
+    def __init__(self, settings: EngineSettings, *, room: int = 1000) -> None:
         self.nodes: dict[int, list[Reaction]] = {}
         self.routed: set[int] = set()
         self.links: list[MemoryLink] = []
         self.refusal: LinkError | None = None
         self.echo_refusal: LinkError | None = None
-        self.findings: queue.Queue[Finding] = queue.Queue()
+        self.findings: queue.Queue[SegmentResult] = queue.Queue()
         self.failed = threading.Event()
         self._room = room
         self.engine = Engine(
-            host="node1", policy=policy, templates=templates.load(), randomness=random.Random(1)
+            host="node1", settings=settings, templates=templates.load(), randomness=random.Random(1)
         )
         self.runner = Runner(
             engine=self.engine,
@@ -147,13 +147,13 @@ class Site:
         probe = SegmentProbe(vlan=vlan, ask_dhcp=ask_dhcp, targets=targets or (target(),))
         self.runner.submit("extra", probe, self.findings.put)
 
-    def next(self) -> Finding:
+    def next(self) -> SegmentResult:
         return self.findings.get(timeout=TIMEOUT_S)
 
 
 @contextmanager
-def running(policy: Policy = QUICK, *, room: int = 1000) -> Iterator[Site]:
-    site = Site(policy, room=room)
+def running(settings: EngineSettings = QUICK, *, room: int = 1000) -> Iterator[Site]:
+    site = Site(settings, room=room)
     site.runner.start()
     try:
         yield site

@@ -15,21 +15,21 @@ GATEWAY = number("10.0.7.1")
 
 def test_address_that_many_vlans_share_hides_no_other() -> None:
     """Claims are counted by VLAN, a filter names addresses: each of these is to be heard of."""
-    wire = World().wire
+    trunk = World().trunk
     for vlan in range(1, 101):
-        wire.use_address(wire.station(vlan), frames.number("192.168.1.100"))
-    wire.use_address(wire.station(200), frames.number("10.0.7.5"))
-    assert wire.take_claims(limit=packet_filter.MAX_ADDRESSES) == frozenset(
+        trunk.use_address(trunk.station(vlan), frames.number("192.168.1.100"))
+    trunk.use_address(trunk.station(200), frames.number("10.0.7.5"))
+    assert trunk.take_claims(limit=packet_filter.MAX_ADDRESSES) == frozenset(
         {frames.number("192.168.1.100"), frames.number("10.0.7.5")}
     )
 
 
 def test_more_addresses_than_a_filter_names_are_told_as_more() -> None:
     """One more than it can name is enough to say so."""
-    wire = World().wire
+    trunk = World().trunk
     for at in range(packet_filter.MAX_ADDRESSES + 1):
-        wire.use_address(wire.station(1 + at), GATEWAY + at)
-    claims = wire.take_claims(limit=packet_filter.MAX_ADDRESSES)
+        trunk.use_address(trunk.station(1 + at), GATEWAY + at)
+    claims = trunk.take_claims(limit=packet_filter.MAX_ADDRESSES)
     assert claims is not None
     assert len(claims) > packet_filter.MAX_ADDRESSES
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.prober.frames.dhcp import Reply
-from services.prober.frames.dhcp_frames import MAX_FORMS, DHCPFrames
+from services.prober.frames.dhcp_frames import MAX_LAYOUTS, DHCPFrameReader
 from services.prober.frames.ignore_reasons import IgnoreReason
 from tests.unit.prober import frames
 from tests.unit.prober.frames import option
@@ -30,7 +30,7 @@ def frame(options: bytes, **fields: str) -> bytes:
 
 def step_by_step(data: bytes, *, verify: bool) -> Reply | IgnoreReason:
     """By a reader that knows no form yet."""
-    return DHCPFrames().read(data, verify_checksum=verify, xids=ALL)
+    return DHCPFrameReader().read(data, verify_checksum=verify, xids=ALL)
 
 
 LEARNED = (
@@ -41,8 +41,8 @@ LEARNED = (
 )
 
 
-def learned() -> DHCPFrames:
-    reader = DHCPFrames()
+def learned() -> DHCPFrameReader:
+    reader = DHCPFrameReader()
     for known in LEARNED:
         assert isinstance(reader.read(known, verify_checksum=True, xids=ALL), Reply)
     return reader
@@ -89,14 +89,14 @@ def test_any_order_of_options_may_be_learned(messages: list[list[bytes]]) -> Non
 
 def test_forms_are_few() -> None:
     """Who answers in ever other forms fills no memory, and is read all the same."""
-    reader = DHCPFrames()
+    reader = DHCPFrameReader()
     for code in range(60, 250):
         data = frame(frames.offer_options(more=option(code, b"x")))
         assert isinstance(reader.read(data, verify_checksum=True, xids=ALL), Reply)
     for length in range(100):
         data = frame(frames.offer_options(more=option(15, bytes(60 + length))))
         assert isinstance(reader.read(data, verify_checksum=True, xids=ALL), Reply)
-    assert max(len(forms) for forms in reader._forms.values()) == MAX_FORMS
+    assert max(len(forms) for forms in reader._forms.values()) == MAX_LAYOUTS
     assert len(reader._forms) <= 16
 
 
@@ -143,7 +143,7 @@ def test_ip_options_are_never_a_form() -> None:
     message = frames.bootp(xid=XID, chaddr=MAC, options=options)
     packet = frames.udp_datagram(message, source="10.0.7.1", ports=(1000, 68))
     data = frames.with_ip_options(frames.ethernet(packet, kind=0x0800))
-    reader = DHCPFrames()
+    reader = DHCPFrameReader()
     for _ in range(2):
         read = reader.read(data, verify_checksum=True, xids={XID})
         assert isinstance(read, Reply)
@@ -169,7 +169,7 @@ def framed(options: bytes, trailer: bytes = b"") -> bytes:
 )
 def test_second_reading_says_what_the_first_says(first: bytes, then: bytes) -> None:
     """Whatever a form could be mistaken in: codes that come twice, pads, what follows the datagram."""
-    reader = DHCPFrames()
+    reader = DHCPFrameReader()
     reader.read(first, verify_checksum=True, xids=ALL)
     expected = step_by_step(then, verify=True)
     assert isinstance(expected, Reply)

@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
-from services.prober.engine.settings import Policy
+from services.prober.engine.settings import EngineSettings
 from tests.unit.prober import frames
 from tests.unit.prober.world import DHCPServer, Gateway, World, target
 
@@ -51,7 +51,7 @@ def test_discover_is_sent_again_as_rfc_2131_says() -> None:
     """After 4, 8 and 16 s, each moved by up to one second at random, secs growing, each with its own xid."""
     gaps = set()
     for seed in range(20):
-        world = World(Policy(dhcp_deadline_s=45.0), seed=seed)
+        world = World(EngineSettings(dhcp_deadline_s=45.0), seed=seed)
         world.probe(7)
         world.run()
         times = world.times_of(arp=False)
@@ -68,7 +68,7 @@ def test_discover_is_sent_again_as_rfc_2131_says() -> None:
 @pytest.mark.parametrize(("delay_s", "offered"), [(11.99, True), (12.01, False)])
 def test_offer_just_before_the_deadline_counts_and_just_after_does_not(delay_s: float, offered: bool) -> None:
     """N5: a late offer changes nothing."""
-    world = World(Policy(retransmit_s=(60.0,)))
+    world = World(EngineSettings(retransmit_s=(60.0,)))
     world.put(7, DHCPServer(delay_s=delay_s))
     world.probe(7)
     found = world.only()
@@ -80,10 +80,10 @@ def test_offer_that_came_in_time_counts_though_it_is_read_late() -> None:
     """What lies in the buffer at the deadline is handed in before the deadline is told."""
     world = World()
     world.probe(7)
-    discover = frames.take_apart(world.wire.take_frames()[0][0])
+    discover = frames.take_apart(world.trunk.take_frames()[0][0])
     world.now += 12.5
     reply = frames.answer(discover, options=frames.offer_options())
-    world.wire.receive(7, reply, verify_checksum=True, now=world.now - 1.0)
+    world.trunk.receive(7, reply, verify_checksum=True, now=world.now - 1.0)
     assert world.only().dhcp is not None
     assert world.found[7].dhcp.outcome is DHCPOutcome.OFFERED  # type: ignore[union-attr]
 
@@ -125,9 +125,11 @@ def test_second_server_is_reported_and_the_lowest_address_counts() -> None:
         assert found.targets[0].vlan.mac == OTHER_MAC
 
 
-def _denying(*subnets: str) -> Policy:
+def _denying(*subnets: str) -> EngineSettings:
     networks = [IPv4Network(subnet) for subnet in subnets]
-    return Policy(denied=tuple((int(subnet.network_address), int(subnet.netmask)) for subnet in networks))
+    return EngineSettings(
+        denied=tuple((int(subnet.network_address), int(subnet.netmask)) for subnet in networks)
+    )
 
 
 @pytest.mark.parametrize("denied", ["10.0.7.0/29", "10.0.7.2/32"], ids=["a subnet", "an own address"])
@@ -254,7 +256,7 @@ def test_answers_to_somebody_else_change_nothing() -> None:
     world = World()
     world.probe(7)
     world.probe(8)
-    sevens = next(s for f, _ in world.wire.take_frames() if (s := frames.take_apart(f)).vlan == 7)
+    sevens = next(s for f, _ in world.trunk.take_frames() if (s := frames.take_apart(f)).vlan == 7)
     assert sevens.dhcp is not None
     options = frames.offer_options()
     right = {"xid": sevens.dhcp[4:8], "chaddr": sevens.source}
@@ -262,7 +264,7 @@ def test_answers_to_somebody_else_change_nothing() -> None:
     for vlan, fields in (
         (7, {**right, "xid": other_xid}),
         (7, {**right, "chaddr": OTHER_MAC}),
-        (7, {**right, "chaddr": world.wire.identity.mac(8)}),
+        (7, {**right, "chaddr": world.trunk.identity.mac(8)}),
         (8, right),
         (9, right),
         (0, right),

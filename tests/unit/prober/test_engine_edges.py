@@ -5,8 +5,8 @@ from typing import NamedTuple, cast
 import pytest
 
 from services.contract.outcomes import Depth, DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
-from services.prober.engine.results import Reached
-from services.prober.engine.settings import Policy
+from services.prober.engine.results import ReachResult
+from services.prober.engine.settings import EngineSettings
 from services.prober.frames import arp, icmp
 from services.prober.frames.ignore_reasons import IgnoreReason
 from tests.unit.prober import frames
@@ -23,7 +23,7 @@ def test_silent_gateway_on_a_flapping_uplink_is_the_uplinks_fault() -> None:
     world = World(routed=False)
     world.probe(7, target("10.0.7.1", from_dhcp=False), ask_dhcp=False)
     for delay_s in (0.5, 4.0):
-        world.at(delay_s, lambda: world.wire.losses.carrier_changed(1))
+        world.at(delay_s, lambda: world.trunk.losses.carrier_changed(1))
     finding = world.only()
     assert finding.targets[0].vlan.outcome is ReachOutcome.INCONCLUSIVE
     assert finding.fault is Fault.UPLINK_FLAPPING
@@ -31,7 +31,7 @@ def test_silent_gateway_on_a_flapping_uplink_is_the_uplinks_fault() -> None:
 
 def test_window_does_not_outlast_the_deadline() -> None:
     """An offer just before the end is one, and nobody waits for another after it."""
-    world = World(Policy(dhcp_deadline_s=2.0, offer_window_s=0.3, arp_rate=None), routed=False)
+    world = World(EngineSettings(dhcp_deadline_s=2.0, offer_window_s=0.3, arp_rate=None), routed=False)
     world.put(7, DHCPServer(delay_s=1.9), Gateway())
     world.probe(7)
     finding = world.only()
@@ -44,7 +44,7 @@ def test_unfinished_checksum_is_believed_where_the_link_says_so() -> None:
     """A server on this very host leaves it to the hardware that there is none of."""
     world = World(routed=False)
     world.probe(7)
-    ((sent, _),) = world.wire.take_frames()
+    ((sent, _),) = world.trunk.take_frames()
     asked = frames.take_apart(sent)
     assert asked.dhcp is not None
     options = frames.offer_options(router=None)
@@ -52,8 +52,8 @@ def test_unfinished_checksum_is_believed_where_the_link_says_so() -> None:
     packet = frames.udp_datagram(message, source="10.0.7.1", checksum=1)
     frame = frames.ethernet(packet, kind=0x0800, source=frames.SERVER_MAC)
     for verify in (True, False):
-        world.wire.receive(7, frame, verify_checksum=verify, now=world.now)
-        assert world.wire.ignored[IgnoreReason.DHCP_DATAGRAM] == 1
+        world.trunk.receive(7, frame, verify_checksum=verify, now=world.now)
+        assert world.trunk.ignored[IgnoreReason.DHCP_DATAGRAM] == 1
     finding = world.only()
     assert finding.dhcp is not None
     assert finding.dhcp.outcome is DHCPOutcome.OFFERED
@@ -61,10 +61,10 @@ def test_unfinished_checksum_is_believed_where_the_link_says_so() -> None:
 
 def test_answer_before_the_question_is_none() -> None:
     """While the pace holds the probe back, nothing that is said can answer it."""
-    world = World(Policy(arp_rate=1.0, reach_attempts=1), routed=False)
+    world = World(EngineSettings(arp_rate=1.0, reach_attempts=1), routed=False)
     for vlan in (7, 8):
         world.probe(vlan, target("10.0.7.1", from_dhcp=False), ask_dhcp=False)
-    mac = world.wire.station(8).mac
+    mac = world.trunk.station(8).mac
     world.deliver(0.1, 8, frames.arp_reply(sender="10.0.7.1", to=mac))
     assert world.run()[8].targets[0].vlan.outcome is ReachOutcome.SILENT
 
@@ -72,23 +72,23 @@ def test_answer_before_the_question_is_none() -> None:
 def test_echo_on_a_vlan_is_timed_from_when_it_left() -> None:
     """The link says when that was, and an answer with an earlier stamp took no time."""
     for left_s, rtt_s in ((0.5, 0.25), (0.9, 0.0)):
-        wire = World(Policy(start_rate=None), routed=False).wire
-        told: list[Reached] = []
+        trunk = World(EngineSettings(start_rate=None), routed=False).trunk
+        told: list[ReachResult] = []
         ours = number("10.0.7.77")
-        wire.echo_gateway(
-            wire.station(7),
+        trunk.echo_gateway(
+            trunk.station(7),
             GATEWAY,
             gateway_mac=frames.SERVER_MAC,
             source=ours,
             done=lambda _, reached, __, told=told: told.append(reached),  # type: ignore[misc]
             now=1000.0,
         )
-        ((frame, stamped),) = wire.take_frames()
+        ((frame, stamped),) = trunk.take_frames()
         assert stamped is not None
         stamped.sent_at = 1000.0 + left_s
         packet = frames.echo_reply(frame[38:], source="10.0.7.1", destination="10.0.7.77")
-        answer = frames.ethernet(packet, kind=0x0800, destination=wire.station(7).mac)
-        wire.receive(7, answer, verify_checksum=True, now=1000.75)
+        answer = frames.ethernet(packet, kind=0x0800, destination=trunk.station(7).mac)
+        trunk.receive(7, answer, verify_checksum=True, now=1000.75)
         assert [reached.rtt_s for reached in told] == [pytest.approx(rtt_s)]
 
 
@@ -119,13 +119,13 @@ def test_whatever_is_found_has_all_its_fields() -> None:
 @pytest.mark.parametrize("delay_s", [0.05, 0.5])
 def test_gateway_that_has_answered_is_asked_no_more(delay_s: float) -> None:
     """Neither at its next time, nor by a probe that the pace still holds back."""
-    policy = Policy(arp_rate=1.0, reach_interval_s=0.2)
-    world = World(policy, routed=False)
+    settings = EngineSettings(arp_rate=1.0, reach_interval_s=0.2)
+    world = World(settings, routed=False)
     world.put(7, Gateway(delay_s=delay_s))
     world.probe(7, target("10.0.7.1", from_dhcp=False), ask_dhcp=False)
     world.run()
     world.engine.advance(world.now + 1.0)
-    assert (world.wire.take_frames(), len(world.sent)) == ([], 1)
+    assert (world.trunk.take_frames(), len(world.sent)) == ([], 1)
 
 
 def test_gateway_that_answers_after_the_end_is_not_pinged() -> None:

@@ -12,7 +12,7 @@ def test_dropped_frames_make_silence_inconclusive() -> None:
     for vlan in (7, 8, 9):
         world.probe(vlan)
     for at in (0.05, 4.05):
-        world.at(at, lambda: world.wire.losses.dropped(3))
+        world.at(at, lambda: world.trunk.losses.dropped(3))
     found = world.run()
     assert found[7].dhcp.outcome is DHCPOutcome.INCONCLUSIVE  # type: ignore[union-attr]
     assert found[8].dhcp.outcome is DHCPOutcome.OFFERED  # type: ignore[union-attr]
@@ -24,7 +24,7 @@ def test_dropped_frames_make_silence_inconclusive() -> None:
 def test_drops_before_a_question_do_not_spoil_it() -> None:
     """What was lost earlier was not this question's answer."""
     world = World()
-    world.wire.losses.dropped(5)
+    world.trunk.losses.dropped(5)
     world.probe(7)
     found = world.only()
     assert found.dhcp is not None
@@ -37,7 +37,7 @@ def test_flapping_uplink_is_a_reason_of_its_own() -> None:
     world.put(8, DHCPServer(), Gateway())
     world.probe(7)
     world.probe(8)
-    world.at(1.0, lambda: world.wire.losses.carrier_changed(2))
+    world.at(1.0, lambda: world.trunk.losses.carrier_changed(2))
     found = world.run()
     assert found[7].dhcp.outcome is DHCPOutcome.INCONCLUSIVE  # type: ignore[union-attr]
     assert found[7].fault is Fault.UPLINK_FLAPPING
@@ -82,5 +82,5 @@ def test_stop_tells_what_was_found_until_then() -> None:
     assert {found[7].fault, found[8].fault} == {Fault.STOPPED}
     assert found[7].dhcp.outcome is DHCPOutcome.OFFERED  # type: ignore[union-attr]
     assert found[8].dhcp.outcome is DHCPOutcome.NOT_TRIED  # type: ignore[union-attr]
-    assert world.engine.in_hand(UPLINK) == 0
+    assert world.engine.open_segments(UPLINK) == 0
     world.engine.advance(world.now + 100)

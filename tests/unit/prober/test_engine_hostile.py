@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
-from services.prober.engine.settings import Policy
+from services.prober.engine.settings import EngineSettings
 from tests.unit.prober import frames
 from tests.unit.prober.world import Air, DHCPServer, Gateway, World, target
 
@@ -52,7 +52,7 @@ def test_some_loss_and_disorder_hardly_matters() -> None:
 def test_damaged_frames_are_refused_or_right(seed: int) -> None:
     """A bit that was turned on the way never makes an offer that nobody made: checksums are looked at."""
     dice = random.Random(seed)
-    world = World(Policy(dhcp_deadline_s=3.0), seed=seed, routed=False)
+    world = World(EngineSettings(dhcp_deadline_s=3.0), seed=seed, routed=False)
     server = DHCPServer()
 
     def damaged(sent: frames.Sent):  # type: ignore[no-untyped-def]
@@ -102,22 +102,22 @@ def test_reasons_for_ignoring_are_few() -> None:
     dice = random.Random(4)
     for _ in range(3000):
         junk = bytes(12) + dice.choice((b"\x08\x00", b"\x08\x06", dice.randbytes(2))) + dice.randbytes(300)
-        world.wire.receive(dice.randrange(4096), junk, verify_checksum=False, now=world.now)
-    assert sum(world.wire.ignored.values()) == 3000
-    assert len(world.wire.ignored) < 12
+        world.trunk.receive(dice.randrange(4096), junk, verify_checksum=False, now=world.now)
+    assert sum(world.trunk.ignored.values()) == 3000
+    assert len(world.trunk.ignored) < 12
 
 
 def test_nothing_is_left_after_many_segments() -> None:
     """Memory is bounded: finished questions and checks leave nothing behind."""
-    world = World(Policy(dhcp_deadline_s=2.0), seed=5, air=Air(loss=0.3, duplication=0.3))
+    world = World(EngineSettings(dhcp_deadline_s=2.0), seed=5, air=Air(loss=0.3, duplication=0.3))
     for vlan in range(1, 400):
         world.put(vlan, DHCPServer(), Gateway())
         world.probe(vlan)
     world.run()
-    wire, echoes = world.wire, world.engine.echoes
+    trunk, echoes = world.trunk, world.engine.echoes
     assert echoes is not None
     world.engine.advance(world.now + 100.0)
-    line = wire._line
-    assert (wire._asks, wire._trials, wire._arp_checks, wire._echo_checks) == ({}, {}, {}, {})
-    assert (line.attempts, line.claims, echoes._checks, echoes._sent) == ({}, {}, {}, {})
+    state = trunk._trunk
+    assert (trunk._discoveries, trunk._leases, trunk._arp_checks, trunk._echo_checks) == ({}, {}, {}, {})
+    assert (state.transactions, state.claims, echoes._checks, echoes._sent) == ({}, {}, {}, {})
     assert world.engine.next_deadline() is None

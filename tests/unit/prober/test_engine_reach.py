@@ -3,7 +3,7 @@
 import pytest
 
 from services.contract.outcomes import ReachOutcome
-from services.prober.engine.settings import Policy
+from services.prober.engine.settings import EngineSettings
 from tests.unit.prober import frames
 from tests.unit.prober.world import DHCPServer, Gateway, World, target
 
@@ -76,7 +76,7 @@ def test_forged_echo_replies_change_nothing() -> None:
 def test_forged_arp_replies_change_nothing() -> None:
     """N15: an answer to another client, for another address, or on another VLAN is not ours."""
     world = known()
-    mac = world.wire.identity.mac(7)
+    mac = world.trunk.identity.mac(7)
     for vlan, reply in (
         (7, frames.arp_reply(sender="10.0.7.2", to=mac)),
         (7, frames.arp_reply(sender=GATEWAY, to=frames.SERVER_MAC)),
@@ -169,7 +169,7 @@ def test_offer_with_a_gateway_comes_before_one_without() -> None:
 
 def test_arp_is_paced() -> None:
     """A switch that inspects ARP shuts a port at more than 15 a second: a rate of 10 keeps below."""
-    world = World(Policy(arp_rate=10.0), routed=False)
+    world = World(EngineSettings(arp_rate=10.0), routed=False)
     for vlan in range(1, 41):
         world.probe(vlan, target("10.0.0.1", from_dhcp=False), ask_dhcp=False)
     world.run(until_s=60)
@@ -180,7 +180,7 @@ def test_arp_is_paced() -> None:
 
 def test_starts_are_paced_and_deadlines_count_from_the_start() -> None:
     """The rate is limited, never the number in flight: all of 300 silent VLANs end 12 s after they began."""
-    world = World(Policy(start_rate=100.0), routed=False)
+    world = World(EngineSettings(start_rate=100.0), routed=False)
     for vlan in range(1, 301):
         world.probe(vlan)
     world.run()
@@ -194,7 +194,7 @@ def test_starts_are_paced_and_deadlines_count_from_the_start() -> None:
 
 def test_silent_vlan_delays_no_other() -> None:
     """Those that answer are told at once, among any number of silent ones."""
-    world = World(Policy(start_rate=None, arp_rate=None), routed=False)
+    world = World(EngineSettings(start_rate=None, arp_rate=None), routed=False)
     for vlan in range(1, 201):
         if vlan % 2:
             world.put(vlan, DHCPServer(), Gateway())

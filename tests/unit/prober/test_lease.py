@@ -4,8 +4,8 @@ import pytest
 
 from services.contract.messages import SegmentProbe
 from services.contract.outcomes import Depth, DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
-from services.prober.engine.results import Finding
-from services.prober.engine.settings import Policy
+from services.prober.engine.results import SegmentResult
+from services.prober.engine.settings import EngineSettings
 from tests.unit.prober import frames
 from tests.unit.prober.leasing import (
     ACK,
@@ -25,15 +25,15 @@ GATEWAY = "10.0.7.1"
 STRANGER = bytes.fromhex("02bad0000002")
 
 
-def leasing(policy: Policy | None = None) -> tuple[World, LeasingServer, Pinged]:
+def leasing(settings: EngineSettings | None = None) -> tuple[World, LeasingServer, Pinged]:
     """A world that takes leases, with a VLAN 7 where all is well."""
-    world = World(policy, routed=False, depth=Depth.LEASE)
+    world = World(settings, routed=False, depth=Depth.LEASE)
     server, pinged = LeasingServer(), Pinged()
     world.put(7, server, Gateway(), pinged)
     return world, server, pinged
 
 
-def lease_of(finding: Finding) -> LeaseOutcome:
+def lease_of(finding: SegmentResult) -> LeaseOutcome:
     assert finding.lease is not None
     return finding.lease.outcome
 
@@ -116,7 +116,7 @@ def test_lost_frames_make_a_missing_ack_inconclusive() -> None:
     world, server, _ = leasing()
     server.answer = None
     world.probe(7)
-    world.at(1.0, lambda: world.wire.losses.dropped(1))
+    world.at(1.0, lambda: world.trunk.losses.dropped(1))
     assert lease_of(world.only()) is LeaseOutcome.INCONCLUSIVE
 
 
@@ -151,7 +151,7 @@ def test_who_probes_for_the_same_address_has_a_conflict_with_us() -> None:
     world, server, _ = leasing()
     world.probe(7)
     world.deliver(
-        0.4, 7, frames.arp_request(sender="0.0.0.0", target=ADDRESS, mac=world.wire.identity.mac(7))
+        0.4, 7, frames.arp_request(sender="0.0.0.0", target=ADDRESS, mac=world.trunk.identity.mac(7))
     )
     world.deliver(0.45, 7, frames.arp_request(sender="0.0.0.0", target=ADDRESS, mac=STRANGER))
     found = world.only()
@@ -176,8 +176,8 @@ def test_arp_for_the_address_is_answered_while_it_is_held() -> None:
     answers = [(at - 1000.0, sent) for at, sent in world.sent if sent.body[6:8] == b"\0\2"]
     assert [round(at, 3) for at, _ in answers] == [1.0, 1.5]
     for _, sent in answers:
-        assert (sent.destination, sent.source) == (frames.SERVER_MAC, world.wire.identity.mac(7))
-        assert sent.body[8:18] == world.wire.identity.mac(7) + frames.packed(ADDRESS)
+        assert (sent.destination, sent.source) == (frames.SERVER_MAC, world.trunk.identity.mac(7))
+        assert sent.body[8:18] == world.trunk.identity.mac(7) + frames.packed(ADDRESS)
         assert sent.body[18:28] == frames.SERVER_MAC + frames.packed(GATEWAY)
 
 
@@ -225,12 +225,12 @@ def test_uplink_that_fails_ends_the_lease() -> None:
     world.at(1.5, lambda: world.engine.uplink_failed(UPLINK, Fault.UPLINK_DOWN, now=world.now))
     found = world.only()
     assert found.fault is Fault.UPLINK_DOWN
-    assert (server.of(RELEASE), world.wire._trials, world.wire._line.claims) == ([], {}, {})
+    assert (server.of(RELEASE), world.trunk._leases, world.trunk._trunk.claims) == ([], {}, {})
 
 
 def test_arp_of_a_lease_keeps_the_pace() -> None:
     """Probes, questions and answers together: never more than ten in a second on an inspected port."""
-    world = World(Policy().for_inspected_ports(), routed=False, depth=Depth.LEASE)
+    world = World(EngineSettings().for_inspected_ports(), routed=False, depth=Depth.LEASE)
     for vlan in range(1, 13):
         world.put(vlan, LeasingServer(), Gateway(), Pinged(silent=True))
         world.probe(vlan)
@@ -247,7 +247,7 @@ def test_operator_address_is_used_without_a_lease() -> None:
     world = World(routed=False, depth=Depth.LEASE)
     server, pinged = LeasingServer(), Pinged()
     world.put(7, server, Gateway(), pinged)
-    found: list[Finding] = []
+    found: list[SegmentResult] = []
     probe = SegmentProbe.model_validate(
         {"vlan": 7, "ask_dhcp": True, "source": "10.0.7.250", "targets": (target(),)}
     )
@@ -263,7 +263,7 @@ def test_operator_address_is_used_without_a_lease() -> None:
     asked = [sent for _, sent in world.sent if sent.kind == 0x0806]
     assert [sent.body[14:18] for sent in asked] == [frames.packed("10.0.7.250")] * 2
     assert [sent.body[6:8] for sent in asked] == [b"\0\2", b"\0\1"]
-    assert world.wire.take_claims(limit=64) == frozenset()
+    assert world.trunk.take_claims(limit=64) == frozenset()
 
 
 def test_forged_echo_replies_on_the_vlan_change_nothing() -> None:
@@ -274,12 +274,12 @@ def test_forged_echo_replies_on_the_vlan_change_nothing() -> None:
 
     def forge() -> None:
         sent = pinged.seen[0]
-        whole, ours = sent.body[20:], world.wire.identity.mac(7)
+        whole, ours = sent.body[20:], world.trunk.identity.mac(7)
         good = {"source": GATEWAY, "destination": ADDRESS}
         for vlan, mac, message, addresses in (
             (7, ours, whole, {**good, "source": "10.0.7.2"}),
             (7, ours, whole, {**good, "destination": "10.0.7.101"}),
-            (7, world.wire.identity.mac(8), whole, good),
+            (7, world.trunk.identity.mac(8), whole, good),
             (8, ours, whole, good),
             (7, ours, whole[:4] + bytes((whole[4] ^ 1,)) + whole[5:], good),
             (7, ours, whole[:6] + b"\xff\xff" + whole[8:], good),
@@ -297,7 +297,7 @@ def test_acks_to_nobody_do_not_lease() -> None:
     """An ACK that answers the DISCOVER itself is released at once; the lease is asked for all the same."""
     world, server, _ = leasing()
     world.probe(7)
-    discovers = [s for f, _ in world.wire.take_frames() if kind_of(s := frames.take_apart(f)) == 1]
+    discovers = [s for f, _ in world.trunk.take_frames() if kind_of(s := frames.take_apart(f)) == 1]
     options = frames.offer_options(kind=ACK)
     world.deliver(0.01, 7, frames.answer(discovers[0], options=options))
     found = world.only()

@@ -2,7 +2,7 @@
 
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
 from services.prober.engine.losses import Losses
-from services.prober.engine.settings import Policy
+from services.prober.engine.settings import EngineSettings
 from tests.unit.prober.world import DHCPServer, Gateway, World
 
 
@@ -36,8 +36,8 @@ def test_dropped_answer_is_asked_for_again_at_once() -> None:
     world.probe(7)
 
     def dropped() -> None:
-        world.wire.losses.dropped(1)
-        world.wire.disturbed(world.now)
+        world.trunk.losses.dropped(1)
+        world.trunk.frames_lost(world.now)
 
     world.at(0.1, dropped)
     found = world.only()
@@ -49,12 +49,12 @@ def test_dropped_answer_is_asked_for_again_at_once() -> None:
 
 def test_asking_again_is_bounded() -> None:
     """However many drops there are: a flood on one VLAN makes no flood of DISCOVERs on another."""
-    world = World(Policy(dhcp_deadline_s=10.0), routed=False)
+    world = World(EngineSettings(dhcp_deadline_s=10.0), routed=False)
     world.probe(7)
 
     def dropped() -> None:
-        world.wire.losses.dropped(1)
-        world.wire.disturbed(world.now)
+        world.trunk.losses.dropped(1)
+        world.trunk.frames_lost(world.now)
 
     for tenth in range(1, 90):
         world.at(tenth / 10, dropped)
@@ -71,6 +71,6 @@ def test_gateway_whose_answers_were_dropped_is_asked_in_another_round() -> None:
         gateway = Gateway(ignore=ignore)
         world.put(7, DHCPServer(), gateway)
         world.probe(7)
-        world.at(0.5, lambda world=world: world.wire.losses.dropped(1))  # type: ignore[misc]
+        world.at(0.5, lambda world=world: world.trunk.losses.dropped(1))  # type: ignore[misc]
         assert world.only().targets[0].vlan.outcome is outcome
         assert gateway.asked == min(ignore + 1, 6)

@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.contract.outcomes import DHCPOutcome, Fault
-from services.prober.engine.results import NOT_ASKED, Asked
+from services.prober.engine.results import DISCOVERY_NOT_TRIED, DiscoveryResult
 from services.prober.metrics import ProberMetrics, UplinkCollector
 from tests.unit.runtime.registries import finding
 
@@ -18,7 +18,7 @@ def test_a_finding_is_counted_by_its_outcomes() -> None:
     registry = CollectorRegistry()
     metrics = ProberMetrics(registry)
     metrics.found(finding())
-    metrics.found(finding(dhcp=Asked(DHCPOutcome.NO_OFFER, (), 3, 12.0), targets=()))
+    metrics.found(finding(dhcp=DiscoveryResult(DHCPOutcome.NO_OFFER, (), 3, 12.0), targets=()))
     extra = {"cluster_network": "extra"}
     assert value(registry, "nadroute_probes_total", outcome="done", **extra) == 2
     assert value(registry, "nadroute_dhcp_asks_total", outcome="offered", **extra) == 1
@@ -34,7 +34,7 @@ def test_a_finding_is_counted_by_its_outcomes() -> None:
 def test_a_fault_is_told_as_one() -> None:
     """A segment that could not be probed counts under its fault."""
     registry = CollectorRegistry()
-    ProberMetrics(registry).found(finding(fault=Fault.UPLINK_DOWN, dhcp=NOT_ASKED, targets=()))
+    ProberMetrics(registry).found(finding(fault=Fault.UPLINK_DOWN, dhcp=DISCOVERY_NOT_TRIED, targets=()))
     assert value(registry, "nadroute_probes_total", cluster_network="extra", outcome="UplinkDown") == 1
 
 

@@ -7,7 +7,7 @@ import pytest
 from services.contract.messages import Target, Verdict
 from services.contract.outcomes import DHCPOutcome
 from services.prober.engine import results as findings
-from services.prober.engine.settings import Policy
+from services.prober.engine.settings import EngineSettings
 from services.prober.frames.ignore_reasons import IgnoreReason
 from tests.unit.prober import frames
 from tests.unit.prober.frames import number, option, packed
@@ -57,7 +57,7 @@ def test_option_split_over_overloaded_fields_is_joined() -> None:
     """RFC 3396 and option 52 together: the gateway stands half in options and half in sname."""
     world = World(routed=False)
     world.probe(7)
-    asked = next(s for f, _ in world.wire.take_frames() if (s := frames.take_apart(f)).dhcp)
+    asked = next(s for f, _ in world.trunk.take_frames() if (s := frames.take_apart(f)).dhcp)
     assert asked.dhcp is not None
     routes = b"\x18\x0a\x00\x09" + packed("10.0.7.2") + b"\0" + packed("10.0.7.9")
     options = frames.offer_options(router=None, more=option(52, b"\x02") + option(121, routes[:9]))
@@ -69,13 +69,13 @@ def test_option_split_over_overloaded_fields_is_joined() -> None:
 
 def test_nak_to_a_discover_is_no_offer_and_is_counted() -> None:
     """A server that refuses what nobody requested offers nothing."""
-    world = World(Policy(dhcp_deadline_s=1.0), routed=False)
+    world = World(EngineSettings(dhcp_deadline_s=1.0), routed=False)
     world.put(7, DHCPServer(options=frames.offer_options(kind=6)))
     world.probe(7)
     verdict = told(world)
     assert verdict.dhcp is not None
     assert (verdict.dhcp.outcome, verdict.dhcp.servers) == (DHCPOutcome.NO_OFFER, ())
-    assert world.wire.ignored[IgnoreReason.DHCP_NAK] == 1
+    assert world.trunk.ignored[IgnoreReason.DHCP_NAK] == 1
 
 
 def test_rapid_commit_is_told_and_given_back_once() -> None:
@@ -93,18 +93,18 @@ def test_rapid_commit_is_told_and_given_back_once() -> None:
 
 def test_refused_messages_are_counted_by_reason() -> None:
     """What was not believed, and why, can be looked at."""
-    world = World(Policy(dhcp_deadline_s=1.0), routed=False)
+    world = World(EngineSettings(dhcp_deadline_s=1.0), routed=False)
     world.put(7, DHCPServer(options=option(53, b"\x02") + b"\x03\xff"))
     world.probe(7)
     assert world.only().dhcp.outcome is DHCPOutcome.NO_OFFER  # type: ignore[union-attr]
-    assert world.wire.ignored == {IgnoreReason.DHCP_OPTION_LENGTH: 1}
+    assert world.trunk.ignored == {IgnoreReason.DHCP_OPTION_LENGTH: 1}
 
 
 def test_engine_sums_ignored_frames_over_its_uplinks() -> None:
     """Every reason has a count, 0 where no frame was ignored for it."""
     world = World(routed=False)
-    for wire in (world.wire, world.engine.wire("other")):
-        wire.receive(7, bytes(60), verify_checksum=True, now=world.now)
+    for trunk in (world.trunk, world.engine.trunk("other")):
+        trunk.receive(7, bytes(60), verify_checksum=True, now=world.now)
     counts = world.engine.ignored_frames()
     assert counts == {reason: 2 * (reason is IgnoreReason.ETHERTYPE) for reason in IgnoreReason}
 
@@ -134,7 +134,7 @@ def test_server_that_does_not_count_is_a_rogue(
     servers: Collection[str], named: Target, allowed: Collection[str], rogues: set[str]
 ) -> None:
     """Unless it is on the list of allowed ones; with a list, whoever is not on it, though it be alone."""
-    world = World(Policy(allowed_servers=frozenset(map(number, allowed))), routed=False)
+    world = World(EngineSettings(allowed_servers=frozenset(map(number, allowed))), routed=False)
     for server in servers:
         world.put(7, DHCPServer(server=server))
     world.probe(7, named)

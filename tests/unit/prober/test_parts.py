@@ -15,8 +15,14 @@ from services.network.policy import DEFAULT_POLICY
 from services.prober.engine import results as findings
 from services.prober.engine.identity import Identity
 from services.prober.engine.pacing import PacedQueue, TokenBucket
-from services.prober.engine.results import Asked, Finding, Offered, Reached, TargetFinding
-from services.prober.engine.timers import Schedule
+from services.prober.engine.results import (
+    DHCPOffer,
+    DiscoveryResult,
+    ReachResult,
+    SegmentResult,
+    TargetResult,
+)
+from services.prober.engine.timers import Timers
 from services.prober.scan import scanning
 from services.prober.settings import ProberSettings
 from services.prober.sockets import netlink as uplink
@@ -49,20 +55,20 @@ def test_identities_differ() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.booleans()), max_size=50))
-def test_timers_run_in_order_and_cancelled_ones_do_not(timers: list[tuple[float, bool]]) -> None:
+def test_timers_run_in_order_and_cancelled_ones_do_not(timings: list[tuple[float, bool]]) -> None:
     """Each once, when its time has come, the earlier first."""
-    schedule = Schedule()
+    timers = Timers()
     ran: list[float] = []
-    for when, cancelled in timers:
-        timer = schedule.at(when, lambda now, when=when: ran.append(when))  # type: ignore[misc]
+    for when, cancelled in timings:
+        timer = timers.at(when, lambda now, when=when: ran.append(when))  # type: ignore[misc]
         if cancelled:
             timer.cancel()
-    due = sorted(when for when, cancelled in timers if not cancelled)
-    schedule.run_due(50.0)
+    due = sorted(when for when, cancelled in timings if not cancelled)
+    timers.run_due(50.0)
     assert ran == [when for when in due if when <= 50.0]
-    schedule.run_due(100.0)
+    timers.run_due(100.0)
     assert ran == due
-    assert schedule.next_deadline() is None
+    assert timers.next_deadline() is None
 
 
 @given(st.floats(0.5, 5000), st.lists(st.floats(0, 0.5), max_size=200))
@@ -81,20 +87,20 @@ def test_bucket_never_gives_more_than_its_rate(rate: float, gaps: list[float]) -
 @given(st.floats(0.5, 5000), st.integers(1, 60))
 def test_queue_lets_all_through_in_order_when_it_says(rate: float, count: int) -> None:
     """Whoever comes back at the next deadline finds progress; nobody is passed by."""
-    schedule = Schedule()
-    paced = PacedQueue(schedule, rate)
+    timers = Timers()
+    paced = PacedQueue(timers, rate)
     ran: list[int] = []
     for number_ in range(count):
         paced.submit(0.0, lambda now, n=number_: ran.append(n))  # type: ignore[misc]
     turns = 0
-    while (due := schedule.next_deadline()) is not None:
-        schedule.run_due(due)
+    while (due := timers.next_deadline()) is not None:
+        timers.run_due(due)
         turns += 1
         assert turns <= 2 * count + 2, "it wakes without a token"
     assert ran == list(range(count))
 
 
-OFFERED = Offered(
+OFFERED = DHCPOffer(
     server=number("10.0.7.1"),
     address=number("10.0.7.100"),
     prefix=20,
@@ -104,17 +110,17 @@ OFFERED = Offered(
     lease_s=3600,
     after_s=0.0123456,
 )
-FOUND = Finding(
+FOUND = SegmentResult(
     cluster_network="extra",
     vlan=7,
-    dhcp=Asked(DHCPOutcome.OFFERED, (OFFERED,), 1000, 0.0123456),
+    dhcp=DiscoveryResult(DHCPOutcome.OFFERED, (OFFERED,), 1000, 0.0123456),
     targets=(
-        TargetFinding(
+        TargetResult(
             "0" * 16,
             OFFERED,
             OFFERED.gateway,
-            Reached(ReachOutcome.REACHABLE, 0.0002, 1, bytes.fromhex("02fe00000001")),
-            Reached(ReachOutcome.SILENT, None, 3),
+            ReachResult(ReachOutcome.REACHABLE, 0.0002, 1, bytes.fromhex("02fe00000001")),
+            ReachResult(ReachOutcome.SILENT, None, 3),
         ),
     ),
     fault=None,
@@ -231,7 +237,7 @@ def test_wrong_setting_is_named(flags: dict[str, Any], told: str) -> None:
 def test_settings_make_the_policy() -> None:
     """What is set is what the engine does; the defaults are those of RFC 2131 and of the measurements."""
     settings = ProberSettings.load(host="node1", uplinks={"extra": "extra-bo"}, arp_rate=10)
-    policy = settings.policy()
+    policy = settings.engine_settings()
     assert (policy.dhcp_deadline_s, policy.arp_rate, policy.start_rate) == (12.0, 10.0, 1000.0)
     assert policy.retransmit_s == (4.0, 8.0, 16.0)
 
@@ -241,10 +247,10 @@ def test_the_prober_denies_what_the_updater_refuses() -> None:
     settings = ProberSettings.load(host="node1", uplinks={"extra": "extra-bo"})
     assert settings.denied_subnets == DEFAULT_POLICY.denied_subnets
     pods = (int(IPv4Address("10.52.0.0")), 0xFFFF0000)
-    assert pods in settings.policy().denied
+    assert pods in settings.engine_settings().denied
     given = settings.model_copy(update={"denied_subnets": (IPv4Network("10.9.0.0/24"),)})
     own = IPv4Address("10.0.7.4")
-    assert given.policy(own_addresses=[own]).denied == (
+    assert given.engine_settings(own_addresses=[own]).denied == (
         (int(IPv4Address("10.9.0.0")), 0xFFFFFF00),
         (int(own), 0xFFFFFFFF),
     )

@@ -8,8 +8,8 @@ import pytest
 from services.contract.messages import SegmentProbe
 from services.contract.outcomes import Depth
 from services.prober.engine.engine import Engine
-from services.prober.engine.results import Finding
-from services.prober.engine.settings import Policy
+from services.prober.engine.results import SegmentResult
+from services.prober.engine.settings import EngineSettings
 from services.prober.frames import templates
 from services.prober.loop.trunk_port import Port
 from services.prober.sockets.link import Received
@@ -62,7 +62,7 @@ class _Bench:
         self.link = _SlowLink(self.clock)
         self.engine = Engine(
             host="node1",
-            policy=Policy(start_rate=None, arp_rate=None),
+            settings=EngineSettings(start_rate=None, arp_rate=None),
             templates=templates.load(),
             randomness=random.Random(1),
             routed=False,
@@ -74,7 +74,7 @@ class _Bench:
             clock=self.clock,
             now=self.clock.seconds,
         )
-        self.found: list[Finding] = []
+        self.found: list[SegmentResult] = []
 
     def ask(self, vlans: Sequence[int]) -> None:
         for vlan in vlans:
@@ -124,9 +124,9 @@ def test_nothing_takes_less_than_no_time() -> None:
     world = World(routed=False, depth=Depth.LEASE)
     world.put(7, LeasingServer(), Gateway(delay_s=-0.000_01), Pinged())
     world.probe(7)
-    asked = next(s for f, _ in world.wire.take_frames() if (s := frames.take_apart(f)).dhcp)
+    asked = next(s for f, _ in world.trunk.take_frames() if (s := frames.take_apart(f)).dhcp)
     reply = frames.answer(asked, options=frames.offer_options())
-    world.wire.receive(7, reply, verify_checksum=True, now=world.now - 0.000_01)
+    world.trunk.receive(7, reply, verify_checksum=True, now=world.now - 0.000_01)
     found = world.only()
     assert found.dhcp is not None
     assert found.lease is not None
@@ -140,7 +140,7 @@ def test_request_may_ask_for_a_lease_where_the_prober_does_not() -> None:
     world = World(routed=False)
     world.put(7, LeasingServer(), Gateway(), Pinged())
     probe = SegmentProbe(vlan=7, ask_dhcp=True, depth=Depth.LEASE, targets=(target(),))
-    found: list[Finding] = []
+    found: list[SegmentResult] = []
     world._begun = 1
     world.engine.start(
         UPLINK, probe, done=lambda f: found.append(world.found.setdefault(7, f)), now=world.now

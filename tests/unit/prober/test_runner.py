@@ -9,7 +9,7 @@ import pytest
 
 from services.contract.messages import SegmentProbe
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
-from services.prober.engine.settings import Policy
+from services.prober.engine.settings import EngineSettings
 from services.prober.sockets.link import LinkError, Received
 from tests.unit.prober import frames
 from tests.unit.prober.memory_site import PATIENT, QUICK, TIMEOUT_S, Site, running, wait_until
@@ -41,7 +41,7 @@ def test_answers_are_looked_for_before_all_is_begun() -> None:
     begun: list[int] = []
 
     def note(_: frames.Sent) -> Iterator[tuple[float, bytes]]:
-        begun.append(site.engine.in_hand("extra"))
+        begun.append(site.engine.open_segments("extra"))
         yield from ()
 
     site = Site(replace(QUICK, start_rate=None))
@@ -93,7 +93,7 @@ def test_uplink_that_goes_down_is_noticed_while_all_wait() -> None:
     with running(PATIENT) as site:
         site.submit(7)
         site.submit(8)
-        wait_until(lambda: site.engine.in_hand("extra") == 2)
+        wait_until(lambda: site.engine.open_segments("extra") == 2)
         site.links[0].broken = LinkError(Fault.UPLINK_DOWN, "for the test")
         assert [site.next().fault, site.next().fault] == [Fault.UPLINK_DOWN] * 2
         assert site.links[0].closed.wait(TIMEOUT_S)
@@ -111,7 +111,7 @@ def test_frames_that_find_no_room_are_sent_later_in_order() -> None:
 
 def test_dropped_frames_reach_the_verdict() -> None:
     """What the kernel says it dropped makes silence inconclusive."""
-    with running(Policy(dhcp_deadline_s=1.0)) as site:
+    with running(EngineSettings(dhcp_deadline_s=1.0)) as site:
         site.submit(7)
         wait_until(lambda: bool(site.links))
         site.links[0].drops.append(12)

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from scripts.build_templates import build
 from services.contract.outcomes import Depth
 from services.prober.engine.identity import Identity
-from services.prober.engine.timers import Schedule
+from services.prober.engine.timers import Timers
 from services.prober.frames import template_bytes, templates
-from services.prober.frames.dhcp_client import ClientTemplate
+from services.prober.frames.dhcp_client import DHCPTemplate
 from services.prober.loop.gc_tuning import collecting_seldom
 from services.prober.scan.interruption import interruptible
 from services.prober.sockets import sendmmsg as send_batch
@@ -52,7 +52,7 @@ def test_patched_checksum_is_right_at_an_odd_place() -> None:
     frame = template_bytes.FRAMES["discover"]
     options = 18 + 28 + 240
     odd = frame[:options] + b"\0" + frame[options:-1]
-    sent = frames.take_apart(ClientTemplate(odd).broadcast(station=STATION, xid=b"\1\2\3\4", seconds=5))
+    sent = frames.take_apart(DHCPTemplate(odd).broadcast(station=STATION, xid=b"\1\2\3\4", seconds=5))
     pseudo = sent.body[12:20] + b"\0\x11" + sent.body[24:26]
     assert frames.internet_checksum(pseudo + sent.body[20:]) == 0
 
@@ -110,9 +110,9 @@ def test_batch_refuses_what_would_overrun_it() -> None:
 @given(
     st.lists(st.tuples(st.floats(0, 20), st.floats(0, 3), st.booleans()), max_size=60), st.floats(0.01, 2.5)
 )
-def test_timers_set_at_any_time_make_one_order(timers: list[tuple[float, float, bool]], step: float) -> None:
+def test_timers_set_at_any_time_make_one_order(timings: list[tuple[float, float, bool]], step: float) -> None:
     """By time, then as they were set: also those that are set while others run, for now or for earlier."""
-    schedule = Schedule()
+    timers = Timers()
     ran: list[tuple[float, int]] = []
     expected: list[tuple[float, int]] = []
     now, count = 0.0, itertools.count()
@@ -126,37 +126,37 @@ def test_timers_set_at_any_time_make_one_order(timers: list[tuple[float, float, 
                 # "now" may be the time that a frame came at: what is set then may be due already.
                 put(when + wait_s, None, cancelled=cancelled)
 
-        timer = schedule.at(when, action)
+        timer = timers.at(when, action)
         if cancelled and wait_s is None:
             timer.cancel()
         else:
             expected.append((when, number))
 
-    for when, wait_s, cancelled in timers:
+    for when, wait_s, cancelled in timings:
         put(when, wait_s, cancelled=cancelled)
     while now < 25:
         now += step
-        schedule.run_due(now)
+        timers.run_due(now)
         assert ran == sorted(ran)
         assert ran == sorted(entry for entry in expected if entry[0] <= now)
-    assert schedule.next_deadline() is None
+    assert timers.next_deadline() is None
 
 
 @given(st.lists(st.tuples(st.floats(0, 20), st.booleans()), min_size=1, max_size=60))
-def test_coming_back_at_the_next_deadline_runs_each_timer_in_time(timers: list[tuple[float, bool]]) -> None:
+def test_coming_back_at_the_next_deadline_runs_each_timer_in_time(timings: list[tuple[float, bool]]) -> None:
     """Never after its time, never before it, and with at most one turn more for each slot of time."""
-    schedule = Schedule()
+    timers = Timers()
     late: list[float] = []
-    for when, cancelled in timers:
-        timer = schedule.at(when, lambda now, when=when: late.append(now - when))  # type: ignore[misc]
+    for when, cancelled in timings:
+        timer = timers.at(when, lambda now, when=when: late.append(now - when))  # type: ignore[misc]
         if cancelled:
             timer.cancel()
     turns = 0
-    while (due := schedule.next_deadline()) is not None:
-        schedule.run_due(due)
+    while (due := timers.next_deadline()) is not None:
+        timers.run_due(due)
         turns += 1
-        assert turns <= 2 * len(timers)
-    assert late == [0.0] * sum(not cancelled for _, cancelled in timers)
+        assert turns <= 2 * len(timings)
+    assert late == [0.0] * sum(not cancelled for _, cancelled in timings)
 
 
 def test_garbage_is_looked_for_as_before_afterwards() -> None:
@@ -252,7 +252,7 @@ def test_checksum_of_a_message_about_an_address_is_right(
     """Their shares are added to what was there, wherever the options stand."""
     frame = template_bytes.FRAMES[name]
     options = 18 + 28 + 240
-    template = ClientTemplate(frame[:options] + b"\0" + frame[options:-1] if odd else frame)
+    template = DHCPTemplate(frame[:options] + b"\0" + frame[options:-1] if odd else frame)
     sent = frames.take_apart(
         template.about(station=STATION, xid=b"\1\2\3\4", seconds=5, address=address, server=server)
     )
@@ -281,13 +281,13 @@ def test_checksums_of_a_release_are_right(address: int, server: int) -> None:
 
 def test_timer_that_is_cancelled_after_its_slot_began_wakes_nobody() -> None:
     """What is near is looked through for those that are left."""
-    schedule = Schedule()
-    schedule.at(1.0, lambda _: None)
-    later = schedule.at(1.01, lambda _: None)
-    schedule.run_due(1.0)
-    assert schedule.next_deadline() == 1.01
+    timers = Timers()
+    timers.at(1.0, lambda _: None)
+    later = timers.at(1.01, lambda _: None)
+    timers.run_due(1.0)
+    assert timers.next_deadline() == 1.01
     later.cancel()
-    assert schedule.next_deadline() is None
+    assert timers.next_deadline() is None
 
 
 def test_batch_takes_no_more_frames_than_it_has_room_for() -> None:

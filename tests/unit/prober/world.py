@@ -10,8 +10,8 @@ from ipaddress import IPv4Address
 from services.contract.messages import SegmentProbe, Target
 from services.contract.outcomes import Depth
 from services.prober.engine.engine import Engine
-from services.prober.engine.results import Finding
-from services.prober.engine.settings import Policy
+from services.prober.engine.results import SegmentResult
+from services.prober.engine.settings import EngineSettings
 from services.prober.frames import templates
 from tests.unit.prober import frames
 from tests.unit.prober.frames import Sent
@@ -84,7 +84,7 @@ class World:
 
     def __init__(
         self,
-        policy: Policy | None = None,
+        settings: EngineSettings | None = None,
         *,
         seed: int = 1,
         routed: bool = True,
@@ -92,23 +92,23 @@ class World:
         depth: Depth = Depth.OFFER,
         one_mac: bool = False,
     ) -> None:
-        self.policy = policy or Policy()
+        self.settings = settings or EngineSettings()
         self.random = random.Random(seed)
         self.engine = Engine(
             host="node1",
-            policy=self.policy,
+            settings=self.settings,
             templates=templates.load(),
             randomness=random.Random(seed + 1),
             routed=routed,
             depth=depth,
             one_mac=one_mac,
         )
-        self.wire = self.engine.wire(UPLINK)
+        self.trunk = self.engine.trunk(UPLINK)
         self.air = air or Air()
         self.now = 1000.0
         self.nodes: dict[int, list[Reaction]] = {}
         self.routed: set[str] = set()
-        self.found: dict[int, Finding] = {}
+        self.found: dict[int, SegmentResult] = {}
         self.found_at: dict[int, float] = {}
         self.sent: list[tuple[float, Sent]] = []
         self.echoes: list[tuple[float, str]] = []
@@ -123,7 +123,7 @@ class World:
         """Begin a segment now; without targets, with one that takes what DHCP says. source: our address."""
         self._begun += 1
 
-        def done(finding: Finding) -> None:
+        def done(finding: SegmentResult) -> None:
             assert vlan not in self.found, "a finding is told once"
             self.found[vlan] = finding
             self.found_at[vlan] = self.now
@@ -142,9 +142,9 @@ class World:
 
     def deliver(self, delay_s: float, vlan: int, frame: bytes) -> None:
         """A frame comes in, by itself."""
-        self.at(delay_s, lambda: self.wire.receive(vlan, frame, verify_checksum=True, now=self.now))
+        self.at(delay_s, lambda: self.trunk.receive(vlan, frame, verify_checksum=True, now=self.now))
 
-    def run(self, *, until_s: float = 120.0) -> dict[int, Finding]:
+    def run(self, *, until_s: float = 120.0) -> dict[int, SegmentResult]:
         """Until every segment is finished, and no event is left before then."""
         limit = self.now + until_s
         while len(self.found) < self._begun:
@@ -163,13 +163,13 @@ class World:
         self._exchange()
         return self.found
 
-    def only(self) -> Finding:
+    def only(self) -> SegmentResult:
         """Run, and the one finding."""
         (finding,) = self.run().values()
         return finding
 
     def _exchange(self) -> None:
-        for frame, _ in self.wire.take_frames():
+        for frame, _ in self.trunk.take_frames():
             sent = frames.take_apart(frame)
             self.sent.append((self.now, sent))
             for _ in range(self._copies()):

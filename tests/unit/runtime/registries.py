@@ -13,7 +13,13 @@ from services.contract.outcomes import DHCPOutcome, ReachOutcome
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
-from services.prober.engine.results import Asked, Finding, Offered, Reached, TargetFinding
+from services.prober.engine.results import (
+    DHCPOffer,
+    DiscoveryResult,
+    ReachResult,
+    SegmentResult,
+    TargetResult,
+)
 from services.prober.metrics import ProberMetrics, UplinkCollector
 from services.prober.settings import ProberSettings
 from services.runtime.telemetry import Telemetry
@@ -29,7 +35,7 @@ from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import network, verdict
 
 ROUTER = int(IPv4Address("10.0.7.1"))
-OFFER = Offered(ROUTER, ROUTER + 9, 24, ROUTER, (ROUTER,), 0, 3600, 0.2)
+OFFER = DHCPOffer(ROUTER, ROUTER + 9, 24, ROUTER, (ROUTER,), 0, 3600, 0.2)
 NOWHERE = "unix:///nowhere/redis.sock"
 SETTINGS: Mapping[str, Callable[[], TelemetrySettings]] = {
     "watcher": lambda: WatcherSettings.load(redis_url=NOWHERE),
@@ -50,19 +56,19 @@ def registries() -> dict[str, CollectorRegistry]:
     return made
 
 
-def finding(**changed: object) -> Finding:
+def finding(**changed: object) -> SegmentResult:
     """What a prober found on one segment."""
-    answers, silent = Reached(ReachOutcome.REACHABLE, 0.001, 1), Reached(ReachOutcome.SILENT, None, 3)
-    target = TargetFinding("0" * 16, OFFER, ROUTER, answers, silent)
+    answers, silent = ReachResult(ReachOutcome.REACHABLE, 0.001, 1), ReachResult(ReachOutcome.SILENT, None, 3)
+    target = TargetResult("0" * 16, OFFER, ROUTER, answers, silent)
     known: dict[str, object] = {
         "cluster_network": "extra",
         "vlan": 7,
-        "dhcp": Asked(DHCPOutcome.OFFERED, (OFFER,), 1, 0.2),
+        "dhcp": DiscoveryResult(DHCPOutcome.OFFERED, (OFFER,), 1, 0.2),
         "targets": (target,),
         "fault": None,
         "dropped_frames": 0,
     }
-    return Finding(**{**known, **changed})  # type: ignore[arg-type]
+    return SegmentResult(**{**known, **changed})  # type: ignore[arg-type]
 
 
 def request(host: str = "node1", *asking: bool) -> ProbeRequest:
