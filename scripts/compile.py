@@ -17,7 +17,11 @@ FOLDERS = ("services/prober/frames", "services/prober/engine")
 """Pure code that runs for every frame, timer or segment: no sockets, no other service."""
 LEFT_OUT = frozenset({"ignore_reasons.py", "template_bytes.py", "templates.py", "settings.py", "results.py"})
 """Data and message types: nothing to gain."""
-ALONE = ("services/prober/loop/trunk_port.py", "services/prober/sockets/ring.py")
+ALONE = (
+    "services/contract/gateways.py",
+    "services/prober/loop/trunk_port.py",
+    "services/prober/sockets/ring.py",
+)
 """Hot modules elsewhere."""
 MODULES = (
     *(

@@ -4,7 +4,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Literal
 
-from services.contract.denied import DENIED_SUBNETS
+from services.contract.gateways import DENIED_SUBNETS
 from services.network.policy import Policy
 from services.runtime.settings import Seconds, ServiceSettings
 

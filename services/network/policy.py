@@ -1,10 +1,11 @@
 """What an operator decided for all networks: whom to look after, whom never to ask, what counts as active."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
-from services.contract.denied import DENIED_SUBNETS
+from services.contract.gateways import DENIED_SUBNETS, MaskedSubnet, masked
 from services.network.parse.nad import NetworkRef
 
 DefaultMode = Literal["auto", "off"]
@@ -27,6 +28,11 @@ class Policy:
     """Networks of other namespaces are left alone; empty: none are."""
     cluster_networks: frozenset[str] = frozenset()
     """Networks of other cluster networks are left alone; empty: none are."""
+
+    @cached_property
+    def denied(self) -> tuple[MaskedSubnet, ...]:
+        """The denied subnets and the hosts' addresses, as contract.gateways takes them."""
+        return masked([*self.denied_subnets, *map(IPv4Network, self.host_addresses)])
 
     def denial(self, address: IPv4Address) -> str | None:
         """Why no host may be made to ask this address, in words; None where it may."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from services.contract.denied import DENIED_SUBNETS
+from services.contract.gateways import DENIED_SUBNETS, masked
 from services.contract.messages import ClusterNetworkName, HostName, InterfaceName
 from services.contract.outcomes import Depth
 from services.prober.engine.settings import EngineSettings
@@ -80,6 +80,6 @@ class ProberSettings(TelemetrySettings):
             arp_rate=self.arp_rate,
             echo_rate=self.echo_rate,
             allowed_servers=frozenset(map(int, self.dhcp_servers)),
-            denied=tuple((int(subnet.network_address), int(subnet.netmask)) for subnet in denied),
+            denied=masked(denied),
         )
         return settings.for_inspected_ports() if self.arp_inspection else settings

@@ -4,14 +4,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 
+from services.contract.gateways import Flaw, find_flaw, first_usable
 from services.contract.messages import Offer, Verdict
 from services.contract.outcomes import DHCPOutcome, Reason
 from services.contract.verdicts import AgedVerdict
-from services.network.gateways import Flaw, find_flaw, has_room, is_host_address, is_subnet
 from services.network.parse.intent import Intent
 from services.network.parse.status import ServerSeen
 from services.network.policy import Policy
 
+_REASONS = {
+    Flaw.NOT_A_HOST: Reason.ROUTER_NOT_A_HOST,
+    Flaw.NO_SUBNET: Reason.NO_SUBNET_MASK,
+    Flaw.NO_ROOM: Reason.SUBNET_TOO_SMALL,
+    Flaw.OFFERED_ADDRESS: Reason.ROUTER_IS_OFFERED_ADDRESS,
+    Flaw.OUTSIDE: Reason.ROUTER_OUTSIDE_SUBNET,
+    Flaw.NETWORK_ADDRESS: Reason.ROUTER_NOT_A_HOST,
+    Flaw.BROADCAST_ADDRESS: Reason.ROUTER_NOT_A_HOST,
+    Flaw.DENIED: Reason.ROUTER_REFUSED,
+}
 _REFUSED_ROUTERS = frozenset(
     {
         Reason.ROUTER_NOT_A_HOST,
@@ -121,7 +131,23 @@ def _read_offers(
 
 def _gateway_of(offer: Offer, policy: Policy) -> IPv4Address | None:
     """The first router that can be one; None where none can."""
-    return next((router for router in _routers(offer) if _refuse(offer, router, policy) is None), None)
+    usable = first_usable(
+        None if offer.gateway is None else int(offer.gateway),
+        map(int, offer.routers),
+        offered=int(offer.address),
+        subnet=_subnet(offer),
+        prefix=_prefix(offer),
+        denied=policy.denied,
+    )
+    return None if usable is None else IPv4Address(usable)
+
+
+def _subnet(offer: Offer) -> int:
+    return 0 if offer.cidr is None else int(offer.cidr.network_address)
+
+
+def _prefix(offer: Offer) -> int | None:
+    return None if offer.cidr is None else offer.cidr.prefixlen
 
 
 def _routers(offer: Offer) -> list[IPv4Address]:
@@ -132,18 +158,14 @@ def _routers(offer: Offer) -> list[IPv4Address]:
 
 def _refuse(offer: Offer, router: IPv4Address, policy: Policy) -> Reason | None:
     """Why this router of this offer must not get into an annotation; None where it may."""
-    if not is_host_address(router):
-        return Reason.ROUTER_NOT_A_HOST
-    if offer.cidr is None or not is_subnet(offer.cidr):
-        return Reason.NO_SUBNET_MASK
-    if not has_room(offer.cidr):
-        return Reason.SUBNET_TOO_SMALL
-    if router == offer.address:
-        return Reason.ROUTER_IS_OFFERED_ADDRESS
-    flaw = find_flaw(router, offer.cidr)
-    if flaw is not None:
-        return Reason.ROUTER_OUTSIDE_SUBNET if flaw is Flaw.OUTSIDE else Reason.ROUTER_NOT_A_HOST
-    return Reason.ROUTER_REFUSED if policy.denial(router) else None
+    flaw = find_flaw(
+        int(router),
+        offered=int(offer.address),
+        subnet=_subnet(offer),
+        prefix=_prefix(offer),
+        denied=policy.denied,
+    )
+    return None if flaw is None else _REASONS[flaw]
 
 
 def _why_unusable(

@@ -11,14 +11,14 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from services.contract.gateways import Flaw, find_flaw_in
 from services.contract.messages import Segment
 from services.contract.outcomes import Reason, State
-from services.network.gateways import Flaw, find_flaw, has_room, read_cidr, read_gateway
 from services.network.parse import annotations as names
 from services.network.parse.nad import Network
 from services.network.parse.route import Route
 from services.network.parse.status import Status
-from services.network.parse.tolerance import load_object, shown
+from services.network.parse.tolerance import load_object, read_cidr, read_gateway, shown
 from services.network.policy import DEFAULT_POLICY, Policy
 
 Mode = Literal["auto", "manual"]
@@ -177,14 +177,15 @@ def _read_route(segment: Segment, route: Route, network: Network, policy: Policy
         # An empty mode asks for nothing: the gateway that stands there is its owner's own.
         return _manual(segment, route, policy)
     gateway, cidr = read_gateway(route.gateway), read_cidr(route.cidr)
-    if route.outdated or cidr is None or gateway is None or not _is_usable(gateway, cidr, policy):
+    if (
+        route.outdated
+        or cidr is None
+        or gateway is None
+        or find_flaw_in(gateway, cidr, denied=policy.denied) is not None
+    ):
         # The VLAN has changed since, or what stands there is junk: neither is known of this segment.
         return auto
     return replace(auto, known_gateway=gateway, known_cidr=cidr)
-
-
-def _is_usable(gateway: IPv4Address, cidr: IPv4Network, policy: Policy) -> bool:
-    return has_room(cidr) and find_flaw(gateway, cidr) is None and policy.denial(gateway) is None
 
 
 def _manual(segment: Segment, route: Route, policy: Policy) -> Intent:
@@ -200,10 +201,10 @@ def _manual(segment: Segment, route: Route, policy: Policy) -> Intent:
         raise _Refused(Reason.BAD_CIDR, told, channel)
     if (denial := policy.denial(gateway)) is not None:
         raise _Refused(Reason.GATEWAY_REFUSED, f"gateway: expected one that hosts may ask, but {denial}")
-    if not has_room(cidr):
+    flaw = find_flaw_in(gateway, cidr)
+    if flaw is Flaw.NO_ROOM:
         told = f"cidr: expected a subnet with room for a gateway, /31 at most, got {shown(route.cidr)}"
         raise _Refused(Reason.BAD_CIDR, told)
-    flaw = find_flaw(gateway, cidr)
     if flaw is Flaw.OUTSIDE:
         told = f"gateway: expected an address in cidr {cidr}, got {shown(route.gateway)}"
         raise _Refused(Reason.GATEWAY_OUTSIDE_CIDR, told)

@@ -1,8 +1,12 @@
 """Reading JSON that anybody may have written: bounded, finite, and never an exception but ValueError."""
 
 import json
+import re
+from ipaddress import IPv4Address, IPv4Network
 from math import isfinite
 from typing import NoReturn
+
+from services.contract.gateways import is_router
 
 MAX_DEPTH = 64
 """Nesting that no real annotation has; a deeper one could be read, and then neither printed nor written."""
@@ -28,6 +32,26 @@ def shown(value: object) -> str:
     if isinstance(value, list):
         return "a list"
     return repr(str(value)[:SHOWN_CHARACTERS])
+
+
+def read_gateway(text: str) -> IPv4Address | None:
+    """Parse an address that a router can have; None for junk, such as Harvester's `<nil>`, a name or IPv6."""
+    try:
+        address = IPv4Address(text)
+    except ValueError:
+        return None
+    return address if is_router(int(address)) else None
+
+
+def read_cidr(text: str) -> IPv4Network | None:
+    """Parse a subnet as Go's net.ParseCIDR does, host bits allowed; None for junk and for /0."""
+    if not re.fullmatch(r"[0-9.]+/(0|[1-9][0-9]?)", text):
+        return None
+    try:
+        network = IPv4Network(text, strict=False)
+    except ValueError:
+        return None
+    return network if network.prefixlen > 0 else None
 
 
 def _check_depth(value: object) -> None:

@@ -2,9 +2,9 @@
 
 from typing import Final, Protocol
 
+from services.contract.gateways import first_usable, is_host
 from services.contract.messages import MAX_SERVERS
 from services.contract.outcomes import DHCPOutcome
-from services.prober.engine.gateways import first_usable, is_usable
 from services.prober.engine.results import DHCPOffer, DiscoveryResult
 from services.prober.engine.timers import Timer
 from services.prober.engine.trunk_state import Transaction, TrunkState
@@ -102,7 +102,7 @@ class Discovery:
         if reply.kind not in (dhcp.OFFER, dhcp.ACK):
             trunk.ignored[_NAK if reply.kind == dhcp.NAK else _NOT_AN_OFFER] += 1
             return
-        if not (dhcp.is_host(reply.address) and dhcp.is_host(server)):
+        if not (is_host(reply.address) and is_host(server)):
             trunk.ignored[IgnoreReason.DHCP_UNUSABLE_OFFER] += 1
             return
         offers = self._offers
@@ -113,16 +113,12 @@ class Discovery:
         if reply.kind == dhcp.ACK:
             self._give_back(reply, server=server, mac=mac)
         prefix = None if reply.mask is None else dhcp.prefix_length(reply.mask)
-        gateway = usable = reply.gateway
         address, denied = reply.address, trunk.settings.denied
-        if (
-            gateway is None
-            or prefix is None
-            or not is_usable(gateway, address=address, prefix=prefix, denied=denied)
-        ):
-            usable = first_usable(reply.routers, address=address, prefix=prefix, denied=denied)
-            # One that is of no use is passed on all the same: why it is not, is to be told.
-            gateway = gateway if usable is None else usable
+        usable = first_usable(
+            reply.gateway, reply.routers, offered=address, subnet=address, prefix=prefix, denied=denied
+        )
+        # An unusable gateway is passed on all the same: the updater reports why it is unusable.
+        gateway = reply.gateway if usable is None else usable
         after_s = now - attempt.sent_at
         fields = (
             server,

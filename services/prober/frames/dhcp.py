@@ -3,6 +3,7 @@
 import struct
 from typing import Final, NamedTuple
 
+from services.contract.gateways import is_host
 from services.prober.frames import dhcp_options
 from services.prober.frames.ignore_reasons import IgnoreReason
 
@@ -103,11 +104,6 @@ def _gateway(options: dhcp_options.Options, routers: tuple[int, ...]) -> int | N
         if is_host(router):
             return router
     return None
-
-
-def is_host(address: int) -> bool:
-    """Whether a single host on a network can have this address (RFC 1122 section 3.2.1.3)."""
-    return 0x01000000 <= address < 0xE0000000 and address >> 24 != 127
 
 
 def prefix_length(mask: int) -> int | None:

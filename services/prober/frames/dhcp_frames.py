@@ -10,8 +10,9 @@ from collections.abc import Container
 from operator import itemgetter
 from typing import Final
 
+from services.contract.gateways import is_host
 from services.prober.frames import dhcp, ethernet, ipv4
-from services.prober.frames.dhcp import Reply, is_host
+from services.prober.frames.dhcp import Reply
 from services.prober.frames.dhcp_options import (
     CLASSLESS_ROUTES,
     END,

@@ -1,68 +1,136 @@
-"""What can be a gateway: the updater's rules and the prober's are the same, each put in its own way."""
+"""Which gateway is usable: prober and network are held against one plain reference."""
 
+import json
 from ipaddress import IPv4Address, IPv4Network
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.contract.denied import DENIED_SUBNETS
-from services.contract.messages import Offer
+from services.contract.gateways import DENIED_SUBNETS, find_flaw, masked
+from services.contract.messages import Target
 from services.contract.verdicts import AgedVerdict
 from services.network.judge.leases import read_lease
+from services.network.parse.intent import Intent, read_intent
 from services.network.policy import Policy
-from services.prober.engine.gateways import first_usable
-from tests.unit.network.builders import dhcp, verdict
+from services.prober.engine.results import verdict
+from services.prober.engine.settings import EngineSettings
+from tests.unit.network.builders import network
 from tests.unit.network.test_reduction import AUTO
+from tests.unit.prober import frames
+from tests.unit.prober.world import DHCPServer, World
 
-NEAR = st.integers(0, 7)
-ROUTERS = st.lists(
-    st.sampled_from(
-        [
-            "0.0.0.0",
-            "0.1.2.3",
-            "127.0.0.1",
-            "169.254.0.1",
-            "224.0.0.1",
-            "240.0.0.1",
-            "255.255.255.255",
-            "10.9.0.1",
-        ]
-    ).map(IPv4Address)
-    | NEAR.map(lambda last: IPv4Address("10.0.112.0") + last)
-    | st.ip_addresses(v=4),
-    max_size=4,
+NEAR = st.integers(0, 7).map(lambda last: IPv4Address("10.0.112.0") + last)
+ODD = [
+    "0.0.0.0",
+    "0.1.2.3",
+    "127.0.0.1",
+    "169.254.0.1",
+    "224.0.0.1",
+    "240.0.0.1",
+    "255.255.255.255",
+    "10.9.0.1",
+    "10.52.3.4",
+]
+ANYWHERE = st.sampled_from(ODD).map(IPv4Address) | NEAR | st.ip_addresses(v=4)
+NEIGHBOURS = st.tuples(ANYWHERE, st.integers(0, 7)).map(
+    lambda pair: (pair[0], IPv4Address(int(pair[0]) ^ pair[1]))
 )
-
-
 DENIED = st.sampled_from(
     [(), (IPv4Network("10.0.112.0/30"),), (IPv4Network("10.0.112.5/32"),), DENIED_SUBNETS]
 )
 
 
+def is_usable(
+    gateway: IPv4Address,
+    cidr: IPv4Network | None,
+    denied: tuple[IPv4Network, ...],
+    offered: IPv4Address | None,
+) -> bool:
+    """The rule once more, in the words of ipaddress."""
+    if cidr is None or not 1 <= cidr.prefixlen <= 31 or gateway not in cidr or gateway == offered:
+        return False
+    if cidr.prefixlen < 31 and gateway in (cidr.network_address, cidr.broadcast_address):
+        return False
+    refused = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")
+    return not any(gateway in subnet for subnet in (*map(IPv4Network, refused), *denied))
+
+
 @given(
-    address=NEAR.map(lambda last: IPv4Address("10.0.112.0") + last),
-    prefix=st.none() | st.integers(1, 32),
-    routers=ROUTERS,
+    addresses=st.tuples(ANYWHERE, ANYWHERE) | NEIGHBOURS,
+    prefix=st.none() | st.integers(0, 32),
     denied=DENIED,
 )
-@example(address=IPv4Address("10.0.112.0"), prefix=31, routers=[IPv4Address("10.0.112.1")], denied=())
-def test_prober_and_updater_take_the_same_router(
-    address: IPv4Address, prefix: int | None, routers: list[IPv4Address], denied: tuple[IPv4Network, ...]
+@example(addresses=(IPv4Address("169.254.0.1"), IPv4Address("169.254.0.2")), prefix=16, denied=())
+def test_a_gateway_without_a_flaw_is_a_usable_one(
+    addresses: tuple[IPv4Address, IPv4Address], prefix: int | None, denied: tuple[IPv4Network, ...]
 ) -> None:
-    """Or the updater would wait for a verdict on a gateway that no host checks."""
-    masked = [(int(subnet.network_address), int(subnet.netmask)) for subnet in denied]
-    taken = first_usable(map(int, routers), address=int(address), prefix=prefix, denied=masked)
-    cidr = None if prefix is None else IPv4Network((address, prefix), strict=False)
-    offer = Offer(
-        server=IPv4Address("10.0.112.1"),
-        address=address,
-        cidr=cidr,
-        gateway=routers[0] if routers and taken is None else None if taken is None else IPv4Address(taken),
-        routers=tuple(routers),
+    """For every gateway, offered address, prefix and set of denied subnets."""
+    gateway, address = addresses
+    flaw = find_flaw(
+        int(gateway), offered=int(address), subnet=int(address), prefix=prefix, denied=masked(denied)
     )
-    asked = [AgedVerdict(verdict(AUTO.digest, dhcp=dhcp(offer)), 1.0)]
-    lease = read_lease(AUTO, asked, confirmations=0, policy=Policy(denied_subnets=denied))
+    cidr = None if prefix is None else IPv4Network((address, prefix), strict=False)
+    assert (flaw is None) == is_usable(gateway, cidr, denied, address)
+
+
+@given(
+    address=NEAR,
+    prefix=st.none() | st.integers(1, 32),
+    routers=st.lists(ANYWHERE, max_size=4),
+    classless=st.none() | ANYWHERE,
+    denied=DENIED,
+)
+@example(
+    address=IPv4Address("10.0.112.0"),
+    prefix=31,
+    routers=[IPv4Address("10.0.112.1")],
+    classless=None,
+    denied=(),
+)
+def test_prober_and_updater_take_the_same_gateway_from_an_offer(
+    address: IPv4Address,
+    prefix: int | None,
+    routers: list[IPv4Address],
+    classless: IPv4Address | None,
+    denied: tuple[IPv4Network, ...],
+) -> None:
+    """From the frame to the annotation, or the updater would wait for a verdict on what no host checks."""
+    mask = None if prefix is None else str(IPv4Network((0, prefix)).netmask)
+    more = frames.option(3, b"".join(router.packed for router in routers)) if routers else b""
+    more += frames.option(121, b"\0" + classless.packed) if classless is not None else b""
+    options = frames.offer_options(server="10.0.112.1", mask=mask, router=None, more=more)
+    world = World(EngineSettings(denied=masked(denied)))
+    world.put(AUTO.segment.vlan, DHCPServer(server="10.0.112.1", options=options, address=str(address)))
+    world.probe(AUTO.segment.vlan, Target(digest=AUTO.digest))
+    found = world.only()
+    report = verdict(found, host="node1", request_id="r1", incarnation=1, counter=1)
+
+    lease = read_lease(
+        AUTO, [AgedVerdict(report, 1.0)], confirmations=0, policy=Policy(denied_subnets=denied)
+    )
+
+    cidr = None if prefix is None else IPv4Network((address, prefix), strict=False)
+    named = [*([] if classless is None else [classless]), *routers]
+    expected = next((router for router in named if is_usable(router, cidr, denied, address)), None)
+    assert found.targets[0].gateway == (None if expected is None else int(expected))
     assert lease is not None
-    assert lease.gateway == (None if taken is None else IPv4Address(taken))
-    assert lease.answered == (taken is not None)
-    assert bool(lease.detail) == (taken is None)
+    assert lease.gateway == expected
+    assert lease.answered == (expected is not None)
+    assert bool(lease.detail) == (expected is None)
+
+
+@given(gateway=ANYWHERE, address=NEAR, prefix=st.integers(0, 32), denied=DENIED)
+def test_an_owner_may_write_what_an_offer_may_name(
+    gateway: IPv4Address, address: IPv4Address, prefix: int, denied: tuple[IPv4Network, ...]
+) -> None:
+    """A manual gateway is accepted, and a remembered one known, exactly when it is usable."""
+    policy = Policy(denied_subnets=denied)
+    cidr = f"{address}/{prefix}"
+    usable = is_usable(gateway, IPv4Network(cidr, strict=False), denied, None)
+
+    route = {"mode": "manual", "cidr": cidr, "gateway": str(gateway)}
+    assert isinstance(read_intent(network(json.dumps(route)), policy), Intent) == usable
+
+    remembered = read_intent(network(json.dumps({**route, "mode": "auto"})), policy)
+    assert isinstance(remembered, Intent)
+    assert remembered.known_gateway == (gateway if usable else None)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.network.gateways import read_cidr, read_gateway
 from services.network.parse.route import MAX_ROUTE_CHARACTERS, Route
+from services.network.parse.tolerance import read_cidr, read_gateway
 from tests.unit.network.strategies import ANY_TEXT, WORDS, texts_of, valid_routes
 
 SEEN = [

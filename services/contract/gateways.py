@@ -1,0 +1,127 @@
+"""Which address can be a VM network's gateway: one rule for what an owner wrote and what DHCP named.
+
+Addresses are integers, because the prober applies the rule to every DHCPOFFER and compiles this module
+(scripts/compile.py).
+"""
+
+from collections.abc import Iterable
+from enum import Enum
+from ipaddress import IPv4Address, IPv4Network
+from typing import Final
+
+MaskedSubnet = tuple[int, int]
+"""A subnet's address and mask, as integers."""
+
+DENIED_SUBNETS: Final = tuple(
+    IPv4Network(text)
+    for text in (
+        "0.0.0.0/8",
+        "10.52.0.0/16",  # Harvester's pods
+        "10.53.0.0/16",  # Harvester's services
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+    )
+)
+"""Default of the setting denied_subnets, the same for all services: hosts never probe gateways in these."""
+
+_LINK_LOCAL: Final = 0xA9FE
+"""The upper half of 169.254/16."""
+
+
+class Flaw(Enum):
+    """Why an address cannot be the gateway of a subnet."""
+
+    NOT_A_HOST = "not a host's address"
+    NO_SUBNET = "no subnet"
+    """No mask, or /0: a route to everywhere cut a whole cluster off (harvester#3615)."""
+    NO_ROOM = "no room for a gateway in the subnet"
+    """/32."""
+    OFFERED_ADDRESS = "the offered address itself"
+    OUTSIDE = "outside the subnet"
+    NETWORK_ADDRESS = "the subnet's own address"
+    BROADCAST_ADDRESS = "the subnet's broadcast address"
+    DENIED = "denied"
+
+
+def find_flaw(
+    gateway: int,
+    *,
+    subnet: int,
+    prefix: int | None,
+    offered: int | None = None,
+    denied: tuple[MaskedSubnet, ...] = (),
+) -> Flaw | None:
+    """Return the first reason why the gateway cannot be used in the subnet; None if it can.
+
+    subnet: any address in it. offered: the address that DHCP offers, which the gateway cannot have too.
+    """
+    if not is_router(gateway):
+        return Flaw.NOT_A_HOST
+    if prefix is None or prefix == 0:
+        return Flaw.NO_SUBNET
+    if prefix > 31:
+        return Flaw.NO_ROOM
+    if gateway == offered:
+        return Flaw.OFFERED_ADDRESS
+    host_mask = (1 << 32 - prefix) - 1
+    if (gateway ^ subnet) & ~host_mask:
+        return Flaw.OUTSIDE
+    if prefix != 31:  # In a /31 both addresses are hosts' (RFC 3021).
+        if gateway & host_mask == 0:
+            return Flaw.NETWORK_ADDRESS
+        if gateway & host_mask == host_mask:
+            return Flaw.BROADCAST_ADDRESS
+    for denied_subnet, mask in denied:
+        if gateway & mask == denied_subnet:
+            return Flaw.DENIED
+    return None
+
+
+def first_usable(
+    gateway: int | None,
+    routers: Iterable[int],
+    *,
+    offered: int,
+    subnet: int,
+    prefix: int | None,
+    denied: tuple[MaskedSubnet, ...] = (),
+) -> int | None:
+    """Return the first router of a DHCPOFFER that can be a gateway; None if there is none.
+
+    gateway: the default router that the offer means, which takes precedence (RFC 3442). routers: those of
+    option 3, in its order. offered: the offered address.
+    """
+    if prefix is None:
+        return None
+    if gateway is not None and (
+        find_flaw(gateway, subnet=subnet, prefix=prefix, offered=offered, denied=denied) is None
+    ):
+        return gateway
+    for router in routers:
+        if find_flaw(router, subnet=subnet, prefix=prefix, offered=offered, denied=denied) is None:
+            return router
+    return None
+
+
+def is_host(address: int) -> bool:
+    """Whether a single host on a network can have this address (RFC 1122 section 3.2.1.3)."""
+    return 0x01000000 <= address < 0xE0000000 and address >> 24 != 127
+
+
+def is_router(address: int) -> bool:
+    """Whether a router can have this address: a host's, and not link-local (RFC 3927 section 2.7)."""
+    return is_host(address) and address >> 16 != _LINK_LOCAL
+
+
+def find_flaw_in(
+    gateway: IPv4Address, subnet: IPv4Network, *, denied: tuple[MaskedSubnet, ...] = ()
+) -> Flaw | None:
+    """Apply find_flaw to an address and the subnet that it is configured for."""
+    return find_flaw(int(gateway), subnet=int(subnet.network_address), prefix=subnet.prefixlen, denied=denied)
+
+
+def masked(subnets: Iterable[IPv4Network]) -> tuple[MaskedSubnet, ...]:
+    """Return the subnets as find_flaw takes them."""
+    return tuple((int(subnet.network_address), int(subnet.netmask)) for subnet in subnets)
