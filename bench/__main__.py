@@ -20,7 +20,7 @@ from bench.table import Entry, Skipped, render
 from lab.kernel import become_root_of_new_user_namespace, enter_network, new_network
 from lab.prerequisites import has_namespace_rights, missing_prerequisites
 from lab.site import SiteError
-from services.runtime.signals import handled_by
+from services.runtime.signals import handling
 
 RESULTS = Path(__file__).resolve().parent / "results" / "latest.json"
 _RUNS = 7
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.exit("cannot measure here: " + "; ".join(missing))
     try:
         # Ended by a signal or by an error, namespaces and kernel settings are put back all the same.
-        with handled_by(lambda *_: sys.exit(143), [signal.SIGTERM]):
+        with handling(lambda *_: sys.exit(143), [signal.SIGTERM]):
             entries = measure(options.only or list(SECTIONS), runs=options.runs, is_root=is_root)
     except (CompilerMissing, RunFailed) as error:
         sys.exit(f"cannot measure: {error}")

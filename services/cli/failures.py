@@ -79,9 +79,9 @@ def _redis_trouble(error: Exception, redis_url: str | None) -> CommandFailed | N
 
 def redis_away(url: str | None, said: str) -> CommandFailed:
     """Redis did not do what it was asked; said: what it or the client said."""
-    from services.runtime.redis_client import hidden
+    from services.runtime.redis_client import redact
 
-    where = hidden(url) if url else "the Redis URL in force"
+    where = redact(url) if url else "the Redis URL in force"
     return unreachable(
         f"Redis at {where}: {said}; expected it to answer: start it (`nadroute redis --port 6379`), or say "
         "where it is with --redis-url or NADROUTE_REDIS_URL"

@@ -14,7 +14,7 @@ import structlog
 from services.cluster.client import Cluster
 from services.cluster.errors import ClusterError, Conflict, NotFound
 from services.runtime.clock import Clock, SystemClock
-from services.runtime.repeating import Repeating
+from services.runtime.repeating import RepeatingThread
 
 DURATION_S = 15
 RETRY_S = 2.0
@@ -50,7 +50,7 @@ class _Record:
         return spec.get(name) if isinstance(spec, Mapping) else None
 
 
-class LeaderLease(Repeating):
+class LeaderLease(RepeatingThread):
     """Holds, or waits for, one Lease; stopped, it ceases to lead and gives the Lease up."""
 
     def __init__(

@@ -20,7 +20,7 @@ from services.cluster.metrics import WatchMetrics
 from services.cluster.tracking import NetworkListener, Tracker, is_older
 from services.cluster.transport import EventStream
 from services.runtime.clock import Clock, SystemClock
-from services.runtime.health import lives
+from services.runtime.repeating import is_alive
 
 SILENCE_S = 20.0
 STALE_LISTS_REFUSED = 5
@@ -63,9 +63,9 @@ class NetworkWatch:
         self._thread = threading.Thread(target=self._forever, name="network-watch", daemon=True)
 
     @property
-    def lives(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether its thread does what it should."""
-        return lives(self._thread, self._stopping)
+        return is_alive(self._thread, self._stopping)
 
     def why_not_synced(self) -> str | None:
         """Why the listener does not know all networks yet; None once it does."""

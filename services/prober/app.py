@@ -31,8 +31,7 @@ from services.runtime.clock import Clock, SystemClock
 from services.runtime.logs import configure
 from services.runtime.redis_client import connect, time_ms
 from services.runtime.telemetry import Telemetry
-from services.runtime.worker import work
-from services.runtime.worker_check import WorkerCheck
+from services.runtime.worker import WorkerCheck, run_worker
 from services.version import __version__
 
 log = structlog.get_logger(__name__)
@@ -134,10 +133,10 @@ def _tell_of(
     telemetry.registry.register(
         UplinkCollector(uplinks.current, is_up=is_up, dropped_frames=runner.dropped_frames)
     )
-    telemetry.health.turns("engine", lambda: runner.turned_at)
-    telemetry.health.turns("reporter", lambda: reporter.turned_at)
-    telemetry.health.turns("worker", worker_check.turned_at)
-    telemetry.health.needs("worker", worker_check.why_not)
+    telemetry.health.add_liveness_check("engine", lambda: runner.iterated_at)
+    telemetry.health.add_liveness_check("reporter", lambda: reporter.iterated_at)
+    telemetry.health.add_liveness_check("worker", worker_check.iterated_at)
+    telemetry.health.add_readiness_check("worker", worker_check.problem)
     telemetry.complete()
 
 
@@ -181,7 +180,7 @@ def _work(app: Celery, settings: ProberSettings, *, runner: Runner, heartbeat: H
     signals.worker_ready.connect(ready)
     signals.worker_shutting_down.connect(shutting_down)
     try:
-        return work(app, name=worker_name("prober", settings.host), concurrency=settings.concurrency)
+        return run_worker(app, name=worker_name("prober", settings.host), concurrency=settings.concurrency)
     finally:
         signals.worker_ready.disconnect(ready)
         signals.worker_shutting_down.disconnect(shutting_down)

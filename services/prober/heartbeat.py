@@ -8,7 +8,7 @@ from services.contract.names import HOST_RENEWAL_S, HOST_TTL_S, host_key
 from services.prober.outstanding import DELETE_IF_EQUAL
 from services.prober.uplinks import Uplinks
 from services.runtime.clock import Clock
-from services.runtime.repeating import Repeating
+from services.runtime.repeating import RepeatingThread
 
 log = structlog.get_logger(__name__)
 
@@ -16,7 +16,7 @@ LOOK_S = 2.0
 """Between two looks for uplinks that have come or gone: Harvester makes a bond after its pod has started."""
 
 
-class Heartbeat(Repeating):
+class Heartbeat(RepeatingThread):
     """Says that this host is there, and what it carries.
 
     Celery says "ready" again after a reconnect, so it may be started more than once.

@@ -50,7 +50,7 @@ class Reporter:
         metrics: ProberMetrics | None = None,
     ) -> None:
         self._metrics = metrics or ProberMetrics()
-        self.turned_at: float | None = None
+        self.iterated_at: float | None = None
         """When the loop went round last (monotonic seconds); None while it does not run."""
         self._app = app
         self._client = client
@@ -78,10 +78,10 @@ class Reporter:
 
     def _run(self) -> None:
         while not self._clock.wait(self._stopping, REPORT_INTERVAL_S):
-            self.turned_at = self._clock.monotonic()
+            self.iterated_at = self._clock.monotonic()
             self._flush()
         self._flush()
-        self.turned_at = None
+        self.iterated_at = None
 
     def _flush(self) -> None:
         while not self._inbox.empty():

@@ -11,8 +11,7 @@ from services.contract.messages import ClusterNetworkName, HostName, InterfaceNa
 from services.contract.outcomes import Depth
 from services.prober.engine.settings import EngineSettings
 from services.prober.uplinks import AUTO
-from services.runtime.settings import Seconds
-from services.runtime.telemetry_settings import Port, TelemetrySettings
+from services.runtime.settings import Seconds, TCPPort, TelemetrySettings
 
 
 def _read_word(value: object) -> object:
@@ -65,7 +64,7 @@ class ProberSettings(TelemetrySettings):
     answers included, on each uplink."""
     one_mac: bool = False
     """Use the same MAC address on all VLANs, for switches that limit addresses on a port."""
-    metrics_port: Port = 9402
+    metrics_port: TCPPort = 9402
     """The TCP port of /metrics, /healthz and /readyz; 0 tells them nowhere."""
     concurrency: Annotated[int, Field(ge=1, le=256)] = 32
     """Tasks that somebody waits for which may be in hand at once; all others end when they have begun."""

@@ -1,7 +1,7 @@
-"""Reading the hosts' announcements in Redis: one reader for all who need to know which hosts there are.
+"""Reading the hosts' announcements from Redis.
 
-Whoever reaches Redis can write under these keys. So each entry is judged by itself: what is refused is told
-with its reason, and hides no other.
+Anyone with access to Redis can write these keys. So each entry is validated by itself: an invalid one is
+returned with the reason, and does not hide the others.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,36 +17,36 @@ from services.contract.names import HOST_KEY_PREFIX, host_key
 
 MAX_HOSTS = 1_000
 MAX_REFUSED = 1_000
-"""Both count those that come first by their keys; of more nothing is told."""
+"""Both limits keep the first entries by key; further ones are left out."""
 BATCH = 500
-"""Keys in one command."""
+"""Keys per command."""
 
 
 @dataclass(frozen=True)
 class RefusedEntry:
-    """An entry that is not the announcement of the host whose key it stands under."""
+    """An entry that is not the announcement of the host that its key names."""
 
     key: str
     reason: str
-    """Which field is wrong, what it was, and what was expected."""
+    """The invalid field, its value, and what was expected."""
     body: str
-    """All of it. In both this and the key, what is not UTF-8 is written as \\xNN."""
+    """The whole entry. Here and in the key, bytes that are not UTF-8 are escaped as \\xNN."""
 
 
 @dataclass(frozen=True)
 class Announcements:
-    """What stands under the hosts' keys."""
+    """The entries under the hosts' keys."""
 
     hosts: tuple[HostAnnouncement, ...] = ()
-    """The valid ones, by name: at most MAX_HOSTS, each under its own key, so none is there twice."""
+    """The valid ones, sorted by name, without duplicates; at most MAX_HOSTS."""
     refused: tuple[RefusedEntry, ...] = ()
-    """The others, by key: at most MAX_REFUSED."""
+    """The invalid ones, sorted by key; at most MAX_REFUSED."""
 
 
 def read(client: redis.Redis) -> Announcements:
-    """All that stand there now; raises redis.RedisError, and nothing for what an entry holds.
+    """Return the current announcements. Raises redis.RedisError; invalid entries raise nothing.
 
-    A key of a type that holds no text is no entry.
+    Keys of a type other than string are skipped.
     """
     hosts: list[HostAnnouncement] = []
     refused: list[RefusedEntry] = []
@@ -62,15 +62,15 @@ def read(client: redis.Redis) -> Announcements:
 
 
 def _entries(client: redis.Redis) -> Iterator[tuple[bytes, bytes]]:
-    # As bytes: a client that decodes fails as a whole for one key, or one body, that is not UTF-8.
+    # As bytes: decoding in the client would fail as a whole for one key or body that is not UTF-8.
     found = client.scan_iter(match=f"{HOST_KEY_PREFIX}*", count=BATCH, NEVER_DECODE=True)
-    # SCAN may give a key twice while the table is resized.
+    # SCAN may return a key twice while the table is resized.
     keys = iter(sorted(set(cast("Iterator[bytes]", found))))
     while batch := tuple(islice(keys, BATCH)):
-        # MGET takes a key of another type for none, where GET would fail.
+        # MGET returns None for a key of another type, where GET would fail.
         answer = client.execute_command("MGET", *batch, NEVER_DECODE=True)  # type: ignore[no-untyped-call]
         for key, body in zip(batch, cast("Sequence[bytes | None]", answer), strict=True):
-            # None as well: run out between the two commands.
+            # Also None: expired between the two commands.
             if body is not None:
                 yield key, body
 

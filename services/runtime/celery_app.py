@@ -1,6 +1,6 @@
-"""The Celery factory: every service and client talks to the queues through an app made here.
+"""The factory of the Celery app that every service and client uses.
 
-Each setting answers something that was measured: see docs/decisions/0002-celery-settings.md.
+docs/decisions/0002-celery-settings.md gives the reason for each setting.
 """
 
 from typing import Any
@@ -19,35 +19,35 @@ from services.runtime.redis_client import (
 )
 
 RESULT_TTL_S = 300
-"""A result that nobody fetched is gone after this."""
+"""Results that are not fetched expire after this."""
 VISIBILITY_TIMEOUT_S = 120
-"""A task whose worker died comes back after this; longer than any probe, shorter than a sweep."""
+"""A task whose worker died is redelivered after this; longer than any probe, shorter than a sweep."""
 
 
-class _NeverWaiting(EventDispatcher):  # type: ignore[misc]
-    """Sends an event at once or keeps it until the connection is back.
+class _NonBlockingDispatcher(EventDispatcher):  # type: ignore[misc]
+    """Sends an event without retrying; buffers it until the connection is back.
 
-    A worker sends its heartbeats from the loop that takes tasks and hears signals, and tells Celery to try
-    again for as long as it takes: with Redis away, nothing else would happen there any more.
+    A worker sends heartbeats from the loop that takes tasks and handles signals, with endless retries:
+    while Redis is down, they would block that loop.
     """
 
     def send(self, type: str, **fields: Any) -> Any:  # noqa: A002 - Celery's name
-        """As Celery's, whatever is said of trying again."""
+        """Send as Celery does, with retries disabled."""
         return super().send(type, **{**fields, "retry": False})
 
 
-class _NeverWaitingEvents(Events):  # type: ignore[misc]
-    dispatcher_cls = _NeverWaiting
+class _NonBlockingEvents(Events):  # type: ignore[misc]
+    dispatcher_cls = _NonBlockingDispatcher
 
 
 def make_app(redis_url: str, *, name: str = "nadroute", unacked_scope: str = "clients") -> Celery:
-    """An app on this Redis.
+    """Return an app with this Redis as broker and result backend.
 
-    unacked_scope separates the bookkeeping of unacknowledged messages: workers that share it restore
+    unacked_scope: the suffix of the broker's keys for unacknowledged messages. Workers that share it restore
     each other's tasks, so each prober has its own (its host) and updaters share one.
     """
     url = celery_url(redis_url)
-    app = Celery(name, broker=url, backend=url, events=_NeverWaitingEvents, set_as_current=False)
+    app = Celery(name, broker=url, backend=url, events=_NonBlockingEvents, set_as_current=False)
     sockets = {
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         "socket_timeout": READ_TIMEOUT_S,
@@ -55,7 +55,7 @@ def make_app(redis_url: str, *, name: str = "nadroute", unacked_scope: str = "cl
         "health_check_interval": HEALTH_CHECK_INTERVAL_S,
     }
     if url.startswith("redis+socket"):
-        # A unix socket has no keepalive, and redis-py refuses the argument there.
+        # redis-py refuses the argument for unix sockets.
         del sockets["socket_keepalive"]
     app.conf.update(
         accept_content=["json"],
@@ -86,7 +86,7 @@ def make_app(redis_url: str, *, name: str = "nadroute", unacked_scope: str = "cl
         redis_socket_connect_timeout=CONNECT_TIMEOUT_S,
         redis_backend_health_check_interval=HEALTH_CHECK_INTERVAL_S,
         result_expires=RESULT_TTL_S,
-        # A queue comes to be when it is first named, so a client needs no list of hosts.
+        # Queues are created on first use, so a client needs no list of hosts.
         task_create_missing_queues=True,
         task_default_queue=REPORT_QUEUE,
         task_routes={REPORT_TASK: {"queue": REPORT_QUEUE}},
@@ -96,15 +96,15 @@ def make_app(redis_url: str, *, name: str = "nadroute", unacked_scope: str = "cl
 
 
 def consume_only(app: Celery, *queues: str) -> None:
-    """Restrict this app's worker to these queues, each bound to an exchange of its own and no other's."""
+    """Restrict the app's worker to these queues, each bound to an exchange of the same name."""
     app.conf.task_queues = [Queue(queue, Exchange(queue), routing_key=queue) for queue in queues]
 
 
 def describe_probe(cluster_network: str, segments: int, host: str) -> str:
-    """A task's name for people, as Flower shows it."""
+    """Return the description of a probe task that Flower shows."""
     return f"probe {cluster_network}: {segments} segment{'' if segments == 1 else 's'} on {host}"
 
 
 def describe_report(verdicts: int, host: str) -> str:
-    """A report's name for people."""
+    """Return the description of a report task that Flower shows."""
     return f"report: {verdicts} verdict{'' if verdicts == 1 else 's'} from {host}"

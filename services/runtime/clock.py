@@ -1,6 +1,6 @@
-"""The one place where time is read and waited for.
+"""The only module that reads or waits for time.
 
-Deadlines are monotonic. Wall-clock time is for people alone; ages are Redis' time (see redis_client).
+Deadlines use the monotonic clock. Wall-clock time is for display; ages use Redis' time (see redis_client).
 """
 
 import threading
@@ -10,23 +10,23 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What code that waits is given, so that a test can hand it another."""
+    """The interface to time that components are given, so that tests can replace it."""
 
     def monotonic(self) -> float:
-        """Seconds from an arbitrary start; never goes back."""
+        """Return seconds since an arbitrary start; never decreases."""
         ...
 
     def now(self) -> datetime:
-        """The wall clock, in UTC: for people, never for a deadline."""
+        """Return the wall-clock time in UTC: for display, never for a deadline."""
         ...
 
     def wait(self, event: threading.Event, timeout_s: float) -> bool:
-        """Wait until the event is set or the time is over; says whether it was set."""
+        """Wait until the event is set or the timeout is over; returns whether it was set."""
         ...
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The system's clock."""
 
     def monotonic(self) -> float:
         return time.monotonic()

@@ -1,4 +1,4 @@
-"""Where refused messages go, so that somebody can see what was refused, and why."""
+"""The list of refused messages in Redis, kept for inspection."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 def record(client: redis.Redis, *, where: str, reason: str, body: object) -> None:
-    """Keep what was refused; never raises, since the refusal itself must not stop the work."""
+    """Store a refused message with the reason. Never raises: a refusal must not stop the work."""
     reason = reason[:REASON_KEPT_CHARACTERS]
     log.warning("message refused", where=where, reason=reason)
     try:
@@ -40,6 +40,6 @@ def record(client: redis.Redis, *, where: str, reason: str, body: object) -> Non
 
 
 def recent(client: redis.Redis, count: int = 20) -> list[dict[str, object]]:
-    """The newest refusals, newest first."""
+    """Return the newest refused messages, newest first."""
     letters = cast("Sequence[str]", client.lrange(DEAD_LETTERS_KEY, 0, count - 1))
     return [json.loads(letter) for letter in letters]

@@ -1,7 +1,7 @@
-"""A very small HTTP server: a few pages, GET alone, one request a connection.
+"""A minimal HTTP server: a few pages, GET only, one request per connection.
 
-Whoever reaches the port may send anything: what is read is bounded in size and in time, and so is the number
-of connections. A port that is taken is tried again: telling of the work must not stop the work.
+Clients are untrusted: the size and duration of a request and the number of connections are bounded. A port in
+use is retried: serving telemetry must not stop the service.
 """
 
 import contextlib
@@ -18,30 +18,30 @@ from services.runtime.clock import Clock
 
 MAX_REQUEST_BYTES = 8_192
 REQUEST_TIMEOUT_S = 5.0
-"""For a whole request and for its whole answer, however slowly they trickle."""
+"""Limit for a whole request, and for its whole response, however slowly they are transferred."""
 MAX_CONNECTIONS = 32
 RETRY_S = 5.0
-LOOK_S = 1.0
+ACCEPT_TIMEOUT_S = 1.0
 STOP_TIMEOUT_S = 5.0
 TEXT = "text/plain; charset=utf-8"
 
 log = structlog.get_logger(__name__)
 
 
-class Answer(NamedTuple):
-    """What a page says."""
+class Response(NamedTuple):
+    """The response of a page."""
 
     body: bytes
     status: HTTPStatus = HTTPStatus.OK
     content_type: str = TEXT
 
 
-Page = Callable[[], Answer]
-"""Called for each GET, by a thread of its own."""
+Page = Callable[[], Response]
+"""Called for each GET, in a thread per request."""
 
 
 class Endpoint:
-    """Serves pages by their paths, from threads of its own."""
+    """Serves pages by path, in threads of its own."""
 
     def __init__(
         self, address: IPv4Address | IPv6Address, port: int, *, pages: Mapping[str, Page], clock: Clock
@@ -56,15 +56,15 @@ class Endpoint:
         self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
 
     def start(self) -> None:
-        """Begin to listen, as soon as the port is free."""
+        """Start listening, as soon as the port is free."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop listening. Open connections are not waited for."""
         self._stopping.set()
         listener = self._listener
         if listener is not None:
-            # Ends a wait for connections; one that was closed meanwhile has ended it already.
+            # Interrupts accept(). Raises when the listener was closed meanwhile.
             with contextlib.suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)
         if self._thread.is_alive():
@@ -72,17 +72,17 @@ class Endpoint:
 
     def _run(self) -> None:
         where = f"{self._address}:{self._port}"
-        told = False
+        logged = False
         while not self._stopping.is_set():
             try:
                 listener = self._listen()
             except OSError as error:
-                if not told:
-                    log.warning("no metrics and no health yet", address=where, error=str(error))
-                    told = True
+                if not logged:
+                    log.warning("metrics endpoint not listening yet", address=where, error=str(error))
+                    logged = True
                 self._clock.wait(self._stopping, RETRY_S)
                 continue
-            log.info("metrics and health", address=where)
+            log.info("metrics endpoint listening", address=where)
             self._listener = listener
             with listener:
                 self._accept_all(listener)
@@ -94,7 +94,7 @@ class Endpoint:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((str(self._address), self._port))
             listener.listen(MAX_CONNECTIONS)
-            listener.settimeout(LOOK_S)
+            listener.settimeout(ACCEPT_TIMEOUT_S)
         except OSError:
             listener.close()
             raise
@@ -109,9 +109,9 @@ class Endpoint:
             except OSError as error:
                 if self._stopping.is_set():
                     return
-                # Out of descriptors, perhaps: whatever it is, it passes or it comes back.
+                # For example, out of file descriptors: retry.
                 log.warning("connection not accepted", error=str(error))
-                self._clock.wait(self._stopping, LOOK_S)
+                self._clock.wait(self._stopping, ACCEPT_TIMEOUT_S)
                 continue
             if not self._room.acquire(blocking=False):
                 connection.close()
@@ -124,20 +124,20 @@ class Endpoint:
         try:
             with connection:
                 request = self._read(connection)
-                answer = self._answer(request)
+                response = self._respond(request)
                 connection.settimeout(REQUEST_TIMEOUT_S)
-                connection.sendall(_head(answer) + answer.body)
-                # What was sent would be lost if something unread were still there at the close.
+                connection.sendall(_head(response) + response.body)
+                # Closing with unread input would reset the connection, and lose what was sent.
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_WR)
         except OSError:
-            # Gone or too slow: nobody is left to be told.
+            # The client is gone or too slow.
             pass
         finally:
             self._room.release()
 
     def _read(self, connection: socket.socket) -> bytes:
-        """The request's first line and headers; raises OSError when they do not come in time."""
+        """Return the request line and headers; raises OSError when they do not arrive in time."""
         deadline = self._clock.monotonic() + REQUEST_TIMEOUT_S
         received = b""
         while b"\r\n\r\n" not in received and len(received) < MAX_REQUEST_BYTES:
@@ -151,28 +151,28 @@ class Endpoint:
             received += chunk
         return received
 
-    def _answer(self, request: bytes) -> Answer:
+    def _respond(self, request: bytes) -> Response:
         words = request.split(b"\r\n", 1)[0].split(b" ")
         if b"\r\n\r\n" not in request or len(words) != 3 or not words[2].startswith(b"HTTP/1."):
-            return Answer(b"expected an HTTP/1.1 request\n", HTTPStatus.BAD_REQUEST)
+            return Response(b"expected an HTTP/1.1 request\n", HTTPStatus.BAD_REQUEST)
         if words[0] != b"GET":
-            return Answer(b"expected GET\n", HTTPStatus.METHOD_NOT_ALLOWED)
+            return Response(b"expected GET\n", HTTPStatus.METHOD_NOT_ALLOWED)
         page = self._pages.get(words[1].split(b"?", 1)[0].decode("ascii", "replace"))
         if page is None:
             known = ", ".join(sorted(self._pages))
-            return Answer(f"expected one of {known}\n".encode(), HTTPStatus.NOT_FOUND)
+            return Response(f"expected one of {known}\n".encode(), HTTPStatus.NOT_FOUND)
         try:
             return page()
         except Exception:
             log.exception("page failed", path=words[1].decode("ascii", "replace")[:100])
-            return Answer(b"failed: the log says why\n", HTTPStatus.INTERNAL_SERVER_ERROR)
+            return Response(b"internal error: see the log\n", HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-def _head(answer: Answer) -> bytes:
+def _head(response: Response) -> bytes:
     return (
-        f"HTTP/1.1 {answer.status.value} {answer.status.phrase}\r\n"
-        f"Content-Type: {answer.content_type}\r\n"
-        f"Content-Length: {len(answer.body)}\r\n"
+        f"HTTP/1.1 {response.status.value} {response.status.phrase}\r\n"
+        f"Content-Type: {response.content_type}\r\n"
+        f"Content-Length: {len(response.body)}\r\n"
         "Cache-Control: no-store\r\n"
         "Connection: close\r\n\r\n"
     ).encode("ascii")

@@ -1,7 +1,7 @@
-"""Whether a process lives, and whether it can do its work: two questions that a kubelet asks.
+"""The liveness and readiness checks behind /healthz and /readyz.
 
-A process lives while its own loops turn. That Redis or the API server is away is no reason to restart it: it
-would come back to the same, and have lost what it knew. It is ready while it reaches what it needs.
+Liveness covers the process's own loops and threads only. An unreachable Redis or API server must not restart
+the process: it would come back to the same outage without its state. Readiness covers what the work needs.
 """
 
 import threading
@@ -11,59 +11,58 @@ from typing import NamedTuple
 from services.runtime.clock import Clock
 
 STALL_S = 120.0
-"""Longer than any loop waits for a Redis or an API server that is away or frozen, timeouts and retries
-together: what has not turned for so long will not turn again."""
+"""Longer than any loop waits for an unreachable or frozen Redis or API server, with timeouts and retries."""
 
 
 class _Loop(NamedTuple):
-    turned_at: Callable[[], float | None]
+    iterated_at: Callable[[], float | None]
     limit_s: float
 
 
 class Health:
-    """What a process is made of and what it needs, by name. Safe to share by threads."""
+    """The checks of one process, by name. Thread-safe."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._loops: dict[str, _Loop] = {}
         self._threads: dict[str, Callable[[], bool]] = {}
-        self._needs: dict[str, Callable[[], str | None]] = {}
+        self._readiness: dict[str, Callable[[], str | None]] = {}
 
-    def turns(self, name: str, turned_at: Callable[[], float | None], *, limit_s: float = STALL_S) -> None:
-        """A loop that must go round. turned_at: monotonic seconds of its last turn, or None: it need not."""
+    def add_liveness_check(
+        self, name: str, iterated_at: Callable[[], float | None], *, limit_s: float = STALL_S
+    ) -> None:
+        """Register a liveness check: the loop must have iterated within limit_s.
+
+        iterated_at: monotonic time of the last iteration in seconds; None while the loop need not run.
+        """
         with self._lock:
-            self._loops[name] = _Loop(turned_at, limit_s)
+            self._loops[name] = _Loop(iterated_at, limit_s)
 
-    def runs(self, name: str, is_alive: Callable[[], bool]) -> None:
-        """A thread that must not have ended."""
+    def add_thread_check(self, name: str, is_alive: Callable[[], bool]) -> None:
+        """Register a liveness check: the thread must not have ended by itself. See repeating.is_alive."""
         with self._lock:
             self._threads[name] = is_alive
 
-    def needs(self, name: str, why_not: Callable[[], str | None]) -> None:
-        """What has to be so before the work can be done. why_not: a reason for people, None when it is so."""
+    def add_readiness_check(self, name: str, problem: Callable[[], str | None]) -> None:
+        """Register a readiness check. problem: why the work cannot be done, None when it can."""
         with self._lock:
-            self._needs[name] = why_not
+            self._readiness[name] = problem
 
-    def stalled(self) -> dict[str, str]:
-        """What should turn and does not, and how that shows; empty while the process lives."""
+    def liveness_problems(self) -> dict[str, str]:
+        """Return the failed liveness checks with their reasons."""
         with self._lock:
             loops, threads = dict(self._loops), dict(self._threads)
         now = self._clock.monotonic()
-        found = {name: "its thread has ended" for name, is_alive in threads.items() if not is_alive()}
+        problems = {name: "the thread has ended" for name, is_alive in threads.items() if not is_alive()}
         for name, loop in loops.items():
-            turned_at = loop.turned_at()
-            if turned_at is not None and now - turned_at > loop.limit_s:
-                found[name] = f"has not turned for {now - turned_at:.0f} s"
-        return found
+            iterated_at = loop.iterated_at()
+            if iterated_at is not None and now - iterated_at > loop.limit_s:
+                problems[name] = f"no iteration for {now - iterated_at:.0f} s"
+        return problems
 
-    def missing(self) -> dict[str, str]:
-        """What the work waits for, and why; empty while the process is ready."""
+    def readiness_problems(self) -> dict[str, str]:
+        """Return the failed readiness checks with their reasons."""
         with self._lock:
-            needs = dict(self._needs)
-        return {name: why for name, why_not in needs.items() if (why := why_not()) is not None}
-
-
-def lives(thread: threading.Thread, stopping: threading.Event) -> bool:
-    """Whether a thread runs, or need not: it was not started yet, or is to end."""
-    return thread.ident is None or thread.is_alive() or stopping.is_set()
+            checks = dict(self._readiness)
+        return {name: problem for name, check in checks.items() if (problem := check()) is not None}

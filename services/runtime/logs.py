@@ -1,6 +1,6 @@
-"""Structured logs: JSON lines in a cluster, readable at a terminal. Always on standard error.
+"""Structured logs on standard error: JSON lines in a cluster, readable text at a terminal.
 
-Levels: info tells transitions, and what is sent in summary; debug tells each probe and each task. A sweep of
+Levels: info for transitions and summaries of what was sent; debug for each probe and each task. A sweep of
 thousands of networks must not write thousands of lines.
 """
 
@@ -12,15 +12,15 @@ from typing import Literal
 import structlog
 
 TASK_LOGGERS = ("celery.worker.strategy", "celery.app.trace")
-"""Where Celery tells that a task was received, and that it succeeded, each time."""
+"""Where Celery logs each task that it receives and each that succeeds."""
 
 
 def configure(
     *, level: str, log_format: Literal["auto", "json", "console"], service: str, **bound: str
 ) -> None:
-    """Send our own and the libraries' log records through one formatter.
+    """Format our own and the libraries' log records alike.
 
-    service and bound stand in every line, whichever thread wrote it.
+    service and bound are fields of every line, from whichever thread.
     """
     console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
@@ -57,13 +57,13 @@ def configure(
     root.setLevel(level.upper())
     for name in TASK_LOGGERS:
         logger = logging.getLogger(name)
-        # Celery asks for the level before it makes the line, so what is not wanted costs nothing.
+        # Celery checks the level before it formats the line, so a disabled line costs nothing.
         logger.setLevel(logging.NOTSET if level == "debug" else logging.WARNING)
-        logger.filters[:] = [_calm]
+        logger.filters[:] = [_demote_task_record]
 
 
 def _always(fields: Mapping[str, str]) -> structlog.typing.Processor:
-    """Fields for every line. Context variables would be seen by the thread alone that set them."""
+    """Add fields to every line. Context variables would be visible only to the thread that sets them."""
 
     def add(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
         for name, value in fields.items():
@@ -73,11 +73,11 @@ def _always(fields: Mapping[str, str]) -> structlog.typing.Processor:
     return add
 
 
-def _calm(record: logging.LogRecord) -> bool:
-    """Make Celery's lines on each task debug lines, without the task's result: that may be megabytes."""
+def _demote_task_record(record: logging.LogRecord) -> bool:
+    """Turn Celery's record of a task into a debug record, without the result, which may be megabytes."""
     if record.levelno == logging.INFO:
         record.levelno, record.levelname = logging.DEBUG, "DEBUG"
     if isinstance(record.args, Mapping) and "return_value" in record.args:
-        record.args = {**record.args, "return_value": "its result"}
+        record.args = {**record.args, "return_value": "(omitted)"}
         record.__dict__.pop("data", None)
     return True

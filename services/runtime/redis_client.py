@@ -1,6 +1,6 @@
-"""One way to reach Redis, for all parts: the URL's forms, timeouts, and Redis' own clock.
+"""The connection to Redis: URL forms, timeouts, and Redis' clock.
 
-No two machines' clocks are compared anywhere: what is old is old by Redis' TIME.
+Ages are measured by Redis' TIME. The clocks of two machines are never compared.
 """
 
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -17,7 +17,7 @@ HEALTH_CHECK_INTERVAL_S = 15
 
 
 def check_url(url: str) -> str:
-    """The URL itself when it is one that we can use; ValueError says what was expected."""
+    """Return the URL; raises ValueError when it is not a supported Redis URL."""
     parts = urlsplit(url)
     if parts.scheme not in SCHEMES:
         raise ValueError(
@@ -28,7 +28,7 @@ def check_url(url: str) -> str:
     if parts.scheme != "unix" and not parts.hostname:
         raise ValueError("expected a host: redis://HOST:PORT/DB")
     if parts.scheme != "unix":
-        _ = parts.port  # raises ValueError where it is no port
+        _ = parts.port  # raises ValueError for an invalid port
         if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
             raise ValueError("expected a database number: redis://HOST:PORT/DB")
     databases = [value for name, value in parse_qsl(parts.query, keep_blank_values=True) if name == "db"]
@@ -38,7 +38,7 @@ def check_url(url: str) -> str:
 
 
 def celery_url(url: str) -> str:
-    """The same place as Celery spells it: `redis+socket://` for a unix socket, virtual_host for its db."""
+    """Return Celery's form of the URL: `redis+socket://` for a unix socket, virtual_host for its database."""
     scheme, colon, rest = check_url(url).partition(":")
     if scheme != "unix":
         return url
@@ -47,8 +47,8 @@ def celery_url(url: str) -> str:
     return f"redis+socket{colon}{place}{mark}{urlencode(options)}"
 
 
-def hidden(url: str) -> str:
-    """The URL for eyes: without its password."""
+def redact(url: str) -> str:
+    """Return the URL with its password replaced, for logs and display."""
     parts = urlsplit(url)
     if parts.password is None:
         return url
@@ -56,21 +56,27 @@ def hidden(url: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
 
 
-def connect(url: str, *, connect_timeout_s: float = CONNECT_TIMEOUT_S, retries: int = 3) -> "redis.Redis":
-    """A client that notices a frozen Redis after one timeout; one that is refused is tried again at once.
+def connect(
+    url: str,
+    *,
+    connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    read_timeout_s: float = READ_TIMEOUT_S,
+    retries: int = 3,
+) -> "redis.Redis":
+    """Return a client that reports a frozen Redis after one timeout, and retries refused connections.
 
-    Values are text. Whoever reaches Redis can write what is none, which must end no reader: what is not UTF-8
-    comes as \\xNN, and whoever parses it refuses it with everything else that does not fit.
+    Values are text. Anyone with access to Redis can write bytes that are not UTF-8, which must not fail a
+    reader: they are escaped as \\xNN, for the parser of the value to refuse.
     """
     return redis.Redis.from_url(
         check_url(url),
         decode_responses=True,
         encoding_errors="backslashreplace",
         socket_connect_timeout=connect_timeout_s,
-        socket_timeout=READ_TIMEOUT_S,
+        socket_timeout=read_timeout_s,
         health_check_interval=HEALTH_CHECK_INTERVAL_S,
-        # Not after a timeout: redis-py tries again at each of its levels, and one command on a new connection
-        # would wait for minutes for a Redis that is frozen.
+        # No retry after a timeout: redis-py retries at each of its levels, so one command on a new connection
+        # to a frozen Redis would take minutes.
         retry=Retry(
             ExponentialBackoff(cap=1.0, base=0.05), retries, supported_errors=(RedisConnectionError,)
         ),
@@ -78,6 +84,6 @@ def connect(url: str, *, connect_timeout_s: float = CONNECT_TIMEOUT_S, retries: 
 
 
 def time_ms(client: "redis.Redis") -> int:
-    """Redis' TIME in milliseconds."""
+    """Return Redis' TIME in milliseconds."""
     seconds, microseconds = client.time()
     return seconds * 1000 + microseconds // 1000

@@ -1,31 +1,35 @@
-"""A thread that does one thing again and again, and says whether it lives."""
+"""A thread that repeats one action at an interval until it is stopped."""
 
 import threading
 from collections.abc import Callable
 
 from services.runtime.clock import Clock
-from services.runtime.health import lives
 
 STOP_TIMEOUT_S = 5.0
-"""So long is a turn that is under way waited for."""
+"""How long stop() waits for the iteration under way."""
 
 
-class Repeating:
-    """Base of what works in a thread of its own, one turn every so often, until it is stopped."""
+def is_alive(thread: threading.Thread, stopping: threading.Event) -> bool:
+    """Return False only when the thread has ended without being asked to."""
+    return thread.ident is None or thread.is_alive() or stopping.is_set()
+
+
+class RepeatingThread:
+    """Base class of components that repeat an action in a thread of their own."""
 
     def __init__(
         self,
         name: str,
-        turn: Callable[[], None],
+        action: Callable[[], None],
         *,
         clock: Clock,
         interval_s: float,
         finish: Callable[[], None] = lambda: None,
     ) -> None:
-        """turn: what is done, at once and then interval_s seconds after each turn's end; the thread ends with
-        what it raises. finish: done last, in the thread too, once it is told to stop.
+        """action: called at once, then interval_s seconds after the end of each call. An exception ends the
+        thread. finish: called in the thread after the last action, once stop() was called.
         """
-        self._turn = turn
+        self._action = action
         self._finish = finish
         self._clock = clock
         self._interval_s = interval_s
@@ -33,23 +37,23 @@ class Repeating:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @property
-    def lives(self) -> bool:
-        """Whether its thread does what it should."""
-        return lives(self._thread, self._stopping)
+    def is_alive(self) -> bool:
+        """False only when the thread has ended without being asked to."""
+        return is_alive(self._thread, self._stopping)
 
     def start(self) -> None:
-        """Begin; harmless the second time. After a stop no turn comes."""
+        """Start the thread. Does nothing when it was started before; after stop() no action is called."""
         if self._thread.ident is None:
             self._thread.start()
 
     def stop(self) -> None:
-        """End after the turn that is under way, which is waited for, for a while."""
+        """End the thread; waits up to STOP_TIMEOUT_S for the action under way."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(STOP_TIMEOUT_S)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._turn()
+            self._action()
             self._clock.wait(self._stopping, self._interval_s)
         self._finish()

@@ -1,15 +1,16 @@
-"""The base of every service's settings: flags over environment over defaults; errors name the field."""
+"""Base classes of the services' settings: flags override the environment, which overrides defaults."""
 
 import difflib
 import os
 from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.contract.errors import ConfigurationError
-from services.runtime.redis_client import check_url, hidden
+from services.runtime.redis_client import check_url, redact
 
 ENV_PREFIX = "NADROUTE_"
 
@@ -20,10 +21,12 @@ def _check_secret_url(url: SecretStr) -> SecretStr:
 
 
 RedisUrl = Annotated[SecretStr, AfterValidator(_check_secret_url)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+TCPPort = Annotated[int, Field(ge=0, le=65_535)]
 
 
 class ServiceSettings(BaseSettings):
-    """What every service can be told. A field's docstring is its help text."""
+    """The settings of every service. A field's docstring is its help text."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
@@ -34,35 +37,44 @@ class ServiceSettings(BaseSettings):
     )
 
     redis_url: RedisUrl = SecretStr("redis://127.0.0.1:6379/0")
-    """Where Redis is: redis://, rediss:// or unix:///path/to/socket?db=0."""
+    """The URL of Redis: redis://, rediss:// or unix:///path/to/socket?db=0."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least severe message that is written."""
+    """The least severe level that is logged."""
     log_format: Literal["auto", "json", "console"] = "auto"
-    """json for machines, console for people; auto chooses console at a terminal."""
+    """json, or console for readable text; auto is console at a terminal and json elsewhere."""
 
     @classmethod
     def load(cls, **flags: Any) -> Self:
-        """Read flags (None means: not given), then the environment; raises ConfigurationError."""
+        """Read flags (None: not given), then the environment; raises ConfigurationError naming the field."""
         given = {name: value for name, value in flags.items() if value is not None}
         try:
             return cls(**given)
         except ValidationError as error:
             raise ConfigurationError(_explain(cls, given, error)) from None
 
-    def shown(self) -> dict[str, object]:
-        """The settings for eyes: secrets hidden, a Redis URL without its password."""
+    def redacted(self) -> dict[str, object]:
+        """Return the settings for display: secrets hidden, Redis URLs without password."""
         fields: dict[str, object] = self.model_dump(mode="json")
         for name in type(self).model_fields:
             value = getattr(self, name)
             if isinstance(value, SecretStr):
-                fields[name] = hidden(value.get_secret_value()) if name.endswith("_url") else "***"
+                fields[name] = redact(value.get_secret_value()) if name.endswith("_url") else "***"
         return fields
+
+
+class TelemetrySettings(ServiceSettings):
+    """The settings of services.runtime.telemetry; each service has a default port of its own."""
+
+    metrics_address: IPv4Address | IPv6Address = IPv4Address("127.0.0.1")
+    """The address that serves /metrics, /healthz and /readyz, without authentication."""
+    metrics_port: TCPPort = 0
+    """The TCP port that serves /metrics, /healthz and /readyz; 0 disables them."""
 
 
 def check_environment(
     known: Iterable[type[ServiceSettings]], environment: Mapping[str, str] | None = None
 ) -> None:
-    """Refuse a NADROUTE_ variable that no service knows: a typo would otherwise be silence."""
+    """Raise ConfigurationError for a NADROUTE_ variable of no service: a typo must not be ignored."""
     environment = os.environ if environment is None else environment
     names = {f"{ENV_PREFIX}{field}".upper() for settings in known for field in settings.model_fields}
     for variable in sorted(environment):
@@ -80,9 +92,6 @@ def _explain(cls: type[ServiceSettings], given: Mapping[str, object], error: Val
         source = f"--{name.replace('_', '-')}" if name in given else f"{ENV_PREFIX}{name}".upper()
         value = problem["input"]
         if field is not None and "Secret" in str(field.annotation):
-            value = hidden(value) if name.endswith("_url") and isinstance(value, str) else "***"
+            value = redact(value) if name.endswith("_url") and isinstance(value, str) else "***"
         lines.append(f"{source}={value!r}: {problem['msg']}")
     return "\n".join(lines)
-
-
-Seconds = Annotated[float, Field(gt=0, le=86_400)]

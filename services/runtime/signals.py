@@ -1,4 +1,4 @@
-"""Signals, handled for as long as a block lasts; then whoever had them before has them back."""
+"""Signal handlers that are installed for the duration of a block."""
 
 import signal
 import threading
@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from types import FrameType
 
 END = (signal.SIGINT, signal.SIGTERM)
-"""How a user and an init system ask a process to end."""
+"""The signals by which a user or an init system ends a process."""
 
 Handler = Callable[[int, FrameType | None], None]
 
 
 @contextmanager
-def handled_by(handler: Handler, numbers: Iterable[signal.Signals] = END) -> Iterator[None]:
-    """The handler gets these signals until the block ends, then whoever had them before.
+def handling(handler: Handler, numbers: Iterable[signal.Signals] = END) -> Iterator[None]:
+    """Install the handler for these signals; restore the previous handlers at the end of the block.
 
-    Outside of the main thread, where Python allows no handlers, nothing is changed.
+    Does nothing outside the main thread, where Python allows no signal handlers.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -30,12 +30,14 @@ def handled_by(handler: Handler, numbers: Iterable[signal.Signals] = END) -> Ite
 
 
 @contextmanager
-def setting(event: threading.Event, numbers: Iterable[signal.Signals] = END) -> Iterator[threading.Event]:
-    """These signals set the event, as handled_by; the event itself is what the block gets."""
+def event_on_signal(
+    event: threading.Event, numbers: Iterable[signal.Signals] = END
+) -> Iterator[threading.Event]:
+    """Set the event when one of these signals arrives, as handling() does; yields the event."""
 
     def on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler
-        # Nothing more: a lock that the interrupted code holds would never be given up.
+        # Only this: taking a lock that the interrupted code holds would deadlock.
         event.set()
 
-    with handled_by(on_signal, numbers):
+    with handling(on_signal, numbers):
         yield event

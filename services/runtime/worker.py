@@ -1,21 +1,32 @@
-"""Running a Celery worker in the main thread of a service, as all services that have one do."""
+"""Running a Celery worker in a service's main thread, and checking that it consumes.
+
+A worker can keep running without consuming, and raises no error then. So a liveness check requires its event
+loop to iterate, and the worker to consume, while Redis answers.
+"""
 
 import warnings
+from collections.abc import Callable
+from typing import Any
 
-from celery import Celery, signals
+from celery import Celery, bootsteps, signals
 from celery.platforms import SecurityWarning
 
+from services.runtime.clock import Clock
 
-def work(app: Celery, *, name: str, concurrency: int) -> int:
-    """Take tasks until SIGTERM or SIGINT; the worker's exit code. Logging has to be set up before.
+HEARTBEAT_S = 1.0
+"""Interval at which the worker's event loop updates the check."""
 
-    name: from names.worker_name. concurrency: how many tasks at once, each in a thread.
+
+def run_worker(app: Celery, *, name: str, concurrency: int) -> int:
+    """Run tasks until SIGTERM or SIGINT; returns the worker's exit code. Configure logging first.
+
+    name: from names.worker_name. concurrency: maximum number of concurrent tasks, each in a thread.
     """
 
     def keep_logging(**_: object) -> None:
-        """Our logging is set up already: Celery leaves it alone when this signal has a receiver."""
+        """Leave logging alone: Celery configures it only when this signal has no receiver."""
 
-    # Root, with every capability but NET_RAW dropped, is how a prober is deployed; and it reads JSON alone.
+    # A prober runs as root with every capability but NET_RAW dropped, and accepts JSON only.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     signals.setup_logging.connect(keep_logging)
     try:
@@ -23,7 +34,7 @@ def work(app: Celery, *, name: str, concurrency: int) -> int:
             hostname=name,
             pool="threads",
             concurrency=concurrency,
-            # They cost 2 kB/s a worker and bring nothing here.
+            # They cost 2 kB/s per worker and serve no purpose here.
             without_gossip=True,
             without_mingle=True,
             # For Flower.
@@ -34,3 +45,67 @@ def work(app: Celery, *, name: str, concurrency: int) -> int:
         return int(worker.exitcode or 0)
     finally:
         signals.setup_logging.disconnect(keep_logging)
+
+
+class WorkerCheck:
+    """The liveness and readiness of a Celery worker. Written by the worker's thread, read by any."""
+
+    def __init__(self, app: Celery, *, clock: Clock, redis_up_since: Callable[[], float | None]) -> None:
+        """Create it before the worker. redis_up_since: monotonic seconds; None while Redis is down."""
+        self._clock = clock
+        self._redis_up_since = redis_up_since
+        self._consuming = False
+        self._heartbeat_at: float | None = None
+        app.steps["consumer"].add(_consuming_step(self))
+
+    def problem(self) -> str | None:
+        """Return why the worker takes no tasks now; None while it does."""
+        return None if self._consuming else "the worker does not consume"
+
+    def iterated_at(self) -> float | None:
+        """Return when the worker was last known to be live, in monotonic seconds.
+
+        Not before the return of Redis. None while Redis is down, and before the worker starts.
+        """
+        up_since = self._redis_up_since()
+        if up_since is None or self._heartbeat_at is None:
+            return None
+        return max(up_since, self._heartbeat_at)
+
+    def connected(self) -> None:
+        """Record that the worker consumes."""
+        self._consuming = True
+        self.heartbeat()
+
+    def disconnected(self) -> None:
+        """Record that the worker does not consume any more."""
+        self._consuming = False
+
+    def heartbeat(self) -> None:
+        """Record an iteration of the worker's event loop."""
+        self._heartbeat_at = self._clock.monotonic()
+
+
+def _consuming_step(check: WorkerCheck) -> type:
+    """Return a bootstep that Celery starts with each connection to the broker and stops with it."""
+
+    class Consuming(bootsteps.StartStopStep):  # type: ignore[misc]
+        requires = ("celery.worker.consumer.tasks:Tasks",)
+
+        def __init__(self, parent: Any, **options: Any) -> None:
+            super().__init__(parent, **options)
+            self._timer: Any = None
+
+        def start(self, parent: Any) -> None:
+            check.connected()
+            self._timer = parent.timer.call_repeatedly(HEARTBEAT_S, check.heartbeat)
+
+        def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+            check.disconnected()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+        shutdown = stop
+
+    return Consuming

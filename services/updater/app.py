@@ -20,10 +20,9 @@ from services.runtime.celery_app import consume_only, make_app
 from services.runtime.clock import SystemClock
 from services.runtime.health import STALL_S
 from services.runtime.logs import configure
-from services.runtime.redis_client import connect, hidden
+from services.runtime.redis_client import connect, redact
 from services.runtime.telemetry import Telemetry
-from services.runtime.worker import work
-from services.runtime.worker_check import WorkerCheck
+from services.runtime.worker import WorkerCheck, run_worker
 from services.updater.gauges import NetworkGauges
 from services.updater.hosts import AnnouncedHosts
 from services.updater.metrics import UpdaterMetrics
@@ -86,20 +85,20 @@ def main(settings: UpdaterSettings) -> int:
                 max_series=settings.metrics_series,
             )
         )
-        telemetry.health.turns(
-            "reviewer", lambda: updater.turned_at, limit_s=STALL_S + settings.reduce_interval_s
+        telemetry.health.add_liveness_check(
+            "reviewer", lambda: updater.iterated_at, limit_s=STALL_S + settings.reduce_interval_s
         )
-        telemetry.health.turns("worker", worker.turned_at)
-        telemetry.health.runs("updater", lambda: updater.lives)
-        telemetry.health.runs("watch", lambda: watch.lives)
-        telemetry.health.needs("watch", watch.why_not_synced)
-        telemetry.health.needs("worker", worker.why_not)
+        telemetry.health.add_liveness_check("worker", worker.iterated_at)
+        telemetry.health.add_thread_check("updater", lambda: updater.is_alive)
+        telemetry.health.add_thread_check("watch", lambda: watch.is_alive)
+        telemetry.health.add_readiness_check("watch", watch.why_not_synced)
+        telemetry.health.add_readiness_check("worker", worker.problem)
         telemetry.complete()
         register(app, updater, client, metrics)
         _live_with_worker(app, updater, watch)
-        log.info("updater started", version=__version__, redis=hidden(url))
+        log.info("updater started", version=__version__, redis=redact(url))
         name = worker_name("updater", platform.node())
-        exit_code = work(app, name=name, concurrency=settings.report_concurrency)
+        exit_code = run_worker(app, name=name, concurrency=settings.report_concurrency)
     log.info("updater stopped", exit_code=exit_code)
     return exit_code
 

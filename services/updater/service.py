@@ -12,7 +12,7 @@ from services.contract.messages import Report, Segment, Verdict
 from services.network.parse.intent import Intent
 from services.network.parse.nad import Network, NetworkRef
 from services.runtime.clock import Clock
-from services.runtime.health import lives
+from services.runtime.repeating import is_alive
 from services.updater.assessing import Assessor, Hosts, Verdicts
 from services.updater.memories import Memories
 from services.updater.metrics import UpdaterMetrics
@@ -59,7 +59,7 @@ class Updater:
         metrics: UpdaterMetrics | None = None,
     ) -> None:
         """random gives numbers from 0 to 1; is_paused may raise redis.RedisError."""
-        self.turned_at: float | None = None
+        self.iterated_at: float | None = None
         """When the loop that looks went round last (monotonic seconds); None before its start."""
         self._metrics = metrics or UpdaterMetrics()
         self._is_paused = is_paused
@@ -108,9 +108,9 @@ class Updater:
         ]
 
     @property
-    def lives(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether all its threads do what they should."""
-        return all(lives(thread, self._stopping) for thread in self._threads)
+        return all(is_alive(thread, self._stopping) for thread in self._threads)
 
     def start(self) -> None:
         """Begin to look and to write."""
@@ -196,7 +196,7 @@ class Updater:
 
     def _review_forever(self) -> None:
         while not self._stopping.is_set():
-            self.turned_at = self._clock.monotonic()
+            self.iterated_at = self._clock.monotonic()
             self._woken.clear()
             try:
                 self.review_due()

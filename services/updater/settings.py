@@ -5,8 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from services.cluster.settings import PolicySettings
-from services.runtime.settings import Seconds
-from services.runtime.telemetry_settings import Port, TelemetrySettings
+from services.runtime.settings import Seconds, TCPPort, TelemetrySettings
 
 
 class UpdaterSettings(PolicySettings, TelemetrySettings):
@@ -23,7 +22,7 @@ class UpdaterSettings(PolicySettings, TelemetrySettings):
     write_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
     """Networks that are written at the same time: a frozen webhook holds one of them for 20 seconds."""
 
-    metrics_port: Port = 9403
+    metrics_port: TCPPort = 9403
     """The TCP port of /metrics, /healthz and /readyz; 0 tells them nowhere."""
     metrics_series: Annotated[int, Field(ge=0, le=1_000_000)] = 5_000
     """Series that a metric on each network, or on each gateway as a host sees it, may have; those of which

@@ -125,11 +125,11 @@ class RedisReader:
     def __init__(self, settings: "ClientSettings") -> None:
         import redis
 
-        from services.runtime.redis_client import connect, hidden
+        from services.runtime.redis_client import connect, redact
         from services.runtime.verdict_store import VerdictStore
 
         url = settings.redis_url.get_secret_value()
-        self._where = hidden(url)
+        self._where = redact(url)
         self._errors = (redis.RedisError, OSError)
         self._client = connect(url, connect_timeout_s=CONNECT_TIMEOUT_S, retries=0)
         self._store = VerdictStore(self._client)

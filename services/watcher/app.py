@@ -37,7 +37,7 @@ def main(settings: WatcherSettings, stop: threading.Event | None = None) -> int:
     """Run until stop is set, or SIGTERM or SIGINT comes; the exit code. Raises ConfigurationError."""
     configure(level=settings.log_level, log_format=settings.log_format, service="watcher")
     # The loop looks at the event once a second.
-    with signals.setting(stop or threading.Event()) as ended:
+    with signals.event_on_signal(stop or threading.Event()) as ended:
         run(settings, ended)
     return 0
 
@@ -71,7 +71,7 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
         if lease is not None:
             lease.start()
             stack.callback(lease.stop)
-            telemetry.health.runs("lease", lambda: lease.lives)
+            telemetry.health.add_thread_check("lease", lambda: lease.is_alive)
         interval_s = settings.host_poll_interval_s
         hosts = HostPoll(HostReader(client), mailbox.looked, clock=clock, interval_s=interval_s)
         hosts.start()
@@ -84,14 +84,14 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
             silence_s=settings.watch_silence_s,
             metrics=WatchMetrics(telemetry.registry),
         )
-        telemetry.health.turns("decider", lambda: decider.turned_at)
-        telemetry.health.runs("host poll", lambda: hosts.lives)
-        telemetry.health.runs("watch", lambda: watch.lives)
-        telemetry.health.needs("watch", watch.why_not_synced)
+        telemetry.health.add_liveness_check("decider", lambda: decider.iterated_at)
+        telemetry.health.add_thread_check("host poll", lambda: hosts.is_alive)
+        telemetry.health.add_thread_check("watch", lambda: watch.is_alive)
+        telemetry.health.add_readiness_check("watch", watch.why_not_synced)
         telemetry.complete()
         watch.start()
         stack.callback(watch.stop)
-        log.info("watcher started", version=__version__, redis=redis_client.hidden(url))
+        log.info("watcher started", version=__version__, redis=redis_client.redact(url))
         decider.run(stop)
         log.info("watcher stopping")
     log.info("watcher stopped")

@@ -38,7 +38,7 @@ class Decider:
         random: Callable[[], float],
         metrics: WatcherMetrics | None = None,
     ) -> None:
-        self.turned_at = clock.monotonic()
+        self.iterated_at = clock.monotonic()
         """When the loop went round last (monotonic seconds)."""
         self._metrics = metrics or WatcherMetrics()
         self._summary = SendSummary()
@@ -61,7 +61,7 @@ class Decider:
 
     def step(self) -> None:
         """Wait until something happens or is due, and act on it."""
-        now = self.turned_at = self._clock.monotonic()
+        now = self.iterated_at = self._clock.monotonic()
         wait_s = min(LONGEST_WAIT_S, max(self._schedule.next_due(), self._resend_at) - now)
         self._take(self._mailbox.take(max(0.0, wait_s)))
         now = self._clock.monotonic()

@@ -14,7 +14,7 @@ from services.contract.names import PAUSED_KEY, WATCHED_KEY
 from services.runtime import announcements, dead_letters
 from services.runtime.announcements import RefusedEntry
 from services.runtime.clock import Clock
-from services.runtime.repeating import Repeating
+from services.runtime.repeating import RepeatingThread
 
 REMEMBERED_JUNK = announcements.MAX_REFUSED
 """With less room, more junk than that would be recorded again at every look."""
@@ -76,7 +76,7 @@ class HostReader:
         dead_letters.record(self._client, where=entry.key, reason=entry.reason, body=entry.body)
 
 
-class HostPoll(Repeating):
+class HostPoll(RepeatingThread):
     """Looks every interval_s seconds and passes on what it sees; nothing once it is stopped.
 
     While Redis cannot be read nothing is passed on: that hosts cannot be seen does not say that they went.

@@ -1,11 +1,32 @@
 """What the watcher tells of itself: what it knows, what it sends, and whether it keeps up."""
 
+import threading
 from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.contract.messages import ProbeRequest
-from services.runtime.labels import BoundedLabel
+
+OTHER = "other"
+
+
+class BoundedLabel:
+    """A label with a bounded number of values: further ones become "other". Thread-safe."""
+
+    def __init__(self, limit: int = 1_000) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._known: set[str] = set()
+
+    def __call__(self, value: str) -> str:
+        """Return the label of a value."""
+        with self._lock:
+            if value in self._known:
+                return value
+            if len(self._known) >= self._limit:
+                return OTHER
+            self._known.add(value)
+            return value
 
 
 class WatcherMetrics:

@@ -5,8 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from services.cluster.settings import PolicySettings
-from services.runtime.settings import Seconds
-from services.runtime.telemetry_settings import Port, TelemetrySettings
+from services.runtime.settings import Seconds, TCPPort, TelemetrySettings
 
 
 class WatcherSettings(PolicySettings, TelemetrySettings):
@@ -29,7 +28,7 @@ class WatcherSettings(PolicySettings, TelemetrySettings):
     """The Lease's name."""
     lease_namespace: str = ""
     """The Lease's namespace; empty: the pod's own, or `default`."""
-    metrics_port: Port = 9401
+    metrics_port: TCPPort = 9401
     """The TCP port of /metrics, /healthz and /readyz; 0 tells them nowhere."""
     lease_identity: str = ""
     """Who we are in the Lease; empty: the host's name and a random word."""

@@ -125,7 +125,7 @@ def test_a_port_that_is_taken_stops_no_work(short_folder: Path) -> None:
                 )
             )
             second.wait(lambda: bool(redis_server.client.exists(host_key("node1"))))
-            assert "no metrics and no health yet" in second.log.read_text()
+            assert "metrics endpoint not listening yet" in second.log.read_text()
         finally:
             first.__exit__(None, None, None)
         second.wait(lambda: "nadroute_uplink_up" in second.get("/metrics")[1])

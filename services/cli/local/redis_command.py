@@ -34,7 +34,7 @@ def redis(socket: Path | None, port: int | None, data: Path | None) -> None:
     clock = SystemClock()
     listening = Listening(socket=socket.absolute()) if socket else Listening(port=port or free_port())
     with (
-        signals.setting(threading.Event()) as ended,
+        signals.event_on_signal(threading.Event()) as ended,
         running_redis(listening, data=data, clock=clock) as process,
     ):
         click.echo(listening.url)

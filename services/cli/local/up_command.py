@@ -82,7 +82,7 @@ def up(
         find_kubeconfig(kubeconfig or _kubeconfig_of_environment())
     clock = SystemClock()
     # SIGHUP comes when the terminal is closed.
-    with signals.setting(threading.Event(), (*signals.END, signal.SIGHUP)) as ended, _redis(clock):
+    with signals.event_on_signal(threading.Event(), (*signals.END, signal.SIGHUP)) as ended, _redis(clock):
         programs = [_program(service, flags) for service, flags in services]
         return supervise(programs, ended=ended, say=_say, clock=clock)
 

@@ -45,7 +45,7 @@ class SettingRow:
 def setting_rows(service: Service, flags: dict[str, object]) -> list[SettingRow]:
     """What the service would run with; secrets hidden. Exit 2 where it would not start."""
     settings = load_settings(service, flags)
-    shown = settings.shown()
+    shown = settings.redacted()
     options = describe_options(type(settings), flag_prefix=service.flag_prefix)
     return [SettingRow(service.name, o, shown[o.field], source_of(o, flags)) for o in options]
 

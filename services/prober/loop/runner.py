@@ -59,7 +59,7 @@ class Runner:
         failed: called once if the engine breaks, in its thread.
         """
         self._failed = failed
-        self.turned_at: float | None = None
+        self.iterated_at: float | None = None
         """When the engine's loop went round last (monotonic seconds); None while it does not run."""
         self._losses: dict[str, Losses] = {}
         self._engine = engine
@@ -101,7 +101,7 @@ class Runner:
                     break
                 self._wait(timeout_s)
         finally:
-            self.turned_at = None
+            self.iterated_at = None
             self._end()
 
     def submit(self, cluster_network: str, probe: SegmentProbe, done: Done) -> None:
@@ -144,7 +144,7 @@ class Runner:
             log.exception("the engine failed")
             self._failed()
         finally:
-            self.turned_at = None
+            self.iterated_at = None
             self._end()
 
     def dropped_frames(self) -> dict[str, int]:
@@ -156,7 +156,7 @@ class Runner:
 
     def _work(self) -> float:
         """Do what there is to do; how long nothing else will be, in seconds."""
-        now = self.turned_at = self._clock.monotonic()
+        now = self.iterated_at = self._clock.monotonic()
         more = self._receive()
         for cluster_network, port in list(self._ports.items()):
             port.look(now)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from services.runtime.signals import handled_by
+from services.runtime.signals import handling
 
 
 class Interruption:
@@ -32,5 +32,5 @@ def interruptible() -> Iterator[Interruption]:
     interruption = Interruption()
     defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     nobodys = [number for number, default in defaults.items() if signal.getsignal(number) is default]
-    with handled_by(interruption.note, nobodys):
+    with handling(interruption.note, nobodys):
         yield interruption

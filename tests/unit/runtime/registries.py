@@ -22,8 +22,8 @@ from services.prober.engine.results import (
 )
 from services.prober.metrics import ProberMetrics, UplinkCollector
 from services.prober.settings import ProberSettings
+from services.runtime.settings import TelemetrySettings
 from services.runtime.telemetry import Telemetry
-from services.runtime.telemetry_settings import TelemetrySettings
 from services.updater.gauges import NetworkGauges
 from services.updater.metrics import UpdaterMetrics
 from services.updater.observing import ObservedStore, ToldStates
@@ -85,7 +85,7 @@ def request(host: str = "node1", *asking: bool) -> ProbeRequest:
 
 def _telemetry(settings: TelemetrySettings, service: str) -> Telemetry:
     telemetry = Telemetry(settings, service=service, clock=ManualClock())
-    telemetry.redis.ask()
+    telemetry.redis.check()
     return telemetry
 
 

@@ -1,4 +1,4 @@
-"""The small HTTP server, over loopback: what it answers, and what it puts up with."""
+"""The HTTP endpoint, over loopback: its responses, and misbehaving clients."""
 
 import socket
 import time
@@ -14,9 +14,9 @@ from services.runtime.endpoint import (
     MAX_CONNECTIONS,
     MAX_REQUEST_BYTES,
     REQUEST_TIMEOUT_S,
-    Answer,
     Endpoint,
     Page,
+    Response,
 )
 from tests.support.log_lines import log_lines
 from tests.support.service_process import free_port
@@ -25,13 +25,13 @@ from tests.support.updater_site import wait_until
 LOOPBACK = IPv4Address("127.0.0.1")
 
 
-def broken() -> Answer:
+def broken() -> Response:
     raise KeyError("x")
 
 
 PAGES: dict[str, Page] = {
-    "/healthz": lambda: Answer(b"well\n"),
-    "/readyz": lambda: Answer(b"not yet\n", HTTPStatus.SERVICE_UNAVAILABLE),
+    "/healthz": lambda: Response(b"well\n"),
+    "/readyz": lambda: Response(b"not yet\n", HTTPStatus.SERVICE_UNAVAILABLE),
     "/broken": broken,
 }
 
@@ -55,7 +55,7 @@ def is_open(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def ask(port: int, request: bytes, host: str = "127.0.0.1") -> bytes:
-    """Everything that comes back until the server closes."""
+    """Send a request; return everything received until the server closes."""
     with socket.create_connection((host, port), 10) as connection:
         connection.sendall(request)
         connection.settimeout(10)
@@ -73,29 +73,29 @@ def ask(port: int, request: bytes, host: str = "127.0.0.1") -> bytes:
         ("GET /readyz HTTP/1.1", "503 Service Unavailable", "not yet\n"),
         ("GET / HTTP/1.1", "404 Not Found", "expected one of /broken, /healthz, /readyz\n"),
         ("GET /../etc/passwd HTTP/1.1", "404 Not Found", "expected one of /broken, /healthz, /readyz\n"),
-        ("GET /broken HTTP/1.1", "500 Internal Server Error", "failed: the log says why\n"),
+        ("GET /broken HTTP/1.1", "500 Internal Server Error", "internal error: see the log\n"),
         ("POST /healthz HTTP/1.1", "405 Method Not Allowed", "expected GET\n"),
         ("GET /healthz", "400 Bad Request", "expected an HTTP/1.1 request\n"),
         ("\x16\x03\x01 \x00 \xff", "400 Bad Request", "expected an HTTP/1.1 request\n"),
     ],
 )
-def test_each_request_has_its_answer(port: int, request_line: str, status: str, body: str) -> None:
-    """The page, or what is wrong with the request; one answer, and the connection is closed."""
+def test_each_request_gets_its_response(port: int, request_line: str, status: str, body: str) -> None:
+    """The page, or the error of the request; then the connection is closed."""
     answer = ask(port, request_line.encode("latin-1") + b"\r\nHost: x\r\n\r\n").decode()
-    head, _, told = answer.partition("\r\n\r\n")
+    head, _, received = answer.partition("\r\n\r\n")
     assert head.startswith(f"HTTP/1.1 {status}\r\n")
     assert f"Content-Length: {len(body)}" in head
-    assert told == body
+    assert received == body
 
 
-def test_a_request_without_an_end_is_refused(port: int) -> None:
-    """No more than so many bytes are taken of it."""
+def test_a_request_without_an_end_is_rejected(port: int) -> None:
+    """At most MAX_REQUEST_BYTES are read."""
     answer = ask(port, b"GET /healthz HTTP/1.1\r\nX: ".ljust(MAX_REQUEST_BYTES, b"a"))
     assert answer.startswith(b"HTTP/1.1 400 ")
 
 
-def test_who_trickles_holds_up_nobody(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many as there is room for, each with half a request: soon there is room again."""
+def test_slow_clients_do_not_block_others(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MAX_CONNECTIONS half requests time out, and the endpoint answers again."""
     monkeypatch.setattr(module, "REQUEST_TIMEOUT_S", 0.5)
     slow = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(MAX_CONNECTIONS)]
     try:
@@ -114,8 +114,8 @@ def answers(port: int) -> bool:
         return False
 
 
-def test_more_connections_than_there_is_room_for_are_closed(port: int) -> None:
-    """While all places are taken, a further one is closed without an answer."""
+def test_connections_beyond_the_limit_are_closed(port: int) -> None:
+    """A further connection is closed without a response."""
     slow = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(MAX_CONNECTIONS)]
     try:
         for connection in slow:
@@ -134,8 +134,8 @@ def test_more_connections_than_there_is_room_for_are_closed(port: int) -> None:
     wait_until(lambda: answers(port))
 
 
-def test_a_port_that_is_taken_is_taken_over_when_it_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is raised; the pages are told as soon as they can be."""
+def test_a_port_in_use_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is raised; the pages are served once the port is free."""
     monkeypatch.setattr(module, "RETRY_S", 0.05)
     lines = log_lines(monkeypatch, module)
     with socket.socket() as holder:
@@ -145,7 +145,7 @@ def test_a_port_that_is_taken_is_taken_over_when_it_is_free(monkeypatch: pytest.
         server = Endpoint(LOOPBACK, taken, pages=PAGES, clock=SystemClock())
         server.start()
         wait_until(lambda: bool(lines))
-        assert lines[0]["event"] == "no metrics and no health yet"
+        assert lines[0]["event"] == "metrics endpoint not listening yet"
     try:
         wait_until(lambda: answers(taken))
     finally:
@@ -154,7 +154,7 @@ def test_a_port_that_is_taken_is_taken_over_when_it_is_free(monkeypatch: pytest.
 
 
 def test_ipv6_is_served() -> None:
-    """A pod's address may be one."""
+    """A pod's address may be an IPv6 address."""
     if not socket.has_ipv6:
         return
     port = free_port()
@@ -167,8 +167,8 @@ def test_ipv6_is_served() -> None:
         server.stop()
 
 
-def test_stopping_waits_for_no_connection() -> None:
-    """A connection that says nothing does not delay the end, and nobody listens afterwards."""
+def test_stop_does_not_wait_for_open_connections() -> None:
+    """A silent connection does not delay stop(), and the port is closed afterwards."""
     port = free_port()
     server = Endpoint(LOOPBACK, port, pages=PAGES, clock=SystemClock())
     server.start()

@@ -1,88 +1,85 @@
-"""Alive and ready: what makes a process one, or the other."""
+"""Liveness and readiness checks."""
 
 import threading
 
 from services.runtime.celery_app import make_app
-from services.runtime.health import STALL_S, Health, lives
-from services.runtime.labels import OTHER, BoundedLabel
+from services.runtime.health import STALL_S, Health
+from services.runtime.repeating import is_alive
+from services.runtime.settings import TelemetrySettings
 from services.runtime.telemetry import Telemetry
-from services.runtime.telemetry_settings import TelemetrySettings
-from services.runtime.worker_check import WorkerCheck
+from services.runtime.worker import WorkerCheck
 from tests.support.manual_clock import ManualClock
 
 
-def test_a_loop_that_turns_lives_and_one_that_does_not_is_named() -> None:
-    """Up to the limit it lives; one second later it is told by its name, and for how long it stands."""
+def test_a_loop_without_iterations_is_stalled() -> None:
+    """Up to the limit it is live; later it is reported by name with the time since its last iteration."""
     clock = ManualClock()
     health = Health(clock)
-    turned_at = clock.monotonic()
-    health.turns("decider", lambda: turned_at)
-    health.turns("waiting", lambda: None)
+    iterated_at = clock.monotonic()
+    health.add_liveness_check("decider", lambda: iterated_at)
+    health.add_liveness_check("waiting", lambda: None)
     clock.seconds += STALL_S
-    assert health.stalled() == {}
+    assert health.liveness_problems() == {}
     clock.seconds += 1
-    assert health.stalled() == {"decider": "has not turned for 121 s"}
-    turned_at = clock.monotonic()
-    assert health.stalled() == {}
+    assert health.liveness_problems() == {"decider": "no iteration for 121 s"}
+    iterated_at = clock.monotonic()
+    assert health.liveness_problems() == {}
 
 
-def test_a_thread_that_ended_is_named() -> None:
-    """Not started, running or told to stop is well; ended by itself is not."""
+def test_a_thread_that_ended_by_itself_is_stalled() -> None:
+    """A thread that is not started, running or asked to stop is live."""
     stopping, go = threading.Event(), threading.Event()
     thread = threading.Thread(target=go.wait, daemon=True)
     health = Health(ManualClock())
-    health.runs("watch", lambda: lives(thread, stopping))
-    assert health.stalled() == {}
+    health.add_thread_check("watch", lambda: is_alive(thread, stopping))
+    assert health.liveness_problems() == {}
     thread.start()
-    assert health.stalled() == {}
+    assert health.liveness_problems() == {}
     go.set()
     thread.join(5)
-    assert health.stalled() == {"watch": "its thread has ended"}
+    assert health.liveness_problems() == {"watch": "the thread has ended"}
     stopping.set()
-    assert health.stalled() == {}
+    assert health.liveness_problems() == {}
 
 
-def test_what_is_missing_makes_nobody_stalled() -> None:
-    """A need that is not met is told with its reason, and has nothing to do with being alive."""
+def test_a_failed_readiness_check_does_not_affect_liveness() -> None:
+    """A failed readiness check is reported with its reason, and only by readiness_problems."""
     health = Health(ManualClock())
     why: str | None = "Redis does not answer"
-    health.needs("redis", lambda: why)
-    assert (health.missing(), health.stalled()) == ({"redis": "Redis does not answer"}, {})
+    health.add_readiness_check("redis", lambda: why)
+    assert (health.readiness_problems(), health.liveness_problems()) == (
+        {"redis": "Redis does not answer"},
+        {},
+    )
     why = None
-    assert health.missing() == {}
+    assert health.readiness_problems() == {}
 
 
-def test_a_worker_must_consume_only_while_redis_answers() -> None:
-    """Its time is its last beat's, or Redis' return's; none while Redis is away, or before its start."""
+def test_a_worker_has_to_consume_only_while_redis_answers() -> None:
+    """Live since the later of its last heartbeat and the return of Redis; None while Redis is down."""
     clock = ManualClock()
     up_since: float | None = clock.monotonic()
     app = make_app("redis://127.0.0.1:1/0")
     check = WorkerCheck(app, clock=clock, redis_up_since=lambda: up_since)
-    assert (check.why_not(), check.turned_at()) == ("the worker does not consume", None)
+    assert (check.problem(), check.iterated_at()) == ("the worker does not consume", None)
     clock.seconds += 5
     check.connected()
-    assert (check.why_not(), check.turned_at()) == (None, clock.monotonic())
+    assert (check.problem(), check.iterated_at()) == (None, clock.monotonic())
     check.disconnected()
     seen_at = clock.monotonic()
     up_since = None
     clock.seconds += 1_000
-    assert (check.why_not(), check.turned_at()) == ("the worker does not consume", None)
+    assert (check.problem(), check.iterated_at()) == ("the worker does not consume", None)
     up_since = clock.monotonic()
     clock.seconds += 100
-    assert check.turned_at() == up_since > seen_at
+    assert check.iterated_at() == up_since > seen_at
     app.close()
 
 
-def test_a_label_has_so_many_values_and_no_more() -> None:
-    """Further ones share a word; those known from before stay themselves."""
-    label = BoundedLabel(2)
-    assert [label(value) for value in ("a", "b", "c", "a", "d")] == ["a", "b", OTHER, "a", OTHER]
-
-
-def test_nobody_is_ready_before_everything_it_needs_is_named() -> None:
-    """A page that is asked while a service starts would else find nothing missing."""
+def test_a_service_is_not_ready_before_its_checks_are_complete() -> None:
+    """/readyz fails during the start, though no registered check fails."""
     telemetry = Telemetry(TelemetrySettings.load(), service="updater", clock=ManualClock())
-    telemetry.health.needs("redis", lambda: None)
-    assert telemetry.health.missing() == {"start": "the service is still starting"}
+    telemetry.health.add_readiness_check("redis", lambda: None)
+    assert telemetry.health.readiness_problems() == {"start": "the service is still starting"}
     telemetry.complete()
-    assert telemetry.health.missing() == {}
+    assert telemetry.health.readiness_problems() == {}

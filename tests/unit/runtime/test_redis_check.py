@@ -1,4 +1,4 @@
-"""Whether Redis answers, by a Redis that is scripted."""
+"""The Redis health check, against a scripted Redis."""
 
 import pytest
 import redis
@@ -6,13 +6,13 @@ from prometheus_client import CollectorRegistry
 
 from services.runtime import redis_check
 from services.runtime.clock import SystemClock
-from services.runtime.redis_check import SILENCE_S, RedisCheck
+from services.runtime.redis_check import SILENCE_S, TIMEOUT_S, RedisCheck
 from tests.support.log_lines import log_lines
 from tests.support.manual_clock import ManualClock
 
 
 class Script:
-    """What each ping does, in order."""
+    """The outcome of each ping."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.error: redis.RedisError | None = None
@@ -25,28 +25,28 @@ class Script:
 
 
 def state(check: RedisCheck) -> tuple[str | None, float | None]:
-    """Why Redis counts as away, and since when it answers."""
-    return check.why_not(), check.up_since
+    """The problem, and since when Redis is up."""
+    return check.problem(), check.up_since
 
 
 def test_up_down_and_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Away when it has not answered for a while; since when it answers is told anew after each failure."""
+    """Redis is down after SILENCE_S without an answer; up_since restarts after each failure."""
     script, clock, registry = Script(monkeypatch), ManualClock(), CollectorRegistry()
     check = RedisCheck("redis://127.0.0.1:1/0", clock=clock, registry=registry)
-    assert state(check) == ("Redis does not answer: not asked yet", None)
-    check.ask()
+    assert state(check) == ("Redis does not answer: not checked yet", None)
+    check.check()
     began = clock.monotonic()
     assert state(check) == (None, began)
     clock.seconds += 2
-    check.ask()
+    check.check()
     assert state(check) == (None, began)
     script.error = redis.ConnectionError("refused")
     clock.seconds += SILENCE_S
-    check.ask()
+    check.check()
     assert state(check) == ("Redis does not answer: ConnectionError: refused", None)
     assert registry.get_sample_value("nadroute_redis_up") == 0
     script.error = None
-    check.ask()
+    check.check()
     assert state(check) == (None, clock.monotonic())
     assert registry.get_sample_value("nadroute_redis_up") == 1
 
@@ -54,13 +54,13 @@ def test_up_down_and_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_password_that_changed_is_not_hidden_by_an_outage(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each kind of failure is logged once until Redis answers, and counted each time."""
+    """Each kind of error is logged once until Redis answers, and counted each time."""
     script, registry = Script(monkeypatch), CollectorRegistry()
     check = RedisCheck("redis://127.0.0.1:1/0", clock=ManualClock(), registry=registry)
     lines = log_lines(monkeypatch, redis_check)
     for error in (redis.ConnectionError("a"), redis.ConnectionError("b"), redis.AuthenticationError("c")):
         script.error = error
-        check.ask()
+        check.check()
     assert [(line["event"], line["kind"]) for line in lines] == [
         ("Redis does not answer", "ConnectionError"),
         ("Redis does not answer", "AuthenticationError"),
@@ -70,24 +70,39 @@ def test_a_password_that_changed_is_not_hidden_by_an_outage(
         assert registry.get_sample_value("nadroute_redis_failures_total", {"kind": kind}) == count
 
 
-def test_a_frozen_redis_is_away_though_nothing_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ping that hangs is as good as none."""
+def test_a_frozen_redis_is_down_without_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ping that hangs raises nothing, and counts as no answer."""
     Script(monkeypatch)
     clock = ManualClock()
     check = RedisCheck("redis://127.0.0.1:1/0", clock=clock, registry=CollectorRegistry())
-    check.ask()
+    check.check()
     clock.seconds += SILENCE_S
-    assert check.why_not() is not None
+    assert check.problem() is not None
 
 
 @pytest.mark.parametrize("started", [True, False])
-def test_stopped_it_holds_no_connection(monkeypatch: pytest.MonkeyPatch, started: bool) -> None:
-    """It is closed when nobody asks over it any more, whether anybody did or not."""
+def test_stop_closes_the_connection(monkeypatch: pytest.MonkeyPatch, started: bool) -> None:
+    """The connection is closed after the thread has ended, whether it was started or not."""
     Script(monkeypatch)
     check = RedisCheck("redis://127.0.0.1:1/0", clock=SystemClock(), registry=CollectorRegistry())
-    asks_at_close: list[bool] = []
-    monkeypatch.setattr(check._client, "close", lambda: asks_at_close.append(check._thread.is_alive()))
+    alive_at_close: list[bool] = []
+    monkeypatch.setattr(check._client, "close", lambda: alive_at_close.append(check._thread.is_alive()))
     if started:
         check.start()
     check.stop()
-    assert asks_at_close == [False]
+    assert alive_at_close == [False]
+
+
+def test_a_check_waits_no_longer_than_its_timeout_and_does_not_retry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The connection comes from redis_client.connect, with the shorter timeouts of a check."""
+    asked: dict[str, object] = {}
+    monkeypatch.setattr(redis_check, "connect", lambda url, **options: asked.update(options, url=url))
+    RedisCheck("redis://127.0.0.1:1/0", clock=ManualClock(), registry=CollectorRegistry())
+    assert asked == {
+        "url": "redis://127.0.0.1:1/0",
+        "connect_timeout_s": TIMEOUT_S,
+        "read_timeout_s": TIMEOUT_S,
+        "retries": 0,
+    }

@@ -5,7 +5,7 @@ from pydantic import SecretStr
 
 from services.contract.errors import ConfigurationError
 from services.runtime.celery_app import describe_probe, describe_report, make_app
-from services.runtime.redis_client import celery_url, check_url, hidden
+from services.runtime.redis_client import celery_url, check_url, redact
 from services.runtime.settings import ServiceSettings, check_environment
 
 
@@ -43,8 +43,8 @@ def test_a_wrong_url_ends_the_start(url: str) -> None:
 )
 def test_a_password_is_never_shown(url: str) -> None:
     """Not in a log, and not by `nadroute config`."""
-    assert "secret" not in hidden(url)
-    assert "secret" not in str(ServiceSettings(redis_url=SecretStr(url)).shown())
+    assert "secret" not in redact(url)
+    assert "secret" not in str(ServiceSettings(redis_url=SecretStr(url)).redacted())
 
 
 def test_a_wrong_setting_is_named_with_its_value_and_without_its_secret(

@@ -1,18 +1,18 @@
-"""A thread that does one thing again and again: its beginning, its end, and whether it lives."""
+"""Start, stop and liveness of a thread that repeats an action."""
 
 import threading
 
 import pytest
 
 from services.runtime.clock import SystemClock
-from services.runtime.repeating import Repeating
+from services.runtime.repeating import RepeatingThread
 from tests.support.manual_clock import ManualClock
 
 TIMEOUT_S = 10.0
 
 
-def test_turns_are_an_interval_apart_and_the_end_is_last() -> None:
-    """The first one at once, all of it in one thread that is not the starter's."""
+def test_actions_are_an_interval_apart_and_finish_is_last() -> None:
+    """The first action runs at once; all run in one thread, which is not the caller's."""
     done: list[tuple[str, float, str]] = []
     clock = ManualClock(stop_after=3)
 
@@ -23,66 +23,68 @@ def test_turns_are_an_interval_apart_and_the_end_is_last() -> None:
     ended = threading.Event()
 
     def finish() -> None:
-        note("end")
+        note("finish")
         ended.set()
 
-    Repeating("loop", lambda: note("turn"), clock=clock, interval_s=2.0, finish=finish).start()
+    RepeatingThread("loop", lambda: note("action"), clock=clock, interval_s=2.0, finish=finish).start()
     assert ended.wait(TIMEOUT_S)
-    turns = [("turn", 0.0, "loop"), ("turn", 2.0, "loop"), ("turn", 4.0, "loop")]
-    assert done == [*turns, ("end", 6.0, "loop")]
+    actions = [("action", 0.0, "loop"), ("action", 2.0, "loop"), ("action", 4.0, "loop")]
+    assert done == [*actions, ("finish", 6.0, "loop")]
 
 
-def test_stop_waits_for_the_turn_and_cuts_the_pause_short() -> None:
-    """When it returns, the turn that was under way is over, the end was done, and no turn comes any more."""
+def test_stop_waits_for_the_action_under_way() -> None:
+    """When stop returns, the action is over and finish was called, without waiting for the interval."""
     under_way, done = threading.Event(), list[str]()
 
-    def turn() -> None:
+    def action() -> None:
         under_way.set()
-        # Until stop() was called: the turn is over only after that.
+        # Until stop() was called: the action ends only after that.
         assert loop._stopping.wait(TIMEOUT_S)
-        done.append("turn")
+        done.append("action")
 
-    loop = Repeating("loop", turn, clock=SystemClock(), interval_s=3_600.0, finish=lambda: done.append("end"))
+    loop = RepeatingThread(
+        "loop", action, clock=SystemClock(), interval_s=3_600.0, finish=lambda: done.append("finish")
+    )
     loop.start()
     assert under_way.wait(TIMEOUT_S)
     loop.stop()
-    assert done == ["turn", "end"]
+    assert done == ["action", "finish"]
 
 
 def test_it_starts_once() -> None:
-    """A second start is harmless while it runs; after a stop, or a stop before any start, nothing begins."""
-    turned = threading.Event()
-    loop = Repeating("loop", turned.set, clock=SystemClock(), interval_s=3_600.0)
+    """A second start does nothing; after a stop, even one before any start, no thread starts."""
+    called = threading.Event()
+    loop = RepeatingThread("loop", called.set, clock=SystemClock(), interval_s=3_600.0)
     loop.start()
     loop.start()
-    assert turned.wait(TIMEOUT_S)
+    assert called.wait(TIMEOUT_S)
     loop.stop()
-    turned.clear()
+    called.clear()
     loop.start()
-    never = Repeating("never", turned.set, clock=SystemClock(), interval_s=3_600.0)
+    never = RepeatingThread("never", called.set, clock=SystemClock(), interval_s=3_600.0)
     never.stop()
     never.start()
     never.stop()
-    assert not turned.is_set()
+    assert not called.is_set()
 
 
-def test_one_that_ended_by_itself_does_not_live(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a turn raises ends it, and is seen; not started, running and stopped are well."""
+def test_a_thread_that_ended_by_itself_is_not_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception ends the thread; a thread that is not started, running or stopped counts as alive."""
     ended, go = threading.Event(), threading.Event()
     monkeypatch.setattr(threading, "excepthook", lambda _: ended.set())
 
-    def turn() -> None:
+    def action() -> None:
         assert go.wait(TIMEOUT_S)
         raise ValueError("for the test")
 
-    loop = Repeating("loop", turn, clock=SystemClock(), interval_s=3_600.0)
-    seen = [loop.lives]
+    loop = RepeatingThread("loop", action, clock=SystemClock(), interval_s=3_600.0)
+    seen = [loop.is_alive]
     loop.start()
-    seen.append(loop.lives)
+    seen.append(loop.is_alive)
     go.set()
     assert ended.wait(TIMEOUT_S)
     loop._thread.join(TIMEOUT_S)
-    seen.append(loop.lives)
+    seen.append(loop.is_alive)
     loop.stop()
-    seen.append(loop.lives)
+    seen.append(loop.is_alive)
     assert seen == [True, True, False, True]

@@ -1,4 +1,4 @@
-"""Running a Celery worker in a service: what stands around it, by a worker that is none."""
+"""Running a Celery worker in a service, with a fake worker."""
 
 import contextlib
 import warnings
@@ -9,11 +9,11 @@ import pytest
 from celery import Celery, signals
 from celery.platforms import SecurityWarning
 
-from services.runtime.worker import work
+from services.runtime.worker import run_worker
 
 
 class FakeWorker:
-    """Warns as Celery's does under root, and notes whether logging is kept while it runs."""
+    """Warns about root as Celery's does, and records whether logging is kept while it runs."""
 
     def __init__(self, exitcode: int | None, failure: Exception | None = None) -> None:
         self.exitcode = exitcode
@@ -33,25 +33,27 @@ class FakeWorker:
 
 
 def run(worker: FakeWorker) -> int:
-    return work(cast("Celery", SimpleNamespace(Worker=worker.made)), name="updater@node1", concurrency=3)
+    return run_worker(
+        cast("Celery", SimpleNamespace(Worker=worker.made)), name="updater@node1", concurrency=3
+    )
 
 
 def _is_logging_kept() -> bool:
-    """Celery sets up logging where nobody receives this signal."""
+    """Celery configures logging when this signal has no receiver."""
     return bool(signals.setup_logging.send(sender=None))
 
 
 @pytest.mark.parametrize(("exitcode", "code"), [(None, 0), (0, 0), (70, 70)])
-def test_the_workers_exit_code_is_told(exitcode: int | None, code: int) -> None:
-    """Its name and its threads are those that were asked for; that it is root's is not complained of."""
+def test_the_exit_code_of_the_worker_is_returned(exitcode: int | None, code: int) -> None:
+    """Name and concurrency are passed on; the warning about root is suppressed."""
     worker = FakeWorker(exitcode)
     assert run(worker) == code
     assert (worker.options["hostname"], worker.options["concurrency"]) == ("updater@node1", 3)
 
 
 @pytest.mark.parametrize("failure", [None, OSError("for the test")])
-def test_logging_is_kept_as_it_is_for_as_long_as_the_worker_runs(failure: Exception | None) -> None:
-    """And no longer, however it ends."""
+def test_logging_is_kept_while_the_worker_runs(failure: Exception | None) -> None:
+    """The receiver is removed afterwards, also after an exception."""
     worker = FakeWorker(0, failure)
     with pytest.raises(OSError, match="for the test") if failure else contextlib.nullcontext():
         run(worker)
