@@ -18,7 +18,7 @@ TASK_LOGGERS = ("celery.worker.strategy", "celery.app.trace")
 def configure(
     *, level: str, log_format: Literal["auto", "json", "console"], service: str, **bound: str
 ) -> None:
-    """Format our own and the libraries' log records alike.
+    """Format our own and the libraries' log records, and Python's warnings, alike.
 
     service and bound are fields of every line, from whichever thread.
     """
@@ -55,6 +55,7 @@ def configure(
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.captureWarnings(True)
     for name in TASK_LOGGERS:
         logger = logging.getLogger(name)
         # Celery checks the level before it formats the line, so a disabled line costs nothing.

@@ -4,14 +4,20 @@ A worker can keep running without consuming, and raises no error then. So a live
 loop to iterate, and the worker to consume, while Redis answers.
 """
 
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import celery.apps.worker
+import structlog
 from celery import Celery, bootsteps, signals
 from celery.platforms import SecurityWarning
 
 from services.runtime.clock import Clock
+
+log = structlog.get_logger(__name__)
 
 HEARTBEAT_S = 1.0
 """Interval at which the worker's event loop updates the check."""
@@ -41,10 +47,27 @@ def run_worker(app: Celery, *, name: str, concurrency: int) -> int:
             task_events=True,
             quiet=True,
         )
-        worker.start()
+        with _logging_prints():
+            worker.start()
         return int(worker.exitcode or 0)
     finally:
         signals.setup_logging.disconnect(keep_logging)
+
+
+@contextmanager
+def _logging_prints() -> Iterator[None]:
+    """Log what Celery's signal handlers would print to stdout and stderr, such as the kind of shutdown."""
+    print_message = celery.apps.worker.safe_say
+
+    def log_message(message: str, *_: object) -> None:
+        # In a thread: the handler may have interrupted the logging module.
+        threading.Thread(target=log.info, args=(message,), name="celery-print").start()
+
+    celery.apps.worker.safe_say = log_message
+    try:
+        yield
+    finally:
+        celery.apps.worker.safe_say = print_message
 
 
 class WorkerCheck:

@@ -19,7 +19,7 @@ from services.network.parse.nad import Network
 from services.runtime.celery_app import make_app
 from services.runtime.logs import TASK_LOGGERS
 from tests.support.redis_server import RedisServer, running_redis
-from tests.support.service_process import ServiceProcess, running_service
+from tests.support.service_process import TIMEOUT_S, ServiceProcess, running_service
 from tests.support.updater_site import digest_of
 from tests.unit.deploy.reading import compose
 from tests.unit.network.builders import config, verdict
@@ -48,7 +48,7 @@ def alive(running: ServiceProcess) -> bool:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_lives_through_a_redis_that_freezes_and_dies(name: str, short_folder: Path) -> None:
-    """/healthz stays 200; /readyz says 503 and that it is Redis, and 200 when Redis is back."""
+    """/healthz stays 200; /readyz is 503 and names Redis, then 200 again. The log is JSON throughout."""
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(ApiServer())
         redis_server = stack.enter_context(running_redis(short_folder))
@@ -75,6 +75,24 @@ def test_a_service_lives_through_a_redis_that_freezes_and_dies(name: str, short_
             running.wait_ready()
             assert alive(running)
             assert "nadroute_redis_up 1.0" in running.get("/metrics")[1]
+    assert_only_json(running.log)
+
+
+def assert_only_json(log: Path) -> None:
+    """Each line of stdout and stderr is a JSON object."""
+    lines = log.read_text().splitlines()
+    assert lines
+    assert all(isinstance(json.loads(line), dict) for line in lines)
+
+
+def test_what_celery_prints_is_logged(short_folder: Path, redis_server: RedisServer) -> None:
+    """A worker prints to stdout on SIGINT, from its signal handler: the text is logged instead."""
+    with ApiServer() as server, service("prober", short_folder, redis_server.url, server) as running:
+        running.wait_ready()
+        running.process.send_signal(signal.SIGINT)
+        running.process.wait(TIMEOUT_S)
+    assert_only_json(running.log)
+    assert "Warm shutdown" in running.log.read_text()
 
 
 @pytest.mark.parametrize("name", ["watcher", "updater"])

@@ -1,8 +1,9 @@
-"""The lines that a service logs."""
+"""The log records of a service."""
 
 import json
 import logging
 import threading
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -18,13 +19,14 @@ def _logging_as_before() -> Iterator[None]:
     yield
     structlog.reset_defaults()
     root.handlers[:], root.level = before
+    logging.captureWarnings(False)
     for name in TASK_LOGGERS:
         logging.getLogger(name).setLevel(logging.NOTSET)
         logging.getLogger(name).filters.clear()
 
 
-def test_every_line_says_whose_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    """From any thread, ours and the libraries'; what a line says itself stands."""
+def test_every_record_has_the_bound_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    """From any thread, ours and the libraries'; a field of the record itself takes precedence."""
     configure(level="info", log_format="json", service="prober", host="node1")
 
     def say() -> None:
@@ -42,8 +44,8 @@ def test_every_line_says_whose_it_is(capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.parametrize("level", ["info", "debug"])
-def test_a_task_is_a_debug_line_without_its_result(capsys: pytest.CaptureFixture[str], level: str) -> None:
-    """A report of a whole sweep would be megabytes in the log."""
+def test_a_task_is_a_debug_record_without_its_result(capsys: pytest.CaptureFixture[str], level: str) -> None:
+    """The result of a whole sweep would be megabytes."""
     configure(level=level, log_format="json", service="updater")
     context = {"id": "1", "name": "t", "runtime": 0.1, "return_value": "SECRET " * 1000, "args": "()"}
     logging.getLogger("celery.app.trace").info(
@@ -54,3 +56,14 @@ def test_a_task_is_a_debug_line_without_its_result(capsys: pytest.CaptureFixture
     lines = [json.loads(line) for line in said.splitlines()]
     assert [line["level"] for line in lines] == (["debug", "error"] if level == "debug" else ["error"])
     assert "SECRET" not in said
+
+
+def test_a_warning_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    """Python's warnings of libraries are records too, and not bare text on stderr."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        configure(level="info", log_format="json", service="prober")
+        warnings.warn("deprecated", DeprecationWarning, stacklevel=1)
+    (line,) = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (line["logger"], line["level"]) == ("py.warnings", "warning")
+    assert "deprecated" in line["event"]
