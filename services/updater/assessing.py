@@ -15,10 +15,8 @@ from services.contract.names import HOST_TTL_S
 from services.contract.outcomes import Reason, State
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.judge.reduction import ASKED_FRESH, Finding, reduce
-from services.network.parse import annotations as names
 from services.network.parse.intent import Channel, Intent, NotProbed, read_intent
 from services.network.parse.nad import Network
-from services.network.parse.status import Status
 from services.network.policy import DEFAULT_POLICY, Policy
 from services.network.write.writing import Change, Memory, decide
 from services.runtime.clock import Clock
@@ -134,7 +132,7 @@ class Assessor:
             for network, intent in zip(networks, intents, strict=True)
             if isinstance(intent, NotProbed) and intent.channel is Channel.EVENT
         ]
-        disputed = [n.uid for n in networks if Reason.OTHER_WRITER in n.annotations.get(names.STATUS, "")]
+        disputed = [n.uid for n in networks if n.status and Reason.OTHER_WRITER in n.status.findings]
         corrected = self._memories.corrections(disputed)
         return {
             **{uid: Memory(told=status) for uid, status in self._memories.told(by_event).items()},
@@ -188,9 +186,7 @@ class Assessor:
         self, network: Network, intent: Intent, finding: Finding, memory: Memory
     ) -> Finding | None:
         """The finding to be told now; None while what was told before is to stand."""
-        before = Status.parse(network.annotations.get(names.STATUS, ""))
-        if self._observe_only:
-            before = memory.told
+        before = memory.told if self._observe_only else network.status
         known = finding.state not in NOT_TOLD
         if known or before is None or before.digest != intent.digest or before.state in NOT_TOLD:
             with self._lock:

@@ -10,7 +10,6 @@ from services.cluster.errors import ClusterError
 from services.cluster.tracking import NetworkListener
 from services.contract.messages import Segment, Verdict
 from services.contract.verdicts import SegmentVerdicts
-from services.network.parse import annotations as names
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
 from services.runtime.clock import Clock
@@ -107,8 +106,7 @@ class ToldStates:
             if network.uid in by_event:
                 found[network.ref] = by_event[network.uid][1]
             else:
-                status = Status.parse(network.annotations.get(names.STATUS, ""))
-                found[network.ref] = "" if status is None else status.state
+                found[network.ref] = "" if network.status is None else network.status.state
         return found
 
 

@@ -5,16 +5,14 @@ from dataclasses import dataclass
 
 from services.contract.outcomes import DHCPOutcome, ReachOutcome, Reason, State
 from services.network.parse import annotations as names
-from services.network.parse.intent import Intent, NotProbed, read_intent
+from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network, NetworkRef
-from services.network.parse.route import Route
-from services.network.parse.status import Status
 from services.network.policy import Policy
 from services.network.reasons.catalog import BY_REASON
 from services.network.reasons.explanation import STATES, Facts
 from services.view.host_checks import HostCheck, RedisView
 from services.view.network_lines import checks_of
-from services.view.rows import NetworkRow, network_row
+from services.view.rows import NetworkRow
 
 SOME = 5
 """Hosts that are named in a sentence."""
@@ -58,15 +56,16 @@ class Explained:
 
 
 def explain_network(
-    network: Network, others: Iterable[Network], policy: Policy, view: RedisView
+    network: Network, row: NetworkRow, others: Iterable[Network], policy: Policy, view: RedisView
 ) -> Explained:
-    """From what stands in the cluster and in Redis; others: all networks, for who shares the segment."""
-    row = network_row(network, policy)
-    intent = read_intent(network, policy)
+    """Explain a network from the cluster's objects and from Redis.
+
+    row: the network's own. others: all networks, to find those that share the segment.
+    """
     checks = checks_of(row, view)
     facts = _facts(network, row, checks or ())
-    sharing = _sharing(network, intent, others, policy)
-    asked = [*_asked(network, intent, policy), *_shared(sharing)]
+    sharing = _sharing(row, others, policy)
+    asked = [*_asked(network, row.intent), *_shared(sharing)]
     meaning, steps = _meaning(row, facts)
     meaning += _clues(row, checks or ())
     if view.paused is not None:
@@ -139,26 +138,24 @@ def _clues(row: NetworkRow, checks: Sequence[HostCheck]) -> list[str]:
     return clues
 
 
-def _asked(network: Network, intent: Intent | NotProbed, policy: Policy) -> list[Asked]:
-    config = "spec.config"
-    if isinstance(intent, NotProbed):
-        text = network.annotations.get(names.ROUTE)
-        return [Asked("route", "none" if text is None else text, f"annotation {names.ROUTE}")]
-    route = _route(network)
-    asked = [
-        Asked("VLAN", str(intent.segment.vlan), f"{config}: vlan"),
-        Asked("cluster network", intent.segment.cluster_network, _cluster_network_source(network)),
-        Asked("mode", intent.mode, _mode_source(network, route, intent, policy)),
-    ]
+def _asked(network: Network, intent: Intent | None) -> list[Asked]:
     annotation = f"annotation {names.ROUTE}"
+    if intent is None:
+        return [Asked("route", network.annotations.get(names.ROUTE, "none"), annotation)]
+    asked = [
+        Asked("VLAN", str(intent.segment.vlan), "spec.config: vlan"),
+        Asked("cluster network", intent.segment.cluster_network, intent.cluster_network_source),
+        Asked("mode", intent.mode, intent.mode_source),
+    ]
     if intent.mode == "manual":
-        asked.append(Asked("gateway", f"{intent.gateway}", f"{annotation}: its owner wrote it"))
-        asked.append(Asked("cidr", f"{intent.cidr}", f"{annotation}: its owner wrote it"))
+        asked.append(Asked("gateway", str(intent.gateway), f"{annotation}: gateway"))
+        asked.append(Asked("cidr", str(intent.cidr), f"{annotation}: cidr"))
     else:
-        known = str(intent.known_gateway) if intent.known_gateway else "not known"
-        cidr = str(intent.known_cidr) if intent.known_cidr else "not known"
-        source = f"{annotation}: DHCP named it" if intent.known_gateway else "DHCP has to name it"
-        asked += [Asked("gateway", known, source), Asked("cidr", cidr, source)]
+        source = (
+            f"{annotation}, until DHCP names another" if intent.known_gateway else "DHCP has not named it yet"
+        )
+        asked.append(Asked("gateway", str(intent.known_gateway or "unknown"), source))
+        asked.append(Asked("cidr", str(intent.known_cidr or "unknown"), source))
         if intent.server:
             asked.append(Asked("DHCP server", str(intent.server), f"{annotation}: serverIPAddr"))
     if intent.isolated:
@@ -166,36 +163,13 @@ def _asked(network: Network, intent: Intent | NotProbed, policy: Policy) -> list
     return asked
 
 
-def _mode_source(network: Network, route: Route, intent: Intent, policy: Policy) -> str:
-    if names.ROUTE not in network.annotations:
-        return f"no route annotation, and default_mode={policy.default_mode}"
-    if route.mode:
-        return f"annotation {names.ROUTE}"
-    written = "its gateway was written by hand" if intent.mode == "manual" else "it names no gateway"
-    return f"annotation {names.ROUTE} says none, and {written}"
-
-
-def _cluster_network_source(network: Network) -> str:
-    from_bridge = '-br"' in str(network.config)
-    return "spec.config: bridge" if from_bridge else f"label {names.CLUSTER_NETWORK_LABEL}"
-
-
-def _route(network: Network) -> Route:
-    try:
-        return Route.parse(network.annotations.get(names.ROUTE, ""))
-    except ValueError:
-        return Route()
-
-
-def _sharing(
-    network: Network, intent: Intent | NotProbed, others: Iterable[Network], policy: Policy
-) -> list[NetworkRef]:
-    if isinstance(intent, NotProbed):
+def _sharing(row: NetworkRow, others: Iterable[Network], policy: Policy) -> list[NetworkRef]:
+    if row.intent is None:
         return []
     found = []
     for other in others:
-        asked = None if other.ref == network.ref else read_intent(other, policy)
-        if isinstance(asked, Intent) and asked.segment == intent.segment:
+        intent = None if other.ref == row.ref else read_intent(other, policy)
+        if isinstance(intent, Intent) and intent.segment == row.intent.segment:
             found.append(other.ref)
     return sorted(found)
 
@@ -215,8 +189,7 @@ def _named(things: Sequence[object]) -> str:
 
 
 def _facts(network: Network, row: NetworkRow, checks: Sequence[HostCheck]) -> Facts:
-    route = _route(network)
-    told = Status.parse(network.annotations.get(names.STATUS, ""))
+    told = network.status
     by_name = {check.host: check for check in checks}
     hosts = sorted(row.hosts) or sorted(by_name)
     first = by_name.get(hosts[0]) if hosts else None
@@ -230,7 +203,7 @@ def _facts(network: Network, row: NetworkRow, checks: Sequence[HostCheck]) -> Fa
         cluster_network=cluster_network,
         gateway=row.checked_gateway or "its gateway",
         cidr=cidr or "its subnet",
-        server=route.server or "the server that is named",
+        server=network.route.server or "the server that is named",
         hosts=_named(hosts) or "each host",
         answering=_named(answering) or "the hosts that could ask",
         host=hosts[0] if hosts else "a host",

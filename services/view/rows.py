@@ -6,7 +6,6 @@ from difflib import get_close_matches
 
 from services.cli.failures import wrong
 from services.contract.outcomes import Reason, State
-from services.network.parse import annotations as names
 from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.route import Route
@@ -72,8 +71,7 @@ class NetworkRow:
 def network_row(network: Network, policy: Policy = DEFAULT_POLICY) -> NetworkRow:
     """From a NAD. An outcome of what its owner no longer asks is not shown as one of what is asked now."""
     intent = read_intent(network, policy)
-    told = Status.parse(network.annotations.get(names.STATUS, ""))
-    route = _route(network)
+    told, route = network.status, network.route
     if isinstance(intent, NotProbed):
         same = told is not None and (told.state, told.reason) == (intent.state, intent.reason)
         return NetworkRow(
@@ -115,14 +113,6 @@ def _probed(network: Network, intent: Intent, route: Route, told: Status) -> Net
         intent=intent,
         checked_gateway=told.gateway or str(known or ""),
     )
-
-
-def _route(network: Network) -> Route:
-    """As it stands; empty where it cannot be read, which the intent's reason says."""
-    try:
-        return Route.parse(network.annotations.get(names.ROUTE, ""))
-    except ValueError:
-        return Route()
 
 
 def parse_refs(texts: Iterable[str]) -> list[NetworkRef]:

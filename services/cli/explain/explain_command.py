@@ -44,9 +44,10 @@ def explain(network: str, output: Output, **flags: object) -> None:
     with cluster_client(settings) as cluster:
         networks = cluster.list_networks()[0]
         (chosen,) = select(networks, refs)
+    row = network_row(chosen, settings.policy)
     with closing(RedisReader(settings)) as reader:
-        view = reader.read(segments_of([network_row(chosen, settings.policy)]))
-    explained = explain_network(chosen, networks, settings.policy, view)
+        view = reader.read(segments_of([row]))
+    explained = explain_network(chosen, row, networks, settings.policy, view)
     if view.trouble is not None:
         click.echo(plain(view.trouble), err=True)
     if output != "table":

@@ -3,8 +3,8 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import dataclass, field, replace
+from enum import Enum, StrEnum
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
 from typing import Literal
@@ -17,7 +17,6 @@ from services.contract.outcomes import Reason, State
 from services.network.parse import annotations as names
 from services.network.parse.nad import Network
 from services.network.parse.route import Route
-from services.network.parse.status import Status
 from services.network.parse.tolerance import load_object, read_cidr, read_gateway, shown
 from services.network.policy import DEFAULT_POLICY, Policy
 
@@ -26,6 +25,17 @@ MAX_CONFIG_CHARACTERS = 65_536
 BRIDGE_SUFFIX = "-br"
 OVERLAY_CLUSTER_NETWORK = "mgmt"
 """Where Harvester puts all overlay networks."""
+
+
+class Source(StrEnum):
+    """Where a value of an intent comes from."""
+
+    BRIDGE = "spec.config: bridge"
+    LABEL = f"label {names.CLUSTER_NETWORK_LABEL}"
+    MODE_FIELD = f"annotation {names.ROUTE}: mode"
+    DEFAULT_MODE = "setting default_mode: there is no route annotation"
+    OWN_GATEWAY = f"annotation {names.ROUTE}: no mode, and a gateway that nadroute did not write"
+    NO_OWN_GATEWAY = f"annotation {names.ROUTE}: no mode, and no gateway of the owner's"
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,8 @@ class Intent:
     known_cidr: IPv4Network | None = None
     isolated: bool = False
     """By annotation: what is routed does not count. Nobody is asked anything else for it."""
+    cluster_network_source: Source = field(default=Source.BRIDGE, compare=False)
+    mode_source: Source = field(default=Source.MODE_FIELD, compare=False)
 
     @cached_property
     def digest(self) -> str:
@@ -95,26 +107,27 @@ def read_intent(network: Network, policy: Policy = DEFAULT_POLICY) -> Intent | N
         return NotProbed(State.IGNORED, Reason.SYSTEM_NETWORK, channel=Channel.NOTHING)
     if not policy.covers_namespace(network.ref):
         return NotProbed(State.IGNORED, Reason.OUT_OF_SCOPE, channel=Channel.NOTHING)
-    segment = _read_segment(network, policy)
-    if isinstance(segment, NotProbed) and segment.channel is not Channel.STATUS:
-        return segment
-    text = network.annotations.get(names.ROUTE)
-    disabled = network.annotations.get(names.PROBE) == "disabled"
+    found = _read_segment(network, policy)
+    if isinstance(found, NotProbed) and found.channel is not Channel.STATUS:
+        return found
     try:
-        route = Route() if text is None else _parse(text)
-        if disabled:
+        if network.route_error:
+            raise _Refused(Reason.BAD_ROUTE, network.route_error, Channel.EVENT)
+        if network.annotations.get(names.PROBE) == "disabled":
             return NotProbed(State.DISABLED, Reason.DISABLED_BY_ANNOTATION)
-        if isinstance(segment, NotProbed):
-            return segment
-        if text is None and policy.default_mode == "off":
+        if isinstance(found, NotProbed):
+            return found
+        if not network.has_route and policy.default_mode == "off":
             return NotProbed(State.IGNORED, Reason.NO_ROUTE_ANNOTATION)
-        intent = _read_route(segment, route, network, policy)
+        segment, source = found
+        intent = _read_route(segment, network, policy)
     except _Refused as refused:
         return refused.invalid
-    return replace(intent, isolated=network.annotations.get(names.ISOLATED) == "true")
+    isolated = network.annotations.get(names.ISOLATED) == "true"
+    return replace(intent, isolated=isolated, cluster_network_source=source)
 
 
-def _read_segment(network: Network, policy: Policy) -> Segment | NotProbed:
+def _read_segment(network: Network, policy: Policy) -> tuple[Segment, Source] | NotProbed:
     """spec.config says it; labels come later, and only Harvester's controller keeps them true."""
 
     def bad(detail: str) -> NotProbed:
@@ -131,7 +144,7 @@ def _read_segment(network: Network, policy: Policy) -> Segment | NotProbed:
     if config.get("type") not in ("bridge", "kube-ovn"):
         told = f"spec.config: type is {shown(config.get('type'))}"
         return NotProbed(State.IGNORED, Reason.NOT_A_BRIDGE, told, Channel.NOTHING)
-    cluster_network = _read_cluster_network(config, network)
+    cluster_network, source = _read_cluster_network(config, network)
     if not policy.covers_cluster_network(cluster_network):
         return NotProbed(State.IGNORED, Reason.OUT_OF_SCOPE, channel=Channel.NOTHING)
     if config.get("type") == "kube-ovn":
@@ -142,28 +155,22 @@ def _read_segment(network: Network, policy: Policy) -> Segment | NotProbed:
     if vlan == 0:
         return NotProbed(State.IGNORED, Reason.TRUNK if config.get("vlanTrunk") else Reason.UNTAGGED)
     try:
-        return Segment(cluster_network=cluster_network, vlan=vlan)
+        return Segment(cluster_network=cluster_network, vlan=vlan), source
     except ValidationError:
         return bad(f"bridge: expected CLUSTERNETWORK{BRIDGE_SUFFIX}, got {shown(config.get('bridge'))}")
 
 
-def _read_cluster_network(config: Mapping[str, object], network: Network) -> str:
+def _read_cluster_network(config: Mapping[str, object], network: Network) -> tuple[str, Source]:
     if config.get("type") == "kube-ovn":
-        return OVERLAY_CLUSTER_NETWORK
+        return OVERLAY_CLUSTER_NETWORK, Source.BRIDGE
     bridge = config.get("bridge")
     if isinstance(bridge, str) and bridge.endswith(BRIDGE_SUFFIX):
-        return bridge.removesuffix(BRIDGE_SUFFIX)
-    return network.labels.get(names.CLUSTER_NETWORK_LABEL, "")
+        return bridge.removesuffix(BRIDGE_SUFFIX), Source.BRIDGE
+    return network.labels.get(names.CLUSTER_NETWORK_LABEL, ""), Source.LABEL
 
 
-def _parse(text: str) -> Route:
-    try:
-        return Route.parse(text)
-    except ValueError as error:
-        raise _Refused(Reason.BAD_ROUTE, str(error), Channel.EVENT) from None
-
-
-def _read_route(segment: Segment, route: Route, network: Network, policy: Policy) -> Intent:
+def _read_route(segment: Segment, network: Network, policy: Policy) -> Intent:
+    route = network.route
     if route.mode == "manual":
         return _manual(segment, route, policy)
     server = None
@@ -172,10 +179,13 @@ def _read_route(segment: Segment, route: Route, network: Network, policy: Policy
         if server is None:
             expected = f"serverIPAddr: expected an IPv4 address, got {shown(route.server)}"
             raise _Refused(Reason.BAD_SERVER, expected)
-    auto = Intent(segment, "auto", server=server)
-    if not route.mode and route.gateway and not _was_filled_in(route, auto, network):
-        # An empty mode asks for nothing: the gateway that stands there is its owner's own.
-        return _manual(segment, route, policy)
+    mode_source = Source.MODE_FIELD if route.mode else Source.NO_OWN_GATEWAY
+    if not network.has_route:
+        mode_source = Source.DEFAULT_MODE
+    auto = Intent(segment, "auto", server=server, mode_source=mode_source)
+    if not route.mode and route.gateway and not _was_filled_in(auto, network):
+        # Without a mode nothing else asks for DHCP: the gateway is its owner's.
+        return replace(_manual(segment, route, policy), mode_source=Source.OWN_GATEWAY)
     gateway, cidr = read_gateway(route.gateway), read_cidr(route.cidr)
     if (
         route.outdated
@@ -234,7 +244,7 @@ def _is_narrow_subnet(text: str) -> bool:
         return False
 
 
-def _was_filled_in(route: Route, auto: Intent, network: Network) -> bool:
+def _was_filled_in(auto: Intent, network: Network) -> bool:
     """Whether it was by DHCP, and by this project, that the gateway came here: our own annotation knows."""
-    status = Status.parse(network.annotations.get(names.STATUS, ""))
-    return status is not None and status.digest == auto.digest and status.gateway == route.gateway
+    status = network.status
+    return status is not None and (status.digest, status.gateway) == (auto.digest, network.route.gateway)

@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from services.network.parse import annotations as names
+from services.network.parse.route import Route
+from services.network.parse.status import Status
 
 
 @dataclass(frozen=True, order=True)
@@ -61,6 +64,33 @@ class Network:
             labels=_strings(metadata.get("labels")),
             deleting=metadata.get("deletionTimestamp") is not None,
         )
+
+    @property
+    def has_route(self) -> bool:
+        """Whether there is a route annotation, readable or not."""
+        return names.ROUTE in self.annotations
+
+    @property
+    def route(self) -> Route:
+        """The route annotation; empty if it is missing or unreadable."""
+        return self._read_route[0]
+
+    @property
+    def route_error(self) -> str:
+        """What is wrong with the route annotation; empty if it is readable."""
+        return self._read_route[1]
+
+    @cached_property
+    def _read_route(self) -> tuple[Route, str]:
+        try:
+            return Route.parse(self.annotations.get(names.ROUTE, "")), ""
+        except ValueError as error:
+            return Route(), str(error)
+
+    @cached_property
+    def status(self) -> Status | None:
+        """nadroute's own status annotation; None if it is missing or unreadable."""
+        return Status.parse(self.annotations.get(names.STATUS, ""))
 
     @property
     def is_system(self) -> bool:

@@ -81,7 +81,7 @@ def decide(
         return None
     if memory.observe_only or channel is Channel.EVENT:
         return _decide_event(intent, finding, now=now, memory=memory)
-    before = Status.parse(network.annotations.get(names.STATUS, ""))
+    before = network.status
     after = _status(intent, finding, before)
     if before is None and (_is_pending(after) or after.reason in SILENT_REASONS):
         return None
@@ -89,16 +89,14 @@ def decide(
     is_correction = False
     if isinstance(intent, Intent):
         assert finding is not None
-        present = network.annotations.get(names.ROUTE)
-        overwritten = _overwritten(present, intent, finding, before, after)
+        wanted = _want(network, intent, finding)
+        overwritten = _overwritten(wanted, before, after)
         if overwritten or memory.corrections:
             after = _with_other_writer(after, before, overwritten, memory.corrections)
-        if not overwritten or memory.corrections < MAX_CORRECTIONS:
-            route = decide_route(present, intent, finding)
-            if route is not None:
-                changes[names.ROUTE] = route
-                is_correction = bool(overwritten)
-        if names.ROUTE not in changes and _is_being_pinged(present):
+        if wanted.differing and (not overwritten or memory.corrections < MAX_CORRECTIONS):
+            changes[names.ROUTE] = wanted.route.with_fields(wanted.fields)
+            is_correction = bool(overwritten)
+        if names.ROUTE not in changes and _is_being_pinged(network.route):
             # Any write of ours would make Harvester start its ping of this network again.
             return None
     after = after.limited().following(before, now=now)
@@ -171,23 +169,17 @@ class _Wanted:
         return {name: present[name] for name, value in self.fields.items() if present[name] != (value or "")}
 
 
-def decide_route(present: str | None, intent: Intent, finding: Finding) -> str | None:
-    """The route annotation as it should be; None where it is so, or is to be left alone."""
-    wanted = _want(present, intent, finding)
-    return wanted.route.with_fields(wanted.fields) if wanted.differing else None
-
-
-def _want(present: str | None, intent: Intent, finding: Finding) -> _Wanted:
-    route = Route() if present is None else Route.parse(present)
+def _want(network: Network, intent: Intent, finding: Finding) -> _Wanted:
+    route = network.route
     if finding.connectivity is None:
         # cidr and gateway without connectivity would make Harvester ping at once.
         return _Wanted(route)
     fields: dict[str, str | None] = {}
     if intent.mode == "auto" and finding.cidr is not None and finding.gateway is not None:
-        if present is None:
+        if not network.has_route:
             fields["mode"] = "auto"
         fields |= {"cidr": str(finding.cidr), "gateway": str(finding.gateway)}
-    elif present is None:
+    elif not network.has_route:
         # A bare mode would make Harvester start a Job; without an offer our own annotation says so.
         return _Wanted(route)
     if not _is_of_a_former_gateway(route, finding):
@@ -209,9 +201,7 @@ def _is_of_a_former_gateway(route: Route, finding: Finding) -> bool:
     return finding.state is State.DHCP_FAILED and nowhere and route.connectivity == "false"
 
 
-def _overwritten(
-    present: str | None, intent: Intent, finding: Finding, before: Status | None, after: Status
-) -> str:
+def _overwritten(wanted: _Wanted, before: Status | None, after: Status) -> str:
     """What somebody else put over a result of ours that still holds, in words; empty where nobody did.
 
     A field that was emptied is no result: so does a save in Harvester's UI, and it is filled in again freely.
@@ -219,7 +209,6 @@ def _overwritten(
     told = (before.digest, before.gateway, before.connectivity) if before is not None else None
     if not after.connectivity or told != (after.digest, after.gateway, after.connectivity):
         return ""
-    wanted = _want(present, intent, finding)
     if wanted.route.outdated:
         return ""
     written = {name: value for name, value in wanted.differing.items() if value}
@@ -237,7 +226,6 @@ def _with_other_writer(after: Status, before: Status | None, overwritten: str, c
     return replace(after, findings={**after.findings, Reason.OTHER_WRITER.value: text}) if text else after
 
 
-def _is_being_pinged(present: str | None) -> bool:
+def _is_being_pinged(route: Route) -> bool:
     """cidr and gateway without connectivity: Harvester's controller is pinging this gateway just now."""
-    route = Route.parse(present or "")
     return bool(route.cidr and route.gateway and not route.connectivity and not route.outdated)

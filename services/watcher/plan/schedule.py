@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from services.contract.messages import HostAnnouncement, Segment
-from services.network.parse import annotations as names
 from services.network.parse.nad import Network, NetworkRef
 from services.network.policy import DEFAULT_POLICY, Policy
 from services.watcher.plan.segment_plan import HostProbe, Pace, SegmentPlan
@@ -187,9 +186,7 @@ class Schedule:
             return
         self._policy = replace(self._policy, host_addresses=addresses)
         for network in list(self._versions.values()):
-            route = network.annotations.get(names.ROUTE, "")
-            # Any character of a JSON string may be written as an escape.
-            if "\\" in route or any(address in route for address in changed):
+            if network.route.gateway in changed:
                 self.upsert(network, now)
 
     def _drop(self, ref: NetworkRef, now: float) -> None:

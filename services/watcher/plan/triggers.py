@@ -74,14 +74,14 @@ def observe(network: Network, policy: Policy) -> Observed | NotProbed:
     if isinstance(intent, NotProbed):
         return intent
     digest = intent.digest
-    status = Status.parse(network.annotations.get(names.STATUS, ""))
+    status = network.status
     told = status if status is not None and status.digest in ("", digest) else None
     return Observed(
         uid=network.uid,
         intent=intent,
         digest=digest,
         probe_now=network.annotations.get(names.PROBE_NOW, ""),
-        wants_connectivity=_wants_connectivity(network.annotations.get(names.ROUTE, "")),
+        wants_connectivity=_wants_connectivity(network.route),
         is_check_failing=told is None or told.state != State.ACTIVE,
         is_ask_failing=told is None or told.state not in HEARD or told.dhcp_out,
         answers=None if told is None else _answers(told, intent),
@@ -116,11 +116,7 @@ def _contradicts(before: Observed, after: Observed) -> bool:
     return bool(after.answers and not before.answers) or (after.is_partial and not before.is_partial)
 
 
-def _wants_connectivity(text: str) -> bool:
-    try:
-        route = Route.parse(text)
-    except ValueError:
-        return False
+def _wants_connectivity(route: Route) -> bool:
     return bool(route.cidr and route.gateway and not route.connectivity)
 
 

@@ -11,6 +11,7 @@ from services.contract.outcomes import Reason, State
 from services.network.parse import annotations as names
 from services.network.parse.intent import Channel, Intent, NotProbed, read_intent
 from services.network.parse.nad import Network, NetworkRef
+from services.network.parse.route import Route
 from services.network.parse.status import Status
 from services.network.policy import Policy
 from tests.unit.network.builders import CIDR, GATEWAY, SEGMENT, config, network
@@ -288,6 +289,22 @@ def test_an_objects_annotations_are_narrowed_to_strings() -> None:
     read = Network.from_object(body)
     assert (read.annotations, read.deleting, read.config) == ({"a": "b"}, True, "{}")
     assert NetworkRef.parse(str(read.ref)) == read.ref
+
+
+def test_a_networks_annotations_are_parsed_once_and_broken_ones_are_empty() -> None:
+    """Whatever stands there, reading it raises nothing."""
+    whole = network(
+        '{"mode":"auto","gateway":"10.0.112.1"}', status='{"state":"Active","reason":"GatewayAnswers"}'
+    )
+    assert (whole.has_route, whole.route.gateway, whole.route_error) == (True, "10.0.112.1", "")
+    assert whole.status is not None
+    assert (whole.route, whole.status) == (replace(whole).route, replace(whole).status)
+    assert whole.route is whole.route
+    assert whole.status is whole.status
+    broken = network('{"mode":1}', status="{")
+    assert (broken.has_route, broken.route, broken.status) == (True, Route(), None)
+    assert "mode: expected a string" in broken.route_error
+    assert (network().has_route, network().route, network().route_error) == (False, Route(), "")
 
 
 @pytest.mark.parametrize("text", ["", "net", "/net", "default/", "a/b/c"])

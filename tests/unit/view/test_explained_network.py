@@ -1,22 +1,26 @@
 """What `explain` says of one network: asked, tried, meant, to be done."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from services.cli.explain.answers import told_by
 from services.contract.messages import Verdict
 from services.contract.outcomes import DHCPOutcome, Fault, Reason, State
+from services.network.parse import annotations as names
 from services.network.parse.nad import Network, NetworkRef
 from services.network.policy import DEFAULT_POLICY, Policy
 from services.view.explained_network import Explained, explain_network
 from services.view.host_checks import RedisView
+from services.view.rows import network_row
 from tests.support.seen_networks import DOWN, ROUTE, found, told_network, view
 from tests.unit.network.builders import config, dhcp, network, offer
 
 
 def explained(given: Network, seen: RedisView | None = None, *others: Network) -> Explained:
-    return explain_network(given, [given, *others], DEFAULT_POLICY, seen or view())
+    row = network_row(given, DEFAULT_POLICY)
+    return explain_network(given, row, [given, *others], DEFAULT_POLICY, seen or view())
 
 
 def asking(host: str, *, outcome: DHCPOutcome | None = None, vlan_answers: bool = False) -> Verdict:
@@ -77,16 +81,21 @@ def test_dhcp_answers_are_told_by_server() -> None:
 
 
 def test_where_each_value_comes_from_is_told() -> None:
-    """Mode by default or by annotation; gateway by owner or by DHCP."""
+    """The mode, the gateway and the cluster network each have more than one source."""
     sources = {a.what: (a.value, a.source) for a in explained(network()).asked}
-    assert sources["mode"] == ("auto", "no route annotation, and default_mode=auto")
-    assert sources["gateway"] == ("not known", "DHCP has to name it")
+    assert sources["mode"] == ("auto", "setting default_mode: there is no route annotation")
+    assert sources["gateway"] == ("unknown", "DHCP has not named it yet")
     manual = '{"mode":"manual","cidr":"10.0.112.0/20","gateway":"10.0.112.1"}'
     sources = {a.what: (a.value, a.source) for a in explained(network(manual)).asked}
-    assert sources["gateway"] == (
-        "10.0.112.1",
-        "annotation network.harvesterhci.io/route: its owner wrote it",
-    )
+    assert sources["gateway"] == ("10.0.112.1", "annotation network.harvesterhci.io/route: gateway")
+    assert sources["mode"] == ("manual", "annotation network.harvesterhci.io/route: mode")
+    assert sources["cluster network"] == ("extra", "spec.config: bridge")
+    own = '{"cidr":"10.0.112.0/20","gateway":"10.0.112.1"}'
+    labels = {names.CLUSTER_NETWORK_LABEL: "extra"}
+    labelled = replace(network(own, config=config(bridge="br0", name="not-the-bridge-br")), labels=labels)
+    sources = {a.what: (a.value, a.source) for a in explained(labelled).asked}
+    assert sources["cluster network"] == ("extra", "label network.harvesterhci.io/clusternetwork")
+    assert sources["mode"][1].endswith("no mode, and a gateway that nadroute did not write")
 
 
 def test_networks_on_the_same_segment_are_named() -> None:
@@ -164,6 +173,7 @@ def test_without_redis_the_rest_is_told() -> None:
 def test_a_verdict_of_an_older_asking_is_none_of_this_one() -> None:
     """Its owner changed the VLAN or the gateway since: the host has not reported yet."""
     manual = '{"mode":"manual","cidr":"10.0.112.0/20","gateway":"10.0.112.9"}'
-    told = explain_network(network(manual), [], Policy(), view(found("node1"), hosts=1))
+    given = network(manual)
+    told = explain_network(given, network_row(given), [], Policy(), view(found("node1"), hosts=1))
     assert told.checks is not None
     assert [check.age_s for check in told.checks] == [None]
