@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
 from urllib.parse import quote
 
 import structlog
@@ -13,6 +12,7 @@ from services.cluster.errors import Denied, NotFound, PatchRefused, Unavailable
 from services.cluster.settings import ClusterSettings
 from services.cluster.transport import JSON_PATCH, EventStream, Transport
 from services.network.parse.nad import Network, NetworkRef
+from services.network.reasons.events import Event
 from services.runtime.clock import Clock, SystemClock
 
 NETWORKS_PATH = "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions"
@@ -143,17 +143,8 @@ class Cluster:
             raise Denied(str(refused))
         raise refused
 
-    def post_event(
-        self,
-        network: Network,
-        *,
-        event_type: Literal["Normal", "Warning"],
-        reason: str,
-        message: str,
-        component: str,
-        instance: str = "",
-    ) -> None:
-        """A core/v1 Event on the network. reason: CamelCase; component: e.g. nadroute-updater."""
+    def post_event(self, network: Network, event: Event) -> None:
+        """Post an Event on the network; a longer message than Kubernetes allows is cut."""
         now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         name = f"{network.ref.name[:200]}.{self._new_id()[:16]}"
         body = {
@@ -168,12 +159,12 @@ class Cluster:
                 "uid": network.uid,
                 "resourceVersion": network.resource_version,
             },
-            "type": event_type,
-            "reason": reason,
-            "message": message[:MAX_EVENT_MESSAGE_CHARACTERS],
-            "source": {"component": component},
-            "reportingComponent": component,
-            "reportingInstance": instance or component,
+            "type": event.type,
+            "reason": event.reason,
+            "message": event.message[:MAX_EVENT_MESSAGE_CHARACTERS],
+            "source": {"component": event.component},
+            "reportingComponent": event.component,
+            "reportingInstance": event.component,
             "firstTimestamp": now,
             "lastTimestamp": now,
             "count": 1,

@@ -1,1 +1,1 @@
-"""Keeps what the hosts found, reduces it to a state, and writes that back."""
+"""Stores the hosts' verdicts, reduces them to a state per network, and writes it back."""

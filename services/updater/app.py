@@ -1,4 +1,4 @@
-"""`nadroute updater`: a Celery worker on the report queue, with a watch and its writers beside it."""
+"""`nadroute updater`: a Celery worker on the report queue, with the watch and the writers beside it."""
 
 import contextlib
 import platform
@@ -22,29 +22,29 @@ from services.runtime.health import STALL_S
 from services.runtime.logs import configure
 from services.runtime.redis_client import connect, redact
 from services.runtime.telemetry import Telemetry
+from services.runtime.verdict_store import VerdictStore
 from services.runtime.worker import WorkerCheck, run_worker
 from services.updater.gauges import NetworkGauges
-from services.updater.hosts import AnnouncedHosts
+from services.updater.hosts import AnnouncedHosts, PauseSwitch
+from services.updater.memories import RedisMemories
 from services.updater.metrics import UpdaterMetrics
-from services.updater.observing import Both, CountingWriter, ObservedMemories, ObservedStore, ToldStates
-from services.updater.pausing import PauseSwitch
 from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
 from services.version import __version__
 
 UNACKED_SCOPE = "updater"
-"""All updaters share it: what one left behind, another takes up."""
+"""Shared by all updaters, so that one takes over what another left unacknowledged."""
 
 log = structlog.get_logger(__name__)
 
 
 def main(settings: UpdaterSettings) -> int:
-    """Run until SIGTERM or SIGINT, in the main thread; the exit code. Raises ConfigurationError."""
+    """Run until SIGTERM or SIGINT, in the main thread; return the exit code. Raise ConfigurationError."""
     configure(level=settings.log_level, log_format=settings.log_format, service="updater")
     clock, chance = SystemClock(), random.Random()
     url = settings.redis_url.get_secret_value()
     telemetry = Telemetry(settings, service="updater", clock=clock)
-    metrics, states = UpdaterMetrics(telemetry.registry), ToldStates(clock)
+    metrics = UpdaterMetrics(telemetry.registry)
     with contextlib.ExitStack() as stack:
         telemetry.start()
         stack.callback(telemetry.stop)
@@ -52,12 +52,11 @@ def main(settings: UpdaterSettings) -> int:
         stack.callback(cluster.close)
         client = connect(url)
         stack.callback(client.close)
-        store = ObservedStore(client, metrics, clock)
         updater = Updater(
-            CountingWriter(cluster, metrics, clock),
-            store,
+            cluster,
+            VerdictStore(client),
             AnnouncedHosts(client, clock),
-            ObservedMemories(client, states.told_by_event),
+            RedisMemories(client),
             clock,
             settings,
             is_paused=PauseSwitch(client, clock).is_paused,
@@ -66,7 +65,7 @@ def main(settings: UpdaterSettings) -> int:
         )
         watch = NetworkWatch(
             cluster,
-            Both(states, updater),
+            updater,
             random=chance.random,
             clock=clock,
             silence_s=settings.watch_silence_s,
@@ -77,10 +76,10 @@ def main(settings: UpdaterSettings) -> int:
         worker = WorkerCheck(app, clock=clock, redis_up_since=lambda: telemetry.redis.up_since)
         telemetry.registry.register(
             NetworkGauges(
-                states,
-                store,
+                updater.networks,
+                metrics,
                 clock,
-                look_interval_s=settings.reduce_interval_s,
+                review_interval_s=settings.reduce_interval_s,
                 fresh_s=settings.fresh_s,
                 max_series=settings.metrics_series,
             )
@@ -95,7 +94,7 @@ def main(settings: UpdaterSettings) -> int:
         telemetry.health.add_readiness_check("worker", worker.problem)
         telemetry.complete()
         register(app, updater, client, metrics)
-        _live_with_worker(app, updater, watch)
+        _run_beside_worker(app, updater, watch)
         log.info("updater started", version=__version__, redis=redact(url))
         name = worker_name("updater", platform.node())
         exit_code = run_worker(app, name=name, concurrency=settings.report_concurrency)
@@ -104,7 +103,7 @@ def main(settings: UpdaterSettings) -> int:
 
 
 def register(app: Celery, updater: Updater, client: redis.Redis, metrics: UpdaterMetrics) -> None:
-    """Give the app its task. It takes any arguments: what is no report is recorded, and harms nothing."""
+    """Register the report task. It accepts any arguments: a malformed report becomes a dead letter."""
     consume_only(app, REPORT_QUEUE)
 
     @app.task(name=REPORT_TASK)  # type: ignore[untyped-decorator]
@@ -121,23 +120,23 @@ def register(app: Celery, updater: Updater, client: redis.Redis, metrics: Update
             metrics.report("taken")
         except redis.RedisError as error:
             metrics.report("lost")
-            # The next sweep brings what is lost here; a failed task would bring nothing back either.
+            # The next sweep repeats what is lost here, and failing the task would not bring it back.
             log.warning("report lost", host=report.host, verdicts=len(report.verdicts), error=str(error))
 
 
 def _only_argument(args: tuple[object, ...], kwargs: dict[str, object]) -> object:
-    """The report, given by position or by name; raises MessageRefused where there is more, or less."""
+    """Return the report, passed by position or by name; raise MessageRefused for other arguments."""
     given = [*args, *(value for name, value in kwargs.items() if name == "report")]
     if len(given) != 1 or kwargs.keys() - {"report"}:
         raise MessageRefused(f"expected one argument, report; got {len(args)} and {len(kwargs)} named ones")
     return given[0]
 
 
-def _live_with_worker(app: Celery, updater: Updater, watch: NetworkWatch) -> None:
-    """Start the watch and the writers with this app's worker, and stop them with it."""
+def _run_beside_worker(app: Celery, updater: Updater, watch: NetworkWatch) -> None:
+    """Start and stop the watch and the writers with this app's worker."""
 
     class Beside(bootsteps.StartStopStep):  # type: ignore[misc]
-        """A report that comes after the stop is kept in Redis all the same: the next start writes it."""
+        """A report that comes after stop() is still stored in Redis; the next start writes it."""
 
         def start(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
             updater.start()

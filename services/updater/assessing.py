@@ -1,7 +1,7 @@
-"""From a network as it stands to what should be written on it: intent, verdicts, state, change.
+"""Assessing a network: from its present version to the change that should be written.
 
-Reads Redis and writes nothing. What nobody can tell just now is told late: a Redis that came back empty, or a
-prober that starts again, is no news about a network.
+Reads Redis and writes nothing. A state that says less than the present one is held back for a while: a Redis
+that came back empty or a prober that restarts is no news about a network.
 """
 
 import threading
@@ -17,41 +17,43 @@ from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.judge.reduction import ASKED_FRESH, Finding, reduce
 from services.network.parse.intent import Channel, Intent, NotProbed, read_intent
 from services.network.parse.nad import Network
+from services.network.parse.status import Status
 from services.network.policy import DEFAULT_POLICY, Policy
 from services.network.write.writing import Change, Memory, decide
 from services.runtime.clock import Clock
 from services.updater.memories import Memories
+from services.updater.metrics import UpdaterMetrics
 
-NOT_TOLD = frozenset({State.PENDING, State.UNKNOWN})
-"""States that say that nothing can be said."""
+UNDECIDED = frozenset({State.PENDING, State.UNKNOWN})
+"""States without a conclusion."""
 CONFIRMED_WITHIN_S = 120.0
-"""For so long is waited for other hosts to confirm that nobody offers an address: one that never answers must
-not hide for ever what the others found."""
+"""How long other hosts may take to confirm that no address is offered: a host that never answers must not
+hide forever what the others found."""
 
 
 class Verdicts(Protocol):
-    """Where verdicts are kept: runtime.verdict_store."""
+    """The verdicts, as runtime.verdict_store keeps them."""
 
     def read(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
-        """What is known of each of these segments."""
+        """Return the verdicts of each of these segments."""
         ...
 
 
 class Hosts(Protocol):
-    """Which hosts are announced: updater.hosts."""
+    """The announced hosts, as updater.hosts reads them."""
 
     def carrying(self, cluster_network: str) -> frozenset[str]:
-        """The hosts with an uplink of this cluster network."""
+        """Return the hosts with an uplink of this cluster network."""
         ...
 
     def addresses(self) -> frozenset[IPv4Address]:
-        """The hosts' own addresses."""
+        """Return the hosts' own addresses."""
         ...
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """One version of a network, what is found of it, and what that changes."""
+    """One version of a network, and the change that its verdicts lead to."""
 
     network: Network
     intent: Intent | NotProbed
@@ -63,7 +65,7 @@ class Assessment:
 
 
 class Assessor:
-    """Says what should be written. Safe to share by threads."""
+    """Decides what should be written. Thread-safe."""
 
     def __init__(
         self,
@@ -75,8 +77,10 @@ class Assessor:
         fresh_s: float,
         policy: Policy = DEFAULT_POLICY,
         observe_only: bool = False,
+        metrics: UpdaterMetrics | None = None,
     ) -> None:
-        """fresh_s: for how many seconds a verdict counts."""
+        """fresh_s: seconds for which a verdict counts."""
+        self._metrics = metrics or UpdaterMetrics()
         self._verdicts = verdicts
         self._hosts = hosts
         self._memories = memories
@@ -89,7 +93,7 @@ class Assessor:
         self._unconfirmed_since: dict[str, float] = {}
 
     def read(self, network: Network) -> Intent | NotProbed:
-        """What is asked of this network."""
+        """Parse the network's intent, by the present policy."""
         return read_intent(network, self._policy_now())
 
     def _policy_now(self) -> Policy:
@@ -100,9 +104,10 @@ class Assessor:
             return self._policy
 
     def assess(self, networks: Sequence[Network]) -> list[Assessment]:
-        """Each of them, by what is known now; may raise redis.RedisError."""
+        """Assess each network by what is known now; may raise redis.RedisError."""
         intents = [self.read(network) for network in networks]
         known = self._verdicts.read({i.segment for i in intents if isinstance(i, Intent)})
+        self._metrics.verdicts_read(known, self._clock.monotonic())
         memories = self._remember(networks, intents)
         now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         return [
@@ -111,7 +116,7 @@ class Assessor:
         ]
 
     def forget(self, uid: str) -> None:
-        """This network is gone."""
+        """Forget a network that is gone."""
         with self._lock:
             self._held_since.pop(uid, None)
             self._unconfirmed_since.pop(uid, None)
@@ -123,10 +128,10 @@ class Assessor:
     def _remember(
         self, networks: Sequence[Network], intents: Sequence[Intent | NotProbed]
     ) -> Mapping[str, Memory]:
-        """What is remembered of those of which anything can be."""
+        """Return by uid what Redis remembers of these networks, where it can remember anything."""
         if self._observe_only:
-            told = self._memories.told([network.uid for network in networks])
-            return {uid: Memory(told=status, observe_only=True) for uid, status in told.items()}
+            posted = self._posted([network.uid for network in networks])
+            return {uid: Memory(told=status, observe_only=True) for uid, status in posted.items()}
         by_event = [
             network.uid
             for network, intent in zip(networks, intents, strict=True)
@@ -135,9 +140,14 @@ class Assessor:
         disputed = [n.uid for n in networks if n.status and Reason.OTHER_WRITER in n.status.findings]
         corrected = self._memories.corrections(disputed)
         return {
-            **{uid: Memory(told=status) for uid, status in self._memories.told(by_event).items()},
+            **{uid: Memory(told=status) for uid, status in self._posted(by_event).items()},
             **{uid: Memory(corrections=count) for uid, count in corrected.items()},
         }
+
+    def _posted(self, uids: Sequence[str]) -> Mapping[str, Status]:
+        posted = self._memories.posted(uids)
+        self._metrics.statuses_read(posted, self._clock.monotonic())
+        return posted
 
     def _assess(
         self,
@@ -152,11 +162,11 @@ class Assessor:
         hosts = self._hosts.carrying(intent.segment.cluster_network)
         verdicts = known.get(intent.segment, SegmentVerdicts())
         finding = self._reduce(network.uid, intent, verdicts, hosts)
-        told = self._tell_late(network, intent, finding, memory)
+        settled = self._hold_back(network, intent, finding, memory)
         return Assessment(
             network,
             intent,
-            decide(network, intent, told, now=now, memory=memory) if told is not None else None,
+            decide(network, intent, settled, now=now, memory=memory) if settled is not None else None,
             checked_from=_fresh(verdicts.latest, hosts, self._fresh_s),
             asked_from=_fresh(verdicts.asked_dhcp, hosts, ASKED_FRESH * self._fresh_s),
         )
@@ -182,19 +192,19 @@ class Assessor:
             since = self._unconfirmed_since.setdefault(uid, now)
         return finding if now - since < CONFIRMED_WITHIN_S else reduced(dhcp_confirmations=0)
 
-    def _tell_late(
+    def _hold_back(
         self, network: Network, intent: Intent, finding: Finding, memory: Memory
     ) -> Finding | None:
-        """The finding to be told now; None while what was told before is to stand."""
+        """Return the finding to report now; None while the reported one is to stand."""
         before = memory.told if self._observe_only else network.status
-        known = finding.state not in NOT_TOLD
-        if known or before is None or before.digest != intent.digest or before.state in NOT_TOLD:
+        known = finding.state not in UNDECIDED
+        if known or before is None or before.digest != intent.digest or before.state in UNDECIDED:
             with self._lock:
                 self._held_since.pop(network.uid, None)
             if known or before is None or before.digest != intent.digest:
                 return finding
-            # Unknown has been told of this intent: that nothing came since makes it no less so.
-            # But that a host was offered nothing is news: the watcher has the next one ask.
+            # Unknown is reported already; still having no verdict does not change that.
+            # A host without an offer is news: the watcher makes the next host ask.
             pending = finding.state is State.PENDING and finding.reason is not Reason.CONFIRMING_NO_OFFER
             return None if pending else finding
         now = self._clock.monotonic()

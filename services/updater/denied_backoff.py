@@ -1,4 +1,4 @@
-"""Writes that admission refused: not tried again until something changed, or a long time has passed."""
+"""Backoff for changes that admission denied: repeated only when the change differs or a pause is over."""
 
 import threading
 from dataclasses import dataclass, replace
@@ -12,51 +12,51 @@ FIRST_PAUSE_S = 60.0
 LONGEST_PAUSE_S = 3_600.0
 MAX_DOUBLINGS = 10
 
-Refused = tuple[str | None, Status]
+Content = tuple[str | None, Status]
 
 
 @dataclass(frozen=True)
-class _Parked:
-    refused: Refused
+class _Denied:
+    content: Content
     attempts: int
     until: float
 
 
-class Parking:
-    """Objects by uid, each with the one change that was refused of it. Safe to share by threads."""
+class DeniedBackoff:
+    """The last denied change of each object, by uid. Thread-safe."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._parked: dict[str, _Parked] = {}
+        self._denied: dict[str, _Denied] = {}
 
-    def park(self, uid: str, change: Change) -> bool:
-        """This change was refused; says whether it is the first time, so that it is told once."""
-        refused = _essence(change)
+    def record(self, uid: str, change: Change) -> bool:
+        """Record a denied change; return whether it is denied for the first time, to post that once."""
+        content = _content(change)
         with self._lock:
-            before = self._parked.get(uid)
-            again = before is not None and before.refused == refused
+            before = self._denied.get(uid)
+            again = before is not None and before.content == content
             attempts = before.attempts + 1 if again and before is not None else 1
             pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(attempts - 1, MAX_DOUBLINGS))
-            self._parked[uid] = _Parked(refused, attempts, self._clock.monotonic() + pause_s)
+            self._denied[uid] = _Denied(content, attempts, self._clock.monotonic() + pause_s)
         return not again
 
-    def holds(self, uid: str, change: Change) -> bool:
-        """Whether this very change is not to be tried now."""
+    def blocks(self, uid: str, change: Change) -> bool:
+        """Return whether this very change must not be tried now."""
         with self._lock:
-            parked = self._parked.get(uid)
+            denied = self._denied.get(uid)
         return (
-            parked is not None
-            and parked.refused == _essence(change)
-            and self._clock.monotonic() < parked.until
+            denied is not None
+            and denied.content == _content(change)
+            and self._clock.monotonic() < denied.until
         )
 
-    def release(self, uid: str) -> None:
-        """A write to it went through, or it is gone."""
+    def clear(self, uid: str) -> None:
+        """Forget an object: it was written, or is gone."""
         with self._lock:
-            self._parked.pop(uid, None)
+            self._denied.pop(uid, None)
 
 
-def _essence(change: Change) -> Refused:
-    """What a change says, without the moment at which it was thought of."""
+def _content(change: Change) -> Content:
+    """What a change writes, without the time at which it was computed."""
     return change.annotations.get(names.ROUTE), replace(change.after, since="")

@@ -1,18 +1,16 @@
 """States in plain words, for Kubernetes Events: what is so, where, and as seen from whom."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from services.contract.outcomes import Reason, State
 from services.network.parse.intent import Intent
+from services.network.reasons.events import Event
 from services.updater.assessing import Assessment
 
 MAX_NAMED = 8
 """Hosts that are named in one sentence."""
 CALM_STATES = frozenset({State.ACTIVE, State.PENDING, State.IGNORED, State.DISABLED})
 """Nothing is wrong in these."""
-
-EventType = Literal["Normal", "Warning"]
 
 _SENTENCES: Mapping[str, str] = {
     Reason.GATEWAY_ANSWERS: "gateway {gateway} answers on {segment} from {answering}",
@@ -56,8 +54,8 @@ _SENTENCES: Mapping[str, str] = {
 }  # fmt: skip
 
 
-def describe(assessment: Assessment) -> tuple[EventType, str, str]:
-    """The Event for a change: its type, its reason (the state), and its message."""
+def describe(assessment: Assessment) -> Event:
+    """Return the Event for a transition; its reason is the state."""
     assert assessment.change is not None
     after = assessment.change.after
     message = _sentence(assessment, after.reason)
@@ -66,13 +64,13 @@ def describe(assessment: Assessment) -> tuple[EventType, str, str]:
     if after.dhcp_out:
         silent = Reason.NO_DHCP_OFFER in after.findings
         message += "; DHCP no longer answers" if silent else "; DHCP names no usable gateway any more"
-    return "Normal" if after.state in CALM_STATES else "Warning", after.state, message
+    return Event("Normal" if after.state in CALM_STATES else "Warning", after.state, message)
 
 
-def describe_finding(assessment: Assessment, code: str, text: str) -> str:
-    """The message of the Event for what is told beside the state."""
+def describe_finding(assessment: Assessment, code: str, text: str) -> Event:
+    """Return the Event for a finding beside the state."""
     message = _sentence(assessment, code)
-    return f"{message}: {text}" if text else message
+    return Event("Warning", code, f"{message}: {text}" if text else message)
 
 
 def _sentence(assessment: Assessment, code: str) -> str:

@@ -1,10 +1,10 @@
-"""What is true of the networks just now, as metrics: each network's state, each host's view of a gateway.
+"""Gauges about the networks: each one's state, and each host's view of a gateway.
 
-Made when they are asked for, so that no series outlives what it is about. Their number is bounded: there may
-be thousands of networks, and tens of hosts look at each.
+Computed at scrape time, so that no series outlives its network. Their number is bounded: there may be
+thousands of networks, each seen by tens of hosts.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -12,69 +12,80 @@ from prometheus_client.registry import Collector
 
 from services.contract.messages import Segment
 from services.contract.outcomes import ReachOutcome, State
-from services.network.parse.nad import NetworkRef
+from services.network.parse.nad import Network, NetworkRef
 from services.runtime.clock import Clock
-from services.updater.observing import ObservedStore, ReadAt, ToldStates
+from services.updater.metrics import ReadAt, UpdaterMetrics
 
-NOT_TOLD = "NotTold"
-"""The state of a network of which nothing is told: it is not ours, or nothing is known yet."""
+NO_STATE = "NotTold"
+"""The state of a network without one: it is not ours, or nothing is known yet."""
 SLACK_S = 30.0
 CALM = frozenset({State.ACTIVE.value, State.IGNORED.value, State.DISABLED.value, ""})
 
 
 class NetworkGauges(Collector):
-    """A collector over what the updater last saw."""
+    """A collector over the networks and what the updater read last."""
 
     def __init__(
         self,
-        states: ToldStates,
-        store: ObservedStore,
+        networks: Callable[[], Collection[Network]],
+        metrics: UpdaterMetrics,
         clock: Clock,
         *,
-        look_interval_s: float,
+        review_interval_s: float,
         fresh_s: float,
         max_series: int,
     ) -> None:
-        """look_interval_s: between two looks at all networks. max_series: for each metric that can grow."""
-        self._states = states
-        self._store = store
+        """review_interval_s: between two reviews of all networks. max_series: limit per unbounded metric."""
+        self._networks = networks
+        self._metrics = metrics
         self._clock = clock
-        self._within_s = 3 * look_interval_s + SLACK_S
+        self._within_s = 3 * review_interval_s + SLACK_S
         self._fresh_s = fresh_s
         self._max_series = max_series
 
     def collect(self) -> Iterable[Metric]:
-        """See Collector."""
-        states = self._states.states(within_s=self._within_s)
-        known = self._store.last_read(within_s=self._within_s)
+        """Compute all gauges; see Collector."""
+        states = self.states()
+        known = self._metrics.last_read(since=self._clock.monotonic() - self._within_s)
         shown_states, states_left = self._network_states(states)
         shown_gateways, gateways_left = self._gateways(known)
         omitted = GaugeMetricFamily(
             "nadroute_series_omitted",
-            "Series of a metric that are not told, since there would be too many.",
+            "Series of a metric that are not exported because they exceed the limit.",
             labels=["metric"],
         )
         omitted.add_metric([shown_states.name], states_left)
         omitted.add_metric([shown_gateways.name], gateways_left)
         return [_by_state(states), shown_states, shown_gateways, self._ages(known), omitted]
 
+    def states(self) -> dict[NetworkRef, str]:
+        """Return each network's reported state; empty where it has none."""
+        posted = self._metrics.posted_states(within_s=self._within_s)
+        found = {}
+        for network in self._networks():
+            if network.uid in posted:
+                found[network.ref] = posted[network.uid]
+            else:
+                found[network.ref] = "" if network.status is None else network.status.state
+        return found
+
     def _network_states(self, states: Mapping[NetworkRef, str]) -> tuple[Metric, int]:
         family = GaugeMetricFamily(
             "nadroute_network_state",
-            "1 for the state that is told of the network.",
+            "1 for the network's reported state.",
             labels=["namespace", "name", "state"],
         )
-        # Where not all find room, those do of which something is the matter.
+        # Networks with a problem come first, in case not all fit.
         ordered = sorted(states.items(), key=lambda item: (item[1] in CALM, item[0]))
-        told = [(ref, state) for ref, state in ordered if state]
-        for ref, state in told[: self._max_series]:
+        reported = [(ref, state) for ref, state in ordered if state]
+        for ref, state in reported[: self._max_series]:
             family.add_metric([ref.namespace, ref.name, state], 1)
-        return family, max(0, len(told) - self._max_series)
+        return family, max(0, len(reported) - self._max_series)
 
     def _gateways(self, known: Mapping[Segment, ReadAt]) -> tuple[Metric, int]:
         family = GaugeMetricFamily(
             "nadroute_gateway_reachable",
-            "1 where the gateway answered this host last time, 0 where it was silent.",
+            "1 where the gateway answered this host's last probe, 0 where it was silent.",
             labels=["host", "cluster_network", "vlan", "path"],
         )
         found: dict[tuple[str, str, str, str], bool] = {}
@@ -87,7 +98,7 @@ class NetworkGauges(Collector):
                     for path, reach in (("vlan", target.vlan), ("routed", target.routed)):
                         if reach.outcome in (ReachOutcome.REACHABLE, ReachOutcome.SILENT):
                             key = (seen.verdict.host, segment.cluster_network, str(segment.vlan), path)
-                            # Of several gateways on one segment, one that is silent shows.
+                            # Of several gateways on a segment, one silent gateway makes it 0.
                             answers = reach.outcome is ReachOutcome.REACHABLE
                             found[key] = found.get(key, True) and answers
         ordered = sorted(found.items(), key=lambda item: (item[1], item[0]))
@@ -98,7 +109,7 @@ class NetworkGauges(Collector):
     def _ages(self, known: Mapping[Segment, ReadAt]) -> Metric:
         family = GaugeMetricFamily(
             "nadroute_verdict_age_seconds",
-            "Since this host's newest verdict, on any segment.",
+            "Age of this host's newest verdict on any segment.",
             labels=["host"],
         )
         now = self._clock.monotonic()
@@ -113,10 +124,8 @@ class NetworkGauges(Collector):
 
 
 def _by_state(states: Mapping[NetworkRef, str]) -> Metric:
-    family = GaugeMetricFamily(
-        "nadroute_networks_in_state", "Networks by the state that is told of them.", labels=["state"]
-    )
-    told: Sequence[str] = [state or NOT_TOLD for state in states.values()]
-    for state in (*(state.value for state in State), NOT_TOLD):
-        family.add_metric([state], told.count(state))
+    family = GaugeMetricFamily("nadroute_networks_in_state", "Networks by reported state.", labels=["state"])
+    reported: Sequence[str] = [state or NO_STATE for state in states.values()]
+    for state in (*(state.value for state in State), NO_STATE):
+        family.add_metric([state], reported.count(state))
     return family

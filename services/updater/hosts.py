@@ -1,4 +1,4 @@
-"""Which hosts are announced, and what they carry, from their keys in Redis."""
+"""What the updater reads in Redis at most once a second: announced hosts, and whether all is paused."""
 
 import threading
 from ipaddress import IPv4Address
@@ -7,7 +7,7 @@ import redis
 import structlog
 
 from services.contract.messages import HostAnnouncement
-from services.contract.names import HOST_TTL_S
+from services.contract.names import HOST_TTL_S, PAUSED_KEY
 from services.runtime import announcements
 from services.runtime.clock import Clock
 
@@ -17,10 +17,10 @@ log = structlog.get_logger(__name__)
 
 
 class AnnouncedHosts:
-    """The hosts by their announcements, read at most once a second. Safe to share by threads.
+    """The announced hosts, read at most once a second. Thread-safe.
 
-    When more than half of them vanish at once it is more likely that Redis lost its data than that the hosts
-    are gone; so those are kept until they have had the time to announce themselves again.
+    When more than half of them vanish at once, Redis has more likely lost its data than the hosts are gone:
+    they are kept until they have had time to announce themselves again.
     """
 
     def __init__(self, client: redis.Redis, clock: Clock) -> None:
@@ -33,7 +33,7 @@ class AnnouncedHosts:
         self._doubted_since: float | None = None
 
     def carrying(self, cluster_network: str) -> frozenset[str]:
-        """The hosts with an uplink of this cluster network; raises redis.RedisError."""
+        """Return the hosts with an uplink of this cluster network; may raise redis.RedisError."""
         with self._lock:
             self._refresh()
             return frozenset(
@@ -41,7 +41,7 @@ class AnnouncedHosts:
             )
 
     def addresses(self) -> frozenset[IPv4Address]:
-        """The hosts' own addresses, as of the last look."""
+        """Return the hosts' own addresses, as read last."""
         with self._lock:
             return self._addresses
 
@@ -68,3 +68,26 @@ class AnnouncedHosts:
         for entry in found.refused:
             log.warning("announcement ignored", key=entry.key, error=entry.reason)
         return {announced.host: announced for announced in found.hosts}
+
+
+class PauseSwitch:
+    """Whether an operator has paused nadroute, read at most once a second. Thread-safe."""
+
+    def __init__(self, client: redis.Redis, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._paused = False
+        self._read_at: float | None = None
+
+    def is_paused(self) -> bool:
+        """Return whether nothing may be written now; may raise redis.RedisError."""
+        with self._lock:
+            now = self._clock.monotonic()
+            if self._read_at is None or now - self._read_at >= CACHED_S:
+                paused = bool(self._client.exists(PAUSED_KEY))
+                if paused != self._paused:
+                    log.info("paused by an operator" if paused else "resumed")
+                self._paused = paused
+                self._read_at = now
+            return self._paused

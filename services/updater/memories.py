@@ -1,6 +1,6 @@
-"""What is remembered of networks beside them, in Redis: what was told by Events, what was corrected.
+"""What Redis remembers of a network beside its annotations: the status posted by Events, recent corrections.
 
-It outlives a restart, and all updaters share it. Without it an Event is told twice, and nothing worse.
+It survives a restart and is shared by all updaters. Losing it costs a duplicate Event at worst.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,41 +16,41 @@ from services.runtime.redis_client import time_ms
 CORRECTIONS_COUNT_S = 3_540
 """Seconds for which a correction counts: an hour, less a minute.
 
-Harvester's controller writes every 15 minutes, to the second. In a whole hour the first of four corrections
-would still count when its fifth write comes: that would stand until the next look, and longer each time.
+Harvester's controller writes every 15 minutes, to the second. Over a whole hour the first of four corrections
+would still count at its fifth write, which would then stand until the next review, and longer each time.
 """
-TOLD_KEPT_S = 7 * 86_400
-"""Seconds after which what an Event told is told once more, if it still is so."""
+POSTED_KEPT_S = 7 * 86_400
+"""Seconds after which a status posted by an Event is posted again, if it still holds."""
 
 
 class Memories(Protocol):
-    """What updater.memories.RedisMemories remembers."""
+    """The methods of RedisMemories."""
 
-    def told(self, uids: Collection[str]) -> Mapping[str, Status]:
-        """What was told of these networks by Events alone, where anything was."""
+    def posted(self, uids: Collection[str]) -> Mapping[str, Status]:
+        """Return the last status of these networks that was posted by an Event alone, by uid."""
         ...
 
-    def remember_told(self, uid: str, status: Status) -> None:
-        """This is told of the network now."""
+    def remember_posted(self, uid: str, status: Status) -> None:
+        """Remember the status that is being posted."""
         ...
 
     def corrections(self, uids: Collection[str]) -> Mapping[str, int]:
-        """How often another writer's result was taken back on these networks in the last hour."""
+        """Return how often another writer's result was corrected on these networks in the last hour."""
         ...
 
     def remember_correction(self, uid: str) -> None:
-        """It was, just now."""
+        """Count a correction made now."""
         ...
 
 
 class RedisMemories:
-    """Memories in Redis. Safe to share by threads. Every method may raise redis.RedisError."""
+    """Memories in Redis. Thread-safe. Every method may raise redis.RedisError."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
 
-    def told(self, uids: Collection[str]) -> Mapping[str, Status]:
-        """What was told of these networks by Events alone, where anything was."""
+    def posted(self, uids: Collection[str]) -> Mapping[str, Status]:
+        """See Memories."""
         ordered = list(uids)
         if not ordered:
             return {}
@@ -58,12 +58,12 @@ class RedisMemories:
         read = {uid: Status.parse(text) for uid, text in zip(ordered, texts, strict=True) if text is not None}
         return {uid: status for uid, status in read.items() if status is not None}
 
-    def remember_told(self, uid: str, status: Status) -> None:
-        """This is told of the network now."""
-        self._client.set(told_key(uid), status.dump(), ex=TOLD_KEPT_S)
+    def remember_posted(self, uid: str, status: Status) -> None:
+        """See Memories."""
+        self._client.set(told_key(uid), status.dump(), ex=POSTED_KEPT_S)
 
     def corrections(self, uids: Collection[str]) -> Mapping[str, int]:
-        """How often another writer's result was taken back on these networks in the last hour."""
+        """See Memories."""
         ordered = list(uids)
         if not ordered:
             return {}
@@ -78,7 +78,7 @@ class RedisMemories:
         }
 
     def remember_correction(self, uid: str) -> None:
-        """It was, just now."""
+        """See Memories."""
         key, now_ms = corrections_key(uid), time_ms(self._client)
         with self._client.pipeline(transaction=True) as pipe:
             pipe.lpush(key, now_ms)

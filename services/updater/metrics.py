@@ -1,12 +1,16 @@
-"""What the updater counts: reports, verdicts, writes and Events."""
+"""The updater's counters and histograms, and what it read last, for the gauges."""
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from services.cluster.errors import ClusterError, Conflict, Denied, NotFound, Throttled
 from services.contract.messages import Segment, Verdict
 from services.contract.outcomes import Fault
+from services.contract.verdicts import SegmentVerdicts
+from services.network.parse.status import Status
 
 REDUCE_BUCKETS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 WRITE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -15,27 +19,34 @@ VERDICTS = ("new", "old", "stopped")
 WRITES = ("written", "denied", "gone", "throttled", "failed")
 
 
+class ReadAt(NamedTuple):
+    """The verdicts of a segment as read at a moment (monotonic seconds)."""
+
+    at: float
+    verdicts: SegmentVerdicts
+
+
 class UpdaterMetrics:
-    """Counters in the registry that is passed in. Safe to share by threads."""
+    """Metrics in the registry that is passed in. Thread-safe. Times are monotonic seconds."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        """Without a registry they are told to nobody."""
+        """Without a registry the metrics are exported nowhere."""
         registry = registry or CollectorRegistry()
         self._reports = Counter(
             "nadroute_reports",
-            "Reports from probers: taken, refused as no report, or lost since Redis was away.",
+            "Reports from probers: taken, refused as malformed, or lost because Redis was away.",
             ["result"],
             registry=registry,
         )
         self._verdicts = Counter(
             "nadroute_verdicts",
-            "Verdicts in those reports: new, no newer than what is known, or of a probe that was stopped.",
+            "Verdicts in those reports: new, not newer than the stored one, or of a stopped probe.",
             ["result"],
             registry=registry,
         )
         self._writes = Counter(
             "nadroute_writes",
-            "Patches of networks, by what became of them. A conflict is counted apart.",
+            "Patches of networks by result. Conflicts are counted separately.",
             ["result"],
             registry=registry,
         )
@@ -48,34 +59,38 @@ class UpdaterMetrics:
                 counter.labels(result)
         self._conflicts = Counter(
             "nadroute_conflicts",
-            "Patches that somebody else's write came before, so that it was decided again.",
+            "Patches refused because the network had changed; they are decided again.",
             registry=registry,
         )
         self._write_s = Histogram(
             "nadroute_write_seconds",
-            "How long a patch took, whatever became of it.",
+            "Duration of a patch, whatever its result.",
             buckets=WRITE_BUCKETS_S,
             registry=registry,
         )
         self._events = Counter(
             "nadroute_events",
-            "Kubernetes Events, by whether they were posted.",
+            "Kubernetes Events by result: posted or failed.",
             ["result"],
             registry=registry,
         )
         self._reduce_s = Histogram(
             "nadroute_reduce_seconds",
-            "How long one look took: reading verdicts and reducing them to states.",
+            "Duration of a review: reading verdicts and reducing them to states.",
             buckets=REDUCE_BUCKETS_S,
             registry=registry,
         )
+        self._lock = threading.Lock()
+        self._last_read: dict[Segment, ReadAt] = {}
+        self._posted: dict[str, tuple[float, str]] = {}
+        self._posted_read_at = float("-inf")
 
     def report(self, result: str) -> None:
-        """A report came; result: one of REPORTS."""
+        """Count a report; result: one of REPORTS."""
         self._reports.labels(result).inc()
 
     def verdicts(self, verdicts: Iterable[Verdict], changed: frozenset[Segment]) -> None:
-        """These came; changed: the segments of which any was new."""
+        """Count reported verdicts; changed: the segments of which the store took any."""
         for verdict in verdicts:
             if verdict.fault is Fault.STOPPED:
                 result = "stopped"
@@ -84,7 +99,7 @@ class UpdaterMetrics:
             self._verdicts.labels(result).inc()
 
     def wrote(self, error: ClusterError | None, seconds: float) -> None:
-        """A patch ended so; error: None where it was written."""
+        """Count a patch and its duration; error: None where it was written."""
         self._write_s.observe(seconds)
         if isinstance(error, Conflict):
             self._conflicts.inc()
@@ -92,12 +107,39 @@ class UpdaterMetrics:
             self._writes.labels(_result(error)).inc()
 
     def posted(self, error: ClusterError | None) -> None:
-        """An Event was posted, or was not."""
+        """Count an Event; error: None where it was posted."""
         self._events.labels("posted" if error is None else "failed").inc()
 
     def reduced(self, seconds: float) -> None:
-        """One look at networks took so long."""
+        """Observe the duration of a review."""
         self._reduce_s.observe(seconds)
+
+    def verdicts_read(self, found: Mapping[Segment, SegmentVerdicts], now: float) -> None:
+        """Keep what was read of these segments, for the gauges."""
+        with self._lock:
+            self._last_read |= {segment: ReadAt(now, verdicts) for segment, verdicts in found.items()}
+
+    def last_read(self, *, since: float) -> dict[Segment, ReadAt]:
+        """Return what was read since then; forget the rest."""
+        with self._lock:
+            self._last_read = {s: known for s, known in self._last_read.items() if known.at >= since}
+            return dict(self._last_read)
+
+    def statuses_read(self, posted: Mapping[str, Status], now: float) -> None:
+        """Keep the statuses posted by Events alone, by uid, for the gauges; called in every review."""
+        with self._lock:
+            self._posted_read_at = now
+            self._posted |= {uid: (now, status.state) for uid, status in posted.items()}
+
+    def posted_states(self, *, within_s: float) -> dict[str, str]:
+        """Return the states of those networks, by uid.
+
+        A state is forgotten once reviews have gone on for within_s without reading it again.
+        """
+        with self._lock:
+            since = self._posted_read_at - within_s
+            self._posted = {uid: known for uid, known in self._posted.items() if known[0] >= since}
+            return {uid: state for uid, (_, state) in self._posted.items()}
 
 
 def _result(error: ClusterError | None) -> str:

@@ -1,4 +1,4 @@
-"""Which networks are to be written: each once, by one thread at a time, one entry for all reasons."""
+"""The queue of networks to write: one entry per network, processed by one thread at a time."""
 
 import heapq
 import threading
@@ -15,18 +15,18 @@ class _Entry:
 
 
 class WriteQueue:
-    """Due times by network. A network that is added while it is in hand is due again when it is done."""
+    """Due times by network. One added while it is processed is due again afterwards. Thread-safe."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._condition = threading.Condition()
         self._due: dict[NetworkRef, float] = {}
         self._heap: list[_Entry] = []
-        self._in_hand: set[NetworkRef] = set()
+        self._processing: set[NetworkRef] = set()
         self._stopped = False
 
     def add(self, ref: NetworkRef, *, delay_s: float = 0.0) -> None:
-        """Make it due; one that is due earlier stays so."""
+        """Make a network due in delay_s seconds, unless it is due earlier."""
         with self._condition:
             due = self._clock.monotonic() + delay_s
             if due < self._due.get(ref, float("inf")):
@@ -35,14 +35,14 @@ class WriteQueue:
                 self._condition.notify()
 
     def take(self, *, wait: bool = True) -> NetworkRef | None:
-        """The next one that is due, in hand until done; None when stopped, or nothing is and not wait."""
+        """Return the next due network, in process until done(); None when stopped or, without wait, idle."""
         with self._condition:
             while not self._stopped:
                 timeout_s = self._next_due_s()
                 if timeout_s is not None and timeout_s <= 0:
                     entry = heapq.heappop(self._heap)
                     del self._due[entry.ref]
-                    self._in_hand.add(entry.ref)
+                    self._processing.add(entry.ref)
                     return entry.ref
                 if not wait:
                     return None
@@ -50,24 +50,24 @@ class WriteQueue:
             return None
 
     def done(self, ref: NetworkRef) -> None:
-        """It is out of hand."""
+        """Mark the end of its processing."""
         with self._condition:
-            self._in_hand.discard(ref)
+            self._processing.discard(ref)
             if ref in self._due:
                 heapq.heappush(self._heap, _Entry(self._due[ref], ref))
             self._condition.notify()
 
     def stop(self) -> None:
-        """Let go of all who wait."""
+        """Release all waiting threads."""
         with self._condition:
             self._stopped = True
             self._condition.notify_all()
 
     def _next_due_s(self) -> float | None:
-        """Seconds until something that is not in hand is due; None where nothing is."""
+        """Return the seconds until a network that is not processed is due; None where none is queued."""
         while self._heap:
             entry = self._heap[0]
-            if self._due.get(entry.ref) == entry.due and entry.ref not in self._in_hand:
+            if self._due.get(entry.ref) == entry.due and entry.ref not in self._processing:
                 return entry.due - self._clock.monotonic()
             heapq.heappop(self._heap)
         return None

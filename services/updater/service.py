@@ -1,4 +1,4 @@
-"""The updater without its queue: reports in, annotations out, and the threads in between."""
+"""The updater without Celery: reports in, annotations out, and the threads in between."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -22,28 +22,28 @@ from services.updater.settings import UpdaterSettings
 
 STOP_TIMEOUT_S = 5.0
 REDIS_PAUSE_S = 1.0
-PAUSE_LOOK_S = 1.0
-"""Between two looks at whether the pause is over."""
+PAUSE_POLL_S = 1.0
+"""Between two reads of the pause switch while paused."""
 TICK_S = 5.0
-"""Between two counts of observed time; see runtime.verdict_store."""
+"""Between two ticks of observed time; see runtime.verdict_store."""
 
 log = structlog.get_logger(__name__)
 
 
 class Store(Verdicts, Protocol):
-    """Where verdicts go: runtime.verdict_store."""
+    """The verdict store; see runtime.verdict_store."""
 
     def put(self, verdicts: Iterable[Verdict]) -> frozenset[Segment]:
-        """Keep what is new; the segments of which there is any."""
+        """Store the new verdicts; return the segments that changed."""
         ...
 
     def tick(self) -> None:
-        """Time that is observed goes on."""
+        """Count observed time."""
         ...
 
 
 class Updater:
-    """A NetworkListener that keeps the networks it is told of right, as far as verdicts say what right is."""
+    """A NetworkListener that keeps the annotations of its networks as the verdicts say."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Updater:
     ) -> None:
         """random gives numbers from 0 to 1; is_paused may raise redis.RedisError."""
         self.iterated_at: float | None = None
-        """When the loop that looks went round last (monotonic seconds); None before its start."""
+        """When the review loop iterated last (monotonic seconds); None before its start."""
         self._metrics = metrics or UpdaterMetrics()
         self._is_paused = is_paused
         self._store = store
@@ -74,6 +74,7 @@ class Updater:
             fresh_s=settings.fresh_s,
             policy=settings.policy,
             observe_only=settings.observe_only,
+            metrics=self._metrics,
         )
 
         def segment_of(network: Network) -> Segment | None:
@@ -92,6 +93,7 @@ class Updater:
             is_paused=is_paused,
             random=random,
             stopping=self._stopping,
+            metrics=self._metrics,
         )
         self._lock = threading.Lock()
         self._networks: set[NetworkRef] = set()
@@ -109,16 +111,16 @@ class Updater:
 
     @property
     def is_alive(self) -> bool:
-        """Whether all its threads do what they should."""
+        """Whether all its threads run."""
         return all(is_alive(thread, self._stopping) for thread in self._threads)
 
     def start(self) -> None:
-        """Begin to look and to write."""
+        """Start reviewing and writing."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """End; a write that is on its way is waited for, for a while."""
+        """Stop; wait up to STOP_TIMEOUT_S for writes in progress."""
         self._stopping.set()
         self._woken.set()
         self._queue.stop()
@@ -127,8 +129,12 @@ class Updater:
             if thread.is_alive():
                 thread.join(max(0.0, deadline - self._clock.monotonic()))
 
+    def networks(self) -> list[Network]:
+        """Return all known networks, by namespace and name."""
+        return self._cache.snapshot()
+
     def upserted(self, network: Network) -> None:
-        """The watch saw a version of a network; one that we wrote ourselves is no news."""
+        """Take a version of a network from the watch; our own write is no news."""
         if self._cache.get(network.ref) == network:
             return
         self._cache.upserted(network)
@@ -137,23 +143,24 @@ class Updater:
         self._woken.set()
 
     def deleted(self, ref: NetworkRef, uid: str) -> None:
-        """The watch saw a network go."""
+        """Forget a network that the watch saw deleted."""
         self._cache.deleted(ref, uid)
         self._reconciler.forget(uid)
 
     def take_report(self, report: Report) -> None:
-        """Keep its verdicts, and look at the networks that they are about; may raise redis.RedisError."""
+        """Store its verdicts and queue their networks for review; may raise redis.RedisError."""
         changed = self._store.put(report.verdicts)
+        self._metrics.verdicts(report.verdicts, changed)
         if changed:
             with self._lock:
                 self._segments |= changed
             self._woken.set()
 
     def review_due(self) -> None:
-        """Look at what there is news of, or at all when it is time; queue what is to be written."""
+        """Review the changed networks, or all when it is time; queue those that must be written."""
         now = self._clock.monotonic()
         if self._is_paused():
-            # What happens meanwhile is kept in the cache and the store; then all networks are looked at.
+            # Cache and store keep what happens meanwhile; all networks are reviewed after the pause.
             self._review_all_at = now
             return
         with self._lock:
@@ -174,7 +181,7 @@ class Updater:
             raise
 
     def write_due(self, *, wait: bool = False) -> bool:
-        """Write one network that is due; False when stopped, or nothing is due and not wait."""
+        """Write one due network; return False when stopped or, without wait, when none is due."""
         ref = self._queue.take(wait=wait)
         if ref is None:
             return False
@@ -201,29 +208,29 @@ class Updater:
             try:
                 self.review_due()
             except redis.RedisError as error:
-                log.warning("review put off", error=str(error))
+                log.warning("review postponed", error=str(error))
                 self._clock.wait(self._stopping, REDIS_PAUSE_S)
             except Exception:
-                # One network that cannot be thought about must not end the thinking about all others.
+                # One network that cannot be assessed must not stop the review of all others.
                 log.exception("review failed")
                 self._clock.wait(self._stopping, REDIS_PAUSE_S)
             with self._lock:
                 idle = not (self._networks or self._segments)
             wait_s = self._review_all_at - self._clock.monotonic()
             if wait_s <= 0:
-                # Paused: looked at again when the switch is.
-                self._clock.wait(self._stopping, PAUSE_LOOK_S)
+                # Paused.
+                self._clock.wait(self._stopping, PAUSE_POLL_S)
             elif idle and not self._stopping.is_set():
                 self._clock.wait(self._woken, wait_s)
 
     def _tick_forever(self) -> None:
-        """Not while all is paused: nobody probes, so nothing may grow old."""
+        """Count observed time, except while paused: nobody probes, so no verdict may age."""
         while not self._stopping.is_set():
             try:
                 if not self._is_paused():
                     self._store.tick()
             except redis.RedisError as error:
-                log.warning("time not counted", error=str(error))
+                log.warning("observed time not counted", error=str(error))
             self._clock.wait(self._stopping, TICK_S)
 
     def _write_forever(self) -> None:

@@ -1,4 +1,4 @@
-"""What the updater can be told."""
+"""The updater's settings."""
 
 from typing import Annotated
 
@@ -9,26 +9,26 @@ from services.runtime.settings import Seconds, TCPPort, TelemetrySettings
 
 
 class UpdaterSettings(PolicySettings, TelemetrySettings):
-    """The service that writes what was found."""
+    """Settings of the service that reduces verdicts and writes the results."""
 
     sweep_interval_s: Seconds = 300.0
-    """Seconds between two sweeps of the watcher: a verdict that is older than two of them is not fresh."""
+    """Seconds between two sweeps of the watcher. A verdict older than two sweeps is not fresh."""
     observe_only: bool = False
-    """Write nothing to any network: what would be written is told by Events and metrics alone."""
+    """Write nothing to any network: report by Events and metrics alone."""
     reduce_interval_s: Seconds = 5.0
-    """Seconds between two looks at all networks, so that what grew old is told without any event."""
+    """Seconds between two reviews of all networks, which find what has changed by age alone."""
     report_concurrency: Annotated[int, Field(ge=1, le=64)] = 4
-    """Reports that are taken at the same time."""
+    """Reports processed concurrently."""
     write_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
-    """Networks that are written at the same time: a frozen webhook holds one of them for 20 seconds."""
+    """Networks written concurrently. A frozen webhook holds one of them for 20 seconds."""
 
     metrics_port: TCPPort = 9403
-    """The TCP port of /metrics, /healthz and /readyz; 0 tells them nowhere."""
+    """TCP port of /metrics, /healthz and /readyz; 0 disables it."""
     metrics_series: Annotated[int, Field(ge=0, le=1_000_000)] = 5_000
-    """Series that a metric on each network, or on each gateway as a host sees it, may have; those of which
-    something is the matter come first."""
+    """Limit of series per metric for metrics with one series per network, or per gateway and host. Those with
+    a problem come first."""
 
     @property
     def fresh_s(self) -> float:
-        """Seconds for which a verdict counts."""
+        """Seconds for which a verdict is fresh."""
         return 2 * self.sweep_interval_s

@@ -19,6 +19,7 @@ from services.cluster.errors import (
 )
 from services.contract.errors import ConfigurationError
 from services.network.parse.nad import Network, NetworkRef
+from services.network.reasons.events import Event
 from services.version import __version__
 from tests.support.kube_api import Networks
 
@@ -247,9 +248,7 @@ def test_an_event_is_told_on_the_network(cluster: Cluster, networks: Networks) -
     """The Event names the network by uid, and has type, reason, message and who reports."""
     networks.create("a")
     network = read(cluster, networks)
-    cluster.post_event(
-        network, event_type="Warning", reason="DHCPFailed", message="x" * 2_000, component="nadroute-updater"
-    )
+    cluster.post_event(network, Event("Warning", "DHCPFailed", "x" * 2_000, component="nadroute-updater"))
     page = cluster.transport.request(
         "GET", f"/api/v1/namespaces/{networks.namespace}/events", timeout_s=(5, 5)
     )

@@ -133,7 +133,7 @@ def test_while_paused_nothing_is_written(site: UpdaterSite) -> None:
     """No annotation and no Event; on resuming it is, from what was heard meanwhile."""
     site.redis.set(PAUSED_KEY, json.dumps({"since_ms": 1, "by": "test"}))
     try:
-        site.wait(lambda: "all is paused" in site.log.read_text())
+        site.wait(lambda: "paused by an operator" in site.log.read_text())
         network = site.create("paused", vlan=209, route=f'{{"mode":"manual",{LEASED}}}')
         site.send(verdict(digest_of(network), segment=segment(209)))
         site.wait(lambda: site.stored(segment(209), "node1") == 1)

@@ -8,8 +8,8 @@ from services.contract.names import OBSERVED_TIME_KEY, PAUSED_KEY, corrections_k
 from services.network.parse.status import Status
 from services.network.write.writing import MAX_CORRECTIONS
 from services.runtime.verdict_store import LONGEST_TICK_S, VerdictStore
+from services.updater.hosts import CACHED_S, PauseSwitch
 from services.updater.memories import CORRECTIONS_COUNT_S, RedisMemories
-from services.updater.pausing import CACHED_S, PauseSwitch
 from tests.support.manual_clock import ManualClock
 from tests.support.redis_server import RedisServer
 from tests.unit.network.builders import SEGMENT, verdict
@@ -26,10 +26,10 @@ def test_what_was_told_is_remembered_by_the_objects_uid(
     redis_server: RedisServer, memories: RedisMemories
 ) -> None:
     """By every updater, and after a restart; what somebody else wrote there is as nothing."""
-    assert memories.told([]) == {}
-    memories.remember_told("uid-1", STATUS)
+    assert memories.posted([]) == {}
+    memories.remember_posted("uid-1", STATUS)
     redis_server.client.set(told_key("uid-2"), "junk")
-    assert memories.told(["uid-1", "uid-2", "uid-3"]) == {"uid-1": STATUS}
+    assert memories.posted(["uid-1", "uid-2", "uid-3"]) == {"uid-1": STATUS}
     assert int(redis_server.client.ttl(told_key("uid-1"))) > 0
 
 

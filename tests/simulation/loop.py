@@ -49,10 +49,10 @@ class Record:
 class _Nothing:
     """Memories of an updater that never had to remember anything."""
 
-    def told(self, uids: Collection[str]) -> Mapping[str, Status]:
+    def posted(self, uids: Collection[str]) -> Mapping[str, Status]:
         return {}
 
-    def remember_told(self, uid: str, status: Status) -> None:
+    def remember_posted(self, uid: str, status: Status) -> None:
         raise AssertionError("all is written")
 
     def corrections(self, uids: Collection[str]) -> Mapping[str, int]:

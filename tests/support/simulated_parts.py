@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import Literal
 
 from lab.kube.errors import ApiError
 from lab.kube.jsontypes import JsonObject, metadata
@@ -16,6 +15,7 @@ from services.contract.messages import Segment, Verdict
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
+from services.network.reasons.events import Event
 from services.updater.memories import CORRECTIONS_COUNT_S
 from tests.support.manual_clock import ManualClock
 
@@ -54,16 +54,8 @@ class StoreWriter:
             raise from_status(error.code, error.message) from None
         return Network.from_object(stored.body)
 
-    def post_event(
-        self,
-        network: Network,
-        *,
-        event_type: Literal["Normal", "Warning"],
-        reason: str,
-        message: str,
-        component: str,
-    ) -> None:
-        self.events.append((network.ref.name, reason, message))
+    def post_event(self, network: Network, event: Event) -> None:
+        self.events.append((network.ref.name, event.reason, event.message))
 
 
 class MemoryStore:
@@ -111,14 +103,14 @@ class MemoryMemories:
 
     def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
-        self._told: dict[str, Status] = {}
+        self._posted: dict[str, Status] = {}
         self._corrected: dict[str, deque[float]] = {}
 
-    def told(self, uids: Collection[str]) -> Mapping[str, Status]:
-        return {uid: self._told[uid] for uid in uids if uid in self._told}
+    def posted(self, uids: Collection[str]) -> Mapping[str, Status]:
+        return {uid: self._posted[uid] for uid in uids if uid in self._posted}
 
-    def remember_told(self, uid: str, status: Status) -> None:
-        self._told[uid] = status
+    def remember_posted(self, uid: str, status: Status) -> None:
+        self._posted[uid] = status
 
     def corrections(self, uids: Collection[str]) -> Mapping[str, int]:
         since = self._clock.seconds - CORRECTIONS_COUNT_S

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Address
 
-import redis
 from prometheus_client import CollectorRegistry
 
 from services.cluster.errors import Conflict, Denied, Unavailable
@@ -26,7 +25,6 @@ from services.runtime.settings import TelemetrySettings
 from services.runtime.telemetry import Telemetry
 from services.updater.gauges import NetworkGauges
 from services.updater.metrics import UpdaterMetrics
-from services.updater.observing import ObservedStore, ToldStates
 from services.updater.settings import UpdaterSettings
 from services.watcher.metrics import WatcherMetrics
 from services.watcher.settings import WatcherSettings
@@ -150,11 +148,12 @@ def gauges(
     fresh_s: float = 600.0,
 ) -> NetworkGauges:
     """Gauges over these networks, and these verdicts of a second ago."""
-    states, store = ToldStates(clock), ObservedStore(redis.Redis(), UpdaterMetrics(), clock)
-    for each in networks:
-        states.upserted(each)
+    metrics, present = UpdaterMetrics(), list(networks)
     by_segment: dict[Segment, list[AgedVerdict]] = {}
     for each_verdict in verdicts:
         by_segment.setdefault(each_verdict.segment, []).append(AgedVerdict(each_verdict, 1.0))
-    store.note({segment: SegmentVerdicts(tuple(seen)) for segment, seen in by_segment.items()})
-    return NetworkGauges(states, store, clock, look_interval_s=5.0, fresh_s=fresh_s, max_series=max_series)
+    found = {segment: SegmentVerdicts(tuple(seen)) for segment, seen in by_segment.items()}
+    metrics.verdicts_read(found, clock.monotonic())
+    return NetworkGauges(
+        lambda: present, metrics, clock, review_interval_s=5.0, fresh_s=fresh_s, max_series=max_series
+    )

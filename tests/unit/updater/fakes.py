@@ -3,13 +3,13 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Address
-from typing import Literal
 
 from services.cluster.errors import ClusterError, Conflict, NotFound
 from services.contract.messages import Segment, Verdict
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
+from services.network.reasons.events import Event
 
 
 class FakeStore:
@@ -48,10 +48,10 @@ class FakeMemories:
         self.statuses: dict[str, Status] = {}
         self.corrected: dict[str, int] = {}
 
-    def told(self, uids: Collection[str]) -> Mapping[str, Status]:
+    def posted(self, uids: Collection[str]) -> Mapping[str, Status]:
         return {uid: self.statuses[uid] for uid in uids if uid in self.statuses}
 
-    def remember_told(self, uid: str, status: Status) -> None:
+    def remember_posted(self, uid: str, status: Status) -> None:
         self.statuses[uid] = status
 
     def corrections(self, uids: Collection[str]) -> Mapping[str, int]:
@@ -112,15 +112,7 @@ class FakeCluster:
         self.written.append(annotations)
         return self.edit(network.ref, **{k: v for k, v in annotations.items() if v is not None})
 
-    def post_event(
-        self,
-        network: Network,
-        *,
-        event_type: Literal["Normal", "Warning"],
-        reason: str,
-        message: str,
-        component: str,
-    ) -> None:
+    def post_event(self, network: Network, event: Event) -> None:
         if self.event_failure is not None:
             raise self.event_failure
-        self.events.append((event_type, reason, message))
+        self.events.append((event.type, event.reason, event.message))

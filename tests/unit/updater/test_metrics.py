@@ -2,19 +2,16 @@
 
 from dataclasses import replace
 
-import pytest
 from prometheus_client import CollectorRegistry
 
-from services.cluster.errors import ClusterError, Conflict, Denied, NotFound, Throttled, Unavailable
 from services.contract.messages import Segment
 from services.contract.outcomes import Fault, ReachOutcome
 from services.network.parse.status import Status
+from services.updater.gauges import NetworkGauges
 from services.updater.metrics import UpdaterMetrics
-from services.updater.observing import CountingWriter, ToldStates
 from tests.support.manual_clock import ManualClock
-from tests.unit.network.builders import network, verdict
+from tests.unit.network.builders import verdict
 from tests.unit.runtime.registries import gauges, told
-from tests.unit.updater.fakes import FakeCluster
 
 DIGEST = "0" * 16
 
@@ -27,41 +24,6 @@ def values(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], floa
         for sample in family.samples
         if sample.name == name
     }
-
-
-@pytest.mark.parametrize(
-    ("error", "result"),
-    [
-        (None, "written"),
-        (Denied("x"), "denied"),
-        (NotFound("x"), "gone"),
-        (Throttled("x", retry_after_s=1), "throttled"),
-        (Unavailable("x"), "failed"),
-    ],
-)
-def test_a_write_is_counted_by_what_became_of_it(error: ClusterError | None, result: str) -> None:
-    """Passed on as it came, error or not."""
-    registry, cluster = CollectorRegistry(), FakeCluster(network())
-    writer = CountingWriter(cluster, UpdaterMetrics(registry), ManualClock())
-    if error is None:
-        assert writer.annotate(network(), {"a": "b"}).annotations == {"a": "b"}
-    else:
-        cluster.failures.append(error)
-        with pytest.raises(type(error)):
-            writer.annotate(network(), {"a": "b"})
-    counted = {labels: value for labels, value in values(registry, "nadroute_writes_total").items() if value}
-    assert counted == {(result,): 1}
-    assert values(registry, "nadroute_write_seconds_count") == {(): 1}
-
-
-def test_a_conflict_is_no_result() -> None:
-    """It is counted apart: what comes of the write is not known yet."""
-    registry, cluster = CollectorRegistry(), FakeCluster(network())
-    cluster.failures.append(Conflict("x"))
-    with pytest.raises(Conflict):
-        CountingWriter(cluster, UpdaterMetrics(registry), ManualClock()).annotate(network(), {"a": "b"})
-    assert values(registry, "nadroute_conflicts_total") == {(): 1}
-    assert not any(values(registry, "nadroute_writes_total").values())
 
 
 def test_verdicts_are_new_old_or_stopped() -> None:
@@ -88,29 +50,17 @@ def test_each_network_is_in_one_state_and_every_state_is_told() -> None:
     assert by_state["Unreachable",] == 0
 
 
-def test_a_network_that_goes_takes_its_series_with_it() -> None:
-    """And one that comes again under its name is another."""
-    clock = ManualClock()
-    states = ToldStates(clock)
-    network = told("a", "Active")
-    states.upserted(network)
-    states.deleted(network.ref, "another uid")
-    assert states.states(within_s=1) == {network.ref: "Active"}
-    states.deleted(network.ref, network.uid)
-    assert states.states(within_s=1) == {}
-
-
-def test_what_is_told_by_events_alone_counts_while_it_is_looked_at() -> None:
-    """Before what stands on the network; forgotten when a later look does not bring it again."""
-    clock = ManualClock()
-    states = ToldStates(clock)
-    network = told("a", "Active")
-    states.upserted(network)
-    states.told_by_event({network.uid: Status("Invalid", "BadRoute")})
+def test_a_status_posted_by_an_event_counts_while_reviews_read_it() -> None:
+    """It takes precedence over the annotation, and is forgotten when later reviews do not read it again."""
+    clock, metrics, network = ManualClock(), UpdaterMetrics(), told("a", "Active")
+    found = NetworkGauges(
+        lambda: [network], metrics, clock, review_interval_s=5.0, fresh_s=600.0, max_series=1
+    )
+    metrics.statuses_read({network.uid: Status("Invalid", "BadRoute")}, clock.monotonic())
     clock.seconds += 100
-    assert states.states(within_s=10) == {network.ref: "Invalid"}, "nobody has looked since"
-    states.told_by_event({})
-    assert states.states(within_s=10) == {network.ref: "Active"}
+    assert found.states() == {network.ref: "Invalid"}, "no review has run since"
+    metrics.statuses_read({}, clock.monotonic())
+    assert found.states() == {network.ref: "Active"}
 
 
 def test_a_gateway_as_each_host_sees_it() -> None:
@@ -176,7 +126,5 @@ def test_too_many_series_are_not_told_and_that_is() -> None:
 
 def test_anybodys_status_is_read_without_harm() -> None:
     """What stands in the annotation is text of tenants: what is no state of ours is none."""
-    clock = ManualClock()
-    states = ToldStates(clock)
-    states.upserted(replace(told("a", None), annotations={"nadroute.io/status": '{"state":"\\n x{} 1"}'}))
-    assert list(states.states(within_s=1).values()) == [""]
+    junk = replace(told("a", None), annotations={"nadroute.io/status": '{"state":"\\n x{} 1"}'})
+    assert list(gauges(ManualClock(), [junk], []).states().values()) == [""]

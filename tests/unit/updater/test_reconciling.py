@@ -5,15 +5,25 @@ import threading
 
 import pytest
 import redis
+from prometheus_client import CollectorRegistry
 
 from services.cluster.cache import NetworkCache
-from services.cluster.errors import ClusterError, Conflict, Denied, Forbidden, Throttled, Unavailable
+from services.cluster.errors import (
+    ClusterError,
+    Conflict,
+    Denied,
+    Forbidden,
+    NotFound,
+    Throttled,
+    Unavailable,
+)
 from services.contract.outcomes import ReachOutcome
 from services.network.parse import annotations as names
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
 from services.updater.assessing import Assessor
 from services.updater.denied_backoff import FIRST_PAUSE_S
+from services.updater.metrics import UpdaterMetrics
 from services.updater.reconciling import MAX_CONFLICTS, Reconciler
 from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import dhcp, network, offer, verdict
@@ -25,6 +35,7 @@ class Bench:
 
     def __init__(self, target: Network) -> None:
         self.target = target
+        self.registry = CollectorRegistry()
         self.clock = ManualClock()
         self.store = FakeStore()
         self.cluster = FakeCluster(target)
@@ -43,6 +54,7 @@ class Bench:
             is_paused=lambda: self.paused,
             random=lambda: 0.5,
             stopping=self.stopping,
+            metrics=UpdaterMetrics(self.registry),
         )
 
     @property
@@ -193,3 +205,41 @@ def test_nothing_is_written_once_it_is_stopping(bench: Bench) -> None:
     bench.stopping.set()
     assert bench.reconcile() is None
     assert bench.cluster.attempts == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "result"),
+    [
+        (None, "written"),
+        (Denied("x"), "denied"),
+        (NotFound("x"), "gone"),
+        (Throttled("x", retry_after_s=1), "throttled"),
+        (Unavailable("x"), "failed"),
+    ],
+)
+def test_a_write_is_counted_by_its_result(bench: Bench, error: ClusterError | None, result: str) -> None:
+    """Each attempt is observed once."""
+    bench.cluster.failures += [] if error is None else [error]
+    bench.reconcile()
+    results = ("written", "denied", "gone", "throttled", "failed")
+    counts = {
+        each: bench.registry.get_sample_value("nadroute_writes_total", {"result": each}) for each in results
+    }
+    assert counts == {**dict.fromkeys(results, 0), result: 1}
+    assert bench.registry.get_sample_value("nadroute_write_seconds_count") == 1
+
+
+def test_a_conflict_is_counted_separately(bench: Bench) -> None:
+    """The write that follows it has its own result."""
+    bench.cluster.failures.append(Conflict("x"))
+    bench.reconcile()
+    assert bench.registry.get_sample_value("nadroute_conflicts_total") == 1
+    assert bench.registry.get_sample_value("nadroute_writes_total", {"result": "written"}) == 1
+
+
+@pytest.mark.parametrize(("failure", "result"), [(None, "posted"), (Unavailable("x"), "failed")])
+def test_an_event_is_counted_by_its_result(bench: Bench, failure: ClusterError | None, result: str) -> None:
+    """A failed Event changes nothing else."""
+    bench.cluster.event_failure = failure
+    assert bench.reconcile() is None
+    assert bench.registry.get_sample_value("nadroute_events_total", {"result": result}) == 1
