@@ -1,1 +1,1 @@
-"""The Kubernetes adapter: watching, patching, Events and the Lease; its client never leaks out."""
+"""The Kubernetes adapter: watch, patch, Events and the Lease. The client's types never leave it."""

@@ -1,4 +1,4 @@
-"""The networks as a watch last told of them, for whoever must not ask the API server for each."""
+"""A cache of all networks, fed by a watch."""
 
 import threading
 from collections.abc import Callable
@@ -8,14 +8,14 @@ from services.contract.messages import Segment
 from services.network.parse.nad import Network, NetworkRef
 
 SegmentOf = Callable[[Network], Segment | None]
-"""Which segment a network is on; None where it is on none."""
+"""Returns the segment of a network, or None."""
 
 
 class NetworkCache:
-    """A NetworkListener that keeps what it is told. Safe to share by threads."""
+    """A NetworkListener that keeps the newest version of each network. Thread-safe."""
 
     def __init__(self, segment_of: SegmentOf = lambda _: None) -> None:
-        """segment_of is called once for each version of a network."""
+        """segment_of is called once per version of a network."""
         self._segment_of = segment_of
         self._lock = threading.Lock()
         self._networks: dict[NetworkRef, Network] = {}
@@ -23,32 +23,32 @@ class NetworkCache:
         self._by_segment: dict[Segment, set[NetworkRef]] = {}
 
     def upserted(self, network: Network) -> None:
-        """Take a version; of one object, an older one never takes the place of a newer."""
+        """Take a version; an older version of the same object never replaces a newer one."""
         self._put(network, only_present=False)
 
     def written(self, network: Network) -> None:
-        """Take the answer to a write, ahead of its event; nothing where the watch saw the object go."""
+        """Take the response to a write, ahead of its event, unless the watch saw the object deleted."""
         self._put(network, only_present=True)
 
     def deleted(self, ref: NetworkRef, uid: str) -> None:
-        """Forget a network, unless another one has taken its name since."""
+        """Forget a network, unless another one has its name by now."""
         with self._lock:
             present = self._networks.get(ref)
             if present is not None and present.uid == uid:
                 self._drop(ref)
 
     def get(self, ref: NetworkRef) -> Network | None:
-        """The network as it was last told of."""
+        """Return the newest known version of the network."""
         with self._lock:
             return self._networks.get(ref)
 
     def snapshot(self) -> list[Network]:
-        """All networks, by namespace and name."""
+        """Return all networks, by namespace and name."""
         with self._lock:
             return [self._networks[ref] for ref in sorted(self._networks)]
 
     def on_segment(self, segment: Segment) -> list[Network]:
-        """All networks on this segment, by namespace and name."""
+        """Return all networks on this segment, by namespace and name."""
         with self._lock:
             return [self._networks[ref] for ref in sorted(self._by_segment.get(segment, ()))]
 
@@ -59,7 +59,7 @@ class NetworkCache:
             same = present is not None and present.uid == network.uid
             if only_present and not same:
                 return
-            # An event from before a write of ours may come after the answer to it.
+            # An event from before our write may arrive after the response to it.
             if same and present and is_older(network.resource_version, than=present.resource_version):
                 return
             self._drop(network.ref)

@@ -1,4 +1,4 @@
-"""The cluster's networks: listing, watching, reading, annotating, and the Events on them."""
+"""The cluster's networks: list, watch, read, annotate, and post Events."""
 
 import uuid
 from collections.abc import Callable, Mapping
@@ -20,15 +20,15 @@ API_VERSION = "k8s.cni.cncf.io/v1"
 KIND = "NetworkAttachmentDefinition"
 PAGE = 500
 WRITE_TIMEOUT_S = 30.0
-"""Longer than the 20 s after which a frozen webhook is answered for."""
+"""Longer than the 20 s after which the API server gives up on a frozen webhook."""
 MAX_EVENT_MESSAGE_CHARACTERS = 1_024
-"""Kubernetes' own limit for an Event's message."""
+"""Kubernetes' limit for an Event's message."""
 
 log = structlog.get_logger(__name__)
 
 
 class Cluster:
-    """An API server. Methods raise the errors of cluster.errors and no others; safe to share by threads."""
+    """An API server. Methods raise only the errors of cluster.errors. Thread-safe."""
 
     def __init__(
         self,
@@ -49,13 +49,13 @@ class Cluster:
 
     @classmethod
     def connect(cls, kubeconfig: Path | None) -> "Cluster":
-        """Read the credentials; sends nothing yet. Raises ConfigurationError that names what is missing."""
+        """Read the credentials, without sending anything; raise ConfigurationError naming what is missing."""
         source = find_kubeconfig(kubeconfig)
         return cls(Transport(lambda: load_client(source)))
 
     @classmethod
     def from_settings(cls, settings: ClusterSettings) -> "Cluster":
-        """As connect, with the timeouts that the settings say."""
+        """Connect with the timeouts of the settings; see connect."""
         source = find_kubeconfig(settings.kubeconfig)
         return cls(
             Transport(lambda: load_client(source)),
@@ -65,10 +65,10 @@ class Cluster:
         )
 
     def list_networks(self) -> tuple[list[Network], str]:
-        """All networks of all namespaces, and the resourceVersion to watch from.
+        """List the networks of all namespaces; return them and the resourceVersion to watch from.
 
-        An item that cannot be read is skipped with a log line. Expired: the list changed too much while its
-        pages were read.
+        A malformed item is logged and skipped. Raise Expired when the list changed too much while its pages
+        were read.
         """
         networks: list[Network] = []
         token, version = "", ""
@@ -90,10 +90,9 @@ class Cluster:
     def watch_networks(
         self, resource_version: str, *, server_timeout_s: int, silence_s: float
     ) -> EventStream:
-        """Open one watch from this version on: lines of JSON, bookmarks among them; close() it.
+        """Open one watch from this version on: lines of JSON, with bookmarks. The caller closes it.
 
-        server_timeout_s: after which the server ends it by itself. silence_s: after which a read raises
-        Unavailable.
+        server_timeout_s: the server ends the watch after it. silence_s: a read raises Unavailable after it.
         """
         query = [
             ("watch", "true"),
@@ -106,16 +105,16 @@ class Cluster:
         )
 
     def get_network(self, ref: NetworkRef) -> Network:
-        """The network as it is now; NotFound where there is none."""
+        """Return the network as it is now; raise NotFound where there is none."""
         return _require(self.transport.request("GET", network_path(ref), timeout_s=self._read))
 
     def annotate(self, network: Network, annotations: Mapping[str, str | None]) -> Network:
-        """Set annotations, or take them away where None, on exactly this version of this object.
+        """Set annotations, or remove those that are None, on exactly this version of this object.
 
-        One JSON patch (RFC 6902): its `test` of the uid fails on another object under the same name, and its
-        resourceVersion on a version that somebody changed. Returns the network as it is afterwards. Raises
-        Conflict: decide again on a fresh one. NotFound: gone, or another object. Denied: not until the object
-        itself changes. Unavailable: perhaps written all the same.
+        Sends one JSON patch (RFC 6902): its `test` of the uid fails on another object with the same name, its
+        resourceVersion on another version. Returns the network as it is afterwards. Raises Conflict (decide
+        again on a fresh object), NotFound (gone, or another object), Denied (permanent until the object
+        changes) or Unavailable (perhaps written nevertheless).
         """
         changes = _annotation_operations(network, annotations)
         if not changes:
@@ -173,18 +172,18 @@ class Cluster:
         self.transport.request("POST", path, body=body, timeout_s=self._write)
 
     def close(self) -> None:
-        """Drop the connections that are kept open."""
+        """Close the open connections."""
         self.transport.close()
 
 
 def network_path(ref: NetworkRef) -> str:
-    """Where one network is on the API server."""
+    """Return the URL path of a network."""
     group, _, plural = NETWORKS_PATH.rpartition("/")
     return f"{group}/namespaces/{quote(ref.namespace, safe='')}/{plural}/{quote(ref.name, safe='')}"
 
 
 def read_network(item: object) -> Network | None:
-    """A network from the API's JSON; None, and a log line, where it cannot be one."""
+    """Parse a network from the API's JSON; log and return None where it is malformed."""
     try:
         return Network.from_object(item if isinstance(item, Mapping) else {})
     except ValueError as error:
@@ -195,21 +194,21 @@ def read_network(item: object) -> Network | None:
 def _require(body: Mapping[str, object]) -> Network:
     network = read_network(body)
     if network is None:
-        raise Unavailable("the API server answered with an object that is not a network")
+        raise Unavailable("the API server returned an object that is not a network")
     return network
 
 
 def _annotation_operations(
     network: Network, annotations: Mapping[str, str | None]
 ) -> list[dict[str, object]]:
-    """The operations that change what differs; none where all is so already."""
+    """Return the patch operations for the annotations that differ."""
     changes = {key: value for key, value in annotations.items() if network.annotations.get(key) != value}
     if not changes:
         return []
     operations: list[dict[str, object]] = []
     if not network.annotations:
-        # `add` into a map that is not there fails (RFC 6902 section 4.1). There is nothing to lose in it:
-        # the patch holds for this very version only.
+        # `add` into a missing map fails (RFC 6902 section 4.1). It loses nothing: the patch applies to this
+        # version alone.
         operations.append({"op": "add", "path": "/metadata/annotations", "value": {}})
     for key, value in sorted(changes.items()):
         path = f"/metadata/annotations/{key.replace('~', '~0').replace('/', '~1')}"

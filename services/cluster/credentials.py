@@ -1,6 +1,6 @@
-"""Finding the cluster, and the client's configuration for it: in a pod, or from a kubeconfig.
+"""Finding the cluster's credentials: a pod's service account or a kubeconfig.
 
-`kubernetes` costs half a second and 50 MB, so it is imported when a cluster is really wanted.
+`kubernetes` takes half a second and 50 MB, so it is imported only when a client is made.
 """
 
 import os
@@ -25,9 +25,9 @@ def find_kubeconfig(
     environment: Mapping[str, str] | None = None,
     service_account_token: Path = SERVICE_ACCOUNT_TOKEN,
 ) -> str | None:
-    """The kubeconfig to read; None: the pod's service account. Raises ConfigurationError.
+    """Return the kubeconfig to read, or None for the pod's service account; raise ConfigurationError.
 
-    Order: the one that was given, the service account, $KUBECONFIG (which may name several), ~/.kube/config.
+    Order: the given one, the service account, $KUBECONFIG (which may list several), ~/.kube/config.
     """
     environment = os.environ if environment is None else environment
     if kubeconfig is not None:
@@ -45,21 +45,20 @@ def find_kubeconfig(
     default = DEFAULT_KUBECONFIG.expanduser()
     if not default.is_file():
         raise ConfigurationError(
-            "kubeconfig: not given, no service account of a pod is mounted, KUBECONFIG is not set and "
+            "kubeconfig: not given; no service account is mounted, KUBECONFIG is not set and "
             f"{DEFAULT_KUBECONFIG} does not exist"
         )
     return str(default)
 
 
 def load_client(source: str | None) -> "ApiClient":
-    """A client from a kubeconfig (None: in-cluster), credentials read now. Raises ConfigurationError."""
+    """Make a client from a kubeconfig (None: in-cluster), reading it now; raise ConfigurationError."""
     import yaml
     from kubernetes.client import ApiClient, Configuration
     from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
 
     configuration = Configuration()
-    # The one who called decides what is tried again, and when: a retry in here would be neither
-    # jittered nor safe for a write.
+    # The caller decides what to retry and when: a retry here would lack jitter and be unsafe for a write.
     configuration.retries = 0
     try:
         if source is None:
@@ -75,7 +74,7 @@ def load_client(source: str | None) -> "ApiClient":
         AttributeError,
         KeyError,
     ) as error:
-        # The loader takes a file's shape on trust: a kubeconfig that is a list ends in AttributeError.
+        # The loader does not validate the file: a kubeconfig that is a list ends in AttributeError.
         where = source if source is not None else "the pod's service account"
         raise ConfigurationError(f"kubeconfig={where!r}: cannot be used: {error}") from None
     client = ApiClient(configuration=configuration)

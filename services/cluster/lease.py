@@ -1,8 +1,8 @@
 """Leader election by a coordination.k8s.io/v1 Lease: one of several processes acts, the others stand by.
 
-No clocks are compared between machines. What stands in the Lease is only watched for change: a holder is
-gone when its record has not changed for the duration that it promised, by our own monotonic clock; and we
-have lost when our own last renewal, counted from before it was sent, is older than what we promised.
+No clocks are compared between machines. A holder is gone when its record has not changed for its own
+duration, by our monotonic clock. We have lost the Lease when our last renewal, timed before it was sent, is
+older than the duration that we promised.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,14 +19,14 @@ from services.runtime.repeating import RepeatingThread
 DURATION_S = 15
 RETRY_S = 2.0
 TIMEOUT_S = 4.0
-"""For one request: two attempts and the pause between them fit into the duration."""
+"""Per request: two attempts and the pause between them fit into the duration."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class _Record:
-    """What stands in the Lease, and when we first saw it so (monotonic seconds)."""
+    """The Lease, and when it was first seen in this form (monotonic seconds)."""
 
     body: Mapping[str, object]
     observed_at: float
@@ -51,7 +51,7 @@ class _Record:
 
 
 class LeaderLease(RepeatingThread):
-    """Holds, or waits for, one Lease; stopped, it ceases to lead and gives the Lease up."""
+    """Holds or waits for one Lease; stop() releases it."""
 
     def __init__(
         self,
@@ -65,13 +65,13 @@ class LeaderLease(RepeatingThread):
         retry_s: float = RETRY_S,
         on_change: Callable[[bool], None] = lambda _: None,
     ) -> None:
-        """on_change is told, from the lease's thread, when we came to lead and when we ceased to."""
+        """on_change is called from the lease's thread with True on becoming leader, False on losing it."""
         super().__init__(
             "leader-lease",
             self.attempt,
             clock=clock or SystemClock(),
             interval_s=retry_s,
-            # So that another need not wait for it to run out.
+            # So that another process need not wait for it to expire.
             finish=self._release,
         )
         self._cluster = cluster
@@ -83,23 +83,23 @@ class LeaderLease(RepeatingThread):
         self._on_change = on_change
         self._record: _Record | None = None
         self._led_until = float("-inf")
-        self._told = False
+        self._reported_leading = False
 
     @property
     def is_leader(self) -> bool:
-        """Whether we lead now: false the moment our promise has run out, whatever the thread is doing."""
+        """Whether we lead now; becomes false when the duration is over, whatever the thread is doing."""
         return self._clock.monotonic() < self._led_until
 
     def attempt(self) -> None:
-        """One round: acquire, renew or look on. Never raises for what the API server does."""
+        """Acquire, renew or observe the Lease once. Errors of the API server are logged, not raised."""
         try:
             self._try()
         except (Conflict, NotFound):
-            # Another was faster; its record is read in the next round.
-            log.debug("lease changed meanwhile", lease=self._name)
+            # Another process was faster; the next attempt reads its record.
+            log.debug("lease changed concurrently", lease=self._name)
         except ClusterError as error:
             log.warning("lease not renewed", lease=self._name, error=str(error), leader=self.is_leader)
-        self._tell()
+        self._report()
 
     def _try(self) -> None:
         asked_at = self._clock.monotonic()
@@ -113,13 +113,13 @@ class LeaderLease(RepeatingThread):
         if record.holder not in ("", self._identity) and not expired:
             self._led_until = float("-inf")
             return
-        # The PUT names the version that we read: of two that find it expired, one gets 409.
+        # The PUT names the version read: of two processes that find it expired, one gets 409.
         path = f"{self._path}/{quote(self._name, safe='')}"
         asked_at = self._clock.monotonic()
         self._hold(self._request("PUT", path, self._next(record)), asked_at)
 
     def _observe(self, body: Mapping[str, object]) -> _Record:
-        """The record, with the time when we first saw it as it is."""
+        """Return the record with the time when it was first seen in this form."""
         fresh = _Record(body, self._clock.monotonic())
         known = self._record
         if known is None or known.body.get("spec") != body.get("spec"):
@@ -133,7 +133,7 @@ class LeaderLease(RepeatingThread):
         self._led_until = asked_at + self._duration_s
 
     def _next(self, record: _Record | None) -> dict[str, object]:
-        """The Lease with us as its holder; its times are for people, nobody computes with them."""
+        """Return the Lease with us as its holder; its timestamps are for people only."""
         now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         ours = record is not None and record.holder == self._identity
         spec = {
@@ -159,7 +159,7 @@ class LeaderLease(RepeatingThread):
     def _release(self) -> None:
         was_leader, record = self.is_leader, self._record
         self._led_until = float("-inf")
-        self._tell()
+        self._report()
         if not was_leader or record is None:
             return
         spec = record.body.get("spec")
@@ -172,9 +172,9 @@ class LeaderLease(RepeatingThread):
     def _request(self, method: str, path: str, body: object = None) -> Mapping[str, object]:
         return self._cluster.transport.request(method, path, body=body, timeout_s=(TIMEOUT_S, TIMEOUT_S))
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         leading = self.is_leader
-        if leading != self._told:
-            self._told = leading
+        if leading != self._reported_leading:
+            self._reported_leading = leading
             log.info("leading" if leading else "standing by", lease=self._name, identity=self._identity)
             self._on_change(leading)

@@ -1,4 +1,4 @@
-"""What every service that talks to the cluster can be told about it."""
+"""Settings of every service that uses the Kubernetes API."""
 
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -10,39 +10,39 @@ from services.runtime.settings import Seconds, ServiceSettings
 
 
 class ClusterSettings(ServiceSettings):
-    """Where the API server is, and how long it may take."""
+    """The API server and its timeouts."""
 
     kubeconfig: Path | None = None
-    """A kubeconfig; without one the pod's service account, $KUBECONFIG or ~/.kube/config is used."""
+    """A kubeconfig. Default: the pod's service account, $KUBECONFIG or ~/.kube/config."""
     api_connect_timeout_s: Seconds = 5.0
-    """Seconds to reach the API server before it counts as away."""
+    """Timeout in seconds for connecting to the API server."""
     api_read_timeout_s: Seconds = 15.0
-    """Seconds of silence after which reading from the API server is given up."""
+    """Timeout in seconds for reading from the API server: the longest silence."""
     api_write_timeout_s: Seconds = 30.0
-    """Seconds a write may take: longer than the 20 after which a frozen webhook is answered for."""
+    """Timeout in seconds for a write: longer than the 20 s that a frozen webhook may hold it."""
     watch_silence_s: Seconds = 20.0
     """Seconds of silence after which a watch counts as broken. The server is asked to end each watch sooner,
-    so a longer silence is a fault and never a quiet cluster."""
+    so a longer silence is a fault, however quiet the cluster is."""
 
 
 class PolicySettings(ClusterSettings):
-    """What watcher, updater and command line must be told alike: or each would mean other networks."""
+    """The policy: watcher, updater and command line need the same values to treat networks alike."""
 
     default_mode: Literal["auto", "off"] = "auto"
-    """A network without a route annotation: auto probes it as Harvester's auto mode, off leaves it alone."""
+    """Networks without a route annotation: auto probes them like Harvester's auto mode, off ignores them."""
     active_when: Literal["routed", "vlan"] = "routed"
-    """When connectivity is "true": routed, as Harvester says it, or vlan, when all hosts reach it."""
+    """When connectivity is "true": routed as in Harvester, or vlan: when all hosts reach the gateway."""
     denied_subnets: tuple[IPv4Network, ...] = DENIED_SUBNETS
-    """Gateways in these are refused, whoever names them: no host is made to ask there. What is given takes
-    the place of the default: repeat what of it still holds."""
+    """Subnets whose addresses are refused as gateways, so that no host probes them. A value replaces the
+    default: repeat those defaults that shall still apply."""
     namespaces: frozenset[str] = frozenset()
-    """Namespaces whose networks are looked after, all without any; nothing is written to other networks."""
+    """Namespaces whose networks are managed; all if empty. Nothing is written to other networks."""
     cluster_networks: frozenset[str] = frozenset()
-    """Cluster networks whose networks are looked after, all without any."""
+    """Cluster networks whose networks are managed; all if empty."""
 
     @property
     def policy(self) -> Policy:
-        """The same as the pure parts take it."""
+        """Return the policy as services.network takes it."""
         return Policy(
             default_mode=self.default_mode,
             active_when=self.active_when,

@@ -1,4 +1,4 @@
-"""Which version of each network a watch has told about: what makes a list or an event news, or not."""
+"""Tracking the version of each network that a watch has reported, to pass on only what is new."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,20 +6,21 @@ from typing import Protocol
 
 import structlog
 
+from services.cluster.metrics import WatchMetrics
 from services.network.parse.nad import Network, NetworkRef
 
 log = structlog.get_logger(__name__)
 
 
 class NetworkListener(Protocol):
-    """Who is told of networks. Called by the watch's thread alone, so quickly done."""
+    """Receives networks from a watch, in the watch's thread; its methods must return quickly."""
 
     def upserted(self, network: Network) -> None:
-        """A network is new, or another version than the last."""
+        """Take a new network, or a new version of one."""
         ...
 
     def deleted(self, ref: NetworkRef, uid: str) -> None:
-        """A network is gone."""
+        """Forget a network that is gone."""
         ...
 
 
@@ -30,21 +31,22 @@ class _Version:
 
 
 def is_older(version: str, than: str) -> bool:
-    """Whether a resourceVersion is older: comparable only where both are whole numbers."""
+    """Return whether a resourceVersion is older; only whole numbers are comparable."""
     return version.isdecimal() and than.isdecimal() and int(version) < int(than)
 
 
 class Tracker:
-    """Passes on to a listener what differs from what it was told before."""
+    """Passes to a listener what differs from what it has received before, and counts it."""
 
-    def __init__(self, listener: NetworkListener) -> None:
+    def __init__(self, listener: NetworkListener, *, metrics: WatchMetrics | None = None) -> None:
         self._listener = listener
+        self._metrics = metrics or WatchMetrics()
         self._known: dict[NetworkRef, _Version] = {}
 
     def listed(self, networks: Sequence[Network], *, accept_older: bool = False) -> None:
-        """Take a whole list: what is not in it any more was deleted meanwhile.
+        """Take a complete list; what is missing from it was deleted meanwhile.
 
-        accept_older: the list stands even where it is older than what is known, as after a restored backup.
+        accept_older: take versions older than the known ones too, as after restoring a backup.
         """
         present = {network.ref for network in networks}
         for ref in [ref for ref in self._known if ref not in present]:
@@ -53,11 +55,11 @@ class Tracker:
             self._take(network, accept_older=accept_older)
 
     def changed(self, network: Network) -> None:
-        """Take one version; one that is older than the known one changes nothing."""
+        """Take one version; ignore it if it is older than the known one."""
         self._take(network, accept_older=False)
 
     def removed(self, network: Network) -> None:
-        """Take a deletion; that of an object which another has already followed changes nothing."""
+        """Take a deletion; ignore it if another object already has the name."""
         known = self._known.get(network.ref)
         if known is not None and known.uid == network.uid:
             self._forget(network.ref)
@@ -68,20 +70,22 @@ class Tracker:
         if known == version:
             return
         if known is not None:
-            # Of the same object, and of a predecessor under the same name alike: revisions only grow.
+            # For the same object and for a predecessor with its name alike: revisions only grow.
             older = is_older(version.resource_version, than=known.resource_version)
             if older and not accept_older:
                 return
             if older or known.uid != version.uid:
                 self._forget(network.ref)
         self._known[network.ref] = version
+        self._metrics.upserted()
         try:
             self._listener.upserted(network)
         except Exception:
-            # One network that a listener stumbles over must not hide all others from it.
+            # A listener that fails on one network must still receive the others.
             log.exception("listener failed", network=str(network.ref))
 
     def _forget(self, ref: NetworkRef) -> None:
+        self._metrics.deleted()
         try:
             self._listener.deleted(ref, self._known.pop(ref).uid)
         except Exception:

@@ -1,7 +1,7 @@
-"""HTTP to the API server through the official client: JSON in and out, errors of ours, nothing retried.
+"""HTTP to the API server through the official client: JSON in and out, our own errors, no retries.
 
-The client's generated methods are left aside on purpose: they check nothing that we do not, and cost a model
-for every object. What is kept of it is what is hard: kubeconfigs, certificates, tokens, proxies.
+The client's generated methods are not used: they check nothing that we do not, and build a model of every
+object. The client handles what is hard: kubeconfigs, certificates, tokens, proxies.
 """
 
 import json
@@ -14,8 +14,13 @@ from typing import TYPE_CHECKING
 import structlog
 import urllib3
 
-from services.cluster import failures
-from services.cluster.errors import ClusterError, Unauthorized, Unavailable
+from services.cluster.errors import (
+    MAX_MESSAGE_CHARACTERS,
+    ClusterError,
+    Unauthorized,
+    Unavailable,
+    from_response,
+)
 from services.contract.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
 JSON = "application/json"
 JSON_PATCH = "application/json-patch+json"
 MAX_LINE_BYTES = 16_000_000
-"""Of one watch event; etcd stores 1.5 MB an object."""
+"""Limit of one watch event; etcd stores up to 1.5 MB per object."""
 
 Query = Sequence[tuple[str, str]]
 
@@ -32,14 +37,14 @@ log = structlog.get_logger(__name__)
 
 
 class EventStream:
-    """The lines of a watch. One thread reads; any may abort."""
+    """The lines of a watch. One thread reads; any thread may abort."""
 
     def __init__(self, response: urllib3.HTTPResponse) -> None:
         self._response = response
         self._aborted = False
 
     def __iter__(self) -> Iterator[bytes]:
-        """Each line without its end; raises Unavailable when the stream is cut or silent for too long."""
+        """Yield each line without its end; raise Unavailable when the stream is cut or silent too long."""
         buffer = bytearray()
         try:
             for chunk in self._response.stream(65_536, decode_content=True):
@@ -50,27 +55,27 @@ class EventStream:
                 buffer = bytearray(rest)
                 yield from (line for line in lines if line.strip())
         except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError, AttributeError) as error:
-            # ValueError and AttributeError: the socket was shut down under the read by abort().
+            # ValueError and AttributeError: abort() shut the socket down during the read.
             if not self._aborted:
                 raise Unavailable(f"watch: {_describe(error)}") from None
 
     def abort(self) -> None:
-        """End the stream for whoever reads it."""
+        """End the stream for its reader."""
         self._aborted = True
         with suppress(OSError, ValueError, RuntimeError, AttributeError):
             self._response.shutdown()
 
     def close(self) -> None:
-        """Give the connection up: an unfinished stream cannot be used for another request."""
+        """Close the connection: after an unfinished stream it cannot be reused."""
         with suppress(OSError, ValueError):
             self._response.close()
 
 
 class Transport:
-    """One API server. Safe to share by threads."""
+    """One API server. Thread-safe."""
 
     def __init__(self, load: Callable[[], "ApiClient"]) -> None:
-        """load reads the credentials and makes a client; raises ConfigurationError."""
+        """load reads the credentials and returns a client; it may raise ConfigurationError."""
         self._load = load
         self._lock = threading.Lock()
         self._client = load()
@@ -86,7 +91,7 @@ class Transport:
         body: object = None,
         content_type: str = JSON,
     ) -> Mapping[str, object]:
-        """The JSON object that came back. timeout_s: connect, and silence while reading."""
+        """Send a request; return the response's JSON object. timeout_s: for connecting, and between reads."""
         response = self._send(method, path, query, body, content_type, timeout_s)
         try:
             data = response.read()
@@ -94,19 +99,19 @@ class Transport:
         except (urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
             raise Unavailable(f"{method} {path}: {_describe(error)}") from None
         except (ValueError, RecursionError) as error:
-            raise Unavailable(f"{method} {path}: the answer is not JSON: {error}") from None
+            raise Unavailable(f"{method} {path}: the response is not JSON: {error}") from None
         finally:
             response.release_conn()
         if not isinstance(document, dict):
-            raise Unavailable(f"{method} {path}: the answer is not a JSON object")
+            raise Unavailable(f"{method} {path}: the response is not a JSON object")
         return document
 
     def stream(self, path: str, *, timeout_s: tuple[float, float], query: Query) -> EventStream:
-        """Open a watch; close() what is returned."""
+        """Open a watch; the caller closes it."""
         return EventStream(self._send("GET", path, query, None, JSON, timeout_s))
 
     def close(self) -> None:
-        """Drop the pooled connections."""
+        """Close the pooled connections."""
         with self._lock:
             self._client.close()
 
@@ -124,7 +129,7 @@ class Transport:
         try:
             return _send_once(client, method, path, query, body, content_type, timeout_s)
         except Unauthorized:
-            # A rotated token: the client reads a kubeconfig's token file once, so it is made anew.
+            # A rotated token: the client reads a token file only once, so make a new client.
             client = self._renew(generation)
         return _send_once(client, method, path, query, body, content_type, timeout_s)
 
@@ -135,7 +140,7 @@ class Transport:
                     fresh = self._load()
                 except ConfigurationError as error:
                     raise Unauthorized(f"401, and the credentials cannot be read again: {error}") from None
-                # Streams of the old client are left to end by themselves: they hold their own sockets.
+                # Streams of the old client end by themselves: they hold their own sockets.
                 self._client = fresh
                 self._generation += 1
                 log.info("credentials read again after 401")
@@ -151,7 +156,7 @@ def _send_once(
     content_type: str,
     timeout_s: tuple[float, float],
 ) -> urllib3.HTTPResponse:
-    """The response of a request that succeeded, its body unread."""
+    """Return the response of a successful request, its body unread; raise ClusterError otherwise."""
     from kubernetes.client import ApiException
 
     headers = {"Accept": JSON}
@@ -171,7 +176,7 @@ def _send_once(
             return response
         error = _read_failure(response)
     except ApiException as failed:
-        # The client's own name for a failed TLS handshake, which has no status.
+        # How the client reports a failed TLS handshake, which has no status.
         error = Unavailable(f"{method} {path}: {failed.reason}")
     except (urllib3.exceptions.HTTPError, HTTPException, OSError) as failed:
         error = Unavailable(f"{method} {path}: {_describe(failed)}")
@@ -180,10 +185,10 @@ def _send_once(
 
 def _read_failure(response: urllib3.HTTPResponse) -> ClusterError:
     try:
-        return failures.from_response(response.status, response.data, response.headers)
+        return from_response(response.status, response.data, response.headers)
     finally:
         response.release_conn()
 
 
 def _describe(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[: failures.MAX_MESSAGE_CHARACTERS]
+    return f"{type(error).__name__}: {error}"[:MAX_MESSAGE_CHARACTERS]

@@ -1,8 +1,8 @@
 """Watching networks in three nested loops: forever, until 410, and one request.
 
-_forever outlives every failure, _continuous lists once and then watches until the server has forgotten where
-we were, and _one is a single request. Silence is a failure: the server is asked to end each watch well before
-that, so a stream that says nothing at all is broken, and nobody needs an event to notice.
+_forever survives every failure, _continuous lists once and then watches until the server has forgotten our
+resourceVersion, and _one is a single request. Silence is a failure: the server is asked to end each watch
+earlier, so a stream that is silent for longer is broken, however quiet the cluster is.
 """
 
 import json
@@ -12,10 +12,8 @@ from contextlib import closing
 
 import structlog
 
-from services.cluster import failures
-from services.cluster.backoff import backoff_s
 from services.cluster.client import Cluster, read_network
-from services.cluster.errors import ClusterError, Expired, Unavailable
+from services.cluster.errors import ClusterError, Expired, Unavailable, backoff_s, from_error_event
 from services.cluster.metrics import WatchMetrics
 from services.cluster.tracking import NetworkListener, Tracker, is_older
 from services.cluster.transport import EventStream
@@ -24,16 +22,16 @@ from services.runtime.repeating import is_alive
 
 SILENCE_S = 20.0
 STALE_LISTS_REFUSED = 5
-"""So often in a row may a list be older than what we saw; then the cluster itself has gone back in time."""
+"""Lists older than what was seen that are refused in a row; one more means a cluster restored from backup."""
 STOP_TIMEOUT_S = 5.0
 SHORT_WATCH_S = 1.0
-"""A watch that ends sooner, and without an event, has failed, whatever it says."""
+"""A watch that ends sooner without an event has failed, even without an error."""
 
 log = structlog.get_logger(__name__)
 
 
 class NetworkWatch:
-    """Tells a listener of every network and every change, from a thread of its own, until it is stopped."""
+    """Reports every network and every change to a listener, from its own thread, until stopped."""
 
     def __init__(
         self,
@@ -45,12 +43,12 @@ class NetworkWatch:
         silence_s: float = SILENCE_S,
         metrics: WatchMetrics | None = None,
     ) -> None:
-        """random gives numbers from 0 to 1; silence_s: after which a stream counts as broken."""
+        """random gives numbers from 0 to 1; silence_s: silence after which a stream counts as broken."""
         self._metrics = metrics or WatchMetrics()
         self.synced = threading.Event()
-        """Set once the listener has been told of a whole list."""
+        """Set once the listener has received a complete list."""
         self._cluster = cluster
-        self._tracker = Tracker(self._metrics.counting(listener))
+        self._tracker = Tracker(listener, metrics=self._metrics)
         self._random = random
         self._clock = clock or SystemClock()
         self._silence_s = silence_s
@@ -64,19 +62,19 @@ class NetworkWatch:
 
     @property
     def is_alive(self) -> bool:
-        """Whether its thread does what it should."""
+        """Whether its thread runs."""
         return is_alive(self._thread, self._stopping)
 
-    def why_not_synced(self) -> str | None:
-        """Why the listener does not know all networks yet; None once it does."""
-        return None if self.synced.is_set() else "the networks were not listed yet"
+    def problem(self) -> str | None:
+        """Return why the listener does not know all networks yet; None once it does."""
+        return None if self.synced.is_set() else "the networks are not listed yet"
 
     def start(self) -> None:
-        """Begin; the listener is called from the watch's thread."""
+        """Start; the listener is called from the watch's thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End, even in the middle of a silent stream; the listener is not called afterwards."""
+        """Stop, even during a silent stream; the listener is not called afterwards."""
         self._stopping.set()
         with self._lock:
             if self._stream is not None:
@@ -91,12 +89,12 @@ class NetworkWatch:
             except ClusterError as error:
                 self._pause(error)
             except Exception as error:
-                # Whatever it is, a watch that ends in silence would be worse.
+                # A watch that ends silently would be worse than any error.
                 log.exception("watch failed")
                 self._pause(Unavailable(repr(error)))
 
     def _continuous(self) -> None:
-        """List, then watch until the server has forgotten our version (Expired) or a list is refused."""
+        """List, then watch until Expired; a stale list raises Unavailable."""
         self._list()
         while not self._stopping.is_set():
             try:
@@ -104,7 +102,7 @@ class NetworkWatch:
             except Expired:
                 raise
             except ClusterError as error:
-                # The stream broke, but our version may well be known still: no need to list again.
+                # The stream broke, but the server may still know our version: no need to list again.
                 self._pause(error)
 
     def _list(self) -> None:
@@ -112,7 +110,7 @@ class NetworkWatch:
         stale = is_older(version, than=self._version)
         if stale and self._stale_lists < STALE_LISTS_REFUSED:
             self._stale_lists += 1
-            raise Unavailable(f"the list is of version {version}, {self._version} was seen before")
+            raise Unavailable(f"the list has version {version}, older than {self._version} seen before")
         self._stale_lists = 0
         self._version = version
         if self._stopping.is_set():
@@ -123,7 +121,7 @@ class NetworkWatch:
         log.info("networks listed", networks=len(networks), resource_version=version)
 
     def _one(self) -> None:
-        # Jitter downwards: many watches that began together do not end together.
+        # Jitter: watches that began together do not end together.
         server_timeout_s = max(1, int(self._silence_s * (0.5 + 0.25 * self._random())))
         began, events = self._clock.monotonic(), 0
         stream = self._cluster.watch_networks(
@@ -145,11 +143,11 @@ class NetworkWatch:
             with self._lock:
                 self._stream = None
         if not events and self._clock.monotonic() - began < SHORT_WATCH_S and not self._stopping.is_set():
-            raise Unavailable("the server ends each watch at once")
+            raise Unavailable("the server ends each watch immediately")
         self._failures = 0
 
     def _take(self, line: bytes) -> None:
-        """One event of the stream; raises what an ERROR event stands for."""
+        """Process one event of the stream; raise the error of an ERROR event."""
         try:
             event = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -158,7 +156,7 @@ class NetworkWatch:
             raise Unavailable("watch: an event without an object")
         kind, body = event.get("type"), event["object"]
         if kind == "ERROR":
-            raise failures.from_error_event(body)
+            raise from_error_event(body)
         if kind == "BOOKMARK":
             self._advance(body)
             return
@@ -168,7 +166,7 @@ class NetworkWatch:
                 self._tracker.removed(network)
             else:
                 self._tracker.changed(network)
-        # Only now: should the listener fail, this event is asked for again.
+        # Last: if processing fails, the event is requested again.
         self._advance(body)
 
     def _advance(self, body: dict[str, object]) -> None:

@@ -90,7 +90,7 @@ def main(settings: UpdaterSettings) -> int:
         telemetry.health.add_liveness_check("worker", worker.iterated_at)
         telemetry.health.add_thread_check("updater", lambda: updater.is_alive)
         telemetry.health.add_thread_check("watch", lambda: watch.is_alive)
-        telemetry.health.add_readiness_check("watch", watch.why_not_synced)
+        telemetry.health.add_readiness_check("watch", watch.problem)
         telemetry.health.add_readiness_check("worker", worker.problem)
         telemetry.complete()
         register(app, updater, client, metrics)

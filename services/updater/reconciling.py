@@ -7,9 +7,16 @@ from typing import Protocol
 import redis
 import structlog
 
-from services.cluster.backoff import backoff_s
 from services.cluster.cache import NetworkCache
-from services.cluster.errors import ClusterError, Conflict, Denied, NotFound, Throttled, Unavailable
+from services.cluster.errors import (
+    ClusterError,
+    Conflict,
+    Denied,
+    NotFound,
+    Throttled,
+    Unavailable,
+    backoff_s,
+)
 from services.network.parse.intent import Intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.reasons.events import Event

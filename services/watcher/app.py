@@ -87,7 +87,7 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
         telemetry.health.add_liveness_check("decider", lambda: decider.iterated_at)
         telemetry.health.add_thread_check("host poll", lambda: hosts.is_alive)
         telemetry.health.add_thread_check("watch", lambda: watch.is_alive)
-        telemetry.health.add_readiness_check("watch", watch.why_not_synced)
+        telemetry.health.add_readiness_check("watch", watch.problem)
         telemetry.complete()
         watch.start()
         stack.callback(watch.stop)

@@ -10,7 +10,7 @@ from lab.kube.jsontypes import JsonObject, metadata
 from lab.kube.objects import Actor
 from lab.kube.resources import NADS
 from lab.kube.store import Store
-from services.cluster.failures import from_status
+from services.cluster.errors import from_status
 from services.contract.messages import Segment, Verdict
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.parse.nad import Network, NetworkRef

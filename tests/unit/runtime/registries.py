@@ -28,7 +28,6 @@ from services.updater.metrics import UpdaterMetrics
 from services.updater.settings import UpdaterSettings
 from services.watcher.metrics import WatcherMetrics
 from services.watcher.settings import WatcherSettings
-from tests.support.listening import Recorder
 from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import network, verdict
 
@@ -91,9 +90,8 @@ def _fill_watch(registry: CollectorRegistry) -> None:
     watch = WatchMetrics(registry)
     watch.failed(Unavailable("away"))
     watch.synced()
-    listener = watch.counting(Recorder())
-    listener.upserted(network())
-    listener.deleted(NetworkRef("default", "net"), "uid-1")
+    watch.upserted()
+    watch.deleted()
 
 
 def _fill_watcher(registry: CollectorRegistry) -> None:

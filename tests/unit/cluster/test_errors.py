@@ -1,10 +1,12 @@
-"""What a response stands for: the table."""
+"""The error of each response, and the backoff after it."""
 
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from services.cluster import failures
+from services.cluster import errors
 from services.cluster.errors import (
     ClusterError,
     Conflict,
@@ -16,8 +18,10 @@ from services.cluster.errors import (
     Throttled,
     Unauthorized,
     Unavailable,
+    backoff_s,
 )
 
+JITTER = st.floats(0, 1)
 DENIAL = 'Internal error occurred: admission webhook "validator.harvesterhci.io" denied the request: no'
 WEBHOOK_AWAY = (
     'Internal error occurred: failed calling webhook "validator.harvesterhci.io": connection refused'
@@ -52,7 +56,7 @@ WEBHOOK_AWAY = (
 def test_each_status_is_one_error(status: int, message: str, expected: type[ClusterError]) -> None:
     """A status and its text stand for exactly one error of ours, which names the status."""
     body = json.dumps({"kind": "Status", "message": message, "code": status}).encode()
-    error = failures.from_response(status, body, {})
+    error = errors.from_response(status, body, {})
     assert type(error) is expected
     assert str(status) in str(error)
 
@@ -62,7 +66,7 @@ def test_each_status_is_one_error(status: int, message: str, expected: type[Clus
 )
 def test_any_body_is_read(body: bytes) -> None:
     """What is no Status is told as text, cut to a line; a page that says it denies is a denial."""
-    error = failures.from_response(500, body, {})
+    error = errors.from_response(500, body, {})
     assert isinstance(error, (Unavailable, Denied))
     assert len(str(error)) < 600
 
@@ -73,11 +77,11 @@ def test_any_body_is_read(body: bytes) -> None:
         ({"Retry-After": "7"}, {}, 7.0),
         ({}, {"retryAfterSeconds": 3}, 3.0),
         ({"Retry-After": "soon"}, {"retryAfterSeconds": 3}, 3.0),
-        ({"Retry-After": "Mon, 23 Nov 2026 03:00:00 GMT"}, {}, failures.DEFAULT_RETRY_AFTER_S),
-        ({"Retry-After": "-5"}, {}, failures.DEFAULT_RETRY_AFTER_S),
-        ({"Retry-After": "nan"}, {}, failures.DEFAULT_RETRY_AFTER_S),
-        ({"Retry-After": "inf"}, {}, failures.MAX_RETRY_AFTER_S),
-        ({}, {}, failures.DEFAULT_RETRY_AFTER_S),
+        ({"Retry-After": "Mon, 23 Nov 2026 03:00:00 GMT"}, {}, errors.DEFAULT_RETRY_AFTER_S),
+        ({"Retry-After": "-5"}, {}, errors.DEFAULT_RETRY_AFTER_S),
+        ({"Retry-After": "nan"}, {}, errors.DEFAULT_RETRY_AFTER_S),
+        ({"Retry-After": "inf"}, {}, errors.MAX_RETRY_AFTER_S),
+        ({}, {}, errors.DEFAULT_RETRY_AFTER_S),
     ],
 )
 def test_a_pause_is_read_from_header_or_status(
@@ -85,7 +89,7 @@ def test_a_pause_is_read_from_header_or_status(
 ) -> None:
     """429 carries the server's own words, header before body, and a number in any case."""
     body = json.dumps({"message": "x", "details": details}).encode()
-    error = failures.from_response(429, body, headers)
+    error = errors.from_response(429, body, headers)
     assert isinstance(error, Throttled)
     assert error.retry_after_s == expected
 
@@ -102,4 +106,27 @@ def test_a_pause_is_read_from_header_or_status(
 )
 def test_an_error_event_is_an_error(document: object, expected: type[ClusterError]) -> None:
     """The Status in a watch's ERROR event is read as one in a response is, junk as a fault of the server."""
-    assert type(failures.from_error_event(document)) is expected
+    assert type(errors.from_error_event(document)) is expected
+
+
+@given(attempt=st.integers(1, 10_000), jitter=JITTER)
+def test_a_delay_has_full_jitter_under_a_cap(attempt: int, jitter: float) -> None:
+    """Anywhere from nothing to the cap, in proportion to the random number, and never beyond it."""
+    delay = backoff_s(attempt, Unavailable("x"), jitter=jitter)
+    assert 0 <= delay <= errors.BACKOFF_CAP_S
+    assert delay == jitter * backoff_s(attempt, Unavailable("x"), jitter=1)
+    assert backoff_s(attempt + 1, Unavailable("x"), jitter=1) >= backoff_s(
+        attempt, Unavailable("x"), jitter=1
+    )
+
+
+@given(attempt=st.integers(1, 100), jitter=JITTER, pause=st.floats(0, 3_600))
+def test_a_throttled_client_is_never_early(attempt: int, jitter: float, pause: float) -> None:
+    """What the server asked for is the least, whatever the dice say."""
+    assert backoff_s(attempt, Throttled("x", retry_after_s=pause), jitter=jitter) >= pause
+
+
+def test_the_first_expiry_costs_nothing_and_a_storm_of_them_does() -> None:
+    """A list is wanted at once; a server that says 410 to everything is not asked in a tight loop."""
+    assert backoff_s(1, Expired("x"), jitter=1) == 0
+    assert backoff_s(2, Expired("x"), jitter=1) > 0
