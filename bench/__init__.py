@@ -1,5 +1,5 @@
-"""Measurements, side by side in one run with what they are compared to: `python -m bench`.
+"""Benchmarks of the engine beside what it is compared with, in one run: `python -m bench`.
 
-Nothing here is a test: on a busy machine a run may miss a limit, and the table says so. Ratios of CPU time
-are worth more than wall time.
+These are not tests: on a busy machine a run may miss a limit, and the table says so. Ratios of CPU time are
+more reliable than wall time.
 """

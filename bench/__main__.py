@@ -1,4 +1,4 @@
-"""`python -m bench`: measures, prints one table, and writes it as JSON."""
+"""Run the benchmarks, print one table and write it as JSON: `python -m bench`."""
 
 import argparse
 import contextlib
@@ -25,27 +25,29 @@ from services.runtime.signals import handling
 RESULTS = Path(__file__).resolve().parent / "results" / "latest.json"
 _RUNS = 7
 _FEW_RUNS = 3
-"""Of what takes seconds each."""
+"""For sections in which one run takes seconds."""
 
 Measure = Callable[[Programs, int], Iterator[Entry]]
 SECTIONS: dict[str, Measure] = {
     "parsing": lambda _, runs: parsing.measure(runs=runs),
     "exchange": lambda programs, runs: exchanges.measure(programs, runs=runs),
     "by-hand": lambda programs, runs: by_hand.measure(programs, runs=min(runs, _FEW_RUNS)),
-    # Last: the kernel is busy for a while with taking thousands of interfaces away.
+    # Last: the kernel then needs a while to delete thousands of interfaces.
     "servers": lambda programs, runs: real_servers.measure(programs, runs=min(runs, _FEW_RUNS)),
 }
 
-_FOR_ANYBODY = ("parsing",)
-"""What the root of a user namespace can measure."""
+_UNPRIVILEGED = ("parsing",)
+"""Sections that root in a user namespace can measure."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when all was measured, also beyond a limit; 1 when a verdict was wrong or something broke."""
+    """Return 0 if everything was measured, even beyond a limit; 1 for a wrong verdict or a failed section."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--runs", type=int, default=_RUNS, help="of each measurement (default: %(default)s)")
-    parser.add_argument("--only", choices=SECTIONS, action="append", help="may be given more than once")
-    parser.add_argument("--json", type=Path, default=RESULTS, help="where to (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=_RUNS, help="runs per measurement (default: %(default)s)")
+    parser.add_argument(
+        "--only", choices=SECTIONS, action="append", help="measure only this section; repeatable"
+    )
+    parser.add_argument("--json", type=Path, default=RESULTS, help="output file (default: %(default)s)")
     options = parser.parse_args(arguments)
     if options.runs < 1:
         parser.error("--runs: expected at least 1")
@@ -53,40 +55,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not is_root:
         with contextlib.suppress(OSError):
             become_root_of_new_user_namespace()
-            # Into the one that it came from it could not go back.
+            # The user namespace has no rights in the network namespace that it came from.
             new_network()
     if missing := missing_prerequisites():
-        sys.exit("cannot measure here: " + "; ".join(missing))
+        sys.exit("cannot run the benchmarks here: " + "; ".join(missing))
     try:
-        # Ended by a signal or by an error, namespaces and kernel settings are put back all the same.
+        # Namespaces and kernel settings are restored after a signal or an error too.
         with handling(lambda *_: sys.exit(143), [signal.SIGTERM]):
             entries = measure(options.only or list(SECTIONS), runs=options.runs, is_root=is_root)
     except (CompilerMissing, RunFailed) as error:
-        sys.exit(f"cannot measure: {error}")
+        sys.exit(f"benchmark failed: {error}")
     except KeyboardInterrupt:
         return 130
     print(render(entries))
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(_document(entries), indent=1, ensure_ascii=False) + "\n")
-    print(f"\n{_machine()}\nthe same as JSON: {os.path.relpath(options.json)}")
+    print(f"\n{_machine()}\nJSON: {os.path.relpath(options.json)}")
     return 1 if any(entry.is_wrong for entry in entries) else 0
 
 
 def measure(names: Sequence[str], *, runs: int, is_root: bool) -> list[Entry]:
-    """The sections of these names, in their own order; CompilerMissing when there is no C compiler."""
+    """Measure the named sections, in the order of SECTIONS. Raises CompilerMissing without a C compiler."""
     entries: list[Entry] = []
     home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     with tempfile.TemporaryDirectory(prefix="nadroute-bench-") as directory:
         programs = Programs(Path(directory))
         for name in SECTIONS:
-            if name in names and not is_root and name not in _FOR_ANYBODY:
-                entries.append(Skipped(name, "needs root, for large buffers and eBPF"))
+            if name in names and not is_root and name not in _UNPRIVILEGED:
+                entries.append(Skipped(name, "requires root, for large buffers and eBPF"))
             elif name in names:
                 print(f"measuring: {name} ...", file=sys.stderr, flush=True)
                 try:
                     entries.extend(SECTIONS[name](programs, runs))
                 except (RunFailed, SiteError) as error:
-                    # The others are worth having all the same.
+                    # The other sections are still worth measuring.
                     entries.append(Skipped(name, str(error), is_wrong=True))
                 enter_network(home)
     os.close(home)
@@ -116,7 +118,7 @@ def _document(entries: Sequence[Entry]) -> dict[str, object]:
 
 
 def _commit() -> str | None:
-    """What was measured; None outside a clone."""
+    """Return the commit that is measured; None outside a clone."""
     try:
         done = subprocess.run(
             ["git", "-C", str(RESULTS.parent.parent), "describe", "--always", "--dirty"],

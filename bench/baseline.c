@@ -1,13 +1,13 @@
-/* What the probe costs at the least: the same exchange on every VLAN of a trunk, in C, and nothing else.
+/* Lower bound of the cost of a probe: the same exchange on every VLAN of a trunk, in C, and nothing else.
  *
  *     baseline INTERFACE [-n VLANS] [-l] [-i] [-d MILLISECONDS] [-r MILLISECONDS]
  *
- * DHCPDISCOVER -> DHCPOFFER -> ARP for the router that was offered, on VLANs 1 to n, as fast as answers come.
- * -l: take the lease before ARP (DHCPREQUEST -> DHCPACK) and give it back at the end (DHCPRELEASE).
- * -i: after ARP, an ICMP echo to the router, from the address that was offered.
- * -d: give up after so long, 5000 if not given.
- * -r: ask again what is unanswered for so long, 200 if not given.
- * Prints what it did and what it cost, as one line of JSON.
+ * DHCPDISCOVER -> DHCPOFFER -> ARP for the router that was offered, on VLANs 1 to n, as fast as replies arrive.
+ * -l: take the lease before ARP (DHCPREQUEST -> DHCPACK) and release it at the end (DHCPRELEASE).
+ * -i: after ARP, send an ICMP echo to the router from the address that was offered.
+ * -d: give up after this time (default 5000).
+ * -r: retransmit after this time without a reply (default 200).
+ * Prints counters and cost as one line of JSON.
  */
 #include "trunk.h"
 
@@ -106,7 +106,7 @@ static void send_echo(int vlan)
     put16(icmp + 2, checksum(icmp, length - 20));
 }
 
-/* Go to the next state and ask what it asks; also used to ask once more. */
+/* Enter a state and send its request; also used to retransmit. */
 static void enter(int vlan, enum state state, double now)
 {
     struct segment *segment = &segments[vlan];
@@ -199,7 +199,7 @@ int main(int argc, char **argv)
     trunk_open(&trunk, argv[optind]);
     int next = 1;
     for (double now = started; done < vlans && (now - started) * 1000 < (double)deadline_ms; now = now_s()) {
-        /* A batch of questions, then what has come: neither waits for the other. */
+        /* A batch of requests, then the replies so far: neither waits for the other. */
         for (int i = 0; i < BATCH && next <= vlans; i++)
             enter(next++, DISCOVERED, now);
         trunk_flush(&trunk);

@@ -1,4 +1,4 @@
-"""What one would do without nadroute: udhcpc, arping and fping on a device for each VLAN, 16 at once."""
+"""The same work without nadroute: udhcpc, arping and fping on one device per VLAN, 16 at once."""
 
 import tempfile
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from bench.engine import Probed, Scan, probe
 from bench.exchanges import VLANS
 from bench.processes import RunFailed, run
 from bench.table import Entry, Row, Skipped, Unit
-from bench.trunk import trunk
+from bench.trunk import open_trunk
 from lab.bigsite import dhcpd
 from lab.bigsite.bpf import BPFUnavailable
 from lab.bigsite.fabric import UPLINK, BigSite, big_site
@@ -20,7 +20,7 @@ _VLANS = range(1, 65)
 _AT_ONCE = 16
 _TOOLS = {"udhcpc": "udhcpc", "arping": "arping", "fping": "fping", "xargs": "findutils"}
 _SECTION = f"{len(_VLANS)} VLANs by hand: udhcpc + arping + fping, {_AT_ONCE} at once"
-# What udhcpc calls with each change: see its manual for the names that it sets.
+# udhcpc runs this at each state change; its manual lists the variables.
 _SCRIPT = """#!/bin/sh
 PATH=/usr/sbin:/sbin:/usr/bin:/bin
 [ "$1" = bound ] || exit 0
@@ -33,7 +33,7 @@ echo "$interface answers"
 
 
 def measure(programs: Programs, *, runs: int) -> Iterator[Entry]:
-    """CPU for each VLAN, theirs and ours: on the same VLANs, and as it is in all of a trunk's."""
+    """Measure CPU per VLAN: both on the same VLANs, and nadroute also on all VLANs of a trunk."""
     missing = [package for name, package in _TOOLS.items() if find_program(name) is None]
     if not dhcpd.is_installed():
         missing.append("isc-dhcp-server")
@@ -42,23 +42,23 @@ def measure(programs: Programs, *, runs: int) -> Iterator[Entry]:
         return
     try:
         with big_site(_VLANS) as site:
-            # Theirs takes a lease, so ours does.
+            # udhcpc takes a lease, so nadroute does too.
             scan = Scan(vlans=len(_VLANS), depth="lease")
             ours = _checked([probe(site.host, scan, programs.engine) for _ in range(runs)])
-            theirs = _theirs(site, runs=runs)
+            by_hand = _cpu_by_hand(site, runs=runs)
     except BPFUnavailable as error:
         yield Skipped(_SECTION, str(error))
         return
-    with trunk(programs) as line, line.responder():
-        many = _checked([line.probe(Scan(vlans=VLANS, depth="lease")) for _ in range(runs)])
-    yield _row("by hand: CPU for a VLAN", Unit.MILLISECONDS, [cpu_s * 1000 for cpu_s in theirs])
+    with open_trunk(programs) as trunk, trunk.responder():
+        many = _checked([trunk.probe(Scan(vlans=VLANS, depth="lease")) for _ in range(runs)])
+    yield _row("by hand: CPU per VLAN", Unit.MILLISECONDS, [cpu_s * 1000 for cpu_s in by_hand])
     for vlans, probed in ((len(_VLANS), ours), (VLANS, many)):
         each = [run.cpu_s / vlans for run in probed]
         name = f"nadroute, {vlans} VLANs"
-        yield _row(f"{name}: CPU for a VLAN", Unit.MILLISECONDS, [cpu_s * 1000 for cpu_s in each])
-        ratios = [one / other for one, other in zip(theirs, each, strict=True)]
+        yield _row(f"{name}: CPU per VLAN", Unit.MILLISECONDS, [cpu_s * 1000 for cpu_s in each])
+        ratios = [one / other for one, other in zip(by_hand, each, strict=True)]
         yield _row(f"by hand ÷ {name}: CPU", Unit.TIMES, ratios)
-    ratios = [one * len(_VLANS) / run.process_cpu_s for one, run in zip(theirs, ours, strict=True)]
+    ratios = [one * len(_VLANS) / run.process_cpu_s for one, run in zip(by_hand, ours, strict=True)]
     yield _row(
         f"by hand ÷ nadroute, {len(_VLANS)} VLANs, with interpreter, imports, templates: CPU",
         Unit.TIMES,
@@ -68,13 +68,13 @@ def measure(programs: Programs, *, runs: int) -> Iterator[Entry]:
 
 def _checked(probed: list[Probed]) -> list[Probed]:
     if any(run.wrong for run in probed):
-        raise RunFailed("nadroute is wrong on a VLAN")
+        raise RunFailed("nadroute returned a wrong result for a VLAN")
     return probed
 
 
-def _theirs(site: BigSite, *, runs: int) -> list[float]:
-    """Seconds of CPU for a VLAN."""
-    # A device for each VLAN, as `ip link add ... type vlan` makes it where the kernel has that.
+def _cpu_by_hand(site: BigSite, *, runs: int) -> list[float]:
+    """Return the seconds of CPU per VLAN of each run."""
+    # One device per VLAN, as `ip link add ... type vlan` makes it where the kernel supports that.
     split_trunk(site.host, UPLINK, _VLANS)
     with tempfile.TemporaryDirectory(prefix="nadroute-bench-") as directory:
         script = Path(directory, "bound")
@@ -90,7 +90,7 @@ def _once(site: BigSite, command: list[str], names: str) -> float:
     done = run(site.host, command, stdin=names)
     answered = done.output.count(" answers\n")
     if answered != len(_VLANS):
-        raise RunFailed(f"by hand only {answered} of {len(_VLANS)} VLANs answer")
+        raise RunFailed(f"by hand: only {answered} of {len(_VLANS)} VLANs answer")
     return done.cpu_s / len(_VLANS)
 
 

@@ -1,4 +1,4 @@
-"""The C programs beside this file and the engine itself, compiled when they are needed."""
+"""Compiling the C programs in this folder, and the engine, when they are needed."""
 
 import shutil
 import subprocess
@@ -15,14 +15,14 @@ _FLAGS = ("-O2", "-std=gnu11", "-Wall", "-Wextra", "-Wconversion", "-Werror")
 
 
 class CompilerMissing(Exception):
-    """There is no C compiler; the text is one line for people."""
+    """There is no C compiler, or no headers; the text is one line for people."""
 
 
 class Programs:
-    """Where the executables are; compiled by the constructor, which raises CompilerMissing or RunFailed."""
+    """Paths of the executables. The constructor compiles them; it raises CompilerMissing or RunFailed."""
 
     def __init__(self, directory: Path, *, engine: Path | None = None) -> None:
-        """directory: for what is compiled. engine: where a compiled engine is already."""
+        """Compile into directory; engine is the folder of an engine that is compiled already."""
         compiler = _compiler()
         self._directory = directory
         self._engine = engine
@@ -31,16 +31,16 @@ class Programs:
 
     @cached_property
     def engine(self) -> Path:
-        """The folder with the engine as the image has it; compiled when it is first asked for."""
+        """Return the folder of the compiled engine, as in the image; compile it on first use."""
         return self._engine or compile_engine(self._directory / "engine")
 
 
 def compile_engine(folder: Path) -> Path:
-    """Copy the package services into folder, with extension modules beside its hot ones: scripts/compile.py.
+    """Copy the package services into folder and compile its hot modules there (scripts/compile.py).
 
     Raises:
-        CompilerMissing: there is no gcc, or no headers of Python to compile against.
-        RunFailed: it does not compile.
+        CompilerMissing: gcc or Python's headers are missing.
+        RunFailed: the engine does not compile.
     """
     _compiler()
     if not has_python_headers():
@@ -55,7 +55,7 @@ def compile_engine(folder: Path) -> Path:
 
 
 def has_python_headers() -> bool:
-    """Whether extension modules for this interpreter can be compiled."""
+    """Return whether extension modules for this interpreter can be compiled."""
     return Path(sysconfig.get_path("include"), "Python.h").exists()
 
 

@@ -1,4 +1,4 @@
-"""Having the engine probe, in a process of its own, and what that took."""
+"""Running the engine in a process of its own, and measuring it."""
 
 import os
 import sys
@@ -14,37 +14,40 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 def _python_with(engine: Path) -> list[str]:
-    """Without -P the folder that we are in would come first, and the interpreted engine in it."""
+    """Return the command for Python with the compiled engine.
+
+    Without -P the current folder, with the interpreted engine, would come first on the path.
+    """
     return ["env", f"PYTHONPATH={engine}{os.pathsep}{_ROOT}", sys.executable, "-P"]
 
 
 class Collector(StrEnum):
-    """What is done with Python's garbage collector before the scan."""
+    """State of Python's garbage collector during the scan."""
 
-    DEFAULT = "as it is"
+    DEFAULT = "default"
     FROZEN = "frozen"
-    """What start-up made is never looked at again (gc.freeze)."""
+    """Objects from start-up are never traversed again (gc.freeze)."""
     OFF = "off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """What it is to do."""
+    """Parameters of one scan."""
 
     vlans: int
-    """1 to this one."""
+    """VLANs 1 to this number."""
     depth: str = "offer"
     ping: bool = False
-    """Ask gateways by ICMP too, from an address of ours on each VLAN; with a lease that is done anyhow."""
+    """Also send ICMP echoes, from an address of ours on each VLAN; implied by depth lease."""
     deadline_s: float = 5.0
     rate: float | None = None
-    """VLANs begun a second; None lifts the limit on ARP too."""
+    """VLANs started per second; None removes the ARP limit too."""
     mute: int | None = None
-    """VLANs whose number it divides are known to be dead."""
+    """VLANs whose number is divisible by this are known to be dead."""
     collector: Collector = Collector.DEFAULT
 
     def command(self, engine: Path | None = None) -> list[str]:
-        """The command that does it, in the namespace of the trunk; engine: the folder of a compiled one."""
+        """Return the command line; engine is the folder of a compiled engine."""
         python = [sys.executable] if engine is None else _python_with(engine)
         arguments = {"--interface": UPLINK, "--vlans": self.vlans, "--depth": self.depth}
         command = [*python, "-m", "bench.probing", "--deadline", str(self.deadline_s)]
@@ -56,25 +59,22 @@ class Scan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probed:
-    """What the engine took for it, in seconds and mebibytes."""
+    """Cost of one scan, in seconds and mebibytes."""
 
     cpu_s: float
-    """From the call of scan to its return: user and system time of all threads."""
+    """User and system time of all threads, from the call of scan to its return."""
     wall_s: float
     process_cpu_s: float
-    """All of the process: the interpreter, its imports and the templates too."""
+    """CPU of the whole process: interpreter, imports and templates too."""
     peak_mib: float
-    """Of the process, over its whole life."""
+    """Peak resident set of the process."""
     wrong: int
-    """VLANs whose result is not the truth."""
+    """VLANs with a wrong result."""
     dropped_frames: int
 
 
 def probe(namespace: Namespace, scan: Scan, engine: Path | None = None) -> Probed:
-    """Run the scan in namespace; engine: the folder of a compiled one.
-
-    Raises RunFailed when it broke.
-    """
+    """Run the scan in namespace; engine is the folder of a compiled engine. Raises RunFailed."""
     done = run(namespace, scan.command(engine))
     fields = read_object(done.output)
     return Probed(

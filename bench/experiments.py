@@ -1,6 +1,6 @@
-"""What was tried to make the exchange cheaper: `python -m bench.experiments`, as root.
+"""Experiments that should make the exchange cheaper: `python -m bench.experiments`, as root.
 
-Each is measured beside what there is now, so that whoever thinks of it again need not guess.
+Each is measured beside the present code, so that nobody has to guess its effect again.
 """
 
 import argparse
@@ -23,17 +23,22 @@ _SOL_PACKET, _QDISC_BYPASS = 263, 20
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print one line for each."""
+    """Print one line per experiment."""
     parser = argparse.ArgumentParser(prog="python -m bench.experiments", description=__doc__)
-    parser.add_argument("--runs", type=int, default=3, help="the least counts (default: %(default)s)")
+    parser.add_argument(
+        "--runs",
+        type=int,
+        default=3,
+        help="runs per experiment, of which the fastest counts (default: %(default)s)",
+    )
     runs = parser.parse_args(arguments).runs
     with tempfile.TemporaryDirectory(prefix="nadroute-bench-") as name, cable() as site:
-        line = Trunk(Programs(Path(name)), site)
-        with line.responder():
+        trunk = Trunk(Programs(Path(name)), site)
+        with trunk.responder():
             for collector in Collector:
                 scan = replace(Scan(vlans=VLANS), collector=collector)
-                probed = min((line.probe(scan) for _ in range(runs)), key=lambda run: run.cpu_s)
-                _tell(f"scan, garbage collector {collector}", probed.cpu_s, f"{probed.peak_mib:.0f} MiB")
+                probed = min((trunk.probe(scan) for _ in range(runs)), key=lambda run: run.cpu_s)
+                _print(f"scan, garbage collector {collector}", probed.cpu_s, f"{probed.peak_mib:.0f} MiB")
         site.host.enter()
         for bypass in (0, 1):
             _sending(bypass=bypass, runs=runs)
@@ -41,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _sending(*, bypass: int, runs: int) -> None:
-    # A type that is for experiments (IEEE 802a), as long as a DISCOVER.
+    # An EtherType for experiments (IEEE 802a); frames as long as a DISCOVER.
     head = b"\xff" * 6 + b"\x02\0\0\0\0\1" + b"\x81\0"
     tags = (vlan.to_bytes(2, "big") for vlan in range(1, VLANS + 1))
     frames = [(head + tag + b"\x88\xb5").ljust(346, b"\0") for tag in tags]
@@ -61,8 +66,8 @@ def _sending(*, bypass: int, runs: int) -> None:
                 sent += batch.send(frames[sent : sent + BATCH_FRAMES])
 
         bypassing = "with" if bypass else "without"
-        _tell(f"{VLANS} frames, send, {bypassing} PACKET_QDISC_BYPASS", _least(one_by_one, runs))
-        _tell(
+        _print(f"{VLANS} frames, send, {bypassing} PACKET_QDISC_BYPASS", _least(one_by_one, runs))
+        _print(
             f"{VLANS} frames, sendmmsg by ctypes, {bypassing} PACKET_QDISC_BYPASS",
             _least(together, runs),
         )
@@ -82,7 +87,7 @@ def _cpu_s() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _tell(name: str, cpu_s: float, more: str = "") -> None:
+def _print(name: str, cpu_s: float, more: str = "") -> None:
     print(f"{cpu_s * 1000:7.1f} ms  {name}  {more}".rstrip())
 
 

@@ -1,4 +1,4 @@
-"""Frames as the network might send them, untagged, for the measurement of parsing."""
+"""Untagged frames from the network, good and hostile, for the parsing benchmark."""
 
 import struct
 from ipaddress import IPv4Address
@@ -16,13 +16,13 @@ GOOD_OPTIONS = (
 
 
 def arp_reply() -> bytes:
-    """From the gateway to us."""
+    """Build an ARP reply from the gateway to us."""
     body = b"\x00\x01\x08\x00\x06\x04\x00\x02" + SERVER + _GATEWAY + CLIENT + b"\0\0\0\0"
     return (CLIENT + SERVER + b"\x08\x06" + body).ljust(60, b"\0")
 
 
 def dhcp_frame(options: bytes, *, fields: bytes = bytes(192)) -> bytes:
-    """A BOOTREPLY by broadcast with these options; fields: sname and file."""
+    """Build a broadcast BOOTREPLY with these options; fields holds sname and file."""
     bootp = b"\x02\x01\x06\x00" + XID + b"\0\0\x80\0" + bytes(4) + _OFFERED + bytes(8)
     message = (bootp + CLIENT + bytes(10) + fields + _COOKIE + options).ljust(300, b"\0")
     udp_length = 8 + len(message)
@@ -36,12 +36,12 @@ def dhcp_frame(options: bytes, *, fields: bytes = bytes(192)) -> bytes:
 
 
 def good_frames() -> dict[str, bytes]:
-    """What a healthy network sends."""
+    """Return frames of a healthy network, by name."""
     return {"OFFER": dhcp_frame(GOOD_OPTIONS), "ARP reply": arp_reply()}
 
 
 def hostile_frames() -> dict[str, bytes]:
-    """What somebody sends who wants us to work long, or to fall."""
+    """Return frames of an attacker who wants parsing to be slow or to fail, by name."""
     many = b"\x35\x01\x02" + b"\xe0\x01\x00" * 380
     one_by_one = b"\x35\x01\x02" + b"\xe0\x00" * 570
     overload = b"\x35\x01\x02\x34\x01\x03" + b"\xff"

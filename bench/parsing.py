@@ -1,4 +1,4 @@
-"""What reading one frame takes, good or hostile: `python -m bench.parsing` prints it as one line of JSON."""
+"""Measuring the parsing of one frame: `python -m bench.parsing RUNS` prints one line of JSON."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ _TIMES_SCAPY = 100
 
 
 def measure(*, runs: int) -> Iterator[Entry]:
-    """Microseconds for each kind of frame, and for scapy on the same OFFER."""
+    """Measure the microseconds for each kind of frame, and for scapy on the same OFFER."""
     namespace = Namespace("parsing")
     try:
         done = run(namespace, [sys.executable, "-m", "bench.parsing", str(runs)])
@@ -25,12 +25,12 @@ def measure(*, runs: int) -> Iterator[Entry]:
         namespace.close()
     for name, values in read_object(done.output).items():
         if not isinstance(values, list) or not all(isinstance(value, float) for value in values):
-            raise RunFailed(f"parsing: no numbers for {name}")
+            raise RunFailed(f"parsing: expected numbers for {name}")
         yield Row(section=_SECTION, name=name, unit=Unit.MICROSECONDS, values=tuple(values))
 
 
 def reader() -> Callable[[bytes], object]:
-    """From bytes to what they say, as the engine does it when a frame is not from this host."""
+    """Return the function that parses a frame as the engine does when it is not from this host."""
     from services.prober.frames import arp
     from services.prober.frames.dhcp_frames import DHCPFrameReader
 
@@ -45,7 +45,7 @@ def reader() -> Callable[[bytes], object]:
 
 
 def step_by_step(frame: bytes) -> object:
-    """The same for a frame in a form that the engine has not seen before."""
+    """Parse a frame whose form the engine has not seen before."""
     from services.prober.frames import dhcp, ipv4
 
     datagram = ipv4.parse_udp(frame, start=14, verify_checksum=True)
@@ -57,12 +57,12 @@ def _take(read: Callable[[bytes], object], frame: bytes, *, times: int, runs: in
 
 
 def _repeat(work: Callable[[], object], *, times: int, runs: int) -> list[float]:
-    # CPU time: others may have the processor in between.
+    # CPU time, because other processes may run in between.
     return timeit.repeat(work, timer=time.process_time, number=times, repeat=runs)
 
 
 def main() -> int:
-    """Measure here, in this process."""
+    """Measure in this process and print JSON."""
     runs = int(sys.argv[1])
     found: dict[str, list[float]] = {}
     good = good_frames()

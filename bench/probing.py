@@ -1,6 +1,6 @@
-"""The engine, measured from inside a process of its own: `python -m bench.probing`, where the trunk is.
+"""Measuring one scan from inside its process: `python -m bench.probing`, in the trunk's namespace.
 
-Prints one line of JSON. What it counts begins after the imports and the templates, which a worker makes once.
+Prints one line of JSON. Imports and templates, which a worker loads once, are not counted.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from services.runtime.clock import SystemClock
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Scan once, as asked on the command line."""
+    """Run the scan that the command line describes, and print what it cost."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--interface", required=True)
     parser.add_argument("--vlans", type=int, required=True)
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--mute", type=int)
     parser.add_argument("--collector", type=Collector, default=Collector.DEFAULT)
     options = parser.parse_args(arguments)
-    # Without a limit on DHCP there is none on ARP either, which follows it.
+    # Without a limit on DHCP there is none on ARP, which follows it.
     settings = EngineSettings() if options.rate else replace(EngineSettings(), arp_rate=None)
     templates.load()
     if options.collector is Collector.FROZEN:
@@ -70,9 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def is_true(result: ScanResult, *, mute: int | None, echoed: bool = False) -> bool:
-    """Whether this is what the VLAN of a big site, or of the responder, is like.
+    """Return whether the result is right for this VLAN of a big site or of the responder.
 
-    mute: VLANs whose number it divides are dead. echoed: gateways were asked by ICMP too.
+    mute: VLANs whose number is divisible by this are dead. echoed: gateways were also checked by ICMP.
     """
     if result.fault is not None:
         return False
@@ -96,7 +96,7 @@ def _cpu_s() -> float:
 
 
 def _peak_kib() -> int:
-    """Not ru_maxrss, which begins with that of the process that started this one."""
+    """Return the peak resident set. ru_maxrss would start with the parent process's value."""
     found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
     return int(found[1]) if found else 0
 

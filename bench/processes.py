@@ -1,4 +1,4 @@
-"""Running a program in a namespace, and what it cost."""
+"""Running a program in a namespace, and measuring its CPU time."""
 
 import json
 import os
@@ -11,31 +11,27 @@ from lab.namespaces import Namespace
 
 
 class RunFailed(Exception):
-    """A program did not do its work; the text is one line for people."""
+    """A program failed; the text is one line for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A program that has ended."""
+    """Result of a program that has ended."""
 
     output: str
     cpu_s: float
-    """Seconds, user and system, its children's too."""
+    """User and system time in seconds, children included."""
 
 
 def run(namespace: Namespace, argv: Sequence[str], *, stdin: str = "") -> Run:
-    """Run argv in namespace to its end; what it cost is what wait4(2) says.
-
-    Raises:
-        RunFailed: it ended with another status than 0.
-    """
+    """Run argv in namespace to its end; CPU time comes from wait4(2). Raises RunFailed."""
     with tempfile.TemporaryFile() as complaints:
         child = namespace.start(argv, stdout=subprocess.PIPE, stderr=complaints, stdin=stdin.encode())
         assert child.stdout is not None
         with child.stdout:
             output = child.stdout.read().decode(errors="replace")
         _, status, usage = os.wait4(child.pid, 0)
-        # Popen is told, so that it does not wait for a child that is gone.
+        # Set for Popen, so that it does not wait for a child that is gone.
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode != 0:
             complaints.seek(0)
@@ -46,7 +42,7 @@ def run(namespace: Namespace, argv: Sequence[str], *, stdin: str = "") -> Run:
 
 
 def read_object(text: str) -> dict[str, object]:
-    """The JSON object in the last line of what a program printed; RunFailed when there is none."""
+    """Parse the last line of a program's output as a JSON object. Raises RunFailed."""
     lines = text.strip().splitlines()
     try:
         found = json.loads(lines[-1] if lines else "")
@@ -58,7 +54,7 @@ def read_object(text: str) -> dict[str, object]:
 
 
 def number(fields: dict[str, object], name: str) -> float:
-    """A number among fields; RunFailed when it is not there."""
+    """Return the number in fields[name]. Raises RunFailed if it is missing or no number."""
     value = fields.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise RunFailed(f"expected a number {name}, got {value!r}")

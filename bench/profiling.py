@@ -1,6 +1,6 @@
-"""Where the engine's time goes: `python -m bench.profiling`, with py-spy (pip install py-spy) on PATH.
+"""Profiling the engine: `python -m bench.profiling`, with py-spy (pip install py-spy) on PATH.
 
-Samples the exchange with the C responder, all VLANs, pacing off. Start-up is left out.
+Samples the exchange with the C responder, all VLANs, pacing off. Start-up is excluded.
 """
 
 import argparse
@@ -21,17 +21,19 @@ from lab.bigsite.fabric import cable
 _RATE = 500
 _SHOWN = 40
 _ENGINE, _CALLER = "Runner._run (", ";scan ("
-"""One of them is in each stack of the exchange itself: the engine's thread, and the one that called scan."""
+"""Every stack of the exchange contains one of these: the engine's thread, or the caller of scan."""
 
 Stacks = Counter[tuple[str, ...]]
-"""Functions from the outermost to the innermost, and how often they were seen so."""
+"""Stack, outermost function first, to its number of samples."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the functions that took most, by themselves and with all that they called."""
+    """Print the most expensive functions, by own time and with their callees."""
     parser = argparse.ArgumentParser(prog="python -m bench.profiling", description=__doc__)
-    parser.add_argument("--scans", type=int, default=5, help="added up (default: %(default)s)")
-    parser.add_argument("--depth", default="offer", help="of the probe (default: %(default)s)")
+    parser.add_argument(
+        "--scans", type=int, default=5, help="number of scans to sample (default: %(default)s)"
+    )
+    parser.add_argument("--depth", default="offer", help="depth of the probe (default: %(default)s)")
     options = parser.parse_args(arguments)
     profiler = shutil.which("py-spy")
     if profiler is None:
@@ -54,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def read_stacks(lines: Iterable[str]) -> Stacks:
-    """What py-spy wrote, `outer;inner count` a line; stacks of start-up are left out."""
+    """Parse py-spy's raw output, `outer;inner count` per line; stacks of start-up are dropped."""
     stacks: Stacks = Counter()
     for line in lines:
         text, _, count = line.rpartition(" ")
@@ -64,7 +66,7 @@ def read_stacks(lines: Iterable[str]) -> Stacks:
 
 
 def report(stacks: Stacks) -> str:
-    """Percent of the samples: in a function itself, and in it and all that it called."""
+    """Render the share of samples per function: its own, and with its callees."""
     own: Counter[str] = Counter()
     total: Counter[str] = Counter()
     for stack, count in stacks.items():

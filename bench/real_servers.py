@@ -1,4 +1,4 @@
-"""All VLANs with real DHCP servers (ISC dhcpd in shards) and the kernel's own gateways."""
+"""Measuring all VLANs with real DHCP servers (ISC dhcpd in shards) and kernel gateways."""
 
 from collections.abc import Iterator
 
@@ -15,31 +15,31 @@ _VLANS = range(addressing.FIRST_VLAN, addressing.LAST_VLAN + 1)
 _WALL_S = 2.0
 _DEADLINE_S = 12.0
 _RETRY_S = 5.0
-"""Servers under load are asked no faster than a client would ask them."""
+"""Servers under load are asked no more often than by an ordinary client."""
 _SHARDS = len(dhcpd.shards(_VLANS))
 _SECTION = f"{len(_VLANS)} VLANs, {_SHARDS} ISC dhcpd, kernel gateways"
 
 
 def measure(programs: Programs, *, runs: int) -> Iterator[Entry]:
-    """Both depths."""
+    """Measure both depths."""
     if not dhcpd.is_installed():
         yield Skipped(_SECTION, "dhcpd is not installed (Debian package isc-dhcp-server)")
         return
     try:
         with big_site(_VLANS) as site:
-            line = Trunk(programs, site)
-            yield from _exchange(line, depth="offer", runs=runs)
-            yield from _exchange(line, depth="lease", runs=runs)
+            trunk = Trunk(programs, site)
+            yield from _exchange(trunk, depth="offer", runs=runs)
+            yield from _exchange(trunk, depth="lease", runs=runs)
     except BPFUnavailable as error:
         yield Skipped(_SECTION, str(error))
 
 
-def _exchange(line: Trunk, *, depth: str, runs: int) -> Iterator[Entry]:
+def _exchange(trunk: Trunk, *, depth: str, runs: int) -> Iterator[Entry]:
     lease = depth == "lease"
     section = f"{_SECTION}, {steps(lease=lease, ping=lease)}"
     scan = Scan(vlans=len(_VLANS), depth=depth, deadline_s=_DEADLINE_S)
-    probed = [line.probe(scan) for _ in range(runs)]
-    baseline = line.baseline(vlans=len(_VLANS), lease=lease, ping=lease, retry_s=_RETRY_S)
+    probed = [trunk.probe(scan) for _ in range(runs)]
+    baseline = trunk.baseline(vlans=len(_VLANS), lease=lease, ping=lease, retry_s=_RETRY_S)
     yield Row(section=section, name="C baseline: wall", unit=Unit.SECONDS, values=(baseline.wall_s,))
     yield Row(
         section=section,

@@ -1,13 +1,13 @@
-/* A DHCP server and a gateway on every VLAN of a trunk, fast enough not to be what is measured.
+/* A DHCP server and a gateway on every VLAN of a trunk, fast enough not to limit the measurement.
  *
  *     responder INTERFACE [-m K] [-t SECONDS]
  *
- * On VLAN v the gateway, which is the DHCP server too, is 10 << 24 | v << 12 | 1 in a /20, and offers the address
- * that ends in 10. It answers DHCPDISCOVER, DHCPREQUEST, ARP for the gateway, and ICMP echo; it keeps no state.
+ * On VLAN v the gateway is also the DHCP server. Its address is 10 << 24 | v << 12 | 1 in a /20; it offers the
+ * address that ends in 10. It answers DHCPDISCOVER, DHCPREQUEST, ARP for the gateway, and ICMP echo; it keeps no state.
  *
- * -m K: VLANs whose number K divides answer nothing at all.
- * -t SECONDS: to live at most, 300 if not given.
- * Says "ready" on standard output when it answers; on SIGTERM, what it saw, as one line of JSON.
+ * -m K: VLANs whose number is divisible by K do not answer.
+ * -t SECONDS: end after this time (default 300).
+ * Prints "ready" when it is listening, and on SIGTERM its counters as one line of JSON.
  */
 #include "trunk.h"
 
@@ -127,7 +127,7 @@ int main(int argc, char **argv)
     trunk_open(&trunk, argv[optind]);
     puts("ready");
     fflush(stdout);
-    /* A signal between the test and the wait would be missed, so the wait ends by itself. */
+    /* A signal between the test and the wait would be missed, so the wait has a timeout. */
     struct timeval wait = {.tv_usec = 100000};
     setsockopt(trunk.fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
     while (!ending) {

@@ -1,6 +1,6 @@
-"""How much of a core the watcher's schedule takes: 4,094 networks, 32 hosts, ten minutes of sweeps, storms.
+"""Measuring the CPU of the watcher's schedule: 4,094 networks, 32 hosts, ten minutes of sweeps, bursts.
 
-Run as `python -m bench.schedule_bench`; times are of the CPU, and what is sent is counted and thrown away.
+Run as `python -m bench.schedule_bench`. Times are CPU times; requests are counted and discarded.
 """
 
 import json
@@ -86,19 +86,19 @@ class _Bench:
 
 
 def main() -> None:
-    """Print each figure."""
+    """Print one line per measurement."""
     bench = _Bench()
     print(f"{VLANS:,} networks, {HOSTS} hosts, sweep {Pace().sweep_s:.0f} s; seconds of CPU")
-    _timed("hosts are announced", "hosts", lambda: bench.announce(1) // VLANS)
-    _timed("all networks are listed", "networks", bench.list_all)
-    _timed("the first sweep of all, as requests", "probes", lambda: bench.run(30.0))
+    _timed("announce hosts", "hosts", lambda: bench.announce(1) // VLANS)
+    _timed("list all networks", "networks", bench.list_all)
+    _timed("first sweep, as requests", "probes", lambda: bench.run(30.0))
     bench.requests = 0
     took_s = _timed(f"{SIMULATED_S:.0f} s of sweeps, as requests", "probes", lambda: bench.run(SIMULATED_S))
     print(f"{'':<46} {bench.requests:>9,} requests  {took_s / SIMULATED_S * 100:8.2f} % of a core")
-    _timed("every network is edited at once", "edits", bench.edit_all)
-    _timed("and sent", "probes", lambda: bench.run(0.5))
-    _timed("every host restarts at once", "probes", lambda: bench.announce(2))
-    _timed("and is sent everything", "probes", lambda: bench.run(30.0))
+    _timed("edit all networks at once", "edits", bench.edit_all)
+    _timed("send them", "probes", lambda: bench.run(0.5))
+    _timed("restart all hosts at once", "probes", lambda: bench.announce(2))
+    _timed("send everything again", "probes", lambda: bench.run(30.0))
 
 
 if __name__ == "__main__":

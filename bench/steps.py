@@ -1,7 +1,7 @@
-"""What each step of the engine takes for one VLAN, without a socket or a thread: `python -m bench.steps`.
+"""Measuring each step of the engine, without a socket or a thread: `python -m bench.steps`.
 
-CPU time, the least of a few runs over all VLANs, with Python's garbage collector off and as it is by default:
-the difference is what collecting takes.
+Prints CPU time per VLAN, the least of a few runs over all VLANs, with Python's garbage collector off and at
+its defaults; the difference is the cost of garbage collection.
 """
 
 import argparse
@@ -28,26 +28,26 @@ Steps = dict[str, float]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print microseconds for each step."""
+    """Print the microseconds for each step."""
     parser = argparse.ArgumentParser(prog="python -m bench.steps", description=__doc__)
-    parser.add_argument("--runs", type=int, default=5, help="(default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=5, help="runs over all VLANs (default: %(default)s)")
     runs = parser.parse_args(arguments).runs
     templates.load()
     gc.disable()
     without = [one_run() for _ in range(runs)]
     gc.enable()
     default = [one_run() for _ in range(runs)]
-    print(" no gc  default  µs for a VLAN")
+    print(" no gc  default  µs per VLAN")
     for name in without[0]:
         least, usual = (min(run[name] for run in kind) for kind in (without, default))
         print(f"{least:6.2f}   {usual:6.2f}  {name}")
     totals = (min(sum(run.values()) for run in kind) for kind in (without, default))
-    print("{:6.2f}   {:6.2f}  all".format(*totals))
+    print("{:6.2f}   {:6.2f}  total".format(*totals))
     return 0
 
 
 def one_run() -> Steps:
-    """Every VLAN through a new engine; microseconds for each, by step."""
+    """Run every VLAN through a new engine; return the microseconds per VLAN of each step."""
     steps: Steps = {}
     found: list[SegmentResult] = []
     engine = Engine(
@@ -66,7 +66,7 @@ def one_run() -> Steps:
             ours = addressing.ours(vlan)
             probes.append(SegmentProbe(vlan=vlan, ask_dhcp=True, source=ours, targets=(target,)))
 
-    steps["SegmentProbe, the contract's model, and an address"] = _take(make)
+    steps["build SegmentProbe (contract model) and an address"] = _take(make)
 
     def start() -> None:
         for probe in probes:
@@ -74,16 +74,18 @@ def one_run() -> Steps:
 
     steps["start: state, timers, DISCOVER"] = _take(start)
     offers = [_offer_to(frame) for frame, _ in trunk.take_frames()]
-    steps["OFFER: read, matched, ARP probe"] = _take(lambda: _hand_in(trunk, offers))
+    steps["OFFER: parse, match, ARP probe"] = _take(lambda: _hand_in(trunk, offers))
     replies = [_reply_to(frame) for frame, _ in trunk.take_frames()]
-    steps["ARP reply: read, matched, echo"] = _take(lambda: _hand_in(trunk, replies))
+    steps["ARP reply: parse, match, echo"] = _take(lambda: _hand_in(trunk, replies))
     echoes = [_echo_to(frame) for frame, _ in trunk.take_frames()]
-    steps["echo reply: read, matched"] = _take(lambda: _hand_in(trunk, echoes))
-    steps["the window closes: SegmentResult"] = _take(lambda: engine.advance(2.0))
+    steps["echo reply: parse, match"] = _take(lambda: _hand_in(trunk, echoes))
+    steps["close the window: SegmentResult"] = _take(lambda: engine.advance(2.0))
     done = [finding for finding in found if finding.targets[0].echo.outcome is ReachOutcome.REACHABLE]
     if len(done) != len(_VLANS):
-        raise AssertionError(f"{len(done)} of {len(_VLANS)} VLANs are done: this no longer fits the engine")
-    steps["SegmentResult to Verdict, the contract's models"] = _take(lambda: _tell(found))
+        raise AssertionError(
+            f"{len(done)} of {len(_VLANS)} VLANs finished: the steps no longer fit the engine"
+        )
+    steps["SegmentResult to Verdict (contract models)"] = _take(lambda: _convert(found))
     return steps
 
 
@@ -98,7 +100,7 @@ def _hand_in(trunk: Trunk, frames: list[tuple[int, bytes]]) -> None:
         trunk.receive(vlan, frame, verify_checksum=False, now=1.1)
 
 
-def _tell(found: list[SegmentResult]) -> None:
+def _convert(found: list[SegmentResult]) -> None:
     for counter, finding in enumerate(found):
         verdict(finding, host=_NAME, request_id=_NAME, incarnation=0, counter=counter)
 

@@ -1,4 +1,4 @@
-"""What was measured, as one table for people and as JSON for programs."""
+"""Measurements, as a table for people and as JSON for programs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from statistics import median
 
 
 class Unit(StrEnum):
-    """What the numbers of a row are."""
+    """Unit of a row's values."""
 
     SECONDS = "s"
     MILLISECONDS = "ms"
@@ -18,18 +18,18 @@ class Unit(StrEnum):
 
 
 class Judged(StrEnum):
-    """Which of several runs is held against a limit."""
+    """Which of several runs is compared with the limit."""
 
     MEDIAN = "median"
     MIN = "min"
-    """For wall time: the other users of the machine can only make it longer."""
+    """For wall time, which other users of the machine can only lengthen."""
     MAX = "max"
-    """For what may never happen."""
+    """For what must never happen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One measurement, over a few runs."""
+    """One measurement of a few runs."""
 
     section: str
     name: str
@@ -40,14 +40,14 @@ class Row:
 
     @property
     def holds(self) -> bool | None:
-        """Whether the limit is kept; None where there is none."""
+        """Return whether the limit holds; None without a limit."""
         if self.limit is None:
             return None
         return self.judged_value <= self.limit
 
     @property
     def judged_value(self) -> float:
-        """The one of the values, or their median, that is held against the limit."""
+        """Return the value that is compared with the limit."""
         match self.judged:
             case Judged.MEDIAN:
                 return median(self.values)
@@ -58,11 +58,11 @@ class Row:
 
     @property
     def is_wrong(self) -> bool:
-        """Whether a limit is missed that has nothing to do with speed."""
+        """Return whether a limit that is not about speed is missed."""
         return self.unit is Unit.VLANS and self.holds is False
 
     def to_json(self) -> dict[str, object]:
-        """The stable form."""
+        """Return the stable JSON form."""
         return {
             "section": self.section,
             "name": self.name,
@@ -78,12 +78,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A section that could not be measured here, and why."""
+    """A section that was not measured, and why."""
 
     section: str
     reason: str
     is_wrong: bool = False
-    """Whether it should have been possible."""
+    """Whether it failed although this machine can measure it."""
 
     def to_json(self) -> dict[str, object]:
         return {"section": self.section, "skipped": self.reason}
@@ -94,7 +94,7 @@ _HEAD = ("", "min", "median", "limit", "holds")
 
 
 def render(entries: Sequence[Entry]) -> str:
-    """A Markdown table that is readable as it stands."""
+    """Render a Markdown table that is also readable as plain text."""
     lines: list[tuple[str, ...]] = [_HEAD]
     section = None
     for entry in entries:

@@ -1,8 +1,8 @@
-/* What the responder and the baseline share: a packet socket on a trunk that takes and gives frames by the
- * batch, and the few octets of Ethernet, IPv4, UDP and DHCP that both need.
+/* Code shared by the responder and the baseline: a packet socket on a trunk that sends and receives frames in
+ * batches, and the parts of Ethernet, IPv4, UDP and DHCP that both need.
  *
- * The kernel takes the outer 802.1Q tag off what is received and hands it over beside the frame
- * (PACKET_AUXDATA); what is sent carries its tag inside. So offsets differ by TAG_BYTES between the two.
+ * The kernel strips the outer 802.1Q tag from a received frame and passes it beside the frame (PACKET_AUXDATA).
+ * A sent frame carries its tag inside. So offsets differ by TAG_BYTES between the two.
  */
 #ifndef BENCH_TRUNK_H
 #define BENCH_TRUNK_H
@@ -53,7 +53,7 @@ struct trunk {
     struct mmsghdr in[BATCH], out[BATCH];
     struct iovec in_parts[BATCH], out_parts[BATCH];
     uint8_t in_frames[BATCH][FRAME_BYTES];
-    /* An answer may be as long as what it answers, and has its tag inside. */
+    /* A reply may be as long as its request, and has its tag inside. */
     uint8_t out_frames[BATCH][FRAME_BYTES + TAG_BYTES];
     _Alignas(struct cmsghdr) uint8_t control[BATCH][CONTROL_BYTES];
 };
@@ -64,7 +64,7 @@ static void fail(const char *what)
     exit(1);
 }
 
-/* End with the process that started us, and after so many seconds in any case. */
+/* End with the parent process, and after this many seconds in any case. */
 static void bound_life(unsigned seconds)
 {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
@@ -72,7 +72,7 @@ static void bound_life(unsigned seconds)
     alarm(seconds);
 }
 
-/* A whole number from a command line, or the end of the program. */
+/* Parse a whole number from the command line, or exit. */
 static long number(const char *text, long low, long high)
 {
     char *end;
@@ -96,7 +96,7 @@ static void trunk_open(struct trunk *trunk, const char *interface)
     unsigned index = if_nametoindex(interface);
     if (index == 0)
         fail(interface);
-    /* Protocol 0: nothing is received before bind, so no frame of another interface gets in. */
+    /* Protocol 0: nothing is received before bind, so no frame of another interface is read. */
     int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
     if (fd < 0)
         fail("socket");
@@ -111,7 +111,7 @@ static void trunk_open(struct trunk *trunk, const char *interface)
     trunk->fd = fd;
 }
 
-/* Frames that have come, at most a batch; 0 when there are none, or a signal came. */
+/* Receive up to a batch of frames; 0 if there are none, or after a signal. */
 static int trunk_receive(struct trunk *trunk, int flags)
 {
     for (int i = 0; i < BATCH; i++) {
@@ -129,7 +129,7 @@ static int trunk_receive(struct trunk *trunk, int flags)
     return count;
 }
 
-/* The VLAN of a frame of the batch; 0 where it had no tag, or did not fit. */
+/* The VLAN of a frame of the batch; 0 if it had no tag or did not fit. */
 static int trunk_vlan(struct trunk *trunk, int i)
 {
     struct msghdr *message = &trunk->in[i].msg_hdr;
@@ -159,7 +159,7 @@ static void trunk_flush(struct trunk *trunk)
     trunk->queued = 0;
 }
 
-/* A frame of this length, all zero but for its Ethernet header and its tag, that goes out with the next flush. */
+/* Append a frame of this length, zero after its Ethernet header and tag, to be sent by the next flush. */
 static uint8_t *trunk_frame(struct trunk *trunk, int length, const uint8_t *to, const uint8_t *from, int vlan,
                             int type)
 {
@@ -219,7 +219,7 @@ static void put_ip(uint8_t *ip, int length, int protocol, uint32_t from, uint32_
     put16(ip + 10, checksum(ip, 20));
 }
 
-/* In front of a BOOTP message; the checksum stays 0, "none made" (RFC 768). */
+/* The UDP header of a BOOTP message; the checksum stays 0, "none" (RFC 768). */
 static void put_udp(uint8_t *udp, int from, int to)
 {
     put16(udp, (unsigned)from);
@@ -241,7 +241,7 @@ struct dhcp_options {
     uint32_t router, server;
 };
 
-/* The options between two places; 0 for what is not there. Never reads beyond the end. */
+/* Parse the options between two positions; 0 for an absent one. Never reads beyond the end. */
 static struct dhcp_options read_options(const uint8_t *at, const uint8_t *end)
 {
     struct dhcp_options found = {0};
@@ -263,7 +263,7 @@ static struct dhcp_options read_options(const uint8_t *at, const uint8_t *end)
     return found;
 }
 
-/* Whether an untagged frame is an IPv4 packet with a header of 20 octets, whole, of this protocol. */
+/* Whether an untagged frame is a complete IPv4 packet of this protocol with a 20-octet header. */
 static int is_ip(const uint8_t *frame, int length, int protocol)
 {
     return length >= UDP_AT && get16(frame + 12) == ETH_P_IP && frame[IP_AT] == 0x45 &&

@@ -1,4 +1,4 @@
-"""A trunk with the C responder at its far end, and who probes it at the near one."""
+"""A trunk with the C responder at its far end and a prober at its near end."""
 
 import contextlib
 import select
@@ -17,25 +17,25 @@ _READY_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What the C baseline took for the exchange, in seconds."""
+    """Cost of the exchange in C, in seconds."""
 
     cpu_s: float
     wall_s: float
 
 
 class Trunk:
-    """The near end, as its users see it."""
+    """The near end of the trunk."""
 
     def __init__(self, programs: Programs, site: BigSite) -> None:
         self._programs = programs
         self._host = site.host
         self._network = site.network
         self.seen: dict[str, object] = {}
-        """What the last responder saw, once it has ended."""
+        """Counters of the last responder, set when it has ended."""
 
     @contextlib.contextmanager
     def responder(self, *, mute: int | None = None) -> Iterator[None]:
-        """Have every VLAN answer, but for those whose number mute divides."""
+        """Answer on every VLAN, except those whose number is divisible by mute."""
         options = [] if mute is None else ["-m", str(mute)]
         process = self._network.start(
             [str(self._programs.responder), *options, FAR_END],
@@ -45,9 +45,9 @@ class Trunk:
         assert process.stdout is not None
         try:
             readable, _, _ = select.select([process.stdout], [], [], _READY_SECONDS)
-            said = process.stdout.readline().decode(errors="replace").strip() if readable else "nothing"
-            if said != "ready":
-                raise RunFailed(f"the responder does not start, it says {said}")
+            output = process.stdout.readline().decode(errors="replace").strip() if readable else "nothing"
+            if output != "ready":
+                raise RunFailed(f"the responder does not start: expected ready, got {output}")
             yield
         finally:
             process.send_signal(signal.SIGTERM)
@@ -65,7 +65,7 @@ class Trunk:
         retry_s: float = 0.2,
         give_up_s: float = 20.0,
     ) -> Baseline:
-        """The same exchange in C: RunFailed when a VLAN did not answer it."""
+        """Run the same exchange in C. Raises RunFailed if a VLAN does not answer."""
         times = ["-r", str(round(retry_s * 1000)), "-d", str(round(give_up_s * 1000))]
         steps = [*(["-l"] if lease else []), *(["-i"] if ping else [])]
         command = [str(self._programs.baseline), "-n", str(vlans), *times, *steps, UPLINK]
@@ -73,12 +73,12 @@ class Trunk:
         return Baseline(cpu_s=number(done, "cpu_s"), wall_s=number(done, "wall_s"))
 
     def probe(self, scan: Scan, *, interpreted: bool = False) -> Probed:
-        """The engine's turn, compiled or interpreted: see bench.engine.probe."""
+        """Run the engine, compiled or interpreted: see bench.engine.probe."""
         return probe(self._host, scan, None if interpreted else self._programs.engine)
 
 
 @contextlib.contextmanager
-def trunk(programs: Programs) -> Iterator[Trunk]:
-    """Two namespaces with a cable between them."""
+def open_trunk(programs: Programs) -> Iterator[Trunk]:
+    """Build two namespaces joined by a cable."""
     with cable() as site:
         yield Trunk(programs, site)

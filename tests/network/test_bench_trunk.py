@@ -17,7 +17,7 @@ from bench.__main__ import main
 from bench.compiling import Programs
 from bench.engine import Scan
 from bench.processes import RunFailed
-from bench.trunk import Trunk, trunk
+from bench.trunk import Trunk, open_trunk
 from lab.bigsite.bpf import BPFUnavailable
 from lab.bigsite.fabric import FAR_END, UPLINK, big_site, cable
 from lab.namespaces import python_environment
@@ -35,16 +35,16 @@ def programs(tmp_path_factory: pytest.TempPathFactory, compiled_engine: Path) ->
 
 
 @pytest.fixture
-def line(programs: Programs) -> Iterator[Trunk]:
-    with trunk(programs) as opened:
+def trunk(programs: Programs) -> Iterator[Trunk]:
+    with open_trunk(programs) as opened:
         yield opened
 
 
 @pytest.mark.parametrize(("lease", "ping"), [(False, False), (False, True), (True, True)])
-def test_the_baseline_does_the_whole_exchange_on_every_vlan(line: Trunk, lease: bool, ping: bool) -> None:
+def test_the_baseline_does_the_whole_exchange_on_every_vlan(trunk: Trunk, lease: bool, ping: bool) -> None:
     """The responder saw each step once for each VLAN: neither side leaves work out."""
-    with line.responder():
-        done = line.baseline(vlans=VLANS, lease=lease, ping=ping)
+    with trunk.responder():
+        done = trunk.baseline(vlans=VLANS, lease=lease, ping=ping)
     assert 0 < done.cpu_s < WAIT_S
     expected = {
         "discovers": VLANS,
@@ -53,36 +53,36 @@ def test_the_baseline_does_the_whole_exchange_on_every_vlan(line: Trunk, lease: 
         "arps": VLANS,
         "echoes": VLANS * ping,
     }
-    assert {name: line.seen[name] for name in expected} == expected
+    assert {name: trunk.seen[name] for name in expected} == expected
 
 
-def test_a_muted_vlan_is_silent_and_the_baseline_says_so(line: Trunk, programs: Programs) -> None:
+def test_a_muted_vlan_is_silent_and_the_baseline_says_so(trunk: Trunk, programs: Programs) -> None:
     """A run that did not finish is never a measurement."""
-    with line.responder(mute=VLANS), pytest.raises(RunFailed):
-        line.baseline(vlans=VLANS, give_up_s=0.3)
-    assert line.seen["arps"] == VLANS - 1
+    with trunk.responder(mute=VLANS), pytest.raises(RunFailed):
+        trunk.baseline(vlans=VLANS, give_up_s=0.3)
+    assert trunk.seen["arps"] == VLANS - 1
 
 
-def test_the_engine_is_measured_and_judged(line: Trunk) -> None:
+def test_the_engine_is_measured_and_judged(trunk: Trunk) -> None:
     """Every VLAN right, dead ones too; and costs that are there."""
-    with line.responder(mute=10):
-        probed = line.probe(Scan(vlans=VLANS, deadline_s=1.5, mute=10))
+    with trunk.responder(mute=10):
+        probed = trunk.probe(Scan(vlans=VLANS, deadline_s=1.5, mute=10))
     assert probed.wrong == 0
     assert 0 < probed.cpu_s < probed.process_cpu_s
     assert probed.peak_mib > 1
 
 
-def test_a_wrong_engine_is_found_out(line: Trunk) -> None:
+def test_a_wrong_engine_is_found_out(trunk: Trunk) -> None:
     """VLANs that are told to be dead and answer count as wrong."""
-    with line.responder():
-        probed = line.probe(Scan(vlans=VLANS, deadline_s=1.5, mute=10))
+    with trunk.responder():
+        probed = trunk.probe(Scan(vlans=VLANS, deadline_s=1.5, mute=10))
     assert probed.wrong == VLANS // 10
 
 
-def test_a_scan_that_breaks_is_a_failed_run(line: Trunk) -> None:
+def test_a_scan_that_breaks_is_a_failed_run(trunk: Trunk) -> None:
     """Its row is left out of the table, with the reason."""
-    with line.responder(), pytest.raises(RunFailed):
-        line.probe(Scan(vlans=1, depth="nonsense"))
+    with trunk.responder(), pytest.raises(RunFailed):
+        trunk.probe(Scan(vlans=1, depth="nonsense"))
 
 
 def test_the_responder_survives_frames_that_lie(programs: Programs) -> None:
@@ -227,5 +227,5 @@ def test_without_a_compiler_one_line_says_which_package(
     )
     assert done.returncode == 1
     assert done.stderr.strip().splitlines() == [
-        "cannot measure: gcc is not installed (Debian packages gcc and libc6-dev)"
+        "benchmark failed: gcc is not installed (Debian packages gcc and libc6-dev)"
     ]
