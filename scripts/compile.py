@@ -19,7 +19,7 @@ LEFT_OUT = frozenset({"ignore_reasons.py", "template_bytes.py", "templates.py", 
 """Data and message types: nothing to gain."""
 ALONE = (
     "services/contract/gateways.py",
-    "services/prober/loop/trunk_port.py",
+    "services/prober/loop/ports.py",
     "services/prober/sockets/ring.py",
 )
 """Hot modules elsewhere."""

@@ -1,1 +1,1 @@
-"""Asks one host's VLANs what is there: DHCP and ARP on the wire, ICMP echo through the host's routing."""
+"""Probes the VLANs of one host: DHCP and ARP on the VLAN, ICMP echo through the host's routing."""

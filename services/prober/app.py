@@ -1,22 +1,20 @@
-"""The prober's process: one engine, one Celery worker on the queue of this host, one announcement."""
+"""The prober's process: the engine, a Celery worker on this host's queue, and the host's announcement."""
 
 import os
 import random
 import signal
 import threading
-from typing import Any
 
 import redis
 import structlog
 from celery import Celery, signals
 
 from services.contract.messages import MAX_ADDRESSES, HostAnnouncement
-from services.contract.names import PROBE_TASK, probe_queue, worker_name
-from services.prober.addresses import own_addresses
+from services.contract.names import probe_queue, worker_name
 from services.prober.engine.engine import Engine
 from services.prober.frames import templates
 from services.prober.heartbeat import Heartbeat
-from services.prober.loop.gc_tuning import collect_seldom
+from services.prober.loop.gc_tuning import tune_gc
 from services.prober.loop.runner import Runner
 from services.prober.metrics import ProberMetrics, UplinkCollector
 from services.prober.reporter import Reporter
@@ -24,8 +22,8 @@ from services.prober.settings import ProberSettings
 from services.prober.sockets.icmp_socket import ICMPSocket
 from services.prober.sockets.netlink import read_state
 from services.prober.sockets.packet_link import PacketLink
-from services.prober.tasks import ProbeService, Progress
-from services.prober.uplinks import Uplinks
+from services.prober.tasks import ProbeService, register
+from services.prober.uplinks import Uplinks, own_addresses
 from services.runtime.celery_app import consume_only, make_app
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.logs import configure
@@ -40,7 +38,7 @@ _REDIS_RETRY_S = 1.0
 
 
 def main(settings: ProberSettings) -> int:
-    """Run the worker, in the main thread, until SIGTERM or SIGINT; the exit code, 1 when the engine broke."""
+    """Run in the main thread until SIGTERM or SIGINT; returns the exit code, 1 when the engine failed."""
     configure(level=settings.log_level, log_format=settings.log_format, service="prober", host=settings.host)
     clock = SystemClock()
     url = settings.redis_url.get_secret_value()
@@ -52,11 +50,11 @@ def main(settings: ProberSettings) -> int:
     worker_check = WorkerCheck(app, clock=clock, redis_up_since=lambda: telemetry.redis.up_since)
     metrics = ProberMetrics(telemetry.registry)
     consume_only(app, probe_queue(settings.host))
-    broken = threading.Event()
+    engine_failed = threading.Event()
 
     def failed() -> None:
-        # Whoever started this process starts it again; a prober without an engine would only take messages.
-        broken.set()
+        # End the process, for its supervisor to restart it: without an engine it would only consume requests.
+        engine_failed.set()
         os.kill(os.getpid(), signal.SIGTERM)
 
     uplinks = Uplinks(settings.uplinks)
@@ -100,11 +98,11 @@ def main(settings: ProberSettings) -> int:
         client=client,
         metrics=metrics,
     )
-    _tell_of(telemetry, uplinks, runner=runner, reporter=reporter, worker_check=worker_check)
+    _add_telemetry(telemetry, uplinks, runner=runner, reporter=reporter, worker_check=worker_check)
     register(app, service)
     runner.start()
     reporter.start()
-    collect_seldom()
+    tune_gc()
     log.info("prober started", host=settings.host, uplinks=dict(uplinks.current()), incarnation=incarnation)
     try:
         exit_code = _work(app, settings, runner=runner, heartbeat=heartbeat)
@@ -113,10 +111,10 @@ def main(settings: ProberSettings) -> int:
         runner.stop()
         reporter.stop()
         telemetry.stop()
-    return 1 if broken.is_set() else exit_code
+    return 1 if engine_failed.is_set() else exit_code
 
 
-def _tell_of(
+def _add_telemetry(
     telemetry: Telemetry,
     uplinks: Uplinks,
     *,
@@ -124,14 +122,19 @@ def _tell_of(
     reporter: Reporter,
     worker_check: WorkerCheck,
 ) -> None:
-    """What the process is made of, and what it needs."""
+    """Register the health checks, and the metrics that are read at each scrape."""
 
     def is_up(interface: str) -> bool:
         state = read_state(interface)
         return state is not None and state.up
 
     telemetry.registry.register(
-        UplinkCollector(uplinks.current, is_up=is_up, dropped_frames=runner.dropped_frames)
+        UplinkCollector(
+            uplinks.current,
+            is_up=is_up,
+            dropped_frames=runner.dropped_frames,
+            ignored_frames=runner.ignored_frames,
+        )
     )
     telemetry.health.add_liveness_check("engine", lambda: runner.iterated_at)
     telemetry.health.add_liveness_check("reporter", lambda: reporter.iterated_at)
@@ -140,25 +143,8 @@ def _tell_of(
     telemetry.complete()
 
 
-def register(app: Celery, service: ProbeService) -> None:
-    """Give the app its task. It takes any arguments: what does not fit is refused by the service."""
-
-    @app.task(name=PROBE_TASK, bind=True)  # type: ignore[untyped-decorator]
-    def probe(task: Any, *args: object, **kwargs: object) -> list[dict[str, object]]:
-        body = kwargs.get("request", args[0] if args else None)
-        waited_for = task.request.ignore_result is False
-        return service.probe(body, progress=_progress(task) if waited_for else None)
-
-
-def _progress(task: Any) -> Progress:
-    def note(done: int, total: int) -> None:
-        task.update_state(state="PROGRESS", meta={"done": done, "total": total})
-
-    return note
-
-
 def _incarnation(client: redis.Redis, clock: Clock) -> int:
-    """Redis' time now, in milliseconds; waits for a Redis that is not there yet."""
+    """Return Redis' time in milliseconds; waits until Redis answers."""
     never = threading.Event()
     while True:
         try:
@@ -170,11 +156,11 @@ def _incarnation(client: redis.Redis, clock: Clock) -> int:
 
 def _work(app: Celery, settings: ProberSettings, *, runner: Runner, heartbeat: Heartbeat) -> int:
     def ready(**_: object) -> None:
-        # Who is announced consumes, and ends in good order on a signal.
+        # Announce the host only once the worker consumes and handles signals.
         heartbeat.start()
 
     def shutting_down(**_: object) -> None:
-        # Celery waits for its tasks, and they for the engine. A thread: this is a signal handler.
+        # Celery waits for its tasks, and they for the engine. In a thread: this is a signal handler.
         threading.Thread(target=runner.stop, name="prober-stop", daemon=True).start()
 
     signals.worker_ready.connect(ready)

@@ -1,25 +1,25 @@
-"""The announcement of this host in Redis: renewed while the process lives, and gone soon after."""
+"""The announcement of this host in Redis: renewed while the process runs, and expires soon after."""
 
 import redis
 import structlog
 
 from services.contract.messages import HostAnnouncement
 from services.contract.names import HOST_RENEWAL_S, HOST_TTL_S, host_key
-from services.prober.outstanding import DELETE_IF_EQUAL
 from services.prober.uplinks import Uplinks
 from services.runtime.clock import Clock
+from services.runtime.redis_client import delete_if_equal
 from services.runtime.repeating import RepeatingThread
 
 log = structlog.get_logger(__name__)
 
-LOOK_S = 2.0
-"""Between two looks for uplinks that have come or gone: Harvester makes a bond after its pod has started."""
+POLL_S = 2.0
+"""Interval at which uplinks are polled: Harvester may create a bond after its pod has started."""
 
 
 class Heartbeat(RepeatingThread):
-    """Says that this host is there, and what it carries.
+    """Announces this host and its uplinks.
 
-    Celery says "ready" again after a reconnect, so it may be started more than once.
+    start() may be called again: Celery signals "ready" after each reconnect.
     """
 
     def __init__(
@@ -30,8 +30,8 @@ class Heartbeat(RepeatingThread):
         uplinks: Uplinks,
         clock: Clock,
     ) -> None:
-        """announcement: what is said at first; its uplinks follow what is seen."""
-        super().__init__("prober-heartbeat", self._beat, clock=clock, interval_s=min(LOOK_S, HOST_RENEWAL_S))
+        """announcement: the first one; its uplinks are updated as they change."""
+        super().__init__("prober-heartbeat", self._beat, clock=clock, interval_s=min(POLL_S, HOST_RENEWAL_S))
         self._client = client
         self._key = host_key(announcement.host)
         self._announcement = announcement
@@ -39,30 +39,30 @@ class Heartbeat(RepeatingThread):
         self._due_at = clock.monotonic()
 
     def stop(self) -> None:
-        """Take the announcement back, unless a successor on this host has put its own there."""
+        """Stop, and delete the announcement, unless a successor on this host has written its own."""
         super().stop()
         try:
-            self._client.eval(DELETE_IF_EQUAL, 1, self._key, self._text())
+            delete_if_equal(self._client, self._key, self._text())
         except redis.RedisError as error:
-            log.warning("announcement stays until it expires", error=str(error))
+            log.warning("announcement not deleted; it expires", error=str(error))
 
     def _text(self) -> str:
         return self._announcement.model_dump_json()
 
     def _beat(self) -> None:
-        changed = self._look()
+        changed = self._poll_uplinks()
         now = self._clock.monotonic()
         if changed or now >= self._due_at:
             self._due_at = now + HOST_RENEWAL_S
             self._announce()
 
-    def _look(self) -> bool:
+    def _poll_uplinks(self) -> bool:
         try:
-            self._uplinks.look()
+            self._uplinks.refresh()
         except OSError as error:
-            log.warning("uplinks not looked at", error=str(error))
+            log.warning("uplinks not polled", error=str(error))
             return False
-        # Somebody else may have looked in between: what counts is what was announced.
+        # Compare with the announcement: another thread may have refreshed the uplinks in between.
         uplinks = dict(self._uplinks.current())
         if uplinks == self._announcement.uplinks:
             return False

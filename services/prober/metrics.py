@@ -1,7 +1,6 @@
-"""What a prober tells of itself: what it was asked, what it found and how fast, and how its uplinks are.
+"""The prober's metrics: requests, results and their times, and the uplinks.
 
-Labels are this host's own: its cluster networks, and the outcomes of the contract. Nothing that came from the
-network is a label.
+Label values are this host's cluster networks and values of closed sets, never data from the network.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,98 +10,94 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from services.prober.engine.results import SegmentResult
+from services.prober.frames.ignore_reasons import IgnoreReason
 
 OFFER_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 20.0)
-"""From a server beside us to one that pings an address for seconds before it offers it."""
+"""From a server on the same segment to one that pings an address for seconds before it offers it."""
 RTT_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0)
 REFUSALS = ("malformed", "wrong_host", "unknown_cluster_network", "too_old")
 
 
 class ProberMetrics:
-    """Counters and histograms in the registry that is passed in. Safe to share by threads."""
+    """Counters and histograms of a prober. Thread-safe."""
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        """Without a registry they are told to nobody."""
-        registry = registry or CollectorRegistry()
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """registry: the metrics are registered here."""
         self._probes = Counter(
             "nadroute_probes",
-            "Segments that were probed; outcome: done, or the fault for which nothing could be told.",
+            "Probed segments, by outcome: done, or the fault that prevented a result.",
             ["cluster_network", "outcome"],
             registry=registry,
         )
         self._dhcp = Counter(
             "nadroute_dhcp_asks",
-            "Segments on which DHCP was asked, by what came of it.",
+            "DHCP exchanges, by outcome.",
             ["cluster_network", "outcome"],
             registry=registry,
         )
         self._checks = Counter(
             "nadroute_gateway_checks",
-            "Gateways that were asked: by ARP on the VLAN, by ICMP echo through routing.",
+            "Gateway checks, by path and outcome.",
             ["cluster_network", "path", "outcome"],
             registry=registry,
         )
         self._offer_s = Histogram(
             "nadroute_dhcp_offer_seconds",
-            "From the first DHCPDISCOVER to the first DHCPOFFER.",
+            "Time from the first DHCPDISCOVER to the first DHCPOFFER.",
             ["cluster_network"],
             buckets=OFFER_BUCKETS_S,
             registry=registry,
         )
         self._rtt_s = Histogram(
             "nadroute_gateway_rtt_seconds",
-            "From a question to the gateway's answer.",
+            "Round-trip time to the gateway.",
             ["path"],
             buckets=RTT_BUCKETS_S,
             registry=registry,
         )
-        self._in_flight = Gauge(
-            "nadroute_segments_in_flight", "Segments that are being probed.", registry=registry
-        )
-        self._requests = Counter("nadroute_requests_taken", "Requests that were begun.", registry=registry)
+        self._in_flight = Gauge("nadroute_segments_in_flight", "Segments being probed.", registry=registry)
+        self._requests = Counter("nadroute_requests_taken", "Accepted requests.", registry=registry)
         self._refused = Counter(
             "nadroute_requests_refused",
-            "Requests that were not begun, by why.",
+            "Refused requests, by reason.",
             ["reason"],
             registry=registry,
         )
         for reason in REFUSALS:
             self._refused.labels(reason)
         self._reported = Counter(
-            "nadroute_verdicts_reported", "Verdicts that were sent to the updater.", registry=registry
+            "nadroute_verdicts_reported", "Verdicts sent to the updater.", registry=registry
         )
-        self._waiting = Gauge(
-            "nadroute_verdicts_waiting", "Verdicts that wait until Redis takes them.", registry=registry
-        )
+        self._waiting = Gauge("nadroute_verdicts_waiting", "Verdicts waiting to be sent.", registry=registry)
         self._lost = Counter(
-            "nadroute_verdicts_lost", "Verdicts given up, since too many waited.", registry=registry
+            "nadroute_verdicts_lost", "Verdicts discarded because too many were waiting.", registry=registry
         )
 
-    def taken(self) -> None:
-        """A request is being begun."""
+    def request_taken(self) -> None:
+        """Count an accepted request."""
         self._requests.inc()
 
-    def begun(self) -> None:
-        """A segment is in hand."""
+    def segment_opened(self) -> None:
+        """Count a segment that is submitted to the engine."""
         self._in_flight.inc()
 
-    def ended(self) -> None:
-        """It is not any more."""
+    def segment_closed(self) -> None:
+        """Count a segment whose result has arrived."""
         self._in_flight.dec()
 
-    def refused(self, reason: str) -> None:
-        """A request is dropped; reason: one of REFUSALS."""
+    def request_refused(self, reason: str) -> None:
+        """Count a refused request; reason: one of REFUSALS."""
         self._refused.labels(reason).inc()
 
-    def found(self, finding: SegmentResult) -> None:
-        """This is what was found on a segment."""
-        network = finding.cluster_network
-        self._probes.labels(network, "done" if finding.fault is None else finding.fault.value).inc()
-        if finding.dhcp is not None:
-            self._dhcp.labels(network, finding.dhcp.outcome.value).inc()
-            if finding.dhcp.offers:
-                self._offer_s.labels(network).observe(finding.dhcp.elapsed_s)
-        for target in finding.targets:
+    def segment_done(self, result: SegmentResult) -> None:
+        """Count a segment's result by its outcomes, and observe its times."""
+        network = result.cluster_network
+        self._probes.labels(network, "done" if result.fault is None else result.fault.value).inc()
+        if result.dhcp is not None:
+            self._dhcp.labels(network, result.dhcp.outcome.value).inc()
+            if result.dhcp.offers:
+                self._offer_s.labels(network).observe(result.dhcp.elapsed_s)
+        for target in result.targets:
             for path, reached in (
                 ("vlan", target.vlan),
                 ("routed", target.routed),
@@ -112,18 +107,18 @@ class ProberMetrics:
                 if reached.rtt_s is not None:
                     self._rtt_s.labels(path).observe(reached.rtt_s)
 
-    def reported(self, verdicts: int, *, waiting: int) -> None:
-        """So many were sent, and so many wait."""
+    def verdicts_sent(self, verdicts: int, *, waiting: int) -> None:
+        """Count sent verdicts, and set the number of those waiting."""
         self._reported.inc(verdicts)
         self._waiting.set(waiting)
 
-    def lost(self, verdicts: int) -> None:
-        """So many were given up."""
+    def verdicts_discarded(self, verdicts: int) -> None:
+        """Count discarded verdicts."""
         self._lost.inc(verdicts)
 
 
 class UplinkCollector(Collector):
-    """Asks the kernel when it is asked itself, so that what is told is never old."""
+    """Reads the uplinks' state and the frame counters at each scrape."""
 
     def __init__(
         self,
@@ -131,35 +126,46 @@ class UplinkCollector(Collector):
         *,
         is_up: Callable[[str], bool],
         dropped_frames: Callable[[], Mapping[str, int]],
+        ignored_frames: Callable[[], Mapping[IgnoreReason, int]],
     ) -> None:
-        """uplinks: cluster network to interface, as it is now.
+        """uplinks: returns the current interface of each cluster network.
 
-        is_up: of an interface; OSError where nobody can say.
+        is_up: whether an interface is up; raises OSError when that is unknown.
 
-        dropped_frames: cluster network to frames that the kernel dropped since the start.
+        dropped_frames: returns the frames dropped by the kernel since the start, by cluster network.
+
+        ignored_frames: returns the frames ignored by the engine since the start, by reason.
         """
         self._uplinks = uplinks
         self._is_up = is_up
         self._dropped_frames = dropped_frames
+        self._ignored_frames = ignored_frames
 
     def collect(self) -> Iterable[Metric]:
         """See Collector."""
         up = GaugeMetricFamily(
             "nadroute_uplink_up",
-            "1 while the uplink is there, set up and has a carrier.",
+            "1 while the uplink exists, is up and has carrier.",
             labels=["cluster_network"],
         )
         for network, interface in self._uplinks().items():
             try:
                 up.add_metric([network], float(self._is_up(interface)))
             except OSError:
-                # No answer is no "down".
+                # Unknown is not down.
                 continue
         dropped = CounterMetricFamily(
             "nadroute_frames_dropped",
-            "Frames that the kernel dropped, since this process did not take them in time.",
+            "Frames dropped by the kernel because the prober did not read them in time.",
             labels=["cluster_network"],
         )
         for network, frames in self._dropped_frames().items():
             dropped.add_metric([network], frames)
-        return [up, dropped]
+        ignored = CounterMetricFamily(
+            "nadroute_frames_ignored",
+            "Received frames that the prober ignored, by reason.",
+            labels=["reason"],
+        )
+        for reason, frames in self._ignored_frames().items():
+            ignored.add_metric([reason.value], frames)
+        return [up, dropped, ignored]

@@ -1,9 +1,9 @@
-"""Verdicts on their way to the updater: sent every 100 ms, as they come, and not when the slowest is done."""
+"""Sends verdicts to the updater: every 100 ms, without waiting for the slowest segment of a request."""
 
 import itertools
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import redis
@@ -11,33 +11,33 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from services.contract.messages import MAX_SEGMENTS, Report, Verdict
-from services.contract.names import REPORT_QUEUE, REPORT_TASK
-from services.prober import outstanding
+from services.contract.messages import MAX_SEGMENTS, Report, Segment, Verdict
+from services.contract.names import REPORT_QUEUE, REPORT_TASK, outstanding_key
 from services.prober.engine.results import SegmentResult, verdict
 from services.prober.metrics import ProberMetrics
 from services.runtime.celery_app import describe_report
 from services.runtime.clock import Clock
+from services.runtime.redis_client import delete_if_equal
 
 log = structlog.get_logger(__name__)
 
 REPORT_INTERVAL_S = 0.1
 MAX_WAITING = 20_000
-"""Verdicts that may wait while Redis is away; of more the oldest go, and the next sweep finds them again."""
+"""Verdicts kept while Redis is down; beyond it the oldest are discarded, and the next sweep repeats them."""
 _STOP_TIMEOUT_S = 10.0
 
 Deliver = Callable[[Verdict], None]
 
 
 class _Item(NamedTuple):
-    finding: SegmentResult
+    result: SegmentResult
     request_id: str
     counter: int
     deliver: Deliver | None
 
 
 class Reporter:
-    """A thread that turns findings into verdicts and sends them on."""
+    """A thread that converts segment results to verdicts and sends them."""
 
     def __init__(
         self,
@@ -47,11 +47,11 @@ class Reporter:
         host: str,
         incarnation: int,
         clock: Clock,
-        metrics: ProberMetrics | None = None,
+        metrics: ProberMetrics,
     ) -> None:
-        self._metrics = metrics or ProberMetrics()
+        self._metrics = metrics
         self.iterated_at: float | None = None
-        """When the loop went round last (monotonic seconds); None while it does not run."""
+        """Time of the last loop iteration in monotonic seconds; None while the loop does not run."""
         self._app = app
         self._client = client
         self._host = host
@@ -66,12 +66,12 @@ class Reporter:
     def start(self) -> None:
         self._thread.start()
 
-    def add(self, finding: SegmentResult, *, request_id: str, deliver: Deliver | None) -> None:
-        """Take a finding, from any thread, without waiting; deliver, in ours, gets its verdict if given."""
-        self._inbox.put(_Item(finding, request_id, next(self._counter), deliver))
+    def add(self, result: SegmentResult, *, request_id: str, deliver: Deliver | None) -> None:
+        """Queue a result, from any thread. deliver: gets its verdict, in the reporter's thread."""
+        self._inbox.put(_Item(result, request_id, next(self._counter), deliver))
 
     def stop(self) -> None:
-        """Send what is there, then end."""
+        """Send what is queued, then stop."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(_STOP_TIMEOUT_S)
@@ -86,9 +86,9 @@ class Reporter:
     def _flush(self) -> None:
         while not self._inbox.empty():
             item = self._inbox.get()
-            self._metrics.found(item.finding)
+            self._metrics.segment_done(item.result)
             made = verdict(
-                item.finding,
+                item.result,
                 host=self._host,
                 request_id=item.request_id,
                 incarnation=self._incarnation,
@@ -98,13 +98,13 @@ class Reporter:
             if item.deliver is not None:
                 item.deliver(made)
         if len(self._waiting) > MAX_WAITING:
-            self._metrics.lost(len(self._waiting) - MAX_WAITING)
+            self._metrics.verdicts_discarded(len(self._waiting) - MAX_WAITING)
             del self._waiting[:-MAX_WAITING]
         sent = 0
         while self._waiting and self._send(batch := self._waiting[:MAX_SEGMENTS]):
             del self._waiting[: len(batch)]
             sent += len(batch)
-        self._metrics.reported(sent, waiting=len(self._waiting))
+        self._metrics.verdicts_sent(sent, waiting=len(self._waiting))
 
     def _send(self, verdicts: list[Verdict]) -> bool:
         report = Report(host=self._host, verdicts=tuple(verdicts))
@@ -120,7 +120,21 @@ class Reporter:
         except (OperationalError, redis.RedisError, OSError) as error:
             log.warning("report not sent yet", verdicts=len(self._waiting), error=str(error))
             return False
-        outstanding.clear(
+        clear_outstanding(
             self._client, host=self._host, done=[(made.segment, made.request_id) for made in verdicts]
         )
         return True
+
+
+def clear_outstanding(client: redis.Redis, *, host: str, done: Iterable[tuple[Segment, str]]) -> None:
+    """Delete the watcher's marks that these (segment, request id) are outstanding.
+
+    The mark of a newer request for the same segment is kept. Does not raise: marks expire by their TTL.
+    """
+    try:
+        with client.pipeline(transaction=False) as pipe:
+            for segment, request_id in done:
+                delete_if_equal(pipe, outstanding_key(host, segment), request_id)
+            pipe.execute()
+    except redis.RedisError as error:
+        log.warning("outstanding marks not deleted; they expire", error=str(error))

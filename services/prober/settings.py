@@ -1,4 +1,4 @@
-"""What a prober can be told."""
+"""The prober's settings."""
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
@@ -33,44 +33,44 @@ Rate = Annotated[float, Field(gt=0, le=1_000_000)]
 
 
 class ProberSettings(TelemetrySettings):
-    """The prober of one host."""
+    """The settings of the prober of one host."""
 
     host: HostName
-    """The Kubernetes node that this prober probes from; its queue is probe.<host>."""
+    """The Kubernetes node that the prober runs on; its queue is probe.<host>."""
     uplinks: UplinkNames
     """The interface of each cluster network on this host, such as extra=extra-bo; or auto: every interface
-    that is called <cluster network>-bo, as Harvester calls its bonds, looked at again every 2 s."""
+    named <cluster network>-bo, as Harvester names its bonds, polled every 2 s."""
     depth: Depth = Depth.OFFER
-    """How far to go with DHCP: offer takes no address; lease also takes one, asks the gateway from it, and
-    gives it back."""
+    """How far to run the DHCP exchange: offer leases no address; lease also leases one, pings the gateway
+    from it, and releases it."""
     dhcp_servers: Annotated[tuple[IPv4Address, ...], Field(max_length=1_000)] = ()
-    """DHCP servers that may be there; others are told as rogues. Without any, a second one on a VLAN is."""
+    """Permitted DHCP servers; others are reported as rogues. Without any, a second server on a VLAN is."""
     denied_subnets: Annotated[tuple[IPv4Network, ...], Field(max_length=1_000)] = DENIED_SUBNETS
-    """Gateways in these are not asked, though DHCP names them: the same as watcher and updater are told. What
-    is given takes the place of the default: repeat what of it still holds."""
+    """Gateways in these subnets are never probed, even if DHCP offers them. Set the same for watcher, prober
+    and updater. A value replaces the default: repeat what is to be kept."""
     dhcp_deadline_s: Seconds = 12.0
-    """How long to wait for a DHCP offer. Servers ping an address for seconds before they offer it: less than
-    12 s calls healthy networks dead."""
+    """How long to wait for a DHCP offer. Servers ping an address for seconds before they offer it: with less
+    than 12 s healthy networks appear dead."""
     offer_window_s: Seconds = 0.3
-    """How long to listen on after the first offer, for a second server."""
+    """How long to wait for a second server after the first offer."""
     start_rate: Rate = 1_000.0
-    """DHCP exchanges begun in a second, on each uplink."""
+    """DHCP exchanges started per second, on each uplink."""
     arp_rate: Rate = 1_000.0
-    """ARP messages sent in a second, on each uplink."""
+    """ARP messages sent per second, on each uplink."""
     echo_rate: Rate = 500.0
-    """ICMP echoes sent in a second, for all gateways together."""
+    """ICMP echoes sent per second, for all gateways together."""
     arp_inspection: bool = False
-    """For switches that inspect ARP, which shut a port at more than 15 packets a second: sends at most 10,
-    answers included, on each uplink."""
+    """For switches with ARP inspection, which disable a port at more than 15 packets per second: send at most
+    10 per second on each uplink, replies included."""
     one_mac: bool = False
-    """Use the same MAC address on all VLANs, for switches that limit addresses on a port."""
+    """Use the same MAC address on all VLANs, for switches that limit the addresses on a port."""
     metrics_port: TCPPort = 9402
-    """The TCP port of /metrics, /healthz and /readyz; 0 tells them nowhere."""
+    """The TCP port that serves /metrics, /healthz and /readyz; 0 disables them."""
     concurrency: Annotated[int, Field(ge=1, le=256)] = 32
-    """Tasks that somebody waits for which may be in hand at once; all others end when they have begun."""
+    """Maximum number of concurrent tasks with awaited results; other tasks end once submitted."""
 
     def engine_settings(self, *, own_addresses: Iterable[IPv4Address] = ()) -> EngineSettings:
-        """The engine's part of it. own_addresses: the host's, which are no gateways either."""
+        """Return the engine's settings. own_addresses: the host's, which are denied as gateways."""
         denied = [*self.denied_subnets, *map(IPv4Network, own_addresses)]
         settings = EngineSettings(
             dhcp_deadline_s=self.dhcp_deadline_s,

@@ -1,35 +1,37 @@
-"""A request from the queue to the engine, and its verdicts back to who waits: what the Celery task does."""
+"""The Celery task: validates a request, submits it to the engine, and returns its verdicts when awaited."""
 
 import contextlib
 import queue
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import redis
 import structlog
+from celery import Celery
 
 from services.contract.errors import MessageRefused
 from services.contract.messages import ProbeRequest, Segment, Verdict
-from services.prober import outstanding
+from services.contract.names import PROBE_TASK
 from services.prober.engine.results import SegmentResult
 from services.prober.loop.runner import Runner
 from services.prober.metrics import ProberMetrics
-from services.prober.reporter import Reporter
+from services.prober.reporter import Reporter, clear_outstanding
 from services.prober.uplinks import Uplinks
 from services.runtime import dead_letters
 from services.runtime.redis_client import time_ms
 
 log = structlog.get_logger(__name__)
 
-MAX_IN_HAND = 20_000
-"""Segments in hand beyond which a task waits: five times what one uplink has."""
+MAX_OPEN_SEGMENTS = 20_000
+"""Open segments beyond which a task blocks: five times the VLANs of one uplink."""
 
 Progress = Callable[[int, int], None]
-"""Called with (segments done, segments in all)."""
+"""Called with (segments done, segments in total)."""
 
 
 class ProbeService:
-    """Validates, submits and, where somebody waits, collects. Safe for threads."""
+    """Runs probe requests. Thread-safe."""
 
     def __init__(
         self,
@@ -39,21 +41,21 @@ class ProbeService:
         runner: Runner,
         reporter: Reporter,
         client: redis.Redis,
-        metrics: ProberMetrics | None = None,
+        metrics: ProberMetrics,
     ) -> None:
-        self._metrics = metrics or ProberMetrics()
+        self._metrics = metrics
         self._host = host
         self._uplinks = uplinks
         self._runner = runner
         self._reporter = reporter
         self._client = client
-        self._room = threading.BoundedSemaphore(MAX_IN_HAND)
+        self._room = threading.BoundedSemaphore(MAX_OPEN_SEGMENTS)
 
     def probe(self, body: object, *, progress: Progress | None) -> list[dict[str, object]]:
-        """Do what the request says; what is refused is recorded and dropped.
+        """Run a request; a refused one is recorded as a dead letter.
 
-        Without progress nobody waits: the segments are begun, their verdicts are reported when they come, and
-        the list is empty. With it, returns the verdicts once all are there; the engine's deadlines bound it.
+        Without progress, submits the segments and returns an empty list; their verdicts are reported later.
+        With it, returns the verdicts once all are there, which the engine's deadlines bound.
         """
         try:
             request = ProbeRequest.from_wire(body)
@@ -63,11 +65,11 @@ class ProbeService:
         refusal = self._refusal(request)
         if refusal is not None:
             self._record(*refusal, body)
-            outstanding.clear(self._client, host=request.host, done=_marks(request))
+            clear_outstanding(self._client, host=request.host, done=_outstanding(request))
             return []
-        self._metrics.taken()
+        self._metrics.request_taken()
         log.debug(
-            "probe taken",
+            "request taken",
             request=request.id,
             cluster_network=request.cluster_network,
             segments=len(request.segments),
@@ -80,57 +82,74 @@ class ProbeService:
         total = len(request.segments)
         progress(0, total)
         self._submit(request, deliver=verdicts.put)
-        wires: list[dict[str, object]] = []
-        while len(wires) < total:
-            wires.append(verdicts.get().to_wire())
-            # They come in batches, one each REPORT_INTERVAL_S: a note for each batch is not too many.
+        messages: list[dict[str, object]] = []
+        while len(messages) < total:
+            messages.append(verdicts.get().to_wire())
+            # Verdicts arrive in batches, one per REPORT_INTERVAL_S: report progress once per batch.
             while not verdicts.empty():
-                wires.append(verdicts.get().to_wire())
-            progress(len(wires), total)
-        return wires
+                messages.append(verdicts.get().to_wire())
+            progress(len(messages), total)
+        return messages
 
     def _submit(self, request: ProbeRequest, *, deliver: Callable[[Verdict], None] | None) -> None:
-        def done(finding: SegmentResult) -> None:
+        def done(result: SegmentResult) -> None:
             self._room.release()
-            self._metrics.ended()
-            self._reporter.add(finding, request_id=request.id, deliver=deliver)
+            self._metrics.segment_closed()
+            self._reporter.add(result, request_id=request.id, deliver=deliver)
 
         for probe in request.segments:
             self._room.acquire()
-            self._metrics.begun()
+            self._metrics.segment_opened()
             self._runner.submit(request.cluster_network, probe, done)
 
     def _refusal(self, request: ProbeRequest) -> tuple[str, str] | None:
-        """Why it is not begun: one of metrics.REFUSALS, and the reason in words."""
+        """Return why the request is refused: one of metrics.REFUSALS, and the reason as text."""
         if request.host != self._host:
             return "wrong_host", f"host: expected {self._host}, got {request.host}"
-        if not self._carries(request.cluster_network):
+        if not self._has_uplink(request.cluster_network):
             known = ", ".join(sorted(self._uplinks.current()))
             reason = f"cluster_network: expected one of {known}, got {request.cluster_network}"
             return "unknown_cluster_network", reason
         try:
             age_ms = time_ms(self._client) - request.sent_at_ms
         except redis.RedisError as error:
-            # It came through Redis a moment ago, so it is not worth losing.
-            log.warning("age of a request unknown", error=str(error))
+            # The request came through Redis a moment ago: accept it.
+            log.warning("age of request unknown", error=str(error))
             return None
         if age_ms > request.max_age_ms:
             return "too_old", f"too old: sent {age_ms} ms ago, expected at most {request.max_age_ms}"
         return None
 
-    def _carries(self, cluster_network: str) -> bool:
+    def _has_uplink(self, cluster_network: str) -> bool:
         if cluster_network not in self._uplinks.current():
             with contextlib.suppress(OSError):
-                self._uplinks.look()
+                self._uplinks.refresh()
         return cluster_network in self._uplinks.current()
 
     def _record(self, code: str, reason: str, body: object) -> None:
-        self._metrics.refused(code)
+        self._metrics.request_refused(code)
         dead_letters.record(self._client, where=f"prober@{self._host}", reason=reason, body=body)
 
 
-def _marks(request: ProbeRequest) -> list[tuple[Segment, str]]:
+def _outstanding(request: ProbeRequest) -> list[tuple[Segment, str]]:
     return [
         (Segment(cluster_network=request.cluster_network, vlan=probe.vlan), request.id)
         for probe in request.segments
     ]
+
+
+def register(app: Celery, service: ProbeService) -> None:
+    """Register the task, with any arguments: the service refuses what is not a request."""
+
+    @app.task(name=PROBE_TASK, bind=True)  # type: ignore[untyped-decorator]
+    def probe(task: Any, *args: object, **kwargs: object) -> list[dict[str, object]]:
+        body = kwargs.get("request", args[0] if args else None)
+        awaited = task.request.ignore_result is False
+        return service.probe(body, progress=_progress(task) if awaited else None)
+
+
+def _progress(task: Any) -> Progress:
+    def update(done: int, total: int) -> None:
+        task.update_state(state="PROGRESS", meta={"done": done, "total": total})
+
+    return update

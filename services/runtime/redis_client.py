@@ -14,6 +14,9 @@ SCHEMES = ("redis", "rediss", "unix")
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 5.0
 HEALTH_CHECK_INTERVAL_S = 15
+_DELETE_IF_EQUAL = (
+    "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
+)
 
 
 def check_url(url: str) -> str:
@@ -87,3 +90,8 @@ def time_ms(client: "redis.Redis") -> int:
     """Return Redis' TIME in milliseconds."""
     seconds, microseconds = client.time()
     return seconds * 1000 + microseconds // 1000
+
+
+def delete_if_equal(client: "redis.Redis", key: str, value: str) -> None:
+    """Delete the key if it has this value; on a pipeline, queue that. Another writer's value is kept."""
+    client.eval(_DELETE_IF_EQUAL, 1, key, value)

@@ -16,6 +16,7 @@ from lab.kube.resources import NADS
 from services.contract.messages import ProbeRequest, Report, SegmentProbe, Target
 from services.contract.names import PROBE_TASK, REPORT_QUEUE, REPORT_TASK, host_key, probe_queue
 from services.network.parse.nad import Network
+from services.prober.frames.ignore_reasons import IgnoreReason
 from services.runtime.celery_app import make_app
 from services.runtime.logs import TASK_LOGGERS
 from tests.support.redis_server import RedisServer, running_redis
@@ -147,6 +148,9 @@ def test_a_port_that_is_taken_stops_no_work(short_folder: Path) -> None:
         finally:
             first.__exit__(None, None, None)
         second.wait(lambda: "nadroute_uplink_up" in second.get("/metrics")[1])
+        assert samples(second, "nadroute_frames_ignored_total").keys() == {
+            f'nadroute_frames_ignored_total{{reason="{reason.value}"}}' for reason in IgnoreReason
+        }
 
 
 def samples(running: ServiceProcess, prefix: str) -> dict[str, float]:
@@ -231,7 +235,7 @@ def test_no_line_for_each_task_and_never_a_result(short_folder: Path, redis_serv
         assert "f00d" not in "".join(map(str, about_tasks))
         ours = [line for line in lines if line.get("logger", "").startswith("services.")]
         assert {(line["service"], line["host"]) for line in ours} == {("prober", "node1")}
-        taken = [line for line in lines if line["event"] == "probe taken"]
+        taken = [line for line in lines if line["event"] == "request taken"]
         assert [line["request"] for line in taken] == (["waited"] if level == "debug" else [])
 
 

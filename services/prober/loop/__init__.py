@@ -1,1 +1,1 @@
-"""The thread that gives the engine frames, time and sockets."""
+"""The engine's thread: moves frames between the engine and the sockets, and tells the engine the time."""

@@ -1,33 +1,33 @@
-"""When Python looks for garbage: seldom, since 4094 segments in hand are work and no garbage."""
+"""GC tuning: fewer collections, since thousands of open segments are live objects, not garbage."""
 
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_SELDOM = 200_000
-"""Objects made and not freed between two looks. Every look at the youngest goes through all of them; the
-default of 700 takes as long as the probing itself."""
-_IN_A_SCAN = 1_000_000
-"""More than a scan of all VLANs makes, and it makes no garbage: nothing that ends refers to itself."""
+_THRESHOLD = 200_000
+"""Net allocations between two collections of the youngest generation. With Python's default of 700,
+collecting takes as long as probing."""
+_SCAN_THRESHOLD = 1_000_000
+"""More than a scan of all VLANs allocates; a scan creates no reference cycles."""
 
 
-def collect_seldom() -> None:
-    """From now on, in this process; what is there already is never looked at again."""
+def tune_gc() -> None:
+    """Collect seldom from now on, and exclude all existing objects from collection."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_SELDOM, 20, 20)
+    gc.set_threshold(_THRESHOLD, 20, 20)
 
 
 @contextmanager
-def collecting_seldom() -> Iterator[None]:
-    """Meanwhile alone, for a scan."""
+def gc_tuned_for_scan() -> Iterator[None]:
+    """Collect seldom for the duration of the block."""
     before = gc.get_threshold()
     gc.freeze()
-    gc.set_threshold(_IN_A_SCAN, 20, 20)
+    gc.set_threshold(_SCAN_THRESHOLD, 20, 20)
     try:
         yield
     finally:
-        # What the scan leaves is old at once: its results would be looked through for nothing.
+        # Move the results to the oldest generation, so that they are not traversed by young collections.
         gc.freeze()
         gc.set_threshold(*before)
         gc.unfreeze()

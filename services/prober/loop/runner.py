@@ -1,11 +1,8 @@
-"""The thread that gives the engine its frames, its time and its sockets."""
+"""The event loop that drives the engine: it polls the sockets, passes frames and time, and sends."""
 
-import os
 import select
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -15,34 +12,25 @@ from services.prober.engine.engine import Engine
 from services.prober.engine.losses import Losses
 from services.prober.engine.results import untried
 from services.prober.engine.segment import Done
-from services.prober.loop.echo_port import EchoPort, OpenEchoSocket
-from services.prober.loop.trunk_port import Port
+from services.prober.frames.ignore_reasons import IgnoreReason
+from services.prober.loop.batches import ProbeInbox
+from services.prober.loop.ports import EchoPort, OpenEchoSocket, TrunkPort
 from services.prober.sockets.link import Link, LinkError
 from services.runtime.clock import Clock
 
 log = structlog.get_logger(__name__)
 
 _RETRY_S = 0.001
-"""Until a send that found no room is tried again."""
+"""Delay before a send that a socket did not accept is retried."""
 _IDLE_S = 1.0
-_TRAIN = 512
-"""Segments taken at once before it is looked for answers again; their pace is another matter. Fewer are begun
-late where servers want the same processor, more are out of its caches when their answers come."""
 _STOP_TIMEOUT_S = 5.0
 
 OpenLink = Callable[[str, bytes], Link]
-"""(interface, MAC prefix) to an open link; raises LinkError."""
-
-
-class _Submission(NamedTuple):
-    cluster_network: str
-    probes: deque[SegmentProbe]
-    """Those that are not begun yet."""
-    done: Done
+"""Opens a link for (interface, MAC prefix); raises LinkError."""
 
 
 class Runner:
-    """One engine, all uplinks of a host. submit may be called from any thread, done is called from ours."""
+    """Runs one engine for all uplinks of a host. submit is thread-safe; done runs in the engine's thread."""
 
     def __init__(
         self,
@@ -54,25 +42,22 @@ class Runner:
         open_echo_socket: OpenEchoSocket,
         failed: Callable[[], None] = lambda: None,
     ) -> None:
-        """uplinks: cluster network to interface, as it is now.
+        """uplinks: returns the current interface of each cluster network.
 
-        failed: called once if the engine breaks, in its thread.
+        failed: called once, in the engine's thread, when the engine raises.
         """
         self._failed = failed
         self.iterated_at: float | None = None
-        """When the engine's loop went round last (monotonic seconds); None while it does not run."""
+        """Time of the last loop iteration in monotonic seconds; None while the loop does not run."""
         self._losses: dict[str, Losses] = {}
         self._engine = engine
         self._uplinks = uplinks
         self._clock = clock
         self._open_link = open_link
-        self._lock = threading.Lock()
-        self._inbox: deque[_Submission] = deque()
-        self._stopping = False
-        self._ports: dict[str, Port] = {}
-        self._wakeup = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._inbox = ProbeInbox()
+        self._ports: dict[str, TrunkPort] = {}
         self._epoll = select.epoll()
-        self._epoll.register(self._wakeup, select.EPOLLIN)
+        self._epoll.register(self._inbox.fileno(), select.EPOLLIN)
         self._echoes: EchoPort | None = None
         if engine.echoes is not None:
             self._echoes = EchoPort(
@@ -80,23 +65,23 @@ class Runner:
                 open_socket=open_echo_socket,
                 clock=clock,
                 watch=lambda descriptor: self._epoll.register(descriptor, select.EPOLLIN),
-                forget=self._epoll.unregister,
+                unwatch=self._epoll.unregister,
             )
         self._thread = threading.Thread(target=self._run, name="prober-engine", daemon=True)
 
     def start(self) -> None:
-        """Begin to work in a thread of our own; no socket is opened before there is something to probe."""
+        """Start the engine's thread. Sockets are opened when there is something to probe."""
         self._thread.start()
 
     def run(self, until: Callable[[], bool]) -> None:
-        """Work in the caller's thread, and end, what is unfinished as STOPPED, when until says so.
+        """Run in the caller's thread until `until` returns True; unfinished segments end as STOPPED.
 
-        It is asked often, and whatever it raises comes out, after everything was closed.
+        until: called in each iteration. Its exceptions propagate, after all resources are released.
         """
         try:
             while not until():
-                timeout_s = self._work()
-                # What was just found may be all: nobody waits for more then.
+                timeout_s = self._process()
+                # The last result may have come: do not wait then.
                 if until():
                     break
                 self._wait(timeout_s)
@@ -105,63 +90,57 @@ class Runner:
             self._end()
 
     def submit(self, cluster_network: str, probe: SegmentProbe, done: Done) -> None:
-        """Probe a segment. done gets its finding, exactly once, in the engine's thread: it must not block.
+        """Probe a segment. done gets its result exactly once, in the engine's thread: it must not block.
 
-        After stop, the finding is at once the fault STOPPED.
+        After stop(), done gets the fault STOPPED at once. Raises KeyError for an unknown cluster network.
         """
-        if cluster_network not in self._uplinks():
-            raise KeyError(cluster_network)
-        with self._lock:
-            stopping = self._stopping
-            if not stopping:
-                self._inbox.append(_Submission(cluster_network, deque((probe,)), done))
-                os.eventfd_write(self._wakeup, 1)
-        if stopping:
-            done(untried(cluster_network, probe, Fault.STOPPED))
+        self.submit_many(cluster_network, (probe,), done)
 
-    def submit_many(self, cluster_network: str, probes: Iterable[SegmentProbe], done: Done) -> None:
-        """The same for many, before start or run."""
+    def submit_many(self, cluster_network: str, probes: Sequence[SegmentProbe], done: Done) -> None:
+        """Probe segments; see submit."""
         if cluster_network not in self._uplinks():
             raise KeyError(cluster_network)
-        with self._lock:
-            self._inbox.append(_Submission(cluster_network, deque(probes), done))
+        if not self._inbox.put(cluster_network, probes, done):
+            for probe in probes:
+                done(untried(cluster_network, probe, Fault.STOPPED))
 
     def stop(self) -> None:
-        """End: what is unfinished is told as STOPPED before this returns."""
-        with self._lock:
-            if not self._stopping:
-                self._stopping = True
-                os.eventfd_write(self._wakeup, 1)
+        """Stop the loop; unfinished segments have ended as STOPPED when this returns."""
+        self._inbox.close()
         if self._thread.is_alive():
             self._thread.join(_STOP_TIMEOUT_S)
 
     def _run(self) -> None:
         try:
-            while not self._stopping:
-                self._turn()
+            while not self._inbox.closed:
+                self._iterate()
         except Exception:
-            # Nobody else would see it: those who wait are told that nothing more comes.
-            log.exception("the engine failed")
+            # Nothing else would report it. Callers get STOPPED for what is unfinished.
+            log.exception("engine failed")
             self._failed()
         finally:
             self.iterated_at = None
             self._end()
 
     def dropped_frames(self) -> dict[str, int]:
-        """Frames that the kernel dropped since the start, by cluster network. From any thread."""
+        """Return the frames that the kernel dropped since the start, by cluster network. Thread-safe."""
         return {cluster_network: losses.frames for cluster_network, losses in list(self._losses.items())}
 
-    def _turn(self) -> None:
-        self._wait(self._work())
+    def ignored_frames(self) -> Mapping[IgnoreReason, int]:
+        """Return the received frames that the engine ignored since the start, by reason. Thread-safe."""
+        return self._engine.ignored_frames()
 
-    def _work(self) -> float:
-        """Do what there is to do; how long nothing else will be, in seconds."""
+    def _iterate(self) -> None:
+        self._wait(self._process())
+
+    def _process(self) -> float:
+        """Do what is due; returns for how many seconds nothing will be."""
         now = self.iterated_at = self._clock.monotonic()
         more = self._receive()
         for cluster_network, port in list(self._ports.items()):
-            port.look(now)
+            port.check_link(now)
             self._close_failed(cluster_network, port)
-        more |= self._take_submissions(now)
+        more |= self._start_batch(now)
         self._engine.advance(now)
         self._send(now)
         self._close_idle(now)
@@ -175,34 +154,22 @@ class Runner:
             more |= self._echoes.receive()
         return more
 
-    def _take_submissions(self, now: float) -> bool:
-        """Begin some of what was submitted; whether there is more."""
-        with self._lock:
-            train = self._next_train()
-            more = bool(self._inbox)
+    def _start_batch(self, now: float) -> bool:
+        """Start a batch of submitted probes; returns whether more are left."""
+        batch, more = self._inbox.take_batch()
         failures: dict[str, Fault] = {}
-        for cluster_network in {cluster_network for cluster_network, _, _ in train} - self._ports.keys():
+        for cluster_network in {cluster_network for cluster_network, _, _ in batch} - self._ports.keys():
             fault = self._open(cluster_network)
             if fault is not None:
                 failures[cluster_network] = fault
-        if train:
-            # Opening takes milliseconds, which are not the network's.
+        if batch:
+            # Opening a link takes milliseconds, which must not count as network time.
             now = self._clock.monotonic()
-        for cluster_network, probe, done in train:
+        for cluster_network, probe, done in batch:
             self._engine.start(cluster_network, probe, done=done, now=now)
         for cluster_network, fault in failures.items():
             self._engine.uplink_failed(cluster_network, fault, now=now)
         return more
-
-    def _next_train(self) -> list[tuple[str, SegmentProbe, Done]]:
-        train: list[tuple[str, SegmentProbe, Done]] = []
-        while self._inbox and len(train) < _TRAIN:
-            cluster_network, probes, done = self._inbox[0]
-            room = _TRAIN - len(train)
-            train += [(cluster_network, probes.popleft(), done) for _ in range(min(room, len(probes)))]
-            if not probes:
-                self._inbox.popleft()
-        return train
 
     def _open(self, cluster_network: str) -> Fault | None:
         trunk = self._engine.trunk(cluster_network)
@@ -211,13 +178,13 @@ class Runner:
         try:
             interface = self._uplinks().get(cluster_network)
             if interface is None:
-                raise LinkError(Fault.UPLINK_MISSING, "no such uplink any more")
+                raise LinkError(Fault.UPLINK_MISSING, "the uplink is gone")
             link = self._open_link(interface, prefix)
         except LinkError as error:
-            log.warning("uplink cannot be used", cluster_network=cluster_network, error=str(error))
+            log.warning("uplink not opened", cluster_network=cluster_network, error=str(error))
             return error.fault
         self._epoll.register(link.fileno(), select.EPOLLIN)
-        self._ports[cluster_network] = Port(
+        self._ports[cluster_network] = TrunkPort(
             cluster_network=cluster_network,
             link=link,
             engine=self._engine,
@@ -241,9 +208,9 @@ class Runner:
             self._echoes.close_if_idle()
 
     def _timeout(self, now: float) -> float:
-        if self._waits_for_room():
+        if self._has_unsent():
             return _RETRY_S
-        deadlines = [port.next_look() for port in self._ports.values()]
+        deadlines = [port.next_check_at() for port in self._ports.values()]
         due = self._engine.next_deadline()
         if due is not None:
             deadlines.append(due)
@@ -251,10 +218,10 @@ class Runner:
 
     def _wait(self, timeout_s: float) -> None:
         for descriptor, _ in self._epoll.poll(timeout_s):
-            if descriptor == self._wakeup:
-                os.eventfd_read(self._wakeup)
+            if descriptor == self._inbox.fileno():
+                self._inbox.clear_wakeup()
 
-    def _close_failed(self, cluster_network: str, port: Port) -> None:
+    def _close_failed(self, cluster_network: str, port: TrunkPort) -> None:
         if port.failed is not None:
             self._close(cluster_network)
 
@@ -263,23 +230,18 @@ class Runner:
         self._epoll.unregister(port.fileno())
         port.close()
 
-    def _waits_for_room(self) -> bool:
-        echoes = self._echoes is not None and self._echoes.waits_for_room
-        return echoes or any(port.waits_for_room for port in self._ports.values())
+    def _has_unsent(self) -> bool:
+        echoes = self._echoes is not None and self._echoes.has_unsent
+        return echoes or any(port.has_unsent for port in self._ports.values())
 
     def _end(self) -> None:
-        with self._lock:
-            self._stopping = True
-            submissions = list(self._inbox)
-            self._inbox.clear()
+        not_started = self._inbox.release()
         self._engine.stop(self._clock.monotonic())
-        for cluster_network, probes, done in submissions:
-            for probe in probes:
-                done(untried(cluster_network, probe, Fault.STOPPED))
+        for cluster_network, probe, done in not_started:
+            done(untried(cluster_network, probe, Fault.STOPPED))
         self._send(self._clock.monotonic())
         for cluster_network in list(self._ports):
             self._close(cluster_network)
         if self._echoes is not None:
             self._echoes.close()
         self._epoll.close()
-        os.close(self._wakeup)

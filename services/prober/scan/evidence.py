@@ -79,8 +79,8 @@ class RecordingLink:
     def dropped(self) -> int:
         return self._link.dropped()
 
-    def interrupted(self, now: float) -> int:
-        return self._link.interrupted(now)
+    def carrier_changes(self, now: float) -> int:
+        return self._link.carrier_changes(now)
 
     def listen_for(self, addresses: frozenset[int]) -> None:
         self._link.listen_for(addresses)

@@ -15,7 +15,7 @@ from services.prober.engine.engine import Engine
 from services.prober.engine.results import SegmentResult
 from services.prober.engine.settings import EngineSettings
 from services.prober.frames import templates
-from services.prober.loop.gc_tuning import collecting_seldom
+from services.prober.loop.gc_tuning import gc_tuned_for_scan
 from services.prober.loop.runner import Runner
 from services.prober.scan.evidence import FrameRecorder, RecordingLink
 from services.prober.scan.interruption import interruptible
@@ -109,7 +109,7 @@ def scan(
     sources, targets = sources or {}, (_TARGET,)
     found: list[SegmentResult] = []
     told = -1
-    with collecting_seldom(), interruptible() as interruption:
+    with gc_tuned_for_scan(), interruptible() as interruption:
         runner.submit_many(
             _SCAN,
             _PROBES.validate_python(

@@ -1,1 +1,1 @@
-"""Raw sockets: AF_PACKET trunk links, ICMP and rtnetlink."""
+"""Raw sockets: AF_PACKET links to trunks, the ICMP socket, and rtnetlink."""

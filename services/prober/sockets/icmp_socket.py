@@ -1,4 +1,4 @@
-"""The one raw ICMP socket through which gateways are asked by way of the host's own routing."""
+"""The raw ICMP socket for echo requests to gateways through the host's routing."""
 
 import errno
 import os
@@ -26,30 +26,30 @@ _NO_ROOM = {errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.EINTR}
 
 
 class EchoSocket(Protocol):
-    """What the runner needs of it. Never blocks."""
+    """A socket that sends ICMP echo requests and receives the replies. Never blocks."""
 
     def fileno(self) -> int: ...
 
     def send(self, packets: Sequence[tuple[int, bytes]]) -> int:
-        """Send (gateway, message) in order; how many were taken, fewer than all when there is no room now."""
+        """Send (gateway, message) pairs in order; returns how many fit into the send buffer."""
         ...
 
     def receive(self, limit: int) -> list[tuple[bytes, float]]:
-        """At most limit packets that have come, with their IPv4 headers, and how many seconds ago."""
+        """Return up to limit received packets with their IPv4 headers and their ages in seconds."""
         ...
 
     def dropped(self) -> int:
-        """Packets that the kernel dropped for want of room since the last call."""
+        """Return how many packets the kernel has dropped since the last call, because the buffer was full."""
         ...
 
     def close(self) -> None: ...
 
 
 class ICMPSocket:
-    """See EchoSocket. The constructor raises LinkError (NO_PERMISSION) without CAP_NET_RAW."""
+    """The EchoSocket of the kernel. The constructor raises LinkError (NO_PERMISSION) without CAP_NET_RAW."""
 
     def __init__(self, *, identifier: int) -> None:
-        """identifier: the kernel hands us replies with this one alone."""
+        """identifier: only replies with this ICMP identifier are received."""
         try:
             self._socket = socket.socket(
                 socket.AF_INET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_ICMP
@@ -69,7 +69,7 @@ class ICMPSocket:
             raise LinkError(Fault.SEND_FAILED, f"ICMP: {os.strerror(error.errno or 0)}") from None
 
     def _enlarge(self) -> None:
-        """As large as we may: beyond the system's limit only with CAP_NET_ADMIN."""
+        """Enlarge the receive buffer; exceeding the system's limit needs CAP_NET_ADMIN."""
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BYTES)
         except PermissionError:
@@ -85,7 +85,7 @@ class ICMPSocket:
             except OSError as error:
                 if error.errno in _NO_ROOM:
                     return sent
-                # No route, or forbidden: by this host's routing the gateway is not reachable. It was tried.
+                # No route, or prohibited: the gateway is unreachable by this host's routing. Counts as sent.
         return len(packets)
 
     def receive(self, limit: int) -> list[tuple[bytes, float]]:
@@ -95,7 +95,7 @@ class ICMPSocket:
                 packet, ancillary, _, _ = self._socket.recvmsg(_PACKET_BYTES, _STAMP_ROOM)
                 packets.append((packet, _age_s(ancillary)))
             except OSError as error:
-                # What remains are errors that an earlier echo provoked; reading them clears them.
+                # Other errors were caused by an earlier echo; reading them clears them.
                 if error.errno in _NO_ROOM:
                     break
                 limit -= 1
@@ -112,11 +112,11 @@ class ICMPSocket:
 
 
 def _age_s(ancillary: Sequence[tuple[int, int, bytes]]) -> float:
-    """How long ago the kernel received a packet; 0 where it does not say."""
+    """Return the seconds since the kernel received a packet; 0 without a timestamp."""
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS and len(data) == _STAMP.size:
             seconds, nanoseconds = _STAMP.unpack(data)
-            # What the kernel stamps packets with; it is compared with nothing else.
+            # The clock of the kernel's timestamps; used for nothing else.
             age_s: float = time.clock_gettime(time.CLOCK_REALTIME) - seconds - nanoseconds * 1e-9
             return max(0.0, age_s)
     return 0.0

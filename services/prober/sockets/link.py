@@ -1,4 +1,4 @@
-"""What the engine's runner needs of a trunk: a few methods, so that tests run over memory."""
+"""The interface between the loop and a trunk's socket, so that tests can replace the socket."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -8,7 +8,7 @@ from services.contract.outcomes import Fault
 
 
 class LinkError(NadrouteError):
-    """The uplink cannot be used; fault says why, in the contract's words. Nothing else leaves a link."""
+    """The uplink cannot be used; fault is the reason. The only exception that a Link raises."""
 
     def __init__(self, fault: Fault, text: str) -> None:
         super().__init__(f"{fault}: {text}")
@@ -16,44 +16,44 @@ class LinkError(NadrouteError):
 
 
 class Received(NamedTuple):
-    """A frame without its tag, and what the kernel said of it."""
+    """A received frame without its VLAN tag, and the kernel's metadata."""
 
     vlan: int
     frame: bytes
     verify_checksum: bool
-    """False where the UDP checksum may be unfinished, since the frame has not left the host, or where the
-    hardware has verified it."""
+    """False when the UDP checksum may be incomplete (the frame has not left the host) or the hardware has
+    verified it."""
     age_s: float = 0.0
-    """How long ago the kernel received it."""
+    """Seconds since the kernel received it."""
 
 
 class Link(Protocol):
-    """A trunk port. Never blocks; raises LinkError alone."""
+    """A socket for the tagged frames of one interface. Never blocks; raises only LinkError."""
 
     def fileno(self) -> int:
-        """Readable when frames are there, or when the interface went down."""
+        """Return a file descriptor that is readable when frames have arrived or the interface has changed."""
         ...
 
     def send(self, frames: Sequence[bytes]) -> int:
-        """Send tagged frames in order; how many were taken, fewer than all when there is no room now."""
+        """Send tagged frames in order; returns how many fit into the send buffer."""
         ...
 
     def receive(self, limit: int) -> list[Received]:
-        """At most limit frames that have come; an empty list when there are none."""
+        """Return up to limit received frames."""
         ...
 
     def dropped(self) -> int:
-        """Frames that the kernel dropped for want of room since the last call."""
+        """Return how many frames the kernel has dropped since the last call, because the ring was full."""
         ...
 
-    def interrupted(self, now: float) -> int:
-        """Changes of the carrier since the last call; LinkError when it is gone, down or flapping."""
+    def carrier_changes(self, now: float) -> int:
+        """Return the carrier changes since the last call; LinkError when it is gone, down or flapping."""
         ...
 
     def listen_for(self, addresses: frozenset[int]) -> None:
-        """Hand over ARP requests for these addresses too, from now on."""
+        """Also receive ARP messages about these IPv4 addresses from now on."""
         ...
 
     def close(self) -> None:
-        """Give everything back; harmless the second time."""
+        """Release all resources. Idempotent."""
         ...

@@ -1,4 +1,4 @@
-"""The state of an interface, as the kernel tells it (rtnetlink): needs no privilege."""
+"""The state of an interface by rtnetlink(7), which needs no privilege."""
 
 import contextlib
 import errno
@@ -16,31 +16,31 @@ _IFLA_IFNAME, _IFLA_CARRIER_CHANGES = 3, 35
 _HEADER = struct.Struct("=IHHII")
 _IFINFOMSG = struct.Struct("=BBHiII")
 _ATTRIBUTE = struct.Struct("=HH")
-ANSWER_BYTES = 65536
+RECEIVE_BYTES = 65536
 _TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class UplinkState:
-    """What the kernel says of an interface now."""
+class InterfaceState:
+    """The state of an interface."""
 
     index: int
     up: bool
-    """Set up by the administrator, and with a carrier."""
+    """Administratively up, with carrier."""
     carrier_changes: int
-    """Counted by the kernel since the interface exists, so that a flap between two looks is seen."""
+    """The kernel's count since the interface was created: includes flaps between two readings."""
 
 
 @dataclass(frozen=True, slots=True)
-class LinkNews:
-    """One message of the kernel's: an interface's state, or that it is gone."""
+class LinkMessage:
+    """One message of the kernel: the state of an interface, or None when it was deleted."""
 
     index: int
-    state: UplinkState | None
+    state: InterfaceState | None
 
 
-def ask_for(interface: str) -> bytes:
-    """The request for an interface's state (RTM_GETLINK)."""
+def state_request(interface: str) -> bytes:
+    """Return the request for an interface's state (RTM_GETLINK)."""
     name = interface.encode() + b"\0"
     attribute = _ATTRIBUTE.pack(_ATTRIBUTE.size + len(name), _IFLA_IFNAME) + name
     body = _IFINFOMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0, 0) + attribute + bytes(-len(attribute) % 4)
@@ -48,7 +48,7 @@ def ask_for(interface: str) -> bytes:
 
 
 def open_netlink(*, groups: int = 0) -> socket.socket:
-    """A socket to the kernel; groups: multicast groups, such as RTMGRP_LINK. Raises OSError."""
+    """Open a netlink socket; groups: multicast groups, such as RTMGRP_LINK. Raises OSError."""
     netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
     try:
         if groups:
@@ -59,23 +59,23 @@ def open_netlink(*, groups: int = 0) -> socket.socket:
     return netlink
 
 
-def read_state(interface: str) -> UplinkState | None:
-    """The interface's state; None when there is none of that name. Raises OSError when netlink fails."""
+def read_state(interface: str) -> InterfaceState | None:
+    """Return the interface's state; None when it does not exist. Raises OSError when netlink fails."""
     with contextlib.closing(open_netlink()) as netlink:
         netlink.settimeout(_TIMEOUT_S)
-        netlink.send(ask_for(interface))
-        return parse_answer(netlink.recv(ANSWER_BYTES))
+        netlink.send(state_request(interface))
+        return parse_reply(netlink.recv(RECEIVE_BYTES))
 
 
-def parse_answer(answer: bytes) -> UplinkState | None:
-    """The state in the kernel's answer; None for "no such device"; OSError for any other error."""
-    for news in parse_news(answer):
-        return news.state
-    raise OSError(errno.EPROTO, "no answer in the kernel's message")
+def parse_reply(reply: bytes) -> InterfaceState | None:
+    """Return the state in a reply; None for "no such device". Raises OSError for any other error."""
+    for message in parse_messages(reply):
+        return message.state
+    raise OSError(errno.EPROTO, "no reply in the netlink message")
 
 
-def parse_news(data: bytes) -> Iterator[LinkNews]:
-    """All that one datagram tells; "no such device" is news of index 0. OSError for any other error."""
+def parse_messages(data: bytes) -> Iterator[LinkMessage]:
+    """Yield the messages of a datagram; "no such device" has index 0. Raises OSError for any other error."""
     at = 0
     while at + _HEADER.size <= len(data):
         length, kind, _, _, _ = _HEADER.unpack_from(data, at)
@@ -86,7 +86,7 @@ def parse_news(data: bytes) -> Iterator[LinkNews]:
         if kind == NLMSG_ERROR and end >= body + 4:
             code = -int(struct.unpack_from("=i", data, body)[0])
             if code == errno.ENODEV:
-                yield LinkNews(0, None)
+                yield LinkMessage(0, None)
             elif code:
                 raise OSError(code, os.strerror(code))
         elif kind in (RTM_NEWLINK, RTM_DELLINK) and end >= body + _IFINFOMSG.size:
@@ -94,10 +94,10 @@ def parse_news(data: bytes) -> Iterator[LinkNews]:
         at += (length + 3) & ~3
 
 
-def _parse_link(data: bytes, body: int, end: int, *, gone: bool) -> LinkNews:
+def _parse_link(data: bytes, body: int, end: int, *, gone: bool) -> LinkMessage:
     _, _, _, index, flags, _ = _IFINFOMSG.unpack_from(data, body)
     if gone:
-        return LinkNews(index, None)
+        return LinkMessage(index, None)
     at, changes = body + _IFINFOMSG.size, 0
     while at + _ATTRIBUTE.size <= end:
         size, attribute = _ATTRIBUTE.unpack_from(data, at)
@@ -106,4 +106,4 @@ def _parse_link(data: bytes, body: int, end: int, *, gone: bool) -> LinkNews:
         if attribute == _IFLA_CARRIER_CHANGES and at + _ATTRIBUTE.size + 4 <= end:
             (changes,) = struct.unpack_from("=I", data, at + _ATTRIBUTE.size)
         at += (size + 3) & ~3
-    return LinkNews(index, UplinkState(index, bool(flags & _IFF_UP and flags & _IFF_LOWER_UP), changes))
+    return LinkMessage(index, InterfaceState(index, bool(flags & _IFF_UP and flags & _IFF_LOWER_UP), changes))

@@ -1,7 +1,7 @@
-"""Classic BPF programs: the kernel drops what is not ours, before it costs us anything.
+"""Classic BPF programs, by which the kernel drops frames that are not for us.
 
-A program that tests the tag inside the frame would match nothing, since the kernel has taken the tag off by
-then; it has to ask for it by an extension (linux/filter.h, SKF_AD_VLAN_TAG_PRESENT).
+The kernel strips the VLAN tag before the filter runs, so a program has to test for it by an extension
+(linux/filter.h, SKF_AD_VLAN_TAG_PRESENT).
 """
 
 import ctypes
@@ -18,7 +18,7 @@ _LD_WORD, _LD_HALF, _LD_BYTE, _LDX_HEADER_LENGTH = 0x20, 0x28, 0x30, 0xB1
 _LD_WORD_X, _LD_HALF_X, _LD_BYTE_X = 0x40, 0x48, 0x50
 _JUMP_EQUAL, _JUMP_BITS, _RETURN = 0x15, 0x45, 0x06
 MAX_ADDRESSES = 64
-"""A jump reaches 255 steps."""
+"""Limited by BPF: a jump spans at most 255 instructions."""
 _ARP_REPLY = 2
 _IP = ethernet.HEADER_BYTES
 _UDP_PORT = _IP + 2
@@ -28,7 +28,7 @@ _INSTRUCTION = struct.Struct("=HBBI")
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One instruction; a test goes on with the next step where it holds and to `otherwise` where not."""
+    """One instruction. A test continues at label `holds` (default: the next step), else at `otherwise`."""
 
     code: int
     operand: int
@@ -50,10 +50,10 @@ def _assemble(steps: list[_Step]) -> bytes:
 
 
 def replies_to(mac_prefix: bytes, *, addresses: Collection[int] = frozenset(), tagged: bool = True) -> bytes:
-    """Tagged ARP replies, echo replies and DHCP answers meant for a MAC that begins with these four octets.
+    """Return a program that accepts ARP, ICMP echo and DHCP replies to a MAC with this four-octet prefix.
 
-    addresses: IPv4 addresses of ours; ARP about them is let through as well, and all ARP where they are too
-    many for a program. tagged=False leaves out the test of the tag, for a socket that knows no tags.
+    addresses: our IPv4 addresses; ARP messages about them are accepted as well. With more than MAX_ADDRESSES
+    all ARP is accepted. tagged=False omits the test for a VLAN tag, for sockets without tag metadata.
     """
     ours = int.from_bytes(mac_prefix, "big")
     tag = [_Step(_LD_WORD, _TAG_PRESENT), _Step(_JUMP_BITS, 0xFFFFFFFF, otherwise="drop")] if tagged else []
@@ -62,7 +62,7 @@ def replies_to(mac_prefix: bytes, *, addresses: Collection[int] = frozenset(), t
             *tag,
             _Step(_LD_HALF, 12),
             _Step(_JUMP_EQUAL, int.from_bytes(ethernet.TYPE_ARP, "big"), otherwise="ip"),
-            *_about(addresses),
+            *_arp_about(addresses),
             _Step(_LD_HALF, _IP + 6),
             _Step(_JUMP_EQUAL, _ARP_REPLY, otherwise="drop"),
             _Step(_LD_WORD, _IP + 18),
@@ -90,8 +90,8 @@ def replies_to(mac_prefix: bytes, *, addresses: Collection[int] = frozenset(), t
     )
 
 
-def _about(addresses: Collection[int]) -> list[_Step]:
-    """Let ARP through whose sender or target is one of these."""
+def _arp_about(addresses: Collection[int]) -> list[_Step]:
+    """Accept ARP messages whose sender or target is one of these."""
     if len(addresses) > MAX_ADDRESSES:
         return [_Step(_RETURN, 0xFFFF)]
     steps: list[_Step] = []
@@ -102,7 +102,7 @@ def _about(addresses: Collection[int]) -> list[_Step]:
 
 
 def echo_replies_to(identifier: int) -> bytes:
-    """ICMP echo replies with our identifier, on a raw socket, where the IPv4 header comes first."""
+    """Return a program that accepts ICMP echo replies with this identifier, on a raw IPv4 socket."""
     return _assemble(
         [
             _Step(_LDX_HEADER_LENGTH, 0),
@@ -117,7 +117,7 @@ def echo_replies_to(identifier: int) -> bytes:
 
 
 def attach(sock: socket.socket, program: bytes) -> None:
-    """Give the socket this filter; raises OSError. Needs no privilege of its own."""
+    """Attach the program to the socket; raises OSError. Needs no privilege."""
     buffer = ctypes.create_string_buffer(program, len(program))
     # struct sock_fprog { unsigned short len; struct sock_filter *filter; }
     fprog = struct.pack("HP", len(program) // _INSTRUCTION.size, ctypes.addressof(buffer))

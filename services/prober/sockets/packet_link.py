@@ -1,7 +1,6 @@
-"""The trunk port on a Linux interface: an AF_PACKET socket with a filter and a receive ring.
+"""The Link of a Linux interface: an AF_PACKET socket with a filter and a receive ring. Needs CAP_NET_RAW.
 
-CAP_NET_RAW is all it needs. A bond or a veth that is a port of a bridge shows its frames only to a socket
-that listens to all protocols.
+It listens to all protocols: a bond or veth that is a bridge port delivers its frames to no other socket.
 """
 
 import errno
@@ -22,7 +21,7 @@ _ETH_P_ALL = 3
 _ADD_MEMBERSHIP, _STATISTICS, _IGNORE_OUTGOING = 1, 6, 23
 _PROMISCUOUS = 1
 DEFAULT_SLOTS = 4096
-"""8 MiB: an answer from every VLAN may wait at once."""
+"""8 MiB: room for a reply from every VLAN at once."""
 _NO_ROOM = {errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.EINTR}
 _FAULTS = {
     errno.EPERM: Fault.NO_PERMISSION,
@@ -33,15 +32,15 @@ _FAULTS = {
 
 
 class PacketLink:
-    """See Link. Opened by the constructor, which raises LinkError as all methods do."""
+    """The Link of an interface. The constructor opens it, and raises LinkError as all methods do."""
 
     def __init__(self, interface: str, *, mac_prefix: bytes, slots: int = DEFAULT_SLOTS) -> None:
-        """mac_prefix: the first four octets of all our addresses, see Identity."""
+        """mac_prefix: the first four octets of all our MAC addresses, see Identity."""
         self._interface = interface
         self._mac_prefix = mac_prefix
         self._ring: ReceiveRing | None = None
         self._carrier: CarrierWatch | None = None
-        # One descriptor for both: frames, and news of the interface.
+        # One descriptor for both frames and carrier notifications.
         self._epoll = select.epoll()
         try:
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
@@ -64,13 +63,14 @@ class PacketLink:
         sock = self._socket
         sock.setblocking(False)
         sock.setsockopt(SOL_PACKET, _IGNORE_OUTGOING, 1)
-        # The filter and the ring come before bind: until then nothing is received at all.
+        # Filter and ring are set up before bind: nothing is received until then.
         packet_filter.attach(sock, packet_filter.replies_to(self._mac_prefix))
         self._heard: frozenset[int] | None = frozenset()
         self._ring = ReceiveRing(sock, slots=slots)
         self._batch = SendBatch(sock)
         sock.bind((self._interface, _ETH_P_ALL))
-        # struct packet_mreq. A bond in a bridge may have promiscuity 0; our addresses are none of its own.
+        # struct packet_mreq. Our MAC addresses are not the interface's, and a bond in a bridge may not be
+        # promiscuous.
         membership = struct.pack("=iHH8s", index, _PROMISCUOUS, 0, b"")
         sock.setsockopt(SOL_PACKET, _ADD_MEMBERSHIP, membership)
 
@@ -88,7 +88,7 @@ class PacketLink:
                     break
                 if error.errno != errno.ENETDOWN:
                     raise self._error(error, Fault.SEND_FAILED) from None
-                # Gone with the carrier, which is told by itself: whoever waits asks again.
+                # Lost with the carrier, which is reported separately; the engine retransmits.
                 taken = len(batch)
             sent += taken
         return sent
@@ -98,24 +98,24 @@ class PacketLink:
 
     def dropped(self) -> int:
         try:
-            # struct tpacket_stats: packets, drops. Reading sets both to zero.
+            # struct tpacket_stats: packets, drops. Reading resets both.
             statistics = self._socket.getsockopt(SOL_PACKET, _STATISTICS, 8)
         except OSError as error:
             raise self._error(error, Fault.SEND_FAILED) from None
         return int(struct.unpack("=II", statistics)[1])
 
-    def interrupted(self, now: float) -> int:
+    def carrier_changes(self, now: float) -> int:
         if self._carrier is None:
             return 0
         try:
-            # The error that a down interface leaves on the socket would make it readable for ever.
+            # Clear the error of a down interface, which would keep the socket readable.
             self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             return self._carrier.changes(now)
         except OSError as error:
             raise self._error(error, Fault.SEND_FAILED) from None
 
     def listen_for(self, addresses: frozenset[int]) -> None:
-        # Of too many for a filter it does not matter which they are.
+        # With too many addresses the filter accepts all ARP, whatever they are.
         heard = addresses if len(addresses) <= packet_filter.MAX_ADDRESSES else None
         if heard == self._heard:
             return

@@ -1,7 +1,7 @@
-"""A receive ring shared with the kernel (PACKET_MMAP, TPACKET_V2): room for a burst, without any privilege.
+"""A receive ring shared with the kernel (PACKET_MMAP, TPACKET_V2), which holds a burst of replies.
 
-A socket's receive buffer may only be made large with CAP_NET_ADMIN, and the default one loses more than half
-of 4094 answers. The ring's memory is not limited so. Layout: Documentation/networking/packet_mmap.rst.
+The default receive buffer of a socket loses more than half of 4094 replies, and enlarging it needs
+CAP_NET_ADMIN; the ring needs no privilege. Layout: Documentation/networking/packet_mmap.rst.
 """
 
 import mmap
@@ -24,11 +24,11 @@ CSUM_NOT_READY: Final = 1 << 3
 VLAN_VALID: Final = 1 << 4
 TPID_VALID: Final = 1 << 6
 CSUM_VALID: Final = 1 << 7
-"""Bits of a slot's status; KERNEL, none of them, says that the slot is the kernel's to fill."""
+"""Bits of a slot's status; KERNEL, no bit, means that the kernel owns the slot."""
 HEADER: Final = struct.Struct("=IIIHHIIHH")
 """struct tpacket2_hdr: status, length, captured, mac, net, seconds, nanoseconds, vlan_tci, vlan_tpid."""
 _CSUM_SETTLED: Final = CSUM_NOT_READY | CSUM_VALID
-"""Not to be verified: it is unfinished, or the hardware has done it."""
+"""The checksum is not to be verified: it is incomplete, or the hardware has verified it."""
 _STATUS: Final = struct.Struct("=I")
 SLOT_BYTES: Final = 2048
 _BLOCK_BYTES: Final = 1 << 16
@@ -36,10 +36,10 @@ _TPID_8021Q: Final = 0x8100
 
 
 class ReceiveRing:
-    """Slots that the kernel fills and we empty, in turn."""
+    """A ring of slots that the kernel fills and we empty."""
 
     def __init__(self, sock: socket.socket, *, slots: int) -> None:
-        """slots: frames that may wait, rounded up to whole blocks. Raises OSError."""
+        """slots: capacity in frames, rounded up to whole blocks. Raises OSError."""
         blocks = -(-slots * SLOT_BYTES // _BLOCK_BYTES)
         self._slots = blocks * _BLOCK_BYTES // SLOT_BYTES
         sock.setsockopt(SOL_PACKET, _PACKET_VERSION, _TPACKET_V2)
@@ -50,13 +50,13 @@ class ReceiveRing:
         self._next = 0
 
     def receive(self, limit: int) -> list[Received]:
-        """Frames of at most limit slots; see take."""
+        """Return the frames of up to limit slots; see take."""
         received, self._next = take(
             self._memory,
             slots=self._slots,
             at=self._next,
             limit=limit,
-            # What the kernel stamps frames with; it is compared with nothing else.
+            # The clock of the kernel's timestamps; used for nothing else.
             time_s=time.clock_gettime(time.CLOCK_REALTIME),
         )
         return received
@@ -68,10 +68,10 @@ class ReceiveRing:
 def take(
     memory: mmap.mmap | bytearray, *, slots: int, at: int, limit: int, time_s: float
 ) -> tuple[list[Received], int]:
-    """Empty at most limit slots, from the one at `at`; the frames in them, and the slot to go on with.
+    """Empty up to limit slots, starting at index `at`; returns their frames and the index to continue at.
 
-    time_s: now, by the clock that stamps the frames. Left out are frames without a tag, with one of another
-    kind than 802.1Q, or too long for a slot.
+    time_s: the current time of the clock that timestamps the frames. Frames without an 802.1Q tag, and frames
+    too long for a slot, are skipped.
     """
     received = []
     unpack, free = HEADER.unpack_from, _STATUS.pack_into
@@ -80,7 +80,7 @@ def take(
         status, length, captured, mac, _, seconds, nanoseconds, tci, tpid = unpack(memory, offset)
         if status == KERNEL:
             break
-        # A kernel that does not say the kind of tag knows 802.1Q alone.
+        # A kernel that does not report the TPID supports only 802.1Q.
         if status & VLAN_VALID and (tpid == _TPID_8021Q or not status & TPID_VALID) and captured == length:
             start = offset + mac
             age_s = time_s - seconds - nanoseconds * 1e-9

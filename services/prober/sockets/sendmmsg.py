@@ -1,4 +1,4 @@
-"""Many frames to a socket in one system call (sendmmsg(2)), which Python's own sockets do not have."""
+"""Sending many frames in one system call: sendmmsg(2), which Python's sockets do not offer."""
 
 import ctypes
 import errno
@@ -6,9 +6,9 @@ import socket
 from collections.abc import Sequence
 
 BATCH_FRAMES = 64
-"""At once: what goes out together is stamped with nearly one time."""
+"""Frames per call: those sent together have nearly the same send time."""
 MAX_FRAME_BYTES = 512
-"""Nothing that we send is longer."""
+"""Longer than any frame that the prober sends."""
 
 
 class _Buffer(ctypes.Structure):
@@ -32,16 +32,16 @@ class _Header(ctypes.Structure):
 
 
 class _Message(ctypes.Structure):
-    """struct mmsghdr: a header, and how much of it was sent."""
+    """struct mmsghdr: a header and the number of bytes sent."""
 
     _fields_ = (("header", _Header), ("sent", ctypes.c_uint))
 
 
 class _Table:
-    """What sendmmsg is given for frames of one length, which stand one behind the other in memory."""
+    """The argument of sendmmsg for frames of one length that are contiguous in memory."""
 
     def __init__(self, memory: int, length: int) -> None:
-        # Kept: the addresses of both are used from here on.
+        # Keep references: the kernel uses the addresses of both.
         self._buffers = (_Buffer * BATCH_FRAMES)()
         self._messages = (_Message * BATCH_FRAMES)()
         for index in range(BATCH_FRAMES):
@@ -53,9 +53,9 @@ class _Table:
 
 
 class SendBatch:
-    """The memory that the kernel reads the frames from, set up once.
+    """The buffer that the kernel reads frames from, set up once.
 
-    Nearly all frames are of a few lengths, and those of one length come together.
+    Frames have few different lengths, and those of one length come in runs.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -67,13 +67,13 @@ class SendBatch:
         self._tables: dict[int, _Table] = {}
 
     def send(self, frames: Sequence[bytes]) -> int:
-        """Send frames of the length of the first, BATCH_FRAMES at most; how many the kernel took.
+        """Send the leading frames of equal length, up to BATCH_FRAMES; returns how many the kernel accepted.
 
-        Raises OSError when it took none.
+        Raises OSError when it accepted none.
         """
         length = len(frames[0])
         if length > MAX_FRAME_BYTES:
-            raise OSError(errno.EMSGSIZE, f"a frame of {length} bytes")
+            raise OSError(errno.EMSGSIZE, f"frame of {length} bytes, expected at most {MAX_FRAME_BYTES}")
         count = min(len(frames), BATCH_FRAMES)
         lengths = list(map(len, frames[:count]))
         if lengths.count(length) != count:

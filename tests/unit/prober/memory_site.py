@@ -62,7 +62,7 @@ class MemoryLink:
     def dropped(self) -> int:
         return self.drops.popleft() if self.drops else 0
 
-    def interrupted(self, now: float) -> int:
+    def carrier_changes(self, now: float) -> int:
         if self.broken is not None:
             raise self.broken
         return self.flaps.popleft() if self.flaps else 0

@@ -10,13 +10,13 @@ from services.contract.outcomes import Fault
 from services.prober.sockets import netlink as uplink
 from services.prober.sockets.carrier import CarrierHistory
 from services.prober.sockets.link import LinkError
-from services.prober.sockets.netlink import LinkNews, UplinkState
+from services.prober.sockets.netlink import InterfaceState, LinkMessage
 
 UP, DOWN = True, False
 
 
-def state(up: bool, changes: int, *, index: int = 7) -> UplinkState:
-    return UplinkState(index, up, changes)
+def state(up: bool, changes: int, *, index: int = 7) -> InterfaceState:
+    return InterfaceState(index, up, changes)
 
 
 def fault_of(history: CarrierHistory, now: float) -> Fault | None:
@@ -31,14 +31,14 @@ def test_steady_uplink_has_no_changes() -> None:
     """News that say nothing new, as an address or a queue length brings them, disturb nothing."""
     history = CarrierHistory("extra-bo", state(UP, 2), 100.0)
     for now in (100.0, 101.0, 102.0):
-        history.told(state(UP, 2), now)
+        history.update(state(UP, 2), now)
         assert history.changes(now) == 0
 
 
 def test_down_is_told_once_it_lasts() -> None:
     """N2: within two seconds, and not before it is clear that it does not flap."""
     history = CarrierHistory("extra-bo", state(UP, 2), 100.0)
-    history.told(state(DOWN, 3), 101.0)
+    history.update(state(DOWN, 3), 101.0)
     assert history.changes(101.1) == 1
     assert fault_of(history, 101.6) is Fault.UPLINK_DOWN
 
@@ -51,8 +51,8 @@ def test_uplink_that_was_down_from_the_start_is_told() -> None:
 def test_short_loss_of_the_carrier_is_a_disturbance_and_no_fault() -> None:
     """A cable that was moved: two changes, told once, and it is up."""
     history = CarrierHistory("extra-bo", state(UP, 2), 100.0)
-    history.told(state(DOWN, 3), 101.0)
-    history.told(state(UP, 4), 101.3)
+    history.update(state(DOWN, 3), 101.0)
+    history.update(state(UP, 4), 101.3)
     assert (history.changes(101.4), history.changes(105.0)) == (2, 0)
 
 
@@ -62,10 +62,10 @@ def test_flapping_is_a_reason_of_its_own(together: bool) -> None:
     for last in (UP, DOWN):
         history = CarrierHistory("extra-bo", state(UP, 2), 100.0)
         if together:
-            history.told(state(last, 12), 101.0)
+            history.update(state(last, 12), 101.0)
         else:
             for change in range(10):
-                history.told(state(bool(change % 2) is not last, 3 + change), 100.0 + change / 10)
+                history.update(state(bool(change % 2) is not last, 3 + change), 100.0 + change / 10)
         assert fault_of(history, 101.0) is Fault.UPLINK_FLAPPING
 
 
@@ -73,7 +73,7 @@ def test_administrators_flapping_counts_without_the_carrier() -> None:
     """`ip link set down` and `up` again may leave the counter as it was."""
     history = CarrierHistory("extra-bo", state(UP, 2), 100.0)
     for step in range(4):
-        history.told(state(bool(step % 2), 2), 100.0 + step / 10)
+        history.update(state(bool(step % 2), 2), 100.0 + step / 10)
     assert fault_of(history, 100.5) is Fault.UPLINK_FLAPPING
 
 
@@ -82,23 +82,23 @@ def test_slow_changes_are_no_flapping() -> None:
     history = CarrierHistory("extra-bo", state(UP, 2), 100.0)
     for minute in range(5):
         now = 160.0 + 60 * minute
-        history.told(state(DOWN, 3 + 2 * minute), now)
-        history.told(state(UP, 4 + 2 * minute), now + 0.2)
+        history.update(state(DOWN, 3 + 2 * minute), now)
+        history.update(state(UP, 4 + 2 * minute), now + 0.2)
         assert history.changes(now + 0.3) == 2
 
 
 def test_counter_goes_round() -> None:
     """It is a 32-bit number of the kernel's."""
     history = CarrierHistory("extra-bo", state(UP, 2**32 - 1), 100.0)
-    history.told(state(UP, 1), 100.1)
+    history.update(state(UP, 1), 100.1)
     assert history.changes(100.2) == 2
 
 
 @pytest.mark.parametrize("news", [None, state(UP, 2, index=8)], ids=["deleted", "made anew"])
-def test_uplink_that_is_gone_is_missing(news: UplinkState | None) -> None:
+def test_uplink_that_is_gone_is_missing(news: InterfaceState | None) -> None:
     """N1: also when another one has its name by now: nothing comes through the old one's socket."""
     history = CarrierHistory("extra-bo", state(UP, 2), 100.0)
-    history.told(news, 101.0)
+    history.update(news, 101.0)
     assert fault_of(history, 101.0) is Fault.UPLINK_MISSING
 
 
@@ -115,21 +115,21 @@ def error_message(code: int) -> bytes:
 def test_all_messages_of_a_datagram_are_read() -> None:
     """The kernel may put several into one: up, down, deleted, and "no such device"."""
     data = link_message(16, 7, 0x10001, 5) + link_message(16, 8, 0x1, 6) + link_message(17, 9, 0, 0)
-    assert list(uplink.parse_news(data + error_message(errno.ENODEV))) == [
-        LinkNews(7, state(UP, 5)),
-        LinkNews(8, state(DOWN, 6, index=8)),
-        LinkNews(9, None),
-        LinkNews(0, None),
+    assert list(uplink.parse_messages(data + error_message(errno.ENODEV))) == [
+        LinkMessage(7, state(UP, 5)),
+        LinkMessage(8, state(DOWN, 6, index=8)),
+        LinkMessage(9, None),
+        LinkMessage(0, None),
     ]
 
 
 def test_other_error_of_the_kernel_is_raised() -> None:
     """It says nothing of the interface."""
     with pytest.raises(OSError, match=os.strerror(errno.EPERM)):
-        list(uplink.parse_news(error_message(errno.EPERM)))
+        list(uplink.parse_messages(error_message(errno.EPERM)))
 
 
 @pytest.mark.parametrize("length", range(0, 41, 3))
 def test_cut_messages_are_read_as_far_as_they_go(length: int) -> None:
     """The kernel does not cut; and if it did, nothing would break."""
-    list(uplink.parse_news(link_message(16, 7, 0x10001, 5)[:length]))
+    list(uplink.parse_messages(link_message(16, 7, 0x10001, 5)[:length]))

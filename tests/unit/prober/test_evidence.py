@@ -57,7 +57,7 @@ class ScriptedLink:
     def dropped(self) -> int:
         return 3
 
-    def interrupted(self, now: float) -> int:
+    def carrier_changes(self, now: float) -> int:
         return 2
 
     def listen_for(self, addresses: frozenset[int]) -> None:
@@ -144,7 +144,7 @@ def test_what_is_received_is_told_and_handed_on() -> None:
 def test_all_else_is_the_links_own() -> None:
     """A recorded link is a link."""
     link, inner, _ = recording()
-    assert (link.fileno(), link.dropped(), link.interrupted(0.0)) == (42, 3, 2)
+    assert (link.fileno(), link.dropped(), link.carrier_changes(0.0)) == (42, 3, 2)
     link.listen_for(frozenset({7}))
     assert inner.listens_for == {7}
     link.close()

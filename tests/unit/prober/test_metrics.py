@@ -1,10 +1,11 @@
-"""What a prober counts."""
+"""The prober's metrics."""
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from services.contract.outcomes import DHCPOutcome, Fault
 from services.prober.engine.results import DISCOVERY_NOT_TRIED, DiscoveryResult
+from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.metrics import ProberMetrics, UplinkCollector
 from tests.unit.runtime.registries import finding
 
@@ -13,12 +14,12 @@ def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None
     return registry.get_sample_value(name, labels)
 
 
-def test_a_finding_is_counted_by_its_outcomes() -> None:
-    """The probe, what DHCP said, each path to the gateway, and the times of what came."""
+def test_a_result_is_counted_by_its_outcomes() -> None:
+    """Probe, DHCP exchange and gateway checks are counted, and times are observed."""
     registry = CollectorRegistry()
     metrics = ProberMetrics(registry)
-    metrics.found(finding())
-    metrics.found(finding(dhcp=DiscoveryResult(DHCPOutcome.NO_OFFER, (), 3, 12.0), targets=()))
+    metrics.segment_done(finding())
+    metrics.segment_done(finding(dhcp=DiscoveryResult(DHCPOutcome.NO_OFFER, (), 3, 12.0), targets=()))
     extra = {"cluster_network": "extra"}
     assert value(registry, "nadroute_probes_total", outcome="done", **extra) == 2
     assert value(registry, "nadroute_dhcp_asks_total", outcome="offered", **extra) == 1
@@ -31,15 +32,17 @@ def test_a_finding_is_counted_by_its_outcomes() -> None:
     assert value(registry, "nadroute_gateway_rtt_seconds_count", path="routed") is None
 
 
-def test_a_fault_is_told_as_one() -> None:
-    """A segment that could not be probed counts under its fault."""
+def test_a_segment_with_a_fault_counts_under_the_fault() -> None:
+    """The outcome of a segment that could not be probed is its fault."""
     registry = CollectorRegistry()
-    ProberMetrics(registry).found(finding(fault=Fault.UPLINK_DOWN, dhcp=DISCOVERY_NOT_TRIED, targets=()))
+    ProberMetrics(registry).segment_done(
+        finding(fault=Fault.UPLINK_DOWN, dhcp=DISCOVERY_NOT_TRIED, targets=())
+    )
     assert value(registry, "nadroute_probes_total", cluster_network="extra", outcome="UplinkDown") == 1
 
 
-def test_uplinks_are_looked_at_when_asked() -> None:
-    """1 or 0 by the kernel; no series where the kernel says nothing."""
+def test_uplinks_are_read_at_each_scrape() -> None:
+    """1 or 0; no series where the state is unknown. Frame counters are exported as they are."""
 
     def is_up(interface: str) -> bool:
         if interface == "odd":
@@ -49,10 +52,14 @@ def test_uplinks_are_looked_at_when_asked() -> None:
     registry = CollectorRegistry()
     registry.register(
         UplinkCollector(
-            lambda: {"a": "good", "b": "bad", "c": "odd"}, is_up=is_up, dropped_frames=lambda: {"a": 7}
+            lambda: {"a": "good", "b": "bad", "c": "odd"},
+            is_up=is_up,
+            dropped_frames=lambda: {"a": 7},
+            ignored_frames=lambda: {IgnoreReason.ETHERTYPE: 3},
         )
     )
     assert value(registry, "nadroute_uplink_up", cluster_network="a") == 1
     assert value(registry, "nadroute_uplink_up", cluster_network="b") == 0
     assert value(registry, "nadroute_uplink_up", cluster_network="c") is None
     assert value(registry, "nadroute_frames_dropped_total", cluster_network="a") == 7
+    assert value(registry, "nadroute_frames_ignored_total", reason="ethertype") == 3

@@ -11,7 +11,7 @@ from services.prober.engine.engine import Engine
 from services.prober.engine.results import SegmentResult
 from services.prober.engine.settings import EngineSettings
 from services.prober.frames import templates
-from services.prober.loop.trunk_port import Port
+from services.prober.loop.ports import TrunkPort
 from services.prober.sockets.link import Received
 from tests.support.manual_clock import ManualClock
 from tests.unit.prober import frames
@@ -45,7 +45,7 @@ class _SlowLink:
     def dropped(self) -> int:
         return 0
 
-    def interrupted(self, now: float) -> int:
+    def carrier_changes(self, now: float) -> int:
         return 0
 
     def listen_for(self, addresses: frozenset[int]) -> None:
@@ -67,7 +67,7 @@ class _Bench:
             randomness=random.Random(1),
             routed=False,
         )
-        self.port = Port(
+        self.port = TrunkPort(
             cluster_network=UPLINK,
             link=self.link,
             engine=self.engine,

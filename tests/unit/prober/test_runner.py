@@ -10,6 +10,7 @@ import pytest
 from services.contract.messages import SegmentProbe
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
 from services.prober.engine.settings import EngineSettings
+from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.sockets.link import LinkError, Received
 from tests.unit.prober import frames
 from tests.unit.prober.memory_site import PATIENT, QUICK, TIMEOUT_S, Site, running, wait_until
@@ -118,6 +119,19 @@ def test_dropped_frames_reach_the_verdict() -> None:
         found = site.next()
     assert found.dhcp is not None
     assert (found.dhcp.outcome, found.dropped_frames) == (DHCPOutcome.INCONCLUSIVE, 12)
+
+
+def test_frames_that_the_engine_ignores_are_counted_by_reason() -> None:
+    """The counts are read from another thread, for the metrics."""
+
+    def send_ipv6(sent: frames.Sent) -> Iterator[tuple[float, bytes]]:
+        yield 0.0, bytes(12) + b"\x86\xdd" + bytes(40)
+
+    with running() as site:
+        site.nodes[7] = [send_ipv6]
+        site.submit(7)
+        wait_until(lambda: site.runner.ignored_frames()[IgnoreReason.ETHERTYPE] > 0)
+        assert site.runner.ignored_frames()[IgnoreReason.ARP_MALFORMED] == 0
 
 
 def test_without_an_icmp_socket_routed_is_not_tried() -> None:

@@ -18,7 +18,7 @@ from services.prober.engine.identity import Identity
 from services.prober.engine.timers import Timers
 from services.prober.frames import template_bytes, templates
 from services.prober.frames.dhcp_client import DHCPTemplate
-from services.prober.loop.gc_tuning import collecting_seldom
+from services.prober.loop.gc_tuning import gc_tuned_for_scan
 from services.prober.scan.interruption import interruptible
 from services.prober.sockets import sendmmsg as send_batch
 from services.prober.sockets.sendmmsg import BATCH_FRAMES, MAX_FRAME_BYTES, SendBatch
@@ -102,7 +102,7 @@ def test_batch_says_how_many_found_room() -> None:
 def test_batch_refuses_what_would_overrun_it() -> None:
     """The memory that the kernel reads has room for so many octets, and the next frame begins there."""
     sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    with sender, receiver, pytest.raises(OSError, match=f"a frame of {MAX_FRAME_BYTES + 1} bytes"):
+    with sender, receiver, pytest.raises(OSError, match=f"frame of {MAX_FRAME_BYTES + 1} bytes"):
         SendBatch(sender).send([bytes(MAX_FRAME_BYTES + 1)])
     assert all(len(frame) <= send_batch.MAX_FRAME_BYTES for frame in template_bytes.FRAMES.values())
 
@@ -163,7 +163,7 @@ def test_garbage_is_looked_for_as_before_afterwards() -> None:
     """A scan changes it for its own time alone, also when it fails."""
     before = gc.get_threshold()
     meanwhile: list[tuple[int, int, int]] = []
-    with contextlib.suppress(KeyError), collecting_seldom():
+    with contextlib.suppress(KeyError), gc_tuned_for_scan():
         meanwhile.append(gc.get_threshold())
         raise KeyError
     assert meanwhile[0] > before
@@ -173,7 +173,7 @@ def test_garbage_is_looked_for_as_before_afterwards() -> None:
 
 def test_what_a_scan_leaves_is_old_at_once() -> None:
     """Its results live on, tens of thousands of objects: no look at the youngest goes through them."""
-    with collecting_seldom():
+    with gc_tuned_for_scan():
         made: list[object] = []
     assert any(old is made for old in gc.get_objects(generation=2))
 

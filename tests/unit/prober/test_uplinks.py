@@ -1,4 +1,8 @@
-"""Which interfaces are uplinks: told, or seen, and seen again."""
+"""The uplinks and addresses of a host, and their announcement."""
+
+import socket
+from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
 import redis
@@ -6,31 +10,52 @@ import redis
 from services.contract.messages import HostAnnouncement
 from services.contract.names import host_key
 from services.prober.heartbeat import Heartbeat
-from services.prober.uplinks import Uplinks, carried_by, interfaces_here
+from services.prober.uplinks import Uplinks, cluster_network_of, list_interfaces, own_addresses
 from tests.support.manual_clock import ManualClock
 
+FIB_TRIE = """\
+Main:
+  +-- 0.0.0.0/0 3 0 5
+     |-- 0.0.0.0
+        /0 universe UNICAST
+     +-- 10.255.0.0/24 2 0 2
+        |-- 10.255.0.0
+           /24 link UNICAST
+        |-- 10.255.0.11
+           /32 host LOCAL
+        |-- 10.255.0.255
+           /32 link BROADCAST
+     +-- 127.0.0.0/8 2 0 2
+        |-- 127.0.0.1
+           /32 host LOCAL
+Local:
+        |-- 10.255.0.11
+           /32 host LOCAL
+        |-- 10.1.2.3
+           /32 host LOCAL
+"""
 
-def test_told_uplinks_are_not_looked_for() -> None:
-    """What somebody wrote down stands, whatever interfaces there are."""
+
+def test_configured_uplinks_are_not_detected() -> None:
+    """The configured mapping stays, whatever interfaces exist."""
     uplinks = Uplinks({"extra": "eth1"}, interfaces=lambda: ["mgmt-bo"])
-    assert not uplinks.look()
+    uplinks.refresh()
     assert uplinks.current() == {"extra": "eth1"}
 
 
-def test_bonds_are_seen_as_they_come_and_go() -> None:
-    """Harvester makes the bond after our pod has started, and takes it away with the cluster network."""
+def test_bonds_are_detected_at_each_refresh() -> None:
+    """Harvester may create a bond after the pod has started, and deletes it with the cluster network."""
     here = ["lo", "eth0"]
     uplinks = Uplinks("auto", interfaces=lambda: here)
     assert uplinks.current() == {}
     here += ["mgmt-bo", "mgmt-br", "extra-bo"]
-    assert uplinks.look()
+    uplinks.refresh()
     before = uplinks.current()
     assert before == {"mgmt": "mgmt-bo", "extra": "extra-bo"}
-    assert not uplinks.look()
     here.remove("extra-bo")
-    assert uplinks.look()
+    uplinks.refresh()
     assert uplinks.current() == {"mgmt": "mgmt-bo"}
-    assert before == {"mgmt": "mgmt-bo", "extra": "extra-bo"}, "what was handed out never changes"
+    assert before == {"mgmt": "mgmt-bo", "extra": "extra-bo"}, "a returned mapping never changes"
 
 
 @pytest.mark.parametrize(
@@ -46,33 +71,33 @@ def test_bonds_are_seen_as_they_come_and_go() -> None:
         ("x_y-bo", None),
     ],
 )
-def test_cluster_network_is_named_by_its_bond(interface: str, network: str | None) -> None:
-    """What could not be a cluster network's name is none, whatever it ends with."""
-    assert carried_by(interface) == network
+def test_the_bond_names_its_cluster_network(interface: str, network: str | None) -> None:
+    """A prefix that is not a valid cluster network name is none."""
+    assert cluster_network_of(interface) == network
 
 
 def test_interfaces_of_this_namespace_are_listed() -> None:
-    """The loopback is always there."""
-    assert "lo" in interfaces_here()
+    """The loopback interface always exists."""
+    assert "lo" in list_interfaces()
 
 
 class _Recorder:
-    """Keeps what a Redis would be told."""
+    """A Redis that records the announcements."""
 
     def __init__(self) -> None:
         self.announced: list[str] = []
-        self.taken_back: list[str] = []
+        self.deleted: list[str] = []
 
     def set(self, key: str, text: str, *, ex: int) -> None:
         assert key == host_key("node1")
         self.announced.append(text)
 
     def eval(self, _script: str, _keys: int, _key: str, text: str) -> None:
-        self.taken_back.append(text)
+        self.deleted.append(text)
 
 
-def test_announcement_follows_the_uplinks() -> None:
-    """Told at once when they change, not when the renewal is due; and what was told last is taken back."""
+def test_the_announcement_follows_the_uplinks() -> None:
+    """A change is announced at once, before the renewal is due; stop deletes the last announcement."""
     seen = [["mgmt-bo"], ["mgmt-bo"], ["mgmt-bo"], ["mgmt-bo", "extra-bo"], ["mgmt-bo", "extra-bo"]]
     uplinks = Uplinks("auto", interfaces=lambda: seen.pop(0) if len(seen) > 1 else seen[0])
     recorder = _Recorder()
@@ -85,13 +110,13 @@ def test_announcement_follows_the_uplinks() -> None:
     )
     heartbeat._run()
     heartbeat.stop()
-    told = [HostAnnouncement.from_wire(text).uplinks for text in recorder.announced]
-    assert told == [{"mgmt": "mgmt-bo"}, {"mgmt": "mgmt-bo", "extra": "extra-bo"}]
-    assert recorder.taken_back == recorder.announced[-1:]
+    announced = [HostAnnouncement.from_wire(text).uplinks for text in recorder.announced]
+    assert announced == [{"mgmt": "mgmt-bo"}, {"mgmt": "mgmt-bo", "extra": "extra-bo"}]
+    assert recorder.deleted == recorder.announced[-1:]
 
 
-def test_look_that_fails_keeps_what_was_seen() -> None:
-    """The kernel does not answer, or Redis does not: the next turn is another one."""
+def test_a_failed_refresh_keeps_the_uplinks() -> None:
+    """An error of the kernel or of Redis does not end the heartbeat."""
     here: list[list[str] | OSError] = [["mgmt-bo"], OSError("no netlink")]
 
     def interfaces() -> list[str]:
@@ -116,3 +141,22 @@ def test_look_that_fails_keeps_what_was_seen() -> None:
     heartbeat._run()
     assert uplinks.current() == {"mgmt": "mgmt-bo"}
     assert len(recorder.announced) == 1
+
+
+def test_local_addresses_are_listed_once_without_loopback(tmp_path: Path) -> None:
+    """Broadcast addresses and subnets are left out."""
+    path = tmp_path / "fib_trie"
+    path.write_text(FIB_TRIE)
+    assert own_addresses(path) == (IPv4Address("10.1.2.3"), IPv4Address("10.255.0.11"))
+
+
+def test_an_unreadable_kernel_table_is_no_error(tmp_path: Path) -> None:
+    """No address is known then."""
+    assert own_addresses(tmp_path / "nothing") == ()
+
+
+def test_the_addresses_of_this_machine_can_be_bound() -> None:
+    """The kernel's real table is parsed."""
+    for address in own_addresses():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
+            bound.bind((str(address), 0))

@@ -19,6 +19,7 @@ from services.prober.engine.results import (
     SegmentResult,
     TargetResult,
 )
+from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.metrics import ProberMetrics, UplinkCollector
 from services.prober.settings import ProberSettings
 from services.runtime.settings import TelemetrySettings
@@ -104,16 +105,19 @@ def _fill_watcher(registry: CollectorRegistry) -> None:
 
 def _fill_prober(registry: CollectorRegistry) -> None:
     metrics = ProberMetrics(registry)
-    metrics.taken()
-    metrics.begun()
-    metrics.found(finding())
-    metrics.ended()
-    metrics.refused("too_old")
-    metrics.reported(1, waiting=0)
-    metrics.lost(1)
+    metrics.request_taken()
+    metrics.segment_opened()
+    metrics.segment_done(finding())
+    metrics.segment_closed()
+    metrics.request_refused("too_old")
+    metrics.verdicts_sent(1, waiting=0)
+    metrics.verdicts_discarded(1)
     registry.register(
         UplinkCollector(
-            lambda: {"extra": "extra-bo"}, is_up=lambda _: True, dropped_frames=lambda: {"extra": 5}
+            lambda: {"extra": "extra-bo"},
+            is_up=lambda _: True,
+            dropped_frames=lambda: {"extra": 5},
+            ignored_frames=lambda: {IgnoreReason.ETHERTYPE: 2},
         )
     )
 

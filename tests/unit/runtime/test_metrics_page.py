@@ -10,6 +10,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.contract.outcomes import State
+from services.prober.frames.ignore_reasons import IgnoreReason
 from tests.unit.runtime.registries import registries
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -126,3 +127,11 @@ def test_the_pages_example_is_the_rule() -> None:
     (group,) = yaml.safe_load((DOCS / "alerts.yaml").read_text())["groups"]
     rule = next(rule for rule in group["rules"] if rule["alert"] == shown["alert"])
     assert {**rule, "labels": None} == {**shown, "labels": None}
+
+
+def test_each_reason_of_an_ignored_frame_is_documented() -> None:
+    """The page has a row for each value of the label `reason`, and no other."""
+    section = (DOCS / "metrics.md").read_text().partition("Reasons of `nadroute_frames_ignored_total`")[2]
+    table = section.partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    assert rows == [reason.value for reason in IgnoreReason]
