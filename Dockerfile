@@ -10,7 +10,7 @@ RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY services ./services
 COPY scripts/compile.py ./scripts/
 # Build the wheel first, so that the package's contents are installed and not the folder. Then install everything from
@@ -28,7 +28,8 @@ RUN python -m venv /tools \
 
 FROM ${PYTHON_IMAGE} AS service
 LABEL org.opencontainers.image.title="nadroute" \
-      org.opencontainers.image.description="Keeps the route connectivity of every Harvester VM network true and visible"
+      org.opencontainers.image.description="Keeps the route connectivity of every Harvester VM network true and visible" \
+      org.opencontainers.image.licenses="Apache-2.0"
 # A running container installs nothing.
 RUN pip uninstall --yes pip
 COPY --from=build /opt/nadroute /opt/nadroute

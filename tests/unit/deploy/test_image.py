@@ -38,8 +38,18 @@ def test_what_is_copied_passes_the_ignore_file() -> None:
         if word == "COPY" and "--from" not in rest
         for source in rest.split()[:-1]
     }
-    assert admitted == copied == {"pyproject.toml", "README.md", "services", "scripts/compile.py"}
+    assert admitted == copied == {"pyproject.toml", "README.md", "LICENSE", "services", "scripts/compile.py"}
     assert all((ROOT / name).exists() for name in copied)
+
+
+def test_the_license_is_named_everywhere_alike() -> None:
+    """The package's metadata, the image's label and README name the license whose text is in LICENSE."""
+    assert PYPROJECT["project"]["license"] == "Apache-2.0"
+    assert PYPROJECT["project"]["license-files"] == ["LICENSE"]
+    assert "Version 2.0, January 2004" in (ROOT / "LICENSE").read_text()
+    assert "[Apache License 2.0](LICENSE)" in (ROOT / "README.md").read_text()
+    (labels,) = [rest for word, rest in final_stage() if word == "LABEL"]
+    assert 'org.opencontainers.image.licenses="Apache-2.0"' in labels
 
 
 def test_the_final_stage_builds_nothing() -> None:
