@@ -1,1 +1,1 @@
-"""A scan of many VLANs by hand, without Redis and Kubernetes, with evidence."""
+"""Scans of an interface's VLANs from the command line, with recording of frames."""

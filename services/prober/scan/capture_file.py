@@ -1,4 +1,4 @@
-"""Frames in a file that Wireshark opens: pcapng (draft-ietf-opsawg-pcapng), written without a library."""
+"""A writer of pcapng capture files (draft-ietf-opsawg-pcapng)."""
 
 import heapq
 import itertools
@@ -9,9 +9,9 @@ from typing import BinaryIO
 from services.prober.scan.evidence import Recorded
 
 HOLD = timedelta(seconds=1)
-"""Longer than a frame waits for us."""
+"""Longer than a received frame waits to be read."""
 
-# Blocks are in our own byte order, which the first one tells.
+# Blocks are in native byte order, which the section header declares.
 _SECTION, _INTERFACE, _PACKET = 0x0A0D0D0A, 1, 6
 _BYTE_ORDER_MAGIC = 0x1A2B3C4D
 _LINKTYPE_ETHERNET = 1
@@ -21,13 +21,14 @@ _OPTION = struct.Struct("=HH")
 
 
 class CaptureFile:
-    """Keeps frames as pcapng, which says of each whether it came in or went out, in the order of their times.
+    """Writes frames with their direction, in order of time.
 
-    We hear of an answer some time after it came, and of what we sent meanwhile before.
+    Frames arrive out of order: a reply is read some time after it was received, and frames sent meanwhile
+    are recorded first.
     """
 
     def __init__(self, file: BinaryIO, *, interface: str, hold: timedelta = HOLD) -> None:
-        """file: to be closed by whoever opened it. hold: what is older than others by this is not waited for.
+        """file: closed by the caller. hold: how long a frame is held back for older ones to arrive.
 
         Raises OSError, as keep and finish do.
         """
@@ -39,12 +40,12 @@ class CaptureFile:
         file.flush()
 
     def keep(self, recorded: Recorded) -> None:
-        """Write one frame, as soon as it is its turn."""
+        """Add a frame; writes those that have been held long enough."""
         heapq.heappush(self._held, (recorded.at, next(self._numbers), recorded))
         self._write(until=recorded.at - self._hold)
 
     def finish(self) -> None:
-        """Write what is left."""
+        """Write all held frames."""
         self._write(until=None)
 
     def _write(self, *, until: datetime | None) -> None:
@@ -57,7 +58,7 @@ class CaptureFile:
 
 
 def section_header(interface: str) -> bytes:
-    """How a file begins whose frames are all of one interface; times are in microseconds."""
+    """Return the first blocks of a file with one interface; timestamps are in microseconds."""
     section = struct.pack("=IHHq", _BYTE_ORDER_MAGIC, 1, 0, -1)
     name = _option(_IF_NAME, interface.encode(errors="replace")) + _option(_OPTION_END, b"")
     described = struct.pack("=HHI", _LINKTYPE_ETHERNET, 0, 0) + name
@@ -65,9 +66,9 @@ def section_header(interface: str) -> bytes:
 
 
 def packet_block(recorded: Recorded) -> bytes:
-    """One frame with its time and its direction."""
+    """Return the block of one frame with its time and direction."""
     frame, length = recorded.frame, len(recorded.frame)
-    # Not by way of a float, whose last microseconds would be wrong.
+    # Not by a float, which is too imprecise for microseconds.
     whole = int(recorded.at.replace(microsecond=0).timestamp())
     microseconds = whole * 1_000_000 + recorded.at.microsecond
     head = struct.pack("=IIIII", 0, microseconds >> 32, microseconds & 0xFFFFFFFF, length, length)

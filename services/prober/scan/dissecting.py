@@ -1,6 +1,6 @@
-"""Frames as text for people, dissected by scapy: the only module of the services that imports it.
+"""Frames as text, dissected by scapy. The only module of the services that imports scapy.
 
-Importing scapy takes most of a second and 60 MB, so it is imported at the first frame.
+Importing scapy takes most of a second and 60 MB, so it is imported for the first frame.
 """
 
 import logging
@@ -8,7 +8,7 @@ import warnings
 
 
 def dissect(frame: bytes, *, vlan: int | None = None) -> str:
-    """A frame as people read it; vlan: the tag that the kernel took off it, if it did."""
+    """Return a frame as text; vlan: the tag, if the kernel has stripped it."""
     _import_scapy()
     from scapy.layers.l2 import Ether
     from scapy.packet import Packet
@@ -20,9 +20,9 @@ def dissect(frame: bytes, *, vlan: int | None = None) -> str:
 
 def _import_scapy() -> None:
     with warnings.catch_warnings():
-        # Its optional dependencies announce deprecations that are not ours to mend.
+        # Scapy's optional dependencies emit deprecation warnings.
         warnings.simplefilter("ignore")
         import scapy.layers.dhcp
         import scapy.layers.inet
-        import scapy.layers.l2  # noqa: F401 - the others need it registered
+        import scapy.layers.l2  # noqa: F401 - registers the layers that the others need
     logging.getLogger("scapy").setLevel(logging.ERROR)

@@ -1,6 +1,6 @@
-"""What went over the wire, kept for people: a link that tells a recorder of every frame, and what keeps them.
+"""Recording the frames of a scan: a Link that records, and the consumers of what it records.
 
-Nothing of this is there, and nothing costs, where nobody asked for it.
+Used only on request; a scan without it has no overhead.
 """
 
 import queue
@@ -16,7 +16,7 @@ from services.prober.sockets.link import Link, Received
 from services.runtime.clock import Clock
 
 MAX_WAITING = 100_000
-"""Frames that may wait to be written; of more we only tell how many there were."""
+"""Frames that may wait for the consumers; further ones are only counted."""
 _PADS = re.compile(r"(?: pad){2,}")
 _TPID = b"\x81\x00"
 _ADDRESSES_BYTES = 2 * MAC_BYTES
@@ -24,10 +24,10 @@ _STOP_TIMEOUT_S = 60.0
 
 
 class Recorded(NamedTuple):
-    """A frame with its tag in it, as it went over the wire."""
+    """A frame with its VLAN tag, as on the wire."""
 
     at: datetime
-    """When it was handed to the kernel, or received by it."""
+    """When the kernel accepted or received it."""
     outbound: bool
     frame: bytes
 
@@ -37,19 +37,19 @@ class Recorded(NamedTuple):
 
 
 class FrameRecorder(Protocol):
-    """Is told of frames in the engine's thread: it must not block, and not raise."""
+    """The receiver of recorded frames. Called in the engine's thread: must not block or raise."""
 
     def sent(self, at: datetime, frame: bytes) -> None:
-        """A frame with its tag in it went out."""
+        """Record a sent frame with its tag."""
         ...
 
     def received(self, at: datetime, received: Received) -> None:
-        """A frame came in, its tag beside it."""
+        """Record a received frame, whose tag is metadata."""
         ...
 
 
 class RecordingLink:
-    """A Link that tells a recorder of all that goes through another."""
+    """A Link that records all frames of another Link."""
 
     def __init__(self, link: Link, *, recorder: FrameRecorder, clock: Clock) -> None:
         self._link = link
@@ -61,7 +61,7 @@ class RecordingLink:
 
     def send(self, frames: Sequence[bytes]) -> int:
         for sent, frame in enumerate(frames):
-            # One by one, and the time before: an answer must not seem to be older than its question.
+            # One by one, with the time before sending: a reply must not seem older than its request.
             at = self._clock.now()
             if not self._link.send((frame,)):
                 return sent
@@ -90,7 +90,7 @@ class RecordingLink:
 
 
 class Evidence:
-    """A FrameRecorder that hands frames to keepers in a thread of its own, so that the engine never waits."""
+    """A FrameRecorder that passes frames to keepers in its own thread, so that the engine never waits."""
 
     def __init__(
         self,
@@ -99,18 +99,18 @@ class Evidence:
         finish: Sequence[Callable[[], None]] = (),
         limit: int = MAX_WAITING,
     ) -> None:
-        """keepers: get each frame in order; one that raises OSError gets no more. limit: frames that wait.
+        """keepers: get each frame in order; one that raises OSError gets no more. limit: queued frames.
 
-        finish: called when there are no more frames.
+        finish: called after the last frame.
         """
         self._keepers = list(keepers)
         self._finish = finish
         self._limit = limit
         self._waiting: queue.SimpleQueue[Recorded | None] = queue.SimpleQueue()
         self.lost = 0
-        """Frames for which there was no room."""
+        """Frames discarded because the queue was full."""
         self.failure: OSError | None = None
-        """Why the frames of a keeper are not all there."""
+        """The last error of a keeper."""
         self._thread = threading.Thread(target=self._run, name="prober-evidence", daemon=True)
         self._thread.start()
 
@@ -123,7 +123,7 @@ class Evidence:
         self._put(Recorded(at, False, frame[:_ADDRESSES_BYTES] + tag + frame[_ADDRESSES_BYTES:]))
 
     def close(self) -> None:
-        """Return when all that was recorded is kept."""
+        """Wait until the keepers have all recorded frames."""
         self._waiting.put(None)
         self._thread.join(_STOP_TIMEOUT_S)
 
@@ -149,28 +149,28 @@ class Evidence:
 
 
 class Narrator:
-    """Tells the frames of one VLAN as people read them."""
+    """Prints the frames of one VLAN as text."""
 
     def __init__(self, vlan: int, *, say: Callable[[str], None], began: datetime) -> None:
-        """say: gets some lines for each frame, times since `began` in seconds."""
+        """say: gets the lines of each frame, with times in seconds since `began`."""
         self._vlan = vlan
         self._say = say
         self._began = began
 
     def keep(self, recorded: Recorded) -> None:
-        """Say what it is, if it is of the VLAN."""
+        """Print the frame if it is on the VLAN."""
         if recorded.vlan == self._vlan:
             self._say(narrate(recorded, began=self._began))
 
 
 def narrate(recorded: Recorded, *, began: datetime) -> str:
-    """When and which way a frame went, and what is in it."""
+    """Return a frame's time, direction and dissection as text."""
     seconds = (recorded.at - began).total_seconds()
     way = "sent" if recorded.outbound else "received"
     head = f"{seconds:+.6f} s  {way} {len(recorded.frame)} bytes on VLAN {recorded.vlan}"
     try:
         text = dissect(recorded.frame)
-    except Exception as error:  # noqa: BLE001  # scapy's many dissectors promise nothing of what strangers send
+    except Exception as error:  # noqa: BLE001  # scapy's dissectors may raise anything on malformed frames
         return f"{head}\nnot dissected ({type(error).__name__}): {recorded.frame.hex(' ')}"
-    # BOOTP messages are filled up to 300 bytes, which nobody wants to read one by one.
+    # BOOTP messages are padded to 300 bytes, which scapy prints one by one.
     return f"{head}\n{_PADS.sub(' pad ...', text)}"

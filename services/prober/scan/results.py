@@ -1,4 +1,4 @@
-"""What a scan found: one result for each VLAN, in a stable form."""
+"""The results of a scan, one per VLAN."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from services.prober.engine.results import SegmentResult, dhcp_message, reach_me
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanResult:
-    """What was found on one VLAN."""
+    """The result for one VLAN."""
 
     vlan: int
     dhcp: DHCPFinding
     gateway: Reach
-    """By ARP on the VLAN; NOT_TRIED where no offer names a gateway."""
+    """By ARP on the VLAN; NOT_TRIED when no offer has a gateway."""
     fault: Fault | None
-    """Why the VLAN could not be probed to the end: a fact about this host."""
+    """Why the VLAN could not be probed: a fault of this host."""
     dropped_frames: int
-    """Frames that the kernel dropped on the interface while this VLAN was probed (PACKET_STATISTICS)."""
+    """Frames that the kernel dropped on the interface during the probe (PACKET_STATISTICS)."""
     echo: Reach = NOT_TRIED
-    """By ICMP echo on the VLAN, where there was an address to ask from."""
+    """By ICMP echo on the VLAN, if there was a source address."""
 
     def to_json(self) -> dict[str, object]:
         """The stable form: {vlan, dhcp: {outcome, servers}, gateway: {outcome, rtt_ms}}.
@@ -50,29 +50,29 @@ def _reach(reach: Reach) -> dict[str, object]:
 
 
 def _server(offer: Offer) -> dict[str, object]:
-    told: dict[str, object] = {
+    fields: dict[str, object] = {
         "server": str(offer.server),
         "cidr": None if offer.cidr is None else str(offer.cidr),
         "gateway": None if offer.gateway is None else str(offer.gateway),
     }
     if offer.relay is not None:
-        told["relay"] = str(offer.relay)
+        fields["relay"] = str(offer.relay)
     if offer.rogue:
-        told["rogue"] = True
+        fields["rogue"] = True
     if offer.unasked_ack:
-        told["unasked_ack"] = True
-    return told
+        fields["unasked_ack"] = True
+    return fields
 
 
 class ScanResults(Sequence[ScanResult]):
-    """The results in the order of their VLANs. They are made of findings when somebody looks."""
+    """The results, sorted by VLAN. Converted from the engine's on first access."""
 
-    def __init__(self, findings: Sequence[SegmentResult]) -> None:
-        self._findings = findings
-        self._made: list[ScanResult] | None = None
+    def __init__(self, results: Sequence[SegmentResult]) -> None:
+        self._results = results
+        self._converted: list[ScanResult] | None = None
 
     def __len__(self) -> int:
-        return len(self._findings)
+        return len(self._results)
 
     @overload
     def __getitem__(self, index: int) -> ScanResult: ...
@@ -81,18 +81,18 @@ class ScanResults(Sequence[ScanResult]):
     def __getitem__(self, index: slice) -> list[ScanResult]: ...
 
     def __getitem__(self, index: int | slice) -> ScanResult | list[ScanResult]:
-        if self._made is None:
-            self._made = [_result(finding) for finding in self._findings]
-        return self._made[index]
+        if self._converted is None:
+            self._converted = [_scan_result(result) for result in self._results]
+        return self._converted[index]
 
 
-def _result(finding: SegmentResult) -> ScanResult:
-    (target,) = finding.targets
+def _scan_result(result: SegmentResult) -> ScanResult:
+    (target,) = result.targets
     return ScanResult(
-        vlan=finding.vlan,
-        dhcp=dhcp_message(finding),
+        vlan=result.vlan,
+        dhcp=dhcp_message(result),
         gateway=reach_message(target.vlan),
-        fault=finding.fault,
-        dropped_frames=finding.dropped_frames,
+        fault=result.fault,
+        dropped_frames=result.dropped_frames,
         echo=reach_message(target.echo),
     )

@@ -1,10 +1,13 @@
-"""Looking at many VLANs of one interface by hand: the engine alone, without Redis and without Kubernetes."""
+"""Scanning the VLANs of one interface with the engine alone, without Redis and Kubernetes."""
 
 import random
+import signal
 import socket
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import IPv4Address
+from types import FrameType
 
 from pydantic import TypeAdapter
 
@@ -18,25 +21,25 @@ from services.prober.frames import templates
 from services.prober.loop.gc_tuning import gc_tuned_for_scan
 from services.prober.loop.runner import Runner
 from services.prober.scan.evidence import FrameRecorder, RecordingLink
-from services.prober.scan.interruption import interruptible
 from services.prober.scan.results import ScanResult, ScanResults
 from services.prober.sockets.icmp_socket import ICMPSocket
 from services.prober.sockets.link import Link
 from services.prober.sockets.packet_link import PacketLink
 from services.runtime.clock import Clock, SystemClock
+from services.runtime.signals import handling
 
 __all__ = ["VLANS", "ScanFailed", "ScanResult", "ScanResults", "scan"]
 
 VLANS = range(1, 4095)
 _TARGET = Target(digest="0" * 16)
 _PROBES = TypeAdapter(list[SegmentProbe])
-"""All at once: one by one they take half as long again."""
+"""Validates all probes at once: one by one takes half as long again."""
 _SCAN = "scan"
-"""Stands for the cluster network: a scan knows an interface alone."""
+"""In place of a cluster network, which a scan does not know."""
 
 
 class ScanFailed(NadrouteError):
-    """The interface could not be used at all; fault says why."""
+    """The interface could not be used at all; fault is the reason."""
 
     def __init__(self, interface: str, fault: Fault) -> None:
         super().__init__(f"{interface}: {fault}")
@@ -61,20 +64,19 @@ def scan(
     randomness: random.Random | None = None,
     recorder: FrameRecorder | None = None,
 ) -> ScanResults:
-    """Ask each VLAN for DHCP, and by ARP for the gateway that is offered; in the order of the VLANs.
+    """Run DHCP on each VLAN, and check the offered gateway by ARP. Returns results sorted by VLAN.
 
-    deadline_s: for DHCP, in seconds. rate: VLANs begun in a second, None for no limit.
-    depth: LEASE also takes an address, asks the gateway from it by ICMP, and gives it back.
-    sources: addresses of ours by VLAN, given by the operator, to ask the gateway from by ICMP.
-    arp_inspection: at most 10 ARP messages a second, for switches that shut a port at more than 15.
-    one_mac: the same MAC address on all VLANs, for switches that limit addresses on a port.
-    allowed_servers: DHCP servers that are no rogues; see services.prober.engine.rogues.
-    progress: called in this thread with (VLANs done, VLANs in all), also before the first.
-    host: whose identity to take; the machine's name by default.
-    recorder: is told of every frame, see services.prober.scan.evidence; None costs nothing.
-    Raises ScanFailed when the interface cannot be used, ValueError for a VLAN out of 1-4094. On
-    KeyboardInterrupt, and on SIGTERM where nobody handles it, addresses are given back and all that was
-    opened is closed first.
+    deadline_s: for DHCP, in seconds. rate: VLANs started per second, None for no limit.
+    depth: LEASE also leases an address, pings the gateway from it, and releases it.
+    sources: by VLAN, an address given by the operator to ping the gateway from.
+    arp_inspection: at most 10 ARP messages per second, for switches that disable a port at more than 15.
+    one_mac: the same MAC address on all VLANs, for switches that limit the addresses on a port.
+    allowed_servers: permitted DHCP servers; see services.prober.engine.rogues.
+    progress: called in this thread with (VLANs done, VLANs in total), also before the first.
+    host: the host that MAC addresses are derived from; the machine's name by default.
+    recorder: gets every frame; see services.prober.scan.evidence.
+    Raises ScanFailed when the interface cannot be used, ValueError for a VLAN outside 1-4094. SIGINT, and
+    SIGTERM unless the caller handles it, first release leased addresses and all resources.
     """
     wanted = sorted(set(vlans))
     if wanted and not (wanted[0] in VLANS and wanted[-1] in VLANS):
@@ -85,7 +87,7 @@ def scan(
         link = PacketLink(name, mac_prefix=mac_prefix)
         return link if recorder is None else RecordingLink(link, recorder=recorder, clock=clock)
 
-    settled = replace(
+    settings = replace(
         settings or EngineSettings(),
         dhcp_deadline_s=deadline_s,
         start_rate=rate,
@@ -94,7 +96,7 @@ def scan(
     runner = Runner(
         engine=Engine(
             host=host or socket.gethostname(),
-            settings=settled.for_inspected_ports() if arp_inspection else settled,
+            settings=settings.for_inspected_ports() if arp_inspection else settings,
             templates=templates.load(),
             randomness=randomness or random.Random(),
             routed=False,
@@ -108,8 +110,8 @@ def scan(
     )
     sources, targets = sources or {}, (_TARGET,)
     found: list[SegmentResult] = []
-    told = -1
-    with gc_tuned_for_scan(), interruptible() as interruption:
+    reported = -1
+    with gc_tuned_for_scan(), deferred_signals() as deferred:
         runner.submit_many(
             _SCAN,
             _PROBES.validate_python(
@@ -121,25 +123,51 @@ def scan(
             found.append,
         )
 
-        def all_found() -> bool:
-            nonlocal told
-            interruption.check()
-            if progress is not None and len(found) != told:
-                told = len(found)
-                progress(told, len(wanted))
+        def done() -> bool:
+            nonlocal reported
+            deferred.check()
+            if progress is not None and len(found) != reported:
+                reported = len(found)
+                progress(reported, len(wanted))
             return len(found) == len(wanted)
 
-        runner.run(all_found)
-    # One that was open for a while has results; one that never was has a fault and nothing else.
-    if found and all(_nothing(finding) for finding in found) and found[0].fault is not None:
+        runner.run(done)
+    # An interface that could be opened has results; one that could not has only faults.
+    if found and all(_is_empty(result) for result in found) and found[0].fault is not None:
         raise ScanFailed(interface, found[0].fault)
-    found.sort(key=lambda finding: finding.vlan)
+    found.sort(key=lambda result: result.vlan)
     return ScanResults(found)
 
 
-def _nothing(finding: SegmentResult) -> bool:
+def _is_empty(result: SegmentResult) -> bool:
     return (
-        finding.fault is not None
-        and finding.dhcp is not None
-        and finding.dhcp.outcome is DHCPOutcome.NOT_TRIED
+        result.fault is not None and result.dhcp is not None and result.dhcp.outcome is DHCPOutcome.NOT_TRIED
     )
+
+
+class DeferredSignal:
+    """The signal that arrived during a deferred_signals() block, if any."""
+
+    def __init__(self) -> None:
+        self._signal: int | None = None
+
+    def record(self, number: int, _: FrameType | None) -> None:
+        """Record the signal; a signal handler."""
+        self._signal = number
+
+    def check(self) -> None:
+        """Raise what the signal would have raised: KeyboardInterrupt, or SystemExit (128 + number)."""
+        if self._signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self._signal is not None:
+            raise SystemExit(128 + self._signal)
+
+
+@contextmanager
+def deferred_signals() -> Iterator[DeferredSignal]:
+    """Defer SIGINT and SIGTERM until check() is called, in the main thread, where they have no handlers."""
+    deferred = DeferredSignal()
+    defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    unhandled = [number for number, default in defaults.items() if signal.getsignal(number) is default]
+    with handling(deferred.record, unhandled):
+        yield deferred

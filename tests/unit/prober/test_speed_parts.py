@@ -19,7 +19,7 @@ from services.prober.engine.timers import Timers
 from services.prober.frames import template_bytes, templates
 from services.prober.frames.dhcp_client import DHCPTemplate
 from services.prober.loop.gc_tuning import gc_tuned_for_scan
-from services.prober.scan.interruption import interruptible
+from services.prober.scan.scanning import deferred_signals
 from services.prober.sockets import sendmmsg as send_batch
 from services.prober.sockets.sendmmsg import BATCH_FRAMES, MAX_FRAME_BYTES, SendBatch
 from tests.unit.prober import frames
@@ -209,11 +209,11 @@ def test_signal_waits_until_addresses_can_be_given_back(
     }
     try:
         before = {which: signal.getsignal(which) for which in ours}
-        with interruptible() as interruption:
-            interruption.check()
+        with deferred_signals() as deferred:
+            deferred.check()
             os.kill(os.getpid(), number)
             with pytest.raises(raised):
-                interruption.check()
+                deferred.check()
         assert {which: signal.getsignal(which) for which in ours} == before
     finally:
         for which, handler in ours.items():
@@ -225,15 +225,15 @@ def test_signals_that_somebody_handles_are_left_alone() -> None:
     ours = signal.signal(signal.SIGTERM, lambda *_: None)
     try:
         handler = signal.getsignal(signal.SIGTERM)
-        with interruptible():
+        with deferred_signals():
             assert signal.getsignal(signal.SIGTERM) is handler
     finally:
         signal.signal(signal.SIGTERM, ours)
     ran: list[bool] = []
 
     def elsewhere() -> None:
-        with interruptible() as interruption:
-            interruption.check()
+        with deferred_signals() as deferred:
+            deferred.check()
             ran.append(True)
 
     thread = threading.Thread(target=elsewhere)
