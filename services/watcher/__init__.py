@@ -1,1 +1,1 @@
-"""Knows what should be probed, by whom and when, and asks for it."""
+"""Decides what is probed, by which host and when, and sends the requests."""

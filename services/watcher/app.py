@@ -1,4 +1,4 @@
-"""The watcher's process: a watch on networks, a look at hosts, a lease, and the loop that decides."""
+"""The watcher's process: the watch on networks, the poll of hosts, the Lease, and the deciding loop."""
 
 import contextlib
 import platform
@@ -34,16 +34,16 @@ log = structlog.get_logger(__name__)
 
 
 def main(settings: WatcherSettings, stop: threading.Event | None = None) -> int:
-    """Run until stop is set, or SIGTERM or SIGINT comes; the exit code. Raises ConfigurationError."""
+    """Run until stop is set, SIGTERM or SIGINT; return the exit code. Raise ConfigurationError."""
     configure(level=settings.log_level, log_format=settings.log_format, service="watcher")
-    # The loop looks at the event once a second.
+    # The loop checks the event once a second.
     with signals.event_on_signal(stop or threading.Event()) as ended:
         run(settings, ended)
     return 0
 
 
 def run(settings: WatcherSettings, stop: threading.Event) -> None:
-    """Watch until stop is set; leaves logging and signals alone. Raises ConfigurationError."""
+    """Watch until stop is set, without touching logging and signals; raise ConfigurationError."""
     clock, chance = SystemClock(), random.Random()
     url = settings.redis_url.get_secret_value()
     pace = Pace(settings.sweep_interval_s, settings.retry_interval_s, settings.ask_window_s)
@@ -73,7 +73,7 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
             stack.callback(lease.stop)
             telemetry.health.add_thread_check("lease", lambda: lease.is_alive)
         interval_s = settings.host_poll_interval_s
-        hosts = HostPoll(HostReader(client), mailbox.looked, clock=clock, interval_s=interval_s)
+        hosts = HostPoll(HostReader(client), mailbox.polled, clock=clock, interval_s=interval_s)
         hosts.start()
         stack.callback(hosts.stop)
         watch = NetworkWatch(

@@ -1,4 +1,4 @@
-"""The one loop that decides: it takes what happened, and sends what is due."""
+"""The deciding loop: it takes what happened and sends what is due."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -7,15 +7,15 @@ import structlog
 
 from services.contract.messages import HostAnnouncement
 from services.runtime.clock import Clock
+from services.watcher.change_log import SendSummary, log_due
 from services.watcher.dispatch import Dispatcher, Paused
-from services.watcher.hosts import Look
+from services.watcher.hosts import PollResult
 from services.watcher.mailbox import Mail, Mailbox
 from services.watcher.metrics import WatcherMetrics
 from services.watcher.plan.schedule import Schedule
 from services.watcher.plan.segment_plan import HostProbe
 from services.watcher.plan.triggers import Trigger
 from services.watcher.requests import NotSent
-from services.watcher.telling import SendSummary, tell_due
 
 LONGEST_WAIT_S = 1.0
 RESEND_BASE_S = 0.25
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 class Decider:
-    """Feeds the schedule and empties it. Runs in one thread."""
+    """Feeds the schedule and sends what it makes due. Runs in one thread."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Decider:
         metrics: WatcherMetrics | None = None,
     ) -> None:
         self.iterated_at = clock.monotonic()
-        """When the loop went round last (monotonic seconds)."""
+        """When the loop iterated last (monotonic seconds)."""
         self._metrics = metrics or WatcherMetrics()
         self._summary = SendSummary()
         self._schedule = schedule
@@ -55,12 +55,12 @@ class Decider:
         self._resend_at = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
-        """Until stop is set; whoever sets it wakes the mailbox."""
+        """Loop until stop is set. Whoever sets it should wake the mailbox."""
         while not stop.is_set():
             self.step()
 
     def step(self) -> None:
-        """Wait until something happens or is due, and act on it."""
+        """Wait until something happens or is due, and act on it: one iteration."""
         now = self.iterated_at = self._clock.monotonic()
         wait_s = min(LONGEST_WAIT_S, max(self._schedule.next_due(), self._resend_at) - now)
         self._take(self._mailbox.take(max(0.0, wait_s)))
@@ -71,12 +71,12 @@ class Decider:
             self._schedule.hasten_all(now)
         self._sends = sends
         lag_s = now - self._schedule.next_due()
-        self._metrics.looked(self._schedule.size, lag_s=lag_s, leads=leads, paused=self._paused)
-        self._summary.tell(now)
+        self._metrics.iterated(self._schedule.size, lag_s=lag_s, leads=leads, paused=self._paused)
+        self._summary.flush(now)
         if now < self._resend_at:
             return
         due = self._schedule.due(now)
-        # Who stands by, or is paused, lets its schedule run on as the leader's does, and sends nothing.
+        # On standby or while paused the schedule runs on as the leader's does, but nothing is sent.
         if due and sends:
             self._send(due)
 
@@ -91,22 +91,22 @@ class Decider:
             trigger = self._schedule.upsert(network, now)
             if trigger is not Trigger.NOTHING:
                 due.append((ref, trigger))
-        tell_due(due)
-        if mail.look is not None:
-            self._take_look(mail.look, now)
+        log_due(due)
+        if mail.poll is not None:
+            self._take_poll(mail.poll, now)
 
-    def _take_look(self, look: Look, now: float) -> None:
-        if look.paused != self._paused:
-            log.info("paused by an operator" if look.paused else "resumed")
-        self._paused = look.paused
-        self._take_hosts(look.hosts, now)
-        if look.lost:
-            log.warning("Redis lost what was in it: all is probed again")
+    def _take_poll(self, poll: PollResult, now: float) -> None:
+        if poll.paused != self._paused:
+            log.info("paused by an operator" if poll.paused else "resumed")
+        self._paused = poll.paused
+        self._take_hosts(poll.hosts, now)
+        if poll.lost:
+            log.warning("Redis lost its data; probing everything again")
             self._dispatcher.forget_all()
             self._schedule.hasten_all(now)
 
     def _take_hosts(self, hosts: Sequence[HostAnnouncement], now: float) -> None:
-        incarnations = {told.host: told.incarnation for told in hosts}
+        incarnations = {announced.host: announced.incarnation for announced in hosts}
         for host in incarnations.keys() | self._incarnations.keys():
             before, after = self._incarnations.get(host), incarnations.get(host)
             if before == after:
@@ -121,7 +121,7 @@ class Decider:
         try:
             dispatched = self._dispatcher.dispatch(due)
         except Paused:
-            # Seen sooner than by the next look; when that is over all of it is due.
+            # Seen before the next poll; everything becomes due when the pause is over.
             log.info("paused by an operator")
             self._paused, self._sends = True, False
             return
@@ -138,6 +138,6 @@ class Decider:
             self._schedule.spread_overdue(self._clock.monotonic())
         self._metrics.sent(dispatched.requests, covered=dispatched.covered)
         self._summary.add(dispatched.requests)
-        self._summary.tell(self._clock.monotonic())
+        self._summary.flush(self._clock.monotonic())
         if dispatched.covered:
-            log.debug("on their way already", probes=dispatched.covered)
+            log.debug("probes already outstanding", probes=dispatched.covered)

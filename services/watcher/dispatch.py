@@ -1,8 +1,8 @@
-"""Sending what is due, and not sending what is on its way already.
+"""Sending due probes, except those that are outstanding already.
 
-A key in Redis names the request that is outstanding for a segment on a host; the prober deletes it when it
-has answered that request, and it runs out when the request is too old to be served. What that request asks is
-remembered here alone: after a restart all is sent once more, which harms nothing.
+A key in Redis names the outstanding request for a segment on a host. The prober deletes it after its report;
+it expires when the request is too old to be served. What the request contains is remembered only here, so
+after a restart everything is sent once more, which is harmless.
 """
 
 import uuid
@@ -28,12 +28,12 @@ log = structlog.get_logger(__name__)
 
 
 class Paused(NadrouteError):
-    """An operator has paused all probing: nothing was sent."""
+    """An operator paused all probing; nothing was sent."""
 
 
 @dataclass(frozen=True)
 class _Outstanding:
-    """What we sent to a host for a segment, until the prober says that it is done."""
+    """What was sent to a host for a segment, until the prober has reported."""
 
     request_id: str
     probe: SegmentProbe
@@ -42,14 +42,14 @@ class _Outstanding:
 
 @dataclass(frozen=True)
 class Dispatched:
-    """What became of due probes: sent as these requests; covered: so many were on their way already."""
+    """Due probes after dispatch: the requests sent, and the number covered by outstanding ones."""
 
     requests: tuple[ProbeRequest, ...]
     covered: int
 
 
 class Dispatcher:
-    """Sends probes to hosts. Not safe to share by threads."""
+    """Sends probes to hosts. Not thread-safe."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Dispatcher:
         max_age_s: float = MAX_AGE_S,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
-        """max_age_s: a request that waited longer is dropped by the prober."""
+        """max_age_s: age at which a prober drops a request."""
         self._app = app
         self._client = client
         self._clock = clock
@@ -69,14 +69,14 @@ class Dispatcher:
         self._outstanding: dict[tuple[str, Segment], _Outstanding] = {}
 
     def dispatch(self, probes: Sequence[HostProbe]) -> Dispatched:
-        """Send those that are not on their way. Raises Paused or NotSent: then all of them are still due."""
+        """Send the probes that are not outstanding. Raise Paused or NotSent: then all are still due."""
         try:
             holders = self._holders(probes)
             wanted = [p for p, holder in zip(probes, holders, strict=True) if not self._covers(p, holder)]
             requests = build_requests(
                 wanted, sent_at_ms=time_ms(self._client), max_age_ms=self._max_age_ms, new_id=self._new_id
             )
-            # Before the request, so that a prober which is quick finds the key that it is to delete.
+            # Before the request, so that even a quick prober finds the key that it deletes.
             self._mark(requests)
         except redis.RedisError as error:
             raise NotSent(f"{type(error).__name__}: {error}") from error
@@ -85,16 +85,16 @@ class Dispatcher:
         return Dispatched(tuple(requests), covered=len(probes) - len(wanted))
 
     def forget_all(self) -> None:
-        """Redis lost what was in it: nothing is on its way any more."""
+        """Forget all outstanding requests: Redis lost its data."""
         self._outstanding.clear()
 
     def forget_host(self, host: str) -> None:
-        """A host has restarted: what was on its way to it may be lost with it."""
+        """Forget a host's outstanding requests: it restarted and may have lost them."""
         for key in [key for key in self._outstanding if key[0] == host]:
             del self._outstanding[key]
 
     def _holders(self, probes: Sequence[HostProbe]) -> list[str | None]:
-        """For each probe the id of the request that is outstanding for its segment on its host; or Paused."""
+        """Return for each probe the id of the outstanding request on its host and segment; raise Paused."""
         if not probes:
             return []
         keys = [outstanding_key(probe.host, probe.segment) for probe in probes]
@@ -107,7 +107,7 @@ class Dispatcher:
         return cast("list[str | None]", values)
 
     def _covers(self, probe: HostProbe, holder: str | None) -> bool:
-        """Whether what is on its way answers this probe too."""
+        """Return whether the outstanding request (its id: holder) includes this probe."""
         known = self._outstanding.get((probe.host, probe.segment))
         return (
             known is not None
@@ -127,7 +127,7 @@ class Dispatcher:
     def _remember(self, requests: Sequence[ProbeRequest]) -> None:
         now = self._clock.monotonic()
         for key, known in list(self._outstanding.items()):
-            # In the order of sending, so the first that still counts ends the search.
+            # In the order of sending: the first that still counts ends the search.
             if known.until > now:
                 break
             del self._outstanding[key]
@@ -139,5 +139,5 @@ class Dispatcher:
 
 
 def segments_of(request: ProbeRequest) -> list[Segment]:
-    """The segments that a request names, in its order."""
+    """Return the segments of a request, in its order."""
     return [Segment(cluster_network=request.cluster_network, vlan=probe.vlan) for probe in request.segments]

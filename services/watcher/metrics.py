@@ -1,4 +1,4 @@
-"""What the watcher tells of itself: what it knows, what it sends, and whether it keeps up."""
+"""The watcher's metrics: what it knows, what it sends, and whether it keeps up."""
 
 import threading
 from collections.abc import Iterable, Mapping
@@ -33,45 +33,43 @@ class WatcherMetrics:
     """Gauges and counters in the registry that is passed in."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        """Without a registry they are told to nobody."""
+        """Without a registry the metrics are exported nowhere."""
         registry = registry or CollectorRegistry()
         self._size = {
             name: Gauge(f"nadroute_{name}", text, registry=registry)
             for name, text in (
-                ("networks", "Networks that are probed."),
-                ("segments", "Segments that those networks are on."),
-                ("hosts", "Hosts that are announced."),
+                ("networks", "Probed networks."),
+                ("segments", "Segments of the probed networks."),
+                ("hosts", "Announced hosts."),
             )
         }
         self._due_lag = Gauge(
             "nadroute_due_lag_seconds",
-            "For how long the probe that is due the longest has been due.",
+            "How long the most overdue probe has been due.",
             registry=registry,
         )
-        self._leader = Gauge(
-            "nadroute_leader", "1 on the watcher that sends, 0 on one that stands by.", registry=registry
-        )
+        self._leader = Gauge("nadroute_leader", "1 on the leader, 0 on standby.", registry=registry)
         self._paused = Gauge(
-            "nadroute_paused", "1 while an operator has paused all probing.", registry=registry
+            "nadroute_paused", "1 while probing is paused by an operator.", registry=registry
         )
         self._requests = Counter(
-            "nadroute_requests_sent", "Requests put on a host's queue.", ["host"], registry=registry
+            "nadroute_requests_sent", "Requests sent to a host's queue.", ["host"], registry=registry
         )
         self._segments = Counter(
             "nadroute_segments_sent", "Segments in those requests.", ["host", "dhcp"], registry=registry
         )
         self._covered = Counter(
             "nadroute_probes_covered",
-            "Probes that were due and not sent, since one like it was on its way.",
+            "Due probes not sent because an outstanding request includes them.",
             registry=registry,
         )
         self._failures = Counter(
-            "nadroute_send_failures", "Times that Redis took no requests.", registry=registry
+            "nadroute_send_failures", "Failed attempts to send requests.", registry=registry
         )
         self._host = BoundedLabel()
 
-    def looked(self, size: Mapping[str, int], *, lag_s: float, leads: bool, paused: bool = False) -> None:
-        """One turn of the loop. size: as Schedule.size; lag_s: see nadroute_due_lag_seconds."""
+    def iterated(self, size: Mapping[str, int], *, lag_s: float, leads: bool, paused: bool = False) -> None:
+        """Record one iteration of the loop. size: as Schedule.size; lag_s: see nadroute_due_lag_seconds."""
         for name, gauge in self._size.items():
             gauge.set(size[name])
         self._due_lag.set(max(0.0, lag_s))
@@ -79,7 +77,7 @@ class WatcherMetrics:
         self._paused.set(paused)
 
     def sent(self, requests: Iterable[ProbeRequest], *, covered: int) -> None:
-        """These are on their hosts' queues; of so many more one is on its way already."""
+        """Count sent requests, and due probes covered by outstanding ones."""
         for request in requests:
             host = self._host(request.host)
             asking = sum(probe.ask_dhcp for probe in request.segments)
@@ -89,5 +87,5 @@ class WatcherMetrics:
         self._covered.inc(covered)
 
     def not_sent(self) -> None:
-        """Redis took nothing."""
+        """Count a failed attempt to send."""
         self._failures.inc()

@@ -1,4 +1,4 @@
-"""From due probes to requests on the hosts' queues."""
+"""Grouping due probes into requests, and sending them to the hosts' queues."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ SEGMENTS_IN_A_REQUEST = 128
 VLANS_SHOWN = 40
 
 RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
-"""Once, over a connection that a restart of Redis has broken; beyond that, the schedule tries again."""
+"""One retry, for a connection broken by a restart of Redis; after that, the schedule tries again."""
 
 
 class NotSent(NadrouteError):
-    """Redis could not be reached, or refused: perhaps some were sent, none may be counted upon."""
+    """Redis was unreachable or refused: some requests may have been sent, none can be relied on."""
 
 
 @dataclass(frozen=True)
 class Sent:
-    """A request on its way. result: where its verdicts come back, if somebody waits for them."""
+    """A sent request. result: where its verdicts come back, for a caller that waits."""
 
     request: ProbeRequest
     result: AsyncResult
@@ -36,9 +36,9 @@ class Sent:
 def build_requests(
     probes: Iterable[HostProbe], *, sent_at_ms: int, max_age_ms: int, new_id: Callable[[], str]
 ) -> list[ProbeRequest]:
-    """One request for each host and cluster network, or several where it would grow too large.
+    """Build one request per host and cluster network, or several where it would be too large.
 
-    Of several probes of one segment on one host the last one stands.
+    The last of several probes of one segment on one host wins.
     """
     grouped: dict[tuple[str, str], dict[int, SegmentProbe]] = {}
     for probe in probes:
@@ -62,9 +62,9 @@ def build_requests(
 
 
 def send_requests(app: Celery, requests: Sequence[ProbeRequest], *, wait: bool = False) -> list[Sent]:
-    """Put requests on their hosts' queues, pipelined. Raises NotSent.
+    """Send requests to their hosts' queues, pipelined; raise NotSent.
 
-    wait: keep the results, of which each must be fetched or forgotten.
+    wait: keep the results; each must be fetched or forgotten.
     """
     sent = []
     try:
@@ -89,7 +89,7 @@ def send_requests(app: Celery, requests: Sequence[ProbeRequest], *, wait: bool =
 
 
 def _describe_segments(probes: Sequence[SegmentProbe]) -> str:
-    """A task's arguments for people: Flower shows them."""
+    """Describe a task's arguments for Flower."""
     shown = [f"{probe.vlan}{' asks DHCP' if probe.ask_dhcp else ''}" for probe in probes[:VLANS_SHOWN]]
     more = [f"and {len(probes) - VLANS_SHOWN} more"] if len(probes) > VLANS_SHOWN else []
     return f"VLANs {', '.join(shown + more)}"

@@ -116,6 +116,6 @@ def test_a_mark_that_is_no_text_is_one_all_the_same(redis_server: RedisServer) -
     """The watcher's mark says that Redis has lost nothing; that it was overwritten counts as a loss, once."""
     with contextlib.closing(connect(redis_server.url)) as client:
         reader = HostReader(client)
-        assert not reader.look().lost
+        assert not reader.poll().lost
         redis_server.client.set(WATCHED_KEY, b"\xff\xfe")
-        assert [reader.look().lost for _ in range(2)] == [True, False]
+        assert [reader.poll().lost for _ in range(2)] == [True, False]

@@ -125,16 +125,16 @@ def test_a_look_tells_of_hosts_of_a_pause_and_of_what_was_lost(site: Site) -> No
     """Each as it is; that data was lost once, and never by the first look."""
     client = site.redis.client
     reader, other = HostReader(client), HostReader(client)
-    assert (reader.look().lost, other.look().lost) == (False, False)
+    assert (reader.poll().lost, other.poll().lost) == (False, False)
     client.set(PAUSED_KEY, PAUSED)
-    seen = reader.look()
+    seen = reader.poll()
     assert ([told.host for told in seen.hosts], seen.paused, seen.lost) == ([*HOSTS], True, False)
     client.flushall()
-    assert [(look.hosts, look.paused, look.lost) for look in (reader.look(), reader.look())] == [
+    assert [(look.hosts, look.paused, look.lost) for look in (reader.poll(), reader.poll())] == [
         ((), False, True),
         ((), False, False),
     ]
-    assert [other.look().lost for _ in range(2)] == [True, False]
+    assert [other.poll().lost for _ in range(2)] == [True, False]
 
 
 def test_a_redis_that_was_away_gets_what_fell_due_once(networks: Networks, short_folder: Path) -> None:

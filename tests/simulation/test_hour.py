@@ -8,8 +8,8 @@ import pytest
 
 from services.contract.outcomes import State
 from services.network.judge.reduction import CONFIRMATIONS
-from services.watcher.plan import budgets
 from services.watcher.plan.segment_plan import CHECK_BUSY_S
+from tests.simulation import budgets
 from tests.simulation.loop import PACE, Loop, Record, network_of
 from tests.simulation.site import DHCP_DEADLINE_S, SILENT_AFTER_S, Outage, Vlan
 

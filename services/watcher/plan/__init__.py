@@ -1,1 +1,1 @@
-"""Which probes are due, on which host, and when."""
+"""Planning: which probes are due, on which host, and when."""

@@ -1,4 +1,4 @@
-"""What is due, on which host, and when: every segment from every host, again and again, sooner on a change.
+"""The schedule: every segment is due from every host again and again, and sooner on a change.
 
 Pure: no thread, no queue, no clock of its own. Times are seconds of one monotonic clock.
 """
@@ -12,32 +12,35 @@ from ipaddress import IPv4Address
 from services.contract.messages import HostAnnouncement, Segment
 from services.network.parse.nad import Network, NetworkRef
 from services.network.policy import DEFAULT_POLICY, Policy
+from services.watcher.plan.rotation import NEVER
 from services.watcher.plan.segment_plan import HostProbe, Pace, SegmentPlan
-from services.watcher.plan.spreading import Spread
 from services.watcher.plan.triggers import Observed, Trigger, compare, observe
-from services.watcher.plan.turns import NEVER
 
 COALESCE_S = 0.1
-"""After the leading edge, a burst of changes to one network makes it due this often at most."""
+"""Minimum between two due times of one network in a burst of changes. The first change is due at once."""
 PROBE_NOW_GAP_S = 10.0
-"""Between two probes of one network that are asked for by annotation."""
+"""Minimum between two probes of one network that are requested by annotation."""
 
 LIMIT = 2_000
-"""Probes in one go: a few tens of milliseconds to send, so that news never waits long behind a sweep."""
+"""Probes per due() call: sent in a few tens of milliseconds, so news never waits long behind a sweep."""
+PROBES_PER_S = 5_000
+"""Limit for probes without news, so that 32 hosts do not flood a common gateway."""
+SPREAD_S = 20.0
+"""Longest delay by spreading."""
 
 
 @dataclass
 class _Known:
-    """A network that is probed."""
+    """A probed network."""
 
     observed: Observed
     triggered_at: float = -NEVER
-    """The latest moment at which a change made, or will make, it due."""
-    asked_by_hand_at: float = -NEVER
+    """The latest due time set by a change, past or future."""
+    manual_at: float = -NEVER
 
 
 class Schedule:
-    """Networks, hosts, and the due times that follow from them. Not safe to share by threads."""
+    """Networks, hosts, and the due times that follow from them. Not thread-safe."""
 
     def __init__(self, *, pace: Pace, random: Callable[[], float], policy: Policy = DEFAULT_POLICY) -> None:
         """random gives numbers from 0 to 1."""
@@ -46,7 +49,7 @@ class Schedule:
         self._policy = policy
         self._networks: dict[NetworkRef, _Known] = {}
         self._versions: dict[NetworkRef, Network] = {}
-        """The newest of each network, probed or not."""
+        """The newest version of each network, probed or not."""
         self._hosts: dict[str, HostAnnouncement] = {}
         self._plans: dict[Segment, SegmentPlan] = {}
         self._by_cluster_network: dict[str, dict[Segment, None]] = {}
@@ -55,7 +58,7 @@ class Schedule:
         self._spread = Spread(-NEVER)
 
     def upsert(self, network: Network, now: float) -> Trigger:
-        """Take a version of a network; says what it made due."""
+        """Take a version of a network; return what it made due."""
         if network.deleting:
             self.delete(network.ref, now)
             return Trigger.NOTHING
@@ -73,11 +76,11 @@ class Schedule:
         known.observed = observed
         plan = self._plan(observed.intent.segment)
         trigger = compare(before, observed)
-        plan.put(network.ref, observed.wish, now)
+        plan.put(network.ref, observed.demand, now)
         is_settled = before is None and observed.is_settled
         match trigger:
             case Trigger.EVERYTHING if is_settled:
-                # As when this process starts: all is told already, and there may be thousands of them.
+                # As at start-up: thousands of networks may be new here while nothing about them is.
                 plan.hasten(self._slot(plan.weight, now))
             case Trigger.EVERYTHING:
                 plan.hasten(self._coalesce(known, now))
@@ -87,7 +90,7 @@ class Schedule:
                 plan.hasten_checks(self._coalesce(known, now), now=now)
             case Trigger.NO_OFFER:
                 plan.confirm(observed.unoffered, now)
-            case Trigger.ASKED_BY_HAND:
+            case Trigger.MANUAL:
                 plan.hasten(self._limit(known, now))
         plan.is_urgent |= trigger is not Trigger.NOTHING and not is_settled
         self._queue(plan)
@@ -99,11 +102,11 @@ class Schedule:
         self._drop(ref, now)
 
     def set_hosts(self, announcements: Iterable[HostAnnouncement], now: float) -> None:
-        """Take all hosts that are announced now: what is new, restarted or gone follows from it."""
+        """Take all announced hosts; new, restarted and missing ones follow from it."""
         present = {announcement.host: announcement for announcement in announcements}
-        newcomers = [host for host, told in present.items() if self._is_new(told)]
-        # One that comes back may have said something else of a silent gateway than all others do now. Where
-        # most come at once nothing is known of the others either, and they take turns.
+        newcomers = [host for host, announcement in present.items() if self._is_new(announcement)]
+        # A host that comes back may reach a gateway that is silent to all others. Where most hosts come at
+        # once, as after Redis lost its data, they take turns instead.
         few = 2 * len(newcomers) <= len(present)
         for host, before in list(self._hosts.items()):
             after = present.get(host)
@@ -120,18 +123,18 @@ class Schedule:
                 plan.add_host(host, now, at=now if plan.is_urgent else self._slot(1, now), full=few)
                 self._queue(plan)
         self._hosts = present
-        self._take_addresses(frozenset(a for told in present.values() for a in told.addresses), now)
+        self._take_addresses(frozenset(a for announced in present.values() for a in announced.addresses), now)
 
     def due(self, now: float, *, limit: int = LIMIT) -> list[HostProbe]:
-        """What is to be sent now; it is due again an interval later. See put_back.
+        """Take what is due; each probe is due again an interval later. See put_back.
 
-        Some limit of them, the longest due first; the rest stays due, and next_due says so.
+        About `limit` of them, the longest due first; the rest stays due, as next_due shows.
         """
         taken: list[HostProbe] = []
         while len(taken) < limit and self._heap and self._heap[0][0] <= now:
             at, _, plan = heapq.heappop(self._heap)
             if plan.queued_at != at:
-                # Of before: the plan has become due at another time, or made way for a new one.
+                # Outdated: the plan is queued under another time, or was replaced.
                 continue
             plan.queued_at = NEVER
             if plan.is_empty and plan.next_due() <= now:
@@ -142,7 +145,7 @@ class Schedule:
         return taken
 
     def put_back(self, probes: Iterable[HostProbe], at: float) -> None:
-        """These could not be sent: they are due at that time, unless their host or segment is gone."""
+        """Make probes that could not be sent due at that time, unless their host or segment is gone."""
         for probe in probes:
             plan = self._plans.get(probe.segment)
             if plan is not None:
@@ -150,37 +153,37 @@ class Schedule:
                 self._queue(plan)
 
     def hasten_all(self, now: float) -> None:
-        """Make everything due, as when this process comes to lead: what the last one had in hand is lost.
+        """Make everything due, as after becoming leader, since what the last leader was doing is lost.
 
-        What fails comes first; where there is much it is spread.
+        Failing segments come first; large numbers are spread.
         """
         for plan in _failing_first(self._plans.values()):
             plan.hasten(now if plan.is_urgent else self._slot(plan.weight, now))
             self._queue(plan)
 
     def spread_overdue(self, now: float) -> None:
-        """Of what fell due while nothing could be sent, news is due now and all else little by little."""
+        """Spread what fell due while nothing could be sent; news stays due now."""
         overdue = [plan for plan in self._plans.values() if plan.next_due() <= now and not plan.is_urgent]
         for plan in _failing_first(overdue):
             plan.delay(self._slot(plan.weight, now))
             self._queue(plan, put_off=True)
 
     def next_due(self) -> float:
-        """When something is due, or sooner; infinity where nothing is."""
+        """Return a lower bound of the next due time; infinity without one."""
         return self._heap[0][0] if self._heap else NEVER
 
     @property
     def size(self) -> Mapping[str, int]:
-        """How much is known, for the log."""
+        """The numbers of networks, segments and hosts."""
         return {"networks": len(self._networks), "segments": len(self._plans), "hosts": len(self._hosts)}
 
-    def _is_new(self, told: HostAnnouncement) -> bool:
-        """Whether it has come, or restarted."""
-        known = self._hosts.get(told.host)
-        return known is None or known.incarnation != told.incarnation
+    def _is_new(self, announcement: HostAnnouncement) -> bool:
+        """Return whether the host is new or restarted."""
+        known = self._hosts.get(announcement.host)
+        return known is None or known.incarnation != announcement.incarnation
 
     def _take_addresses(self, addresses: frozenset[IPv4Address], now: float) -> None:
-        """A host's own address is no gateway: networks that name one are read again."""
+        """Read networks again whose gateway became, or ceased to be, a host's own address."""
         changed = {str(address) for address in addresses ^ self._policy.host_addresses}
         if not changed:
             return
@@ -195,15 +198,15 @@ class Schedule:
             self._leave(ref, known.observed.intent.segment, now)
 
     def _coalesce(self, known: _Known, now: float) -> float:
-        """The leading edge at once; what follows it, together."""
+        """Return when a change is due: the first of a burst at once, the following ones together."""
         if known.triggered_at <= now:
             known.triggered_at = max(now, known.triggered_at + COALESCE_S)
         return known.triggered_at
 
     def _limit(self, known: _Known, now: float) -> float:
-        if known.asked_by_hand_at <= now:
-            known.asked_by_hand_at = max(now, known.asked_by_hand_at + PROBE_NOW_GAP_S)
-        return known.asked_by_hand_at
+        if known.manual_at <= now:
+            known.manual_at = max(now, known.manual_at + PROBE_NOW_GAP_S)
+        return known.manual_at
 
     def _plan(self, segment: Segment) -> SegmentPlan:
         plan = self._plans.get(segment)
@@ -212,12 +215,12 @@ class Schedule:
             self._by_cluster_network.setdefault(segment.cluster_network, {})[segment] = None
             for host, announcement in self._hosts.items():
                 if segment.cluster_network in announcement.uplinks:
-                    # Whoever made the segment known says when it is due.
+                    # The caller sets when it is due.
                     plan.add_host(host, -NEVER, at=NEVER)
         return plan
 
     def _leave(self, ref: NetworkRef, segment: Segment, now: float) -> None:
-        """An empty plan outlives its last network a little: it knows who is asking DHCP just now."""
+        """Drop a network from its plan. An empty plan is kept a while: it knows which host is asking DHCP."""
         plan = self._plans[segment]
         plan.drop(ref, now)
         self._queue(plan)
@@ -238,7 +241,7 @@ class Schedule:
         return self._spread.slot(probes)
 
     def _queue(self, plan: SegmentPlan, *, put_off: bool = False) -> None:
-        """Put the plan's next due time on the heap; an entry that it makes wrong is passed over when met."""
+        """Push the plan's next due time on the heap; due() skips the entry that it outdates."""
         at = plan.next_due()
         if at >= plan.queued_at and not put_off:
             return
@@ -252,3 +255,25 @@ class Schedule:
 
 def _failing_first(plans: Iterable[SegmentPlan]) -> list[SegmentPlan]:
     return sorted(plans, key=lambda plan: not plan.is_failing)
+
+
+class Spread:
+    """Hands out send times in a row, so that many probes without news become a steady stream.
+
+    Many fall due at once when a watcher starts or becomes leader, hosts announce themselves again, Redis
+    comes back, or a pause ends. Times are monotonic seconds.
+    """
+
+    def __init__(self, start: float) -> None:
+        self._start = start
+        self._given = 0
+
+    def slot(self, probes: int) -> float:
+        """Return when this many probes are due: whole seconds after start, so that they travel together."""
+        at = self._start + min(SPREAD_S, self._given // PROBES_PER_S)
+        self._given += probes
+        return at
+
+    def is_over(self, now: float) -> bool:
+        """Return whether the last slot has passed, so that a new row may begin."""
+        return now > self._start + self._given // PROBES_PER_S

@@ -1,4 +1,4 @@
-"""What a new version of a network makes due: a pure comparison with the version before."""
+"""Triggers: what a new version of a network makes due, by a pure comparison with the previous version."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -10,52 +10,52 @@ from services.network.parse.nad import Network
 from services.network.parse.route import Route
 from services.network.parse.status import Status
 from services.network.policy import Policy
-from services.watcher.plan.workload import Wish
+from services.watcher.plan.workload import Demand
 
-HEARD = frozenset({State.ACTIVE, State.PARTIAL, State.ISOLATED})
-"""States in which a host at least hears the gateway on the VLAN."""
+VLAN_STATES = frozenset({State.ACTIVE, State.PARTIAL, State.ISOLATED})
+"""States in which the gateway answers at least one host on the VLAN."""
 
 
 class Trigger(Enum):
-    """What is due at once."""
+    """What is due now."""
 
     NOTHING = "nothing"
     GATEWAY = "gateway"
-    """The gateway that is known became another: hosts that did not hear it from DHCP check it."""
+    """The known gateway changed: every host that did not learn it from DHCP checks it."""
     CONTRADICTION = "contradiction"
-    """A host found the gateway otherwise than all had before, up or down: every host checks."""
+    """A host contradicts what all hosts found before, up or down: every host checks."""
     NO_OFFER = "no offer"
-    """A host was offered nothing by DHCP: another one asks, to confirm it or to know better."""
+    """A host got no DHCP offer: another host asks, to confirm or refute it."""
     EVERYTHING = "everything"
-    ASKED_BY_HAND = "asked by hand"
-    """Everything too, but not as often as somebody might write the annotation."""
+    MANUAL = "requested by annotation"
+    """Everything, rate-limited: anybody may write the annotation at any rate."""
 
 
 @dataclass(frozen=True)
 class Observed:
-    """One version of a network that is to be probed, as far as it decides when."""
+    """The parts of one version of a probed network that decide when it is due."""
 
     uid: str
     intent: Intent
     digest: str
     probe_now: str
     wants_connectivity: bool
-    """cidr and gateway stand there without connectivity, as after a save in Harvester's UI."""
+    """Whether cidr and gateway are set without connectivity, as after a save in Harvester's UI."""
     is_check_failing: bool
-    """What is told of the network is not Active, or nothing, or of another intent."""
+    """Whether its status is not Active, missing, or of another intent."""
     is_ask_failing: bool
-    """The same, or that DHCP is out; but not where hosts hear the gateway that DHCP named."""
+    """Whether the status is missing, says that DHCP is out, or that no host reaches the gateway by VLAN."""
     answers: bool | None = None
-    """Whether the gateway is told to answer any host on the VLAN; None where nothing is told of it."""
+    """Whether the gateway answers any host on the VLAN, by the status; None if the status does not say."""
     is_partial: bool = False
-    """It is told to answer on some hosts, and not on others."""
+    """Whether it answers some hosts but not all, by the status."""
     unoffered: frozenset[str] = frozenset()
-    """Hosts that are told to have been offered nothing by DHCP."""
+    """Hosts that got no DHCP offer, by the status."""
 
     @property
-    def wish(self) -> Wish:
-        """What it comes to for its segment's plan."""
-        return Wish(
+    def demand(self) -> Demand:
+        """What the network requires of its segment's plan."""
+        return Demand(
             self.intent,
             is_check_failing=self.is_check_failing,
             is_ask_failing=self.is_ask_failing,
@@ -64,8 +64,8 @@ class Observed:
 
     @property
     def is_settled(self) -> bool:
-        """Whether all is well, and written."""
-        return not (self.wish.is_failing or self.wants_connectivity)
+        """Whether nothing is failing and everything is written."""
+        return not (self.demand.is_failing or self.wants_connectivity)
 
 
 def observe(network: Network, policy: Policy) -> Observed | NotProbed:
@@ -75,33 +75,33 @@ def observe(network: Network, policy: Policy) -> Observed | NotProbed:
         return intent
     digest = intent.digest
     status = network.status
-    told = status if status is not None and status.digest in ("", digest) else None
+    reported = status if status is not None and status.digest in ("", digest) else None
     return Observed(
         uid=network.uid,
         intent=intent,
         digest=digest,
         probe_now=network.annotations.get(names.PROBE_NOW, ""),
         wants_connectivity=_wants_connectivity(network.route),
-        is_check_failing=told is None or told.state != State.ACTIVE,
-        is_ask_failing=told is None or told.state not in HEARD or told.dhcp_out,
-        answers=None if told is None else _answers(told, intent),
-        is_partial=told is not None and told.state == State.PARTIAL,
-        unoffered=frozenset() if told is None else _unoffered(told),
+        is_check_failing=reported is None or reported.state != State.ACTIVE,
+        is_ask_failing=reported is None or reported.state not in VLAN_STATES or reported.dhcp_out,
+        answers=None if reported is None else _answers(reported, intent),
+        is_partial=reported is not None and reported.state == State.PARTIAL,
+        unoffered=frozenset() if reported is None else _unoffered(reported),
     )
 
 
 def compare(before: Observed | None, after: Observed) -> Trigger:
-    """What the step from one version to the next makes due."""
+    """Return what the change from one version to the next makes due."""
     if before is None or before.uid != after.uid or before.digest != after.digest:
         return Trigger.EVERYTHING
     if after.wants_connectivity and not before.wants_connectivity:
         return Trigger.EVERYTHING
     known_before, known = before.intent.known_gateway, after.intent.known_gateway
     if known_before is not None and known is None:
-        # Somebody cut the annotation back: what was in it has to be asked for again.
+        # Somebody removed the gateway from the annotation: DHCP must be asked for it again.
         return Trigger.EVERYTHING
     if after.probe_now and after.probe_now != before.probe_now:
-        return Trigger.ASKED_BY_HAND
+        return Trigger.MANUAL
     if known != known_before:
         return Trigger.GATEWAY
     if _contradicts(before, after):
@@ -110,7 +110,7 @@ def compare(before: Observed | None, after: Observed) -> Trigger:
 
 
 def _contradicts(before: Observed, after: Observed) -> bool:
-    """Whether one host found what the others had not: of a gateway of which something was told before."""
+    """Return whether the status of a known gateway went up, or from all hosts to some."""
     if before.answers is None:
         return False
     return bool(after.answers and not before.answers) or (after.is_partial and not before.is_partial)
@@ -120,14 +120,14 @@ def _wants_connectivity(route: Route) -> bool:
     return bool(route.cidr and route.gateway and not route.connectivity)
 
 
-def _answers(told: Status, intent: Intent) -> bool | None:
+def _answers(status: Status, intent: Intent) -> bool | None:
     gateway = intent.gateway or intent.known_gateway
-    if gateway is None or told.gateway not in ("", str(gateway)):
+    if gateway is None or status.gateway not in ("", str(gateway)):
         return None
-    if told.state in (State.UNREACHABLE, State.OFF_VLAN):
+    if status.state in (State.UNREACHABLE, State.OFF_VLAN):
         return False
-    return True if told.state in HEARD else None
+    return True if status.state in VLAN_STATES else None
 
 
-def _unoffered(told: Status) -> frozenset[str]:
-    return frozenset(host for host, why in told.hosts.items() if why == Reason.NO_DHCP_OFFER)
+def _unoffered(status: Status) -> frozenset[str]:
+    return frozenset(host for host, why in status.hosts.items() if why == Reason.NO_DHCP_OFFER)

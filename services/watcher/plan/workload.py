@@ -1,8 +1,8 @@
-"""What the networks on one segment ask of its hosts, sorted by who does it: all, one at a time, or the asker.
+"""The probes that the networks on one segment require: by every host, by one host at a time, or with DHCP.
 
-A gateway that answers is checked by every host. One that is silent to all of them is asked by one host at a
-time: it may be booting, and then takes the probes of many for a conflict of addresses (RFC 5227 section 2.1.1
-lets it give its own address up).
+A gateway that answers is checked by every host. A gateway that is silent to all is probed by one host at a
+time: it may be booting, and would take the ARP probes of many hosts for an address conflict (RFC 5227
+section 2.1.1 lets it give up its own address).
 """
 
 from collections.abc import Collection, Iterable
@@ -15,83 +15,83 @@ from services.network.probing import segment_probe
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What one network asks, and what is told of it."""
+class Demand:
+    """What one network requires of its segment, by its intent and its status."""
 
     intent: Intent
     is_check_failing: bool
-    """What is told is not Active, or nothing."""
+    """Whether its status is missing or not Active."""
     is_ask_failing: bool
-    """Nothing is told, or that DHCP is out, or that no host hears the gateway: DHCP may name another."""
+    """Whether its status is missing or reports DHCP out or the gateway silent: DHCP may name another one."""
     answers: bool | None
-    """Whether the gateway is told to answer any host; None where nothing is told of it."""
+    """Whether the gateway answers any host, by the status; None if the status does not say."""
 
     @property
     def is_failing(self) -> bool:
-        """Whether any of it is to be probed again soon."""
+        """Whether it must be probed again soon."""
         return self.is_check_failing or self.is_ask_failing
 
     @property
     def gateway(self) -> IPv4Address | None:
-        """The gateway to check, as far as it is known."""
+        """The gateway to check, if known."""
         return self.intent.gateway or self.intent.known_gateway
 
     @property
     def is_auto(self) -> bool:
-        """Whether DHCP is asked for it."""
+        """Whether it needs DHCP."""
         return self.intent.mode == "auto"
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One segment's probes. Each is a probe, or several that take turns where one cannot hold all targets."""
+    """The probes of one segment; each is several in rotation where one cannot hold all targets."""
 
     checks: tuple[SegmentProbe, ...]
-    """By every host: the gateways that answer, or of which nothing is told yet."""
-    lone_checks: tuple[SegmentProbe, ...]
-    """By one host at a time: those too that are silent and that no ask checks anyway; none where none are."""
+    """By every host: gateways that answer or are not reported on yet."""
+    exclusive_checks: tuple[SegmentProbe, ...]
+    """By one host at a time: the same, and silent gateways that no DHCP probe checks; empty without any."""
     full_checks: tuple[SegmentProbe, ...]
-    """By every host, once: all that are known."""
+    """By every host, once: all known gateways."""
     asks: tuple[SegmentProbe, ...]
-    """By one host at a time, with DHCP; none where no network is auto."""
+    """By one host at a time, with DHCP; empty where no network is auto."""
     is_check_failing: bool
     is_ask_failing: bool
     lacks_gateway: bool
-    """Whether an auto network has none that is known."""
+    """Whether an auto network has no known gateway."""
 
 
-def sort_out(wishes: Collection[Wish]) -> Workload:
-    """The work that these networks, which share a segment, make."""
-    silent_gateways = _silent(wishes)
-    silent = [wish for wish in wishes if wish.gateway in silent_gateways]
-    loud = [wish for wish in wishes if wish.gateway not in silent_gateways]
-    checked = [wish for wish in loud if wish.gateway is not None]
-    auto = [wish for wish in wishes if wish.is_auto]
-    # Whoever asks DHCP checks an auto network's gateway as well: nobody else may at that time.
-    by_asker = {wish.gateway for wish in silent if wish.is_auto}
-    lone = [wish for wish in silent if wish.gateway not in by_asker]
-    asked = [*loud, *(wish for wish in silent if wish.gateway in by_asker)]
+def plan_work(demands: Collection[Demand]) -> Workload:
+    """Return the probes for these networks, which share a segment."""
+    silent_gateways = _silent(demands)
+    silent = [demand for demand in demands if demand.gateway in silent_gateways]
+    answering = [demand for demand in demands if demand.gateway not in silent_gateways]
+    checked = [demand for demand in answering if demand.gateway is not None]
+    auto = [demand for demand in demands if demand.is_auto]
+    # The host that asks DHCP checks an auto network's gateway too; no other host may at that time.
+    by_asker = {demand.gateway for demand in silent if demand.is_auto}
+    exclusive = [demand for demand in silent if demand.gateway not in by_asker]
+    asked = [*answering, *(demand for demand in silent if demand.gateway in by_asker)]
     return Workload(
         checks=_in_parts(checked, ask_dhcp=False),
-        lone_checks=_in_parts([*checked, *lone], ask_dhcp=False) if lone else (),
-        full_checks=_in_parts([wish for wish in wishes if wish.gateway is not None], ask_dhcp=False),
+        exclusive_checks=_in_parts([*checked, *exclusive], ask_dhcp=False) if exclusive else (),
+        full_checks=_in_parts([demand for demand in demands if demand.gateway is not None], ask_dhcp=False),
         asks=tuple(probe for probe in _in_parts(asked, ask_dhcp=True) if probe.ask_dhcp),
-        is_check_failing=any(wish.is_check_failing for wish in checked),
-        is_ask_failing=any(wish.is_ask_failing for wish in auto),
-        lacks_gateway=any(wish.gateway is None for wish in auto),
+        is_check_failing=any(demand.is_check_failing for demand in checked),
+        is_ask_failing=any(demand.is_ask_failing for demand in auto),
+        lacks_gateway=any(demand.gateway is None for demand in auto),
     )
 
 
-def _silent(wishes: Iterable[Wish]) -> set[IPv4Address]:
-    """Gateways that one network is told are silent, and none that they answer."""
-    told = [(wish.gateway, wish.answers) for wish in wishes if wish.gateway is not None]
-    heard = {gateway for gateway, answers in told if answers}
-    return {gateway for gateway, answers in told if answers is False} - heard
+def _silent(demands: Iterable[Demand]) -> set[IPv4Address]:
+    """Return the gateways that are silent by some network's status and answer by none."""
+    reported = [(demand.gateway, demand.answers) for demand in demands if demand.gateway is not None]
+    answering = {gateway for gateway, answers in reported if answers}
+    return {gateway for gateway, answers in reported if answers is False} - answering
 
 
-def _in_parts(wishes: Iterable[Wish], *, ask_dhcp: bool) -> tuple[SegmentProbe, ...]:
-    """One probe, or several that take turns where tenants named more targets than one may hold."""
-    intents = [wish.intent for wish in wishes]
+def _in_parts(demands: Iterable[Demand], *, ask_dhcp: bool) -> tuple[SegmentProbe, ...]:
+    """Return one probe, or several in rotation where tenants name more targets than one probe may hold."""
+    intents = [demand.intent for demand in demands]
     distinct = {(intent.mode, intent.digest, str(intent.known_gateway)): intent for intent in intents}
     ordered = [distinct[key] for key in sorted(distinct)]
     return tuple(

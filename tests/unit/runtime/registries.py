@@ -98,7 +98,7 @@ def _fill_watch(registry: CollectorRegistry) -> None:
 def _fill_watcher(registry: CollectorRegistry) -> None:
     _fill_watch(registry)
     metrics = WatcherMetrics(registry)
-    metrics.looked({"networks": 3, "segments": 2, "hosts": 1}, lag_s=0.5, leads=True, paused=False)
+    metrics.iterated({"networks": 3, "segments": 2, "hosts": 1}, lag_s=0.5, leads=True, paused=False)
     metrics.sent([request("node1", True, False)], covered=1)
     metrics.not_sent()
 

@@ -8,11 +8,10 @@ import pytest
 
 from services.watcher.deciding import LONGEST_WAIT_S, RESEND_CAP_S, Decider
 from services.watcher.dispatch import Dispatched, Dispatcher, Paused
-from services.watcher.hosts import Look
+from services.watcher.hosts import PollResult
 from services.watcher.mailbox import Mailbox
-from services.watcher.plan.schedule import LIMIT
+from services.watcher.plan.schedule import LIMIT, PROBES_PER_S
 from services.watcher.plan.segment_plan import HostProbe
-from services.watcher.plan.spreading import PROBES_PER_S
 from services.watcher.requests import NotSent
 from tests.support.manual_clock import ManualClock
 from tests.unit.watcher.builders import ACTIVE, MANUAL, host, network, schedule, told
@@ -55,7 +54,7 @@ class Loop:
             clock=self.clock,
             random=lambda: 1.0,
         )
-        self.mailbox.looked(Look((host("n1"),)))
+        self.mailbox.polled(PollResult((host("n1"),)))
         self.mailbox.upserted(network(route=MANUAL, status=ACTIVE))
 
 
@@ -105,20 +104,20 @@ def test_what_is_refused_is_sent_when_it_can_be(loop: Loop) -> None:
 def test_hosts_that_come_restart_and_go_are_told_to_the_dispatcher(loop: Loop) -> None:
     """Each time what was on its way to it is forgotten; a host that just goes on is left alone."""
     for hosts in ((host("n1"),), (host("n1", incarnation=2),), (), (host("n1", incarnation=2),)):
-        loop.mailbox.looked(Look(hosts))
+        loop.mailbox.polled(PollResult(hosts))
         loop.decider.step()
     assert loop.sent.forgotten == ["n1"] * 4
 
 
 def test_while_paused_nothing_is_sent_and_all_of_it_afterwards(loop: Loop) -> None:
     """Also what became due meanwhile; and once."""
-    loop.mailbox.looked(Look((host("n1"),), paused=True))
+    loop.mailbox.polled(PollResult((host("n1"),), paused=True))
     for _ in range(5):
         loop.decider.step()
     loop.mailbox.upserted(network("b", vlan=9, route=MANUAL, status=ACTIVE))
     loop.decider.step()
     assert loop.sent.probes == []
-    loop.mailbox.looked(Look((host("n1"),)))
+    loop.mailbox.polled(PollResult((host("n1"),)))
     for _ in range(5):
         loop.decider.step()
     assert sorted(loop.sent.probes) == ["n1 7", "n1 9"]
@@ -132,7 +131,7 @@ def test_a_pause_that_the_dispatcher_sees_first_is_one_too(loop: Loop) -> None:
     loop.sent.paused = False
     loop.decider.step()
     assert loop.sent.probes == []
-    loop.mailbox.looked(Look((host("n1"),)))
+    loop.mailbox.polled(PollResult((host("n1"),)))
     loop.decider.step()
     assert loop.sent.probes == ["n1 7"]
 
@@ -140,7 +139,7 @@ def test_a_pause_that_the_dispatcher_sees_first_is_one_too(loop: Loop) -> None:
 def test_what_redis_lost_is_sent_again(loop: Loop) -> None:
     """All of it, and nothing counts as being on its way."""
     loop.decider.step()
-    loop.mailbox.looked(Look((host("n1"),), lost=True))
+    loop.mailbox.polled(PollResult((host("n1"),), lost=True))
     loop.decider.step()
     assert loop.sent.probes == ["n1 7", "n1 7"]
     assert loop.sent.forgotten[-1] == "all"
@@ -149,7 +148,7 @@ def test_what_redis_lost_is_sent_again(loop: Loop) -> None:
 def test_after_an_outage_news_goes_first_and_all_else_is_spread(loop: Loop) -> None:
     """Of 1,000 networks on 32 hosts that fell due meanwhile no second sees more than its share."""
     hosts = tuple(host(f"n{number}") for number in range(32))
-    loop.mailbox.looked(Look(hosts))
+    loop.mailbox.polled(PollResult(hosts))
     for vlan in range(1, 1_001):
         loop.mailbox.upserted(network(f"a{vlan}", vlan=vlan, route=MANUAL, status=ACTIVE))
     for _ in range(200):

@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from services.watcher import hosts
-from services.watcher.hosts import HostPoll, HostReader, Look
+from services.watcher.hosts import HostPoll, HostReader, PollResult
 from tests.support.log_lines import log_lines
 from tests.support.manual_clock import ManualClock
 
@@ -14,27 +14,27 @@ from tests.support.manual_clock import ManualClock
 class ScriptedReader(HostReader):
     """Each look does the next thing."""
 
-    def __init__(self, *looks: Callable[[], Look]) -> None:
+    def __init__(self, *looks: Callable[[], PollResult]) -> None:
         self._looks = list(looks)
 
-    def look(self) -> Look:
+    def poll(self) -> PollResult:
         return self._looks.pop(0)()
 
 
-def away() -> Look:
+def away() -> PollResult:
     raise redis.ConnectionError("refused")
 
 
-def seen() -> Look:
-    return Look(())
+def seen() -> PollResult:
+    return PollResult(())
 
 
-def poll(*looks: Callable[[], Look], told: list[Look]) -> HostPoll:
+def poll(*looks: Callable[[], PollResult], told: list[PollResult]) -> HostPoll:
     """One that is stopped after the last of these."""
 
-    def stop() -> Look:
+    def stop() -> PollResult:
         made.stop()
-        return Look((), paused=True)
+        return PollResult((), paused=True)
 
     made = HostPoll(ScriptedReader(*looks, stop), told.append, clock=ManualClock(), interval_s=1.0)
     return made
@@ -42,19 +42,19 @@ def poll(*looks: Callable[[], Look], told: list[Look]) -> HostPoll:
 
 def test_a_redis_that_is_away_is_told_once_and_passes_on_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each time that it goes and each time that it is back, however many looks fail in between."""
-    lines, told = log_lines(monkeypatch, hosts), list[Look]()
+    lines, told = log_lines(monkeypatch, hosts), list[PollResult]()
     poll(away, away, seen, seen, away, told=told)._run()
     assert [line["event"] for line in lines] == [
         "hosts cannot be read",
-        "hosts can be read again",
+        "hosts are readable again",
         "hosts cannot be read",
-        "hosts can be read again",
+        "hosts are readable again",
     ]
-    assert told == [Look(()), Look(())]
+    assert told == [PollResult(()), PollResult(())]
 
 
 def test_a_look_that_ends_after_the_stop_is_not_passed_on() -> None:
     """Whoever stopped it is told nothing any more."""
-    told: list[Look] = []
+    told: list[PollResult] = []
     poll(told=told)._run()
     assert told == []

@@ -3,7 +3,7 @@
 import threading
 
 from services.runtime.clock import SystemClock
-from services.watcher.hosts import Look
+from services.watcher.hosts import PollResult
 from services.watcher.mailbox import Mailbox
 from tests.unit.watcher.builders import host, network
 
@@ -22,19 +22,19 @@ def test_only_the_newest_version_is_kept() -> None:
 def test_what_was_taken_is_not_there_again() -> None:
     """Networks and hosts alike; no news of hosts is not the same as no hosts."""
     box = Mailbox(SystemClock())
-    box.looked(Look((host("n1"),)))
-    assert box.take(0).look == Look((host("n1"),))
-    assert box.take(0).look is None
-    box.looked(Look(()))
-    assert box.take(0).look == Look(())
+    box.polled(PollResult((host("n1"),)))
+    assert box.take(0).poll == PollResult((host("n1"),))
+    assert box.take(0).poll is None
+    box.polled(PollResult(()))
+    assert box.take(0).poll == PollResult(())
 
 
 def test_that_redis_lost_its_data_is_not_overlooked() -> None:
     """A second look before the first was taken brings newer hosts, and keeps the bad news."""
     box = Mailbox(SystemClock())
-    box.looked(Look((host("n1"),), lost=True))
-    box.looked(Look((), paused=True))
-    assert box.take(0).look == Look((), paused=True, lost=True)
+    box.polled(PollResult((host("n1"),), lost=True))
+    box.polled(PollResult((), paused=True))
+    assert box.take(0).poll == PollResult((), paused=True, lost=True)
 
 
 def test_news_ends_a_wait() -> None:

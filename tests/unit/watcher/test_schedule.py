@@ -147,8 +147,8 @@ def test_an_offer_ends_the_confirming() -> None:
         (network(route=KNOWN), network(route=SAVED), Trigger.EVERYTHING),
         (network(route=KNOWN), network(route='{"mode":"auto"}'), Trigger.EVERYTHING),
         (network(route=KNOWN), network(), Trigger.EVERYTHING),
-        (network(), network(probe_now="1"), Trigger.ASKED_BY_HAND),
-        (network(probe_now="1"), network(probe_now="2"), Trigger.ASKED_BY_HAND),
+        (network(), network(probe_now="1"), Trigger.MANUAL),
+        (network(probe_now="1"), network(probe_now="2"), Trigger.MANUAL),
         (network(probe_now="1"), network(), Trigger.NOTHING),
         (network(), network(route='{"mode":"auto"}'), Trigger.NOTHING),
         (network(), network(route=KNOWN), Trigger.GATEWAY),
@@ -164,7 +164,7 @@ def test_what_a_change_makes_due(before: object, after: object, trigger: Trigger
     due.due(0.0)
     assert due.upsert(after, 10.0) is trigger  # type: ignore[arg-type]
     # The only host is the one that asked just now, so another gateway is nothing new to it.
-    assert (due.next_due() == 10.0) == (trigger in (Trigger.EVERYTHING, Trigger.ASKED_BY_HAND))
+    assert (due.next_due() == 10.0) == (trigger in (Trigger.EVERYTHING, Trigger.MANUAL))
 
 
 def test_a_burst_of_edits_is_coalesced() -> None:

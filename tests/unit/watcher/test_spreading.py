@@ -6,8 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.watcher.plan.schedule import Schedule
-from services.watcher.plan.spreading import PROBES_PER_S, SPREAD_S, Spread
+from services.watcher.plan.schedule import PROBES_PER_S, SPREAD_S, Schedule, Spread
 from tests.unit.watcher.builders import ACTIVE, MANUAL, host, network, says, schedule, told
 
 BIG = 4_000

@@ -4,10 +4,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.network.parse.nad import NetworkRef
-from services.watcher import telling
+from services.watcher import change_log
+from services.watcher.change_log import NAMED, SUMMARY_INTERVAL_S, SendSummary, log_due
 from services.watcher.metrics import WatcherMetrics
 from services.watcher.plan.triggers import Trigger
-from services.watcher.telling import NAMED, SUMMARY_INTERVAL_S, SendSummary, tell_due
 from tests.support.log_lines import log_lines
 from tests.unit.runtime.registries import request
 
@@ -15,13 +15,13 @@ from tests.unit.runtime.registries import request
 def test_what_is_sent_is_summed_up_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     """At once after a quiet time, then the sum of a minute; nothing where nothing was sent."""
     summary = SendSummary()
-    lines = log_lines(monkeypatch, telling)
-    summary.tell(0.0)
+    lines = log_lines(monkeypatch, change_log)
+    summary.flush(0.0)
     for second in range(100):
         summary.add([request("node1", True, False), request("node2", False)])
-        summary.tell(float(second))
-    summary.tell(2 * SUMMARY_INTERVAL_S)
-    summary.tell(9 * SUMMARY_INTERVAL_S)
+        summary.flush(float(second))
+    summary.flush(2 * SUMMARY_INTERVAL_S)
+    summary.flush(9 * SUMMARY_INTERVAL_S)
     told = [line for line in lines if line["log_level"] == "info"]
     assert [(line["requests"], line["segments"], line["asking_dhcp"], line["hosts"]) for line in told] == [
         (2, 3, 1, 2),
@@ -42,8 +42,8 @@ def test_few_that_become_due_are_named_and_many_are_counted(
 ) -> None:
     """As at a start, where all networks become due at once."""
     due = [(NetworkRef("default", f"n{n}"), Trigger.EVERYTHING) for n in range(networks)]
-    told = log_lines(monkeypatch, telling)
-    tell_due(due)
+    told = log_lines(monkeypatch, change_log)
+    log_due(due)
     at_info = [line for line in told if line["log_level"] == "info"]
     assert len(at_info) == lines
     if networks > NAMED:

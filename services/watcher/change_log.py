@@ -1,4 +1,4 @@
-"""What the watcher logs: each change, and of what it sends a summary, for a sweep is thousands of probes."""
+"""What the watcher logs: each change, but only a summary of what it sends: a sweep is thousands of probes."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,30 +11,30 @@ from services.watcher.plan.triggers import Trigger
 
 SUMMARY_INTERVAL_S = 60.0
 NAMED = 10
-"""Networks that become due together and are named each; of more their number is told."""
+"""Networks logged by name when they become due together; of more, only their number is logged."""
 
 log = structlog.get_logger(__name__)
 
 
-def tell_due(due: Sequence[tuple[NetworkRef, Trigger]]) -> None:
-    """These networks became due, each for its reason."""
-    tell = log.info if len(due) <= NAMED else log.debug
+def log_due(due: Sequence[tuple[NetworkRef, Trigger]]) -> None:
+    """Log the networks that became due, with what triggered them."""
+    write = log.info if len(due) <= NAMED else log.debug
     for ref, trigger in due:
-        tell("network due", network=str(ref), why=trigger.value)
+        write("network due", network=str(ref), why=trigger.value)
     if len(due) > NAMED:
         log.info("networks due", networks=len(due), why=dict(Counter(t.value for _, t in due)))
 
 
 class SendSummary:
-    """Counts requests, and tells of them at once after a quiet time, then once a minute."""
+    """Counts sent requests and logs their sum: immediately after a quiet time, then once a minute."""
 
     def __init__(self) -> None:
         self._requests = self._segments = self._asking = 0
         self._hosts: set[str] = set()
-        self._told_at = float("-inf")
+        self._logged_at = float("-inf")
 
     def add(self, requests: Sequence[ProbeRequest]) -> None:
-        """These were sent."""
+        """Count sent requests."""
         for request in requests:
             asking = sum(probe.ask_dhcp for probe in request.segments)
             self._requests += 1
@@ -50,9 +50,9 @@ class SendSummary:
                 request=request.id,
             )
 
-    def tell(self, now: float) -> None:
-        """Tell what was sent since the last time, if it is time and there is anything."""
-        if not self._requests or now - self._told_at < SUMMARY_INTERVAL_S:
+    def flush(self, now: float) -> None:
+        """Log what was sent since the last summary, if the interval is over."""
+        if not self._requests or now - self._logged_at < SUMMARY_INTERVAL_S:
             return
         log.info(
             "probes sent",
@@ -63,4 +63,4 @@ class SendSummary:
         )
         self._requests = self._segments = self._asking = 0
         self._hosts.clear()
-        self._told_at = now
+        self._logged_at = now
