@@ -38,7 +38,7 @@ def reader() -> Callable[[bytes], object]:
 
     def read(frame: bytes) -> object:
         if frame[12:14] == b"\x08\x06":
-            return arp.parse_reply(frame)
+            return arp.parse(frame)
         return replies.read(frame, verify_checksum=True, xids=xids)
 
     return read

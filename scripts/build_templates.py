@@ -9,8 +9,7 @@ from pathlib import Path
 
 from services.prober.frames import dhcp_options
 from services.prober.frames.dhcp import CLIENT_PORT, MAX_MESSAGE_BYTES, MIN_MESSAGE_BYTES, SERVER_PORT
-from services.prober.frames.ethernet import MIN_FRAME_BYTES, TAG_BYTES
-from services.prober.frames.station import CLIENT_ID_BYTES
+from services.prober.frames.ethernet import CLIENT_ID_BYTES, MIN_FRAME_BYTES, TAG_BYTES
 
 TEMPLATE_BYTES = Path(__file__).resolve().parent.parent / "services/prober/frames/template_bytes.py"
 VENDOR_CLASS = b"nadroute"

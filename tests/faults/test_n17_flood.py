@@ -54,7 +54,7 @@ def test_n17_flood_of_answers_to_nothing_changes_nothing_and_leaves_nothing() ->
     assert servers(ask_all(world)[FAULTY]) == [TRUE]
     assert sum(world.trunk.ignored.values()) >= 10_000
     assert len(world.trunk.ignored) < 20, "an attacker makes no keys"
-    state = world.trunk._trunk
+    state = world.trunk._state
     assert (state.transactions, state.claims) == ({}, {})
 
 

@@ -124,8 +124,8 @@ def test_n18_what_was_seen_of_loss_counts_however_long_it_was_quiet_before(quiet
     assert not losses.explain_silence(1000.0)
     now = 1000.0 + quiet_s
     for _ in range(10):
-        losses.answered(now, prompt=True)
-        losses.answered(now, prompt=False)
+        losses.answered(now, first_attempt=True)
+        losses.answered(now, first_attempt=False)
     assert losses.explain_silence(now + 12.0)
     assert not losses.explain_silence(now + 3600.0), "and fades itself"
 

@@ -91,7 +91,7 @@ def read_options(data: bytes) -> None:
 
 def read_frame(data: bytes) -> None:
     """An Ethernet frame as ARP and as a UDP datagram."""
-    reply = arp.parse_reply(data)
+    reply = arp.parse(data)
     if reply is not None:
         assert (reply.sender_mac, reply.target_mac) == (data[22:28], data[32:38])
     for verify in (True, False):

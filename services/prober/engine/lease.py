@@ -1,44 +1,54 @@
-"""Taking an offered address for a while: DHCPREQUEST, a look whether it is free, and DHCPRELEASE.
+"""Addresses that this host uses on a VLAN: leased by DHCP for a few seconds, or given by the operator.
 
-RFC 2131 section 3.1, steps 3 to 6; RFC 5227 section 2.1.
+Leasing follows RFC 2131 section 3.1, steps 3 to 6, and RFC 5227 section 2.1.
 """
 
 from typing import Protocol
 
 from services.contract.outcomes import LeaseOutcome
+from services.prober.engine.dhcp_states import (
+    BOUND,
+    ENDED,
+    PROBING,
+    REQUESTING,
+    SELECTING,
+    UNANSWERED,
+    enter,
+)
 from services.prober.engine.results import DHCPOffer, LeaseResult
 from services.prober.engine.timers import Timer
 from services.prober.engine.trunk_state import Transaction, TrunkState
 from services.prober.frames import dhcp
-from services.prober.frames.station import Station
+from services.prober.frames.ethernet import Station
+from services.prober.frames.ignore_reasons import IgnoreReason
 
 
 class LeaseHandler(Protocol):
-    """Who wants the address."""
+    """Receives the outcome of a lease."""
 
-    def leased(self, leased: LeaseResult, now: float) -> None:
-        """Once: HELD until it is released, or why not."""
+    def leased(self, result: LeaseResult, now: float) -> None:
+        """Handle the result; called once. HELD: the address may be used until it is released."""
         ...
 
 
 class LeasedAddress:
-    """One address. While it is held, ARP requests for it are answered; release gives it back."""
+    """One offered address: requested, probed for conflicts, used, and released.
+
+    While it is BOUND, the trunk answers ARP requests for it. See dhcp_states for the transitions.
+    """
 
     __slots__ = (
-        "_acknowledged",
         "_attempts",
-        "_end_at",
+        "_deadline",
         "_handler",
         "_leases",
         "_loss_events_before",
         "_offer",
         "_probes",
         "_started",
+        "_state",
         "_timer",
-        "_to_release",
         "_trunk",
-        "finished",
-        "held",
         "station",
     )
 
@@ -51,54 +61,62 @@ class LeasedAddress:
         handler: LeaseHandler,
         leases: "dict[LeasedAddress, None]",
     ) -> None:
-        """offer: the one to take. leases: where it stands until the address is let go."""
+        """leases: the trunk's open leases, to which this one belongs from start to its end."""
         self.station = station
-        self.finished = False
-        """Told: held or not."""
-        self.held = False
         self._trunk = trunk
         self._offer = offer
         self._handler = handler
         self._leases = leases
+        self._state = SELECTING
         self._attempts = self._probes = 0
-        self._started = self._end_at = 0.0
+        self._started = self._deadline = 0.0
         self._loss_events_before = trunk.losses.loss_events
-        self._acknowledged = self._to_release = False
         self._timer: Timer | None = None
 
+    @property
+    def in_use(self) -> bool:
+        """Whether ARP requests for the address are answered."""
+        return self._state == BOUND
+
     def start(self, now: float) -> None:
-        """Send the DHCPREQUEST."""
+        """Send the first DHCPREQUEST."""
+        self._state = enter(self._state, REQUESTING)
         self._started = now
-        self._end_at = now + self._trunk.settings.lease_deadline_s
-        self._to_release = True
+        self._deadline = now + self._trunk.settings.lease_deadline_s
         self._leases[self] = None
         self._request(now)
 
     def replied(self, _: Transaction, reply: dhcp.Reply, *, mac: bytes, now: float) -> None:  # noqa: ARG002
-        """Take a server's answer; another server's is none."""
-        if self.finished or self._acknowledged or (reply.server or reply.source) != self._offer.server:
+        """Handle a DHCPACK or DHCPNAK; replies of other servers are ignored."""
+        if self._state != REQUESTING or (reply.server or reply.source) != self._offer.server:
             return
         if reply.kind == dhcp.NAK:
-            self._to_release = False
-            self._end(LeaseOutcome.REFUSED, now)
+            self._end()
+            self._report(LeaseOutcome.REFUSED, now)
         elif reply.kind == dhcp.ACK and reply.address == self._offer.address:
-            self._acknowledged = True
+            self._state = enter(self._state, PROBING)
             self._trunk.claim(self, self._offer.address)
             self._probe(now)
 
     def conflict_detected(self, mac: bytes, now: float) -> None:
-        """Somebody else has the address: it is declined, or given up if it was used already."""
-        if self.finished and not self.held:
+        """Decline the address, which another station has or probes for; stop using it if it was in use."""
+        state = self._state
+        if state not in (PROBING, BOUND):
             return
-        self._decline()
-        if not self.finished:
-            self._end(LeaseOutcome.CONFLICT, now, owner=mac)
+        trunk, offer = self._trunk, self._offer
+        frame = trunk.templates.decline.render_with_address(
+            station=self.station, xid=trunk.new_xid(), secs=0, address=offer.address, server=offer.server
+        )
+        trunk.outbox.append((frame, None))
+        self._end()
+        if state == PROBING:
+            self._report(LeaseOutcome.CONFLICT, now, owner=mac)
 
     def release(self, now: float) -> None:
-        """Give back what was requested, at any time; harmless the second time."""
-        if self._to_release:
+        """Send DHCPRELEASE if the server may hold a lease for us, and end; harmless when called again."""
+        if self._state in (REQUESTING, PROBING, BOUND, UNANSWERED):
             trunk, offer = self._trunk, self._offer
-            frame = trunk.templates.release.release(
+            frame = trunk.templates.release.render_release(
                 station=self.station,
                 xid=trunk.new_xid(),
                 address=offer.address,
@@ -106,86 +124,102 @@ class LeasedAddress:
                 server_mac=offer.server_mac,
             )
             trunk.outbox.append((frame, None))
-        self._let_go()
-        self._end(LeaseOutcome.NOT_TRIED, now)
+        self.abandon(now)
 
     def abandon(self, now: float) -> None:
-        """The uplink is of no use any more: nothing can be sent."""
-        self._let_go()
-        self._end(LeaseOutcome.NOT_TRIED, now)
+        """End without sending anything: the uplink has failed."""
+        state = self._state
+        if state == ENDED:
+            return
+        self._end()
+        if state not in (BOUND, UNANSWERED):
+            self._report(LeaseOutcome.NOT_TRIED, now)
 
     def _request(self, now: float) -> None:
-        if self.finished or self._acknowledged:
+        """Send a DHCPREQUEST, and schedule its retransmission (RFC 2131 section 4.1)."""
+        if self._state != REQUESTING:
             return
-        if now >= self._end_at:
+        if now >= self._deadline:
             losses = self._trunk.losses
             doubtful = losses.loss_events > self._loss_events_before or losses.explain_silence(now)
-            self._end(LeaseOutcome.INCONCLUSIVE if doubtful else LeaseOutcome.NO_ANSWER, now)
+            self._state = enter(self._state, UNANSWERED)
+            self._report(LeaseOutcome.INCONCLUSIVE if doubtful else LeaseOutcome.NO_ANSWER, now)
             return
-        trunk, settings = self._trunk, self._trunk.settings
+        trunk, settings, offer = self._trunk, self._trunk.settings, self._offer
         self._attempts += 1
-        offer = self._offer
-        attempt = Transaction(self, self._attempts, now, offer.xid, offer.seconds)
-        trunk.transactions[offer.xid] = attempt
-        frame = trunk.templates.request.about(
+        transaction = Transaction(self, self._attempts, now, offer.xid, offer.secs)
+        trunk.transactions[offer.xid] = transaction
+        frame = trunk.templates.request.render_with_address(
             station=self.station,
             xid=offer.xid,
-            seconds=offer.seconds,
+            secs=offer.secs,
             address=offer.address,
             server=offer.server,
         )
-        trunk.outbox.append((frame, attempt))
+        trunk.outbox.append((frame, transaction))
         delays = settings.retransmit_s
         delay = delays[min(self._attempts, len(delays)) - 1]
         delay += settings.retransmit_jitter_s * (2.0 * trunk.random.random() - 1.0)
-        self._timer = trunk.timers.at(min(now + delay, self._end_at), self._request)
+        self._timer = trunk.timers.at(min(now + delay, self._deadline), self._request)
 
     def _probe(self, now: float) -> None:
-        """Look whether somebody else has the address; when all looks were in vain, it is ours."""
-        if self.finished:
+        """Send the next ARP probe (RFC 5227 section 2.1.1), or use the address if all went unanswered."""
+        if self._state != PROBING:
             return
         if self._timer is not None:
             self._timer.cancel()
-        trunk, settings = self._trunk, self._trunk.settings
-        if self._probes >= settings.conflict_probes:
-            self.held = True
-            self._end(LeaseOutcome.HELD, now)
+        if self._probes >= self._trunk.settings.conflict_probes:
+            self._state = enter(self._state, BOUND)
+            self._report(LeaseOutcome.HELD, now)
             return
         self._probes += 1
-        trunk.arp_pace.submit(now, self._send_probe)
+        self._trunk.arp_pace.submit(now, self._send_probe)
 
     def _send_probe(self, now: float) -> None:
-        if self.finished:
+        if self._state != PROBING:
             return
         trunk = self._trunk
-        trunk.outbox.append(
-            (trunk.templates.arp.render(station=self.station, target=self._offer.address), None)
-        )
+        frame = trunk.templates.arp.render(station=self.station, target=self._offer.address)
+        trunk.outbox.append((frame, None))
         self._timer = trunk.timers.at(now + trunk.settings.conflict_interval_s, self._probe)
 
-    def _decline(self) -> None:
-        trunk, offer = self._trunk, self._offer
-        frame = trunk.templates.decline.about(
-            station=self.station, xid=trunk.new_xid(), seconds=0, address=offer.address, server=offer.server
-        )
-        trunk.outbox.append((frame, None))
-        self._let_go()
-
-    def _let_go(self) -> None:
+    def _end(self) -> None:
+        """Enter ENDED and leave every table of the trunk."""
+        self._state = enter(self._state, ENDED)
         self._trunk.unclaim(self, self._offer.address)
-        self._trunk.transactions.pop(self._offer.xid, None)
         self._leases.pop(self, None)
-        self._to_release = self.held = False
+        self._stop_waiting()
 
-    def _end(self, outcome: LeaseOutcome, now: float, *, owner: bytes | None = None) -> None:
-        if self.finished:
-            return
-        self.finished = True
+    def _stop_waiting(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._trunk.transactions.pop(self._offer.xid, None)
-        offer = self._offer
-        leased = LeaseResult(
-            outcome, offer.server, offer.address, self._attempts, max(0.0, now - self._started), owner
+
+    def _report(self, outcome: LeaseOutcome, now: float, *, owner: bytes | None = None) -> None:
+        self._stop_waiting()
+        offer, elapsed_s = self._offer, max(0.0, now - self._started)
+        self._handler.leased(
+            LeaseResult(outcome, offer.server, offer.address, self._attempts, elapsed_s, owner), now
         )
-        self._handler.leased(leased, now)
+
+
+class OperatorAddress:
+    """An address that the operator gave this host on a VLAN: used like a leased one, without a server."""
+
+    __slots__ = ("_address", "_trunk", "in_use", "station")
+
+    def __init__(self, trunk: TrunkState, *, station: Station, address: int) -> None:
+        self.station = station
+        self.in_use = True
+        self._trunk = trunk
+        self._address = address
+        trunk.claim(self, address)
+
+    def conflict_detected(self, _mac: bytes, _now: float) -> None:
+        """Count the conflict and continue: the operator's configuration takes precedence."""
+        self._trunk.ignored[IgnoreReason.ARP_OPERATOR_ADDRESS] += 1
+
+    def release(self, _now: float) -> None:
+        """Stop answering ARP requests for the address."""
+        self.in_use = False
+        self._trunk.unclaim(self, self._address)

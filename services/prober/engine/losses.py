@@ -1,68 +1,70 @@
-"""What was lost of what the network sent: it makes silence inconclusive, and an answer never wrong."""
+"""Evidence of lost frames: it makes silence inconclusive, and does not affect replies that arrive."""
 
 from dataclasses import dataclass
 from typing import Final
 
 _HALF_LIFE_S: Final = 60.0
-_FADE_EVERY_S: Final = 1.0
-"""Often enough, and nothing to pay for by every answer of a burst."""
+_DECAY_INTERVAL_S: Final = 1.0
+"""Often enough for the half-life, and not a cost of every reply in a burst."""
 _LOSSY: Final = 0.22
-"""Round trips lost, 12% each way. Above it two DISCOVERs without an answer are no news: of 100 living servers
-five would look dead."""
+"""The share of lost round trips, 12% loss each way, above which silence is inconclusive: of 100 servers that
+are up, five would leave two DHCPDISCOVERs unanswered."""
 
 
 @dataclass(slots=True)
 class Losses:
-    """Counted since the path was opened; whoever waits compares the counts with those at its start."""
+    """Counted since the process started; a probe compares the counters with those at its own start."""
 
     frames: int = 0
-    """Frames that the kernel dropped for want of room (PACKET_STATISTICS)."""
+    """Frames that the kernel dropped because a receive buffer was full (PACKET_STATISTICS)."""
     loss_events: int = 0
-    """Times that silence became doubtful: each drop that was noticed, each change of the carrier."""
+    """Events that make silence inconclusive: drops that were noticed, and changes of the carrier."""
 
     carrier_changes: int = 0
-    _prompt: float = 0.0
-    """Exchanges answered at the first attempt, and those that took more; both fade."""
-    _late: float = 0.0
-    _faded_at: float = 0.0
+    _first_attempt: float = 0.0
+    """Exchanges whose first attempt was answered; decays with time."""
+    _later_attempt: float = 0.0
+    """Exchanges whose first attempt went unanswered and a later one did not; decays with time."""
+    _decayed_at: float = 0.0
 
     def dropped(self, frames: int) -> bool:
-        """Whether it was any."""
+        """Count frames that the kernel dropped; return whether there were any."""
         if frames > 0:
             self.frames += frames
             self.loss_events += 1
         return frames > 0
 
     def carrier_changed(self, times: int) -> bool:
-        """The uplink lost or found its carrier: what was sent meanwhile may not have gone out."""
+        """Count changes of the carrier, during which frames are not sent; return whether there were any."""
         if times > 0:
             self.carrier_changes += times
             self.loss_events += 1
         return times > 0
 
-    def answered(self, now: float, *, prompt: bool) -> None:
-        """An exchange was answered; prompt: its first attempt was, however late.
+    def answered(self, now: float, *, first_attempt: bool) -> None:
+        """Count an exchange that was answered. first_attempt: its first attempt was, however late.
 
-        Who answers only a later attempt was there all the time, so frames were lost on the way.
+        Whoever answers only a later attempt was up all the time, so frames of the first were lost on the way.
         """
-        self._fade(now)
-        if prompt:
-            self._prompt += 1.0
+        self._decay(now)
+        if first_attempt:
+            self._first_attempt += 1.0
         else:
-            self._late += 1.0
+            self._later_attempt += 1.0
 
     def explain_silence(self, now: float) -> bool:
-        """Whether so much is lost on the way that an exchange may fail at each attempt.
+        """Return whether so many frames are lost on the way that every attempt of an exchange may be lost.
 
-        Of those that are answered in the end, the ones with a late answer are to the prompt ones as the
-        share of round trips that is lost.
+        Among answered exchanges, later attempts are to first attempts as the share of lost round trips.
         """
-        self._fade(now)
-        # Half an exchange is what a minute leaves of one.
-        return self._late >= 0.5 and self._late > _LOSSY * self._prompt
+        self._decay(now)
+        # Below one half of an exchange, the evidence is older than a half-life.
+        return self._later_attempt >= 0.5 and self._later_attempt > _LOSSY * self._first_attempt
 
-    def _fade(self, now: float) -> None:
-        """Before anything is added: what is new must not fade for the time that was quiet before it."""
-        if now - self._faded_at >= _FADE_EVERY_S:
-            fading = 0.5 ** ((now - self._faded_at) / _HALF_LIFE_S)
-            self._prompt, self._late, self._faded_at = self._prompt * fading, self._late * fading, now
+    def _decay(self, now: float) -> None:
+        """Decay both counters. Called before one is added to, so that a new exchange counts in full."""
+        if now - self._decayed_at >= _DECAY_INTERVAL_S:
+            factor = 0.5 ** ((now - self._decayed_at) / _HALF_LIFE_S)
+            self._first_attempt *= factor
+            self._later_attempt *= factor
+            self._decayed_at = now

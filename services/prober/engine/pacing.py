@@ -1,4 +1,4 @@
-"""Limits on rates: a token bucket, and a queue that drains through it in order."""
+"""Rate limits: a token bucket, and a queue whose actions each take a token."""
 
 import math
 from collections import deque
@@ -7,21 +7,21 @@ from typing import Final
 from services.prober.engine.timers import Action, Timers
 
 _BURST_S: Final = 0.02
-"""A full bucket holds what the rate allows in this time: bursts are what overruns a receive buffer."""
+"""The bucket's capacity, as time at the full rate: larger bursts overrun receive buffers."""
 _ROUNDING: Final = 1e-6
 
 
 class TokenBucket:
-    """At most rate a second on average; None allows everything."""
+    """Allows rate tokens a second on average; a rate of None is no limit."""
 
     def __init__(self, rate: float | None) -> None:
         self._rate = rate
         self._capacity = max(1.0, (rate or 0.0) * _BURST_S)
         self._tokens = self._capacity
-        self._at: float | None = None
+        self._filled_at: float | None = None
 
     def take(self, now: float) -> bool:
-        """Take one token if there is one."""
+        """Take one token; return whether there was one."""
         if self._rate is None:
             return True
         self._fill(now, self._rate)
@@ -31,24 +31,24 @@ class TokenBucket:
         return True
 
     def ready_at(self, now: float) -> float:
-        """When there will be a token."""
+        """Return the time of the next token: now if there is one already."""
         if self._rate is None:
             return now
         self._fill(now, self._rate)
         if self._tokens >= 1.0 - _ROUNDING:
             return now
-        # Far from zero a clock's numbers lie far apart: what is to come must not be now again.
+        # Large floats are far apart, and the sum may round to now: the caller would loop.
         return max(now + (1.0 - self._tokens) / self._rate, math.nextafter(now, math.inf))
 
     def _fill(self, now: float, rate: float) -> None:
-        if self._at is not None and now > self._at:
-            self._tokens = min(self._capacity, self._tokens + (now - self._at) * rate)
-        if self._at is None or now > self._at:
-            self._at = now
+        if self._filled_at is not None and now > self._filled_at:
+            self._tokens = min(self._capacity, self._tokens + (now - self._filled_at) * rate)
+        if self._filled_at is None or now > self._filled_at:
+            self._filled_at = now
 
 
 class PacedQueue:
-    """Actions that each need a token, first come, first served."""
+    """Runs actions in order, each as soon as there is a token for it."""
 
     def __init__(self, timers: Timers, rate: float | None) -> None:
         self._timers = timers
@@ -57,7 +57,7 @@ class PacedQueue:
         self._waiting: deque[Action] = deque()
 
     def submit(self, now: float, action: Action) -> None:
-        """Act at once if a token is there and nobody waits, otherwise in turn."""
+        """Run the action now if there is a token and the queue is empty; otherwise append it to the queue."""
         if self._unlimited or (not self._waiting and self._bucket.take(now)):
             action(now)
             return

@@ -1,8 +1,8 @@
-"""Is a gateway there? A few quick probes on one path: up at the first answer, down when all went without."""
+"""Checks whether a gateway answers: a few probes; reachable at the first reply, silent if none arrives."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from services.contract.outcomes import ReachOutcome
 from services.prober.engine.losses import Losses
@@ -10,49 +10,59 @@ from services.prober.engine.pacing import PacedQueue
 from services.prober.engine.results import ReachResult
 from services.prober.engine.settings import EngineSettings
 from services.prober.engine.timers import Timer, Timers
+from services.prober.engine.trunk_state import TrunkState
+from services.prober.frames import icmp
+from services.prober.frames.ethernet import Station
+from services.prober.frames.icmp import EchoReply
 from services.prober.frames.unchecked import new_unchecked
 
-Done = Callable[[int, ReachResult, float], None]
+CheckCallback = Callable[[int, ReachResult, float], None]
 """Called with the gateway, the result and the time."""
 _REACHABLE: Final = ReachOutcome.REACHABLE
 _MAX_ROUNDS: Final = 2
-"""A round in which frames were lost on this host is made once more."""
-
-
-class CheckContext(NamedTuple):
-    """One way to gateways: how fast they may be asked there, and what is lost on it."""
-
-    timers: Timers
-    pace: PacedQueue
-    settings: EngineSettings
-    losses: Losses
+"""A round in which this host lost frames is repeated once."""
 
 
 class GatewayCheck(ABC):
-    """One gateway on one path; any number may wait for it."""
+    """The check of one gateway by one protocol; several callers may wait for its result."""
 
     __slots__ = (
         "_attempts",
-        "_context",
+        "_callbacks",
         "_finished",
         "_last_attempt",
         "_loss_events_before",
+        "_losses",
+        "_pace",
+        "_settings",
         "_timer",
-        "_waiting",
+        "_timers",
         "gateway",
         "sent_at",
     )
 
-    def __init__(self, gateway: int, path: CheckContext, done: Done) -> None:
+    def __init__(
+        self,
+        gateway: int,
+        callback: CheckCallback,
+        *,
+        timers: Timers,
+        pace: PacedQueue,
+        settings: EngineSettings,
+        losses: Losses,
+    ) -> None:
         self.gateway = gateway
         self.sent_at = 0.0
-        self._context = path
-        self._waiting = [done]
+        self._timers = timers
+        self._pace = pace
+        self._settings = settings
+        self._losses = losses
+        self._callbacks = [callback]
         self._timer: Timer | None = None
-        self._loss_events_before = path.losses.loss_events
+        self._loss_events_before = losses.loss_events
         self._attempts = 0
-        self._last_attempt = path.settings.reach_attempts
-        """Of this round."""
+        self._last_attempt = settings.reach_attempts
+        """The attempt that ends the present round."""
         self._finished = False
 
     @abstractmethod
@@ -61,26 +71,26 @@ class GatewayCheck(ABC):
 
     @abstractmethod
     def _ended(self) -> None:
-        """Called once, before those who wait are told."""
+        """Clean up; called once, before the callbacks."""
 
-    def wait(self, done: Done) -> None:
-        """Tell done the result; several intents may share a gateway."""
-        self._waiting.append(done)
+    def add_callback(self, callback: CheckCallback) -> None:
+        """Report the result to this caller too."""
+        self._callbacks.append(callback)
 
     def start(self, now: float) -> None:
-        """Send the first probe, as soon as the pace allows."""
-        self._context.pace.submit(now, self._probe)
+        """Send the next probe as soon as the rate limit allows."""
+        self._pace.submit(now, self._probe)
 
     def answered(self, now: float, *, mac: bytes | None = None, sent: float | None = None) -> None:
-        """An answer came; sent: when its probe went out, where the answer says to which probe it belongs."""
+        """Handle a reply. sent: when its probe was sent; None if the reply does not name its probe."""
         if self._attempts:
             rtt = now - (self.sent_at if sent is None else sent)
-            self._context.losses.answered(now, prompt=self._attempts == 1)
+            self._losses.answered(now, first_attempt=self._attempts == 1)
             fields = (_REACHABLE, rtt if rtt > 0.0 else 0.0, self._attempts, mac)
             self._end(new_unchecked(ReachResult, fields), now)
 
     def abandon(self, now: float) -> None:
-        """End now without a result."""
+        """End now with the outcome NOT_TRIED."""
         self._end(ReachResult(ReachOutcome.NOT_TRIED, None, self._attempts), now)
 
     def _probe(self, now: float) -> None:
@@ -88,18 +98,18 @@ class GatewayCheck(ABC):
             return
         self._attempts += 1
         self.sent_at = now
-        timers, _, settings, _ = self._context
         if self._attempts < self._last_attempt:
-            self._timer = timers.at(now + settings.reach_interval_s, self.start)
+            self._timer = self._timers.at(now + self._settings.reach_interval_s, self.start)
         else:
-            self._timer = timers.at(now + settings.reach_wait_s, self._give_up)
+            self._timer = self._timers.at(now + self._settings.reach_wait_s, self._give_up)
         self._send(now)
 
     def _give_up(self, now: float) -> None:
-        _, _, settings, losses = self._context
+        """End with SILENT or INCONCLUSIVE, or start another round if this host has lost frames."""
+        losses, attempts = self._losses, self._settings.reach_attempts
         doubtful = losses.loss_events > self._loss_events_before
-        if doubtful and self._attempts < _MAX_ROUNDS * settings.reach_attempts:
-            self._last_attempt += settings.reach_attempts
+        if doubtful and self._attempts < _MAX_ROUNDS * attempts:
+            self._last_attempt += attempts
             self._loss_events_before = losses.loss_events
             self.start(now)
             return
@@ -107,12 +117,117 @@ class GatewayCheck(ABC):
         outcome = ReachOutcome.INCONCLUSIVE if doubtful else ReachOutcome.SILENT
         self._end(ReachResult(outcome, None, self._attempts), now)
 
-    def _end(self, reached: ReachResult, now: float) -> None:
+    def _end(self, result: ReachResult, now: float) -> None:
         if self._finished:
             return
         self._finished = True
         if self._timer is not None:
             self._timer.cancel()
         self._ended()
-        for done in self._waiting:
-            done(self.gateway, reached, now)
+        for callback in self._callbacks:
+            callback(self.gateway, result, now)
+
+
+class ARPCheck(GatewayCheck):
+    """ARP requests for the gateway, from our address on the VLAN or as probes from 0.0.0.0 (RFC 5227)."""
+
+    __slots__ = ("_checks", "_source", "_trunk", "station")
+
+    def __init__(
+        self,
+        gateway: int,
+        trunk: TrunkState,
+        station: Station,
+        source: int,
+        checks: "dict[tuple[int, int], ARPCheck]",
+        callback: CheckCallback,
+    ) -> None:
+        """source: our address, or 0. checks: the trunk's open ones by (VLAN, gateway); this one is added."""
+        GatewayCheck.__init__(
+            self,
+            gateway,
+            callback,
+            timers=trunk.timers,
+            pace=trunk.arp_pace,
+            settings=trunk.settings,
+            losses=trunk.losses,
+        )
+        self.station = station
+        self._trunk = trunk
+        self._source = source
+        self._checks = checks
+        checks[station.vlan, gateway] = self
+
+    def _send(self, _: float) -> None:
+        trunk = self._trunk
+        frame = trunk.templates.arp.render(station=self.station, target=self.gateway, sender=self._source)
+        trunk.outbox.append((frame, self))
+
+    def _ended(self) -> None:
+        del self._checks[self.station.vlan, self.gateway]
+
+
+class EchoCheck(GatewayCheck):
+    """ICMP echo requests on the VLAN to the gateway's MAC address, whatever the host's routing table says."""
+
+    __slots__ = ("_checks", "_gateway_mac", "_sent", "_source", "_trunk", "station")
+
+    def __init__(
+        self,
+        gateway: int,
+        trunk: TrunkState,
+        station: Station,
+        source: int,
+        gateway_mac: bytes,
+        checks: "dict[tuple[int, int], EchoCheck]",
+        callback: CheckCallback,
+    ) -> None:
+        """source: our address. checks: the trunk's open ones by (VLAN, gateway); this one is added."""
+        GatewayCheck.__init__(
+            self,
+            gateway,
+            callback,
+            timers=trunk.timers,
+            pace=trunk.echo_pace,
+            settings=trunk.settings,
+            losses=trunk.losses,
+        )
+        self.station = station
+        self._trunk = trunk
+        self._source = source
+        self._gateway_mac = gateway_mac
+        self._sent: list[tuple[bytes, float]] = []
+        """Nonce and time of each request."""
+        self._checks = checks
+        checks[station.vlan, gateway] = self
+
+    def replied(self, reply: EchoReply, now: float) -> bool:
+        """Handle an echo reply from the gateway; return whether it answers one of our requests."""
+        if reply.identifier != self._trunk.echo_identifier or reply.destination != self._source:
+            return False
+        if not 1 <= reply.sequence <= len(self._sent):
+            return False
+        nonce, sent_at = self._sent[reply.sequence - 1]
+        if nonce != reply.nonce:
+            return False
+        # The last request's real send time is in self.sent_at, set by the link.
+        self.answered(now, sent=sent_at if reply.sequence < len(self._sent) else None)
+        return True
+
+    def _send(self, now: float) -> None:
+        trunk = self._trunk
+        nonce = trunk.random.getrandbits(8 * icmp.NONCE_BYTES).to_bytes(icmp.NONCE_BYTES, "big")
+        self._sent.append((nonce, now))
+        frame = trunk.templates.echo_frame.render(
+            station=self.station,
+            gateway_mac=self._gateway_mac,
+            source=self._source,
+            destination=self.gateway,
+            identifier=trunk.echo_identifier,
+            sequence=len(self._sent),
+            nonce=nonce,
+        )
+        trunk.outbox.append((frame, self))
+
+    def _ended(self) -> None:
+        del self._checks[self.station.vlan, self.gateway]

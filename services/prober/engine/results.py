@@ -1,7 +1,7 @@
-"""What the engine found, in light types; and the contract's messages made of it.
+"""Results of probes in plain tuples, and their conversion to the contract's messages.
 
-Addresses are integers and times are seconds in here: 4094 segments finish within a second or so, and building
-validated models for them is left to the edge.
+Here an IPv4 address is an integer and a duration is in seconds. 4094 segments may finish within a second, and
+building validated models for them is left to the edge.
 """
 
 from ipaddress import IPv4Address, IPv4Network
@@ -25,28 +25,32 @@ _MAX_ATTEMPTS = 100
 
 
 class DHCPOffer(NamedTuple):
-    """One server's offer; prefix is the length of its subnet mask."""
+    """One server's offer."""
 
     server: int
     address: int
     prefix: int | None
+    """The length of the subnet mask; None without a valid one."""
     gateway: int | None
     routers: tuple[int, ...]
     relay: int
+    """giaddr; 0 if the offer came without a relay."""
     lease_s: int | None
     after_s: float
+    """From the DHCPDISCOVER that it answers to the offer."""
     unasked_ack: bool = False
+    """A DHCPACK that nobody had requested (rapid commit)."""
     usable_gateway: int | None = None
-    """The gateway, where it is one that a host can be asked to check; see gateways."""
+    """The gateway, if a host can be asked to check it."""
     xid: bytes = b""
-    seconds: int = 0
-    """Of the DHCPDISCOVER that it answers: a DHCPREQUEST repeats them (RFC 2131 section 3.1)."""
+    secs: int = 0
+    """Fields of the DHCPDISCOVER, which the DHCPREQUEST repeats (RFC 2131 section 3.1)."""
     server_mac: bytes = b""
-    """Who sent its frame: the server, or a relay."""
+    """The source of the offer's frame: the server or a relay."""
 
 
 class DiscoveryResult(NamedTuple):
-    """What DHCP said: offers in the order of their servers' addresses."""
+    """The result of a DHCP discovery; offers are sorted by server address."""
 
     outcome: DHCPOutcome
     offers: tuple[DHCPOffer, ...]
@@ -56,7 +60,7 @@ class DiscoveryResult(NamedTuple):
 
 
 class LeaseResult(NamedTuple):
-    """What became of asking for an offered address."""
+    """The result of requesting an offered address."""
 
     outcome: LeaseOutcome
     server: int
@@ -64,15 +68,17 @@ class LeaseResult(NamedTuple):
     attempts: int
     elapsed_s: float
     owner: bytes | None = None
+    """The MAC address of the station that has the address already."""
 
 
 class ReachResult(NamedTuple):
-    """What one gateway said on one path."""
+    """The result of checking a gateway by one protocol."""
 
     outcome: ReachOutcome
     rtt_s: float | None = None
     attempts: int = 0
     mac: bytes | None = None
+    """The sender of the ARP reply."""
 
 
 NOT_TRIED = ReachResult(ReachOutcome.NOT_TRIED)
@@ -80,10 +86,11 @@ DISCOVERY_NOT_TRIED = DiscoveryResult(DHCPOutcome.NOT_TRIED, (), 0, 0.0)
 
 
 class TargetResult(NamedTuple):
-    """What was found for one target: offer is the one that counts for it."""
+    """The result for one target."""
 
     digest: str
     offer: DHCPOffer | None
+    """The offer that counts for the target."""
     gateway: int | None
     vlan: ReachResult
     routed: ReachResult
@@ -91,7 +98,7 @@ class TargetResult(NamedTuple):
 
 
 class SegmentResult(NamedTuple):
-    """All that was found on one segment."""
+    """The result of probing one segment."""
 
     cluster_network: str
     vlan: int
@@ -101,11 +108,11 @@ class SegmentResult(NamedTuple):
     dropped_frames: int
     lease: LeaseResult | None = None
     rogues: frozenset[int] = frozenset()
-    """Servers among those that offered."""
+    """Addresses of rogue servers among those that offered."""
 
 
 def verdict(result: SegmentResult, *, host: str, request_id: str, incarnation: int, counter: int) -> Verdict:
-    """The result as it goes to the updater."""
+    """Return the result as the message to the updater."""
     return Verdict(
         segment=Segment(cluster_network=result.cluster_network, vlan=result.vlan),
         host=host,
@@ -130,7 +137,7 @@ def verdict(result: SegmentResult, *, host: str, request_id: str, incarnation: i
 
 
 def cidr(offer: DHCPOffer) -> IPv4Network | None:
-    """The offered address masked; None without a usable mask."""
+    """Return the subnet of the offered address; None without a valid mask."""
     if offer.prefix is None:
         return None
     host_bits = 32 - offer.prefix
@@ -138,10 +145,10 @@ def cidr(offer: DHCPOffer) -> IPv4Network | None:
 
 
 def dhcp_message(result: SegmentResult) -> DHCPFinding:
-    """What DHCP said, as it goes to others."""
-    asked = result.dhcp or DISCOVERY_NOT_TRIED
+    """Return the result of DHCP as a message."""
+    discovery = result.dhcp or DISCOVERY_NOT_TRIED
     return DHCPFinding(
-        outcome=asked.outcome,
+        outcome=discovery.outcome,
         servers=tuple(
             Offer(
                 server=IPv4Address(offer.server),
@@ -155,32 +162,32 @@ def dhcp_message(result: SegmentResult) -> DHCPFinding:
                 rogue=offer.server in result.rogues,
                 unasked_ack=offer.unasked_ack,
             )
-            for offer in asked.offers
+            for offer in discovery.offers
         ),
-        attempts=min(asked.attempts, _MAX_ATTEMPTS),
-        elapsed_ms=milliseconds(asked.elapsed_s),
-        lease=None if result.lease is None else _lease(result.lease),
+        attempts=min(discovery.attempts, _MAX_ATTEMPTS),
+        elapsed_ms=milliseconds(discovery.elapsed_s),
+        lease=None if result.lease is None else _lease_message(result.lease),
     )
 
 
-def _lease(leased: LeaseResult) -> Lease:
+def _lease_message(result: LeaseResult) -> Lease:
     return Lease(
-        outcome=leased.outcome,
-        server=IPv4Address(leased.server),
-        address=IPv4Address(leased.address),
-        attempts=min(leased.attempts, _MAX_ATTEMPTS),
-        elapsed_ms=milliseconds(leased.elapsed_s),
-        owner=None if leased.owner is None else mac_text(leased.owner),
+        outcome=result.outcome,
+        server=IPv4Address(result.server),
+        address=IPv4Address(result.address),
+        attempts=min(result.attempts, _MAX_ATTEMPTS),
+        elapsed_ms=milliseconds(result.elapsed_s),
+        owner=None if result.owner is None else mac_text(result.owner),
     )
 
 
-def reach_message(reached: ReachResult) -> Reach:
-    """What one gateway said on one path, as it goes to others."""
+def reach_message(result: ReachResult) -> Reach:
+    """Return the result of a gateway check as a message."""
     return Reach(
-        outcome=reached.outcome,
-        rtt_ms=None if reached.rtt_s is None else milliseconds(reached.rtt_s),
-        attempts=min(reached.attempts, _MAX_ATTEMPTS),
-        mac=None if reached.mac is None else mac_text(reached.mac),
+        outcome=result.outcome,
+        rtt_ms=None if result.rtt_s is None else milliseconds(result.rtt_s),
+        attempts=min(result.attempts, _MAX_ATTEMPTS),
+        mac=None if result.mac is None else mac_text(result.mac),
     )
 
 
@@ -189,12 +196,12 @@ def _address(value: int | None) -> IPv4Address | None:
 
 
 def milliseconds(seconds: float) -> float:
-    """Milliseconds to the microsecond: more digits would only be noise."""
+    """Return milliseconds, rounded to the microsecond: further digits are noise."""
     return round(seconds * 1000, 3)
 
 
 def untried(cluster_network: str, probe: SegmentProbe, fault: Fault) -> SegmentResult:
-    """The result of a segment that was never begun."""
+    """Return the result of a probe that was not started."""
     return SegmentResult(
         cluster_network=cluster_network,
         vlan=probe.vlan,

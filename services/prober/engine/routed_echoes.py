@@ -1,7 +1,7 @@
-"""ICMP echo to gateways through the host's own routing: what Harvester itself calls Active.
+"""ICMP echo to gateways through the host's own routing, which is what Harvester itself calls Active.
 
-One socket serves all. A socket for each gateway loses replies from some 250 at once, since every reply is
-copied to each of them.
+One socket serves all checks. With a socket for each gateway, replies are lost from some 250 gateways on,
+since the kernel copies every reply to each socket.
 """
 
 import random
@@ -9,7 +9,7 @@ from typing import Final
 
 from services.prober.engine.losses import Losses
 from services.prober.engine.pacing import PacedQueue
-from services.prober.engine.reachability import CheckContext, Done, GatewayCheck
+from services.prober.engine.reachability import CheckCallback, GatewayCheck
 from services.prober.engine.settings import EngineSettings
 from services.prober.engine.timers import Timers
 from services.prober.frames import icmp
@@ -18,7 +18,7 @@ _SEQUENCES: Final = 1 << 16
 
 
 class SentEcho:
-    """One echo on its way."""
+    """One echo request that was sent."""
 
     __slots__ = ("check", "nonce", "sent_at")
 
@@ -26,16 +26,24 @@ class SentEcho:
         self.check = check
         self.nonce = nonce
         self.sent_at = sent_at
-        """Corrected by whoever sends it."""
+        """The sender sets it to the time of the system call."""
 
 
 class _RoutedEchoCheck(GatewayCheck):
-    """One gateway, wherever routing finds it."""
+    """The check of one gateway through routing."""
 
     __slots__ = ("_echoes", "sequences")
 
-    def __init__(self, gateway: int, *, echoes: "RoutedEchoes", done: Done) -> None:
-        GatewayCheck.__init__(self, gateway, echoes.path, done)
+    def __init__(self, gateway: int, *, echoes: "RoutedEchoes", callback: CheckCallback) -> None:
+        GatewayCheck.__init__(
+            self,
+            gateway,
+            callback,
+            timers=echoes.timers,
+            pace=echoes.pace,
+            settings=echoes.settings,
+            losses=echoes.losses,
+        )
         self._echoes = echoes
         self.sequences: list[int] = []
 
@@ -47,7 +55,7 @@ class _RoutedEchoCheck(GatewayCheck):
 
 
 class RoutedEchoes:
-    """All routed checks of a process. Pure: packets are bytes in and out, and time is an argument."""
+    """All routed checks of a process. Pure: packets are bytes, and the time is passed in."""
 
     def __init__(
         self,
@@ -59,36 +67,40 @@ class RoutedEchoes:
     ) -> None:
         self.losses = Losses()
         self.identifier: int = randomness.getrandbits(16)
-        """Ours among all who ping from this host."""
+        """The ICMP identifier of all our requests."""
+        self.settings = settings
+        self.timers = timers
+        self.pace = PacedQueue(timers, settings.echo_rate)
         self._template = template
         self._random = randomness
-        self.path = CheckContext(timers, PacedQueue(timers, settings.echo_rate), settings, self.losses)
         self._checks: dict[int, _RoutedEchoCheck] = {}
+        """Open checks by gateway."""
         self._sent: dict[int, SentEcho] = {}
+        """Requests of open checks by sequence number."""
         self._sequence = 0
         self._outbox: list[tuple[int, bytes, SentEcho]] = []
 
     def take_packets(self) -> list[tuple[int, bytes, SentEcho]]:
-        """What to send: (gateway, ICMP message, what wants to know when), in order; the caller's now."""
+        """Remove and return what to send, in order: gateway, ICMP message, receiver of the send time."""
         outbox, self._outbox = self._outbox, []
         return outbox
 
     @property
     def waiting(self) -> int:
-        """Gateways whose answer is awaited."""
+        """The number of gateways whose reply is awaited."""
         return len(self._checks)
 
-    def check_gateway(self, gateway: int, *, done: Done, now: float) -> None:
-        """Ask whether the gateway answers; one check serves all who ask meanwhile."""
+    def check_gateway(self, gateway: int, *, callback: CheckCallback, now: float) -> None:
+        """Check the gateway, or wait for the check of it that is open already."""
         open_check = self._checks.get(gateway)
         if open_check is not None:
-            open_check.wait(done)
+            open_check.add_callback(callback)
             return
-        check = self._checks[gateway] = _RoutedEchoCheck(gateway, echoes=self, done=done)
+        check = self._checks[gateway] = _RoutedEchoCheck(gateway, echoes=self, callback=callback)
         check.start(now)
 
     def receive(self, packet: bytes, now: float) -> None:
-        """Take one packet from the raw socket; what answers none of our echoes changes nothing."""
+        """Handle a packet from the raw socket; whatever answers none of our requests is ignored."""
         reply = icmp.parse_reply(packet)
         if reply is None or reply.identifier != self.identifier:
             return
@@ -103,8 +115,8 @@ class RoutedEchoes:
             check.abandon(now)
 
     def send(self, check: _RoutedEchoCheck, now: float) -> int:
-        """Put one echo of this check into the outbox; its sequence number."""
-        # Three echoes each within three seconds: the sequence numbers last for 20,000 gateways at once.
+        """Put an echo request into the outbox; return its sequence number."""
+        # With three requests for each gateway in three seconds, this is enough for 20,000 gateways at once.
         self._sequence = (self._sequence + 1) % _SEQUENCES
         nonce = self._random.getrandbits(8 * icmp.NONCE_BYTES).to_bytes(icmp.NONCE_BYTES, "big")
         message = self._template.render(identifier=self.identifier, sequence=self._sequence, nonce=nonce)
@@ -113,7 +125,7 @@ class RoutedEchoes:
         return self._sequence
 
     def ended(self, check: _RoutedEchoCheck) -> None:
-        """Nobody waits for its answers any more."""
+        """Forget a check that has ended."""
         del self._checks[check.gateway]
         for sequence in check.sequences:
             self._sent.pop(sequence, None)

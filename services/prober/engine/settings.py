@@ -1,51 +1,53 @@
-"""How often, how long and how fast the engine probes."""
+"""The engine's rates, deadlines and intervals."""
 
 from dataclasses import dataclass, replace
 
 INSPECTED_ARP_RATE = 9.0
-"""ARP messages a second: never more than 10 in any second, whatever the clock does."""
+"""ARP messages a second: a full token bucket then still allows no more than 10 in any one second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
-    """Times are seconds, rates are per second on one uplink; a rate of None sets no limit.
+    """Times are in seconds; rates are per second on one uplink, and None is no limit.
 
-    Rates are limited, never the number in flight: with a tenth of 4094 VLANs silent that is 3 s against 21 s.
+    Rates are limited, not the number of open exchanges: with a tenth of 4094 VLANs silent, probing all of
+    them takes 3 s instead of 21 s.
     """
 
     dhcp_deadline_s: float = 12.0
-    """Servers probe an address before they offer it, dnsmasq for 3 s each, one after another: below 12 s
-    healthy networks are called dead."""
+    """A server probes an address before it offers it; dnsmasq does so for 3 s for each client in turn. With
+    less than 12 s, healthy networks are reported as failed."""
     offer_window_s: float = 0.3
-    """How long to listen on after the first offer: a second server is a result."""
+    """How long further offers are accepted after the first: a second server is worth reporting."""
     retransmit_s: tuple[float, ...] = (4.0, 8.0, 16.0)
-    """Delays before the DHCPDISCOVER is sent again (RFC 2131 section 4.1); the last one repeats."""
+    """Delays before retransmissions (RFC 2131 section 4.1); the last one repeats."""
     retransmit_jitter_s: float = 1.0
-    """Each delay is moved by up to this, at random, either way (RFC 2131 section 4.1)."""
+    """Each delay is changed by a random time of up to this, either way (RFC 2131 section 4.1)."""
     lease_deadline_s: float = 8.0
-    """For an answer to a DHCPREQUEST, which a server that has just offered gives at once."""
+    """How long to wait for the reply to a DHCPREQUEST; a server that has just offered replies at once."""
     conflict_probes: int = 2
-    """ARP probes for a leased address before it is used (RFC 5227 section 2.1.1 has 3)."""
+    """ARP probes before a leased address is used (RFC 5227 section 2.1.1: 3)."""
     conflict_interval_s: float = 0.2
-    """Between them and after the last one. RFC 5227 has 1-2 s, for addresses that are kept for days."""
+    """After each such probe. RFC 5227 has 1-2 s, for addresses that are kept for days."""
     reach_attempts: int = 3
+    """Probes of a gateway before it is reported as silent."""
     reach_interval_s: float = 1.0
-    """Between two probes of a gateway."""
+    """Between two of them."""
     reach_wait_s: float = 1.0
-    """After the last one, before the gateway is called silent."""
+    """After the last one."""
     start_rate: float | None = 1_000.0
-    """DHCP exchanges begun."""
+    """DHCP exchanges started."""
     arp_rate: float | None = 1_000.0
-    """ARP probes sent. A switch that inspects ARP shuts a port at more than 15 a second."""
+    """ARP messages sent. A switch that inspects ARP disables a port at more than 15 a second."""
     echo_rate: float | None = 500.0
-    """ICMP echoes sent through the host's routing, by the whole process."""
+    """ICMP echo requests sent through the host's routing, by the whole process."""
     allowed_servers: frozenset[int] = frozenset()
-    """DHCP servers that are no rogues; where none are named, the one that counts for a network is none."""
+    """DHCP servers that are legitimate; if empty, the one that counts for a network is."""
 
     denied: tuple[tuple[int, int], ...] = ()
-    """Subnets, as (address, mask), in which no router that an offer names is asked."""
+    """Subnets, as (address, mask), in which no router that an offer names is probed."""
 
     def for_inspected_ports(self) -> "EngineSettings":
-        """The same for switches that inspect ARP, which shut a port at more than 15 packets a second."""
+        """Return these settings with an ARP rate that a switch with ARP inspection tolerates."""
         rate = INSPECTED_ARP_RATE if self.arp_rate is None else min(self.arp_rate, INSPECTED_ARP_RATE)
         return replace(self, arp_rate=rate)

@@ -1,4 +1,4 @@
-"""What is to be done when: timers, run by whoever knows what time it is."""
+"""Timers, run by a caller that knows the time."""
 
 import heapq
 from bisect import insort_left
@@ -7,14 +7,14 @@ from operator import attrgetter
 from typing import Final
 
 Action = Callable[[float], None]
-"""Called with the time now, in seconds of the monotonic clock."""
+"""Called with the present time, in seconds of the monotonic clock."""
 
 _SLOTS_PER_S: Final = 16
-"""How finely the time to come is divided: each slot that has timers may wake its user once more."""
+"""The slots that later timers wait in; each one in use may cost the caller another wakeup."""
 
 
 class Timer:
-    """One action to come; cancelling it is free, it is forgotten when its time has come."""
+    """One action at one time."""
 
     __slots__ = ("action", "when")
 
@@ -23,6 +23,7 @@ class Timer:
         self.action: Action | None = action
 
     def cancel(self) -> None:
+        """Never run the action. The timer stays in Timers until its time has come."""
         self.action = None
 
 
@@ -34,24 +35,24 @@ def _backwards(timer: Timer) -> float:
 
 
 class Timers:
-    """Timers in order of their time; those of the same time in the order they were set.
+    """Timers in the order of their times; those of the same time in the order in which they were set.
 
-    Most are cancelled long before their time, so what is to come waits unsorted, in slots of time, and is
-    sorted when its slot begins: a timer that was cancelled by then costs nothing more.
+    Most are cancelled long before they are due. So a later timer is put, unsorted, into the slot of its time,
+    and a slot is sorted when it begins: a timer that was cancelled by then costs nothing more.
     """
 
     def __init__(self) -> None:
         self._near: list[Timer] = []
-        """Of the slots that have begun: the next one last."""
+        """The timers of the slots that have begun; the next one is last."""
         self._far: dict[int, list[Timer]] = {}
-        """By slot, in the order they were set."""
+        """By slot, in the order in which they were set."""
         self._slots: list[int] = []
-        """A heap: the keys of _far."""
+        """A heap of the keys of _far."""
         self._begun: int | None = None
         """The last slot that has begun."""
 
     def at(self, when: float, action: Action) -> Timer:
-        """Do it at this time."""
+        """Set a timer."""
         timer = Timer(when, action)
         slot = int(when * _SLOTS_PER_S)
         waiting = self._far.get(slot)
@@ -65,7 +66,7 @@ class Timers:
         return timer
 
     def next_deadline(self) -> float | None:
-        """When to look again: at the next timer, or where its slot begins; None when there is none."""
+        """Return when to call run_due: at the next timer or the start of its slot; None without a timer."""
         near = self._near
         while near and near[-1].action is None:
             near.pop()
@@ -74,7 +75,7 @@ class Timers:
         return self._slots[0] / _SLOTS_PER_S if self._slots else None
 
     def run_due(self, now: float) -> None:
-        """Run what is due; what is set meanwhile for now or earlier is run too."""
+        """Run the timers that are due, those included that such an action sets for now or earlier."""
         near = self._near
         while True:
             while near and near[-1].when <= now:
@@ -88,10 +89,10 @@ class Timers:
             self._begin_slot()
 
     def _begin_slot(self) -> None:
-        """Sort the next slot's timers. Nothing else is near: those of the slots before it have all run."""
+        """Sort the timers of the next slot. _near is empty: all timers of the slots before have run."""
         self._begun = heapq.heappop(self._slots)
         live = [timer for timer in self._far.pop(self._begun) if timer.action is not None]
-        # Backwards, and of the same time what was set first comes last.
+        # The list is run from its end, so of the same time the timer that was set first has to be last.
         live.reverse()
         live.sort(key=_when, reverse=True)
         self._near += live

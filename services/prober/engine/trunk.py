@@ -1,6 +1,6 @@
-"""One uplink: the questions that are open on its VLANs, the frames that go out, and what comes back.
+"""One trunk: all VLANs of one uplink. It sends the frames of open probes and matches what is received.
 
-Pure: frames are bytes in and out, and time is an argument. What does not match a exchange changes nothing.
+Pure: frames are bytes, and the time is passed in. A frame that matches no open probe changes nothing.
 """
 
 import random
@@ -8,12 +8,10 @@ from collections import Counter
 from typing import Final
 
 from services.prober.engine.discovery import Discovery, DiscoveryHandler
-from services.prober.engine.gateway_checks import ARPCheck, EchoCheck
 from services.prober.engine.identity import Identity
-from services.prober.engine.lease import LeasedAddress, LeaseHandler
+from services.prober.engine.lease import LeasedAddress, LeaseHandler, OperatorAddress
 from services.prober.engine.losses import Losses
-from services.prober.engine.operator_address import OperatorAddress
-from services.prober.engine.reachability import Done
+from services.prober.engine.reachability import ARPCheck, CheckCallback, EchoCheck
 from services.prober.engine.results import DHCPOffer
 from services.prober.engine.settings import EngineSettings
 from services.prober.engine.timers import Timers
@@ -21,12 +19,12 @@ from services.prober.engine.trunk_state import AddressClaim, Timestamped, TrunkS
 from services.prober.frames import arp, ethernet, icmp, ipv4
 from services.prober.frames.arp import ARPMessage
 from services.prober.frames.dhcp_frames import DHCPFrameReader
+from services.prober.frames.ethernet import Station
 from services.prober.frames.ignore_reasons import IgnoreReason
-from services.prober.frames.station import Station
 from services.prober.frames.templates import Templates
 
 _PROTOCOL_AT: Final = 23
-# Constants of the module: a flood is made of these, and an enum's attribute costs a lookup by name.
+# Module constants, because a flood consists of these, and an attribute of an enum is looked up by name.
 _ETHERTYPE: Final = IgnoreReason.ETHERTYPE
 _ARP_UNSOLICITED: Final = IgnoreReason.ARP_UNSOLICITED
 _ECHO_UNSOLICITED: Final = IgnoreReason.ECHO_UNSOLICITED
@@ -34,7 +32,7 @@ _DHCP_UNSOLICITED: Final = IgnoreReason.DHCP_UNSOLICITED
 
 
 class Trunk:
-    """All segments of one cluster network at once."""
+    """The probes of one cluster network."""
 
     def __init__(
         self,
@@ -45,10 +43,10 @@ class Trunk:
         timers: Timers,
         randomness: random.Random,
     ) -> None:
-        self._trunk = TrunkState(
+        self._state = TrunkState(
             identity=identity, templates=templates, settings=settings, timers=timers, randomness=randomness
         )
-        self._dhcp_frames = DHCPFrameReader()
+        self._dhcp_reader = DHCPFrameReader()
         self._discoveries: dict[Discovery, None] = {}
         self._leases: dict[LeasedAddress, None] = {}
         self._arp_checks: dict[tuple[int, int], ARPCheck] = {}
@@ -56,28 +54,28 @@ class Trunk:
 
     @property
     def identity(self) -> Identity:
-        """Who we are here."""
-        return self._trunk.identity
+        """The MAC addresses and client identifiers on this trunk."""
+        return self._state.identity
 
     @property
     def losses(self) -> Losses:
-        """What was lost here."""
-        return self._trunk.losses
+        """The evidence of lost frames on this trunk."""
+        return self._state.losses
 
     @property
     def ignored(self) -> Counter[IgnoreReason]:
         """Received frames that were ignored, by reason."""
-        return self._trunk.ignored
+        return self._state.ignored
 
     @property
     def allowed_servers(self) -> frozenset[int]:
-        """DHCP servers that are no rogues."""
-        return self._trunk.settings.allowed_servers
+        """Addresses of the DHCP servers that are legitimate; see EngineSettings."""
+        return self._state.settings.allowed_servers
 
     def take_frames(self) -> list[tuple[bytes, Timestamped | None]]:
-        """The tagged frames to send, in order, each with who wants to know when it left; the caller's now."""
-        trunk = self._trunk
-        outbox, trunk.outbox = trunk.outbox, []
+        """Remove and return the tagged frames to send, in order, each with the receiver of its send time."""
+        state = self._state
+        outbox, state.outbox = state.outbox, []
         return outbox
 
     def take_claims(self, *, limit: int) -> frozenset[int] | None:
@@ -85,80 +83,85 @@ class Trunk:
 
         limit: how many addresses a packet filter can hold. If more are claimed, limit + 1 are returned.
         """
-        if not self._trunk.claims_changed:
+        if not self._state.claims_changed:
             return None
-        self._trunk.claims_changed = False
+        self._state.claims_changed = False
         addresses: set[int] = set()
-        for _, address in self._trunk.claims:
+        for _, address in self._state.claims:
             addresses.add(address)
             if len(addresses) > limit:
                 break
         return frozenset(addresses)
 
     def station(self, vlan: int) -> Station:
-        """Who we are on this VLAN: what the rest is asked as."""
-        return self._trunk.identity.station(vlan)
+        """Return our station on a VLAN."""
+        return self._state.identity.station(vlan)
 
-    def ask_dhcp(
+    def discover(
         self, station: Station, *, required: frozenset[int], handler: DiscoveryHandler, now: float
     ) -> None:
-        """Ask who offers an address, as soon as the pace allows; see Discovery."""
-        trunk = self._trunk
+        """Start a Discovery as soon as the rate limit allows. required: addresses of servers to wait for."""
+        state = self._state
         discovery = Discovery(
-            trunk, station=station, required=required, handler=handler, discoveries=self._discoveries
+            state, station=station, required=required, handler=handler, discoveries=self._discoveries
         )
-        trunk.start_pace.submit(now, discovery.start)
+        state.start_pace.submit(now, discovery.start)
 
-    def take_lease(
+    def lease(
         self, station: Station, offer: DHCPOffer, *, handler: LeaseHandler, now: float
     ) -> LeasedAddress:
-        """Ask for what was offered; see LeasedAddress."""
-        lease = LeasedAddress(
-            self._trunk,
-            station=station,
-            offer=offer,
-            handler=handler,
-            leases=self._leases,
+        """Request the offered address."""
+        address = LeasedAddress(
+            self._state, station=station, offer=offer, handler=handler, leases=self._leases
         )
-        lease.start(now)
-        return lease
+        address.start(now)
+        return address
 
     def use_address(self, station: Station, address: int) -> OperatorAddress:
-        """Answer ARP for an address that the operator gave us, until it is released."""
-        return OperatorAddress(self._trunk, station=station, address=address)
+        """Answer ARP requests for an address that the operator gave this host, until it is released."""
+        return OperatorAddress(self._state, station=station, address=address)
 
-    def check_gateway(self, station: Station, gateway: int, *, source: int, done: Done, now: float) -> None:
-        """Ask by ARP whether the gateway is on this VLAN; one check serves all who ask meanwhile.
+    def check_gateway(
+        self, station: Station, gateway: int, *, source: int, callback: CheckCallback, now: float
+    ) -> None:
+        """Check the gateway by ARP, or wait for the check that is open already.
 
-        source: our own address there, or 0.
+        source: our address on the VLAN, or 0.
         """
         check = self._arp_checks.get((station.vlan, gateway))
         if check is not None:
-            check.wait(done)
+            check.add_callback(callback)
             return
-        ARPCheck(gateway, self._trunk, station, source, self._arp_checks, done).start(now)
+        ARPCheck(gateway, self._state, station, source, self._arp_checks, callback).start(now)
 
     def echo_gateway(
-        self, station: Station, gateway: int, *, gateway_mac: bytes, source: int, done: Done, now: float
+        self,
+        station: Station,
+        gateway: int,
+        *,
+        gateway_mac: bytes,
+        source: int,
+        callback: CheckCallback,
+        now: float,
     ) -> None:
-        """Ask by ICMP echo from an address of ours on this VLAN; one check serves all who ask meanwhile."""
+        """Check the gateway by ICMP echo from source, or wait for the check that is open already."""
         check = self._echo_checks.get((station.vlan, gateway))
         if check is not None:
-            check.wait(done)
+            check.add_callback(callback)
             return
-        EchoCheck(gateway, self._trunk, station, source, gateway_mac, self._echo_checks, done).start(now)
+        EchoCheck(gateway, self._state, station, source, gateway_mac, self._echo_checks, callback).start(now)
 
     def frames_lost(self, now: float, *, wait_s: float = 0.0) -> None:
-        """Frames were lost on this host: what waits for an answer is asked again, after wait_s or later."""
+        """Repeat what is unanswered, after wait_s or later: this host has lost frames."""
         for discovery in list(self._discoveries):
             discovery.frames_lost(now, wait_s=wait_s)
 
     def discard_frames(self) -> None:
-        """What was to be sent will not be."""
-        self._trunk.outbox.clear()
+        """Drop the frames that were to be sent."""
+        self._state.outbox.clear()
 
     def abandon(self, now: float) -> None:
-        """End every open exchange."""
+        """End every open probe."""
         for discovery in list(self._discoveries):
             discovery.abandon(now)
         for lease in list(self._leases):
@@ -167,74 +170,75 @@ class Trunk:
             check.abandon(now)
 
     def receive(self, vlan: int, frame: bytes, *, verify_checksum: bool, now: float) -> None:
-        """Take one frame, without its tag, that came at this time.
+        """Handle a frame, without its tag, that arrived at this time.
 
-        verify_checksum: False where it may be unfinished.
+        verify_checksum: False if the UDP checksum may be incomplete (checksum offload).
         """
         kind = frame[12:14]
         if kind == ethernet.TYPE_ARP:
             self._receive_arp(vlan, frame, now)
         elif kind != ethernet.TYPE_IPV4:
-            self._trunk.ignored[_ETHERTYPE] += 1
+            self._state.ignored[_ETHERTYPE] += 1
         elif len(frame) > _PROTOCOL_AT and frame[_PROTOCOL_AT] == ipv4.PROTOCOL_ICMP:
             self._receive_echo(vlan, frame, now)
         else:
             self._receive_dhcp(vlan, frame, verify_checksum, now)
 
     def _receive_arp(self, vlan: int, frame: bytes, now: float) -> None:
-        trunk = self._trunk
+        state = self._state
         message = arp.parse(frame)
         if message is None:
-            trunk.ignored[IgnoreReason.ARP_MALFORMED] += 1
+            state.ignored[IgnoreReason.ARP_MALFORMED] += 1
             return
-        if trunk.claims:
-            self._defend(vlan, message, now)
+        if state.claims:
+            self._defend_claims(vlan, message, now)
         check = self._arp_checks.get((vlan, message.sender))
         if check is None or message.operation != arp.REPLY or message.target_mac != check.station.mac:
-            trunk.ignored[_ARP_UNSOLICITED] += 1
+            state.ignored[_ARP_UNSOLICITED] += 1
             return
         check.answered(now, mac=message.sender_mac)
 
-    def _defend(self, vlan: int, message: ARPMessage, now: float) -> None:
-        """Answer who asks for an address of ours, and hear of others who have it."""
-        trunk = self._trunk
-        claim = trunk.claims.get((vlan, message.sender))
+    def _defend_claims(self, vlan: int, message: ARPMessage, now: float) -> None:
+        """Reply to requests for an address that we use, and detect conflicts (RFC 5227 section 2)."""
+        state = self._state
+        claim = state.claims.get((vlan, message.sender))
         if claim is not None and message.sender_mac != claim.station.mac:
             claim.conflict_detected(message.sender_mac, now)
-        claim = trunk.claims.get((vlan, message.target))
+        claim = state.claims.get((vlan, message.target))
         if claim is None or message.operation != arp.REQUEST or message.sender_mac == claim.station.mac:
             return
-        if not message.sender and not claim.held:
-            # Somebody probes for the very address that we probe for (RFC 5227 section 2.1.1).
+        if not message.sender and not claim.in_use:
+            # Another station probes for the address that we probe for (RFC 5227 section 2.1.1).
             claim.conflict_detected(message.sender_mac, now)
         else:
-            trunk.arp_pace.submit(now, lambda _: self._tell_owner(claim, message))
+            state.arp_pace.submit(now, lambda _: self._send_arp_reply(claim, message))
 
-    def _tell_owner(self, claim: AddressClaim, message: ARPMessage) -> None:
-        if claim.held:
-            frame = self._trunk.templates.arp.reply(station=claim.station, address=message.target, to=message)
-            self._trunk.outbox.append((frame, None))
+    def _send_arp_reply(self, claim: AddressClaim, request: ARPMessage) -> None:
+        if claim.in_use:
+            frame = self._state.templates.arp.render_reply(
+                station=claim.station, address=request.target, request=request
+            )
+            self._state.outbox.append((frame, None))
 
     def _receive_echo(self, vlan: int, frame: bytes, now: float) -> None:
         reply = icmp.parse_reply(frame, start=ethernet.HEADER_BYTES, verify_header=True)
         check = None if reply is None else self._echo_checks.get((vlan, reply.source))
         if reply is None or check is None or frame[: ethernet.MAC_BYTES] != check.station.mac:
-            self._trunk.ignored[_ECHO_UNSOLICITED] += 1
+            self._state.ignored[_ECHO_UNSOLICITED] += 1
         elif not check.replied(reply, now):
-            self._trunk.ignored[IgnoreReason.ECHO_MISMATCH] += 1
+            self._state.ignored[IgnoreReason.ECHO_MISMATCH] += 1
 
     def _receive_dhcp(self, vlan: int, frame: bytes, verify_checksum: bool, now: float) -> None:
-        trunk = self._trunk
-        reply = self._dhcp_frames.read(frame, verify_checksum=verify_checksum, xids=trunk.transactions)
+        state = self._state
+        reply = self._dhcp_reader.read(frame, verify_checksum=verify_checksum, xids=state.transactions)
         if isinstance(reply, IgnoreReason):
-            trunk.ignored[reply] += 1
+            state.ignored[reply] += 1
             return
-        attempt = trunk.transactions.get(reply.xid)
-        if attempt is None or attempt.exchange.station.vlan != vlan:
-            trunk.ignored[_DHCP_UNSOLICITED] += 1
-        elif reply.chaddr != attempt.exchange.station.mac:
-            trunk.ignored[IgnoreReason.DHCP_OTHER_CLIENT] += 1
+        transaction = state.transactions.get(reply.xid)
+        if transaction is None or transaction.exchange.station.vlan != vlan:
+            state.ignored[_DHCP_UNSOLICITED] += 1
+        elif reply.chaddr != transaction.exchange.station.mac:
+            state.ignored[IgnoreReason.DHCP_OTHER_CLIENT] += 1
         else:
-            attempt.exchange.replied(
-                attempt, reply, mac=frame[ethernet.MAC_BYTES : 2 * ethernet.MAC_BYTES], now=now
-            )
+            mac = frame[ethernet.MAC_BYTES : 2 * ethernet.MAC_BYTES]
+            transaction.exchange.replied(transaction, reply, mac=mac, now=now)

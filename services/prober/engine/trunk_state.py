@@ -1,4 +1,4 @@
-"""What all questions on one uplink share: who we are, how fast we may ask, what goes out, and who waits."""
+"""The state that all probes on one trunk share: identity, rates, open exchanges, and frames to send."""
 
 import random
 from collections import Counter
@@ -7,59 +7,61 @@ from typing import Protocol
 from services.prober.engine.identity import Identity
 from services.prober.engine.losses import Losses
 from services.prober.engine.pacing import PacedQueue
-from services.prober.engine.reachability import CheckContext
 from services.prober.engine.settings import EngineSettings
 from services.prober.engine.timers import Timers
 from services.prober.frames.dhcp import Reply
+from services.prober.frames.ethernet import Station
 from services.prober.frames.ignore_reasons import IgnoreReason
-from services.prober.frames.station import Station
 from services.prober.frames.templates import Templates
 
 
 class Timestamped(Protocol):
-    """What wants to know when its frame really left."""
+    """Receives the time at which its frame was sent."""
 
     sent_at: float
 
 
 class Exchange(Protocol):
-    """What a DHCP message may answer."""
+    """A DHCP exchange that waits for replies."""
 
     station: Station
 
-    def replied(self, attempt: "Transaction", reply: Reply, /, *, mac: bytes, now: float) -> None:
-        """Take a message with the right xid, chaddr and VLAN; mac: who sent its frame."""
+    def replied(self, transaction: "Transaction", reply: Reply, /, *, mac: bytes, now: float) -> None:
+        """Handle a reply whose xid, chaddr and VLAN match; mac: the source of its frame."""
         ...
 
 
 class AddressClaim(Protocol):
-    """An address that is ours, or is to be."""
+    """An address on a VLAN that this host uses or is about to use."""
 
     station: Station
-    held: bool
-    """ARP requests for it are answered."""
+
+    @property
+    def in_use(self) -> bool:
+        """Whether ARP requests for it are answered."""
+        ...
 
     def conflict_detected(self, mac: bytes, now: float, /) -> None:
-        """Somebody else on the VLAN has it, or is about to take it."""
+        """Handle an address conflict (RFC 5227): the station mac has the address, or probes for it."""
         ...
 
 
 class Transaction:
-    """One message of an exchange. It has an xid of its own: an answer says which one it belongs to."""
+    """One DHCP message and its transaction ID, by which a reply names the message that it answers."""
 
-    __slots__ = ("exchange", "number", "seconds", "sent_at", "xid")
+    __slots__ = ("attempt", "exchange", "secs", "sent_at", "xid")
 
-    def __init__(self, exchange: Exchange, number: int, sent_at: float, xid: bytes, seconds: int) -> None:
-        """number: from 1. seconds: its secs field."""
+    def __init__(self, exchange: Exchange, attempt: int, sent_at: float, xid: bytes, secs: int) -> None:
+        """attempt: counts from 1. secs: the message's field of that name."""
         self.exchange = exchange
-        self.number = number
+        self.attempt = attempt
         self.sent_at = sent_at
         self.xid = xid
-        self.seconds = seconds
+        self.secs = secs
 
 
 class TrunkState:
-    """One uplink's shared state. Pure: frames are bytes in and out, and time is an argument."""
+    """The shared state. Pure: frames are bytes, and the time is passed in."""
 
     def __init__(
         self,
@@ -80,34 +82,34 @@ class TrunkState:
         """Received frames that were ignored, by reason."""
         self.start_pace = PacedQueue(timers, settings.start_rate)
         self.arp_pace = PacedQueue(timers, settings.arp_rate)
-        """Every ARP message that we send, also an answer: a switch counts them all."""
-        self.arp_context = CheckContext(timers, self.arp_pace, settings, self.losses)
-        # ICMP echoes on the VLANs follow the starts, so they go as fast.
-        self.echo_context = CheckContext(
-            timers, PacedQueue(timers, settings.start_rate), settings, self.losses
-        )
+        """For every ARP message sent, replies included: a switch that inspects ARP counts them all."""
+        self.echo_pace = PacedQueue(timers, settings.start_rate)
+        """For ICMP echoes on VLANs. Each follows a DHCP exchange, so the same rate is enough."""
         self.echo_identifier = randomness.getrandbits(16)
         self.transactions: dict[bytes, Transaction] = {}
-        """By xid."""
+        """Messages that wait for a reply, by xid."""
         self.claims: dict[tuple[int, int], AddressClaim] = {}
-        """By (VLAN, address): what we want to have, or have for now."""
+        """By (VLAN, address)."""
         self.claims_changed = False
-        """Whether the kernel's filter lets the wrong ARP requests through."""
+        """Whether the packet filter has to be updated."""
         self.outbox: list[tuple[bytes, Timestamped | None]] = []
+        """Tagged frames to send, in order."""
 
     def new_xid(self) -> bytes:
-        """One that nobody can guess and no exchange has."""
+        """Return a random transaction ID that is not in use."""
         while True:
             xid = self.random.getrandbits(32).to_bytes(4, "big")
             if xid not in self.transactions:
                 return xid
 
     def claim(self, claim: AddressClaim, address: int) -> None:
-        """Hear of ARP for this address from now on."""
+        """Receive ARP messages for this address from now on."""
         self.claims[claim.station.vlan, address] = claim
         self.claims_changed = True
 
     def unclaim(self, claim: AddressClaim, address: int) -> None:
-        """It is not ours any more."""
-        if self.claims.pop((claim.station.vlan, address), None) is not None:
+        """Undo claim, unless another claim has taken its place."""
+        key = (claim.station.vlan, address)
+        if self.claims.get(key) is claim:
+            del self.claims[key]
             self.claims_changed = True

@@ -1,4 +1,4 @@
-"""DHCP messages (RFC 2131): reading what a server says."""
+"""DHCP messages of a server (RFC 2131)."""
 
 import struct
 from typing import Final, NamedTuple
@@ -14,31 +14,31 @@ ACK: Final = 5
 NAK: Final = 6
 BOOTREPLY: Final = 2
 MIN_MESSAGE_BYTES: Final = 300
-"""What BOOTP relays and servers expect at least (RFC 1542 section 2.1)."""
+"""The minimum that BOOTP relays and servers accept (RFC 1542 section 2.1)."""
 MAX_MESSAGE_BYTES: Final = 1472
-"""We ask for no more (option 57), and no more fits a frame of 1500."""
+"""The maximum that our messages allow (option 57): what fits an MTU of 1500."""
 COOKIE: Final = b"\x63\x82\x53\x63"
 
 OPTIONS_AT: Final = 240
 _COOKIE_AT: Final = 236
 _ETHERNET_6: Final = b"\x01\x06"
 _HEADER: Final = struct.Struct("!B2sx4s8xI4xI6s202x4s")
-"""op, htype with hlen, xid, yiaddr, giaddr, chaddr as far as Ethernet needs it; the cookie."""
+"""op, htype with hlen, xid, yiaddr, giaddr, the six octets of chaddr, the magic cookie."""
 
 
 class Reply(NamedTuple):
-    """What a server said. Addresses are integers, 0 where a field is empty."""
+    """A server's message. Addresses are integers; 0 is an empty field."""
 
     kind: int
     """The message type, option 53."""
     xid: bytes
     chaddr: bytes
     address: int
-    """yiaddr: what is offered."""
+    """yiaddr: the offered or leased address."""
     relay: int
     """giaddr."""
     server: int
-    """Option 54; 0 where it is missing."""
+    """Option 54; 0 if it is missing."""
     mask: int | None
     routers: tuple[int, ...]
     """Option 3."""
@@ -46,16 +46,16 @@ class Reply(NamedTuple):
     """The default router: option 121 before option 3 (RFC 3442)."""
     lease_s: int | None
     source: int = 0
-    """Who sent the packet: what stands in its IPv4 header."""
+    """The source address in the IPv4 header."""
 
 
 def xid_of(payload: bytes) -> bytes:
-    """The transaction id, before anything else is read: it says whether the rest is worth it."""
+    """Return the transaction ID, without looking at the rest of the message."""
     return payload[4:8]
 
 
 def parse_reply(payload: bytes, *, source: int = 0) -> Reply | IgnoreReason:
-    """Read a UDP payload, which came from source, as a server's message; never raises."""
+    """Parse a UDP payload as a server's message; never raises. source: the sender's IPv4 address."""
     if len(payload) < OPTIONS_AT:
         return IgnoreReason.DHCP_TOO_SHORT
     if len(payload) > MAX_MESSAGE_BYTES:
@@ -97,7 +97,7 @@ def _gateway(options: dhcp_options.Options, routers: tuple[int, ...]) -> int | N
     classless = options.get(dhcp_options.CLASSLESS_ROUTES)
     if classless is not None:
         default = dhcp_options.classless_default(classless)
-        # One that cannot be read is no answer, and option 3 stands.
+        # If option 121 is malformed, option 3 counts.
         if default is not None:
             return default[0]
     for router in routers:
@@ -107,7 +107,7 @@ def _gateway(options: dhcp_options.Options, routers: tuple[int, ...]) -> int | N
 
 
 def prefix_length(mask: int) -> int | None:
-    """The length of a contiguous mask; None for any other, and for /0, which would be everything."""
+    """Return the length of a contiguous mask; None for any other mask, and for /0."""
     inverse = mask ^ 0xFFFFFFFF
     if mask == 0 or inverse & (inverse + 1):
         return None

@@ -1,8 +1,8 @@
-"""DHCP messages in whole frames: who sent them, and what they say.
+"""DHCP messages of a server in whole frames.
 
-A server writes the options of all its messages in the same order and lengths. So the first few forms that
-are seen are remembered, and of a message in a known form all fields are read at once; any other is read step
-by step. Both ways say the same (a test compares them on whatever frames hypothesis thinks of).
+A server writes the options of all its messages in the same order and lengths. So the first few layouts are
+remembered, and a message in a known layout is unpacked at once; any other is parsed step by step. Both give
+the same result, which a test checks on frames that hypothesis generates.
 """
 
 import struct
@@ -28,9 +28,9 @@ from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.frames.unchecked import new_unchecked
 
 MAX_LAYOUTS: Final = 4
-"""Remembered of one length; more kinds of servers on one uplink are read step by step."""
+"""Layouts remembered for one frame length; messages in further ones are parsed step by step."""
 _MAX_LENGTHS: Final = 16
-"""Of frames; once there are so many, nothing more is remembered."""
+"""Frame lengths for which layouts are remembered."""
 _MAX_OPTIONS: Final = 32
 _IP: Final = ethernet.HEADER_BYTES
 _UDP: Final = ethernet.HEADER_BYTES + ipv4.HEADER_BYTES
@@ -43,31 +43,31 @@ _HEAD_CONSTANTS: Final = (0, 1, 2, 4, 6, 11)
 _HEAD_FIELDS: Final = (3, 5, 7, 8, 9, 10)
 _FIRST_OPTION: Final = 12
 _PLAIN_HEADER: Final = bytes((ipv4.PLAIN_HEADER,))
-"""Sliced out and not indexed: a frame may end before it."""
+"""Compared with a slice, which may be empty, and not with an octet: a frame may end before it."""
 _XID: Final = 46
-"""Where it stands behind an IPv4 header without options."""
+"""Its offset if the IPv4 header has no options."""
 _SIZES: Final = {MESSAGE_TYPE: 1, SERVER_ID: 4, SUBNET_MASK: 4, ROUTER: 4, LEASE_TIME: 4}
-"""What is read, and how long it is in a form that is remembered."""
+"""The options that are read, and their lengths in a layout that is remembered."""
 _NOT_REMEMBERED: Final = {OVERLOAD, CLASSLESS_ROUTES}
 
 
 class DHCPFrameReader:
-    """Reads the frames of one uplink."""
+    """Parses the frames of one uplink."""
 
     def __init__(self) -> None:
-        self._forms: dict[int, list[_Layout]] = {}
-        """By the length of the frame."""
+        self._layouts: dict[int, list[_Layout]] = {}
+        """By frame length."""
 
     def read(self, frame: bytes, *, verify_checksum: bool, xids: Container[bytes]) -> Reply | IgnoreReason:
-        """What an untagged IPv4 frame says, if it has one of these transaction ids; never raises.
+        """Parse an untagged IPv4 frame if it has one of these transaction IDs; never raises.
 
-        verify_checksum: False where that of UDP may be unfinished.
+        verify_checksum: False if the UDP checksum may be incomplete (checksum offload).
         """
         if frame[_IP : _IP + 1] == _PLAIN_HEADER and frame[_XID : _XID + 4] not in xids:
-            # Most of what is not ours ends here, before it has cost anything.
+            # Most messages to other clients end here, at little cost.
             return IgnoreReason.DHCP_UNSOLICITED
-        for form in self._forms.get(len(frame), ()):
-            reply = form.read(frame, verify_checksum=verify_checksum)
+        for layout in self._layouts.get(len(frame), ()):
+            reply = layout.read(frame, verify_checksum=verify_checksum)
             if reply is not None:
                 return reply
         datagram = ipv4.parse_udp(frame, start=_IP, verify_checksum=verify_checksum)
@@ -81,15 +81,15 @@ class DHCPFrameReader:
         return read
 
     def _remember(self, frame: bytes) -> None:
-        forms = self._forms.get(len(frame), [])
-        if len(forms) < MAX_LAYOUTS and len(self._forms) < _MAX_LENGTHS:
-            form = _layout_of(frame)
-            if form is not None:
-                self._forms[len(frame)] = [*forms, form]
+        layouts = self._layouts.get(len(frame), [])
+        if len(layouts) < MAX_LAYOUTS and len(self._layouts) < _MAX_LENGTHS:
+            layout = _layout_of(frame)
+            if layout is not None:
+                self._layouts[len(frame)] = [*layouts, layout]
 
 
 class _Layout:
-    """Where the fields are in frames of one length and one order of options."""
+    """The offsets of the fields in frames of one length with one order of options."""
 
     __slots__ = (
         "_constants",
@@ -104,14 +104,14 @@ class _Layout:
     )
 
     def __init__(self, frame: bytes, heads: list[tuple[int, int]]) -> None:
-        """frame: one in this form, known to be whole. heads: of the options, code and length, in order."""
+        """frame: a valid one in this layout. heads: code and length of each option, in order."""
         kinds = {1: "B", 4: "I"}
         self._fields = struct.Struct(_HEAD + "".join(f"2s{kinds.get(n, f'{n}s')}" for _, n in heads) + "s")
         at = {code: _FIRST_OPTION + 2 * index + 1 for index, (code, _) in enumerate(heads)}
         heads_at = range(_FIRST_OPTION, _FIRST_OPTION + 2 * len(heads) + 1, 2)
         self._constants = itemgetter(*_HEAD_CONSTANTS, *heads_at)
         self._expected: tuple[object, ...] = self._constants(self._fields.unpack_from(frame))
-        # An option that is not there has the place of one that is, and is not looked at.
+        # An absent option gets the place of a present one, and is not read.
         places = [at.get(code, _FIRST_OPTION) for code in _SIZES]
         self._found = itemgetter(*_HEAD_FIELDS, *places)
         self._udp_bytes = int.from_bytes(frame[_UDP + 4 : _UDP + 6], "big")
@@ -119,7 +119,7 @@ class _Layout:
         self._router, self._lease = ROUTER in at, LEASE_TIME in at
 
     def read(self, frame: bytes, *, verify_checksum: bool) -> Reply | None:
-        """What a frame of the same length says; None when it is not in this form, or not whole."""
+        """Parse a frame of this length; None if it has another layout or is malformed."""
         values = self._fields.unpack_from(frame)
         if self._constants(values) != self._expected or int.from_bytes(frame[_IP:_UDP], "big") % 0xFFFF:
             return None
@@ -146,10 +146,10 @@ class _Layout:
 
 
 def _layout_of(frame: bytes) -> _Layout | None:
-    """The form of a frame that was read step by step; None where it is not among the simple ones."""
+    """Return the layout of a frame that was parsed step by step; None if it is not a simple one."""
     heads: list[tuple[int, int]] = []
     at = _OPTIONS
-    # Behind an IPv4 header with options, which could be read wrong as if it had none, all stands elsewhere.
+    # IPv4 options would move all fields.
     if frame[_IP] != ipv4.PLAIN_HEADER:
         return None
     while at + 1 < len(frame) and frame[at] != END:

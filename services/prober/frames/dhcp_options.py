@@ -1,6 +1,6 @@
-"""The options of a DHCP message: collected from all their places, and read (RFC 2132, 3396, 3442).
+"""The options of a DHCP message (RFC 2132, 3396, 3442).
 
-Everything here comes from the network. Nothing raises: what cannot be read is refused by name, and the work
+The input comes from the network, so nothing here raises: malformed options are an IgnoreReason, and the work
 for one message is bounded by its size.
 """
 
@@ -21,20 +21,20 @@ CLASSLESS_ROUTES: Final = 121
 END: Final = 255
 
 MAX_OPTIONS: Final = 128
-"""Instances in one message; real servers send some fifteen."""
+"""Options in one message; real servers send some fifteen."""
 _OVERLOAD_FILE: Final = 1
 _OVERLOAD_SNAME: Final = 2
 
 
 Options = dict[int, bytes]
-"""Code to value; the parts of a split option are joined (RFC 3396 section 7)."""
+"""Values by code; the parts of a split option are joined (RFC 3396 section 7)."""
 
 
 def collect(*, options: bytes, file: bytes, sname: bytes) -> Options | IgnoreReason:
-    """The options of a message, those in the file and sname fields too when option 52 says so.
+    """Return the options of a message, with those in the file and sname fields if option 52 says so.
 
     The order is that of RFC 3396 section 5: options, file, sname. An overload option inside file or sname
-    has no meaning and is not followed.
+    has no meaning and is ignored.
     """
     found: Options = {}
     left = _walk(options, found, MAX_OPTIONS)
@@ -53,14 +53,14 @@ def collect(*, options: bytes, file: bytes, sname: bytes) -> Options | IgnoreRea
 
 
 def read_field(field: bytes, *, start: int = 0) -> Options | IgnoreReason:
-    """The options of one field alone, from start to its end."""
+    """Return the options of one field, from start to its end."""
     found: Options = {}
     left = _walk(field, found, MAX_OPTIONS, start)
     return left if isinstance(left, IgnoreReason) else found
 
 
 def _walk(field: bytes, found: Options, left: int, at: int = 0) -> int | IgnoreReason:
-    """Read one field into found; the number of options that may still follow, or why it is refused."""
+    """Add the options of one field to found; return how many more are allowed, or why it is malformed."""
     end = len(field)
     while at < end:
         code = field[at]
@@ -84,7 +84,7 @@ def _walk(field: bytes, found: Options, left: int, at: int = 0) -> int | IgnoreR
 
 
 def _fixed(value: bytes, size: int) -> bytes | None:
-    """A value of exactly this size; a server that repeats an option says the same thing each time."""
+    """Return a value of this size, which may be repeated; None if the size or a repetition differs."""
     if len(value) == size:
         return value
     if value and len(value) % size == 0 and value == value[:size] * (len(value) // size):
@@ -93,7 +93,7 @@ def _fixed(value: bytes, size: int) -> bytes | None:
 
 
 def octet(options: Options, code: int) -> int | None:
-    """The one-octet option; None where it is absent or of another size."""
+    """Return the value of a one-octet option; None if it is absent or of another size."""
     value = options.get(code)
     if value is not None and len(value) != 1:
         value = _fixed(value, 1)
@@ -101,7 +101,7 @@ def octet(options: Options, code: int) -> int | None:
 
 
 def integer(options: Options, code: int) -> int | None:
-    """The four-octet option (an address, a time in seconds); None where it is absent or of another size."""
+    """Return the value of a four-octet option; None if it is absent or of another size."""
     value = options.get(code)
     if value is not None and len(value) != 4:
         value = _fixed(value, 4)
@@ -109,7 +109,7 @@ def integer(options: Options, code: int) -> int | None:
 
 
 def addresses(options: Options, code: int) -> tuple[int, ...]:
-    """The list of addresses; empty where it is absent or not a whole number of them."""
+    """Return a list of addresses; empty if the option is absent or its length is not a multiple of 4."""
     value = options.get(code, b"")
     if len(value) == 4:
         return (int.from_bytes(value, "big"),)
@@ -119,9 +119,9 @@ def addresses(options: Options, code: int) -> tuple[int, ...]:
 
 
 def classless_default(value: bytes) -> tuple[int | None] | None:
-    """The router of the default route in option 121 (RFC 3442), in a tuple; (None,) where it names none.
+    """Return the router of the default route in option 121 (RFC 3442) in a tuple; (None,) without a route.
 
-    None for a value that cannot be read. Routes are (width, significant octets of the destination, router).
+    None if the value is malformed. A route is: width, significant octets of the destination, router.
     """
     at, end = 0, len(value)
     default: int | None = None
@@ -133,7 +133,7 @@ def classless_default(value: bytes) -> tuple[int | None] | None:
         if width > 32 or router + 4 > end:
             return None
         if width == 0 and default is None:
-            # 0.0.0.0 as the router says that the destination is on the link.
+            # The router 0.0.0.0 means that the destination is on the link.
             default = int.from_bytes(value[router : router + 4], "big") or None
         at = router + 4
     return (default,)

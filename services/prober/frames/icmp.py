@@ -1,10 +1,10 @@
-"""ICMP echo (RFC 792): for a raw socket, where the kernel makes the IPv4 header, and in whole frames."""
+"""ICMP echo (RFC 792): messages for a raw socket, where the kernel adds the IPv4 header, and whole frames."""
 
 import struct
 from typing import Final, NamedTuple
 
 from services.prober.frames import ethernet, ipv4
-from services.prober.frames.station import Station
+from services.prober.frames.ethernet import Station
 from services.prober.frames.unchecked import new_unchecked
 
 ECHO_REPLY: Final = 0
@@ -13,14 +13,14 @@ HEADER_BYTES: Final = 8
 NONCE_BYTES: Final = 8
 _HEADER: Final = struct.Struct("!BBHHH")
 _FRAME: Final = struct.Struct("!6s6s2s2s12sHII")
-"""MAC addresses, what comes before the tag, the tag, type and IPv4 header, its checksum, addresses."""
+"""MAC addresses, TPID, tag, ethertype with the head of the IPv4 header, its checksum, addresses."""
 _PLAIN: Final = struct.Struct("!BxHxxHxBxxIIBBxxHH8s")
-"""Of an IPv4 header without options and what follows: version, total length, fragment, protocol, addresses;
+"""An IPv4 header without options and an echo message: version, total length, fragment, protocol, addresses;
 type, code, identifier, sequence number, nonce."""
 
 
 class EchoReply(NamedTuple):
-    """An answer to an echo request; addresses as integers."""
+    """A reply to an echo request; addresses are integers."""
 
     source: int
     destination: int
@@ -30,28 +30,28 @@ class EchoReply(NamedTuple):
 
 
 class EchoTemplate:
-    """An echo request whose identifier, sequence number and first payload bytes are patched in."""
+    """An echo request into which identifier, sequence number and nonce are patched."""
 
     def __init__(self, message: bytes) -> None:
-        """message: a whole ICMP echo request; its payload holds at least NONCE_BYTES."""
+        """message: an ICMP echo request with a payload of at least NONCE_BYTES."""
         if len(message) < HEADER_BYTES + NONCE_BYTES or message[0] != ECHO_REQUEST:
             raise ValueError("expected an ICMP echo request with a payload")
         self._tail = message[HEADER_BYTES + NONCE_BYTES :]
         self._sum = 0xFFFF - ipv4.checksum(_HEADER.pack(ECHO_REQUEST, 0, 0, 0, 0) + self._tail)
 
     def render(self, *, identifier: int, sequence: int, nonce: bytes) -> bytes:
-        """The message as it goes to the socket; nonce has NONCE_BYTES."""
+        """Return the message. nonce: the first NONCE_BYTES of the payload."""
         total = (self._sum + identifier + sequence + int.from_bytes(nonce, "big")) % 0xFFFF
         return _HEADER.pack(ECHO_REQUEST, 0, 0xFFFF - total, identifier, sequence) + nonce + self._tail
 
 
 class EchoFrameTemplate:
-    """A whole tagged frame with an echo request, for a VLAN on which we have an address."""
+    """A tagged frame with an echo request."""
 
     def __init__(self, frame: bytes, *, echo: EchoTemplate) -> None:
-        """frame: an echo request with an IPv4 header without options; its message is echo's."""
+        """frame: the message of echo, behind an IPv4 header without options."""
         self._echo = echo
-        self._between = frame[12:14]
+        self._tpid = frame[12:14]
         ip = frame[ethernet.TAGGED_HEADER_BYTES : ethernet.TAGGED_HEADER_BYTES + ipv4.HEADER_BYTES]
         self._head = frame[16:18] + ip[:10]
         self._sum = 0xFFFF - ipv4.checksum(ip[:10] + bytes(10))
@@ -67,12 +67,12 @@ class EchoFrameTemplate:
         sequence: int,
         nonce: bytes,
     ) -> bytes:
-        """The frame from our address to the gateway's, by the gateway's MAC."""
+        """Return the frame; source: our address, destination: the gateway's."""
         total = (self._sum + source + destination) % 0xFFFF
         head = _FRAME.pack(
             gateway_mac,
             station.mac,
-            self._between,
+            self._tpid,
             station.tag,
             self._head,
             0xFFFF - total,
@@ -83,10 +83,9 @@ class EchoFrameTemplate:
 
 
 def parse_reply(packet: bytes, *, start: int = 0, verify_header: bool = False) -> EchoReply | None:
-    """The echo reply in the packet that begins at start; None if it is not one.
+    """Parse the echo reply in the IPv4 packet that begins at start; None if it is malformed or anything else.
 
-    verify_header is False for what a raw socket gives: the kernel has verified the header, and some kernels
-    alter it.
+    verify_header: False for packets of a raw socket; the kernel has verified their header, and may change it.
     """
     if len(packet) >= start + _PLAIN.size and packet[start] == ipv4.PLAIN_HEADER:
         return _parse_plain(packet, start, verify_header=verify_header)
@@ -104,7 +103,7 @@ def parse_reply(packet: bytes, *, start: int = 0, verify_header: bool = False) -
 
 
 def _parse_plain(packet: bytes, start: int, *, verify_header: bool) -> EchoReply | None:
-    """What parse_reply does, at once, for an IPv4 header without options: the hot path."""
+    """Do what parse_reply does, for an IPv4 header without options: the hot path."""
     _, total, fragment, protocol, source, destination, kind, code, identifier, sequence, nonce = (
         _PLAIN.unpack_from(packet, start)
     )

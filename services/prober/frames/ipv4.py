@@ -10,28 +10,28 @@ PROTOCOL_UDP: Final = 17
 FRAGMENT_MASK: Final = 0x3FFF
 """More-fragments and the fragment offset: a whole datagram has neither."""
 PLAIN_HEADER: Final = 0x45
-"""Version 4, no options: nearly every packet begins so."""
+"""The first octet of a header without options, which nearly every packet has."""
 _PLAIN: Final = struct.Struct("!2xH2xHxB2xIIHHHH")
 """Total length, fragment, protocol, addresses; then ports, length and checksum of UDP."""
 _PLAIN_BYTES: Final = HEADER_BYTES + UDP_HEADER_BYTES
 
 
 def checksum(data: bytes | bytearray) -> int:
-    """The Internet checksum. 2**16 is 1 modulo 2**16 - 1, so one division does the sum."""
+    """Return the Internet checksum. As 2**16 is 1 modulo 2**16 - 1, one division computes the sum."""
     value = int.from_bytes(data if len(data) % 2 == 0 else data + b"\0", "big")
     total = value % 0xFFFF
-    # Zero has two forms in ones' complement; only all-zero data sums to the positive one.
+    # Zero has two forms in ones' complement; only data that is all zeros sums to the positive one.
     return 0xFFFF - total if total or not value else 0
 
 
 def checksum_holds(data: bytes) -> bool:
-    """Whether data that contains its checksum sums to minus zero."""
+    """Return whether data that contains its checksum sums to minus zero."""
     value = int.from_bytes(data if len(data) % 2 == 0 else data + b"\0", "big")
     return value != 0 and value % 0xFFFF == 0
 
 
 class Packet(NamedTuple):
-    """A whole IPv4 packet: addresses as integers."""
+    """A whole IPv4 packet; addresses are integers."""
 
     source: int
     destination: int
@@ -40,7 +40,7 @@ class Packet(NamedTuple):
 
 
 class Datagram(NamedTuple):
-    """A whole UDP datagram: addresses as integers."""
+    """A whole UDP datagram; addresses are integers."""
 
     source: int
     destination: int
@@ -50,7 +50,7 @@ class Datagram(NamedTuple):
 
 
 def parse(data: bytes, *, start: int = 0, verify_header: bool = True) -> Packet | None:
-    """The packet that begins at start; None for a fragment and for anything malformed."""
+    """Parse the packet that begins at start; None if it is malformed or a fragment."""
     end = len(data)
     if end - start < HEADER_BYTES:
         return None
@@ -72,9 +72,9 @@ def parse(data: bytes, *, start: int = 0, verify_header: bool = True) -> Packet 
 
 
 def parse_udp(data: bytes, *, start: int, verify_checksum: bool) -> Datagram | None:
-    """The UDP datagram in the packet that begins at start; None for anything else or malformed.
+    """Parse the UDP datagram in the packet that begins at start; None if it is malformed or anything else.
 
-    verify_checksum is False for a frame that has not left the host: its checksum may be unfinished.
+    verify_checksum: False for a frame that has not left the host, whose checksum may be incomplete.
     """
     if len(data) >= start + _PLAIN_BYTES and data[start] == PLAIN_HEADER:
         return _parse_plain(data, start, verify_checksum)
@@ -88,7 +88,7 @@ def parse_udp(data: bytes, *, start: int, verify_checksum: bool) -> Datagram | N
     if not UDP_HEADER_BYTES <= length <= len(segment):
         return None
     segment = segment[:length]
-    # A checksum of zero says that the sender made none (RFC 768).
+    # A checksum of 0 means that there is none (RFC 768).
     if verify_checksum and segment[6:8] != b"\0\0":
         pseudo = data[start + 12 : start + 20] + bytes((0, PROTOCOL_UDP)) + segment[4:6]
         if not checksum_holds(pseudo + segment):
@@ -103,14 +103,14 @@ def parse_udp(data: bytes, *, start: int, verify_checksum: bool) -> Datagram | N
 
 
 def udp_checksum_holds(data: bytes, *, start: int, length: int) -> bool:
-    """Whether the datagram at start, behind an IPv4 header without options, sums to minus zero."""
-    # The addresses, which the pseudo header repeats, stand just before the datagram.
+    """Return whether the datagram at start, behind an IPv4 header without options, sums to minus zero."""
+    # The addresses of the pseudo header are just before the datagram.
     total = int.from_bytes(data[start - 8 : start + length], "big") % 0xFFFF
     return ((total << 8 if length % 2 else total) + PROTOCOL_UDP + length) % 0xFFFF == 0
 
 
 def _parse_plain(data: bytes, start: int, verify_checksum: bool) -> Datagram | None:
-    """What parse_udp does, at once, for a header without options: the hot path."""
+    """Do what parse_udp does, for a header without options: the hot path."""
     total, fragment, protocol, source, destination, source_port, destination_port, length, sent = (
         _PLAIN.unpack_from(data, start)
     )

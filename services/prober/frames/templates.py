@@ -1,7 +1,7 @@
-"""Templates of the frames that the engine sends; each is patched and never built anew.
+"""Templates of the frames that the engine sends: built once, and patched for each frame.
 
-scapy takes 850 µs to build one DISCOVER. So its output is kept as bytes in template_bytes.py, written by
-`python -m scripts.build_templates`; a test compares the two.
+scapy takes 850 µs to build one DHCPDISCOVER. So its output is kept as bytes in template_bytes.py, which
+`python -m scripts.build_templates` writes; a test compares the two.
 """
 
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from services.contract.messages import SegmentProbe
-from services.prober.engine.segment import Done
+from services.prober.engine.segment import ResultCallback
 
 BATCH_SEGMENTS = 512
 """Probes started per loop iteration before replies are polled; pacing is separate. With smaller batches,
@@ -20,14 +20,14 @@ class SubmittedProbe(NamedTuple):
 
     cluster_network: str
     probe: SegmentProbe
-    done: Done
+    done: ResultCallback
 
 
 class _Submission(NamedTuple):
     cluster_network: str
     probes: deque[SegmentProbe]
     """Those not taken yet."""
-    done: Done
+    done: ResultCallback
 
 
 class ProbeInbox:
@@ -48,7 +48,7 @@ class ProbeInbox:
         """Make the file descriptor unreadable until the next put() or close()."""
         os.eventfd_read(self._eventfd)
 
-    def put(self, cluster_network: str, probes: Iterable[SegmentProbe], done: Done) -> bool:
+    def put(self, cluster_network: str, probes: Iterable[SegmentProbe], done: ResultCallback) -> bool:
         """Add probes; returns False, and adds none, once closed."""
         submission = _Submission(cluster_network, deque(probes), done)
         with self._lock:

@@ -11,7 +11,7 @@ from services.contract.outcomes import Fault
 from services.prober.engine.engine import Engine
 from services.prober.engine.losses import Losses
 from services.prober.engine.results import untried
-from services.prober.engine.segment import Done
+from services.prober.engine.segment import ResultCallback
 from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.loop.batches import ProbeInbox
 from services.prober.loop.ports import EchoPort, OpenEchoSocket, TrunkPort
@@ -89,14 +89,14 @@ class Runner:
             self.iterated_at = None
             self._end()
 
-    def submit(self, cluster_network: str, probe: SegmentProbe, done: Done) -> None:
+    def submit(self, cluster_network: str, probe: SegmentProbe, done: ResultCallback) -> None:
         """Probe a segment. done gets its result exactly once, in the engine's thread: it must not block.
 
         After stop(), done gets the fault STOPPED at once. Raises KeyError for an unknown cluster network.
         """
         self.submit_many(cluster_network, (probe,), done)
 
-    def submit_many(self, cluster_network: str, probes: Sequence[SegmentProbe], done: Done) -> None:
+    def submit_many(self, cluster_network: str, probes: Sequence[SegmentProbe], done: ResultCallback) -> None:
         """Probe segments; see submit."""
         if cluster_network not in self._uplinks():
             raise KeyError(cluster_network)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.prober.frames import arp, icmp, templates
-from services.prober.frames.station import Station
+from services.prober.frames.ethernet import Station
 from tests.unit.prober import frames
 
 OURS = bytes.fromhex("621f00abc007")
@@ -28,32 +28,32 @@ def test_arp_probe_claims_no_address() -> None:
 
 def test_arp_reply_is_read() -> None:
     """Who answers, for which address, and to whom."""
-    found = arp.parse_reply(frames.arp_reply(sender="10.0.7.1", to=OURS))
+    found = arp.parse(frames.arp_reply(sender="10.0.7.1", to=OURS))
     assert found == (arp.REPLY, frames.SERVER_MAC, GATEWAY, OURS, 0)
 
 
 @pytest.mark.parametrize(
     ("at", "value"),
-    [(12, b"\x81\x00"), (14, b"\0\2"), (16, b"\x86\xdd"), (18, b"\x08"), (19, b"\x10"), (20, b"\0\1")],
-    ids=["tagged twice", "hardware", "protocol", "hardware length", "protocol length", "a request"],
+    [(12, b"\x81\x00"), (14, b"\0\2"), (16, b"\x86\xdd"), (18, b"\x08"), (19, b"\x10"), (20, b"\0\3")],
+    ids=["tagged twice", "hardware", "protocol", "hardware length", "protocol length", "operation"],
 )
-def test_what_is_no_arp_reply_is_refused(at: int, value: bytes) -> None:
-    """N9 and N15: another type, another hardware or a request is no answer."""
+def test_what_is_no_arp_message_is_refused(at: int, value: bytes) -> None:
+    """N9 and N15: another ethertype, hardware, protocol or operation is ignored."""
     frame = frames.arp_reply(sender="10.0.7.1", to=OURS)
-    assert arp.parse_reply(frame[:at] + value + frame[at + len(value) :]) is None
+    assert arp.parse(frame[:at] + value + frame[at + len(value) :]) is None
 
 
 @pytest.mark.parametrize("mac", [bytes(6), b"\xff" * 6, bytes.fromhex("01005e000001")])
 def test_arp_reply_of_nobody_is_refused(mac: bytes) -> None:
     """A group address, or none, is nobody's own."""
-    assert arp.parse_reply(frames.arp_reply(sender="10.0.7.1", to=OURS, mac=mac)) is None
+    assert arp.parse(frames.arp_reply(sender="10.0.7.1", to=OURS, mac=mac)) is None
 
 
 @given(st.binary(max_size=64))
 def test_arbitrary_bytes_never_raise(data: bytes) -> None:
     """Whatever comes is read or refused, behind a plausible beginning too."""
     for frame in (data, bytes(12) + b"\x08\x06" + data, bytes(12) + b"\x08\x06\0\1\x08\0\x06\4\0\2" + data):
-        arp.parse_reply(frame)
+        arp.parse(frame)
     for packet in (data, frames.ip_packet(1, data)):
         icmp.parse_reply(packet)
 

@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.prober.frames import dhcp, dhcp_options, templates
+from services.prober.frames.ethernet import Station
 from services.prober.frames.ignore_reasons import IgnoreReason
-from services.prober.frames.station import Station
 from services.prober.scan.dissecting import dissect
 from tests.unit.prober import frames
 from tests.unit.prober.frames import number, option, packed
@@ -233,8 +233,8 @@ def test_mask_is_contiguous_or_none(mask: str, length: int | None) -> None:
 def test_discover_is_what_servers_expect() -> None:
     """RFC 2131 table 5: broadcast flag, our identity, no rapid commit, 300 octets, right checksums."""
     client_id = bytes(range(17))
-    frame = templates.load().discover.broadcast(
-        station=Station(vlan=4094, mac=MAC, client_id=client_id), xid=XID, seconds=12
+    frame = templates.load().discover.render(
+        station=Station(vlan=4094, mac=MAC, client_id=client_id), xid=XID, secs=12
     )
     sent = frames.take_apart(frame)
     assert (sent.vlan, sent.source, sent.destination) == (4094, MAC, frames.BROADCAST)
@@ -263,7 +263,7 @@ def test_evidence_is_readable() -> None:
 
 def test_release_gives_back_the_address_to_its_server() -> None:
     """RFC 2131 table 5: unicast, ciaddr, the server's identifier, our client identifier, right checksums."""
-    frame = templates.load().release.release(
+    frame = templates.load().release.render_release(
         station=Station(vlan=7, mac=MAC, client_id=bytes(17)),
         xid=XID,
         address=number("10.0.7.42"),

@@ -96,8 +96,8 @@ def test_forms_are_few() -> None:
     for length in range(100):
         data = frame(frames.offer_options(more=option(15, bytes(60 + length))))
         assert isinstance(reader.read(data, verify_checksum=True, xids=ALL), Reply)
-    assert max(len(forms) for forms in reader._forms.values()) == MAX_LAYOUTS
-    assert len(reader._forms) <= 16
+    assert max(len(forms) for forms in reader._layouts.values()) == MAX_LAYOUTS
+    assert len(reader._layouts) <= 16
 
 
 def test_what_was_not_asked_is_not_read() -> None:

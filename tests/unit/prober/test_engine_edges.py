@@ -80,7 +80,7 @@ def test_echo_on_a_vlan_is_timed_from_when_it_left() -> None:
             GATEWAY,
             gateway_mac=frames.SERVER_MAC,
             source=ours,
-            done=lambda _, reached, __, told=told: told.append(reached),  # type: ignore[misc]
+            callback=lambda _, reached, __, told=told: told.append(reached),  # type: ignore[misc]
             now=1000.0,
         )
         ((frame, stamped),) = trunk.take_frames()

@@ -117,7 +117,7 @@ def test_nothing_is_left_after_many_segments() -> None:
     trunk, echoes = world.trunk, world.engine.echoes
     assert echoes is not None
     world.engine.advance(world.now + 100.0)
-    state = trunk._trunk
+    state = trunk._state
     assert (trunk._discoveries, trunk._leases, trunk._arp_checks, trunk._echo_checks) == ({}, {}, {}, {})
     assert (state.transactions, state.claims, echoes._checks, echoes._sent) == ({}, {}, {}, {})
     assert world.engine.next_deadline() is None

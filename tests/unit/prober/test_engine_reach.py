@@ -47,7 +47,7 @@ def test_echo_time_is_that_of_its_own_request() -> None:
     echoes = world.engine.echoes
     assert echoes is not None
     echoes.check_gateway(
-        frames.number("10.0.9.9"), done=lambda _, reached, __: results.append(reached), now=1000.0
+        frames.number("10.0.9.9"), callback=lambda _, reached, __: results.append(reached), now=1000.0
     )
     results: list[object] = []
     ((_, message, _),) = echoes.take_packets()

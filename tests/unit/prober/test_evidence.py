@@ -14,7 +14,7 @@ from scapy.utils import RawPcapNgReader
 
 from services.contract.outcomes import Fault
 from services.prober.frames import templates
-from services.prober.frames.station import Station
+from services.prober.frames.ethernet import Station
 from services.prober.scan import evidence
 from services.prober.scan.capture_file import CaptureFile
 from services.prober.scan.evidence import Evidence, Narrator, Recorded, RecordingLink, narrate
@@ -255,7 +255,7 @@ def test_a_narrator_tells_the_frames_of_its_vlan_alone() -> None:
 
 def test_a_discover_is_told_as_people_read_it() -> None:
     """Every layer with its fields; the octets that only fill it up are not told one by one."""
-    frame = templates.load().discover.broadcast(station=STATION, xid=bytes.fromhex("cafe0001"), seconds=4)
+    frame = templates.load().discover.render(station=STATION, xid=bytes.fromhex("cafe0001"), secs=4)
     lines = narrate(Recorded(BEGAN, True, frame), began=BEGAN).splitlines()
     fields = {line.partition("=")[0].strip(): line.partition("=")[2].strip() for line in lines}
     assert fields["vlan"] == "7"
@@ -287,7 +287,7 @@ def test_any_frame_can_be_told(payload: bytes, kind: bytes) -> None:
 @given(st.data())
 def test_any_answer_of_a_server_can_be_told(data: st.DataObject) -> None:
     """Options of any kind and length, in a datagram that is otherwise right."""
-    frame = bytearray(templates.load().discover.broadcast(station=STATION, xid=bytes(4), seconds=0))
+    frame = bytearray(templates.load().discover.render(station=STATION, xid=bytes(4), secs=0))
     options = data.draw(st.binary(min_size=1, max_size=len(frame) - 286))
     frame[286 : 286 + len(options)] = options
     assert "VLAN 7" in narrate(Recorded(BEGAN, False, bytes(frame)), began=BEGAN)

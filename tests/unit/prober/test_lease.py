@@ -225,7 +225,7 @@ def test_uplink_that_fails_ends_the_lease() -> None:
     world.at(1.5, lambda: world.engine.uplink_failed(UPLINK, Fault.UPLINK_DOWN, now=world.now))
     found = world.only()
     assert found.fault is Fault.UPLINK_DOWN
-    assert (server.of(RELEASE), world.trunk._leases, world.trunk._trunk.claims) == ([], {}, {})
+    assert (server.of(RELEASE), world.trunk._leases, world.trunk._state.claims) == ([], {}, {})
 
 
 def test_arp_of_a_lease_keeps_the_pace() -> None:

@@ -9,7 +9,7 @@ from tests.unit.prober.world import DHCPServer, Gateway, World
 def test_evidence_of_loss_fades() -> None:
     """What a gateway that booted missed an hour ago says nothing of now."""
     losses = Losses()
-    losses.answered(1000.0, prompt=False)
+    losses.answered(1000.0, first_attempt=False)
     assert losses.explain_silence(1000.0)
     assert losses.explain_silence(1030.0)
     assert not losses.explain_silence(1200.0)
@@ -19,12 +19,12 @@ def test_few_late_answers_among_many_prompt_ones_are_no_loss() -> None:
     """A fifth of the round trips is what 10% each way makes; above it nothing can be told."""
     losses = Losses()
     for _ in range(100):
-        losses.answered(1000.0, prompt=True)
+        losses.answered(1000.0, first_attempt=True)
     for _ in range(20):
-        losses.answered(1000.0, prompt=False)
+        losses.answered(1000.0, first_attempt=False)
     assert not losses.explain_silence(1000.0)
     for _ in range(5):
-        losses.answered(1000.0, prompt=False)
+        losses.answered(1000.0, first_attempt=False)
     assert losses.explain_silence(1000.0)
 
 

@@ -38,7 +38,7 @@ def test_kept_templates_are_what_scapy_builds() -> None:
 def test_patched_checksum_is_the_right_one(xid: bytes, seconds: int, vlan: int) -> None:
     """It is put together from shares; a receiver that sums all octets agrees, and secs does not overflow."""
     station = Identity(host="node1", cluster_network="extra").station(vlan)
-    sent = frames.take_apart(templates.load().discover.broadcast(station=station, xid=xid, seconds=seconds))
+    sent = frames.take_apart(templates.load().discover.render(station=station, xid=xid, secs=seconds))
     assert sent.dhcp is not None
     assert (sent.vlan, sent.dhcp[4:8]) == (vlan, xid)
     assert int.from_bytes(sent.dhcp[8:10], "big") == min(seconds, 0xFFFF)
@@ -52,7 +52,7 @@ def test_patched_checksum_is_right_at_an_odd_place() -> None:
     frame = template_bytes.FRAMES["discover"]
     options = 18 + 28 + 240
     odd = frame[:options] + b"\0" + frame[options:-1]
-    sent = frames.take_apart(DHCPTemplate(odd).broadcast(station=STATION, xid=b"\1\2\3\4", seconds=5))
+    sent = frames.take_apart(DHCPTemplate(odd).render(station=STATION, xid=b"\1\2\3\4", secs=5))
     pseudo = sent.body[12:20] + b"\0\x11" + sent.body[24:26]
     assert frames.internet_checksum(pseudo + sent.body[20:]) == 0
 
@@ -254,7 +254,7 @@ def test_checksum_of_a_message_about_an_address_is_right(
     options = 18 + 28 + 240
     template = DHCPTemplate(frame[:options] + b"\0" + frame[options:-1] if odd else frame)
     sent = frames.take_apart(
-        template.about(station=STATION, xid=b"\1\2\3\4", seconds=5, address=address, server=server)
+        template.render_with_address(station=STATION, xid=b"\1\2\3\4", secs=5, address=address, server=server)
     )
     assert sent.dhcp is not None
     told = frames.options_of(sent.dhcp)
@@ -268,7 +268,7 @@ def test_checksum_of_a_message_about_an_address_is_right(
 def test_checksums_of_a_release_are_right(address: int, server: int) -> None:
     """Both of them: the addresses stand in the header, in the pseudo header and in the message."""
     sent = frames.take_apart(
-        templates.load().release.release(
+        templates.load().release.render_release(
             station=STATION, xid=b"\1\2\3\4", address=address, server=server, server_mac=frames.SERVER_MAC
         )
     )
