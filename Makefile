@@ -42,12 +42,13 @@ test: $(STAMP) $(BIN)/kubectl system-packages ## every test; what this machine c
 	$(BIN)/python -m pytest -n $(WORKERS) tests/unit tests/simulation tests/fuzz tests/integration $(PYTEST_ARGS)
 	$(BIN)/python -m pytest tests/faults tests/network tests/acceptance $(PYTEST_ARGS)
 
-check: $(STAMP) ## format, lint, types and who may import whom
+check: $(STAMP) ## format, lint, types, who may import whom, and dead code
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy -p scripts
 	$(BIN)/lint-imports
+	$(BIN)/vulture
 	$(BIN)/python -m scripts.generate_docs --check
 
 docs: $(STAMP) ## write the generated pages of docs/ from the code

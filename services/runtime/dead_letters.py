@@ -1,8 +1,6 @@
 """The list of refused messages in Redis, kept for inspection."""
 
 import json
-from collections.abc import Sequence
-from typing import cast
 
 import redis
 import structlog
@@ -37,9 +35,3 @@ def record(client: redis.Redis, *, where: str, reason: str, body: object) -> Non
             pipe.execute()
     except redis.RedisError as error:
         log.warning("refused message not recorded", where=where, error=str(error))
-
-
-def recent(client: redis.Redis, count: int = 20) -> list[dict[str, object]]:
-    """Return the newest refused messages, newest first."""
-    letters = cast("Sequence[str]", client.lrange(DEAD_LETTERS_KEY, 0, count - 1))
-    return [json.loads(letter) for letter in letters]

@@ -31,6 +31,7 @@ from services.contract.messages import (
     Verdict,
 )
 from services.contract.names import (
+    DEAD_LETTERS_KEY,
     HOST_TTL_S,
     PROBE_TASK,
     REPORT_QUEUE,
@@ -39,7 +40,6 @@ from services.contract.names import (
     probe_queue,
 )
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
-from services.runtime import dead_letters
 from services.runtime.celery_app import make_app
 from tests.network.lab_site import require_lab
 from tests.support.redis_server import RedisServer
@@ -107,7 +107,7 @@ class Prober:
         return self.reported()
 
     def refusals(self) -> list[dict[str, object]]:
-        return dead_letters.recent(self.redis)
+        return [json.loads(letter) for letter in self.redis.lrange(DEAD_LETTERS_KEY, 0, -1)]
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)

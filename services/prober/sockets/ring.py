@@ -19,7 +19,6 @@ _PACKET_RX_RING: Final = 5
 _PACKET_VERSION: Final = 10
 _TPACKET_V2: Final = 1
 KERNEL: Final = 0
-USER: Final = 1 << 0
 CSUM_NOT_READY: Final = 1 << 3
 VLAN_VALID: Final = 1 << 4
 TPID_VALID: Final = 1 << 6

@@ -10,11 +10,12 @@ from services.prober.sockets.ring import (
     HEADER,
     SLOT_BYTES,
     TPID_VALID,
-    USER,
     VLAN_VALID,
 )
 
 MAC_AT = 82
+USER = 1 << 0
+"""TP_STATUS_USER: the slot is ours to read."""
 TAGGED = USER | VLAN_VALID | TPID_VALID
 SLOTS = 4
 NOW_S = 1000.0
