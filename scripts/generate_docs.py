@@ -8,10 +8,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts import configuration_page
+from scripts import configuration_page, states_page
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-PAGES: dict[str, Callable[[], str]] = {"configuration.md": configuration_page.render}
+PAGES: dict[str, Callable[[], str]] = {
+    "configuration.md": configuration_page.render,
+    "states.md": states_page.render,
+}
 """File name in docs/ to the function that renders it."""
 
 

@@ -13,8 +13,8 @@ from typing import Protocol
 from services.contract.messages import Segment
 from services.contract.names import HOST_TTL_S
 from services.contract.outcomes import Reason, State
-from services.contract.verdicts import AgedVerdict, SegmentVerdicts
-from services.network.judge.reduction import ASKED_FRESH, Finding, reduce
+from services.contract.verdicts import SegmentVerdicts
+from services.network.judge.reduction import Conclusion, reduce
 from services.network.parse.intent import Channel, Intent, NotProbed, read_intent
 from services.network.parse.nad import Network
 from services.network.parse.status import Status
@@ -58,10 +58,8 @@ class Assessment:
     network: Network
     intent: Intent | NotProbed
     change: Change | None
-    checked_from: tuple[str, ...] = ()
-    """Hosts with a fresh verdict."""
-    asked_from: tuple[str, ...] = ()
-    """Hosts with a fresh verdict that asked DHCP."""
+    conclusion: Conclusion | None = None
+    """None for a network that is not probed."""
 
 
 class Assessor:
@@ -161,18 +159,19 @@ class Assessor:
             return Assessment(network, intent, decide(network, intent, None, now=now, memory=memory))
         hosts = self._hosts.carrying(intent.segment.cluster_network)
         verdicts = known.get(intent.segment, SegmentVerdicts())
-        finding = self._reduce(network.uid, intent, verdicts, hosts)
-        settled = self._hold_back(network, intent, finding, memory)
+        conclusion = self._reduce(network.uid, intent, verdicts, hosts)
+        settled = self._hold_back(network, intent, conclusion, memory)
         return Assessment(
             network,
             intent,
             decide(network, intent, settled, now=now, memory=memory) if settled is not None else None,
-            checked_from=_fresh(verdicts.latest, hosts, self._fresh_s),
-            asked_from=_fresh(verdicts.asked_dhcp, hosts, ASKED_FRESH * self._fresh_s),
+            conclusion,
         )
 
-    def _reduce(self, uid: str, intent: Intent, verdicts: SegmentVerdicts, hosts: frozenset[str]) -> Finding:
-        def reduced(**more: int) -> Finding:
+    def _reduce(
+        self, uid: str, intent: Intent, verdicts: SegmentVerdicts, hosts: frozenset[str]
+    ) -> Conclusion:
+        def reduced(**more: int) -> Conclusion:
             return reduce(
                 intent,
                 verdicts.latest,
@@ -183,40 +182,38 @@ class Assessor:
                 **more,
             )
 
-        finding = reduced()
+        conclusion = reduced()
         now = self._clock.monotonic()
         with self._lock:
-            if finding.reason is not Reason.CONFIRMING_NO_OFFER:
+            if conclusion.reason is not Reason.CONFIRMING_NO_OFFER:
                 self._unconfirmed_since.pop(uid, None)
-                return finding
+                return conclusion
             since = self._unconfirmed_since.setdefault(uid, now)
-        return finding if now - since < CONFIRMED_WITHIN_S else reduced(dhcp_confirmations=0)
+        return conclusion if now - since < CONFIRMED_WITHIN_S else reduced(dhcp_confirmations=0)
 
     def _hold_back(
-        self, network: Network, intent: Intent, finding: Finding, memory: Memory
-    ) -> Finding | None:
-        """Return the finding to report now; None while the reported one is to stand."""
+        self, network: Network, intent: Intent, conclusion: Conclusion, memory: Memory
+    ) -> Conclusion | None:
+        """Return the conclusion to report now; None while the reported one is to stand."""
         before = memory.told if self._observe_only else network.status
-        known = finding.state not in UNDECIDED
+        known = conclusion.state not in UNDECIDED
         if known or before is None or before.digest != intent.digest or before.state in UNDECIDED:
             with self._lock:
                 self._held_since.pop(network.uid, None)
             if known or before is None or before.digest != intent.digest:
-                return finding
+                return conclusion
             # Unknown is reported already; still having no verdict does not change that.
             # A host without an offer is news: the watcher makes the next host ask.
-            pending = finding.state is State.PENDING and finding.reason is not Reason.CONFIRMING_NO_OFFER
-            return None if pending else finding
+            pending = (
+                conclusion.state is State.PENDING and conclusion.reason is not Reason.CONFIRMING_NO_OFFER
+            )
+            return None if pending else conclusion
         now = self._clock.monotonic()
         with self._lock:
             since = self._held_since.setdefault(network.uid, now)
-        if now - since < (HOST_TTL_S if finding.state is State.UNKNOWN else self._fresh_s):
+        if now - since < (HOST_TTL_S if conclusion.state is State.UNKNOWN else self._fresh_s):
             return None
-        if finding.state is State.UNKNOWN:
-            return finding
-        reason = Reason.NO_FRESH_VERDICT if finding.reason is Reason.NOT_PROBED_YET else finding.reason
-        return replace(finding, state=State.UNKNOWN, reason=reason)
-
-
-def _fresh(seen: Sequence[AgedVerdict], hosts: frozenset[str], fresh_s: float) -> tuple[str, ...]:
-    return tuple(sorted(s.verdict.host for s in seen if s.age_s < fresh_s and s.verdict.host in hosts))
+        if conclusion.state is State.UNKNOWN:
+            return conclusion
+        reason = Reason.NO_FRESH_VERDICT if conclusion.reason is Reason.NOT_PROBED_YET else conclusion.reason
+        return replace(conclusion, state=State.UNKNOWN, reason=reason)

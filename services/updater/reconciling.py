@@ -19,12 +19,11 @@ from services.cluster.errors import (
 )
 from services.network.parse.intent import Intent
 from services.network.parse.nad import Network, NetworkRef
-from services.network.reasons.events import Event
+from services.network.reasons.events import Event, describe_finding, describe_transition
 from services.network.write.writing import Change
 from services.runtime.clock import Clock
 from services.updater.assessing import Assessment, Assessor
 from services.updater.denied_backoff import DeniedBackoff
-from services.updater.event_text import describe, describe_finding
 from services.updater.memories import Memories
 from services.updater.metrics import UpdaterMetrics
 
@@ -174,17 +173,18 @@ class Reconciler:
             reason=change.after.reason,
             annotations=sorted(change.annotations),
         )
+        facts = (change.after, assessment.intent, assessment.conclusion)
         if change.is_transition:
-            self._post(written, describe(assessment))
-        for code, text in change.new_findings.items():
-            self._post(written, describe_finding(assessment, code, text))
+            self._post(written, describe_transition(*facts))
+        for code in change.new_findings:
+            self._post(written, describe_finding(code, *facts))
 
     def _back_off(self, assessment: Assessment, change: Change, error: Denied) -> None:
         network = assessment.network
         is_first = self._denied.record(network.uid, change)
         log.warning("write denied", network=str(network.ref), state=change.after.state, error=str(error))
         if is_first:
-            event = describe(assessment)
+            event = describe_transition(change.after, assessment.intent, assessment.conclusion)
             message = f"{event.reason}: {event.message}. It cannot be written to the network: {error}"
             self._post(network, Event("Warning", DENIED_REASON, message))
 

@@ -8,8 +8,9 @@ from services.network.parse import annotations as names
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.policy import Policy
-from services.network.reasons.catalog import BY_REASON
-from services.network.reasons.explanation import STATES, Facts
+from services.network.reasons.catalog import REASONS
+from services.network.reasons.states import DHCP_OUT, STATES
+from services.network.reasons.texts import Facts
 from services.view.host_checks import HostCheck, RedisView
 from services.view.network_lines import checks_of
 from services.view.rows import NetworkRow
@@ -75,7 +76,7 @@ def explain_network(
 
 def _meaning(row: NetworkRow, facts: Facts) -> tuple[list[str], list[str]]:
     """The state, the reason, and what else is told; and the steps of all of them, each once."""
-    meaning = [STATES[State(row.state)]] if row.state in set(State) else []
+    meaning = [STATES[State(row.state)].meaning] if row.state in set(State) else []
     steps: list[str] = []
     codes = [row.reason, *(code for code in sorted(row.findings) if code != row.reason)]
     for code in codes:
@@ -83,15 +84,13 @@ def _meaning(row: NetworkRow, facts: Facts) -> tuple[list[str], list[str]]:
             # A newer updater may know reasons that are unknown here.
             meaning.append(f"{code}: see docs/states.md of the nadroute that wrote this.")
             continue
-        explanation = BY_REASON[Reason(code)]
+        text = REASONS[Reason(code)]
         told = row.detail if code == row.reason else row.findings.get(code, "")
         head = "" if code == row.reason else f"Besides ({code}): "
-        meaning.append(f"{head}{facts.fill(explanation.means)}{f' ({told})' if told else ''}")
-        steps += [step for s in explanation.steps if (step := facts.fill(s)) not in steps]
+        meaning.append(f"{head}{facts.fill(text.meaning)}{f' ({told})' if told else ''}")
+        steps += [step for s in text.steps if (step := facts.fill(s)) not in steps]
     if row.dhcp_out:
-        meaning.append(
-            "DHCP names no usable gateway just now; the one that is known from before is checked meanwhile."
-        )
+        meaning.append(DHCP_OUT)
     return meaning, steps
 
 

@@ -9,7 +9,7 @@ from services.contract.outcomes import Reason, State
 from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.route import Route
-from services.network.parse.status import ServerSeen, Status
+from services.network.parse.status import ServerOffer, Status
 from services.network.policy import DEFAULT_POLICY, Policy
 
 
@@ -33,7 +33,7 @@ class NetworkRow:
     """Hosts that differ, or could not say, and why."""
     hosts_omitted: int = 0
     """Hosts that differ and are not named."""
-    servers: tuple[ServerSeen, ...] = ()
+    servers: tuple[ServerOffer, ...] = ()
     dhcp_out: bool = False
     findings: Mapping[str, str] = field(default_factory=dict)
     """What else is to be told, by its code, with its values."""

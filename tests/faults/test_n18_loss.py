@@ -3,7 +3,7 @@
 The wire alone does not tell a silent server from one whose every answer was lost. What tells is the others:
 exchanges on the same uplink whose first attempt went without an answer and a later one did not. Where too
 many of those are seen, silence is inconclusive. A VLAN alone on an uplink has no such witness: that it is not
-called out is then left to the other hosts that are asked (services.network.judge.leases).
+called out is then left to the other hosts that are asked (services.network.judge.dhcp).
 """
 
 import json

@@ -113,8 +113,9 @@ def test_another_vlan_is_pending_until_its_own_verdict(site: UpdaterSite) -> Non
     site.server.store.change(NADS, "default", "moved", move)  # type: ignore[arg-type]
     pending = site.wait_for("moved", lambda n: state_of(n) == "Pending")
     assert route_of(pending) == {**ACTIVE, "outdated": True}
+    before = site.server.writes[-1].sequence
     site.send(verdict(digest_of(pending), segment=segment(207), dhcp=dhcp(offer())))
-    after = site.wait_for("moved", lambda n: state_of(n) == "Active", after=site.server.writes[-1].sequence)
+    after = site.wait_for("moved", lambda n: state_of(n) == "Active", after=before)
     assert route_of(after) == ACTIVE
 
 

@@ -107,8 +107,9 @@ def test_writes_are_transitions_and_no_more(site: UpdaterSite) -> None:
     silent = ReachOutcome.SILENT
     site.send(verdict(digest, segment=segment(104), counter=51, vlan=silent))
     site.wait_for("count", lambda n: state_of(n) == "Partial")
+    partial = site.server.writes[-1].sequence
     site.send(verdict(digest, segment=segment(104), counter=52))
-    site.wait_for("count", lambda n: state_of(n) == "Active", after=site.server.writes[-1].sequence)
+    site.wait_for("count", lambda n: state_of(n) == "Active", after=partial)
     settle(site, 104)
     assert [write.changed for write in site.writes("count")] == [True] * 3
     assert [event["reason"] for event in site.events("count")] == ["Active", "Partial", "Active"]

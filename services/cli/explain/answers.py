@@ -7,8 +7,8 @@ from rich.text import Text
 from services.cli.state_style import BAD, DOUBTFUL, FAULTY, GOOD, UNTRIED, symbol
 from services.contract.messages import DHCPFinding, Offer, Reach
 from services.contract.outcomes import DHCPOutcome, LeaseOutcome, ReachOutcome
-from services.network.reasons.explanation import Facts
-from services.network.reasons.probing import FAULTS
+from services.network.reasons.states import FAULTS
+from services.network.reasons.texts import Facts
 from services.view.durations import describe_age
 from services.view.host_checks import HostCheck
 

@@ -12,7 +12,7 @@ from services.cli.state_style import BAD, GOOD, UNTRIED, state_text, symbol
 from services.contract.messages import DHCPFinding, Offer, Reach, Segment, Verdict
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
 from services.contract.verdicts import AgedVerdict
-from services.network.judge.reduction import Finding, reduce
+from services.network.judge.reduction import Conclusion, reduce
 from services.network.parse.intent import Intent
 from services.network.parse.nad import NetworkRef
 from services.network.policy import Policy
@@ -33,7 +33,7 @@ class NetworkFinding:
 
     ref: NetworkRef
     intent: Intent
-    finding: Finding
+    finding: Conclusion
     hosts: tuple[HostFinding, ...]
 
     def to_json(self) -> dict[str, object]:

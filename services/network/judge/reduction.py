@@ -1,51 +1,55 @@
-"""From verdicts to a word: what many hosts found on a segment, reduced to the state of one network.
+"""Reduce what all hosts found on a segment to the state of one network.
 
-A pure function of what is known now. Rules stand in the order of the table in docs/states.md.
+A pure function of the verdicts and their ages. docs/states.md describes the states.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
 from services.contract.messages import Reach, TargetVerdict, Verdict
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome, Reason, State
 from services.contract.verdicts import AgedVerdict
-from services.network.judge.leases import Lease, read_lease
+from services.network.judge.dhcp import DHCPSummary, summarize_dhcp
 from services.network.parse.intent import Intent
-from services.network.parse.status import ServerSeen
-from services.network.policy import DEFAULT_POLICY, ActiveWhen, Policy
-
-__all__ = ["DOWN_AFTER", "ActiveWhen", "Finding", "reduce"]
+from services.network.parse.status import ServerOffer
+from services.network.policy import DEFAULT_POLICY, Policy
 
 DOWN_AFTER = 3
-"""Unanswered probes before a gateway is called silent; one answer is enough to call it up."""
+"""Unanswered probes before a gateway counts as silent. One answer is enough to count as reachable."""
 CONFIRMATIONS = 2
-"""Other hosts that hear no offer either, where there are so many, before that is told."""
-ASKED_FRESH = 2
-"""So many times longer than others does a verdict on DHCP count: of all hosts one asks in an interval."""
+"""Further hosts, if there are so many, that must receive no offer before DHCP is reported as out."""
+DHCP_FRESHNESS = 2
+"""DHCP verdicts stay fresh this many times longer, because one host asks per interval."""
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What is true of a network, as far as its hosts could tell."""
+class Conclusion:
+    """The state of a network, and the results that it rests on."""
 
     state: State
     reason: Reason
     connectivity: str | None = None
-    """What the route annotation is to say; None leaves it as it is."""
+    """What the route annotation should say; None leaves it unchanged."""
     cidr: IPv4Network | None = None
     gateway: IPv4Address | None = None
     """What DHCP names, in auto mode."""
     hosts: Mapping[str, str] | None = None
-    """Hosts that differ or could not say, and why."""
-    servers: tuple[ServerSeen, ...] = ()
+    """Hosts that differ or could not tell, with the reason or fault."""
+    servers: tuple[ServerOffer, ...] = ()
     dhcp_out: bool = False
-    """DHCP names no usable gateway, though one is known from before."""
+    """DHCP names no usable gateway, but one is known from before."""
     detail: str = ""
-    """The reason's values."""
+    """The values behind the reason."""
     findings: Mapping[str, str] = field(default_factory=dict)
-    """What else is to be told, by its code in outcomes.Reason, and its values."""
+    """Findings beside the state, by reason code, with their values."""
+    answering: tuple[str, ...] = ()
+    """Hosts on which the gateway answers on the VLAN."""
+    silent: tuple[str, ...] = ()
+    """Hosts on which it does not."""
+    unoffered: tuple[str, ...] = ()
+    """Hosts that asked DHCP and received no offer since the newest one."""
 
 
 def reduce(
@@ -57,80 +61,84 @@ def reduce(
     fresh_s: float,
     policy: Policy = DEFAULT_POLICY,
     dhcp_confirmations: int = CONFIRMATIONS,
-) -> Finding:
-    """Reduce what was found on the intent's segment.
+) -> Conclusion:
+    """Reduce the verdicts on the intent's segment.
 
-    latest: the newest verdict of each host. asked_dhcp: of each host the newest that asked DHCP. hosts: the
-    announced ones that carry the cluster network. What is older than fresh_s, of a host that is gone or of
-    another intent does not count. dhcp_confirmations: other hosts that have to hear nothing too before it is
-    told that nobody offers anything.
+    latest: the newest verdict of each host. asked_dhcp: the newest verdict of each host that asked DHCP.
+    hosts: announced hosts with an uplink of the cluster network. fresh_s: age from which a verdict does not
+    count. Verdicts of hosts that are gone, or on another intent, do not count either. dhcp_confirmations:
+    further hosts that must receive no offer before DHCP is reported as out.
     """
     digest = intent.digest
     of_intent = [seen for seen in latest if _counts(seen.verdict, digest)]
     fresh = [seen for seen in of_intent if seen.age_s < fresh_s and seen.verdict.host in hosts]
     if not fresh:
         if not hosts:
-            return Finding(State.UNKNOWN if of_intent else State.PENDING, Reason.NO_HOST)
+            return Conclusion(State.UNKNOWN if of_intent else State.PENDING, Reason.NO_HOST)
         return (
-            Finding(State.UNKNOWN, Reason.NO_FRESH_VERDICT)
+            Conclusion(State.UNKNOWN, Reason.NO_FRESH_VERDICT)
             if of_intent
-            else Finding(State.PENDING, Reason.NOT_PROBED_YET)
+            else Conclusion(State.PENDING, Reason.NOT_PROBED_YET)
         )
     verdicts = [seen.verdict for seen in fresh]
     faults = {v.host: v.fault.value for v in verdicts if v.fault is not None}
     if len(faults) == len(verdicts):
-        return Finding(State.UNKNOWN, Reason.CANNOT_PROBE, hosts=faults)
-    asked = [s for s in asked_dhcp if s.age_s < ASKED_FRESH * fresh_s and s.verdict.host in hosts]
+        return Conclusion(State.UNKNOWN, Reason.CANNOT_PROBE, hosts=faults)
+    asked = [s for s in asked_dhcp if s.age_s < DHCP_FRESHNESS * fresh_s and s.verdict.host in hosts]
     others = len(hosts) - len(faults) - 1
     confirmations = max(0, min(dhcp_confirmations, others))
-    lease = read_lease(intent, asked, confirmations=confirmations, policy=policy)
-    gateway = intent.gateway if lease is None else lease.gateway
+    dhcp = summarize_dhcp(intent, asked, confirmations=confirmations, policy=policy)
+    gateway = intent.gateway if dhcp is None else dhcp.gateway
     if gateway is None:
-        return _without_gateway(lease, verdicts, faults)
+        return _without_gateway(dhcp, verdicts, faults)
     rule: _Rule = "isolated" if intent.isolated else policy.active_when
-    finding = _reduce_reach({v.host: _target(v, digest, gateway) for v in verdicts}, faults, rule=rule)
-    return finding if lease is None else _with_lease(finding, lease)
+    conclusion = _reduce_reach({v.host: _target(v, digest, gateway) for v in verdicts}, faults, rule=rule)
+    return conclusion if dhcp is None else _with_dhcp(conclusion, dhcp)
 
 
-def _without_gateway(lease: Lease | None, verdicts: Sequence[Verdict], faults: Mapping[str, str]) -> Finding:
-    if lease is None:
-        # Nobody could tell what DHCP says: never a failure of DHCP, and never a guess.
-        return Finding(State.PENDING, _why_unknown(verdicts), hosts=faults)
-    if lease.reason is Reason.CONFIRMING_NO_OFFER:
-        return Finding(State.PENDING, lease.reason, hosts=_with_unoffered(faults, lease))
-    return Finding(
+def _without_gateway(
+    dhcp: DHCPSummary | None, verdicts: Sequence[Verdict], faults: Mapping[str, str]
+) -> Conclusion:
+    if dhcp is None:
+        # No host could tell what DHCP says: neither a failure of DHCP nor a guess.
+        return Conclusion(State.PENDING, _why_unknown(verdicts), hosts=faults)
+    if dhcp.reason is Reason.CONFIRMING_NO_OFFER:
+        hosts = _with_unoffered(faults, dhcp)
+        return Conclusion(State.PENDING, dhcp.reason, hosts=hosts, unoffered=dhcp.unoffered)
+    return Conclusion(
         State.DHCP_FAILED,
-        lease.reason,
+        dhcp.reason,
         "DHCP failed",
         hosts=faults,
-        servers=lease.servers,
-        detail=lease.detail,
-        findings=lease.findings,
+        servers=dhcp.servers,
+        detail=dhcp.detail,
+        findings=dhcp.findings,
+        unoffered=dhcp.unoffered,
     )
 
 
-def _with_lease(finding: Finding, lease: Lease) -> Finding:
-    out = {} if lease.answered else {lease.reason.value: lease.detail}
-    return Finding(
-        finding.state,
-        finding.reason,
-        finding.connectivity,
-        cidr=lease.cidr if lease.answered else None,
-        gateway=lease.gateway if lease.answered else None,
-        hosts=_with_unoffered(finding.hosts or {}, lease),
-        servers=lease.servers,
-        dhcp_out=not lease.answered,
-        findings={**lease.findings, **out},
+def _with_dhcp(conclusion: Conclusion, dhcp: DHCPSummary) -> Conclusion:
+    out = {} if dhcp.answered else {dhcp.reason.value: dhcp.detail}
+    return replace(
+        conclusion,
+        cidr=dhcp.cidr if dhcp.answered else None,
+        gateway=dhcp.gateway if dhcp.answered else None,
+        hosts=_with_unoffered(conclusion.hosts or {}, dhcp),
+        servers=dhcp.servers,
+        dhcp_out=not dhcp.answered,
+        findings={**dhcp.findings, **out},
+        unoffered=dhcp.unoffered,
     )
 
 
-def _with_unoffered(hosts: Mapping[str, str], lease: Lease) -> Mapping[str, str]:
-    """Also those that DHCP did not answer: the watcher has another host ask as soon as it reads of them."""
-    return {**dict.fromkeys(lease.unoffered, Reason.NO_DHCP_OFFER.value), **hosts}
+def _with_unoffered(hosts: Mapping[str, str], dhcp: DHCPSummary) -> Mapping[str, str]:
+    """Add hosts without an offer: the watcher makes the next host ask when it reads of them."""
+    unoffered = dhcp.unoffered if dhcp.is_confirming else ()
+    return {**dict.fromkeys(unoffered, Reason.NO_DHCP_OFFER.value), **hosts}
 
 
 def _counts(verdict: Verdict, digest: str) -> bool:
-    """Whether it is of this intent; that a host cannot probe is true whatever was asked."""
+    """Whether it is on this intent. A fault counts for every intent."""
     return verdict.fault is not None or any(target.digest == digest for target in verdict.targets)
 
 
@@ -141,7 +149,7 @@ def _why_unknown(verdicts: Sequence[Verdict]) -> Reason:
 
 
 def _target(verdict: Verdict, digest: str, gateway: IPv4Address | None) -> TargetVerdict | None:
-    """What the host found of this gateway; None where it checked another one."""
+    """Return what the host found on this gateway; None if it checked another one."""
     return next(
         (t for t in verdict.targets if t.digest == digest and t.gateway is not None and t.gateway == gateway),
         None,
@@ -149,62 +157,74 @@ def _target(verdict: Verdict, digest: str, gateway: IPv4Address | None) -> Targe
 
 
 _Rule = Literal["routed", "vlan", "isolated"]
-"""What makes connectivity "true"; isolated: routing does not count for the state either."""
+"""When connectivity is "true". With isolated, routing does not count for the state either."""
 
 
 def _reduce_reach(
     found: Mapping[str, TargetVerdict | None], faults: Mapping[str, str], *, rule: _Rule
-) -> Finding:
-    """From each host's checks of the gateway to the state."""
+) -> Conclusion:
+    """Reduce each host's check of the gateway to the state."""
     differing: dict[str, str] = dict(faults)
-    answers = silent = 0
-    for host, target in found.items():
+    answering: list[str] = []
+    silent: list[str] = []
+    cut_off = 0
+    for host, target in sorted(found.items()):
         outcome = ReachOutcome.NOT_TRIED if target is None else _conclude(target.vlan)
         if host in faults:
-            # It told us why it cannot see the gateway; that it was stopped says nothing of the gateway.
-            silent += faults[host] != Fault.STOPPED
+            # The fault explains the silence; a prober that was stopped says nothing about the gateway.
+            cut_off += faults[host] != Fault.STOPPED
         elif outcome is ReachOutcome.NOT_TRIED:
             differing[host] = Reason.NOT_PROBED_YET
         elif outcome is ReachOutcome.INCONCLUSIVE:
             differing[host] = Reason.INCONCLUSIVE
         elif outcome is ReachOutcome.REACHABLE:
-            answers += 1
+            answering.append(host)
         else:
-            silent += 1
+            silent.append(host)
             differing[host] = Reason.GATEWAY_SILENT_ON_VLAN
-    on_vlan = answers > 0 and silent == 0
+    on_vlan = bool(answering) and not silent and not cut_off
     routed = [target.routed for target in found.values() if target is not None]
     is_routed = on_vlan if rule == "isolated" else _any_reachable(routed)
-    heard = answers > 0 or Reason.GATEWAY_SILENT_ON_VLAN in differing.values()
-    if not heard or is_routed is None:
+    if not (answering or silent) or is_routed is None:
         reason = Reason.INCONCLUSIVE if Reason.INCONCLUSIVE in differing.values() else Reason.NOT_PROBED_YET
-        return Finding(State.PENDING, reason, hosts=differing)
-    # Hosts join in one after another: naming those that are about to would be a write for each of them.
+        return Conclusion(State.PENDING, reason, hosts=differing)
+    # Hosts join one after another: naming those that are about to report would be a write for each of them.
     differing = {host: why for host, why in differing.items() if why != Reason.NOT_PROBED_YET}
-    connectivity = "true" if (is_routed if rule == "routed" else on_vlan) else "false"
-    if answers and silent:
-        return Finding(State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS, connectivity, hosts=differing)
-    if on_vlan and is_routed:
-        return Finding(State.ACTIVE, Reason.GATEWAY_ANSWERS, connectivity, hosts=differing)
+    state, reason = _state(bool(answering), on_vlan=on_vlan, is_routed=is_routed, rule=rule)
+    if not answering:
+        # All hosts agree, so naming each adds nothing; those that could not probe still differ.
+        differing = {host: why for host, why in differing.items() if why != Reason.GATEWAY_SILENT_ON_VLAN}
+    return Conclusion(
+        state,
+        reason,
+        "true" if (is_routed if rule == "routed" else on_vlan) else "false",
+        hosts=differing,
+        answering=tuple(answering),
+        silent=tuple(silent),
+    )
+
+
+def _state(any_answers: bool, *, on_vlan: bool, is_routed: bool, rule: _Rule) -> tuple[State, Reason]:
     if on_vlan:
-        return Finding(State.ISOLATED, Reason.GATEWAY_NOT_ROUTED, connectivity, hosts=differing)
-    # All hosts agree, so naming each would say nothing more; those that could not probe still differ.
-    differing = {host: why for host, why in differing.items() if why != Reason.GATEWAY_SILENT_ON_VLAN}
+        if is_routed:
+            return State.ACTIVE, Reason.GATEWAY_ANSWERS
+        return State.ISOLATED, Reason.GATEWAY_NOT_ROUTED
+    if any_answers:
+        return State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS
     if is_routed:
-        return Finding(State.OFF_VLAN, Reason.GATEWAY_SILENT_ON_VLAN, connectivity, hosts=differing)
-    reason = Reason.GATEWAY_SILENT_ON_VLAN if rule == "isolated" else Reason.GATEWAY_SILENT
-    return Finding(State.UNREACHABLE, reason, connectivity, hosts=differing)
+        return State.OFF_VLAN, Reason.GATEWAY_SILENT_ON_VLAN
+    return State.UNREACHABLE, Reason.GATEWAY_SILENT_ON_VLAN if rule == "isolated" else Reason.GATEWAY_SILENT
 
 
 def _conclude(reach: Reach) -> ReachOutcome:
-    """Its outcome; silence after fewer probes than it takes to say so is none yet."""
+    """Return the outcome; silence is inconclusive after fewer than DOWN_AFTER probes."""
     if reach.outcome is ReachOutcome.SILENT and reach.attempts < DOWN_AFTER:
         return ReachOutcome.INCONCLUSIVE
     return reach.outcome
 
 
 def _any_reachable(checks: Sequence[Reach]) -> bool | None:
-    """Whether it answered on any host; None where no host could tell."""
+    """Whether it answered on any host; None if no host could tell."""
     outcomes = {_conclude(check) for check in checks}
     if ReachOutcome.REACHABLE in outcomes:
         return True

@@ -24,7 +24,7 @@ _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII
 
 
 @dataclass(frozen=True)
-class ServerSeen:
+class ServerOffer:
     """A DHCP server, and what it offered."""
 
     server: str
@@ -48,7 +48,7 @@ class Status:
     """What we say the route annotation should; another value in it is another writer's."""
     detail: str = ""
     hosts: Mapping[str, str] = field(default_factory=dict)
-    servers: tuple[ServerSeen, ...] = ()
+    servers: tuple[ServerOffer, ...] = ()
     dhcp_out: bool = False
     """DHCP no longer answers, though a gateway is known from before."""
     hosts_omitted: int = 0
@@ -128,7 +128,7 @@ class Status:
             detail=text_of("detail"),
             hosts=_strings(body.get("hosts")),
             servers=tuple(
-                ServerSeen(text_of("server", s), text_of("cidr", s), text_of("gateway", s))
+                ServerOffer(text_of("server", s), text_of("cidr", s), text_of("gateway", s))
                 for s in (servers if isinstance(servers, list) else [])
                 if isinstance(s, dict)
             ),

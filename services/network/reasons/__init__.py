@@ -1,1 +1,1 @@
-"""For each reason code: its meaning and what to do about it."""
+"""The words for states and reasons: messages of Events, meanings and steps."""

@@ -1,12 +1,57 @@
-"""Every reason, and its explanation: the tables put together."""
+"""All reasons with their texts, in the groups and the order of contract.outcomes.Reason."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from services.contract.outcomes import Reason
-from services.network.reasons.asking import LEFT_ALONE, REFUSED
-from services.network.reasons.dhcp import DHCP, FINDINGS
-from services.network.reasons.explanation import Explanation
-from services.network.reasons.probing import REACH, UNKNOWN
+from services.network.reasons.configuration import LEFT_ALONE, REFUSED
+from services.network.reasons.dhcp import FINDINGS, NO_USABLE_GATEWAY
+from services.network.reasons.reachability import GATEWAY_CHECKED, NO_RESULT
+from services.network.reasons.texts import ReasonText
 
-BY_REASON: Mapping[Reason, Explanation] = {**REACH, **UNKNOWN, **DHCP, **FINDINGS, **LEFT_ALONE, **REFUSED}
-"""A test sees to it that none is missing."""
+
+@dataclass(frozen=True)
+class Group:
+    """Reasons that belong together, and what is common to them."""
+
+    title: str
+    texts: Mapping[Reason, ReasonText]
+    introduction: str = ""
+
+
+GROUPS = (
+    Group("The gateway was checked", GATEWAY_CHECKED),
+    Group(
+        "DHCP names no usable gateway",
+        NO_USABLE_GATEWAY,
+        """
+        These are the reasons of state `DHCPFailed` if no gateway is known from before. Otherwise they are
+        findings beside the state of the known gateway, and the status has `dhcpOut`. A gateway that the
+        offer itself names and that cannot be one in the offered subnet does not count as known: it is
+        removed from the annotation. Harvester's controller may then set `connectivity` to `"false"`, which
+        nadroute leaves.
+        """,
+    ),
+    Group("No result", NO_RESULT),
+    Group("Left alone", LEFT_ALONE),
+    Group(
+        "Refused",
+        REFUSED,
+        """
+        `detail` names the field, its value and what was expected. If Harvester's webhook refuses every write
+        to such a network (an unreadable route annotation or `spec.config`, a manual cidr or gateway that it
+        cannot parse), nadroute posts one Event and writes nothing.
+        """,
+    ),
+    Group(
+        "Findings",
+        FINDINGS,
+        """
+        A finding stands beside any state, in `findings` of the status. An Event reports it when it appears.
+        """,
+    ),
+)
+
+REASONS: Mapping[Reason, ReasonText] = {
+    reason: text for group in GROUPS for reason, text in group.texts.items()
+}

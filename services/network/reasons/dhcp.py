@@ -1,114 +1,126 @@
-"""What it means that DHCP names no usable gateway, and what is told beside a state."""
+"""Texts on reasons why DHCP names no usable gateway, and on findings beside a state."""
 
 from collections.abc import Mapping
 
 from services.contract.outcomes import Reason
-from services.network.reasons.explanation import Explanation, explain
+from services.network.reasons.texts import ReasonText, reason_text
 
-DHCP: Mapping[Reason, Explanation] = {
-    Reason.NO_DHCP_OFFER: explain(
+NO_USABLE_GATEWAY: Mapping[Reason, ReasonText] = {
+    Reason.NO_DHCP_OFFER: reason_text(
+        "no DHCP server answered on {segment} (asked from {unoffered})",
         """
-        Nobody offered an address on VLAN {vlan}, to any host that asked. There is no DHCP server, no
-        relay to one, its pool is used up, or the VLAN does not reach the hosts.
-        - The DHCP server: does it run, has it a scope for this VLAN, and are addresses left in it?
-        - If it is elsewhere, the relay: on the router's interface for VLAN {vlan} (Cisco: `ip
-          helper-address SERVER`)
+        No host that asked received a DHCP offer on VLAN {vlan}. There may be no DHCP server and no relay, the
+        pool may be exhausted, or the VLAN may not reach the hosts.
+        - Check that the DHCP server runs, has a scope for VLAN {vlan} and has free addresses
+        - If the server is on another network, check the relay on the router's interface for VLAN {vlan}
+          (Cisco: `ip helper-address SERVER`)
         - TRUNK
-        - On {host}, whether DISCOVERs leave, and what comes back: `tcpdump -eni {interface} 'vlan {vlan} and
-          udp port 67 or 68'`
-        - Or ask from there by hand: `nadroute scan --interface {interface} --vlans {vlan} --debug {vlan}`
-        - The switch may trust DHCP answers on other ports alone (DHCP snooping)
-        - If there is to be no DHCP: write cidr and gateway by hand: `kubectl -n {namespace} annotate
-          --overwrite network-attachment-definitions {name}
-          '{route}={{"mode":"manual","cidr":"CIDR","gateway":"GATEWAY"}}'`
-        """
+        - On {host}, watch whether DISCOVERs leave and what comes back: `tcpdump -eni {interface} 'vlan {vlan}
+          and udp port 67 or 68'`
+        - On {host}, ask by hand: `nadroute scan --interface {interface} --vlans {vlan} --debug {vlan}`
+        - Check whether the switch accepts DHCP replies on trusted ports only (DHCP snooping)
+        - BY_HAND
+        """,
     ),
-    Reason.NO_ROUTER_OPTION: explain(
+    Reason.NO_ROUTER_OPTION: reason_text(
+        "DHCP on {segment} names no gateway",
         """
         A DHCP server offers addresses, but names no gateway.
-        - On that server, in the scope of VLAN {vlan}: add option 3 (router), or 121 with a default route
+        - On that server, in the scope of VLAN {vlan}, add option 3 (router), or option 121 with a default
+          route
         - BY_HAND
-        """
+        """,
     ),
-    Reason.NO_SUBNET_MASK: explain(
+    Reason.NO_SUBNET_MASK: reason_text(
+        "DHCP on {segment} names no usable subnet mask",
         """
-        A DHCP server offers addresses without a usable subnet mask: none, /0, or one with holes.
-        - On that server, in the scope of VLAN {vlan}: correct option 1 (subnet mask)
+        A DHCP server offers addresses without a usable subnet mask: it is missing, /0 or not contiguous.
+        - On that server, in the scope of VLAN {vlan}, correct option 1 (subnet mask)
         - BY_HAND
-        """
+        """,
     ),
-    Reason.SUBNET_TOO_SMALL: explain(
+    Reason.SUBNET_TOO_SMALL: reason_text(
+        "DHCP on {segment} names a subnet without room for a gateway",
         """
-        A DHCP server offers an address in a subnet of its own (/32): a gateway has no room in it.
-        - On that server, in the scope of VLAN {vlan}: correct option 1 (subnet mask); /31 is the longest
-          that works
-        """
+        A DHCP server offers an address in a /32 subnet, which has no room for a gateway.
+        - On that server, in the scope of VLAN {vlan}, correct option 1 (subnet mask); /31 is the longest
+          prefix that works
+        """,
     ),
-    Reason.ROUTER_OUTSIDE_SUBNET: explain(
+    Reason.ROUTER_OUTSIDE_SUBNET: reason_text(
+        "DHCP on {segment} names a gateway outside its subnet",
         """
-        The gateway that DHCP names is not in the subnet that it offers: no VM could reach it.
-        - On that server, in the scope of VLAN {vlan}: correct option 3 (router) or option 1 (mask)
-        """
+        The gateway that DHCP names is outside the subnet that it offers, so VMs cannot reach it.
+        - On that server, in the scope of VLAN {vlan}, correct option 3 (router) or option 1 (subnet mask)
+        """,
     ),
-    Reason.ROUTER_NOT_A_HOST: explain(
+    Reason.ROUTER_NOT_A_HOST: reason_text(
+        "DHCP on {segment} names a gateway that is not a host's address",
         """
-        What DHCP names as gateway can be no host: multicast, loopback, link-local, or the subnet's own or
-        broadcast address.
-        - On that server, in the scope of VLAN {vlan}: correct option 3 (router)
-        """
+        The gateway that DHCP names is not a host's address: it is multicast, loopback, link-local, or the
+        subnet's own or broadcast address.
+        - On that server, in the scope of VLAN {vlan}, correct option 3 (router)
+        """,
     ),
-    Reason.ROUTER_IS_OFFERED_ADDRESS: explain(
+    Reason.ROUTER_IS_OFFERED_ADDRESS: reason_text(
+        "DHCP on {segment} offers the gateway's own address to a client",
         """
-        The DHCP server offers to its clients the very address that it names as their gateway.
-        - On that server: take the gateway's address out of the pool of VLAN {vlan}
-        """
+        The DHCP server offers the very address that it names as the gateway.
+        - On that server, exclude the gateway's address from the pool of VLAN {vlan}
+        """,
     ),
-    Reason.ROUTER_REFUSED: explain(
+    Reason.ROUTER_REFUSED: reason_text(
+        "DHCP on {segment} names a gateway that nadroute may not probe",
         """
-        The gateway that DHCP names is in a denied subnet, or a host's own address: hosts are not made to
-        ask there.
-        - Who serves DHCP on VLAN {vlan}? A stranger's server could name such a gateway; if it is yours,
-          correct option 3 (router) of its scope
-        - If it is right, take it out of the setting denied_subnets: `nadroute config watcher` shows what
-          is in force
-        """
+        The gateway that DHCP names is in a denied subnet or is a host's own address, so nadroute does not
+        probe it.
+        - Find out who serves DHCP on VLAN {vlan}. Switch off a server that does not belong there; correct
+          option 3 (router) if the server is yours
+        - If the gateway is right, remove its subnet from the setting denied_subnets: `nadroute config
+          watcher` shows the current value
+        """,
     ),
-    Reason.CONFIGURED_SERVER_SILENT: explain(
+    Reason.CONFIGURED_SERVER_SILENT: reason_text(
+        "the configured DHCP server did not answer on {segment}",
         """
-        Other DHCP servers offered; the one that the route annotation names, {server}, did not.
-        - That server: does it run, and has it a scope for VLAN {vlan}?
-        - Whether serverIPAddr is its address (option 54 of its offers): correct it, or leave it empty to
-          take any server's
-        """
+        Other DHCP servers made offers, but the one that the route annotation names, {server}, did not.
+        - Check that this server runs and has a scope for VLAN {vlan}
+        - Check that serverIPAddr is its address (option 54 of its offers). Correct it, or leave it empty to
+          accept any server
+        """,
     ),
 }
 
-FINDINGS: Mapping[Reason, Explanation] = {
-    Reason.SEVERAL_ROUTERS: explain(
+FINDINGS: Mapping[Reason, ReasonText] = {
+    Reason.SEVERAL_ROUTERS: reason_text(
+        "DHCP on {segment} names several gateways",
         """
-        DHCP names several gateways; the first usable one counts here, and VMs may take another.
-        - Nothing, if it is meant so; otherwise leave one in option 3 (router) of the scope
-        """
+        DHCP names several gateways. nadroute uses the first usable one; VMs may use another.
+        - If this is not intended, leave one router in option 3 of the scope
+        """,
     ),
-    Reason.DHCP_SERVERS_DISAGREE: explain(
+    Reason.DHCP_SERVERS_DISAGREE: reason_text(
+        "DHCP servers on {segment} offer different subnets or gateways",
         """
-        Several DHCP servers answer on VLAN {vlan} and would lead VMs to different gateways: whichever
-        answers first wins, for each VM anew.
-        - Is one of them a stranger (a VM, an access point, somebody's test)? Switch it off; the switch
-          can keep such out (DHCP snooping)
-        - If all are yours, make their scopes agree; or name the one that counts here as serverIPAddr in
-          the annotation {route}
+        Several DHCP servers answer on VLAN {vlan} and offer different subnets or gateways; a VM may take any
+        of them. nadroute uses the server in serverIPAddr; without one, the server that names the known
+        gateway; otherwise the server with the lowest address.
+        - Switch off a server that does not belong there, such as a VM, an access point or a test. DHCP
+          snooping on the switch keeps such servers out
+        - If all of them are yours, make their scopes agree, or name the one to use as serverIPAddr in the
+          annotation {route}
         - PROBE
-        """
+        """,
     ),
-    Reason.OTHER_WRITER: explain(
+    Reason.OTHER_WRITER: reason_text(
+        "another writer sets this network's route annotation too",
         """
-        Somebody else keeps writing another result into the route annotation; it is put right at most four
-        times an hour, so that there is no war.
-        - Most often it is Harvester's own controller, which asks through routing alone: with
+        Another writer puts different results into the route annotation. nadroute corrects each of its writes
+        once, at most four times an hour.
+        - Most often this is Harvester's own controller, which checks through routing only; with
           active_when=routed the two agree
-        - Who else writes it: `kubectl -n {namespace} get network-attachment-definitions {name} -o yaml
+        - Find out who writes it: `kubectl -n {namespace} get network-attachment-definitions {name} -o yaml
           --show-managed-fields`
-        """
+        """,
     ),
 }

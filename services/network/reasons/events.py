@@ -1,7 +1,18 @@
-"""The Kubernetes Event that goes with a change of a network."""
+"""Kubernetes Events about a network: the message says what is the case, where, and on which hosts."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Literal
+
+from services.contract.outcomes import Reason, State
+from services.network.judge.reduction import Conclusion
+from services.network.parse.intent import Intent, NotProbed
+from services.network.parse.status import Status
+from services.network.reasons.catalog import REASONS
+from services.network.reasons.states import STATES
+
+MAX_NAMED = 8
+"""Hosts that one message names."""
 
 EventType = Literal["Normal", "Warning"]
 
@@ -16,3 +27,63 @@ class Event:
     message: str
     component: str = "nadroute-updater"
     """Who reports it."""
+
+
+@dataclass(frozen=True)
+class EventFacts:
+    """What the message of an Event may name. Hosts are a comma-separated list."""
+
+    gateway: str
+    segment: str
+    answering: str
+    """Hosts on which the gateway answers on the VLAN."""
+    silent: str
+    """Hosts on which it does not."""
+    unoffered: str
+    """Hosts that asked DHCP and received no offer."""
+    differing: str
+    """Hosts that differ, each with its reason."""
+
+
+def describe_transition(
+    status: Status, intent: Intent | NotProbed, conclusion: Conclusion | None = None
+) -> Event:
+    """Return the Event for a new state; its reason is the state.
+
+    conclusion: what status says, with the hosts that it rests on; None for a network that is not probed.
+    """
+    message = _message(status.reason, status, intent, conclusion)
+    if status.state == State.OFF_VLAN:
+        message += "; it answers through the hosts' routing"
+    if status.detail:
+        message += f": {status.detail}"
+    if status.dhcp_out:
+        silent = Reason.NO_DHCP_OFFER in status.findings
+        message += "; DHCP no longer answers" if silent else "; DHCP no longer names a usable gateway"
+    return Event("Normal" if STATES[State(status.state)].is_normal else "Warning", status.state, message)
+
+
+def describe_finding(
+    code: str, status: Status, intent: Intent | NotProbed, conclusion: Conclusion | None = None
+) -> Event:
+    """Return the Event for a finding of this status."""
+    message, detail = _message(code, status, intent, conclusion), status.findings.get(code, "")
+    return Event("Warning", code, f"{message}: {detail}" if detail else message)
+
+
+def _message(code: str, status: Status, intent: Intent | NotProbed, conclusion: Conclusion | None) -> str:
+    facts = EventFacts(
+        gateway=status.gateway or "unknown",
+        segment=str(intent.segment) if isinstance(intent, Intent) else "",
+        answering=list_hosts(conclusion.answering if conclusion else ()),
+        silent=list_hosts(conclusion.silent if conclusion else ()),
+        unoffered=list_hosts(conclusion.unoffered if conclusion else ()),
+        differing=list_hosts([f"{host} ({why})" for host, why in sorted(status.hosts.items())]),
+    )
+    return REASONS[Reason(code)].event.format(**asdict(facts))
+
+
+def list_hosts(names: Sequence[str]) -> str:
+    """Join some names, and say how many more there are."""
+    more = len(names) - MAX_NAMED
+    return (", ".join(names[:MAX_NAMED]) or "none") + (f" and {more} more" if more > 0 else "")

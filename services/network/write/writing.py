@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from services.contract.outcomes import Reason, State
-from services.network.judge.reduction import Finding
+from services.network.judge.reduction import Conclusion
 from services.network.parse import annotations as names
 from services.network.parse.intent import Channel, Intent, NotProbed
 from services.network.parse.nad import Network
@@ -67,29 +67,29 @@ NOTHING_REMEMBERED = Memory()
 def decide(
     network: Network,
     intent: Intent | NotProbed,
-    finding: Finding | None,
+    conclusion: Conclusion | None,
     *,
     now: str,
     memory: Memory = NOTHING_REMEMBERED,
 ) -> Change | None:
     """What to write on this very version of the network; None where all is as it should be.
 
-    finding: what the hosts found, None for a network that is not probed. now: RFC 3339, for `since`.
+    conclusion: what the hosts found, None for a network that is not probed. now: RFC 3339, for `since`.
     """
     channel = intent.channel if isinstance(intent, NotProbed) else Channel.STATUS
     if network.deleting or network.is_system or channel is Channel.NOTHING:
         return None
     if memory.observe_only or channel is Channel.EVENT:
-        return _decide_event(intent, finding, now=now, memory=memory)
+        return _decide_event(intent, conclusion, now=now, memory=memory)
     before = network.status
-    after = _status(intent, finding, before)
+    after = _status(intent, conclusion, before)
     if before is None and (_is_pending(after) or after.reason in SILENT_REASONS):
         return None
     changes: dict[str, str] = {}
     is_correction = False
     if isinstance(intent, Intent):
-        assert finding is not None
-        wanted = _want(network, intent, finding)
+        assert conclusion is not None
+        wanted = _want(network, intent, conclusion)
         overwritten = _overwritten(wanted, before, after)
         if overwritten or memory.corrections:
             after = _with_other_writer(after, before, overwritten, memory.corrections)
@@ -106,31 +106,31 @@ def decide(
 
 
 def _decide_event(
-    intent: Intent | NotProbed, finding: Finding | None, *, now: str, memory: Memory
+    intent: Intent | NotProbed, conclusion: Conclusion | None, *, now: str, memory: Memory
 ) -> Change | None:
     """What is to be told where nothing can, or may, be written; None where it was told."""
     before = memory.told
-    after = _status(intent, finding, before).limited().following(before, now=now)
+    after = _status(intent, conclusion, before).limited().following(before, now=now)
     if before == after or (before is None and after.state in (State.PENDING, State.IGNORED)):
         return None
     return Change({}, before, after)
 
 
-def _status(intent: Intent | NotProbed, finding: Finding | None, before: Status | None) -> Status:
+def _status(intent: Intent | NotProbed, conclusion: Conclusion | None, before: Status | None) -> Status:
     if isinstance(intent, NotProbed):
         return Status(intent.state, intent.reason, detail=intent.detail)
-    assert finding is not None
+    assert conclusion is not None
     return Status(
-        finding.state,
-        finding.reason,
+        conclusion.state,
+        conclusion.reason,
         digest=intent.digest,
-        gateway=_checked_gateway(intent, finding, before),
-        connectivity=finding.connectivity or "",
-        detail=finding.detail,
-        hosts=finding.hosts or {},
-        servers=finding.servers,
-        dhcp_out=finding.dhcp_out,
-        findings=finding.findings,
+        gateway=_checked_gateway(intent, conclusion, before),
+        connectivity=conclusion.connectivity or "",
+        detail=conclusion.detail,
+        hosts=conclusion.hosts or {},
+        servers=conclusion.servers,
+        dhcp_out=conclusion.dhcp_out,
+        findings=conclusion.findings,
     )
 
 
@@ -139,11 +139,11 @@ def _is_pending(status: Status) -> bool:
     return status.state == State.PENDING and status.reason != Reason.CONFIRMING_NO_OFFER
 
 
-def _checked_gateway(intent: Intent, finding: Finding, before: Status | None) -> str:
+def _checked_gateway(intent: Intent, conclusion: Conclusion, before: Status | None) -> str:
     """The gateway that this is said of; while nobody can tell, the one that it was said of before."""
-    if finding.state is State.DHCP_FAILED:
+    if conclusion.state is State.DHCP_FAILED:
         return ""
-    gateway = finding.gateway or intent.gateway or intent.known_gateway
+    gateway = conclusion.gateway or intent.gateway or intent.known_gateway
     if gateway is None and before is not None and before.digest == intent.digest:
         return before.gateway
     return str(gateway or "")
@@ -169,22 +169,22 @@ class _Wanted:
         return {name: present[name] for name, value in self.fields.items() if present[name] != (value or "")}
 
 
-def _want(network: Network, intent: Intent, finding: Finding) -> _Wanted:
+def _want(network: Network, intent: Intent, conclusion: Conclusion) -> _Wanted:
     route = network.route
-    if finding.connectivity is None:
+    if conclusion.connectivity is None:
         # cidr and gateway without connectivity would make Harvester ping at once.
         return _Wanted(route)
     fields: dict[str, str | None] = {}
-    if intent.mode == "auto" and finding.cidr is not None and finding.gateway is not None:
+    if intent.mode == "auto" and conclusion.cidr is not None and conclusion.gateway is not None:
         if not network.has_route:
             fields["mode"] = "auto"
-        fields |= {"cidr": str(finding.cidr), "gateway": str(finding.gateway)}
+        fields |= {"cidr": str(conclusion.cidr), "gateway": str(conclusion.gateway)}
     elif not network.has_route:
         # A bare mode would make Harvester start a Job; without an offer our own annotation says so.
         return _Wanted(route)
-    if not _is_of_a_former_gateway(route, finding):
-        fields["connectivity"] = finding.connectivity
-    if finding.state is State.DHCP_FAILED:
+    if not _is_of_a_former_gateway(route, conclusion):
+        fields["connectivity"] = conclusion.connectivity
+    if conclusion.state is State.DHCP_FAILED:
         # No gateway is known: what stands there is junk, or of the VLAN that this network had before.
         fields |= {name: None for name, value in (("cidr", route.cidr), ("gateway", route.gateway)) if value}
     if route.outdated:
@@ -192,13 +192,13 @@ def _want(network: Network, intent: Intent, finding: Finding) -> _Wanted:
     return _Wanted(route, fields)
 
 
-def _is_of_a_former_gateway(route: Route, finding: Finding) -> bool:
+def _is_of_a_former_gateway(route: Route, conclusion: Conclusion) -> bool:
     """Harvester goes on to ping, at every tick, what it once took for the gateway.
 
     Where none stands any more, "false" says no more than "DHCP failed", and is nothing to dispute.
     """
     nowhere = not (route.cidr or route.gateway or route.outdated)
-    return finding.state is State.DHCP_FAILED and nowhere and route.connectivity == "false"
+    return conclusion.state is State.DHCP_FAILED and nowhere and route.connectivity == "false"
 
 
 def _overwritten(wanted: _Wanted, before: Status | None, after: Status) -> str:

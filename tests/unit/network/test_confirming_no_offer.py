@@ -7,7 +7,7 @@ import pytest
 from services.contract.messages import DHCPFinding
 from services.contract.outcomes import ReachOutcome, Reason, State
 from services.contract.verdicts import AgedVerdict
-from services.network.judge.reduction import Finding, reduce
+from services.network.judge.reduction import Conclusion, reduce
 from services.network.parse import annotations as names
 from services.network.parse.intent import Intent
 from services.network.parse.status import Status
@@ -27,7 +27,7 @@ def asked(host: str, age_s: float, said: DHCPFinding) -> AgedVerdict:
     return seen(verdict(AUTO.digest, host=host, dhcp=said, gateway=None, vlan=NOTHING, routed=NOTHING), age_s)
 
 
-def found(intent: Intent, *verdicts: AgedVerdict, hosts: tuple[str, ...] = HOSTS) -> Finding:
+def found(intent: Intent, *verdicts: AgedVerdict, hosts: tuple[str, ...] = HOSTS) -> Conclusion:
     latest = [seen(verdict(intent.digest, host=host)) for host in hosts] if intent is KNOWN else verdicts
     return reduce(intent, latest, verdicts, hosts=frozenset(hosts), fresh_s=600.0)
 
@@ -55,7 +55,7 @@ def test_it_is_written_to_a_network_of_which_nothing_was_told() -> None:
     told = Status.parse(change.annotations[names.STATUS])
     assert told is not None
     assert (told.reason, told.hosts) == (Reason.CONFIRMING_NO_OFFER, {"node1": Reason.NO_DHCP_OFFER})
-    pending = Finding(State.PENDING, Reason.NOT_PROBED_YET)
+    pending = Conclusion(State.PENDING, Reason.NOT_PROBED_YET)
     assert decide(network(), AUTO, pending, now=NOW) is None
 
 

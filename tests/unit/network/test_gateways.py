@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from services.contract.gateways import DENIED_SUBNETS, find_flaw, masked
 from services.contract.messages import Target
 from services.contract.verdicts import AgedVerdict
-from services.network.judge.leases import read_lease
+from services.network.judge.dhcp import summarize_dhcp
 from services.network.parse.intent import Intent, read_intent
 from services.network.policy import Policy
 from services.prober.engine.results import verdict
@@ -105,7 +105,7 @@ def test_prober_and_updater_take_the_same_gateway_from_an_offer(
     found = world.only()
     report = verdict(found, host="node1", request_id="r1", incarnation=1, counter=1)
 
-    lease = read_lease(
+    lease = summarize_dhcp(
         AUTO, [AgedVerdict(report, 1.0)], confirmations=0, policy=Policy(denied_subnets=denied)
     )
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from services.contract.outcomes import Reason, State
-from services.network.judge.reduction import Finding
+from services.network.judge.reduction import Conclusion
 from services.network.parse import annotations as names
 from services.network.parse.intent import Channel, NotProbed, read_intent
 from services.network.parse.nad import Network
@@ -108,7 +108,7 @@ def test_there_is_no_war_of_writes() -> None:
     assert names.ROUTE not in verdict.annotations or "false" in verdict.annotations[names.ROUTE]
 
 
-FAILED = Finding(State.DHCP_FAILED, Reason.ROUTER_OUTSIDE_SUBNET, "DHCP failed", detail="why")
+FAILED = Conclusion(State.DHCP_FAILED, Reason.ROUTER_OUTSIDE_SUBNET, "DHCP failed", detail="why")
 
 
 def test_a_ping_of_a_gateway_that_stands_no_more_is_no_dispute() -> None:

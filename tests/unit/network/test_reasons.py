@@ -1,13 +1,13 @@
-"""Every code has its explanation: what it means, and what to do."""
+"""Every state, reason and fault has its texts."""
 
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
-from services.contract.outcomes import Fault, Reason, State
-from services.network.reasons.catalog import BY_REASON
-from services.network.reasons.explanation import SHARED, STATES, Facts
-from services.network.reasons.probing import FAULTS
+from services.contract.outcomes import FINDINGS, Fault, Reason, State
+from services.network.reasons.catalog import GROUPS, REASONS
+from services.network.reasons.states import FAULTS, STATES
+from services.network.reasons.texts import SHARED_STEPS, Facts
 
 NOTHING_TO_DO = frozenset(
     {
@@ -37,41 +37,39 @@ FACTS = Facts(
 
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_says_what_it_means_and_what_to_do(reason: Reason) -> None:
-    """A new Reason without an explanation, or with a template of an unknown fact, fails here."""
-    explanation = BY_REASON[reason]
-    texts = [FACTS.fill(text) for text in (explanation.means, *explanation.steps)]
-    assert all(len(text) > 20 for text in texts), texts
-    assert bool(explanation.steps) is (reason not in NOTHING_TO_DO)
-    assert all(step not in SHARED for step in explanation.steps)
-    assert all(text.count("`") % 2 == 0 and "\n" not in text for text in texts)
+    """A new Reason without a text, or with a template of an unknown fact, fails here."""
+    text = REASONS[reason]
+    filled = [FACTS.fill(template) for template in (text.meaning, *text.steps)]
+    assert all(len(each) > 20 for each in filled), filled
+    assert bool(text.steps) is (reason not in NOTHING_TO_DO)
+    assert all(step not in SHARED_STEPS for step in text.steps)
+    assert all(each.count("`") % 2 == 0 and "\n" not in each for each in filled)
+
+
+def test_reasons_are_grouped_in_their_own_order() -> None:
+    """Each once; the findings are those that are never a reason for a state."""
+    assert [reason for group in GROUPS for reason in group.texts] == list(Reason)
+    assert set(GROUPS[-1].texts) == FINDINGS
 
 
 @pytest.mark.parametrize("fault", Fault)
-def test_every_fault_says_what_to_look_at(fault: Fault) -> None:
-    """The interface is all that such a text may name."""
+def test_every_fault_says_what_to_check(fault: Fault) -> None:
+    """The interface is the only fact of such a text."""
     assert len(FAULTS[fault].format(interface="extra-bo")) > 20
 
 
-def test_every_state_has_a_sentence() -> None:
-    """One for each, and each its own."""
-    assert set(STATES) == set(State)
-    assert len(set(STATES.values())) == len(State)
+def test_every_state_has_a_meaning_of_its_own() -> None:
+    """In the order of the enum."""
+    assert list(STATES) == list(State)
+    assert len({text.meaning for text in STATES.values()}) == len(State)
 
 
-def test_no_two_reasons_mean_the_same() -> None:
-    """A text that was copied and never made its own."""
-    assert len({BY_REASON[reason].means for reason in Reason}) == len(Reason)
-
-
-def test_the_page_of_states_knows_every_reason() -> None:
-    """`explain` and docs/states.md are about the same list."""
-    page = (Path(__file__).parents[3] / "docs/states.md").read_text()
-    assert [reason for reason in Reason if f"`{reason}`" not in page] == []
+def test_no_two_reasons_have_the_same_text() -> None:
+    """A text that was copied and not adapted."""
+    assert len({text.meaning for text in REASONS.values()}) == len(Reason)
 
 
 def test_what_a_tenant_wrote_is_no_template() -> None:
     """Braces in a value stay as they are."""
-    from dataclasses import replace
-
     nasty = replace(FACTS, gateway="{name.__class__}")
     assert "{name.__class__}" in nasty.fill("the gateway {gateway}")

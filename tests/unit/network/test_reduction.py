@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome, Reason, State
 from services.contract.verdicts import AgedVerdict
-from services.network.judge.reduction import ActiveWhen, Finding, reduce
+from services.network.judge.reduction import Conclusion, reduce
 from services.network.parse.intent import Intent
-from services.network.policy import Policy
+from services.network.policy import ActiveWhen, Policy
 from tests.unit.network.builders import CIDR, GATEWAY, SEGMENT, dhcp, offer, seen, verdict
 
 AUTO = Intent(SEGMENT, "auto")
@@ -30,7 +30,7 @@ def reduce_now(
     *,
     hosts: tuple[str, ...] = ("node1",),
     active_when: ActiveWhen = "routed",
-) -> Finding:
+) -> Conclusion:
     return reduce(
         intent,
         latest,

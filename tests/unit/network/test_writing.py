@@ -11,28 +11,28 @@ from hypothesis import strategies as st
 from services.contract.messages import MAX_TARGETS
 from services.contract.outcomes import Reason, State
 from services.contract.verdicts import AgedVerdict
-from services.network.judge.reduction import Finding, reduce
+from services.network.judge.reduction import Conclusion, reduce
 from services.network.parse import annotations as names
 from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network, NetworkRef
-from services.network.parse.status import MAX_HOSTS, MAX_STATUS_CHARACTERS, ServerSeen, Status
+from services.network.parse.status import MAX_HOSTS, MAX_STATUS_CHARACTERS, ServerOffer, Status
 from services.network.probing import segment_probe
 from services.network.write.writing import Change, decide
 from tests.unit.network.builders import CIDR, GATEWAY, NOW, SEGMENT, network
 from tests.unit.network.strategies import ANY_TEXT, any_networks, texts_of, valid_routes
 from tests.unit.network.test_reduction import any_seen
 
-ACTIVE = Finding(State.ACTIVE, Reason.GATEWAY_ANSWERS, "true", CIDR, GATEWAY)
-OUT = Finding(State.UNREACHABLE, Reason.GATEWAY_SILENT, "false", dhcp_out=True)
-FAILED = Finding(State.DHCP_FAILED, Reason.NO_DHCP_OFFER, "DHCP failed")
-PENDING = Finding(State.PENDING, Reason.NOT_PROBED_YET)
-UNKNOWN = Finding(State.UNKNOWN, Reason.NO_FRESH_VERDICT)
-MANUAL_ACTIVE = Finding(State.ACTIVE, Reason.GATEWAY_ANSWERS, "true")
+ACTIVE = Conclusion(State.ACTIVE, Reason.GATEWAY_ANSWERS, "true", CIDR, GATEWAY)
+OUT = Conclusion(State.UNREACHABLE, Reason.GATEWAY_SILENT, "false", dhcp_out=True)
+FAILED = Conclusion(State.DHCP_FAILED, Reason.NO_DHCP_OFFER, "DHCP failed")
+PENDING = Conclusion(State.PENDING, Reason.NOT_PROBED_YET)
+UNKNOWN = Conclusion(State.UNKNOWN, Reason.NO_FRESH_VERDICT)
+MANUAL_ACTIVE = Conclusion(State.ACTIVE, Reason.GATEWAY_ANSWERS, "true")
 LEASED = '"cidr":"10.0.112.0/20","gateway":"10.0.112.1"'
 LATER = "2027-01-01T00:00:00Z"
 
 
-def decide_now(target: Network, finding: Finding) -> Change | None:
+def decide_now(target: Network, finding: Conclusion) -> Change | None:
     return decide(target, read_intent(target), finding, now=NOW)
 
 
@@ -80,7 +80,7 @@ def apply(target: Network, change: Change) -> Network:
     ],
 )  # fmt: skip
 def test_the_route_annotation_by_table(
-    route: str | None, finding: Finding, expected: dict[str, object] | None
+    route: str | None, finding: Conclusion, expected: dict[str, object] | None
 ) -> None:
     """Each form that was seen, and what becomes of it."""
     change = decide_now(network(route), finding)
@@ -182,7 +182,7 @@ def test_what_is_written_keeps_the_rules(route: str | None, status: str | None, 
     assert decide(after, again, _found(again, latest), now=LATER) is None
 
 
-def _found(intent: Intent, latest: list[AgedVerdict]) -> Finding:
+def _found(intent: Intent, latest: list[AgedVerdict]) -> Conclusion:
     asked = [seen for seen in latest if seen.verdict.dhcp]
     return reduce(intent, latest, asked, hosts=frozenset({"node1", "node2"}), fresh_s=600.0)
 
@@ -207,7 +207,7 @@ def _check_route(before: Network, after: Network, intent: Intent) -> None:
 
 
 @given(target=any_networks(), finding=FINDINGS)
-def test_deciding_never_raises(target: Network, finding: Finding) -> None:
+def test_deciding_never_raises(target: Network, finding: Conclusion) -> None:
     """Whatever a tenant wrote, what is sent is UTF-8, and our own word is readable again as it was meant."""
     change = decide(target, read_intent(target), finding, now=NOW)
     if change is None:
@@ -228,7 +228,7 @@ def test_deciding_never_raises(target: Network, finding: Finding) -> None:
         gateway=st.sampled_from(["", "10.0.0.1"]),
         detail=st.text(max_size=20),
         hosts=st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3),
-        servers=st.lists(st.builds(ServerSeen, st.text(max_size=8), st.text(max_size=8)), max_size=3).map(
+        servers=st.lists(st.builds(ServerOffer, st.text(max_size=8), st.text(max_size=8)), max_size=3).map(
             tuple
         ),
         dhcp_out=st.booleans(),

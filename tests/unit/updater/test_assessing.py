@@ -137,8 +137,8 @@ def test_many_networks_are_read_at_once(bench: Bench) -> None:
     untagged = network(config=config(vlan=0))
     found = bench.assessor.assess([network(), untagged, network(config=config(vlan=5))])
     assert [a.change.after.state if a.change else None for a in found] == ["Active", "Ignored", None]
-    assert found[0].checked_from == ("node1",)
-    assert found[0].asked_from == ("node1",)
+    assert found[0].conclusion is not None
+    assert (found[0].conclusion.answering, found[0].conclusion.unoffered) == (("node1",), ())
     assert read_intent(untagged) == found[1].intent
 
 

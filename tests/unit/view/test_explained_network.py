@@ -37,7 +37,7 @@ def test_a_partial_network_names_the_host_its_port_and_the_command_to_try() -> N
     )
     told = explained(given, view(found("node1"), found("node2", DOWN)))
     assert "VLAN 100 is missing on its switch port" in " ".join(told.meaning)
-    assert told.steps[0].startswith("On the switch port of node2: it has to be a trunk port")
+    assert told.steps[0].startswith("On the switch port of node2, check that the port is a trunk")
     assert any("`tcpdump -eni extra-bo 'vlan 100 and arp'`" in step for step in told.steps)
     assert told.steps[-1].endswith("`nadroute probe default/office --wait`")
 
@@ -52,7 +52,7 @@ def test_what_each_host_tried_is_told_with_what_came_back() -> None:
         "ARP for 10.0.112.1 on the VLAN: answered by 02:00:00:00:00:01 after 0.4 ms",
         "ICMP echo to 10.0.112.1 through the host's routing: answered after 0.6 ms",
     ]
-    assert second == ["UplinkDown: its uplink extra-bo is down: look at cable, bond and switch port"]
+    assert second == ["UplinkDown: uplink extra-bo is down; check the cable, the bond and the switch port"]
 
 
 def test_an_active_network_names_the_hosts_that_the_gateway_answers() -> None:
@@ -113,7 +113,7 @@ def test_networks_on_the_same_segment_are_named() -> None:
         (
             network('{"mode":"manual","cidr":"10.0.0.0/24","gateway":"10.1.0.1"}'),
             "GatewayOutsideCIDR",
-            "which of the two is wrong?",
+            "which one is wrong?",
         ),
         (network(annotations={"nadroute.io/probe": "disabled"}), "DisabledByAnnotation", "nadroute resume"),
         (network(config=config(0)), "Untagged", ""),
@@ -157,7 +157,7 @@ def test_findings_and_reasons_of_a_newer_version_are_told() -> None:
     told = explained(given)
     assert any(text.startswith("Besides (DHCPServersDisagree)") and "(a; b)" in text for text in told.meaning)
     assert any(text.startswith("Brandnew:") for text in told.meaning)
-    assert any("stranger" in step for step in told.steps)
+    assert any("does not belong there" in step for step in told.steps)
     assert len(set(told.steps)) == len(told.steps)
 
 

@@ -10,7 +10,7 @@ from services.cli.state_style import LOOKS, state_text
 from services.contract.outcomes import Reason, State
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import NetworkRef
-from services.network.parse.status import ServerSeen, Status
+from services.network.parse.status import ServerOffer, Status
 from services.network.policy import Policy
 from services.view.rows import NetworkRow, network_row, parse_refs, select
 from tests.unit.network.builders import config, network
@@ -32,7 +32,7 @@ def _status(digest: str, state: State = State.PARTIAL) -> str:
         since=SINCE,
         digest=digest,
         hosts={"node2": "GatewaySilentOnVlan"},
-        servers=(ServerSeen("10.0.112.1", "10.0.112.0/20", "10.0.112.1"),),
+        servers=(ServerOffer("10.0.112.1", "10.0.112.0/20", "10.0.112.1"),),
     ).dump()
 
 

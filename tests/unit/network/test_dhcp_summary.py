@@ -140,7 +140,7 @@ def test_of_two_servers_that_disagree_the_choice_is_always_the_same(
     assert finding.gateway == IPv4Address(chosen)
     text = finding.findings[Reason.DHCP_SERVERS_DISAGREE]
     assert SECOND in text
-    assert "counts" in text
+    assert "nadroute uses the offer of" in text
 
 
 def test_a_rogue_server_that_only_one_host_hears_does_not_take_the_network_over() -> None:
@@ -167,7 +167,7 @@ def test_of_several_routers_the_first_usable_one_counts() -> None:
     )
     finding = _reduce(AUTO, [seen(verdict(AUTO.digest, dhcp=dhcp(several)))])
     assert (finding.gateway, finding.cidr) == (GATEWAY, CIDR)
-    told = "10.0.112.1 names 10.9.0.1, 10.0.112.1, 10.0.112.2; 10.0.112.1 counts"
+    told = "10.0.112.1 names 10.9.0.1, 10.0.112.1, 10.0.112.2; nadroute uses 10.0.112.1"
     assert finding.findings == {Reason.SEVERAL_ROUTERS: told}
 
 

@@ -1,4 +1,4 @@
-"""What DHCP says of a network, from what every host was told by it: the newest offers, or that it is out."""
+"""What DHCP says of a network, summarized over all hosts: the newest offers, or why they are unusable."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,10 +9,10 @@ from services.contract.messages import Offer, Verdict
 from services.contract.outcomes import DHCPOutcome, Reason
 from services.contract.verdicts import AgedVerdict
 from services.network.parse.intent import Intent
-from services.network.parse.status import ServerSeen
+from services.network.parse.status import ServerOffer
 from services.network.policy import Policy
 
-_REASONS = {
+_REASONS: Mapping[Flaw, Reason] = {
     Flaw.NOT_A_HOST: Reason.ROUTER_NOT_A_HOST,
     Flaw.NO_SUBNET: Reason.NO_SUBNET_MASK,
     Flaw.NO_ROOM: Reason.SUBNET_TOO_SMALL,
@@ -22,7 +22,7 @@ _REASONS = {
     Flaw.BROADCAST_ADDRESS: Reason.ROUTER_NOT_A_HOST,
     Flaw.DENIED: Reason.ROUTER_REFUSED,
 }
-_REFUSED_ROUTERS = frozenset(
+_BAD_ROUTER = frozenset(
     {
         Reason.ROUTER_NOT_A_HOST,
         Reason.ROUTER_IS_OFFERED_ADDRESS,
@@ -33,30 +33,35 @@ _REFUSED_ROUTERS = frozenset(
 
 
 @dataclass(frozen=True)
-class Lease:
-    """What DHCP says of the network: fresh if it answered, remembered if not."""
+class DHCPSummary:
+    """What DHCP says of one network: fresh if it answered, else remembered from the annotation."""
 
     cidr: IPv4Network | None
     gateway: IPv4Address | None
     answered: bool
     reason: Reason
-    """Why it does not answer usably."""
+    """Why there is no usable answer; meaningless if there is one."""
     detail: str = ""
-    """That reason's values."""
-    servers: tuple[ServerSeen, ...] = ()
+    """The values behind the reason."""
+    servers: tuple[ServerOffer, ...] = ()
     findings: Mapping[str, str] = field(default_factory=dict)
-    """What else is to be told, and its values."""
+    """Findings beside the state, by reason code, with their values."""
     unoffered: tuple[str, ...] = ()
-    """Hosts that were offered nothing since the newest offer: too few of them yet to call DHCP out."""
+    """Hosts that asked and received no offer since the newest offer."""
+
+    @property
+    def is_confirming(self) -> bool:
+        """Whether hosts without an offer are still too few to report DHCP as out."""
+        return bool(self.unoffered) and self.reason is not Reason.NO_DHCP_OFFER
 
 
-def read_lease(
+def summarize_dhcp(
     intent: Intent, asked: Sequence[AgedVerdict], *, confirmations: int, policy: Policy
-) -> Lease | None:
-    """What the conclusive answers say; None where there is none and nothing is remembered either.
+) -> DHCPSummary | None:
+    """Summarize the conclusive answers; None if there is none and nothing is remembered.
 
-    asked: of each host the newest verdict that asked DHCP, the fresh ones alone. That hosts hear nothing may
-    be a fault of theirs: it is told once confirmations + 1 of them did, since the newest offer.
+    asked: the newest fresh verdict of each host that asked DHCP. A host without an offer may have a fault of
+    its own: DHCP is out once confirmations + 1 hosts received none since the newest offer.
     """
     if intent.mode == "manual":
         return None
@@ -64,22 +69,22 @@ def read_lease(
         (seen for seen in asked if _is_conclusive(seen.verdict, intent.digest)),
         key=lambda seen: (seen.age_s, seen.verdict.host),
     )
-    offered = [seen for seen in newest_first if _offers(seen.verdict)]
-    silent = [seen for seen in newest_first if not _offers(seen.verdict)]
+    offered = [seen for seen in newest_first if _has_offers(seen.verdict)]
+    silent = [seen for seen in newest_first if not _has_offers(seen.verdict)]
     if offered:
         silent = [seen for seen in silent if seen.age_s < offered[0].age_s]
     offers = _newest_by_server(offered)
-    servers = tuple(_server_seen(offer) for offer in offers)
+    servers = tuple(_server_offer(offer) for offer in offers)
     remembered = (intent.known_cidr, intent.known_gateway)
-    if len(silent) > confirmations:
-        return Lease(*remembered, False, Reason.NO_DHCP_OFFER, servers=servers)
     unoffered = tuple(sorted(seen.verdict.host for seen in silent))
+    if len(silent) > confirmations:
+        return DHCPSummary(*remembered, False, Reason.NO_DHCP_OFFER, servers=servers, unoffered=unoffered)
     if offers:
         return replace(_read_offers(intent, offers, servers, policy), unoffered=unoffered)
     if silent:
         answered = intent.known_gateway is not None
-        return Lease(*remembered, answered, Reason.CONFIRMING_NO_OFFER, unoffered=unoffered)
-    return Lease(*remembered, True, Reason.NOT_PROBED_YET) if intent.known_gateway else None
+        return DHCPSummary(*remembered, answered, Reason.CONFIRMING_NO_OFFER, unoffered=unoffered)
+    return DHCPSummary(*remembered, True, Reason.NOT_PROBED_YET) if intent.known_gateway else None
 
 
 def _is_conclusive(verdict: Verdict, digest: str) -> bool:
@@ -90,47 +95,46 @@ def _is_conclusive(verdict: Verdict, digest: str) -> bool:
     )
 
 
-def _offers(verdict: Verdict) -> bool:
+def _has_offers(verdict: Verdict) -> bool:
     return verdict.dhcp is not None and verdict.dhcp.outcome is DHCPOutcome.OFFERED
 
 
 def _newest_by_server(newest_first: Iterable[AgedVerdict]) -> list[Offer]:
-    """The newest offer of every server that any host heard, in the order of the servers' addresses.
+    """Return the newest offer of every server that any host received, ordered by server address.
 
-    What one host missed does not flicker with the host that was asked last.
+    Merging all hosts keeps the list steady when the host that asked last missed one.
     """
     offers: dict[IPv4Address, Offer] = {}
     for seen in newest_first:
-        finding = seen.verdict.dhcp
-        for offer in finding.servers if finding is not None else ():
+        result = seen.verdict.dhcp
+        for offer in result.servers if result is not None else ():
             offers.setdefault(offer.server, offer)
     return [offers[server] for server in sorted(offers)]
 
 
 def _read_offers(
-    intent: Intent, offers: Sequence[Offer], servers: tuple[ServerSeen, ...], policy: Policy
-) -> Lease:
-    """One choice for all hosts: the named server, else the known gateway's, else the lowest address."""
+    intent: Intent, offers: Sequence[Offer], servers: tuple[ServerOffer, ...], policy: Policy
+) -> DHCPSummary:
+    """Choose one offer for all hosts: of the configured server, else the known gateway, else the first."""
     eligible = [offer for offer in offers if intent.server in (None, offer.server)]
-    usable = [(offer, gateway) for offer in eligible if (gateway := _gateway_of(offer, policy))]
+    usable = [(offer, gateway) for offer in eligible if (gateway := _usable_gateway(offer, policy))]
     if not usable:
         reason, detail = _why_unusable(intent, eligible, offers, policy)
         findings = _disagreement(offers, "none is usable")
         remembered = (intent.known_cidr, intent.known_gateway)
         if any(_disowns(offer, intent.known_gateway, policy) for offer in eligible):
-            # It came from such an offer itself: Harvester's helper takes any router, and makes up a subnet.
+            # It came from such an offer: Harvester's helper takes any router and makes up a subnet.
             remembered = (None, None)
-        return Lease(*remembered, False, reason, detail, servers, findings)
+        return DHCPSummary(*remembered, False, reason, detail, servers, findings)
     chosen, gateway = next((pair for pair in usable if pair[1] == intent.known_gateway), usable[0])
-    findings = _disagreement(offers, f"that of {chosen.server} counts")
+    findings = _disagreement(offers, f"nadroute uses the offer of {chosen.server}")
     if len(set(chosen.routers)) > 1:
         named = ", ".join(map(str, dict.fromkeys(chosen.routers)))
-        findings[Reason.SEVERAL_ROUTERS] = f"{chosen.server} names {named}; {gateway} counts"
-    return Lease(chosen.cidr, gateway, True, Reason.GATEWAY_ANSWERS, "", servers, findings)
+        findings[Reason.SEVERAL_ROUTERS] = f"{chosen.server} names {named}; nadroute uses {gateway}"
+    return DHCPSummary(chosen.cidr, gateway, True, Reason.GATEWAY_ANSWERS, "", servers, findings)
 
 
-def _gateway_of(offer: Offer, policy: Policy) -> IPv4Address | None:
-    """The first router that can be one; None where none can."""
+def _usable_gateway(offer: Offer, policy: Policy) -> IPv4Address | None:
     usable = first_usable(
         None if offer.gateway is None else int(offer.gateway),
         map(int, offer.routers),
@@ -151,13 +155,13 @@ def _prefix(offer: Offer) -> int | None:
 
 
 def _routers(offer: Offer) -> list[IPv4Address]:
-    """As the server meant them: option 121 before option 3."""
+    """Return the offer's routers in order of precedence: option 121 before option 3 (RFC 3442)."""
     first = [] if offer.gateway is None else [offer.gateway]
     return list(dict.fromkeys([*first, *offer.routers]))
 
 
 def _refuse(offer: Offer, router: IPv4Address, policy: Policy) -> Reason | None:
-    """Why this router of this offer must not get into an annotation; None where it may."""
+    """Return why this router of the offer cannot be the gateway; None if it can."""
     flaw = find_flaw(
         int(router),
         offered=int(offer.address),
@@ -171,12 +175,12 @@ def _refuse(offer: Offer, router: IPv4Address, policy: Policy) -> Reason | None:
 def _why_unusable(
     intent: Intent, eligible: Sequence[Offer], offers: Sequence[Offer], policy: Policy
 ) -> tuple[Reason, str]:
-    """The reason and its values: of the server with the lowest address, so that it is always the same."""
+    """Return reason and detail for the server with the lowest address, so that they are stable."""
     if not eligible:
         if not offers:
             return Reason.NO_DHCP_OFFER, ""
-        heard = ", ".join(str(offer.server) for offer in offers)
-        return Reason.CONFIGURED_SERVER_SILENT, f"{intent.server} did not answer, {heard} did"
+        others = ", ".join(str(offer.server) for offer in offers)
+        return Reason.CONFIGURED_SERVER_SILENT, f"{intent.server} did not answer, {others} did"
     offer = eligible[0]
     routers = _routers(offer)
     subnet = offer.cidr or "no usable mask"
@@ -188,19 +192,21 @@ def _why_unusable(
 
 
 def _disowns(offer: Offer, known: IPv4Address | None, policy: Policy) -> bool:
-    """Whether it names the known gateway, which is none in its subnet; without a usable one it cannot say."""
-    return known in _routers(offer) and _refuse(offer, known, policy) in _REFUSED_ROUTERS
+    """Whether the offer names the known gateway, and its subnet rules that gateway out."""
+    return known in _routers(offer) and _refuse(offer, known, policy) in _BAD_ROUTER
 
 
 def _disagreement(offers: Sequence[Offer], choice: str) -> dict[str, str]:
-    """Servers that would lead the network's guests to different gateways."""
-    seen = [_server_seen(offer) for offer in offers]
-    if len({(server.cidr, server.gateway) for server in seen}) < 2:
+    """Return the finding that servers offer VMs different subnets or gateways, if they do."""
+    servers = [_server_offer(offer) for offer in offers]
+    if len({(server.cidr, server.gateway) for server in servers}) < 2:
         return {}
-    told = "; ".join(f"{s.server} offers {s.cidr or 'no subnet'} via {s.gateway or 'nobody'}" for s in seen)
-    return {Reason.DHCP_SERVERS_DISAGREE: f"{told}; {choice}"}
+    listed = "; ".join(
+        f"{s.server} offers {s.cidr or 'no subnet'} via {s.gateway or 'no gateway'}" for s in servers
+    )
+    return {Reason.DHCP_SERVERS_DISAGREE: f"{listed}; {choice}"}
 
 
-def _server_seen(offer: Offer) -> ServerSeen:
+def _server_offer(offer: Offer) -> ServerOffer:
     routers = _routers(offer)
-    return ServerSeen(str(offer.server), str(offer.cidr or ""), str(routers[0]) if routers else "")
+    return ServerOffer(str(offer.server), str(offer.cidr or ""), str(routers[0]) if routers else "")

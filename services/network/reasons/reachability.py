@@ -1,0 +1,122 @@
+"""Texts on reasons of gateways that were checked, and of networks without a result."""
+
+from collections.abc import Mapping
+
+from services.contract.outcomes import Reason
+from services.network.reasons.texts import ReasonText, reason_text
+
+GATEWAY_CHECKED: Mapping[Reason, ReasonText] = {
+    Reason.GATEWAY_ANSWERS: reason_text(
+        "gateway {gateway} answers on {segment} from {answering}",
+        """
+        The gateway {gateway} answers on VLAN {vlan} from {answering}, and through routing unless the network
+        is marked as isolated.
+        """,
+    ),
+    Reason.GATEWAY_SILENT_ON_SOME_HOSTS: reason_text(
+        "gateway {gateway} answers on {segment} from {answering}, but not from {differing}",
+        """
+        On VLAN {vlan}, the gateway {gateway} answers other hosts, but not {hosts}. The gateway is up, so the
+        fault lies between it and {hosts}. Unless the host reports a fault of its own, most often VLAN {vlan}
+        is missing on its switch port.
+        - TRUNK
+        - WATCH_ARP
+        - PROBE
+        """,
+    ),
+    Reason.GATEWAY_NOT_ROUTED: reason_text(
+        "gateway {gateway} answers on {segment} from {answering}, but not through the hosts' routing",
+        """
+        The gateway {gateway} answers ARP on VLAN {vlan}, but not ICMP echo through the hosts' routing. A
+        route between the management network and {cidr} is missing in one of the two directions, or something
+        on the way drops ICMP echo.
+        - On {host}, find the path: `ip route get {gateway}` and `traceroute -In {gateway}`
+        - On the router, check that there is a route to {cidr} and one back to the management network
+        - Check that firewalls on the way, and the gateway itself, allow ICMP echo to {gateway}
+        - If the network is meant to be isolated, mark it as such; it then becomes Active: `kubectl -n
+          {namespace} annotate network-attachment-definitions {name} nadroute.io/isolated=true`
+        """,
+    ),
+    Reason.GATEWAY_SILENT_ON_VLAN: reason_text(
+        "gateway {gateway} does not answer on {segment} from any host (probed from {silent})",
+        """
+        The gateway {gateway} does not answer ARP on VLAN {vlan} from any host. VLAN {vlan} may not be trunked
+        to the hosts, the gateway may be on another VLAN, or the switch may filter ARP. If the gateway does
+        not answer through routing either, it may be down.
+        - TRUNK
+        - On the router, check that {gateway} is on VLAN {vlan}; if it is not, correct the VLAN of this
+          network
+        - Check whether the switch filters ARP on VLAN {vlan} (dynamic ARP inspection, port security, private
+          VLAN)
+        - WATCH_ARP
+        - PROBE
+        """,
+    ),
+    Reason.GATEWAY_SILENT: reason_text(
+        "gateway {gateway} answers neither on {segment} nor through routing (probed from {silent})",
+        """
+        The gateway {gateway} answers neither ARP on VLAN {vlan} nor ICMP echo through routing, from any host.
+        It may be down or have another address, or VLAN {vlan} may not reach it.
+        - On the router, check that the interface on VLAN {vlan} is up and has the address {gateway}
+        - Check the network for a typo: is {gateway} the gateway of {cidr}?
+        - TRUNK
+        - WATCH_ARP
+        - PROBE
+        """,
+    ),
+}
+
+NO_RESULT: Mapping[Reason, ReasonText] = {
+    Reason.CONFIRMING_NO_OFFER: reason_text(
+        "no DHCP server has answered on {segment} yet (asked from {unoffered}); other hosts are asking",
+        """
+        A host received no DHCP offer. Up to two other hosts ask before DHCP is reported as failed.
+        - Wait half a minute, then check again: `nadroute explain {ref}`
+        """,
+    ),
+    Reason.NOT_PROBED_YET: reason_text(
+        "{segment} has not been probed yet with the present configuration",
+        """
+        No host has reported on the network's present configuration. Most often the network is new or was just
+        changed.
+        - Wait half a minute, or probe now: `nadroute probe {ref} --wait`
+        - If this persists, check that a prober is live and that its queue does not grow: `nadroute hosts`
+        """,
+    ),
+    Reason.NO_HOST: reason_text(
+        "no announced host has an uplink for {segment}",
+        """
+        No announced host has an uplink for the cluster network {cluster_network}, so no host can probe it.
+        - List the announced hosts and their uplinks: `nadroute hosts`
+        - On a host that carries the cluster network, start a prober with that uplink: `nadroute prober --host
+          HOST --uplink {cluster_network}={cluster_network}-bo`
+        - If a prober is missing, check that its pod runs and reaches Redis
+        """,
+    ),
+    Reason.NO_FRESH_VERDICT: reason_text(
+        "no host has reported on {segment} recently",
+        """
+        The last results are older than two sweeps, or come from hosts that are no longer announced.
+        - Check that the probers are live: `nadroute hosts`
+        - Check that the watcher runs, that exactly one replica leads, and that Redis answers
+        - PROBE
+        """,
+    ),
+    Reason.INCONCLUSIVE: reason_text(
+        "probes of {segment} were inconclusive: frames were lost on the hosts, or too few probes were sent",
+        """
+        No answer came, but frames were lost on the hosts, or fewer than three probes were sent. Silence
+        proves nothing in this case.
+        - On {host}, check the load and the dropped frames: `ip -s link show {interface}`
+        - Lower the prober's rates, or relieve the host
+        - PROBE
+        """,
+    ),
+    Reason.CANNOT_PROBE: reason_text(
+        "no host can probe {segment}: {differing}",
+        """
+        No host can send on the VLAN; each host's fault is listed with it.
+        - Repair the faults, then probe again: `nadroute probe {ref} --wait`
+        """,
+    ),
+}

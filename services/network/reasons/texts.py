@@ -1,0 +1,79 @@
+"""The form of the texts on states and reasons, and the facts that they may name.
+
+A text is a template. Its steps follow the meaning, each after a dash; a step that is one word in capitals
+stands for one of SHARED_STEPS. Backticks enclose what the reader may type.
+"""
+
+import string
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class ReasonText:
+    """What is said of one reason code."""
+
+    event: str
+    """The message of a Kubernetes Event: a template of events.EventFacts."""
+    meaning: str
+    """A template of Facts, like the steps."""
+    steps: tuple[str, ...] = ()
+    """What to do, in this order."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The values of one network that meanings and steps may name, or words in place of an unknown value."""
+
+    namespace: str
+    name: str
+    vlan: str
+    cluster_network: str
+    gateway: str
+    cidr: str
+    server: str
+    """The DHCP server that the owner configured."""
+    hosts: str
+    """Hosts that differ; all hosts if none does."""
+    answering: str
+    """Hosts on which the gateway answers."""
+    host: str
+    """One host to look at."""
+    interface: str
+    """That host's uplink."""
+    route: str
+    """The name of Harvester's annotation."""
+
+    def fill(self, template: str) -> str:
+        """Return the text for this network; raises KeyError if the template names no fact."""
+        return string.Formatter().vformat(
+            template, (), {**asdict(self), "ref": f"{self.namespace}/{self.name}"}
+        )
+
+
+SHARED_STEPS: Mapping[str, str] = {
+    "PROBE": """
+        Probe again from every host: `nadroute probe {ref} --wait`
+    """,
+    "TRUNK": """
+        On the switch port of {hosts}, check that the port is a trunk (an access port drops tagged frames) and
+        allows VLAN {vlan}. The VLAN must exist on this switch and on every switch up to the gateway
+    """,
+    "WATCH_ARP": """
+        On {host}, watch whether anything answers: `tcpdump -eni {interface} 'vlan {vlan} and arp'`
+    """,
+    "EDIT": """
+        Correct it: `kubectl -n {namespace} edit network-attachment-definitions {name}`
+    """,
+    "BY_HAND": """
+        Or set cidr and gateway by hand: `kubectl -n {namespace} annotate --overwrite
+        network-attachment-definitions {name}
+        '{route}={{"mode":"manual","cidr":"CIDR","gateway":"GATEWAY"}}'`
+    """,
+}
+
+
+def reason_text(event: str, text: str) -> ReasonText:
+    """Read a ReasonText from the Event's message and a text of a meaning and steps."""
+    meaning, *steps = (" ".join(part.split()) for part in f"\n{text.strip()}".split("\n        - "))
+    return ReasonText(event, meaning, tuple(" ".join(SHARED_STEPS.get(step, step).split()) for step in steps))
