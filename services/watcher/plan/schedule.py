@@ -36,7 +36,7 @@ class _Known:
     observed: Observed
     triggered_at: float = -NEVER
     """The latest due time set by a change, past or future."""
-    manual_at: float = -NEVER
+    probe_now_at: float = -NEVER
 
 
 class Schedule:
@@ -80,7 +80,7 @@ class Schedule:
         is_settled = before is None and observed.is_settled
         match trigger:
             case Trigger.EVERYTHING if is_settled:
-                # As at start-up: thousands of networks may be new here while nothing about them is.
+                # As at start-up, where thousands of settled networks are new to this process.
                 plan.hasten(self._slot(plan.weight, now))
             case Trigger.EVERYTHING:
                 plan.hasten(self._coalesce(known, now))
@@ -90,7 +90,7 @@ class Schedule:
                 plan.hasten_checks(self._coalesce(known, now), now=now)
             case Trigger.NO_OFFER:
                 plan.confirm(observed.unoffered, now)
-            case Trigger.MANUAL:
+            case Trigger.PROBE_NOW:
                 plan.hasten(self._limit(known, now))
         plan.is_urgent |= trigger is not Trigger.NOTHING and not is_settled
         self._queue(plan)
@@ -204,9 +204,9 @@ class Schedule:
         return known.triggered_at
 
     def _limit(self, known: _Known, now: float) -> float:
-        if known.manual_at <= now:
-            known.manual_at = max(now, known.manual_at + PROBE_NOW_GAP_S)
-        return known.manual_at
+        if known.probe_now_at <= now:
+            known.probe_now_at = max(now, known.probe_now_at + PROBE_NOW_GAP_S)
+        return known.probe_now_at
 
     def _plan(self, segment: Segment) -> SegmentPlan:
         plan = self._plans.get(segment)

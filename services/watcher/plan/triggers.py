@@ -27,7 +27,7 @@ class Trigger(Enum):
     NO_OFFER = "no offer"
     """A host got no DHCP offer: another host asks, to confirm or refute it."""
     EVERYTHING = "everything"
-    MANUAL = "requested by annotation"
+    PROBE_NOW = "probe-now annotation"
     """Everything, rate-limited: anybody may write the annotation at any rate."""
 
 
@@ -101,7 +101,7 @@ def compare(before: Observed | None, after: Observed) -> Trigger:
         # Somebody removed the gateway from the annotation: DHCP must be asked for it again.
         return Trigger.EVERYTHING
     if after.probe_now and after.probe_now != before.probe_now:
-        return Trigger.MANUAL
+        return Trigger.PROBE_NOW
     if known != known_before:
         return Trigger.GATEWAY
     if _contradicts(before, after):

@@ -1,4 +1,4 @@
-"""Networks, hosts and a schedule for tests, with only what a test is about spelled out."""
+"""Builders of networks, hosts and schedules: a test names only what it is about."""
 
 import json
 from collections.abc import Iterable
@@ -46,22 +46,22 @@ def host(name: str, *carries: str, incarnation: int = 1) -> HostAnnouncement:
 
 
 def schedule(*hosts: str, jitter: float = 0.5) -> Schedule:
-    """A schedule with these hosts, all of which carry `extra`; a jitter of 0.5 is none."""
+    """Return a schedule with these hosts, which all carry `extra`. A jitter of 0.5 means none."""
     made = Schedule(pace=Pace(SWEEP_S, RETRY_S, WINDOW_S), random=lambda: jitter)
     made.set_hosts([host(name) for name in hosts], 0.0)
     return made
 
 
-def told(probes: Iterable[HostProbe]) -> list[str]:
-    """What is due, for people: `n1 7 dhcp`."""
+def described(probes: Iterable[HostProbe]) -> list[str]:
+    """Describe probes for people: `n1 7 dhcp`."""
     return [f"{p.host} {p.probe.vlan}{' dhcp' if p.probe.ask_dhcp else ''}" for p in probes]
 
 
-def says(state: str, reason: str = "GatewaySilent", **more: object) -> str:
-    """A status as the updater writes it, of whatever is asked now."""
+def status_of(state: str, reason: str = "GatewaySilent", **more: object) -> str:
+    """Return a status as the updater writes it, valid for any intent."""
     return json.dumps({"state": state, "reason": reason, **more})
 
 
 def unoffered(*hosts: str) -> str:
-    """The status of a network while no other host has confirmed that these were offered nothing."""
-    return says("Pending", "ConfirmingNoOffer", hosts=dict.fromkeys(hosts, "NoDHCPOffer"))
+    """Return the status while no other host has confirmed that these hosts get no DHCP offer."""
+    return status_of("Pending", "ConfirmingNoOffer", hosts=dict.fromkeys(hosts, "NoDHCPOffer"))

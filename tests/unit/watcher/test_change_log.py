@@ -1,4 +1,4 @@
-"""What the watcher logs and counts of what it sends: a summary, and not a line for each."""
+"""The watcher logs and counts what it sends in summaries, not line by line."""
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -12,8 +12,8 @@ from tests.support.log_lines import log_lines
 from tests.unit.runtime.registries import request
 
 
-def test_what_is_sent_is_summed_up_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At once after a quiet time, then the sum of a minute; nothing where nothing was sent."""
+def test_sent_requests_are_summarized_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first after a quiet time is logged immediately; nothing is logged where nothing was sent."""
     summary = SendSummary()
     lines = log_lines(monkeypatch, change_log)
     summary.flush(0.0)
@@ -22,8 +22,8 @@ def test_what_is_sent_is_summed_up_once_a_minute(monkeypatch: pytest.MonkeyPatch
         summary.flush(float(second))
     summary.flush(2 * SUMMARY_INTERVAL_S)
     summary.flush(9 * SUMMARY_INTERVAL_S)
-    told = [line for line in lines if line["log_level"] == "info"]
-    assert [(line["requests"], line["segments"], line["asking_dhcp"], line["hosts"]) for line in told] == [
+    info = [line for line in lines if line["log_level"] == "info"]
+    assert [(line["requests"], line["segments"], line["asking_dhcp"], line["hosts"]) for line in info] == [
         (2, 3, 1, 2),
         (120, 180, 60, 2),
         (78, 117, 39, 2),
@@ -37,20 +37,20 @@ def test_what_is_sent_is_summed_up_once_a_minute(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(("networks", "lines"), [(0, 0), (1, 1), (NAMED, NAMED), (NAMED + 1, 1), (4094, 1)])
-def test_few_that_become_due_are_named_and_many_are_counted(
+def test_few_due_networks_are_named_and_many_are_counted(
     networks: int, lines: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As at a start, where all networks become due at once."""
+    """At start-up all networks become due at once."""
     due = [(NetworkRef("default", f"n{n}"), Trigger.EVERYTHING) for n in range(networks)]
-    told = log_lines(monkeypatch, change_log)
+    lines_seen = log_lines(monkeypatch, change_log)
     log_due(due)
-    at_info = [line for line in told if line["log_level"] == "info"]
+    at_info = [line for line in lines_seen if line["log_level"] == "info"]
     assert len(at_info) == lines
     if networks > NAMED:
         assert (at_info[0]["networks"], at_info[0]["why"]) == (networks, {"everything": networks})
 
 
-def test_hosts_that_nobody_expected_do_not_grow_the_metrics() -> None:
+def test_the_number_of_host_labels_is_bounded() -> None:
     """After a thousand hosts, further ones share a label."""
     registry = CollectorRegistry()
     metrics = WatcherMetrics(registry)

@@ -1,4 +1,4 @@
-"""The loop's decisions, step by step, on a clock that the test turns."""
+"""The deciding loop, one iteration at a time, on a manual clock."""
 
 import threading
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from services.watcher.plan.schedule import LIMIT, PROBES_PER_S
 from services.watcher.plan.segment_plan import HostProbe
 from services.watcher.requests import NotSent
 from tests.support.manual_clock import ManualClock
-from tests.unit.watcher.builders import ACTIVE, MANUAL, host, network, schedule, told
+from tests.unit.watcher.builders import ACTIVE, MANUAL, described, host, network, schedule
 
 
 class Sent:
-    """In a dispatcher's place: keeps what it is given, or refuses it."""
+    """A dispatcher that records the probes or refuses them."""
 
     def __init__(self) -> None:
         self.probes: list[str] = []
@@ -30,7 +30,7 @@ class Sent:
             raise Paused("set")
         if self.refuses:
             raise NotSent("away")
-        self.probes += told(probes)
+        self.probes += described(probes)
         return Dispatched((), covered=0)
 
     def forget_host(self, name: str) -> None:
@@ -41,7 +41,7 @@ class Sent:
 
 
 class Loop:
-    """A decider and all that it holds."""
+    """A decider with everything it needs."""
 
     def __init__(self) -> None:
         self.clock, self.sent, self.leads = ManualClock(100.0), Sent(), True
@@ -63,16 +63,16 @@ def loop() -> Loop:
     return Loop()
 
 
-def test_what_is_due_is_sent_once(loop: Loop) -> None:
-    """At once, and then not until the sweep; meanwhile the loop looks up once a second."""
+def test_a_due_probe_is_sent_once(loop: Loop) -> None:
+    """It is sent at once and then not before the sweep; meanwhile the loop iterates once a second."""
     for _ in range(5):
         loop.decider.step()
     assert loop.sent.probes == ["n1 7"]
     assert max(loop.clock.waits) <= LONGEST_WAIT_S
 
 
-def test_who_stands_by_sends_nothing_and_who_comes_to_lead_everything(loop: Loop) -> None:
-    """Also what it would have sent before; and again when it comes to lead a second time."""
+def test_a_standby_sends_nothing_and_a_new_leader_everything(loop: Loop) -> None:
+    """That includes what was due before, and repeats each time it becomes leader."""
     loop.leads = False
     for _ in range(5):
         loop.decider.step()
@@ -85,8 +85,8 @@ def test_who_stands_by_sends_nothing_and_who_comes_to_lead_everything(loop: Loop
         loop.decider.step()
 
 
-def test_what_is_refused_is_sent_when_it_can_be(loop: Loop) -> None:
-    """Later and later, up to a cap; what becomes due meanwhile goes with it, once."""
+def test_refused_probes_are_sent_later(loop: Loop) -> None:
+    """Retries back off up to a cap; probes that become due meanwhile are sent with them, once."""
     loop.sent.refuses = True
     began = loop.clock.seconds
     for _ in range(100):
@@ -101,16 +101,16 @@ def test_what_is_refused_is_sent_when_it_can_be(loop: Loop) -> None:
     assert sorted(loop.sent.probes) == ["n1 7", "n1 9"]
 
 
-def test_hosts_that_come_restart_and_go_are_told_to_the_dispatcher(loop: Loop) -> None:
-    """Each time what was on its way to it is forgotten; a host that just goes on is left alone."""
+def test_the_dispatcher_forgets_a_host_that_comes_restarts_or_goes(loop: Loop) -> None:
+    """Its outstanding requests are forgotten each time; an unchanged host keeps them."""
     for hosts in ((host("n1"),), (host("n1", incarnation=2),), (), (host("n1", incarnation=2),)):
         loop.mailbox.polled(PollResult(hosts))
         loop.decider.step()
     assert loop.sent.forgotten == ["n1"] * 4
 
 
-def test_while_paused_nothing_is_sent_and_all_of_it_afterwards(loop: Loop) -> None:
-    """Also what became due meanwhile; and once."""
+def test_nothing_is_sent_while_paused_and_everything_afterwards(loop: Loop) -> None:
+    """That includes what became due meanwhile, once."""
     loop.mailbox.polled(PollResult((host("n1"),), paused=True))
     for _ in range(5):
         loop.decider.step()
@@ -123,8 +123,9 @@ def test_while_paused_nothing_is_sent_and_all_of_it_afterwards(loop: Loop) -> No
     assert sorted(loop.sent.probes) == ["n1 7", "n1 9"]
 
 
-def test_a_pause_that_the_dispatcher_sees_first_is_one_too(loop: Loop) -> None:
-    """Between two looks at Redis: what it refused is sent when a look says that the pause is over."""
+def test_a_pause_seen_first_by_the_dispatcher_counts(loop: Loop) -> None:
+    """It lies between two polls of Redis; what was refused is sent when a poll shows that the pause is
+    over."""
     loop.sent.paused = True
     for _ in range(5):
         loop.decider.step()
@@ -136,8 +137,8 @@ def test_a_pause_that_the_dispatcher_sees_first_is_one_too(loop: Loop) -> None:
     assert loop.sent.probes == ["n1 7"]
 
 
-def test_what_redis_lost_is_sent_again(loop: Loop) -> None:
-    """All of it, and nothing counts as being on its way."""
+def test_everything_is_sent_again_after_redis_lost_its_data(loop: Loop) -> None:
+    """Nothing counts as outstanding any more."""
     loop.decider.step()
     loop.mailbox.polled(PollResult((host("n1"),), lost=True))
     loop.decider.step()
@@ -145,8 +146,8 @@ def test_what_redis_lost_is_sent_again(loop: Loop) -> None:
     assert loop.sent.forgotten[-1] == "all"
 
 
-def test_after_an_outage_news_goes_first_and_all_else_is_spread(loop: Loop) -> None:
-    """Of 1,000 networks on 32 hosts that fell due meanwhile no second sees more than its share."""
+def test_after_an_outage_news_goes_first_and_the_rest_is_spread(loop: Loop) -> None:
+    """Of 1,000 networks on 32 hosts that fell due meanwhile, no second gets more than its share."""
     hosts = tuple(host(f"n{number}") for number in range(32))
     loop.mailbox.polled(PollResult(hosts))
     for vlan in range(1, 1_001):
@@ -173,8 +174,8 @@ def test_after_an_outage_news_goes_first_and_all_else_is_spread(loop: Loop) -> N
     assert max(counts.values()) <= PROBES_PER_S + LIMIT + 4 * 32
 
 
-def test_it_ends_when_it_is_told_to(loop: Loop) -> None:
-    """run returns at its next look."""
+def test_run_returns_when_stopped(loop: Loop) -> None:
+    """It returns at its next iteration."""
     stop = threading.Event()
     stop.set()
     loop.decider.run(stop)

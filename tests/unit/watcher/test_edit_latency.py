@@ -1,4 +1,4 @@
-"""What its owner does to a network is answered within 100 ms, whatever happened before."""
+"""An owner's edit is due within 100 ms, whatever happened before."""
 
 import json
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from services.network.parse.nad import Network, NetworkRef
 from services.watcher.plan.schedule import COALESCE_S, PROBE_NOW_GAP_S
 from services.watcher.plan.segment_plan import HostProbe
-from tests.unit.watcher.builders import ACTIVE, KNOWN, MANUAL, SAVED, host, network, says
+from tests.unit.watcher.builders import ACTIVE, KNOWN, MANUAL, SAVED, host, network, status_of
 from tests.unit.watcher.test_schedule_properties import HISTORY, HOSTS, Simulation
 
 A = NetworkRef("default", "a")
@@ -18,7 +18,7 @@ BEFORE = st.builds(
     lambda route, status, vlan: network("a", vlan=vlan, route=route, status=status),
     st.sampled_from([None, '{"mode":"auto"}', KNOWN, MANUAL]),
     st.sampled_from(
-        [None, ACTIVE, says("Unreachable", gateway="10.0.7.1"), says("DHCPFailed", "NoDHCPOffer")]
+        [None, ACTIVE, status_of("Unreachable", gateway="10.0.7.1"), status_of("DHCPFailed", "NoDHCPOffer")]
     ),
     st.sampled_from([7, 8]),
 )
@@ -26,7 +26,7 @@ EDITS = ["vlan", "mode", "gateway", "server", "save", "cut back", "by hand", "ag
 
 
 def edited(before: Network, edit: str) -> Network | None:
-    """The network after this edit; None where it would change nothing."""
+    """Return the network after this edit; None where the edit would change nothing."""
     route = before.annotations.get("network.harvesterhci.io/route")
     status = before.annotations.get("nadroute.io/status")
     vlan = int(json.loads(str(before.config))["vlan"])
@@ -63,9 +63,8 @@ def edited(before: Network, edit: str) -> Network | None:
 def test_an_edit_is_due_within_100_ms(
     history: list[tuple[float, tuple[object, ...]]], seed: int, before: Network, edit: str, is_recreated: bool
 ) -> None:
-    """VLAN, mode, gateway, server, a save in the UI, a trigger by hand, deletion and creation: after a quiet
-    time, with what is asked now, from a host at least; a new gateway of the owner's from every host; DHCP
-    wherever the network is auto."""
+    """After a quiet time, each kind of edit, deletion and re-creation is probed by at least one host for the
+    present intent; a new manual gateway by every host; with DHCP wherever the network is auto."""
     run = Simulation(seed)
     for delay, step in history:
         run.advance(run.now + delay)

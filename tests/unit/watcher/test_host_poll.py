@@ -1,4 +1,4 @@
-"""The watcher's look at Redis, again and again, by a Redis that is scripted."""
+"""The watcher's poll of Redis, with a scripted Redis."""
 
 from collections.abc import Callable
 
@@ -12,10 +12,10 @@ from tests.support.manual_clock import ManualClock
 
 
 class ScriptedReader(HostReader):
-    """Each look does the next thing."""
+    """A reader whose polls are scripted."""
 
-    def __init__(self, *looks: Callable[[], PollResult]) -> None:
-        self._looks = list(looks)
+    def __init__(self, *polls: Callable[[], PollResult]) -> None:
+        self._looks = list(polls)
 
     def poll(self) -> PollResult:
         return self._looks.pop(0)()
@@ -29,32 +29,32 @@ def seen() -> PollResult:
     return PollResult(())
 
 
-def poll(*looks: Callable[[], PollResult], told: list[PollResult]) -> HostPoll:
-    """One that is stopped after the last of these."""
+def poll(*polls: Callable[[], PollResult], results: list[PollResult]) -> HostPoll:
+    """Return a poll that is stopped after the last of these results."""
 
     def stop() -> PollResult:
         made.stop()
         return PollResult((), paused=True)
 
-    made = HostPoll(ScriptedReader(*looks, stop), told.append, clock=ManualClock(), interval_s=1.0)
+    made = HostPoll(ScriptedReader(*polls, stop), results.append, clock=ManualClock(), interval_s=1.0)
     return made
 
 
-def test_a_redis_that_is_away_is_told_once_and_passes_on_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each time that it goes and each time that it is back, however many looks fail in between."""
-    lines, told = log_lines(monkeypatch, hosts), list[PollResult]()
-    poll(away, away, seen, seen, away, told=told)._run()
+def test_an_outage_of_redis_is_logged_once_and_passes_nothing_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its begin and its end are logged once each, however many polls fail in between."""
+    lines, results = log_lines(monkeypatch, hosts), list[PollResult]()
+    poll(away, away, seen, seen, away, results=results)._run()
     assert [line["event"] for line in lines] == [
         "hosts cannot be read",
         "hosts are readable again",
         "hosts cannot be read",
         "hosts are readable again",
     ]
-    assert told == [PollResult(()), PollResult(())]
+    assert results == [PollResult(()), PollResult(())]
 
 
-def test_a_look_that_ends_after_the_stop_is_not_passed_on() -> None:
-    """Whoever stopped it is told nothing any more."""
-    told: list[PollResult] = []
-    poll(told=told)._run()
-    assert told == []
+def test_a_poll_that_ends_after_the_stop_is_not_passed_on() -> None:
+    """The listener is not called after stop()."""
+    results: list[PollResult] = []
+    poll(results=results)._run()
+    assert results == []

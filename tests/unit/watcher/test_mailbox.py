@@ -1,4 +1,4 @@
-"""What other threads leave for the loop."""
+"""The mailbox between other threads and the deciding loop."""
 
 import threading
 
@@ -9,7 +9,8 @@ from tests.unit.watcher.builders import host, network
 
 
 def test_only_the_newest_version_is_kept() -> None:
-    """A storm of edits is one look; the last word on a network stands, also when that is a deletion."""
+    """A storm of edits is one piece of mail; the last change of a network wins, also when it is a
+    deletion."""
     box = Mailbox(SystemClock())
     for number in range(10_000):
         box.upserted(network("a", uid=str(number)))
@@ -19,8 +20,8 @@ def test_only_the_newest_version_is_kept() -> None:
     assert {ref.name: found and found.uid for ref, found in mail.networks.items()} == {"a": "9999", "b": None}
 
 
-def test_what_was_taken_is_not_there_again() -> None:
-    """Networks and hosts alike; no news of hosts is not the same as no hosts."""
+def test_mail_is_taken_once() -> None:
+    """No new poll is not the same as a poll without hosts."""
     box = Mailbox(SystemClock())
     box.polled(PollResult((host("n1"),)))
     assert box.take(0).poll == PollResult((host("n1"),))
@@ -29,16 +30,16 @@ def test_what_was_taken_is_not_there_again() -> None:
     assert box.take(0).poll == PollResult(())
 
 
-def test_that_redis_lost_its_data_is_not_overlooked() -> None:
-    """A second look before the first was taken brings newer hosts, and keeps the bad news."""
+def test_a_loss_of_redis_data_is_kept_until_taken() -> None:
+    """A second poll before take() replaces the hosts and keeps the loss."""
     box = Mailbox(SystemClock())
     box.polled(PollResult((host("n1"),), lost=True))
     box.polled(PollResult((), paused=True))
     assert box.take(0).poll == PollResult((), paused=True, lost=True)
 
 
-def test_news_ends_a_wait() -> None:
-    """take returns as soon as something arrives."""
+def test_a_change_ends_the_wait() -> None:
+    """take() returns as soon as something arrives."""
     box = Mailbox(SystemClock())
     taken = threading.Event()
 

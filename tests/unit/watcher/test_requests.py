@@ -1,4 +1,4 @@
-"""From due probes to messages."""
+"""Grouping probes into requests."""
 
 import itertools
 
@@ -28,8 +28,8 @@ def built(probes: list[HostProbe]) -> list[ProbeRequest]:
         st.tuples(st.sampled_from(["n1", "n2"]), st.sampled_from(["mgmt", "extra"]), st.integers(1, 400))
     )
 )
-def test_every_probe_travels_once_in_a_message_of_its_host(asked: set[tuple[str, str, int]]) -> None:
-    """Nothing is lost or doubled, no message is too large, each has an id of its own and is valid."""
+def test_every_probe_is_in_one_request_of_its_host(asked: set[tuple[str, str, int]]) -> None:
+    """No probe is lost or doubled, no request is too large, and each is valid with its own id."""
     requests = built([probe(*each) for each in sorted(asked, key=hash)])
     sent = [(r.host, r.cluster_network, p.vlan) for r in requests for p in r.segments]
     assert sorted(sent) == sorted(asked)
@@ -38,13 +38,13 @@ def test_every_probe_travels_once_in_a_message_of_its_host(asked: set[tuple[str,
     assert [ProbeRequest.from_wire(request.to_wire()) for request in requests] == requests
 
 
-def test_few_messages_carry_many_segments() -> None:
-    """300 segments of one host are three messages, as full as they may be."""
+def test_requests_are_filled() -> None:
+    """300 segments of one host make three requests."""
     requests = built([probe("n1", "extra", vlan) for vlan in range(1, 301)])
     assert [len(request.segments) for request in requests] == [128, 128, 44]
 
 
-def test_of_two_probes_of_one_segment_the_last_stands() -> None:
-    """A message that named a VLAN twice would be refused."""
+def test_the_last_of_two_probes_of_one_segment_wins() -> None:
+    """A request that named a VLAN twice would be refused."""
     (request,) = built([probe("n1", "extra", 7), probe("n1", "extra", 7, ask_dhcp=False)])
     assert [p.ask_dhcp for p in request.segments] == [False]

@@ -1,4 +1,4 @@
-"""What holds in any history of networks and hosts, in simulated time."""
+"""Properties of the schedule in any history of networks and hosts, in simulated time."""
 
 import itertools
 import json
@@ -35,7 +35,7 @@ HISTORY = st.lists(st.tuples(st.sampled_from([0.0, 0.03, 0.5, 4.0, 20.0, 200.0])
 
 @dataclass
 class Simulation:
-    """Runs a schedule and keeps what it asked for."""
+    """Runs a schedule and records its probes."""
 
     seed: int
     now: float = 0.0
@@ -48,7 +48,7 @@ class Simulation:
         self.schedule = Schedule(pace=PACE, random=random.Random(self.seed).random)
 
     def advance(self, until: float) -> None:
-        """Let all fall due that does, at its time."""
+        """Advance the clock, taking each due time in order."""
         for _ in range(100_000):
             at = max(self.now, self.schedule.next_due())
             if at > until:
@@ -69,7 +69,7 @@ class Simulation:
         self.now = until
 
     def check(self, probe: HostProbe) -> None:
-        """Each single probe: who may be asked, and who may ask DHCP."""
+        """Check each probe: who may be asked, and who may ask DHCP."""
         announcement = self.hosts[probe.host]
         assert probe.segment.cluster_network in announcement.uplinks
         assert probe.probe.ask_dhcp or any(target.gateway for target in probe.probe.targets)
@@ -94,7 +94,7 @@ class Simulation:
             case ("hosts", set(names), int(incarnation)):
                 self.hosts = {name: host(name, incarnation=incarnation) for name in sorted(names)}
                 self.schedule.set_hosts(self.hosts.values(), self.now)
-                # A host that was not announced for a moment is gone, and what it was asking with it.
+                # A host missing for a moment counts as gone, and so does its DHCP ask.
                 self.asks = {segment: ask for segment, ask in self.asks.items() if ask[1] in names}
             case ("lose",):
                 self.losing = True
@@ -102,12 +102,12 @@ class Simulation:
 
 @given(history=HISTORY, seed=st.integers(0, 2**32))
 @settings(max_examples=300)
-def test_only_announced_hosts_are_asked_and_one_asks_dhcp(
+def test_any_history_keeps_the_rules_and_ends_in_full_sweeps(
     history: list[tuple[float, tuple[object, ...]]], seed: int
 ) -> None:
-    """Whatever happens: nothing to a host that is not announced or does not carry the network, no probe
-    without anything to do, each segment at most once in one go, DHCP by one host at a time and not twice a
-    second; and afterwards every segment is probed from every host within a sweep, with DHCP at least once."""
+    """Only announced hosts that carry the network get probes, none is empty, each segment is in a batch once,
+    and one host at a time asks DHCP, once a second at most. Afterwards every host probes every segment within
+    a sweep, with DHCP at least once."""
     run = Simulation(seed)
     for delay, step in history:
         run.advance(run.now + delay)
@@ -128,8 +128,8 @@ def test_only_announced_hosts_are_asked_and_one_asks_dhcp(
 
 
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 4))
-def test_dhcp_is_asked_once_a_sweep_of_what_is_active(seed: int, count: int) -> None:
-    """However many hosts there are, and each of them in its turn."""
+def test_dhcp_is_asked_once_a_sweep_for_an_active_segment(seed: int, count: int) -> None:
+    """The hosts rotate, however many there are."""
     run = Simulation(seed)
     names = [f"n{number}" for number in range(count)]
     run.hosts = {name: host(name) for name in names}
@@ -144,7 +144,7 @@ def test_dhcp_is_asked_once_a_sweep_of_what_is_active(seed: int, count: int) -> 
 
 @given(edits=st.lists(st.integers(1, 200), min_size=1, max_size=100), seed=st.integers(0, 2**32))
 def test_a_storm_of_edits_is_sent_ten_times_a_second_at_most(edits: list[int], seed: int) -> None:
-    """The first edit at once, the last one never lost, and no two sends within 100 ms."""
+    """The first edit is sent at once, the last one is never lost, and two sends are at least 100 ms apart."""
     run = Simulation(seed)
     run.hosts = {"n1": host("n1")}
     run.schedule.set_hosts(run.hosts.values(), 0.0)

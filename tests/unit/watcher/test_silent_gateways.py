@@ -1,4 +1,4 @@
-"""Who checks a gateway: every host one that answers, one host at a time one that is silent to all."""
+"""Every host checks a gateway that answers; one host at a time probes a gateway that is silent to all."""
 
 import itertools
 
@@ -12,42 +12,43 @@ from tests.unit.watcher.builders import (
     KNOWN,
     MANUAL,
     RETRY_S,
+    described,
     host,
     network,
-    says,
     schedule,
-    told,
+    status_of,
 )
 
 HOSTS = ("n1", "n2", "n3")
-SILENT = says("Unreachable", gateway=GATEWAY["gateway"])
-PARTIAL = says("Partial", "GatewaySilentOnSomeHosts", gateway=GATEWAY["gateway"])
+SILENT = status_of("Unreachable", gateway=GATEWAY["gateway"])
+PARTIAL = status_of("Partial", "GatewaySilentOnSomeHosts", gateway=GATEWAY["gateway"])
 
 
 def over_time(due: Schedule, *, start: float, end: float) -> list[tuple[float, str]]:
-    """All that is sent from start on and before end."""
+    """Return everything sent from start until before end."""
     sent = list[tuple[float, str]]()
     now = start
     while now < end:
-        sent += [(now, each) for each in told(due.due(now))]
+        sent += [(now, each) for each in described(due.due(now))]
         now = max(now, due.next_due())
     return sent
 
 
 @pytest.mark.parametrize("state", ["Unreachable", "OffVlan"])
-def test_a_silent_gateway_is_asked_by_one_host_at_a_time(state: str) -> None:
-    """A manual network's: in rotation, at the retry interval, once all hosts have tried it."""
+def test_a_silent_gateway_is_probed_by_one_host_at_a_time(state: str) -> None:
+    """A manual network's gateway is probed in rotation at the retry interval, once all hosts have tried
+    it."""
     due = schedule(*HOSTS)
     due.upsert(network(vlan=6, route=MANUAL), 0.0)
-    assert told(due.due(0.0)) == ["n1 6", "n2 6", "n3 6"]
-    due.upsert(network(vlan=6, route=MANUAL, status=says(state, gateway=GATEWAY["gateway"])), 4.0)
+    assert described(due.due(0.0)) == ["n1 6", "n2 6", "n3 6"]
+    due.upsert(network(vlan=6, route=MANUAL, status=status_of(state, gateway=GATEWAY["gateway"])), 4.0)
     sent = over_time(due, start=4.0, end=190.0)
     assert [each for _, each in sent] == ["n1 6", "n2 6", "n3 6", "n1 6", "n2 6", "n3 6"]
     assert {b - a for (a, _), (b, _) in itertools.pairwise(sent)} == {RETRY_S}
 
 
-def test_of_an_auto_network_it_is_whoever_asks_dhcp_that_asks_the_gateway() -> None:
-    """So that still one host at a time does both."""
+def test_the_host_that_asks_dhcp_probes_an_auto_networks_silent_gateway() -> None:
+    """So one host at a time does both."""
     due = schedule(*HOSTS)
     due.upsert(network(vlan=6, route=KNOWN, status=SILENT), 0.0)
     sent = over_time(due, start=0.0, end=100.0)
@@ -55,136 +56,136 @@ def test_of_an_auto_network_it_is_whoever_asks_dhcp_that_asks_the_gateway() -> N
     assert [at for at, _ in sent] == [0.0, 30.0, 60.0, 90.0]
 
 
-@pytest.mark.parametrize("status", [ACTIVE, PARTIAL, says("Isolated", "GatewayNotRouted")])
-def test_when_it_answers_every_host_checks_at_once(status: str) -> None:
-    """One host found it up: up is told at once, of all of them."""
+@pytest.mark.parametrize("status", [ACTIVE, PARTIAL, status_of("Isolated", "GatewayNotRouted")])
+def test_every_host_checks_a_gateway_that_answers_again(status: str) -> None:
+    """One host found it up, and up is reported at once for all hosts."""
     due = schedule(*HOSTS)
     due.upsert(network(vlan=6, route=MANUAL), 0.0)
     due.due(0.0)
     due.upsert(network(vlan=6, route=MANUAL, status=SILENT), 4.0)
-    assert told(due.due(34.0)) == ["n1 6"]
+    assert described(due.due(34.0)) == ["n1 6"]
     assert due.upsert(network(vlan=6, route=MANUAL, status=status), 34.2) is Trigger.CONTRADICTION
-    assert told(due.due(34.2)) == ["n1 6", "n2 6", "n3 6"]
+    assert described(due.due(34.2)) == ["n1 6", "n2 6", "n3 6"]
 
 
-def test_when_one_host_finds_it_silent_every_host_checks_at_once() -> None:
-    """Whether it is down, or that host cut off, is known seconds later and not at the next sweep."""
+def test_every_host_checks_a_gateway_that_one_host_finds_silent() -> None:
+    """Whether it is down or that host is cut off is known in seconds, not at the next sweep."""
     due = schedule(*HOSTS)
     due.upsert(network(vlan=6, route=MANUAL, status=ACTIVE), 0.0)
     due.due(0.0)
     assert due.upsert(network(vlan=6, route=MANUAL, status=PARTIAL), 50.0) is Trigger.CONTRADICTION
-    assert told(due.due(50.0)) == ["n1 6", "n2 6", "n3 6"]
-    # Who it is exactly is no news: the retry interval holds.
-    named = says("Partial", gateway=GATEWAY["gateway"], hosts={"n2": "GatewaySilentOnVlan"})
+    assert described(due.due(50.0)) == ["n1 6", "n2 6", "n3 6"]
+    # Which host it is makes no difference: the retry interval applies.
+    named = status_of("Partial", gateway=GATEWAY["gateway"], hosts={"n2": "GatewaySilentOnVlan"})
     assert due.upsert(network(vlan=6, route=MANUAL, status=named), 52.0) is Trigger.NOTHING
     assert due.next_due() == 80.0
 
 
-def test_a_gateway_that_dhcp_names_is_tried_by_every_host_though_the_first_found_it_silent() -> None:
-    """Silent to one is not silent to all; the status of the first comes with the gateway, in one write."""
+def test_every_host_checks_a_new_gateway_that_the_first_found_silent() -> None:
+    """Silent to one host is not silent to all. Gateway and first result are one write."""
     due = schedule(*HOSTS)
     due.upsert(network(vlan=6), 0.0)
-    assert told(due.due(0.0)) == ["n1 6 dhcp"]
+    assert described(due.due(0.0)) == ["n1 6 dhcp"]
     assert due.upsert(network(vlan=6, route=KNOWN, status=SILENT), 4.0) is Trigger.GATEWAY
-    assert told(due.due(4.0)) == ["n2 6", "n3 6"]
+    assert described(due.due(4.0)) == ["n2 6", "n3 6"]
     assert [each for _, each in over_time(due, start=5.0, end=60.0)] == ["n2 6 dhcp"]
 
 
-def test_a_silent_gateway_takes_nothing_from_one_that_answers() -> None:
-    """On the same segment: every host goes on with the other at the sweep, one of them asks both."""
+def test_a_silent_gateway_does_not_affect_another_that_answers() -> None:
+    """On one segment every host keeps sweeping the one that answers; one host at a time probes both."""
     due = schedule(*HOSTS)
     other = MANUAL.replace("10.0.7.1", "10.0.7.2")
     due.upsert(network("good", vlan=6, route=MANUAL, status=ACTIVE), 0.0)
-    due.upsert(network("bad", vlan=6, route=other, status=says("Unreachable", gateway="10.0.7.2")), 0.0)
+    due.upsert(network("bad", vlan=6, route=other, status=status_of("Unreachable", gateway="10.0.7.2")), 0.0)
     first = due.due(0.0)
     assert [(p.host, len(p.probe.targets)) for p in first] == [("n1", 2), ("n2", 1), ("n3", 1)]
     lone = [due.due(at) for at in (30.0, 60.0)]
     assert [[(p.host, len(p.probe.targets)) for p in probes] for probes in lone] == [[("n2", 2)], [("n3", 2)]]
 
 
-def test_what_another_network_is_told_of_the_same_gateway_counts_too() -> None:
-    """A new network with a gateway that is known to be silent does not make every host ask it."""
+def test_the_status_of_another_network_with_the_same_gateway_counts() -> None:
+    """A new network with a known silent gateway does not make every host probe it."""
     due = schedule(*HOSTS)
     due.upsert(network("a", vlan=6, route=MANUAL, status=SILENT), 0.0)
     due.due(0.0)
     due.upsert(network("b", vlan=6, route=MANUAL), 10.0)
-    assert told(due.due(10.0)) == ["n2 6"]
+    assert described(due.due(10.0)) == ["n2 6"]
 
 
-def test_a_gateway_that_one_network_is_told_to_hear_is_not_silent() -> None:
-    """Two networks name it, and one is told late: every host checks."""
+def test_a_gateway_that_answers_by_one_networks_status_is_not_silent() -> None:
+    """Two networks name it and one status is late: every host checks."""
     due = schedule(*HOSTS)
     due.upsert(network("a", vlan=6, route=MANUAL, status=SILENT), 0.0)
     due.upsert(network("b", vlan=6, route=MANUAL, status=ACTIVE), 0.0)
-    assert told(due.due(0.0)) == ["n1 6", "n2 6", "n3 6"]
+    assert described(due.due(0.0)) == ["n1 6", "n2 6", "n3 6"]
 
 
 @pytest.mark.parametrize(
-    "status", [says("Unreachable", gateway="10.0.7.9"), says("Unreachable", digest="0" * 16)]
+    "status", [status_of("Unreachable", gateway="10.0.7.9"), status_of("Unreachable", digest="0" * 16)]
 )
-def test_silence_of_another_gateway_or_intent_says_nothing(status: str) -> None:
-    """Every host checks the present one."""
+def test_silence_of_another_gateway_or_intent_does_not_count(status: str) -> None:
+    """Every host checks the present gateway."""
     due = schedule(*HOSTS)
     due.upsert(network(vlan=6, route=MANUAL, status=status), 0.0)
-    assert told(due.due(0.0)) == ["n1 6", "n2 6", "n3 6"]
+    assert described(due.due(0.0)) == ["n1 6", "n2 6", "n3 6"]
 
 
-def test_the_host_whose_turn_it_is_goes_and_the_next_takes_over() -> None:
-    """At once: its answer will never come."""
+def test_the_next_host_takes_over_from_one_that_goes() -> None:
+    """It does so at once, since the answer will never come."""
     due = schedule(*HOSTS)
     due.upsert(network(vlan=6, route=MANUAL, status=SILENT), 0.0)
-    assert told(due.due(0.0)) == ["n1 6"]
+    assert described(due.due(0.0)) == ["n1 6"]
     due.set_hosts([host("n2"), host("n3")], 2.0)
-    assert told(due.due(2.0)) == ["n2 6"]
+    assert described(due.due(2.0)) == ["n2 6"]
 
 
-def test_a_silent_gateway_is_not_asked_by_two_hosts_when_somebody_triggers_by_hand() -> None:
-    """Within a check's time it is the same host's turn still."""
+def test_probe_now_does_not_make_two_hosts_probe_a_silent_gateway() -> None:
+    """Within the time of a check it is still the same host's turn."""
     due = schedule(*HOSTS)
     due.upsert(network(vlan=6, route=MANUAL, status=SILENT), 0.0)
-    assert told(due.due(0.0)) == ["n1 6"]
+    assert described(due.due(0.0)) == ["n1 6"]
     due.upsert(network(vlan=6, route=MANUAL, status=SILENT, probe_now="1"), 2.0)
-    assert told(due.due(2.0)) == ["n1 6"]
+    assert described(due.due(2.0)) == ["n1 6"]
 
 
-def test_nobody_asks_a_silent_gateway_and_dhcp_at_the_same_time_where_another_host_can() -> None:
-    """With one host alone the check waits until it is done with DHCP."""
+def test_a_host_that_asks_dhcp_leaves_silent_gateways_to_another() -> None:
+    """With a single host, the check waits for the end of the DHCP ask."""
     for names, expected in ((("n1", "n2"), ["n1 6 dhcp", "n2 6"]), (("n1",), ["n1 6 dhcp"])):
         due = schedule(*names)
         due.upsert(network("auto", vlan=6), 0.0)
         due.upsert(network("bad", vlan=6, route=MANUAL, status=SILENT), 0.0)
-        assert told(due.due(0.0)) == expected
-    assert told(due.due(15.0)) == ["n1 6"]
+        assert described(due.due(0.0)) == expected
+    assert described(due.due(15.0)) == ["n1 6"]
 
 
-def test_a_host_that_comes_back_tries_a_silent_gateway_once() -> None:
-    """What it said before it went may be something else than all others say now."""
+def test_a_host_that_comes_back_probes_a_silent_gateway_once() -> None:
+    """It may reach a gateway that is silent to the others."""
     due = schedule(*HOSTS)
     due.upsert(network(vlan=6, route=MANUAL, status=SILENT), 0.0)
-    assert told(due.due(0.0)) == ["n1 6"]
+    assert described(due.due(0.0)) == ["n1 6"]
     due.set_hosts([host("n1"), host("n2"), host("n3", incarnation=2)], 10.0)
-    assert told(due.due(10.0)) == ["n3 6"]
+    assert described(due.due(10.0)) == ["n3 6"]
     assert [each for _, each in over_time(due, start=11.0, end=61.0)] == ["n2 6", "n3 6"]
 
 
-def test_when_most_hosts_come_back_a_silent_gateway_is_not_asked_by_all_of_them() -> None:
-    """As after Redis lost what was in it: they take turns."""
+def test_hosts_that_come_back_together_probe_a_silent_gateway_in_rotation() -> None:
+    """This happens when Redis lost its data."""
     due = schedule(*HOSTS)
     due.upsert(network(vlan=6, route=MANUAL, status=SILENT), 0.0)
     due.due(0.0)
     due.set_hosts([host(name, incarnation=2) for name in HOSTS], 10.0)
     assert due.due(10.0) == []
-    assert told(due.due(RETRY_S)) == ["n2 6"]
+    assert described(due.due(RETRY_S)) == ["n2 6"]
 
 
-def test_only_what_fails_is_asked_sooner() -> None:
-    """DHCP that is out makes nobody check the gateway more often; a host cut off makes nobody ask DHCP so."""
+def test_only_the_failing_part_is_probed_sooner() -> None:
+    """A failing DHCP does not speed up gateway checks, nor a host that is cut off DHCP asks."""
     for status, expected in (
-        (says("Active", "GatewayAnswers", dhcpOut=True), {"n2 6 dhcp"}),
+        (status_of("Active", "GatewayAnswers", dhcpOut=True), {"n2 6 dhcp"}),
         (PARTIAL, {"n1 6", "n2 6", "n3 6"}),
-        (says("Isolated", "GatewayNotRouted"), {"n1 6", "n2 6", "n3 6"}),
+        (status_of("Isolated", "GatewayNotRouted"), {"n1 6", "n2 6", "n3 6"}),
     ):
         due = schedule(*HOSTS)
         due.upsert(network(vlan=6, route=KNOWN, status=status), 0.0)
-        assert told(due.due(0.0)) == ["n1 6 dhcp", "n2 6", "n3 6"]
-        assert set(told(due.due(RETRY_S))) == expected
+        assert described(due.due(0.0)) == ["n1 6 dhcp", "n2 6", "n3 6"]
+        assert set(described(due.due(RETRY_S))) == expected

@@ -1,4 +1,4 @@
-"""What falls due at once and is no news is spread; news is not."""
+"""Due probes without news are spread; news is not."""
 
 import itertools
 
@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.watcher.plan.schedule import PROBES_PER_S, SPREAD_S, Schedule, Spread
-from tests.unit.watcher.builders import ACTIVE, MANUAL, host, network, says, schedule, told
+from tests.unit.watcher.builders import ACTIVE, MANUAL, described, host, network, schedule, status_of
 
 BIG = 4_000
 MANY = tuple(f"n{number}" for number in range(32))
@@ -15,8 +15,8 @@ MANY = tuple(f"n{number}" for number in range(32))
 
 @example(sizes=[BIG] * 100, start=0)
 @given(sizes=st.lists(st.integers(1, BIG), max_size=200), start=st.integers(0, 10**6))
-def test_slots_are_filled_in_a_row(sizes: list[int], start: int) -> None:
-    """In their order, none too full before the last one, none later than the limit."""
+def test_slots_are_filled_in_order(sizes: list[int], start: int) -> None:
+    """None exceeds the rate before the last one, and none is later than the limit."""
     spread = Spread(float(start))
     slots = [(spread.slot(size), size) for size in sizes]
     assert [at for at, _ in slots] == sorted(at for at, _ in slots)
@@ -27,7 +27,7 @@ def test_slots_are_filled_in_a_row(sizes: list[int], start: int) -> None:
 
 
 def sent(due: Schedule, *, start: float, end: float) -> dict[float, int]:
-    """How many probes are sent when."""
+    """Return how many probes are sent in each second."""
     counts = dict[float, int]()
     now = start
     while now < end:
@@ -37,10 +37,9 @@ def sent(due: Schedule, *, start: float, end: float) -> dict[float, int]:
 
 
 @pytest.mark.parametrize("what", ["start", "hosts", "lead"])
-def test_a_great_many_are_spread(what: str) -> None:
-    """1,000 networks that are Active, on 32 hosts: as many in a second as may be, and all of them soon.
-
-    start: a watcher is told of them; hosts: they announce themselves again; lead: it comes to lead."""
+def test_large_numbers_are_spread(what: str) -> None:
+    """1,000 Active networks on 32 hosts are sent at the limit and within the spread time, at start-up, when
+    hosts announce themselves again and on becoming leader."""
     due = schedule(*MANY)
     for vlan in range(1, 1_001):
         due.upsert(network(f"a{vlan}", vlan=vlan, route=MANUAL, status=ACTIVE), 0.0)
@@ -60,31 +59,32 @@ def test_a_great_many_are_spread(what: str) -> None:
     assert max(seconds) <= PROBES_PER_S + len(MANY)
 
 
-def test_a_few_are_not() -> None:
-    """A small site has all of it at once."""
+def test_small_numbers_are_not_spread() -> None:
+    """A small site gets everything at once."""
     due = schedule("n1", "n2")
     for vlan in range(1, 101):
         due.upsert(network(f"a{vlan}", vlan=vlan, route=MANUAL, status=ACTIVE), 0.0)
     assert len(due.due(0.0)) == 200
 
 
-def test_what_fails_goes_first_and_news_before_all() -> None:
-    """In a spread of thousands: a change at once, also to what has been put off; then what is not Active."""
+def test_news_comes_first_and_failing_networks_next() -> None:
+    """In a spread of thousands, a change is due at once, even of what was delayed; then what is not
+    Active."""
     due = schedule(*MANY)
     for vlan in range(1, 1_001):
-        status = ACTIVE if vlan < 900 else says("Partial", gateway="10.0.7.1")
+        status = ACTIVE if vlan < 900 else status_of("Partial", gateway="10.0.7.1")
         due.upsert(network(f"a{vlan}", vlan=vlan, route=MANUAL, status=status), 0.0)
     sent(due, start=0.0, end=20.0)
     due.hasten_all(25.0)
-    first = told(due.due(25.0, limit=10**6))
+    first = described(due.due(25.0, limit=10**6))
     assert {int(each.split()[1]) for each in first} > set(range(900, 1_001))
     due.upsert(network("a899", vlan=899, route=MANUAL.replace("10.0.7.1", "10.0.7.9"), status=ACTIVE), 25.5)
     due.upsert(network("new", vlan=2_000, route=MANUAL), 25.5)
-    assert {int(each.split()[1]) for each in told(due.due(25.5))} == {899, 2_000}
+    assert {int(each.split()[1]) for each in described(due.due(25.5))} == {899, 2_000}
 
 
-def test_news_that_could_not_be_sent_is_not_put_off() -> None:
-    """After an outage all that fell due is spread, but for what somebody waits for."""
+def test_unsent_news_is_not_delayed() -> None:
+    """After an outage everything that fell due is spread except news."""
     due = schedule(*MANY)
     for vlan in range(1, 1_001):
         due.upsert(network(f"a{vlan}", vlan=vlan, route=MANUAL, status=ACTIVE), 0.0)
