@@ -1,4 +1,4 @@
-"""The networks that a service keeps."""
+"""The cache of networks."""
 
 from services.cluster.cache import NetworkCache
 from services.contract.messages import Segment
@@ -19,7 +19,7 @@ def on(vlan: int) -> Segment:
 
 
 def test_networks_are_found_by_name_and_by_segment() -> None:
-    """Those of a segment together; a network that moves leaves the one it was on."""
+    """A network that moves leaves its old segment."""
     cache = NetworkCache(segment_of)
     a, b = network(ref=A, config=config(7)), network(ref=B, config=config(7), uid="uid-2")
     cache.upserted(b)
@@ -41,7 +41,7 @@ def test_the_deletion_of_a_predecessor_leaves_the_successor() -> None:
 
 
 def test_an_older_version_does_not_come_back() -> None:
-    """The event of before a write of ours may arrive after the answer to it."""
+    """An event from before our write may arrive after the response to it."""
     cache = NetworkCache()
     cache.upserted(network(ref=A, version="9"))
     cache.written(network(ref=A, version="10"))
@@ -51,8 +51,8 @@ def test_an_older_version_does_not_come_back() -> None:
     assert found.resource_version == "10"
 
 
-def test_the_answer_to_a_write_brings_nothing_back() -> None:
-    """A network that the watch saw go, or come anew, stays as the watch said."""
+def test_a_written_network_does_not_come_back() -> None:
+    """A network that the watch saw deleted or re-created stays as the watch reported it."""
     cache = NetworkCache()
     cache.written(network(ref=A, version="10"))
     assert cache.get(A) is None

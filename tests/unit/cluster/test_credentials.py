@@ -1,4 +1,4 @@
-"""Where the cluster is found."""
+"""Finding the kubeconfig."""
 
 from pathlib import Path
 
@@ -23,8 +23,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def test_the_one_that_is_given_comes_first(tmp_path: Path, token: Path) -> None:
-    """Before the service account and $KUBECONFIG."""
+def test_a_given_kubeconfig_comes_first(tmp_path: Path, token: Path) -> None:
+    """It precedes the service account and $KUBECONFIG."""
     path = tmp_path / "given"
     path.write_text("x")
     environment = {**IN_POD, "KUBECONFIG": str(token)}
@@ -32,12 +32,12 @@ def test_the_one_that_is_given_comes_first(tmp_path: Path, token: Path) -> None:
 
 
 def test_in_a_pod_the_service_account_is_used(token: Path) -> None:
-    """None stands for it; it comes before $KUBECONFIG."""
+    """It is None, and precedes $KUBECONFIG."""
     environment = {**IN_POD, "KUBECONFIG": str(token)}
     assert find_kubeconfig(None, environment=environment, service_account_token=token) is None
 
 
-def test_kubeconfig_may_name_several(tmp_path: Path, token: Path) -> None:
+def test_kubeconfig_may_list_several_files(tmp_path: Path, token: Path) -> None:
     """Those that exist are used."""
     listed = f"{token}:{tmp_path / 'absent'}"
     found = find_kubeconfig(None, environment={"KUBECONFIG": listed}, service_account_token=tmp_path / "no")
@@ -45,7 +45,7 @@ def test_kubeconfig_may_name_several(tmp_path: Path, token: Path) -> None:
 
 
 def test_the_last_resort_is_the_home_folder(home: Path, tmp_path: Path) -> None:
-    """~/.kube/config."""
+    """The default is ~/.kube/config."""
     path = home / ".kube" / "config"
     path.parent.mkdir(parents=True)
     path.write_text("x")
@@ -60,10 +60,10 @@ def test_the_last_resort_is_the_home_folder(home: Path, tmp_path: Path) -> None:
         (None, {}, "KUBECONFIG is not set"),
     ],
 )
-def test_what_is_missing_is_named(
+def test_the_error_names_what_is_missing(
     home: Path, given: str | None, environment: dict[str, str], named: str
 ) -> None:
-    """Which of the places was looked at, and that nothing is there."""
+    """It lists every place that was tried."""
     with pytest.raises(ConfigurationError, match=named):
         find_kubeconfig(
             None if given is None else Path(given),

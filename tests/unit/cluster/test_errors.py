@@ -54,7 +54,7 @@ WEBHOOK_AWAY = (
     ],
 )
 def test_each_status_is_one_error(status: int, message: str, expected: type[ClusterError]) -> None:
-    """A status and its text stand for exactly one error of ours, which names the status."""
+    """A status and its text map to exactly one error, which names the status."""
     body = json.dumps({"kind": "Status", "message": message, "code": status}).encode()
     error = errors.from_response(status, body, {})
     assert type(error) is expected
@@ -65,7 +65,8 @@ def test_each_status_is_one_error(status: int, message: str, expected: type[Clus
     "body", [b"", b"\xff", b"[]", b"5", b"[" * 5_000, b"<html>denied the request", b"{}"]
 )
 def test_any_body_is_read(body: bytes) -> None:
-    """What is no Status is told as text, cut to a line; a page that says it denies is a denial."""
+    """A body that is not a Status becomes text, cut to one line; a page that says "denied the request" is a
+    denial."""
     error = errors.from_response(500, body, {})
     assert isinstance(error, (Unavailable, Denied))
     assert len(str(error)) < 600
@@ -87,7 +88,7 @@ def test_any_body_is_read(body: bytes) -> None:
 def test_a_pause_is_read_from_header_or_status(
     headers: dict[str, str], details: dict[str, object], expected: float
 ) -> None:
-    """429 carries the server's own words, header before body, and a number in any case."""
+    """A 429 carries the pause in its header or else in its body; a number comes out in any case."""
     body = json.dumps({"message": "x", "details": details}).encode()
     error = errors.from_response(429, body, headers)
     assert isinstance(error, Throttled)
@@ -104,14 +105,14 @@ def test_a_pause_is_read_from_header_or_status(
         ("gone", Unavailable),
     ],
 )
-def test_an_error_event_is_an_error(document: object, expected: type[ClusterError]) -> None:
-    """The Status in a watch's ERROR event is read as one in a response is, junk as a fault of the server."""
+def test_an_error_event_becomes_an_error(document: object, expected: type[ClusterError]) -> None:
+    """The Status in a watch's ERROR event is read like one in a response; junk counts as a server error."""
     assert type(errors.from_error_event(document)) is expected
 
 
 @given(attempt=st.integers(1, 10_000), jitter=JITTER)
 def test_a_delay_has_full_jitter_under_a_cap(attempt: int, jitter: float) -> None:
-    """Anywhere from nothing to the cap, in proportion to the random number, and never beyond it."""
+    """It is between 0 and the cap, in proportion to the random number."""
     delay = backoff_s(attempt, Unavailable("x"), jitter=jitter)
     assert 0 <= delay <= errors.BACKOFF_CAP_S
     assert delay == jitter * backoff_s(attempt, Unavailable("x"), jitter=1)
@@ -122,11 +123,12 @@ def test_a_delay_has_full_jitter_under_a_cap(attempt: int, jitter: float) -> Non
 
 @given(attempt=st.integers(1, 100), jitter=JITTER, pause=st.floats(0, 3_600))
 def test_a_throttled_client_is_never_early(attempt: int, jitter: float, pause: float) -> None:
-    """What the server asked for is the least, whatever the dice say."""
+    """The server's pause is the minimum, whatever the jitter."""
     assert backoff_s(attempt, Throttled("x", retry_after_s=pause), jitter=jitter) >= pause
 
 
-def test_the_first_expiry_costs_nothing_and_a_storm_of_them_does() -> None:
-    """A list is wanted at once; a server that says 410 to everything is not asked in a tight loop."""
+def test_only_the_first_expiry_has_no_delay() -> None:
+    """A fresh list is wanted at once, but a server that says 410 to everything is not asked in a tight
+    loop."""
     assert backoff_s(1, Expired("x"), jitter=1) == 0
     assert backoff_s(2, Expired("x"), jitter=1) > 0

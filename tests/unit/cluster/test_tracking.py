@@ -1,4 +1,4 @@
-"""What is news: lists, events and deletions, in any order."""
+"""Which lists, events and deletions are new, in any order."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,8 +12,8 @@ def network(name: str = "a", *, version: int | str = 1, uid: str = "u1") -> Netw
     return Network(NetworkRef("default", name), uid, str(version), "{}")
 
 
-def test_what_is_known_is_not_told_again() -> None:
-    """The same version, by list or event, is no news."""
+def test_a_known_version_is_not_reported_again() -> None:
+    """It makes no difference whether it comes by list or by event."""
     seen = Recorder()
     tracker = Tracker(seen)
     tracker.listed([network()])
@@ -22,8 +22,8 @@ def test_what_is_known_is_not_told_again() -> None:
     assert seen.calls == [("upserted", "a", "1")]
 
 
-def test_what_is_missing_in_a_list_was_deleted() -> None:
-    """A relist tells the deletions that no event told."""
+def test_a_network_missing_from_a_list_was_deleted() -> None:
+    """A new list shows the deletions that no event reported."""
     seen = Recorder()
     tracker = Tracker(seen)
     tracker.listed([network("a"), network("b", uid="u2")])
@@ -32,7 +32,7 @@ def test_what_is_missing_in_a_list_was_deleted() -> None:
 
 
 def test_an_older_version_changes_nothing() -> None:
-    """Of one object, versions only grow; 9 is older than 10."""
+    """Versions of one object only grow; 9 is older than 10."""
     seen = Recorder()
     tracker = Tracker(seen)
     tracker.changed(network(version=10))
@@ -40,8 +40,8 @@ def test_an_older_version_changes_nothing() -> None:
     assert seen.calls == [("upserted", "a", "10")]
 
 
-def test_a_version_that_is_no_number_is_believed() -> None:
-    """Opaque versions cannot be compared, so what comes later stands."""
+def test_an_opaque_version_is_taken() -> None:
+    """It cannot be compared, so what comes later wins."""
     seen = Recorder()
     tracker = Tracker(seen)
     tracker.changed(network(version="x"))
@@ -49,8 +49,8 @@ def test_a_version_that_is_no_number_is_believed() -> None:
     assert seen.calls == [("upserted", "a", "x"), ("upserted", "a", "abc")]
 
 
-def test_another_uid_is_told_as_a_deletion_first() -> None:
-    """Deleted and created again, the deletion missed."""
+def test_another_uid_is_reported_as_a_deletion_first() -> None:
+    """The network was deleted and created again, and the deletion was missed."""
     seen = Recorder()
     tracker = Tracker(seen)
     tracker.changed(network(version=1))
@@ -67,8 +67,8 @@ def test_the_late_deletion_of_a_predecessor_is_ignored() -> None:
     assert seen.names() == {"a"}
 
 
-def test_an_older_list_that_is_accepted_is_told_as_new() -> None:
-    """After a restored backup the old version stands, and the listener hears that the newer one is gone."""
+def test_an_accepted_older_list_replaces_newer_versions() -> None:
+    """After restoring a backup the listener gets the old version, and the deletion of the newer one."""
     seen = Recorder()
     tracker = Tracker(seen)
     tracker.listed([network(version=10)])
@@ -76,8 +76,8 @@ def test_an_older_list_that_is_accepted_is_told_as_new() -> None:
     assert seen.calls[1:] == [("deleted", "a", "u1"), ("upserted", "a", "4")]
 
 
-def test_is_older_compares_numbers_alone() -> None:
-    """As numbers where both are, otherwise never."""
+def test_is_older_compares_only_numbers() -> None:
+    """Other versions are never older."""
     assert is_older("9", than="10")
     assert not is_older("10", than="9")
     assert not is_older("9", than="")
@@ -91,9 +91,9 @@ STEPS = st.lists(
 
 
 @given(steps=STEPS)
-def test_whatever_is_missed_a_list_makes_it_right(steps: list[tuple[str, str, bool]]) -> None:
-    """Any history, of which the watch sees any part: after a list the listener knows the truth, and every
-    deletion it was told of is of a uid it knew."""
+def test_a_list_repairs_any_missed_events(steps: list[tuple[str, str, bool]]) -> None:
+    """In any history of which the watch sees any part, the listener is right after a list, and every deletion
+    it gets is of a uid that it knew."""
     seen = Recorder()
     tracker = Tracker(seen)
     truth: dict[str, Network] = {}

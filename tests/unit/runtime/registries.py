@@ -132,11 +132,11 @@ def _fill_updater(registry: CollectorRegistry) -> None:
         metrics.wrote(error, 0.1)
     metrics.posted(None)
     metrics.reduced(0.1)
-    registry.register(gauges(clock, [told("net", "Active")], [verdict("0" * 16)]))
+    registry.register(gauges(clock, [reported("net", "Active")], [verdict("0" * 16)]))
 
 
-def told(name: str, state: str | None) -> Network:
-    """A network of which this state is told."""
+def reported(name: str, state: str | None) -> Network:
+    """Return a network with this reported state."""
     status = None if state is None else Status(state, "GatewayAnswers").dump()
     return network(status=status, ref=NetworkRef("default", name), uid=f"uid-{name}")
 

@@ -1,4 +1,4 @@
-"""What an updater is given, for tests without Redis, Kubernetes or time."""
+"""What an updater needs, without Redis, Kubernetes or real time."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -13,26 +13,26 @@ from services.network.reasons.events import Event
 
 
 class FakeStore:
-    """Verdicts with the ages that a test gives them."""
+    """Verdicts with ages set by the test."""
 
     def __init__(self) -> None:
         self.known: dict[Segment, SegmentVerdicts] = {}
         self.failure: Exception | None = None
         self.looked_at: list[Segment] = []
 
-    def say(self, *verdicts: Verdict, age_s: float = 1.0) -> None:
-        """These are all that is known of their segment."""
+    def set_verdicts(self, *verdicts: Verdict, age_s: float = 1.0) -> None:
+        """Make these the only verdicts of their segment."""
         seen = tuple(AgedVerdict(verdict, age_s) for verdict in verdicts)
         asked = tuple(s for s in seen if s.verdict.dhcp is not None)
         self.known[verdicts[0].segment] = SegmentVerdicts(seen, asked)
 
     def put(self, verdicts: Iterable[Verdict]) -> frozenset[Segment]:
         verdicts = list(verdicts)
-        self.say(*verdicts)
+        self.set_verdicts(*verdicts)
         return frozenset(verdict.segment for verdict in verdicts)
 
     def tick(self) -> None:
-        """The ages are the test's."""
+        """Do nothing: the test sets the ages."""
 
     def read(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
         if self.failure is not None:
@@ -42,7 +42,7 @@ class FakeStore:
 
 
 class FakeMemories:
-    """What is remembered beside the networks, without Redis and without an end."""
+    """Memories without Redis that never expire."""
 
     def __init__(self) -> None:
         self.statuses: dict[str, Status] = {}
@@ -62,7 +62,7 @@ class FakeMemories:
 
 
 class FakeHosts:
-    """The announced hosts, all of which carry everything."""
+    """Announced hosts that carry every cluster network."""
 
     def __init__(self, *hosts: str) -> None:
         self.hosts = frozenset(hosts)
@@ -76,7 +76,7 @@ class FakeHosts:
 
 
 class FakeCluster:
-    """An API server's objects, guarded by uid and resourceVersion; failures are scripted per write."""
+    """The objects of an API server, guarded by uid and resourceVersion; each write may fail as scripted."""
 
     def __init__(self, *networks: Network) -> None:
         self.objects = {network.ref: network for network in networks}
@@ -87,7 +87,7 @@ class FakeCluster:
         self.event_failure: ClusterError | None = None
 
     def edit(self, ref: NetworkRef, **annotations: str) -> Network:
-        """Another writer's change."""
+        """Apply another writer's change."""
         network = self.objects[ref]
         version = str(int(network.resource_version) + 1)
         self.objects[ref] = replace(

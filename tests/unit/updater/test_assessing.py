@@ -1,4 +1,4 @@
-"""What nobody can tell is told late, and what is known at once."""
+"""A state without a conclusion is held back; a conclusion is reported at once."""
 
 import pytest
 
@@ -29,7 +29,7 @@ class Bench:
         return assessment
 
     def state(self, target: Network) -> str | None:
-        """What would be told now; None where what was told stands."""
+        """Return the state to report now; None while the reported one stands."""
         change = self.assess(target).change
         return None if change is None else change.after.state
 
@@ -39,15 +39,15 @@ def bench() -> Bench:
     return Bench()
 
 
-def told(state: str, *, digest: str = DIGEST) -> Network:
-    """A network of which this was told."""
+def reported(state: str, *, digest: str = DIGEST) -> Network:
+    """Return a network with this reported state."""
     status = Status(state, "x", since="2026-11-23T00:00:00Z", digest=digest, gateway=str(GATEWAY))
     return network(ROUTE, status=status.dump())
 
 
 def test_a_redis_that_came_back_empty_is_no_news(bench: Bench) -> None:
-    """What was told stands for as long as a verdict would; then it is unknown."""
-    active = told("Active")
+    """The reported state stands for as long as a verdict would; then it is Unknown."""
+    active = reported("Active")
     assert bench.state(active) is None
     bench.clock.seconds += FRESH_S - 1
     assert bench.state(active) is None
@@ -58,41 +58,41 @@ def test_a_redis_that_came_back_empty_is_no_news(bench: Bench) -> None:
     assert (after.state, after.reason) == ("Unknown", "NoFreshVerdict")
 
 
-def test_verdicts_that_come_back_start_the_wait_anew(bench: Bench) -> None:
-    """Two short gaps are not one long one."""
-    active = told("Active")
+def test_returning_verdicts_restart_the_wait(bench: Bench) -> None:
+    """Two short gaps do not add up to a long one."""
+    active = reported("Active")
     assert bench.state(active) is None
     bench.clock.seconds += FRESH_S - 1
-    bench.store.say(verdict(DIGEST, dhcp=dhcp(offer())))
+    bench.store.set_verdicts(verdict(DIGEST, dhcp=dhcp(offer())))
     bench.state(active)
     bench.store.known.clear()
     bench.clock.seconds += 2
     assert bench.state(active) is None
 
 
-def test_hosts_that_vanish_are_believed_after_a_while(bench: Bench) -> None:
-    """Their verdicts count no more; a prober that only starts again is back before it is told."""
-    active = told("Active")
-    bench.store.say(verdict(DIGEST, dhcp=dhcp(offer())))
+def test_vanished_hosts_count_as_gone_after_a_while(bench: Bench) -> None:
+    """Their verdicts do not count any more; a prober that merely restarts is back before that."""
+    active = reported("Active")
+    bench.store.set_verdicts(verdict(DIGEST, dhcp=dhcp(offer())))
     bench.hosts.hosts = frozenset()
     assert bench.state(active) is None
     bench.clock.seconds += HOST_TTL_S
     assert bench.state(active) == "Unknown"
 
 
-def test_unknown_stays_until_something_is_known(bench: Bench) -> None:
-    """That nothing came since makes it no less unknown."""
-    assert bench.state(told("Unknown")) is None
-    bench.store.say(verdict(DIGEST, dhcp=dhcp(offer())))
-    assert bench.state(told("Unknown")) == "Active"
+def test_unknown_stays_without_new_verdicts(bench: Bench) -> None:
+    """Still having no verdict is no change."""
+    assert bench.state(reported("Unknown")) is None
+    bench.store.set_verdicts(verdict(DIGEST, dhcp=dhcp(offer())))
+    assert bench.state(reported("Unknown")) == "Active"
 
 
-def test_after_unknown_a_host_that_was_offered_nothing_is_told(bench: Bench) -> None:
-    """That is news, though nothing is concluded from it yet: the watcher has another host ask."""
+def test_after_unknown_a_missing_offer_is_reported(bench: Bench) -> None:
+    """It is no conclusion yet, but it makes the watcher have another host ask."""
     bench.hosts = FakeHosts("node1", "node2")
     bench.assessor = Assessor(bench.store, bench.hosts, FakeMemories(), bench.clock, fresh_s=FRESH_S)
     nothing = ReachOutcome.NOT_TRIED
-    bench.store.say(verdict(DIGEST, dhcp=dhcp(), gateway=None, vlan=nothing, routed=nothing))
+    bench.store.set_verdicts(verdict(DIGEST, dhcp=dhcp(), gateway=None, vlan=nothing, routed=nothing))
     status = Status("Unknown", "NoFreshVerdict", since="2026-11-23T00:00:00Z", digest=DIGEST)
     change = bench.assess(network(status=status.dump())).change
     assert change is not None
@@ -100,31 +100,31 @@ def test_after_unknown_a_host_that_was_offered_nothing_is_told(bench: Bench) -> 
 
 
 def test_another_intent_is_pending_at_once(bench: Bench) -> None:
-    """What was told is of something that nobody asks any more."""
-    assert bench.state(told("Active", digest="0" * 16)) == "Pending"
+    """The reported state belongs to an intent that no longer applies."""
+    assert bench.state(reported("Active", digest="0" * 16)) == "Pending"
 
 
-def test_what_is_known_is_told_at_once(bench: Bench) -> None:
-    """A gateway that falls silent waits for nothing here."""
-    bench.store.say(verdict(DIGEST, vlan=ReachOutcome.SILENT, routed=ReachOutcome.SILENT))
-    assert bench.state(told("Active")) == "Unreachable"
+def test_a_conclusion_is_reported_at_once(bench: Bench) -> None:
+    """A silent gateway is not held back here."""
+    bench.store.set_verdicts(verdict(DIGEST, vlan=ReachOutcome.SILENT, routed=ReachOutcome.SILENT))
+    assert bench.state(reported("Active")) == "Unreachable"
 
 
 def test_lost_frames_end_as_unknown_with_their_reason(bench: Bench) -> None:
-    """Never as a failure of DHCP; and not for ever as Active."""
+    """They never become a DHCP failure, and the network does not stay Active forever."""
     lost = dhcp(outcome=DHCPOutcome.INCONCLUSIVE)
     inconclusive = ReachOutcome.INCONCLUSIVE
-    bench.store.say(verdict(DIGEST, dhcp=lost, vlan=inconclusive, routed=inconclusive))
-    assert bench.state(told("Active")) is None
+    bench.store.set_verdicts(verdict(DIGEST, dhcp=lost, vlan=inconclusive, routed=inconclusive))
+    assert bench.state(reported("Active")) is None
     bench.clock.seconds += FRESH_S
-    change = bench.assess(told("Active")).change
+    change = bench.assess(reported("Active")).change
     assert change is not None
     assert (change.after.state, change.after.reason) == ("Unknown", "Inconclusive")
 
 
-def test_a_network_that_is_gone_leaves_nothing_behind(bench: Bench) -> None:
-    """Its successor under the same uid, if there ever were one, waits anew."""
-    active = told("Active")
+def test_forget_drops_a_networks_wait(bench: Bench) -> None:
+    """A successor with the same uid would wait from the start."""
+    active = reported("Active")
     bench.state(active)
     bench.clock.seconds += FRESH_S
     bench.assessor.forget(active.uid)
@@ -132,8 +132,8 @@ def test_a_network_that_is_gone_leaves_nothing_behind(bench: Bench) -> None:
 
 
 def test_many_networks_are_read_at_once(bench: Bench) -> None:
-    """Each by its own segment; what is no VLAN network needs no verdicts."""
-    bench.store.say(verdict(DIGEST, dhcp=dhcp(offer())))
+    """Each is assessed by its own segment; a network that is not a VLAN needs no verdicts."""
+    bench.store.set_verdicts(verdict(DIGEST, dhcp=dhcp(offer())))
     untagged = network(config=config(vlan=0))
     found = bench.assessor.assess([network(), untagged, network(config=config(vlan=5))])
     assert [a.change.after.state if a.change else None for a in found] == ["Active", "Ignored", None]
@@ -142,11 +142,11 @@ def test_many_networks_are_read_at_once(bench: Bench) -> None:
     assert read_intent(untagged) == found[1].intent
 
 
-def test_a_host_that_never_answers_hides_no_failure_of_dhcp(bench: Bench) -> None:
-    """The others are waited for, and not for ever."""
+def test_a_host_that_never_answers_does_not_hide_a_dhcp_failure(bench: Bench) -> None:
+    """The other hosts are waited for, but not forever."""
     bench.hosts.hosts = frozenset({"node1", "node2"})
     silent = ReachOutcome.NOT_TRIED
-    bench.store.say(verdict(DIGEST, dhcp=dhcp(), gateway=None, vlan=silent, routed=silent))
+    bench.store.set_verdicts(verdict(DIGEST, dhcp=dhcp(), gateway=None, vlan=silent, routed=silent))
     target = network('{"mode":"auto"}')
     assert bench.state(target) == "Pending"
     bench.clock.seconds += CONFIRMED_WITHIN_S - 1
@@ -156,7 +156,7 @@ def test_a_host_that_never_answers_hides_no_failure_of_dhcp(bench: Bench) -> Non
 
 
 def test_a_hosts_own_address_is_no_gateway(bench: Bench) -> None:
-    """It would always answer; who wrote it is told, as soon as the host has announced itself."""
+    """It would always answer. The state becomes Invalid as soon as the host has announced itself."""
     mine = network(f'{{"mode":"manual","cidr":"{CIDR}","gateway":"{GATEWAY}","connectivity":"true"}}')
     assert bench.state(mine) is None
     bench.hosts.own = frozenset({GATEWAY})

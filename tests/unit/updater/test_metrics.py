@@ -1,4 +1,4 @@
-"""What the updater counts, and what it says is so just now."""
+"""The updater's counters and gauges."""
 
 from dataclasses import replace
 
@@ -11,13 +11,13 @@ from services.updater.gauges import NetworkGauges
 from services.updater.metrics import UpdaterMetrics
 from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import verdict
-from tests.unit.runtime.registries import gauges, told
+from tests.unit.runtime.registries import gauges, reported
 
 DIGEST = "0" * 16
 
 
 def values(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], float]:
-    """A metric's samples, by their labels' values in the labels' order."""
+    """Return a metric's samples by label values, in the order of the labels' names."""
     return {
         tuple(value for _, value in sorted(sample.labels.items())): sample.value
         for family in registry.collect()
@@ -27,7 +27,7 @@ def values(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], floa
 
 
 def test_verdicts_are_new_old_or_stopped() -> None:
-    """By the segments of which the store said that something was new."""
+    """They are new if the store took any verdict of their segment."""
     registry = CollectorRegistry()
     new, old = verdict(DIGEST), verdict(DIGEST, segment=Segment(cluster_network="extra", vlan=9))
     UpdaterMetrics(registry).verdicts(
@@ -36,10 +36,10 @@ def test_verdicts_are_new_old_or_stopped() -> None:
     assert values(registry, "nadroute_verdicts_total") == {("new",): 1, ("old",): 1, ("stopped",): 1}
 
 
-def test_each_network_is_in_one_state_and_every_state_is_told() -> None:
-    """A state that no network is in counts 0; a network of which nothing is told has no series of its own."""
+def test_each_network_is_in_one_state_and_every_state_is_exported() -> None:
+    """A state without networks is 0; a network without a state has no series of its own."""
     registry = CollectorRegistry()
-    networks = [told("a", "Active"), told("b", "Partial"), told("c", None)]
+    networks = [reported("a", "Active"), reported("b", "Partial"), reported("c", None)]
     registry.register(gauges(ManualClock(), networks, []))
     assert values(registry, "nadroute_network_state") == {
         ("a", "default", "Active"): 1,
@@ -52,7 +52,7 @@ def test_each_network_is_in_one_state_and_every_state_is_told() -> None:
 
 def test_a_status_posted_by_an_event_counts_while_reviews_read_it() -> None:
     """It takes precedence over the annotation, and is forgotten when later reviews do not read it again."""
-    clock, metrics, network = ManualClock(), UpdaterMetrics(), told("a", "Active")
+    clock, metrics, network = ManualClock(), UpdaterMetrics(), reported("a", "Active")
     found = NetworkGauges(
         lambda: [network], metrics, clock, review_interval_s=5.0, fresh_s=600.0, max_series=1
     )
@@ -63,8 +63,9 @@ def test_a_status_posted_by_an_event_counts_while_reviews_read_it() -> None:
     assert found.states() == {network.ref: "Active"}
 
 
-def test_a_gateway_as_each_host_sees_it() -> None:
-    """1 where it answered, 0 where it was silent, nothing where nobody can say; one silent of two shows."""
+def test_a_gateway_is_reported_as_each_host_sees_it() -> None:
+    """It is 1 where it answered and 0 where it was silent, without a series where the probe was inconclusive.
+    One silent gateway of two makes it 0."""
     registry = CollectorRegistry()
     silent, inconclusive = ReachOutcome.SILENT, ReachOutcome.INCONCLUSIVE
     down, up = verdict(DIGEST, host="node3", vlan=silent), verdict(DIGEST, host="node4")
@@ -90,8 +91,8 @@ def test_a_gateway_as_each_host_sees_it() -> None:
     }
 
 
-def test_what_is_too_old_is_not_told() -> None:
-    """A verdict that no longer counts makes no gauge; what was not read again is forgotten."""
+def test_old_verdicts_are_not_exported() -> None:
+    """A verdict that is not fresh makes no gauge; one that is not read again is forgotten."""
     clock, registry = ManualClock(), CollectorRegistry()
     registry.register(gauges(clock, [], [verdict(DIGEST)], fresh_s=20))
     clock.seconds += 18
@@ -103,10 +104,10 @@ def test_what_is_too_old_is_not_told() -> None:
     assert values(registry, "nadroute_verdict_age_seconds") == {}
 
 
-def test_too_many_series_are_not_told_and_that_is() -> None:
-    """The limit holds for each metric; those of which something is the matter come first."""
+def test_series_beyond_the_limit_are_counted_as_omitted() -> None:
+    """The limit applies to each metric; series with a problem come first."""
     registry = CollectorRegistry()
-    networks = [told(f"n{n}", "Active") for n in range(5)] + [told("z", "Unreachable")]
+    networks = [reported(f"n{n}", "Active") for n in range(5)] + [reported("z", "Unreachable")]
     verdicts = [
         verdict(DIGEST, segment=Segment(cluster_network="extra", vlan=vlan), vlan=outcome)
         for vlan, outcome in ((1, ReachOutcome.REACHABLE), (2, ReachOutcome.SILENT))
@@ -124,7 +125,7 @@ def test_too_many_series_are_not_told_and_that_is() -> None:
     assert values(registry, "nadroute_networks_in_state")["Active",] == 5
 
 
-def test_anybodys_status_is_read_without_harm() -> None:
-    """What stands in the annotation is text of tenants: what is no state of ours is none."""
-    junk = replace(told("a", None), annotations={"nadroute.io/status": '{"state":"\\n x{} 1"}'})
+def test_a_tenants_status_is_read_without_harm() -> None:
+    """The annotation is a tenant's text: a state that is not ours counts as none."""
+    junk = replace(reported("a", None), annotations={"nadroute.io/status": '{"state":"\\n x{} 1"}'})
     assert list(gauges(ManualClock(), [junk], []).states().values()) == [""]

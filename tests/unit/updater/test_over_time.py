@@ -1,7 +1,5 @@
-"""What is told is what the table says, over simulated hours: judged by a table of its own.
-
-The judge is written from the design's table alone, on its own reading of what each host said.
-"""
+"""What the updater reports over simulated hours, checked by a judge with its own reading of the design's
+table."""
 
 from collections.abc import Mapping
 
@@ -20,7 +18,7 @@ LOOK_S = 5
 
 
 class Judge:
-    """Lets a world's updater work, and says what must have come of it."""
+    """Lets a world's updater work and computes what it must have reported."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -29,14 +27,14 @@ class Judge:
         """State and digest as they stood the last time."""
 
     def work(self) -> None:
-        """Look and write until nothing is due; then once more, which must find nothing."""
+        """Review and write until nothing is due, then check that one more review finds nothing."""
         before = len(self.world.cluster.written)
-        self.world.look()
+        self.world.review()
         writes = len(self.world.cluster.written) - before
         assert writes <= 2, "one change of what is known is one write, or two where it fills the gateway in"
         self.world.clock.seconds += LOOK_S
         quiet = len(self.world.cluster.written)
-        self.world.look()
+        self.world.review()
         assert len(self.world.cluster.written) <= quiet + 1
         self._judge()
 
@@ -60,11 +58,11 @@ class Judge:
     def _judge_undecided(
         self, before: tuple[object, object], told: Mapping[str, object], digest: str
     ) -> None:
-        """What was told stands for a while; then it is unknown. Nothing is concluded."""
+        """Check that a state without a conclusion is held back for a while and then Unknown."""
         now = self.world.clock.seconds
         since = self.undecided_since = self.undecided_since or now - LOOK_S
         if told and told["digest"] != digest:
-            # Harvester is pinging it: a word of ours would make it begin again.
+            # Harvester is pinging it: any write of ours would make it start again.
             assert not self.world.route().get("connectivity"), (told, self.world.route())
             return
         state = told.get("state")
@@ -79,7 +77,7 @@ class Judge:
             assert state in (before[0], "Pending", "Unknown", "DHCPFailed"), told
 
     def said(self) -> dict[str, Verdict]:
-        """What counts of what the hosts said: of announced hosts, fresh, of the present intent's."""
+        """Return the verdicts that count: fresh, of announced hosts, of the present intent."""
         intent, now = self.world.intent, self.world.clock.seconds
         return {
             host: said
@@ -91,7 +89,7 @@ class Judge:
         }
 
     def _expected(self) -> tuple[str, str] | None:
-        """The table; None where nobody can tell."""
+        """Return the state that the table gives; None where it gives none."""
         intent, said = self.world.intent, self.said()
         faulty = {host for host, each in said.items() if each.fault}
         if not said or faulty == set(said):
@@ -104,7 +102,7 @@ class Judge:
             gateway = GATEWAY if failed is False else intent.known_gateway
         if gateway is None:
             return None
-        # A host whose uplink is broken has asked through routing all the same.
+        # A host with a broken uplink has still probed through routing.
         of_intent = {h: t for h, each in said.items() for t in each.targets if t.digest == intent.digest}
         checked = {h: t for h, t in of_intent.items() if t.gateway == gateway}
         seeing = {h: t for h, t in checked.items() if h not in faulty}
@@ -125,7 +123,7 @@ class Judge:
         return state, "true" if fine else "false"
 
     def _dhcp_failed(self, intent: Intent, faulty: set[str]) -> bool | None:
-        """Whether all who had to be were asked in vain; False where one was offered since; None: open."""
+        """Return whether all hosts that had to ask did so in vain; False after an offer, None while open."""
         now = self.world.clock.seconds
         asked = [
             (at, each)
@@ -190,10 +188,10 @@ TICK = [("others_write", "false"), ("wait", 700), *ALL_PROBE]
     ],
 )
 @settings(max_examples=120)
-def test_what_is_told_is_what_the_table_says(
+def test_reported_states_follow_the_table(
     mode: str, active_when: str, steps: list[tuple[object, ...]]
 ) -> None:
-    """At every moment, whoever else writes; and nothing of the owner's is ever changed."""
+    """This holds at every moment, whoever else writes, and the owner's fields are never changed."""
     world = World(mode, active_when)
     judge = Judge(world)
     for name, *arguments in steps:

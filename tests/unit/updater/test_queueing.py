@@ -1,4 +1,4 @@
-"""The write queue: each network once, in one hand at a time, and not before it is due."""
+"""The write queue: one entry per network, one thread at a time, and not before it is due."""
 
 import threading
 
@@ -17,8 +17,8 @@ def test_many_reasons_are_one_entry() -> None:
     assert (queue.take(wait=False), queue.take(wait=False)) == (A, None)
 
 
-def test_a_network_in_hand_is_not_handed_out_again_until_it_is_done() -> None:
-    """What came meanwhile is taken afterwards: no two threads ever write one network."""
+def test_a_network_in_process_is_not_taken_again_until_done() -> None:
+    """What was added meanwhile is taken afterwards, so two threads never write one network."""
     queue = WriteQueue(ManualClock())
     queue.add(A)
     assert queue.take(wait=False) == A
@@ -48,8 +48,8 @@ def test_a_delay_is_kept_and_an_earlier_reason_wins() -> None:
     assert queue.take(wait=False) is None
 
 
-def test_whoever_waits_is_let_go_when_it_stops() -> None:
-    """And nothing is handed out afterwards."""
+def test_stop_releases_waiting_threads() -> None:
+    """Nothing is handed out afterwards."""
     queue = WriteQueue(ManualClock())
     taken: list[NetworkRef | None] = []
     waiting = threading.Thread(target=lambda: taken.append(queue.take()))
@@ -61,8 +61,8 @@ def test_whoever_waits_is_let_go_when_it_stops() -> None:
     assert queue.take() is None
 
 
-def test_whoever_waits_is_woken_by_work() -> None:
-    """Without a timeout of its own."""
+def test_new_work_wakes_a_waiting_thread() -> None:
+    """The wait has no timeout of its own."""
     queue = WriteQueue(ManualClock())
     taken: list[NetworkRef | None] = []
     waiting = threading.Thread(target=lambda: taken.append(queue.take()))

@@ -1,4 +1,4 @@
-"""One network's write: what every answer of the API server leads to, without threads and without time."""
+"""Writing one network: what each response of the API server leads to, without threads and real time."""
 
 import json
 import threading
@@ -31,7 +31,7 @@ from tests.unit.updater.fakes import FakeCluster, FakeHosts, FakeMemories, FakeS
 
 
 class Bench:
-    """A reconciler with everything around it in a test's hands."""
+    """A reconciler whose surroundings a test controls."""
 
     def __init__(self, target: Network) -> None:
         self.target = target
@@ -67,19 +67,19 @@ class Bench:
         return self.reconciler.reconcile(self.target.ref)
 
     def wanted(self) -> bool:
-        """Whether a review would queue the network."""
+        """Return whether a review would queue the network."""
         return bool(self.reconciler.review(self.cache.snapshot()))
 
 
 @pytest.fixture
 def bench() -> Bench:
     made = Bench(network())
-    made.store.say(verdict(made.digest, dhcp=dhcp(offer())))
+    made.store.set_verdicts(verdict(made.digest, dhcp=dhcp(offer())))
     return made
 
 
 def test_a_write_is_one_patch_and_one_event(bench: Bench) -> None:
-    """Route and status together; the transition is told."""
+    """Route and status are one patch, and the transition is one Event."""
     assert bench.reconcile() is None
     (written,) = bench.cluster.written
     assert set(written) == {names.ROUTE, names.STATUS}
@@ -88,8 +88,8 @@ def test_a_write_is_one_patch_and_one_event(bench: Bench) -> None:
     ]
 
 
-def test_the_next_look_sees_what_was_written(bench: Bench) -> None:
-    """Before the watch has told of it: or it would be written again."""
+def test_the_next_review_sees_the_write(bench: Bench) -> None:
+    """It must, even before the watch event, or it would write again."""
     bench.reconcile()
     assert not bench.wanted()
     assert bench.reconcile() is None
@@ -97,7 +97,7 @@ def test_the_next_look_sees_what_was_written(bench: Bench) -> None:
 
 
 def test_a_conflict_is_decided_again_on_the_fresh_object(bench: Bench) -> None:
-    """What somebody wrote meanwhile stands, and the change is made on top of it."""
+    """The other writer's change is kept, and ours is made on top of it."""
     bench.cluster.edit(bench.target.ref, **{"example.com/owner": "me"})
     assert bench.reconcile() is None
     assert bench.cluster.attempts == 2
@@ -105,15 +105,15 @@ def test_a_conflict_is_decided_again_on_the_fresh_object(bench: Bench) -> None:
 
 
 def test_an_edit_that_makes_the_verdict_void_ends_the_write(bench: Bench) -> None:
-    """The fresh object asks something else, of which nothing is known: nothing is written."""
+    """The fresh object has another intent without verdicts, so nothing is written."""
     manual = json.dumps({"mode": "manual", "cidr": "10.0.0.0/24", "gateway": "10.0.0.1"})
     bench.cluster.edit(bench.target.ref, **{names.ROUTE: manual})
     assert bench.reconcile() is None
     assert bench.cluster.written == []
 
 
-def test_conflicts_without_end_are_left_for_later(bench: Bench) -> None:
-    """A bounded number of tries, each pause longer than the last."""
+def test_endless_conflicts_are_postponed(bench: Bench) -> None:
+    """The attempts are bounded, with growing pauses."""
     bench.cluster.failures = [Conflict("409") for _ in range(MAX_CONFLICTS)]
     assert bench.reconcile() is None
     assert bench.cluster.attempts == MAX_CONFLICTS
@@ -122,21 +122,21 @@ def test_conflicts_without_end_are_left_for_later(bench: Bench) -> None:
 
 
 def test_a_network_that_is_gone_is_forgotten(bench: Bench) -> None:
-    """No error, and no second try."""
+    """It is no error and not tried again."""
     del bench.cluster.objects[bench.target.ref]
     assert bench.reconcile() is None
     assert bench.cache.get(bench.target.ref) is None
 
 
-def test_another_object_under_the_name_gets_nothing(bench: Bench) -> None:
-    """The decision was made on an object that is gone."""
+def test_another_object_with_the_name_is_not_written(bench: Bench) -> None:
+    """The decision was made for an object that is gone."""
     bench.cluster.objects[bench.target.ref] = network(uid="uid-2")
     assert bench.reconcile() is None
     assert bench.cluster.written == []
 
 
-def test_a_denied_change_waits_and_is_told_once(bench: Bench) -> None:
-    """Longer each time, until something else is to be written."""
+def test_a_denied_change_backs_off_and_is_posted_once(bench: Bench) -> None:
+    """The pause grows until the change differs."""
     pauses = []
     for expected in (FIRST_PAUSE_S, 2 * FIRST_PAUSE_S, 4 * FIRST_PAUSE_S):
         bench.cluster.failures = [Denied("denied the request")]
@@ -150,20 +150,20 @@ def test_a_denied_change_waits_and_is_told_once(bench: Bench) -> None:
     assert "denied the request" in bench.cluster.events[0][2]
 
 
-def test_a_denied_change_does_not_hold_up_another(bench: Bench) -> None:
-    """When the state changes, or the owner repairs the object, it is tried at once."""
+def test_a_denied_change_does_not_delay_another(bench: Bench) -> None:
+    """A new state or a repaired object is tried at once."""
     bench.cluster.failures = [Denied("denied the request")]
     bench.reconcile()
     assert not bench.wanted()
-    bench.store.say(verdict(bench.digest, dhcp=dhcp(offer()), vlan=ReachOutcome.SILENT))
+    bench.store.set_verdicts(verdict(bench.digest, dhcp=dhcp(offer()), vlan=ReachOutcome.SILENT))
     assert bench.wanted()
     bench.reconcile()
     assert len(bench.cluster.written) == 1
 
 
 @pytest.mark.parametrize("error", [Unavailable("503"), Forbidden("403"), redis.ConnectionError("away")])
-def test_what_may_pass_is_tried_again_later(bench: Bench, error: Exception) -> None:
-    """Later each time, with jitter, and without an end."""
+def test_transient_errors_are_retried(bench: Bench, error: Exception) -> None:
+    """The delay grows with jitter; there is no last attempt."""
     delays = []
     for _ in range(3):
         if isinstance(error, ClusterError):
@@ -179,7 +179,7 @@ def test_what_may_pass_is_tried_again_later(bench: Bench, error: Exception) -> N
 
 
 def test_throttling_is_obeyed_for_all_networks(bench: Bench) -> None:
-    """Never earlier than the server asked for, whichever network is next."""
+    """No network is written before the server's pause is over."""
     bench.cluster.failures = [Throttled("429", retry_after_s=7.0)]
     delay_s = bench.reconcile()
     assert delay_s is not None
@@ -193,15 +193,15 @@ def test_throttling_is_obeyed_for_all_networks(bench: Bench) -> None:
     assert len(bench.cluster.written) == 1
 
 
-def test_an_event_that_cannot_be_told_is_no_failure_of_the_write(bench: Bench) -> None:
-    """Nothing depends on it."""
+def test_a_failed_event_does_not_fail_the_write(bench: Bench) -> None:
+    """Nothing depends on an Event."""
     bench.cluster.event_failure = Forbidden("events")
     assert bench.reconcile() is None
     assert len(bench.cluster.written) == 1
 
 
-def test_nothing_is_written_once_it_is_stopping(bench: Bench) -> None:
-    """Not even after a conflict."""
+def test_nothing_is_written_while_stopping(bench: Bench) -> None:
+    """This holds after a conflict, too."""
     bench.stopping.set()
     assert bench.reconcile() is None
     assert bench.cluster.attempts == 0

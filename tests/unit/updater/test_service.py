@@ -1,4 +1,4 @@
-"""Reports, the watch and the timer meet: driven step by step, without threads."""
+"""Reports, watch events and the timer, step by step without threads."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ SETTINGS = UpdaterSettings(redis_url=SecretStr("unix:///nowhere"), kubeconfig=Pa
 
 
 class Bench:
-    """An updater in a test's hands."""
+    """An updater whose surroundings a test controls."""
 
     def __init__(self, settings: UpdaterSettings = SETTINGS) -> None:
         self.clock, self.store, self.cluster = ManualClock(), FakeStore(), FakeCluster()
@@ -42,16 +42,16 @@ class Bench:
         self.updater.review_due()
 
     def appear(self, target: Network) -> None:
-        """Kubernetes has it, and the watch tells of it."""
+        """Create a network, as seen by the watch."""
         self.cluster.objects[target.ref] = target
         self.updater.upserted(target)
 
     def report(self, **found: object) -> None:
-        """A prober's report on the segment."""
+        """Send a prober's report on the segment."""
         self.updater.take_report(Report(host="node1", verdicts=(verdict(DIGEST, **found),)))  # type: ignore[arg-type]
 
     def work(self) -> int:
-        """Look and write until nothing is due; how many networks were taken."""
+        """Review and write until nothing is due; return the number of networks taken."""
         self.updater.review_due()
         taken = 0
         while self.updater.write_due():
@@ -65,7 +65,7 @@ def bench() -> Bench:
 
 
 def test_a_report_makes_its_networks_due(bench: Bench) -> None:
-    """All on the segment, and only when something is to be written."""
+    """All networks of the segment are reviewed, and written only where something changes."""
     bench.appear(network())
     assert bench.work() == 0
     bench.report(dhcp=dhcp(offer()))
@@ -76,14 +76,14 @@ def test_a_report_makes_its_networks_due(bench: Bench) -> None:
 
 
 def test_a_network_that_appears_after_its_report_is_written(bench: Bench) -> None:
-    """The verdict waited for it."""
+    """The verdict is stored already."""
     bench.report(dhcp=dhcp(offer()))
     bench.appear(network())
     assert bench.work() == 1
 
 
-def test_own_writes_come_back_as_no_news(bench: Bench) -> None:
-    """The watch tells of what the write's answer told before."""
+def test_own_writes_are_no_news(bench: Bench) -> None:
+    """The watch event repeats the response to the write."""
     bench.appear(network())
     bench.report(dhcp=dhcp(offer()))
     bench.work()
@@ -97,11 +97,11 @@ def test_own_writes_come_back_as_no_news(bench: Bench) -> None:
     assert len(bench.cluster.written) == 1
 
 
-def test_the_timer_finds_what_no_event_told_of(bench: Bench) -> None:
-    """A verdict that another updater stored, or one that has grown old."""
+def test_the_timer_finds_changes_without_an_event(bench: Bench) -> None:
+    """Another updater stored a verdict, or one became too old."""
     bench.appear(network())
     bench.work()
-    bench.store.say(verdict(DIGEST, dhcp=dhcp(offer())))
+    bench.store.set_verdicts(verdict(DIGEST, dhcp=dhcp(offer())))
     assert bench.work() == 0
     bench.clock.seconds += SETTINGS.reduce_interval_s
     assert bench.work() == 1
@@ -109,7 +109,7 @@ def test_the_timer_finds_what_no_event_told_of(bench: Bench) -> None:
 
 @pytest.mark.parametrize("last", ["network", "report"])
 def test_news_is_kept_while_redis_is_away(bench: Bench, last: str) -> None:
-    """What was to be looked at is looked at when it is back: a network, or a report."""
+    """A changed network or a report is reviewed when Redis is back."""
     if last == "network":
         bench.report(dhcp=dhcp(offer()))
         bench.work()
@@ -126,7 +126,7 @@ def test_news_is_kept_while_redis_is_away(bench: Bench, last: str) -> None:
 
 
 def test_a_failed_write_is_tried_again_by_the_queue(bench: Bench) -> None:
-    """After its delay, without any event."""
+    """It is due after its delay, without any event."""
     bench.appear(network())
     bench.report(dhcp=dhcp(offer()))
     bench.cluster.failures = [Unavailable("503")]
@@ -137,8 +137,8 @@ def test_a_failed_write_is_tried_again_by_the_queue(bench: Bench) -> None:
     assert len(bench.cluster.written) == 1
 
 
-def test_a_deleted_network_is_not_looked_at(bench: Bench) -> None:
-    """Whatever is reported of its segment."""
+def test_a_deleted_network_is_not_reviewed(bench: Bench) -> None:
+    """Reports on its segment make no difference."""
     target = network()
     bench.appear(target)
     bench.updater.deleted(target.ref, target.uid)
@@ -146,8 +146,8 @@ def test_a_deleted_network_is_not_looked_at(bench: Bench) -> None:
     assert bench.work() == 0
 
 
-def test_the_owners_edit_is_answered_from_what_is_known(bench: Bench) -> None:
-    """A route cut back to its mode is filled in again without another probe."""
+def test_an_owners_edit_is_completed_from_known_verdicts(bench: Bench) -> None:
+    """A route reduced to its mode is filled in again without another probe."""
     bench.appear(network())
     bench.report(dhcp=dhcp(offer()))
     bench.work()
@@ -157,8 +157,8 @@ def test_the_owners_edit_is_answered_from_what_is_known(bench: Bench) -> None:
     assert '"connectivity":"true"' in bench.cluster.objects[target.ref].annotations[names.ROUTE]
 
 
-def test_transitions_are_events_and_steps_within_a_state_are_not(bench: Bench) -> None:
-    """Active, then silent: two Events."""
+def test_only_transitions_are_events(bench: Bench) -> None:
+    """Active and then silent makes two Events."""
     bench.appear(network())
     bench.report(dhcp=dhcp(offer()))
     bench.work()
@@ -170,8 +170,8 @@ def test_transitions_are_events_and_steps_within_a_state_are_not(bench: Bench) -
     ]
 
 
-def test_while_paused_nothing_is_written_and_then_all(bench: Bench) -> None:
-    """Reports are kept, networks are known; on resuming each is looked at, without any event."""
+def test_everything_is_reviewed_after_a_pause(bench: Bench) -> None:
+    """Nothing is written while paused, but reports and networks are kept."""
     bench.paused = True
     bench.appear(network())
     bench.report(dhcp=dhcp(offer()))
@@ -182,8 +182,8 @@ def test_while_paused_nothing_is_written_and_then_all(bench: Bench) -> None:
     assert len(bench.cluster.written) == 1
 
 
-def test_a_pause_reaches_what_is_queued_already(bench: Bench) -> None:
-    """A write that was decided upon waits too."""
+def test_a_pause_applies_to_queued_writes(bench: Bench) -> None:
+    """A write that was decided before waits too."""
     bench.appear(network())
     bench.report(dhcp=dhcp(offer()))
     bench.updater.review_due()
@@ -195,8 +195,8 @@ def test_a_pause_reaches_what_is_queued_already(bench: Bench) -> None:
     assert bench.work() == 1
 
 
-def test_who_only_observes_tells_each_transition_once(bench: Bench) -> None:
-    """By Events; nothing is ever written."""
+def test_observe_only_posts_each_transition_once(bench: Bench) -> None:
+    """Nothing is ever written."""
     observing = Bench(SETTINGS.model_copy(update={"observe_only": True}))
     observing.appear(network())
     for outcome in (ReachOutcome.REACHABLE, ReachOutcome.REACHABLE, ReachOutcome.SILENT, ReachOutcome.SILENT):
@@ -208,8 +208,8 @@ def test_who_only_observes_tells_each_transition_once(bench: Bench) -> None:
     assert [reason for _, reason, _ in observing.cluster.events] == ["Active", "Unreachable"]
 
 
-def test_what_is_out_of_scope_is_left_alone(bench: Bench) -> None:
-    """No write and no Event, whatever is found."""
+def test_a_network_out_of_scope_is_ignored(bench: Bench) -> None:
+    """It gets no write and no Event."""
     scoped = Bench(SETTINGS.model_copy(update={"namespaces": frozenset({"prod"})}))
     scoped.appear(network())
     scoped.report(dhcp=dhcp(offer()))
@@ -218,8 +218,8 @@ def test_what_is_out_of_scope_is_left_alone(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("broken", ["{", '{"connectivity":true}', '{"mode":"manual","gateway":"gw.lan"}'])
-def test_a_broken_route_is_told_by_one_event_and_never_written_to(bench: Bench, broken: str) -> None:
-    """The webhook would refuse every write: none is tried, not even once; and a new fault is told anew."""
+def test_a_broken_route_is_posted_once_and_never_written(bench: Bench, broken: str) -> None:
+    """The webhook would deny every write, so none is tried. A different fault is posted again."""
     bench.appear(network(broken))
     for _ in range(3):
         bench.clock.seconds += SETTINGS.reduce_interval_s
@@ -234,8 +234,8 @@ def test_a_broken_route_is_told_by_one_event_and_never_written_to(bench: Bench, 
     assert len(bench.cluster.events) == 2
 
 
-def test_a_second_dhcp_server_is_told_once(bench: Bench) -> None:
-    """In the status for as long as it is heard, and by one Event beside the state's own."""
+def test_a_second_dhcp_server_is_posted_once(bench: Bench) -> None:
+    """The status names it while it answers, and one Event is posted beside the state's own."""
     bench.appear(network())
     for _ in range(3):
         bench.report(dhcp=dhcp(offer(), offer("10.0.112.66", server="10.0.112.66")))
@@ -247,7 +247,7 @@ def test_a_second_dhcp_server_is_told_once(bench: Bench) -> None:
 
 
 def test_another_writer_is_corrected_four_times_an_hour(bench: Bench) -> None:
-    """Once for each of its writes; then its result is left, and nothing is written any more."""
+    """Each of its writes is corrected once; then its result stands and nothing is written."""
     bench.appear(network())
     bench.report(dhcp=dhcp(offer()))
     bench.work()

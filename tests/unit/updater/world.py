@@ -1,4 +1,4 @@
-"""Everything around an updater, over simulated hours: hosts, a gateway, a DHCP server and other writers."""
+"""The surroundings of an updater over simulated hours: hosts, a gateway, a DHCP server and other writers."""
 
 import json
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ R, S, L, N = ReachOutcome.REACHABLE, ReachOutcome.SILENT, ReachOutcome.INCONCLUS
 
 
 class TimedStore(FakeStore):
-    """Verdicts with the age that the clock gives them."""
+    """Verdicts whose ages follow the clock."""
 
     def __init__(self, clock: ManualClock) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class TimedMemories(FakeMemories):
 
 
 class JudgedCluster(FakeCluster):
-    """Looks at every write: only the updater's own annotations, and in the route only its own fields."""
+    """Checks every write: only the updater's annotations, and in the route only its own fields."""
 
     def annotate(self, network: Network, annotations: Mapping[str, str | None]) -> Network:
         assert set(annotations) <= {names.ROUTE, names.STATUS}
@@ -91,7 +91,7 @@ class JudgedCluster(FakeCluster):
 
 @dataclass
 class World:
-    """What is true, and what the updater makes of it."""
+    """The true state of the world, and the updater that works on it."""
 
     mode: str
     active_when: str
@@ -132,7 +132,7 @@ class World:
         self.counter = 0
 
     def _owners(self) -> dict[str, object]:
-        """What the owner of a manual network wrote."""
+        """Return what the owner of a manual network wrote."""
         return {
             "mode": "manual",
             "cidr": f"{CIDR.network_address}/{self.prefix}",
@@ -159,13 +159,13 @@ class World:
         assert isinstance(told, dict)
         return told
 
-    # What happens.
+    # Events that change the world.
 
     def wait(self, seconds: int) -> None:
         self.clock.seconds += seconds
 
     def probe(self, host: str, ask: bool, quality: str) -> None:
-        """A host that is announced reports what is true, or what it could make out of it."""
+        """Report what an announced host finds: the truth, or as much of it as the quality allows."""
         if host not in self.announced:
             return
         intent = self.intent
@@ -202,7 +202,7 @@ class World:
         self.hosts.hosts = frozenset(self.announced)
 
     def others_write(self, how: str) -> None:
-        """As Harvester's UI, Terraform, Harvester's controller and the owner write."""
+        """Write as Harvester's UI, Terraform, Harvester's controller or the owner does."""
         route = self.route()
         edits: dict[str, str] = {}
         if how in ("true", "false", "ping failed") and route.get("cidr"):
@@ -228,7 +228,7 @@ class World:
             self.updater.upserted(self.cluster.edit(self.ref, **edits))
 
     def _change_vlan(self, route: dict[str, object]) -> None:
-        """The webhook marks the route of an auto network as outdated."""
+        """Change the VLAN as the webhook does, which marks an auto network's route as outdated."""
         if route and self.mode == "auto":
             self.cluster.edit(self.ref, **{names.ROUTE: json.dumps({**route, "outdated": True})})
         present = self.present
@@ -238,8 +238,8 @@ class World:
         )  # fmt: skip
         self.updater.upserted(self.present)
 
-    def look(self) -> None:
-        """The updater looks, and writes until nothing is due."""
+    def review(self) -> None:
+        """Review and write until nothing is due."""
         self.updater.review_due()
         while self.updater.write_due():
             pass
