@@ -24,13 +24,15 @@ from tests.support.redis_server import RedisServer, running_redis
 # Whatever else a shell may set is hidden from the tests and the programs that they start: KUBECONFIG,
 # NO_COLOR, COLUMNS, TMPDIR, proxies, the locale.
 _KEPT = re.compile(r"CI|LD_LIBRARY_PATH|PATH|NADROUTE_TEST_KUBECONFIG|(HYPOTHESIS|PYTEST|PYTHON).*")
-_FIXED = {"HOME": "/nonexistent", "LANG": "C.UTF-8", "TERM": "xterm-256color"}
+_FIXED = {"HOME": "/nonexistent", "LANG": "C.UTF-8", "TERM": "xterm-256color", "TZ": "UTC"}
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 
 _WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD)
 
-hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
+hypothesis.settings.register_profile(
+    "default", deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.register_profile(
     "ci", parent=hypothesis.settings.get_profile("default"), derandomize=True
 )

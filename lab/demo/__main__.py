@@ -23,8 +23,8 @@ from lab.prerequisites import missing_prerequisites
 from lab.site import Site, SiteError
 from lab.site_file import load_site
 
-START_TIMEOUT_S = 30.0
-EXAMPLES_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 60.0
+EXAMPLES_TIMEOUT_S = 120.0
 LOOK_INTERVAL_S = 0.2
 
 interrupted = threading.Event()

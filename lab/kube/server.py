@@ -191,6 +191,8 @@ class ApiServer:
             transports = [each.transport for each in connections if each.transport is not None]
             await runner.cleanup()
             for transport in transports:
-                transport.abort()
+                # Python 3.11.2 (Debian 12) raises it where the connection is lost already.
+                with contextlib.suppress(AttributeError):
+                    transport.abort()
             for _ in range(LAST_TURNS):
                 await asyncio.sleep(0)

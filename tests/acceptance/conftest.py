@@ -16,9 +16,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lab.site_file import load_site
+from tests.network.lab_site import require_lab
 from tests.support.programs import KUBECTL
 
 ROOT = Path(__file__).parents[2]
+TIMEOUT_S = 120.0
+"""What is waited for comes much sooner, unless it never does."""
 ROUTE = "network.harvesterhci.io/route"
 
 
@@ -46,7 +50,7 @@ class Demo:
         }
         command = [sys.executable, "-m", "services.cli.main", *arguments]
         done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
         )
         assert done.returncode in (0, 1), done.stderr
         return done.stdout
@@ -71,7 +75,7 @@ class Demo:
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=TIMEOUT_S,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -85,35 +89,21 @@ class Demo:
         return route
 
 
-def demo_command(*arguments: str) -> list[str]:
-    """What `make demo` runs."""
-    return [sys.executable, "-m", "lab.demo", *arguments]
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
-    """Look again and again until it is so."""
-    deadline, never = time.monotonic() + timeout_s, threading.Event()
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Poll until it is so; fails with `what` after TIMEOUT_S."""
+    deadline, never = time.monotonic() + TIMEOUT_S, threading.Event()
     while not condition():
-        assert time.monotonic() < deadline, f"waited {timeout_s:.0f} s for {what}"
+        assert time.monotonic() < deadline, f"waited {TIMEOUT_S:.0f} s for {what}"
         never.wait(0.1)
 
 
-@pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Demo]:
-    """A demo on the example site and one more VLAN, which no example names."""
-    site = yaml.safe_load((ROOT / "examples/site.yaml").read_text())
-    site["vlans"].append(
-        {
-            "vlan": 1234,
-            "cluster_network": "extra",
-            "cidr": "10.77.0.0/24",
-            "gateway": "10.77.0.1",
-            "dhcp": {"pool": "10.77.0.50-10.77.0.90"},
-        }
-    )
-    (tmp_path / "site.yaml").write_text(yaml.safe_dump(site))
+@contextlib.contextmanager
+def started_demo(*arguments: str) -> Iterator[Demo]:
+    """`make demo` with these arguments, from when it says how to look at it; ended with the block."""
+    site = arguments[arguments.index("--site") + 1] if "--site" in arguments else ROOT / "examples/site.yaml"
+    require_lab(load_site(Path(site)))
     process = subprocess.Popen(
-        demo_command("--site", str(tmp_path / "site.yaml")),
+        [sys.executable, "-m", "lab.demo", *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -144,6 +134,24 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     finally:
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.communicate(timeout=60)
+            process.communicate(timeout=TIMEOUT_S)
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Demo]:
+    """A demo on the example site and one more VLAN, which no example names."""
+    site = yaml.safe_load((ROOT / "examples/site.yaml").read_text())
+    site["vlans"].append(
+        {
+            "vlan": 1234,
+            "cluster_network": "extra",
+            "cidr": "10.77.0.0/24",
+            "gateway": "10.77.0.1",
+            "dhcp": {"pool": "10.77.0.50-10.77.0.90"},
+        }
+    )
+    (tmp_path / "site.yaml").write_text(yaml.safe_dump(site))
+    with started_demo("--site", str(tmp_path / "site.yaml")) as running:
+        yield running

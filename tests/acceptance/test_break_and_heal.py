@@ -4,11 +4,9 @@ import pytest
 
 from tests.acceptance.conftest import Demo, wait_until
 
-START_TIMEOUT_S = 60.0
-TOLD_TIMEOUT_S = 45.0
 BOTH = ("default/storefront", "production/storefront")
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("demo")]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("demo")]
 
 
 def _all(demo: Demo, state: str) -> bool:
@@ -19,15 +17,14 @@ def _all(demo: Demo, state: str) -> bool:
 @pytest.mark.kubectl
 def test_a_gateway_that_breaks_and_heals_is_told_everywhere(demo: Demo) -> None:
     """Both networks on the VLAN go down and come back; no other network changes its Event count meanwhile."""
-    wait_until(lambda: _all(demo, "Active"), START_TIMEOUT_S, "both networks to become Active")
+    wait_until(lambda: _all(demo, "Active"), "both networks to become Active")
     neighbour = demo.events("warehouse")
     before = demo.events("storefront")
     demo.nadroute("demo", "break", "7")
-    wait_until(lambda: _all(demo, "Unreachable"), TOLD_TIMEOUT_S, "both networks to become Unreachable")
+    wait_until(lambda: _all(demo, "Unreachable"), "both networks to become Unreachable")
     assert demo.route("storefront")["connectivity"] == "false"
     wait_until(
         lambda: demo.events("storefront").count("Unreachable") > before.count("Unreachable"),
-        10,
         "an Event on the network",
     )
     down = demo.events("storefront")
@@ -36,11 +33,10 @@ def test_a_gateway_that_breaks_and_heals_is_told_everywhere(demo: Demo) -> None:
     assert "ARP for 10.0.112.1 on the VLAN: asked 3 times, no answer" in told
     assert "is the router's interface for VLAN 7 up" in told
     demo.nadroute("demo", "heal", "7")
-    wait_until(lambda: _all(demo, "Active"), TOLD_TIMEOUT_S, "both networks to become Active again")
+    wait_until(lambda: _all(demo, "Active"), "both networks to become Active again")
     assert demo.route("storefront")["connectivity"] == "true"
     wait_until(
         lambda: demo.events("storefront").count("Active") > down.count("Active"),
-        10,
         "an Event of its recovery",
     )
     assert "answered by" in demo.nadroute("explain", "default/storefront")
@@ -50,11 +46,11 @@ def test_a_gateway_that_breaks_and_heals_is_told_everywhere(demo: Demo) -> None:
 @pytest.mark.kubectl
 def test_a_pause_holds_still_what_is_told(demo: Demo) -> None:
     """While all is paused a broken gateway is not told; after it is resumed it is."""
-    wait_until(lambda: _all(demo, "Active"), START_TIMEOUT_S, "both networks to become Active")
+    wait_until(lambda: _all(demo, "Active"), "both networks to become Active")
     demo.nadroute("pause", "--reason", "test")
     demo.nadroute("demo", "break", "7")
-    found = demo.nadroute("probe", "default/storefront", "--wait", "--timeout", "40s")
+    found = demo.nadroute("probe", "default/storefront", "--wait", "--timeout", "100s")
     assert "Unreachable" in found
     assert _all(demo, "Active")
     demo.nadroute("resume")
-    wait_until(lambda: _all(demo, "Unreachable"), TOLD_TIMEOUT_S, "the pause to be over")
+    wait_until(lambda: _all(demo, "Unreachable"), "the pause to be over")

@@ -1,7 +1,6 @@
 """The demo, as a user runs it: the whole loop on real parts."""
 
 import base64
-import contextlib
 import json
 import shutil
 import subprocess
@@ -11,37 +10,28 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import ROOT, ROUTE, Demo, demo_command, wait_until
+from tests.acceptance.conftest import ROOT, ROUTE, TIMEOUT_S, Demo, started_demo, wait_until
+from tests.network.lab_site import Footprint
 
-ACTIVE_TIMEOUT_S = 30.0
-
-pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("demo")]
-
-
-def _network_namespaces() -> set[str]:
-    found = set()
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            found.add(str((process / "ns/net").readlink()))
-    return found
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("demo")]
 
 
 def test_make_demo_once_brings_every_example_to_what_its_file_says_and_leaves_nothing() -> None:
     """`make demo ONCE=1` ends with 0 and leaves no process, no namespace and no file behind."""
-    namespaces = _network_namespaces()
-    folders = set(Path("/tmp").glob("nadroute-*"))
-    done = subprocess.run(
-        demo_command("--once"), cwd=ROOT, capture_output=True, text=True, check=False, timeout=150
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    with started_demo("--once") as demo:
+        footprint = Footprint.of(demo.process.pid)
+        assert len(footprint.namespaces) >= 2
+        assert demo.process.stdout is not None
+        said = demo.process.stdout.read()
+        assert demo.process.wait() == 0, said
     count = sum(
         path.read_text().count("kind: NetworkAttachmentDefinition")
         for path in (ROOT / "examples").rglob("*.yaml")
     )
     assert count >= 16
-    assert f"All {count} examples became what their files say" in done.stdout
-    wait_until(lambda: _network_namespaces() <= namespaces, 15, "the namespaces to be gone")
-    assert set(Path("/tmp").glob("nadroute-*")) <= folders
+    assert f"All {count} examples became what their files say" in said
+    wait_until(lambda: footprint.remains() == [], "what the demo started to end")
+    assert not demo.kubeconfig.parent.exists()
 
 
 @pytest.mark.kubectl
@@ -64,9 +54,9 @@ def test_a_network_applied_by_kubectl_becomes_active_and_again_after_its_route_i
         "spec": {"config": json.dumps(config)},
     }
     demo.kubectl("apply", "-f", "-", stdin=json.dumps(network))
-    wait_until(lambda: demo.route("extension") == expected, ACTIVE_TIMEOUT_S, "the network to become Active")
+    wait_until(lambda: demo.route("extension") == expected, "the network to become Active")
     demo.kubectl("annotate", "net-attach-def", "extension", f'{ROUTE}={{"mode":"auto"}}', "--overwrite")
-    wait_until(lambda: demo.route("extension") == expected, ACTIVE_TIMEOUT_S, "it to become Active again")
+    wait_until(lambda: demo.route("extension") == expected, "it to become Active again")
     assert "Active" in demo.kubectl("get", "events", "--field-selector", "involvedObject.name=extension")
 
 
@@ -86,7 +76,7 @@ def _rendered(demo: Demo, page: str, profile: Path) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=TIMEOUT_S,
     )
     return done.stdout
 
@@ -106,8 +96,8 @@ def test_flower_shows_both_workers_and_their_tasks_by_names_that_a_person_can_re
             for word in ("prober@node1", "prober@node2", "updater@", "segments on node1", "on node2")
         )
 
-    wait_until(shown, 90, "both workers and their tasks on Flower's pages")
+    wait_until(shown, "both workers and their tasks on Flower's pages")
     credentials = base64.b64encode(b"demo:wrong").decode()
     request = urllib.request.Request(demo.flower_url, headers={"Authorization": f"Basic {credentials}"})
     with pytest.raises(urllib.error.HTTPError, match="401"):
-        urllib.request.urlopen(request, timeout=10)
+        urllib.request.urlopen(request, timeout=TIMEOUT_S)

@@ -28,7 +28,7 @@ from tests.unit.prober.world import UPLINK as MEMORY_UPLINK
 from tests.unit.prober.world import DHCPServer, Gateway, World, target
 
 SPARE, SPARE_PEER = "spare-bo", "spare-peer"
-LONG_S = 60.0
+LONG_S = 600.0
 """A deadline that nobody waits for: what is told before it was noticed."""
 FLAPPING_S = 40.0
 """At the most: it ends when the test has what it wants."""

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.running import RunningSite
@@ -26,7 +26,7 @@ from tests.unit.prober import frames
 from tests.unit.prober.frames import Sent
 from tests.unit.prober.world import DHCPServer, Gateway
 
-FEW = settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=15)
 
 
 def forged(sent: Sent, *, xid: bytes | None = None, chaddr: bytes | None = None) -> bytes:

@@ -11,7 +11,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.running import RunningSite
@@ -167,7 +167,7 @@ def test_n18_offers_in_any_order_say_the_same() -> None:
     assert told_of == {((TRUE, FORGED), frames.number(TRUE))}
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30)
 @given(st.integers(0, 2**32), st.floats(0.05, 0.5))
 def test_n18_no_loss_makes_a_false_answer(seed: int, loss: float) -> None:
     """Who is told to answer does, by what it truly said; and every segment ends in time."""

@@ -24,7 +24,7 @@ HOST, UPLINK, PORT = "node1", "extra-bo", "trunk0"
 SERVED = range(1, 9)
 EMPTY = 50
 """A VLAN on which the site has nobody; so are all from here on."""
-WAIT_S = 45.0
+WAIT_S = 60.0
 
 SITE = build_site([build_vlan(vlan, server=ServerKind.BUILTIN) for vlan in SERVED], hosts=1)
 GATEWAYS = {vlan.vlan: str(vlan.gateway) for vlan in SITE.vlans}

@@ -21,7 +21,7 @@ from tests.support import programs
 from tests.unit.cli.running import run
 
 NADROUTE = [sys.executable, "-m", "services.cli.main"]
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:

@@ -132,7 +132,7 @@ def test_one_who_stops_gives_it_up(cluster: Cluster) -> None:
         on_change=lambda leading: leads.set() if leading else leads.clear(),
     )
     one.start()
-    assert leads.wait(10)
+    assert leads.wait(60)
     one.stop()
     assert not one.is_leader
     two = candidate(cluster, "two", clock, told)

@@ -111,7 +111,7 @@ def test_health_is_open(server: ApiServer) -> None:
     """/readyz answers without a token."""
     assert server.ca is not None
     context = ssl.create_default_context(cadata=server.ca.decode())
-    with urllib.request.urlopen(f"{server.url}/readyz", context=context, timeout=5) as answer:
+    with urllib.request.urlopen(f"{server.url}/readyz", context=context, timeout=60) as answer:
         assert answer.read() == b"ok"
 
 

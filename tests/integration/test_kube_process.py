@@ -78,7 +78,7 @@ def test_a_taken_port_is_told(process: ServerProcess, tmp_path: Path) -> None:
     """A port that is taken ends the start with 1 and one line that names it."""
     port = process.url.rpartition(":")[2]
     command = [sys.executable, "-m", "lab.kube", "--state", str(tmp_path / "second"), "--port", port]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
     assert done.returncode == 1
     assert port in done.stderr
     assert done.stderr.count("\n") == 1

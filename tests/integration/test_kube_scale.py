@@ -1,7 +1,6 @@
 """The lab's API server with every VLAN's network in it, and with many watchers."""
 
 import threading
-import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -33,13 +32,10 @@ def networks(server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def test_all_networks_are_listed_at_once(networks: Networks) -> None:
-    """4,094 networks are listed and parsed within half a second (best of three: the machine is shared)."""
-    times = []
-    for _ in range(3):
-        begin = time.monotonic()
-        assert len(networks.list()["items"]) == NETWORKS
-        times.append(time.monotonic() - begin)
-    assert min(times) < 0.5
+    """One request lists all 4,094 networks: without a limit there are no pages."""
+    listed = networks.list()
+    assert len(listed["items"]) == NETWORKS
+    assert "continue" not in listed["metadata"]
 
 
 def test_many_watchers_hear_everything(server: ApiServer, networks: Networks) -> None:

@@ -90,7 +90,7 @@ def test_a_tick_by_hand_overwrites(
         double.tick()
         server.store.writes.wait(
             lambda r: r.name == "a" and r.after is not None and '"true"' in route_text(r.after),
-            seconds=20,
+            seconds=60,
             after=sequence,
         )
 
@@ -103,7 +103,7 @@ def test_a_deleted_network_goes_with_its_finalizer(
         clients.create(network("a", annotations={ROUTE: AUTO}))
         until_route(server, "a", '"connectivity":"true"')
         clients.delete("a")
-        server.store.writes.wait(lambda r: r.name == "a" and r.changed and r.after is None, seconds=20)
+        server.store.writes.wait(lambda r: r.name == "a" and r.changed and r.after is None, seconds=60)
     assert server.store.find(NADS, clients.namespace, "a") is None
 
 

@@ -225,7 +225,7 @@ def test_no_line_for_each_task_and_never_a_result(short_folder: Path, redis_serv
                 queue=probe_queue("node1"),
                 ignore_result=False,
             )
-            assert result.get(timeout=30)[0]["segment"] == {"cluster_network": "extra", "vlan": 77}
+            assert result.get(timeout=60)[0]["segment"] == {"cluster_network": "extra", "vlan": 77}
             if level == "debug":
                 running.wait(lambda: " succeeded in " in running.log.read_text())
         lines = [json.loads(line) for line in running.log.read_text().splitlines() if line.startswith("{")]
@@ -246,5 +246,5 @@ def test_the_compose_files_health_check_is_one(short_folder: Path, redis_server:
         kind, program, *arguments = compose()["services"]["watcher"]["healthcheck"]["test"]
         assert (kind, program) == ("CMD", "python")
         command = [sys.executable, *(argument.replace("9401", str(running.port)) for argument in arguments)]
-        assert subprocess.run(command, check=False, timeout=20).returncode == 0
-    assert subprocess.run(command, check=False, timeout=20, stderr=subprocess.DEVNULL).returncode != 0
+        assert subprocess.run(command, check=False, timeout=60).returncode == 0
+    assert subprocess.run(command, check=False, timeout=60, stderr=subprocess.DEVNULL).returncode != 0

@@ -152,7 +152,7 @@ def test_an_edit_in_the_middle_of_a_write_is_never_reverted(site: UpdaterSite) -
         before=edit, match=Match(verb="patch", resource=NADS.plural, name="edited")
     )
     site.send(verdict(digest_of(network), segment=segment(107)))
-    fault.wait(hits=1, seconds=20)
+    fault.wait(hits=1, seconds=60)
     site.wait(lambda: [w.status for w in site.writes("edited")][:1] == [409])
     changed = digest_of(site.get("edited"))
     site.send(verdict(changed, segment=segment(107), counter=2, gateway=GATEWAY + 76))
@@ -189,7 +189,7 @@ def test_nothing_is_written_to_another_object_of_the_same_name(site: UpdaterSite
         before=replace_it, match=Match(verb="patch", resource=NADS.plural, name="again")
     )
     site.send(verdict(digest_of(network), segment=segment(109)))
-    fault.wait(hits=1, seconds=20)
+    fault.wait(hits=1, seconds=60)
     site.wait(lambda: bool(site.writes("again")))
     settle(site, 109)
     assert [write.changed for write in site.writes("again")] == [False]
@@ -227,7 +227,7 @@ def test_a_write_that_was_committed_and_then_cut_has_no_second_effect(site: Upda
     fault = site.server.faults.drop_response(match=match)
     network = site.create("cutoff", vlan=114, route=f'{{"mode":"manual",{LEASED}}}')
     site.send(verdict(digest_of(network), segment=segment(114)))
-    fault.wait(hits=1, seconds=20)
+    fault.wait(hits=1, seconds=60)
     site.wait_for("cutoff", lambda n: state_of(n) == "Active")
     settle(site, 114)
     assert [write.changed for write in site.writes("cutoff")].count(True) == 1
@@ -333,5 +333,5 @@ def test_sigterm_ends_it_in_order() -> None:
         site.send(verdict(digest_of(network), segment=segment(101), dhcp=dhcp(offer())))
         site.wait_for("last", lambda n: state_of(n) == "Active")
         site.process.send_signal(signal.SIGTERM)
-        assert site.process.wait(20) == 0, site.log.read_text()
+        assert site.process.wait(60) == 0, site.log.read_text()
         assert "Traceback" not in site.log.read_text()

@@ -62,7 +62,7 @@ ORDINALS = st.tuples(st.integers(0, 3), st.integers(0, 5), st.booleans())
 
 
 @given(orders=st.lists(ORDINALS, min_size=1, max_size=12))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_in_whatever_order_they_come_the_newest_stands(
     redis_server: RedisServer, orders: list[tuple[int, int, bool]]
 ) -> None:

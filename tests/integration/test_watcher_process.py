@@ -33,9 +33,9 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals, redis_server: RedisSer
             [sys.executable, "-c", PROGRAM], env=environment, stderr=subprocess.PIPE, text=True
         )
         try:
-            server.request_log.wait(lambda r: r.verb == "watch", seconds=30)
+            server.request_log.wait(lambda r: r.verb == "watch", seconds=60)
             process.send_signal(number)
-            _, errors = process.communicate(timeout=10)
+            _, errors = process.communicate(timeout=60)
         finally:
             process.kill()
             process.wait()

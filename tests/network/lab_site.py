@@ -68,8 +68,10 @@ def family(pid: int) -> set[int]:
     """`pid` and all its descendants."""
     found = {pid}
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in path.read_text().split():
-            found |= family(int(child))
+        # A thread may end meanwhile.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for child in path.read_text().split():
+                found |= family(int(child))
     return found
 
 

@@ -26,7 +26,7 @@ from tests.conftest import unavailable
 
 pytestmark = [pytest.mark.root, pytest.mark.compiler]
 VLANS = 64
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ GROUP, VERSION, PLURAL = "k8s.cni.cncf.io", "v1", "network-attachment-definition
 ROUTE = "network.harvesterhci.io/route"
 REAL_CLUSTER = os.environ.get("NADROUTE_TEST_KUBECONFIG", "")
 Object = dict[str, Any]
-TIMEOUT = (5, 20)
+TIMEOUT = (60, 60)
 
 
 def config_json(vlan: int = 7) -> str:
@@ -108,10 +108,10 @@ class Networks:
         return dict(gone)
 
     def events(self, version: str | None = None, **options: object) -> Generator[Object, None, None]:
-        """Watch from a version on (None: from the present state on) for at most 10 seconds."""
+        """Watch from a version on (None: from the present state on) for at most a minute."""
         if version is not None:
             options["resource_version"] = version
-        options.setdefault("timeout_seconds", 10)
+        options.setdefault("timeout_seconds", 60)
         stream = watch.Watch().stream(
             self._custom.list_namespaced_custom_object, *self._where, _request_timeout=TIMEOUT, **options
         )

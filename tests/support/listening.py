@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from services.network.parse.nad import Network, NetworkRef
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 
 
 class Recorder:

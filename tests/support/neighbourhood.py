@@ -75,7 +75,7 @@ def watching(site: UpdaterSite, redis_server: RedisServer, folder: Path) -> Iter
         yield
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
 
 

@@ -11,7 +11,7 @@ import redis
 
 from tests.support import programs
 
-START_TIMEOUT_S = 10.0
+START_TIMEOUT_S = 60.0
 
 
 @dataclass
@@ -51,7 +51,7 @@ def running_redis(folder: Path, *options: str) -> Iterator[RedisServer]:
     finally:
         client.close()
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def wait_for_redis(client: redis.Redis, process: subprocess.Popen[bytes]) -> None:

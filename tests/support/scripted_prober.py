@@ -113,7 +113,7 @@ class ScriptedProber:
         trace: TracebackType | None,
     ) -> None:
         self._over.set()
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive()
 
     def _run(self) -> None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-TIMEOUT_S = 30.0
-REQUEST_TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
+REQUEST_TIMEOUT_S = 60.0
 
 
 @dataclass

@@ -27,7 +27,7 @@ from services.network.parse.nad import Network
 from services.runtime.celery_app import make_app
 from tests.support.redis_server import RedisServer
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 NAMESPACE = "default"
 PROGRAM = """
 from services.updater.app import main

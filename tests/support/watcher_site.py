@@ -15,7 +15,7 @@ from services.watcher.settings import WatcherSettings
 from tests.support.kube_api import Networks
 from tests.support.redis_server import RedisServer
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 
 
 class Site:
@@ -84,7 +84,7 @@ class Running:
     def stop(self) -> None:
         """It ends cleanly, and soon."""
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive()
         assert not self._failed
 

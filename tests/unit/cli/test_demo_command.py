@@ -30,7 +30,7 @@ def site(path: Path, answer: bytes) -> Iterator[list[bytes]]:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield taken
-        thread.join(10)
+        thread.join(60)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from services.prober.scan import scanning
 from services.prober.scan.scanning import ScanFailed, ScanResult
 from tests.unit.cli.running import run
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 FRAME = b"\xff" * 6 + b"\x62\x1f\x00\xab\x00\x07" + b"\x81\x00\x00\x07\x08\x06" + bytes(46)
 
 

@@ -88,7 +88,7 @@ def _deployed(command: list[str], folder: Path, password: str) -> Iterator[subpr
         yield process
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
@@ -107,7 +107,7 @@ def test_redis_starts_as_deployed(command: list[str], short_folder: Path) -> Non
         assert client.config_get("maxmemory-policy")["maxmemory-policy"] == "noeviction"
         client.set("kept", "yes")
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
     with (
         _deployed(command, short_folder, PASSWORD) as process,
         _client(socket, PASSWORD) as client,
@@ -115,11 +115,11 @@ def test_redis_starts_as_deployed(command: list[str], short_folder: Path) -> Non
         wait_for_redis(client, process)
         assert client.get("kept") == "yes"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
 def test_redis_does_not_start_without_a_password(command: list[str], short_folder: Path) -> None:
     """An empty password ends the start, rather than opening the queues to everybody."""
     with _deployed(command, short_folder, "") as process:
-        assert process.wait(10) != 0
+        assert process.wait(60) != 0

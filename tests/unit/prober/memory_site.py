@@ -20,8 +20,8 @@ from tests.unit.prober import frames
 from tests.unit.prober.world import Reaction, target
 
 QUICK = EngineSettings(dhcp_deadline_s=0.3, offer_window_s=0.01, reach_interval_s=0.05, reach_wait_s=0.05)
-PATIENT = EngineSettings(dhcp_deadline_s=60.0)
-TIMEOUT_S = 20.0
+PATIENT = EngineSettings(dhcp_deadline_s=600.0)
+TIMEOUT_S = 60.0
 
 
 class MemoryLink:

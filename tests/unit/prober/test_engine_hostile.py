@@ -2,7 +2,7 @@
 
 import random
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
@@ -10,7 +10,7 @@ from services.prober.engine.settings import EngineSettings
 from tests.unit.prober import frames
 from tests.unit.prober.world import Air, DHCPServer, Gateway, World, target
 
-FEW = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=60)
 
 
 @FEW

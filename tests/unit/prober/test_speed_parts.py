@@ -238,7 +238,7 @@ def test_signals_that_somebody_handles_are_left_alone() -> None:
 
     thread = threading.Thread(target=elsewhere)
     thread.start()
-    thread.join(10)
+    thread.join(60)
     assert ran == [True]
 
 

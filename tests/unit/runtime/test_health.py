@@ -36,7 +36,7 @@ def test_a_thread_that_ended_by_itself_is_stalled() -> None:
     thread.start()
     assert health.liveness_problems() == {}
     go.set()
-    thread.join(5)
+    thread.join(60)
     assert health.liveness_problems() == {"watch": "the thread has ended"}
     stopping.set()
     assert health.liveness_problems() == {}

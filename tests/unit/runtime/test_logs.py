@@ -36,7 +36,7 @@ def test_every_record_has_the_bound_fields(capsys: pytest.CaptureFixture[str]) -
 
     thread = threading.Thread(target=say)
     thread.start()
-    thread.join(5)
+    thread.join(60)
     ours, theirs, other = map(json.loads, capsys.readouterr().err.splitlines())
     assert (ours["service"], ours["host"], ours["request"]) == ("prober", "node1", "r1")
     assert (theirs["service"], theirs["host"], theirs["event"]) == ("prober", "node1", "theirs")

@@ -29,7 +29,7 @@ def test_a_signal_sets_the_event(number: signal.Signals) -> None:
     with event_on_signal(threading.Event()) as ended:
         assert not ended.is_set()
         os.kill(os.getpid(), number)
-        assert ended.wait(10)
+        assert ended.wait(60)
 
 
 def test_the_previous_handlers_are_restored() -> None:
@@ -52,5 +52,5 @@ def test_outside_the_main_thread_no_handler_is_installed() -> None:
 
     thread = threading.Thread(target=elsewhere)
     thread.start()
-    thread.join(10)
+    thread.join(60)
     assert seen == [False, outer, outer]

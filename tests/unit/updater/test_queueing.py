@@ -55,7 +55,7 @@ def test_stop_releases_waiting_threads() -> None:
     waiting = threading.Thread(target=lambda: taken.append(queue.take()))
     waiting.start()
     queue.stop()
-    waiting.join(10)
+    waiting.join(60)
     queue.add(A)
     assert taken == [None]
     assert queue.take() is None
@@ -68,5 +68,5 @@ def test_new_work_wakes_a_waiting_thread() -> None:
     waiting = threading.Thread(target=lambda: taken.append(queue.take()))
     waiting.start()
     queue.add(A)
-    waiting.join(10)
+    waiting.join(60)
     assert taken == [A]

@@ -50,4 +50,4 @@ def test_a_change_ends_the_wait() -> None:
     thread = threading.Thread(target=take, daemon=True)
     thread.start()
     box.upserted(network())
-    assert taken.wait(10)
+    assert taken.wait(60)
