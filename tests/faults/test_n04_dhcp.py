@@ -116,7 +116,7 @@ def test_n5_what_counts_is_when_the_offer_came_and_not_when_it_is_read(
     (link,) = site.links
     link._received = deque(reply._replace(age_s=DEADLINE_S + 5.0 - came_s) for reply in link._received)
     for _ in range(12):
-        if site.findings.empty():
+        if site.results.empty():
             site.runner._iterate()
             clock.seconds += 1.0
     assert told(site.next()) is expected

@@ -1,4 +1,4 @@
-"""A runner whose links and sockets are of memory in place of the kernel's."""
+"""A runner with links and sockets in memory."""
 
 import os
 import queue
@@ -25,7 +25,7 @@ TIMEOUT_S = 60.0
 
 
 class MemoryLink:
-    """A trunk in memory; room: how many frames it takes at once."""
+    """A Link in memory; room: frames accepted per call."""
 
     def __init__(self, nodes: dict[int, list[Reaction]], *, room: int = 1000) -> None:
         self.nodes = nodes
@@ -76,7 +76,7 @@ class MemoryLink:
 
 
 class MemoryEchoes:
-    """Gateways that answer an echo at once."""
+    """An EchoSocket whose gateways answer at once."""
 
     def __init__(self, routed: set[int]) -> None:
         self._routed = routed
@@ -107,7 +107,7 @@ class MemoryEchoes:
 
 
 class Site:
-    """A runner with its memory links; findings come out of `findings`."""
+    """A runner with memory links; its results are in `results`."""
 
     def __init__(self, settings: EngineSettings, *, room: int = 1000) -> None:
         self.nodes: dict[int, list[Reaction]] = {}
@@ -115,7 +115,7 @@ class Site:
         self.links: list[MemoryLink] = []
         self.refusal: LinkError | None = None
         self.echo_refusal: LinkError | None = None
-        self.findings: queue.Queue[SegmentResult] = queue.Queue()
+        self.results: queue.Queue[SegmentResult] = queue.Queue()
         self.failed = threading.Event()
         self._room = room
         self.engine = Engine(
@@ -145,10 +145,10 @@ class Site:
 
     def submit(self, vlan: int, *targets: Target, ask_dhcp: bool = True) -> None:
         probe = SegmentProbe(vlan=vlan, ask_dhcp=ask_dhcp, targets=targets or (target(),))
-        self.runner.submit("extra", probe, self.findings.put)
+        self.runner.submit("extra", probe, self.results.put)
 
     def next(self) -> SegmentResult:
-        return self.findings.get(timeout=TIMEOUT_S)
+        return self.results.get(timeout=TIMEOUT_S)
 
 
 @contextmanager

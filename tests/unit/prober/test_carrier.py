@@ -1,4 +1,4 @@
-"""What the kernel says of an uplink, and what is made of it."""
+"""The carrier of an uplink, and the netlink messages that report it."""
 
 import errno
 import os
@@ -27,29 +27,29 @@ def fault_of(history: CarrierHistory, now: float) -> Fault | None:
     return None
 
 
-def test_steady_uplink_has_no_changes() -> None:
-    """News that say nothing new, as an address or a queue length brings them, disturb nothing."""
+def test_a_steady_uplink_has_no_changes() -> None:
+    """Messages without a change of state, for example about an address, count as none."""
     history = CarrierHistory("extra-bo", state(UP, 2), 100.0)
     for now in (100.0, 101.0, 102.0):
         history.update(state(UP, 2), now)
         assert history.changes(now) == 0
 
 
-def test_down_is_told_once_it_lasts() -> None:
-    """N2: within two seconds, and not before it is clear that it does not flap."""
+def test_down_is_reported_once_it_lasts() -> None:
+    """N2: within 2 s, but not before it is distinguishable from flapping."""
     history = CarrierHistory("extra-bo", state(UP, 2), 100.0)
     history.update(state(DOWN, 3), 101.0)
     assert history.changes(101.1) == 1
     assert fault_of(history, 101.6) is Fault.UPLINK_DOWN
 
 
-def test_uplink_that_was_down_from_the_start_is_told() -> None:
-    """Opened while it is down: nobody says so again."""
+def test_an_uplink_that_is_down_from_the_start_is_reported() -> None:
+    """The kernel sends no further message about it."""
     assert fault_of(CarrierHistory("extra-bo", state(DOWN, 3), 100.0), 100.6) is Fault.UPLINK_DOWN
 
 
-def test_short_loss_of_the_carrier_is_a_disturbance_and_no_fault() -> None:
-    """A cable that was moved: two changes, told once, and it is up."""
+def test_a_short_loss_of_carrier_is_not_a_fault() -> None:
+    """A moved cable: two changes, reported once."""
     history = CarrierHistory("extra-bo", state(UP, 2), 100.0)
     history.update(state(DOWN, 3), 101.0)
     history.update(state(UP, 4), 101.3)
@@ -57,8 +57,8 @@ def test_short_loss_of_the_carrier_is_a_disturbance_and_no_fault() -> None:
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["counted by the kernel", "one by one"])
-def test_flapping_is_a_reason_of_its_own(together: bool) -> None:
-    """N3: ten times a second, whether it is up or down at the moment, told within two seconds."""
+def test_flapping_is_a_fault_of_its_own(together: bool) -> None:
+    """N3: ten changes per second, reported within 2 s, whatever the current state."""
     for last in (UP, DOWN):
         history = CarrierHistory("extra-bo", state(UP, 2), 100.0)
         if together:
@@ -69,15 +69,15 @@ def test_flapping_is_a_reason_of_its_own(together: bool) -> None:
         assert fault_of(history, 101.0) is Fault.UPLINK_FLAPPING
 
 
-def test_administrators_flapping_counts_without_the_carrier() -> None:
-    """`ip link set down` and `up` again may leave the counter as it was."""
+def test_administrative_flapping_counts_without_carrier_changes() -> None:
+    """`ip link set down` and `up` may leave the carrier counter unchanged."""
     history = CarrierHistory("extra-bo", state(UP, 2), 100.0)
     for step in range(4):
         history.update(state(bool(step % 2), 2), 100.0 + step / 10)
     assert fault_of(history, 100.5) is Fault.UPLINK_FLAPPING
 
 
-def test_slow_changes_are_no_flapping() -> None:
+def test_slow_changes_are_not_flapping() -> None:
     """A bond that fails over once a minute."""
     history = CarrierHistory("extra-bo", state(UP, 2), 100.0)
     for minute in range(5):
@@ -87,16 +87,16 @@ def test_slow_changes_are_no_flapping() -> None:
         assert history.changes(now + 0.3) == 2
 
 
-def test_counter_goes_round() -> None:
-    """It is a 32-bit number of the kernel's."""
+def test_the_carrier_counter_wraps_around() -> None:
+    """The kernel's counter has 32 bits."""
     history = CarrierHistory("extra-bo", state(UP, 2**32 - 1), 100.0)
     history.update(state(UP, 1), 100.1)
     assert history.changes(100.2) == 2
 
 
-@pytest.mark.parametrize("news", [None, state(UP, 2, index=8)], ids=["deleted", "made anew"])
-def test_uplink_that_is_gone_is_missing(news: InterfaceState | None) -> None:
-    """N1: also when another one has its name by now: nothing comes through the old one's socket."""
+@pytest.mark.parametrize("news", [None, state(UP, 2, index=8)], ids=["deleted", "re-created"])
+def test_a_deleted_uplink_is_missing(news: InterfaceState | None) -> None:
+    """N1: also when another interface has its name now: the socket is bound to the deleted one."""
     history = CarrierHistory("extra-bo", state(UP, 2), 100.0)
     history.update(news, 101.0)
     assert fault_of(history, 101.0) is Fault.UPLINK_MISSING
@@ -113,7 +113,7 @@ def error_message(code: int) -> bytes:
 
 
 def test_all_messages_of_a_datagram_are_read() -> None:
-    """The kernel may put several into one: up, down, deleted, and "no such device"."""
+    """Up, down, deleted and "no such device" in one datagram."""
     data = link_message(16, 7, 0x10001, 5) + link_message(16, 8, 0x1, 6) + link_message(17, 9, 0, 0)
     assert list(uplink.parse_messages(data + error_message(errno.ENODEV))) == [
         LinkMessage(7, state(UP, 5)),
@@ -123,13 +123,13 @@ def test_all_messages_of_a_datagram_are_read() -> None:
     ]
 
 
-def test_other_error_of_the_kernel_is_raised() -> None:
-    """It says nothing of the interface."""
+def test_another_netlink_error_is_raised() -> None:
+    """It carries no state of the interface."""
     with pytest.raises(OSError, match=os.strerror(errno.EPERM)):
         list(uplink.parse_messages(error_message(errno.EPERM)))
 
 
 @pytest.mark.parametrize("length", range(0, 41, 3))
-def test_cut_messages_are_read_as_far_as_they_go(length: int) -> None:
-    """The kernel does not cut; and if it did, nothing would break."""
+def test_truncated_messages_raise_nothing(length: int) -> None:
+    """Complete messages before the truncation are parsed."""
     list(uplink.parse_messages(link_message(16, 7, 0x10001, 5)[:length]))

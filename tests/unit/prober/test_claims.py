@@ -1,4 +1,4 @@
-"""Addresses that are ours: the engine names them, and the link's filter lets ARP for them through."""
+"""Claimed addresses: the engine lists them, and the link's filter accepts ARP about them."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from tests.unit.prober.world import World
 GATEWAY = number("10.0.7.1")
 
 
-def test_address_that_many_vlans_share_hides_no_other() -> None:
-    """Claims are counted by VLAN, a filter names addresses: each of these is to be heard of."""
+def test_an_address_on_many_vlans_hides_no_other() -> None:
+    """Claims are per VLAN, the filter is per address: all distinct addresses are listed."""
     trunk = World().trunk
     for vlan in range(1, 101):
         trunk.use_address(trunk.station(vlan), frames.number("192.168.1.100"))
@@ -24,8 +24,8 @@ def test_address_that_many_vlans_share_hides_no_other() -> None:
     )
 
 
-def test_more_addresses_than_a_filter_names_are_told_as_more() -> None:
-    """One more than it can name is enough to say so."""
+def test_more_addresses_than_a_filter_holds_are_reported_as_more() -> None:
+    """The limit plus one is enough."""
     trunk = World().trunk
     for at in range(packet_filter.MAX_ADDRESSES + 1):
         trunk.use_address(trunk.station(1 + at), GATEWAY + at)
@@ -34,8 +34,8 @@ def test_more_addresses_than_a_filter_names_are_told_as_more() -> None:
     assert len(claims) > packet_filter.MAX_ADDRESSES
 
 
-def test_filter_is_changed_only_where_it_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Too many addresses are all the same, whichever they are; so many as it can name are not."""
+def test_the_filter_is_replaced_only_when_it_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit the filter accepts all ARP, so different addresses need no new one."""
     attached: list[bytes] = []
     monkeypatch.setattr(packet_filter, "attach", lambda _, program: attached.append(program))
     link: Any = object.__new__(PacketLink)
@@ -47,8 +47,8 @@ def test_filter_is_changed_only_where_it_is_another(monkeypatch: pytest.MonkeyPa
     assert attached == expected
 
 
-def test_filter_that_could_not_be_attached_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not heard is not remembered as heard."""
+def test_a_filter_that_could_not_be_attached_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next call attaches it, although the addresses are the same."""
     answers = [OSError(12, "no room"), None]
     attached: list[bytes] = []
 

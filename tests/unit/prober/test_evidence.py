@@ -1,4 +1,4 @@
-"""Frames kept for people: what a recording link tells, and what a capture file and a narrator make of it."""
+"""Recorded frames: the recording link, the capture file and the narrator."""
 
 import io
 import struct
@@ -28,7 +28,7 @@ TIMEOUT_S = 60.0
 
 
 class ScriptedLink:
-    """Takes `room` frames, then none, or fails; has `waiting` to be received."""
+    """Accepts `room` frames, then none, or fails; receives those in `waiting`."""
 
     def __init__(self, clock: ManualClock, *, room: int = 100, fails: bool = False) -> None:
         self.clock = clock
@@ -68,7 +68,7 @@ class ScriptedLink:
 
 
 class Listing:
-    """A recorder that keeps all in a list."""
+    """A recorder that appends to a list."""
 
     def __init__(self) -> None:
         self.all: list[tuple[datetime, bytes | Received]] = []
@@ -104,17 +104,19 @@ def captured(recorded: Sequence[Recorded]) -> io.BytesIO:
     return file
 
 
-def test_what_is_sent_is_told_with_the_time_before_it_went() -> None:
-    """An answer must not seem older than its question, however many frames are sent at once."""
+def test_a_sent_frame_is_recorded_with_the_time_before_sending() -> None:
+    """A reply must not seem older than its request, however many frames are sent at once."""
     link, inner, listing = recording()
     frames = [tagged(vlan) for vlan in (1, 2, 3)]
     assert link.send(frames) == 3
     assert [frame for _, frame in inner.taken] == frames
-    assert listing.all == [(BEGAN + timedelta(milliseconds=looks), frame) for looks, frame in inner.taken]
+    assert listing.all == [
+        (BEGAN + timedelta(milliseconds=milliseconds), frame) for milliseconds, frame in inner.taken
+    ]
 
 
-def test_what_found_no_room_is_not_told() -> None:
-    """It will be, when it has gone out."""
+def test_a_frame_that_was_not_accepted_is_not_recorded() -> None:
+    """It is recorded once it is sent."""
     link, inner, listing = recording(room=2)
     frames = [tagged(vlan) for vlan in (1, 2, 3)]
     assert link.send(frames) == 2
@@ -124,16 +126,16 @@ def test_what_found_no_room_is_not_told() -> None:
     assert [frame for _, frame in listing.all] == frames
 
 
-def test_a_link_that_fails_has_told_what_went_before() -> None:
-    """And the failure is the link's own."""
+def test_frames_sent_before_a_failure_are_recorded() -> None:
+    """The link's exception propagates."""
     link, _, listing = recording(room=1, fails=True)
     with pytest.raises(LinkError):
         link.send([tagged(1), tagged(2)])
     assert [frame for _, frame in listing.all] == [tagged(1)]
 
 
-def test_what_is_received_is_told_and_handed_on() -> None:
-    """With the time at which it came to the kernel; nothing more is taken than was asked for."""
+def test_received_frames_are_recorded_and_returned() -> None:
+    """With the time at which the kernel received them; the limit is passed on."""
     link, inner, listing = recording()
     inner.waiting = [Received(vlan, untagged(), True, vlan / 1000) for vlan in (1, 2, 3)]
     first = link.receive(2)
@@ -141,8 +143,8 @@ def test_what_is_received_is_told_and_handed_on() -> None:
     assert listing.all == [(BEGAN, first[0]), (BEGAN - timedelta(milliseconds=1), first[1])]
 
 
-def test_all_else_is_the_links_own() -> None:
-    """A recorded link is a link."""
+def test_all_other_calls_are_passed_to_the_link() -> None:
+    """A RecordingLink behaves like the link."""
     link, inner, _ = recording()
     assert (link.fileno(), link.dropped(), link.carrier_changes(0.0)) == (42, 3, 2)
     link.listen_for(frozenset({7}))
@@ -151,8 +153,8 @@ def test_all_else_is_the_links_own() -> None:
     assert inner.closed
 
 
-def test_frames_are_kept_in_order_with_their_tags() -> None:
-    """What came without its tag, which the kernel had taken off, has it again."""
+def test_keepers_get_frames_in_order_with_their_tags() -> None:
+    """The tag that the kernel stripped from a received frame is restored."""
     kept: list[Recorded] = []
     evidence = Evidence([kept.append])
     evidence.sent(BEGAN, tagged(7))
@@ -165,8 +167,8 @@ def test_frames_are_kept_in_order_with_their_tags() -> None:
     assert kept[1].frame == OURS + THEIRS + b"\x81\x00\x0f\xfe\x08\x06 answer"
 
 
-def test_a_keeper_that_fails_stops_no_other() -> None:
-    """A full disk ends the file, and neither the scan nor what is told; the reason is there afterwards."""
+def test_a_failing_keeper_does_not_stop_the_others() -> None:
+    """A full disk ends only the capture file; the error is available afterwards."""
     kept: list[Recorded] = []
     attempts: list[Recorded] = []
 
@@ -184,8 +186,8 @@ def test_a_keeper_that_fails_stops_no_other() -> None:
     assert evidence.failure.errno == 28
 
 
-def test_frames_that_wait_are_bounded_and_those_that_are_lost_are_counted() -> None:
-    """A flood fills no memory, and nobody is told that all was kept."""
+def test_queued_frames_are_bounded_and_discarded_ones_counted() -> None:
+    """A flood does not exhaust memory."""
     busy, go_on = threading.Event(), threading.Event()
     kept: list[Recorded] = []
 
@@ -213,8 +215,8 @@ RECORDED = st.builds(
 )
 
 
-def test_a_capture_file_is_in_the_order_of_times() -> None:
-    """We hear of an answer after it came; what is written is not kept back for longer than that."""
+def test_a_capture_file_is_sorted_by_time() -> None:
+    """Frames are held back for `hold` and no longer, since replies are recorded late."""
     file = io.BytesIO()
     capture = CaptureFile(file, interface="extra-bo", hold=timedelta(milliseconds=10))
     sizes = []
@@ -231,8 +233,8 @@ def test_a_capture_file_is_in_the_order_of_times() -> None:
 
 
 @given(st.lists(RECORDED, max_size=5))
-def test_a_capture_file_gives_back_what_was_kept(recorded: list[Recorded]) -> None:
-    """Another reader of the format finds every byte, every microsecond and every direction."""
+def test_a_capture_file_is_read_by_scapy(recorded: list[Recorded]) -> None:
+    """Every byte, microsecond and direction."""
     found = list(RawPcapNgReader(captured(recorded)))
     recorded = sorted(recorded, key=lambda one: one.at)
     assert [frame for frame, _ in found] == [one.frame for one in recorded]
@@ -243,18 +245,18 @@ def test_a_capture_file_gives_back_what_was_kept(recorded: list[Recorded]) -> No
     assert {(meta.linktype, meta.tsresol, meta.ifname) for _, meta in found} <= {(1, 1_000_000, b"extra-bo")}
 
 
-def test_a_narrator_tells_the_frames_of_its_vlan_alone() -> None:
-    """With the time since the beginning, the way it went, and what is in it."""
-    told: list[str] = []
-    narrator = Narrator(7, say=told.append, began=BEGAN)
+def test_a_narrator_prints_only_frames_of_its_vlan() -> None:
+    """With the time since the start and the direction."""
+    printed: list[str] = []
+    narrator = Narrator(7, say=printed.append, began=BEGAN)
     for vlan in (6, 7, 8):
         narrator.keep(Recorded(BEGAN + timedelta(milliseconds=1.5), vlan == 7, tagged(vlan)))
-    (text,) = told
+    (text,) = printed
     assert text.splitlines()[0] == "+0.001500 s  sent 27 bytes on VLAN 7"
 
 
-def test_a_discover_is_told_as_people_read_it() -> None:
-    """Every layer with its fields; the octets that only fill it up are not told one by one."""
+def test_a_discover_is_printed_with_its_fields() -> None:
+    """Every layer with its fields; padding is abbreviated."""
     frame = templates.load().discover.render(station=STATION, xid=bytes.fromhex("cafe0001"), secs=4)
     lines = narrate(Recorded(BEGAN, True, frame), began=BEGAN).splitlines()
     fields = {line.partition("=")[0].strip(): line.partition("=")[2].strip() for line in lines}
@@ -264,8 +266,8 @@ def test_a_discover_is_told_as_people_read_it() -> None:
     assert fields["options"].endswith("end pad ...]")
 
 
-def test_what_scapy_cannot_read_is_told_in_hexadecimal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its dissectors are many, and a frame may make one of them fail."""
+def test_a_frame_that_scapy_cannot_dissect_is_printed_in_hexadecimal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dissector may raise on a malformed frame."""
 
     def fail(frame: bytes) -> str:
         raise struct.error("unpack requires a buffer of 4 bytes")
@@ -279,22 +281,22 @@ def test_what_scapy_cannot_read_is_told_in_hexadecimal(monkeypatch: pytest.Monke
 
 
 @given(st.binary(max_size=400), st.sampled_from([b"", b"\x08\x00", b"\x08\x06", b"\x81\x00"]))
-def test_any_frame_can_be_told(payload: bytes, kind: bytes) -> None:
-    """A hostile frame is shown as what it is, and ends nothing."""
+def test_any_frame_can_be_printed(payload: bytes, kind: bytes) -> None:
+    """A hostile frame raises nothing."""
     assert "VLAN 7" in narrate(Recorded(BEGAN, False, tagged(7, kind + payload)), began=BEGAN)
 
 
 @given(st.data())
-def test_any_answer_of_a_server_can_be_told(data: st.DataObject) -> None:
-    """Options of any kind and length, in a datagram that is otherwise right."""
+def test_any_dhcp_reply_can_be_printed(data: st.DataObject) -> None:
+    """With options of any kind and length in an otherwise valid datagram."""
     frame = bytearray(templates.load().discover.render(station=STATION, xid=bytes(4), secs=0))
     options = data.draw(st.binary(min_size=1, max_size=len(frame) - 286))
     frame[286 : 286 + len(options)] = options
     assert "VLAN 7" in narrate(Recorded(BEGAN, False, bytes(frame)), began=BEGAN)
 
 
-def test_the_tag_of_a_kept_frame_is_read_by_others() -> None:
-    """Ethernet, 802.1Q, and then the frame as it was."""
+def test_the_restored_tag_is_parsed_by_scapy() -> None:
+    """Ethernet, 802.1Q, then the rest of the frame."""
     frame = Ether(captured_frame())
     assert frame[Dot1Q].vlan == 4094
     assert frame.src == "02:fe:00:00:00:01"

@@ -1,4 +1,4 @@
-"""The kernel's filters, run by the kernel: a unix socket takes the same programs, and needs no privilege."""
+"""The BPF programs, run by the kernel on unix sockets, which need no privilege."""
 
 import socket
 from collections.abc import Callable
@@ -17,7 +17,7 @@ XID = b"\x01\x02\x03\x04"
 
 
 def passes(program: bytes, frame: bytes) -> bool:
-    """Whether a socket with this filter receives the frame; a refused one is lost without a word."""
+    """Return whether a socket with this filter receives the frame."""
     sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with sender, receiver:
         packet_filter.attach(receiver, program)
@@ -34,7 +34,7 @@ def offer(chaddr: bytes, **fields: object) -> bytes:
 
 
 def with_ip_options(message: bytes) -> bytes:
-    """The same frame with a longer IPv4 header."""
+    """Return the frame with options in its IPv4 header."""
     frame = frames.dhcp_frame(message)
     return frame[:14] + b"\x46" + frame[15:34] + b"\x01\x01\x01\x00" + frame[34:]
 
@@ -67,8 +67,8 @@ FRAMES: list[tuple[str, Callable[[], bytes], bool]] = [
 
 
 @pytest.mark.parametrize(("frame", "kept"), [row[1:] for row in FRAMES], ids=[row[0] for row in FRAMES])
-def test_only_answers_to_us_pass(frame: Callable[[], bytes], kept: bool) -> None:
-    """The kernel, not Python, drops what is not ours."""
+def test_only_replies_to_us_pass(frame: Callable[[], bytes], kept: bool) -> None:
+    """The kernel drops all other frames."""
     assert passes(packet_filter.replies_to(IDENTITY.prefix, tagged=False), frame()) is kept
 
 
@@ -84,13 +84,13 @@ def echo_to(mac: bytes, *, kind: int = 0) -> bytes:
     ids=["to us", "to another host", "unreachable"],
 )
 def test_only_echo_replies_to_our_addresses_pass(frame: bytes, kept: bool) -> None:
-    """What the gateway answers on the VLAN, and no other ICMP of the whole trunk."""
+    """Echo replies of the gateway on the VLAN pass, no other ICMP."""
     assert passes(packet_filter.replies_to(IDENTITY.prefix, tagged=False), frame) is kept
 
 
 @pytest.mark.parametrize("count", [1, 2, packet_filter.MAX_ADDRESSES, packet_filter.MAX_ADDRESSES + 1, 4094])
-def test_arp_about_addresses_that_we_hold_passes(count: int) -> None:
-    """As target and as sender; of others only where there are too many to name. Nothing else changes."""
+def test_arp_about_our_addresses_passes(count: int) -> None:
+    """As target and as sender. Other ARP passes only with too many addresses. All else is unchanged."""
     held = [frames.number("10.0.8.0") + number for number in range(count)]
     program = packet_filter.replies_to(IDENTITY.prefix, addresses=held, tagged=False)
     named = count <= packet_filter.MAX_ADDRESSES
@@ -106,12 +106,12 @@ def test_arp_about_addresses_that_we_hold_passes(count: int) -> None:
 
 
 def test_untagged_frames_do_not_pass() -> None:
-    """What has no tag is on no VLAN of ours."""
+    """An untagged frame is on none of our VLANs."""
     assert not passes(packet_filter.replies_to(IDENTITY.prefix), frames.dhcp_frame(offer(OURS)))
 
 
 def test_only_replies_to_our_echoes_pass() -> None:
-    """Others ping from this host as well."""
+    """Other programs on this host ping as well."""
     echo = templates.load().echo
     program = packet_filter.echo_replies_to(77)
     ours = echo.render(identifier=77, sequence=1, nonce=bytes(8))

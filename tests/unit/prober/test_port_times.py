@@ -1,4 +1,4 @@
-"""When a frame left and when it came: the kernel's and the call's times, not those of the engine's turn."""
+"""Send and arrival times of frames: those of the call and the kernel, not of the loop iteration."""
 
 import random
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ from tests.unit.prober.leasing import LeasingServer, Pinged
 from tests.unit.prober.world import UPLINK, DHCPServer, Gateway, World, target
 
 EACH_S = 0.001
-"""What sending one frame takes here."""
+"""Time to send one frame."""
 
 
 class _SlowLink:
-    """Sends one frame a millisecond; hands over what is put into it."""
+    """Takes 1 ms to send a frame; receives the frames in `waiting`."""
 
     def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
@@ -55,7 +55,7 @@ class _SlowLink:
 
 
 class _Bench:
-    """A port between an engine and a slow link."""
+    """A TrunkPort between an engine and a slow link."""
 
     def __init__(self) -> None:
         self.clock = ManualClock(on_wait="fail")
@@ -83,14 +83,14 @@ class _Bench:
         self.port.send(self.clock.seconds)
 
     def offers(self, age_s: float) -> None:
-        """Every DISCOVER is answered by an offer that has waited so long to be read."""
+        """Answer every DISCOVER by an offer that was received age_s ago."""
         for sent in self.link.sent:
             for _, reply in DHCPServer()(sent):
                 self.link.waiting.append(Received(sent.vlan, reply, True, age_s))
         self.port.receive()
 
     def times(self) -> list[float]:
-        """From DISCOVER to OFFER, by VLAN."""
+        """Return the time from DISCOVER to OFFER in seconds, by VLAN."""
         while (due := self.engine.next_deadline()) is not None:
             self.clock.seconds = max(self.clock.seconds, due)
             self.engine.advance(self.clock.seconds)
@@ -98,19 +98,19 @@ class _Bench:
         return [finding.dhcp.offers[0].after_s for finding in ordered if finding.dhcp]
 
 
-def test_time_of_an_offer_is_from_its_own_frame_to_its_arrival() -> None:
-    """Of a hundred in one burst each left at its own time; how long an answer lay here is not its time."""
+def test_the_time_of_an_offer_is_from_its_own_frame_to_its_arrival() -> None:
+    """Each frame of a burst has its own send time; the time until a reply is read does not count."""
     bench = _Bench()
     bench.ask(range(1, 101))
     bench.clock.seconds += 5.0
     bench.offers(age_s=4.9)
-    # All came 0.1 s after the last one had left.
+    # All arrived 0.1 s after the last frame was sent.
     assert bench.times() == pytest.approx([0.1 + EACH_S * (100 - sent) for sent in range(100)])
 
 
 @pytest.mark.parametrize(("age_s", "expected"), [(-3600.0, 0.5), (3600.0, 0.001), (0.0, 0.5)])
-def test_clock_that_is_set_changes_no_time_by_an_hour(age_s: float, expected: float) -> None:
-    """W7: the kernel stamps by the wall clock; what cannot be is held between our last look and now."""
+def test_a_step_of_the_wall_clock_does_not_change_times(age_s: float, expected: float) -> None:
+    """W7: kernel timestamps use the wall clock; arrival times are clamped between the last read and now."""
     bench = _Bench()
     bench.ask([7])
     bench.port.receive()
@@ -119,8 +119,8 @@ def test_clock_that_is_set_changes_no_time_by_an_hour(age_s: float, expected: fl
     assert bench.times() == [pytest.approx(expected)]
 
 
-def test_nothing_takes_less_than_no_time() -> None:
-    """Arrivals are told by another reading of the clock than starts: a few microseconds may be missing."""
+def test_no_time_is_negative() -> None:
+    """Send and arrival times come from different clock readings, which may differ by microseconds."""
     world = World(routed=False, depth=Depth.LEASE)
     world.put(7, LeasingServer(), Gateway(delay_s=-0.000_01), Pinged())
     world.probe(7)
@@ -135,8 +135,8 @@ def test_nothing_takes_less_than_no_time() -> None:
     assert all((reached.rtt_s or 0.0) >= 0.0 for reached in (found.targets[0].vlan, found.targets[0].echo))
 
 
-def test_request_may_ask_for_a_lease_where_the_prober_does_not() -> None:
-    """SegmentProbe.depth: for one question by hand."""
+def test_a_request_may_demand_a_lease() -> None:
+    """SegmentProbe.depth overrides the prober's setting."""
     world = World(routed=False)
     world.put(7, LeasingServer(), Gateway(), Pinged())
     probe = SegmentProbe(vlan=7, ask_dhcp=True, depth=Depth.LEASE, targets=(target(),))

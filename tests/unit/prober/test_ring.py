@@ -1,4 +1,4 @@
-"""The ring's slots, in memory instead of the kernel's."""
+"""The receive ring, over ordinary memory."""
 
 import pytest
 
@@ -19,7 +19,7 @@ USER = 1 << 0
 TAGGED = USER | VLAN_VALID | TPID_VALID
 SLOTS = 4
 NOW_S = 1000.0
-"""A quarter of a second after the frames were stamped."""
+"""0.25 s after the frames' timestamps."""
 
 
 def fill(
@@ -32,7 +32,7 @@ def fill(
     tpid: int = 0x8100,
     more: int = 0,
 ) -> None:
-    """As the kernel does it; more: octets of the frame that had no room."""
+    """Fill a slot as the kernel does; more: octets of the frame beyond the slot."""
     at = slot * SLOT_BYTES
     memory[at + MAC_AT : at + MAC_AT + len(frame)] = frame
     length = len(frame)
@@ -41,8 +41,8 @@ def fill(
     )
 
 
-def test_frames_come_in_turn_and_slots_go_back() -> None:
-    """Round the end of the ring, until a slot that the kernel has not filled."""
+def test_frames_are_taken_in_order_and_slots_are_returned() -> None:
+    """Across the end of the ring, up to the first slot that the kernel owns."""
     memory = bytearray(SLOTS * SLOT_BYTES)
     for slot, frame in ((3, b"first"), (0, b"second"), (1, b"third")):
         fill(memory, slot, frame)
@@ -50,12 +50,12 @@ def test_frames_come_in_turn_and_slots_go_back() -> None:
     assert received == [Received(7, frame, True, 0.25) for frame in (b"first", b"second", b"third")]
     assert at == 2
     assert ring.take(memory, slots=SLOTS, at=3, limit=100, time_s=NOW_S) == ([], 3), (
-        "the slots are the kernel's again"
+        "the slots belong to the kernel again"
     )
 
 
-def test_limit_bounds_the_slots_that_are_read() -> None:
-    """A full ring does not keep us for ever, though the kernel fills it again."""
+def test_the_limit_bounds_the_slots_read() -> None:
+    """A ring that the kernel refills meanwhile does not occupy the loop forever."""
     memory = bytearray(SLOTS * SLOT_BYTES)
     for slot in range(SLOTS):
         fill(memory, slot, bytes((slot,)))
@@ -75,23 +75,25 @@ def test_limit_bounds_the_slots_that_are_read() -> None:
     ],
     ids=[
         "priority bits",
-        "checksum unfinished",
+        "checksum incomplete",
         "checksum verified",
-        "kind of tag unknown",
+        "TPID unknown",
         "no tag",
-        "a service tag",
+        "service tag",
     ],
 )
-def test_tag_is_what_the_kernel_says(status: int, tci: int, tpid: int, expected: Received | None) -> None:
-    """N9: only frames of a VLAN of ours come through; a provider's outer tag is no VLAN of ours."""
+def test_only_frames_with_an_802_1q_tag_are_taken(
+    status: int, tci: int, tpid: int, expected: Received | None
+) -> None:
+    """N9: a service provider's outer tag (802.1ad) is not one of our VLANs."""
     memory = bytearray(SLOTS * SLOT_BYTES)
     fill(memory, 0, b"frame", status=status, tci=tci, tpid=tpid)
     received, at = ring.take(memory, slots=SLOTS, at=0, limit=1, time_s=NOW_S)
     assert (received, at) == ([expected] if expected else [], 1)
 
 
-def test_frame_that_had_no_room_is_left_out() -> None:
-    """N14: the rest of a giant is unknown."""
+def test_a_truncated_frame_is_skipped() -> None:
+    """N14: the rest of a giant frame is missing."""
     memory = bytearray(SLOTS * SLOT_BYTES)
     fill(memory, 0, bytes(1900), more=1)
     assert ring.take(memory, slots=SLOTS, at=0, limit=1, time_s=NOW_S) == ([], 1)

@@ -1,4 +1,4 @@
-"""The runner, with links and sockets of memory in place of the kernel's."""
+"""The runner, with links and sockets in memory."""
 
 import itertools
 import threading
@@ -17,8 +17,8 @@ from tests.unit.prober.memory_site import PATIENT, QUICK, TIMEOUT_S, Site, runni
 from tests.unit.prober.world import DHCPServer, Gateway, target
 
 
-def test_many_segments_are_probed_at_once() -> None:
-    """Those that answer and those that do not, each with its own finding."""
+def test_many_segments_are_probed_concurrently() -> None:
+    """Each segment has its own result, whether it answers or not."""
     with running() as site:
         for vlan in range(1, 301):
             if vlan % 3:
@@ -26,39 +26,39 @@ def test_many_segments_are_probed_at_once() -> None:
         site.routed.add(frames.number("10.0.7.1"))
         for vlan in range(1, 301):
             site.submit(vlan)
-        found = {finding.vlan: finding for finding in (site.next() for _ in range(300))}
+        found = {result.vlan: result for result in (site.next() for _ in range(300))}
     assert len(found) == 300
-    for vlan, finding in found.items():
+    for vlan, result in found.items():
         if vlan % 3:
-            assert finding.targets[0].vlan.outcome is ReachOutcome.REACHABLE
-            assert finding.targets[0].routed.outcome is ReachOutcome.REACHABLE
+            assert result.targets[0].vlan.outcome is ReachOutcome.REACHABLE
+            assert result.targets[0].routed.outcome is ReachOutcome.REACHABLE
         else:
-            assert finding.dhcp is not None
-            assert finding.dhcp.outcome is DHCPOutcome.NO_OFFER
+            assert result.dhcp is not None
+            assert result.dhcp.outcome is DHCPOutcome.NO_OFFER
 
 
-def test_answers_are_looked_for_before_all_is_begun() -> None:
-    """Of thousands at once some hundreds are begun first: their answers need not wait for the rest."""
-    begun: list[int] = []
+def test_replies_are_polled_between_batches() -> None:
+    """The first replies do not wait until thousands of probes are started."""
+    started: list[int] = []
 
     def note(_: frames.Sent) -> Iterator[tuple[float, bytes]]:
-        begun.append(site.engine.open_segments("extra"))
+        started.append(site.engine.open_segments("extra"))
         yield from ()
 
     site = Site(replace(QUICK, start_rate=None))
     site.nodes[1] = [note]
     probes = [SegmentProbe(vlan=vlan, ask_dhcp=True, targets=(target(),)) for vlan in range(1, 3001)]
-    site.runner.submit_many("extra", probes, site.findings.put)
+    site.runner.submit_many("extra", probes, site.results.put)
     site.runner.start()
     try:
         assert {site.next().vlan for _ in probes} == set(range(1, 3001))
     finally:
         site.runner.stop()
-    assert 0 < begun[0] < 1000
+    assert 0 < started[0] < 1000
 
 
-def test_link_is_open_only_while_there_is_something_to_probe() -> None:
-    """Opened on the first segment, closed a while after the last, and opened again on the next."""
+def test_a_link_is_open_only_while_segments_are_probed() -> None:
+    """It is opened for the first segment, closed some time after the last, and reopened for the next."""
     with running() as site:
         assert site.links == []
         site.submit(7)
@@ -71,8 +71,8 @@ def test_link_is_open_only_while_there_is_something_to_probe() -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault.UPLINK_MISSING, Fault.UPLINK_DOWN, Fault.NO_PERMISSION])
-def test_uplink_that_cannot_be_opened_is_a_fault(fault: Fault) -> None:
-    """N1, N2: every segment is told why, routed is asked all the same, and the next one tries again."""
+def test_an_uplink_that_cannot_be_opened_is_a_fault(fault: Fault) -> None:
+    """N1, N2: the result has the fault, the routed path is still checked, and the next probe retries."""
     with running() as site:
         site.refusal = LinkError(fault, "for the test")
         site.routed.add(frames.number("10.0.7.1"))
@@ -89,8 +89,8 @@ def test_uplink_that_cannot_be_opened_is_a_fault(fault: Fault) -> None:
         assert site.next().fault is None
 
 
-def test_uplink_that_goes_down_is_noticed_while_all_wait() -> None:
-    """N2: long before any deadline, all that waits on it is told."""
+def test_an_uplink_that_goes_down_ends_waiting_segments() -> None:
+    """N2: long before their deadlines."""
     with running(PATIENT) as site:
         site.submit(7)
         site.submit(8)
@@ -100,8 +100,8 @@ def test_uplink_that_goes_down_is_noticed_while_all_wait() -> None:
         assert site.links[0].closed.wait(TIMEOUT_S)
 
 
-def test_frames_that_find_no_room_are_sent_later_in_order() -> None:
-    """A full send queue delays; it loses nothing."""
+def test_frames_that_do_not_fit_the_send_queue_are_sent_later() -> None:
+    """A full send queue delays frames and loses none."""
     with running(room=1) as site:
         for vlan in range(1, 30):
             site.nodes[vlan] = [DHCPServer(), Gateway()]
@@ -111,7 +111,7 @@ def test_frames_that_find_no_room_are_sent_later_in_order() -> None:
 
 
 def test_dropped_frames_reach_the_verdict() -> None:
-    """What the kernel says it dropped makes silence inconclusive."""
+    """Frames dropped by the kernel make silence inconclusive."""
     with running(EngineSettings(dhcp_deadline_s=1.0)) as site:
         site.submit(7)
         wait_until(lambda: bool(site.links))
@@ -134,8 +134,8 @@ def test_frames_that_the_engine_ignores_are_counted_by_reason() -> None:
         assert site.runner.ignored_frames()[IgnoreReason.ARP_MALFORMED] == 0
 
 
-def test_without_an_icmp_socket_routed_is_not_tried() -> None:
-    """The VLAN's half of the verdict stands alone."""
+def test_without_an_icmp_socket_the_routed_path_is_not_tried() -> None:
+    """The VLAN path is checked nevertheless."""
     with running() as site:
         site.echo_refusal = LinkError(Fault.NO_PERMISSION, "for the test")
         site.nodes[7] = [Gateway()]
@@ -145,8 +145,8 @@ def test_without_an_icmp_socket_routed_is_not_tried() -> None:
     assert found.targets[0].routed.outcome is ReachOutcome.NOT_TRIED
 
 
-def test_stop_answers_for_everything_and_for_what_comes_later() -> None:
-    """Nobody waits for a finding that never comes."""
+def test_stop_ends_open_and_later_segments_as_stopped() -> None:
+    """Every submitted segment gets a result."""
     with running(PATIENT) as site:
         for vlan in range(1, 200):
             site.submit(vlan)
@@ -155,11 +155,11 @@ def test_stop_answers_for_everything_and_for_what_comes_later() -> None:
         site.submit(500)
         late = site.next()
         assert (late.vlan, late.fault) == (500, Fault.STOPPED)
-        assert site.findings.empty()
+        assert site.results.empty()
 
 
-def test_broken_engine_is_told_and_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error of our own ends the engine: what was in hand is STOPPED, and the process is told to end."""
+def test_an_engine_that_raises_ends_all_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open segments end as STOPPED, and the failure callback is called."""
     with running(PATIENT) as site:
         site.submit(7)
         wait_until(lambda: bool(site.links))
@@ -173,14 +173,14 @@ def test_broken_engine_is_told_and_nobody_waits_for_ever(monkeypatch: pytest.Mon
         assert [site.next().fault, site.next().fault] == [Fault.STOPPED] * 2
 
 
-def test_unknown_cluster_network_is_refused() -> None:
-    """There is no interface to ask on."""
+def test_an_unknown_cluster_network_is_rejected() -> None:
+    """It has no interface."""
     with running() as site, pytest.raises(KeyError):
-        site.runner.submit("other", SegmentProbe(vlan=7, targets=(target(),)), site.findings.put)
+        site.runner.submit("other", SegmentProbe(vlan=7, targets=(target(),)), site.results.put)
 
 
-def test_segments_from_many_threads_are_each_told_once() -> None:
-    """submit is called by every task's thread."""
+def test_segments_from_many_threads_each_get_one_result() -> None:
+    """Each task calls submit from its own thread."""
     with running() as site:
         vlans = itertools.count(1)
 
@@ -193,37 +193,37 @@ def test_segments_from_many_threads_are_each_told_once() -> None:
             thread.start()
         for thread in threads:
             thread.join(TIMEOUT_S)
-        told = sorted(site.next().vlan for _ in range(200))
-    assert told == list(range(1, 201))
-    assert site.findings.empty()
+        vlans_done = sorted(site.next().vlan for _ in range(200))
+    assert vlans_done == list(range(1, 201))
+    assert site.results.empty()
 
 
-def test_run_does_not_wait_once_it_has_what_it_wants(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the caller's thread: the last finding ends it, not the next look at the uplink."""
+def test_run_returns_on_the_last_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the caller's thread, and without waiting for the next check of the uplink."""
     site = Site(QUICK)
     site.nodes[7] = [DHCPServer(), Gateway()]
     probe = SegmentProbe(vlan=7, ask_dhcp=True, targets=(target(),))
-    site.runner.submit_many("extra", [probe], site.findings.put)
+    site.runner.submit_many("extra", [probe], site.results.put)
     waited: list[bool] = []
     wait = site.runner._wait
 
     def noted(timeout_s: float) -> None:
-        waited.append(site.findings.empty())
+        waited.append(site.results.empty())
         wait(timeout_s)
 
     monkeypatch.setattr(site.runner, "_wait", noted)
-    site.runner.run(lambda: not site.findings.empty())
+    site.runner.run(lambda: not site.results.empty())
     assert waited
     assert all(waited)
     assert site.next().targets[0].vlan.outcome is ReachOutcome.REACHABLE
     assert site.links[0].closed.is_set()
 
 
-def test_error_of_whoever_runs_it_comes_out_after_all_was_closed() -> None:
-    """What is unfinished is told as STOPPED."""
+def test_an_exception_of_until_propagates_after_cleanup() -> None:
+    """Unfinished segments end as STOPPED, and the link is closed."""
     site = Site(PATIENT)
     probes = [SegmentProbe(vlan=vlan, ask_dhcp=True, targets=(target(),)) for vlan in range(1, 300)]
-    site.runner.submit_many("extra", probes, site.findings.put)
+    site.runner.submit_many("extra", probes, site.results.put)
 
     def until() -> bool:
         if site.links:

@@ -1,12 +1,7 @@
-"""What makes the engine fast, and must not make it wrong: templates kept, sends together, timers in slots."""
+"""Parts that make the engine fast: templates, patched checksums, timers, and no reference cycles."""
 
-import contextlib
 import gc
 import itertools
-import os
-import signal
-import socket
-import threading
 
 import pytest
 from hypothesis import given
@@ -18,10 +13,6 @@ from services.prober.engine.identity import Identity
 from services.prober.engine.timers import Timers
 from services.prober.frames import template_bytes, templates
 from services.prober.frames.dhcp_client import DHCPTemplate
-from services.prober.loop.gc_tuning import gc_tuned_for_scan
-from services.prober.scan.scanning import deferred_signals
-from services.prober.sockets import sendmmsg as send_batch
-from services.prober.sockets.sendmmsg import BATCH_FRAMES, MAX_FRAME_BYTES, SendBatch
 from tests.unit.prober import frames
 from tests.unit.prober.leasing import LeasingServer, Pinged
 from tests.unit.prober.world import Gateway, World
@@ -65,46 +56,6 @@ def test_station_is_made_once() -> None:
         identity.mac(7),
         identity.client_id(7),
     )
-
-
-@given(st.lists(st.binary(min_size=1, max_size=MAX_FRAME_BYTES), max_size=BATCH_FRAMES + 10))
-def test_batch_sends_each_frame_whole_and_in_order(wanted: list[bytes]) -> None:
-    """Also after a batch of longer ones; at most so many at once."""
-    sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    with sender, receiver:
-        receiver.setblocking(False)
-        batch = SendBatch(sender)
-        for some in (wanted, wanted[:3]):
-            got: list[bytes] = []
-            at = 0
-            while at < len(some):
-                sent = batch.send(some[at : at + 8])
-                got += [receiver.recv(4096) for _ in range(sent)]
-                at += sent
-            assert got == some
-
-
-def test_batch_says_how_many_found_room() -> None:
-    """A full queue takes some; the error comes with the first that finds none."""
-    sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    with sender, receiver:
-        sender.setblocking(False)
-        batch = SendBatch(sender)
-        sent = 0
-        with contextlib.suppress(BlockingIOError):
-            while sent < 100_000:
-                sent += batch.send([b"x"] * BATCH_FRAMES)
-        assert 0 < sent < 100_000
-        receiver.setblocking(False)
-        assert [receiver.recv(10) for _ in range(sent)] == [b"x"] * sent
-
-
-def test_batch_refuses_what_would_overrun_it() -> None:
-    """The memory that the kernel reads has room for so many octets, and the next frame begins there."""
-    sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-    with sender, receiver, pytest.raises(OSError, match=f"frame of {MAX_FRAME_BYTES + 1} bytes"):
-        SendBatch(sender).send([bytes(MAX_FRAME_BYTES + 1)])
-    assert all(len(frame) <= send_batch.MAX_FRAME_BYTES for frame in template_bytes.FRAMES.values())
 
 
 @given(
@@ -159,25 +110,6 @@ def test_coming_back_at_the_next_deadline_runs_each_timer_in_time(timings: list[
     assert late == [0.0] * sum(not cancelled for _, cancelled in timings)
 
 
-def test_garbage_is_looked_for_as_before_afterwards() -> None:
-    """A scan changes it for its own time alone, also when it fails."""
-    before = gc.get_threshold()
-    meanwhile: list[tuple[int, int, int]] = []
-    with contextlib.suppress(KeyError), gc_tuned_for_scan():
-        meanwhile.append(gc.get_threshold())
-        raise KeyError
-    assert meanwhile[0] > before
-    assert gc.get_threshold() == before
-    assert gc.get_freeze_count() == 0
-
-
-def test_what_a_scan_leaves_is_old_at_once() -> None:
-    """Its results live on, tens of thousands of objects: no look at the youngest goes through them."""
-    with gc_tuned_for_scan():
-        made: list[object] = []
-    assert any(old is made for old in gc.get_objects(generation=2))
-
-
 @pytest.mark.parametrize("depth", Depth)
 def test_probes_that_have_ended_leave_no_garbage(depth: Depth) -> None:
     """Nothing of theirs refers to itself: it is gone without being looked for, as seldom as that happens."""
@@ -193,53 +125,6 @@ def test_probes_that_have_ended_leave_no_garbage(depth: Depth) -> None:
     finally:
         gc.enable()
     assert len(world.found) == 30
-
-
-@pytest.mark.parametrize(
-    ("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
-)
-def test_signal_waits_until_addresses_can_be_given_back(
-    number: signal.Signals, raised: type[BaseException]
-) -> None:
-    """It raises where it is looked for, and not in the middle of a frame; afterwards all is as it was."""
-    # Whoever starts this may have them ignored, as a shell does in the background, and ignored they stay.
-    ours = {
-        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, signal.SIG_DFL),
-    }
-    try:
-        before = {which: signal.getsignal(which) for which in ours}
-        with deferred_signals() as deferred:
-            deferred.check()
-            os.kill(os.getpid(), number)
-            with pytest.raises(raised):
-                deferred.check()
-        assert {which: signal.getsignal(which) for which in ours} == before
-    finally:
-        for which, handler in ours.items():
-            signal.signal(which, handler)
-
-
-def test_signals_that_somebody_handles_are_left_alone() -> None:
-    """And in another thread than the main one none can be handled."""
-    ours = signal.signal(signal.SIGTERM, lambda *_: None)
-    try:
-        handler = signal.getsignal(signal.SIGTERM)
-        with deferred_signals():
-            assert signal.getsignal(signal.SIGTERM) is handler
-    finally:
-        signal.signal(signal.SIGTERM, ours)
-    ran: list[bool] = []
-
-    def elsewhere() -> None:
-        with deferred_signals() as deferred:
-            deferred.check()
-            ran.append(True)
-
-    thread = threading.Thread(target=elsewhere)
-    thread.start()
-    thread.join(60)
-    assert ran == [True]
 
 
 ADDRESSES = st.integers(0, 2**32 - 1)
@@ -288,12 +173,3 @@ def test_timer_that_is_cancelled_after_its_slot_began_wakes_nobody() -> None:
     assert timers.next_deadline() == 1.01
     later.cancel()
     assert timers.next_deadline() is None
-
-
-def test_batch_takes_no_more_frames_than_it_has_room_for() -> None:
-    """The kernel is told of so many headers, and behind the last one is other memory."""
-    sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with sender, receiver:
-        sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        sender.setblocking(False)
-        assert SendBatch(sender).send([bytes(MAX_FRAME_BYTES)] * (BATCH_FRAMES + 1)) == BATCH_FRAMES
