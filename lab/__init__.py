@@ -1,1 +1,1 @@
-"""A data-centre in network namespaces and a small Kubernetes API, to demonstrate and to test against."""
+"""A simulated data centre in network namespaces, and a small Kubernetes API server, for demo and tests."""

@@ -1,4 +1,4 @@
-"""Laying a site's cables: the addresses, routes and kernel settings that make its namespaces a network."""
+"""Connecting a site's namespaces: veth pairs, addresses, routes and kernel settings."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from lab.wiring import FABRIC, MANAGEMENT_INTERFACE, ROUTER, ManagementLink, Wir
 
 _FIRST_PORT_INDEX = 100_000
 
-# In every namespace, before there is an interface: `default` is what each gets when it is made.
+# Applied before there is an interface: each interface gets the values of `default` when it is created.
 _SETTINGS = {
     "ipv6/conf/all/disable_ipv6": 1,
     "ipv6/conf/default/disable_ipv6": 1,
     "ipv4/ip_forward": 0,
-    # A gateway answers for its own address, on its own VLAN only. The kernel takes the larger of `all` and
-    # the interface's, so `all` stays out of the way of the management cables.
+    # A gateway answers only for its own address, and only on its VLAN. The kernel uses the larger value of
+    # `all` and the interface, so `all` is 0 for the sake of the management cables.
     "ipv4/conf/all/arp_ignore": 0,
     "ipv4/conf/default/arp_ignore": 1,
     "ipv4/conf/all/rp_filter": 0,
@@ -31,20 +31,21 @@ _ROUTER_SETTINGS = {"ipv4/ip_forward": 1}
 def lay_cables(
     site: Site, wiring: Wiring, *, namespaces: Mapping[str, Namespace], hosts: Mapping[str, Namespace]
 ) -> None:
-    """Connect `namespaces` and `hosts`, still empty, by name, as `wiring` says; SiteError when that fails."""
+    """Connect the still empty `namespaces` and `hosts`, by name, as `wiring` says. Raises SiteError."""
     everything = (namespaces[FABRIC], *namespaces.values(), *hosts.values())
     for namespace in everything:
         namespace.write_settings(_SETTINGS)
     namespaces[ROUTER].write_settings(_ROUTER_SETTINGS)
-    # The fabric makes one end of most cables, the router of the others, so they come before the hosts.
+    # The fabric creates one end of most cables and the router that of the others, so they come before the
+    # hosts.
     commands: dict[Namespace, list[str]] = {namespace: ["link set lo up"] for namespace in everything}
     ends = _connect_ports(wiring, commands, namespaces=namespaces, hosts=hosts)
     router = namespaces[ROUTER]
     _connect_management(site, wiring.managements, commands, router=router, machines=hosts)
     _connect_management(site, wiring.centrals, commands, router=router, machines=namespaces)
-    # What is not there is silent, as behind a real network: no "unreachable" comes back.
+    # Unknown destinations are dropped silently, as in a real network, without "unreachable".
     commands[router].append("route add blackhole default")
-    # Their servers read frames, so those may not come with an unfinished checksum.
+    # The servers read frames, so the frames need finished checksums.
     for link in wiring.centrals:
         ends += [(router, link.interface), (namespaces[link.machine], MANAGEMENT_INTERFACE)]
     for namespace, lines in commands.items():
@@ -55,9 +56,9 @@ def lay_cables(
     for link in (*wiring.managements, *wiring.centrals):
         router.write_settings(
             {
-                # The gateway's address on a cable with a peer is none that arp_ignore takes for its own.
+                # arp_ignore would not treat the gateway's address on a point-to-point cable as its own.
                 f"ipv4/conf/{link.interface}/arp_ignore": 0,
-                # Hosts find each other through the router, at once, as if they were on one network.
+                # Hosts reach each other through the router, without delay, as if they were on one network.
                 f"ipv4/conf/{link.interface}/proxy_arp": 1,
                 f"ipv4/neigh/{link.interface}/proxy_delay": 0,
             }
@@ -71,7 +72,7 @@ def _connect_ports(
     namespaces: Mapping[str, Namespace],
     hosts: Mapping[str, Namespace],
 ) -> list[tuple[Namespace, str]]:
-    """Add to `commands` what connects everybody to the switch; returns the ends that are not the switch's."""
+    """Append the commands that connect the stations to the switch; return the stations' cable ends."""
     ends: list[tuple[Namespace, str]] = []
     fabric = commands[namespaces[FABRIC]]
     for trunk in wiring.trunks:
@@ -114,10 +115,10 @@ def _connect_management(
 
 
 def _cable(number: int, port: str, *, peer: str, other: Namespace) -> list[str]:
-    # Between two ends of one index the kernel sees no cable, and tells of a change of carrier a second late.
+    # If both ends have the same index, the kernel reports carrier changes a second late.
     index = _FIRST_PORT_INDEX + number
     return [
         f"link add {port} index {index} type veth peer name {peer} netns {other.pid}",
-        # Without arp the switch's own kernel never speaks on a port.
+        # Without arp the switch's kernel never sends on a port.
         f"link set {port} arp off up",
     ]

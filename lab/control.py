@@ -1,8 +1,9 @@
-"""The lab's control socket: one line in, `ok` or `error: ...` out, as often as wanted on one connection.
+"""The lab's control socket: one command per line, answered by `ok` or `error: ...`.
 
     python -m lab.control --state DIR break 7
 
-Commands: `break VLAN`, `heal VLAN` (`7`, or `extra/7`), `host-down NAME`, `host-up NAME`.
+Commands: `break VLAN`, `heal VLAN` (`7`, or `extra/7`), `host-down NAME`, `host-up NAME`. A connection may
+send several.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _TIMEOUT_SECONDS = 10.0
 
 
 def execute(command: str, *, site: Site, machinery: Machinery) -> str:
-    """Do what `command` says; the answer, without its newline."""
+    """Execute `command`; return the answer without its newline."""
     words = command.split()
     try:
         match words:
@@ -42,10 +43,10 @@ def execute(command: str, *, site: Site, machinery: Machinery) -> str:
 
 
 def send(state: Path, command: str) -> None:
-    """Have the lab that runs with state directory `state` do `command`.
+    """Send `command` to the lab that runs with state directory `state`.
 
     Raises:
-        SiteError: it refuses, does not run, or does not answer.
+        SiteError: the lab refuses the command, does not run, or does not answer.
     """
     try:
         with _reachable(state) as path, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
@@ -61,7 +62,7 @@ def send(state: Path, command: str) -> None:
 
 
 def is_answering(state: Path) -> bool:
-    """Whether a lab listens on the control socket in `state`."""
+    """Return whether a lab listens on the control socket in `state`."""
     try:
         with _reachable(state) as path, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
             link.connect(path)
@@ -72,7 +73,7 @@ def is_answering(state: Path) -> bool:
 
 @contextlib.contextmanager
 def _reachable(state: Path) -> Iterator[str]:
-    """A short path of the control socket: the address of a Unix socket holds only 107 bytes."""
+    """Yield a short path of the control socket: the address of a Unix socket holds only 107 bytes."""
     directory = os.open(state, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{directory}/{SOCKET_NAME}"
@@ -81,7 +82,7 @@ def _reachable(state: Path) -> Iterator[str]:
 
 
 class ControlServer:
-    """Serves the control socket in `state` from an event loop that calls the data of each ready key."""
+    """A server for the control socket in `state`, in an event loop that calls the data of each ready key."""
 
     def __init__(
         self, state: Path, *, selector: selectors.BaseSelector, execute: Callable[[str], str]
@@ -93,13 +94,13 @@ class ControlServer:
         self._listener.setblocking(False)
         with _reachable(state) as path:
             self._listener.bind(path)
-        # Whoever may not write to the directory shall not control the lab either.
+        # Only users who may write to the directory may control the lab.
         (state / SOCKET_NAME).chmod(0o600)
         self._listener.listen(_MAX_CLIENTS)
         selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
     def close(self) -> None:
-        """Stop serving; the file is removed by whoever owns the directory."""
+        """Stop serving; the owner of the directory removes the file."""
         for client in list(self._clients):
             self._drop(client)
         self._selector.unregister(self._listener)
@@ -137,7 +138,9 @@ class ControlServer:
 
 def main() -> int:
     """Send one command to a running lab."""
-    parser = argparse.ArgumentParser(prog="python -m lab.control", description="Command a running lab.")
+    parser = argparse.ArgumentParser(
+        prog="python -m lab.control", description="Send a command to a running lab."
+    )
     parser.add_argument("--state", type=Path, required=True, help="the lab's state directory")
     parser.add_argument("command", nargs="+", help="break VLAN | heal VLAN | host-down NAME | host-up NAME")
     arguments = parser.parse_args()

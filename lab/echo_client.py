@@ -1,8 +1,8 @@
-"""A small ping through the routing of whatever host it runs on.
+"""A small ping through the routing of the host it runs on.
 
     python -m lab.echo_client 10.0.112.1 10.30.0.1 [--timeout 3]
 
-It prints JSON, address -> `reply`, `unreachable` (a router said so) or `silent`.
+Prints JSON: address to `reply`, `unreachable` (reported by a router) or `silent`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ICMP_HEADER = struct.Struct("!BBHHH")
 
 
 def ping(addresses: Sequence[str], *, timeout: float) -> dict[str, str]:
-    """Ask all `addresses` at once for an echo (RFC 792), and wait up to `timeout` seconds for the answers."""
+    """Send an echo request (RFC 792) to all `addresses`; wait up to `timeout` seconds for the replies."""
     identifier = os.getpid() & 0xFFFF
     found = dict.fromkeys(addresses, SILENT)
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as link:
@@ -41,7 +41,7 @@ def ping(addresses: Sequence[str], *, timeout: float) -> dict[str, str]:
             if (kind, echoed) == (_ECHO_REPLY, identifier) and source in found:
                 found[source] = REPLY
             elif kind == _DESTINATION_UNREACHABLE:
-                # It carries the beginning of the packet that it is about.
+                # The message contains the beginning of the packet that caused it.
                 asked = socket.inet_ntoa(_payload(packet)[_ICMP_HEADER.size :][16:20])
                 if asked in found:
                     found[asked] = UNREACHABLE
@@ -53,10 +53,12 @@ def _payload(packet: bytes) -> bytes:
 
 
 def main() -> None:
-    """Ping, and print who answered."""
-    parser = argparse.ArgumentParser(prog="python -m lab.echo_client", description="Ping, routed.")
+    """Ping, and print the result of each address."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lab.echo_client", description="Ping addresses through the host's routing."
+    )
     parser.add_argument("address", nargs="+")
-    parser.add_argument("--timeout", type=float, default=3.0, help="seconds to wait for all answers")
+    parser.add_argument("--timeout", type=float, default=3.0, help="seconds to wait for all replies")
     arguments = parser.parse_args()
     print(json.dumps(ping(arguments.address, timeout=arguments.timeout)))
 

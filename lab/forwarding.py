@@ -1,11 +1,12 @@
-"""How the lab's switch forwards: VLANs apart, addresses learned, the unknown flooded. Pure."""
+"""Forwarding rules of the lab's switch: separate VLANs, learned addresses, flooding of unknown ones. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# Bounds the table against a station that invents addresses; an address that finds no room is flooded.
+# Bounds the table against a station that invents addresses; frames to an address without an entry are
+# flooded.
 _MAX_ADDRESSES = 65536
 _HEADER_LENGTH = 14
 _VLAN_MASK = 0x0FFF
@@ -14,7 +15,7 @@ _TPID = b"\x81\x00"
 
 @dataclass(frozen=True, kw_only=True)
 class AccessPort:
-    """A port of one VLAN, untagged."""
+    """An untagged port of one VLAN."""
 
     cluster_network: str
     vlan: int
@@ -22,7 +23,7 @@ class AccessPort:
 
 @dataclass(frozen=True, kw_only=True)
 class TrunkPort:
-    """A port that carries `vlans`, tagged (IEEE 802.1Q). What comes untagged belongs nowhere."""
+    """A port that carries `vlans`, tagged (IEEE 802.1Q). Untagged frames are dropped."""
 
     cluster_network: str
     vlans: frozenset[int]
@@ -33,7 +34,7 @@ _Segment = tuple[str, int]
 
 
 class Forwarding:
-    """The decisions of one switch with `ports` by name. Cluster networks are switches apart."""
+    """The forwarding state of one switch with `ports` by name. Each cluster network has its own switch."""
 
     def __init__(self, ports: Mapping[str, Port]) -> None:
         self._ports = dict(ports)
@@ -41,10 +42,10 @@ class Forwarding:
         self._learned: dict[tuple[_Segment, bytes], str] = {}
 
     def forward(self, port: str, tci: int | None, frame: bytes) -> list[tuple[str, bytes]]:
-        """Where `frame` goes that came in at `port`: port and bytes, tagged where the port is a trunk.
+        """Return the outgoing ports of a `frame` that arrived at `port`, with the bytes for each.
 
-        `tci` is the tag control information of the outer tag, which the kernel has taken out of the frame
-        already; None when it had no tag.
+        `tci` is the tag control information of the outer tag, which the kernel has already stripped; None if
+        the frame was untagged. Frames for a trunk port are tagged.
         """
         segment = self._segment(port, tci)
         if segment is None or len(frame) < _HEADER_LENGTH:
@@ -78,7 +79,7 @@ class Forwarding:
             self._learned[key] = port
 
     def _members_of(self, segment: _Segment) -> tuple[tuple[str, bool], ...]:
-        # Made when first needed: two trunks of 4094 VLANs are many segments that nobody uses.
+        # Created on first use: two trunks of 4094 VLANs have many segments without traffic.
         if segment not in self._members:
             self._members[segment] = tuple(
                 (name, isinstance(port, TrunkPort))

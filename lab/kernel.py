@@ -1,4 +1,4 @@
-"""The few system calls that Python does not wrap: namespaces, the parent-death signal, checksum offload."""
+"""System calls that Python does not wrap: namespaces, the parent-death signal, checksum offload."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SIOCETHTOOL = 0x8946
 _ETHTOOL_STXCSUM = 0x17
 _IFNAMSIZ = 16
 
-# Looked up at import: between fork and exec nothing should have to load a library.
+# Looked up at import, because no library may be loaded between fork and exec.
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -30,35 +30,35 @@ def _check(result: int, call: str) -> None:
 
 
 def die_with_parent(sig: signal.Signals = signal.SIGKILL) -> None:
-    """Have the kernel send `sig` to this process when the thread that forked it ends (prctl(2))."""
+    """Make the kernel send `sig` to this process when the thread that forked it ends (prctl(2))."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, int(sig), 0, 0, 0), "prctl")
 
 
 def new_network() -> None:
-    """Move this process into a network namespace of its own (unshare(2))."""
+    """Move this process into a new network namespace (unshare(2))."""
     _check(_libc.unshare(_CLONE_NEWNET), "unshare")
 
 
 def enter_network(descriptor: int) -> None:
-    """Move this process into the network namespace behind `descriptor`, a /proc/PID/ns/net (setns(2))."""
+    """Move this process into the network namespace of `descriptor`, a /proc/PID/ns/net (setns(2))."""
     _check(_libc.setns(descriptor, _CLONE_NEWNET), "setns")
 
 
 def become_root_of_new_user_namespace() -> None:
     """Move this process, which must have one thread, into a user namespace where its user is root.
 
-    What `unshare --user --map-root-user` does, without starting another program (user_namespaces(7)).
+    Does what `unshare --user --map-root-user` does, without starting another program (user_namespaces(7)).
     """
     user, group = os.geteuid(), os.getegid()
     _check(_libc.unshare(_CLONE_NEWUSER), "unshare")
-    # An ordinary user may map a group only once setgroups is given up.
+    # An ordinary user may map a group only after setgroups is disabled.
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"0 {user} 1")
     Path("/proc/self/gid_map").write_text(f"0 {group} 1")
 
 
 def is_link_running(interface: str) -> bool:
-    """Whether `interface` of this network namespace is up and has a carrier (IFF_RUNNING, netdevice(7))."""
+    """Return whether `interface` of this namespace is up and has a carrier (IFF_RUNNING, netdevice(7))."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         answer = fcntl.ioctl(control.fileno(), _SIOCGIFFLAGS, struct.pack("40s", interface.encode()))
     flags: int = struct.unpack_from("=H", answer, _IFNAMSIZ)[0]
@@ -66,10 +66,10 @@ def is_link_running(interface: str) -> bool:
 
 
 def stop_checksum_offload(interface: str) -> None:
-    """Have the kernel finish checksums before it hands frames to `interface` of this network namespace.
+    """Make the kernel finish checksums before it passes frames to `interface` of this network namespace.
 
-    A veth leaves them to hardware that is not there: what a packet socket takes up and sends on would reach
-    the other side with a wrong one, and be dropped.
+    A veth leaves checksums to hardware that does not exist: frames that a packet socket reads and sends on
+    would arrive with wrong checksums, and be dropped.
     """
     value = ctypes.create_string_buffer(struct.pack("=II", _ETHTOOL_STXCSUM, 0))
     request = struct.pack(f"{_IFNAMSIZ}sP", interface.encode(), ctypes.addressof(value)).ljust(40, b"\0")

@@ -1,4 +1,4 @@
-"""A site brought up: namespaces made, cables laid, the switch and the DHCP servers running."""
+"""A running site: namespaces, cables, the switch and the DHCP servers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _READY_SECONDS = 20.0
 
 
 class Machinery:
-    """What runs for one site. Single-threaded; `up` once, then faults as wanted, then `down`."""
+    """The parts of one running site. Single-threaded: call `up` once, inject faults, then call `down`."""
 
     def __init__(self, site: Site, *, directory: Path) -> None:
         self._site = site
@@ -35,10 +35,10 @@ class Machinery:
         self.servers: tuple[ServerProgram, ...] = ()
 
     def up(self) -> None:
-        """Bring everything up; returns when the switch forwards and every DHCP server listens.
+        """Start everything; return when the switch forwards and every DHCP server listens.
 
         Raises:
-            SiteError: something could not be made; `down` is still due.
+            SiteError: a part could not be started; `down` must still be called.
         """
         try:
             self._make_namespaces()
@@ -51,7 +51,7 @@ class Machinery:
             raise SiteError(str(error)) from error
 
     def down(self) -> None:
-        """End everything, also what others run on the hosts. May be called after a failed `up`."""
+        """Stop everything, also processes that others run on the hosts. May be called after a failed `up`."""
         for child in self._programs.values():
             child.kill()
         for child in self._programs.values():
@@ -63,31 +63,31 @@ class Machinery:
         self._programs, self._namespaces, self._hosts = {}, {}, {}
 
     def host_pid(self, name: str) -> int:
-        """A process in the network namespace of host `name`, for nsenter."""
+        """Return the ID of a process in the network namespace of host `name`, for nsenter."""
         return self._hosts[name].pid
 
     def namespace_pids(self) -> dict[str, int]:
-        """The same for the namespaces that are no hosts."""
+        """Return such a process ID for each namespace that is not a host, by name."""
         return {name: namespace.pid for name, namespace in self._namespaces.items()}
 
     def children(self) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-        """Every process whose end would break the site, by name."""
+        """Yield every process whose end would break the site, by name."""
         yield from self._programs.items()
         for name, namespace in (*self._namespaces.items(), *self._hosts.items()):
             yield f"namespace {name}", namespace.holder
 
     def last_words(self, name: str) -> str:
-        """The last line that program `name` logged."""
+        """Return the last line that program `name` logged."""
         with contextlib.suppress(OSError):
             lines = self._log(name).read_text(errors="replace").strip().splitlines()
-            return lines[-1] if lines else "without a word"
-        return "without a word"
+            return lines[-1] if lines else "no output"
+        return "no output"
 
     def set_vlan(self, vlan: Vlan, *, alive: bool) -> None:
-        """Silence whoever lives on `vlan`, or let them speak again. Hosts still reach each other."""
+        """Silence the gateway and the servers of `vlan`, or restore them. Hosts still reach each other."""
         for link in self._wiring.accesses:
             if link.vlan is vlan:
-                # The kernel would still answer routed pings to an address of an interface that is down.
+                # The kernel would still answer routed pings to the address of an interface that is down.
                 address = [f"addr flush dev {link.interface}"]
                 if alive and link.address is not None:
                     address = [f"addr replace {link.address} dev {link.interface}"]
@@ -95,7 +95,7 @@ class Machinery:
                 self._namespaces[link.namespace].run_ip(lines)
 
     def set_host(self, host: Host, *, alive: bool) -> None:
-        """Pull the cables of all uplinks of `host`, or plug them in again."""
+        """Disconnect the cables of all uplinks of `host`, or connect them again."""
         lines = [f"link set {link.port} {_state(alive)}" for link in self._wiring.trunks if link.host is host]
         self._namespaces[FABRIC].run_ip(lines)
         self._wait_for_uplinks(host, running=alive)
@@ -130,8 +130,8 @@ class Machinery:
     def _start_servers(self) -> None:
         management = self._site.management.cidr
         self.servers = tuple(server_programs(self._wiring, management=management, directory=self._directory))
-        # Of all sockets on port 67 of a namespace the latest gets what is sent to the server alone, and one
-        # that reads frames needs nothing from its own: so it comes first.
+        # If several sockets of a namespace are bound to port 67, the latest one receives unicast datagrams. A
+        # server that reads frames needs nothing from its own socket, so it is started first.
         for reads_frames in (True, False):
             self._start_together([server for server in self.servers if server.reads_frames is reads_frames])
 
@@ -154,7 +154,7 @@ class Machinery:
         self._hosts[host.name].enter()
         for uplink in host.uplinks:
             if not wait_for_link(uplink.interface, running=running, timeout=_READY_SECONDS):
-                raise SiteError(f"{uplink.interface} of {host.name} does not go {_state(running)}")
+                raise SiteError(f"{uplink.interface} of {host.name} does not become {_state(running)}")
 
     def _log(self, name: str) -> Path:
         return self._directory / f"{name}.log"

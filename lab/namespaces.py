@@ -1,4 +1,4 @@
-"""Anonymous network namespaces: each lives as long as a tiny process holds it, and leaves nothing on disk."""
+"""Anonymous network namespaces: each lives as long as a small process holds it; nothing stays on disk."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ _KILL_SECONDS = 5.0
 
 
 def python_environment() -> dict[str, str]:
-    """The environment in which a child Python finds this package, wherever it was started from."""
+    """Return the environment in which a child Python finds this package from any working directory."""
     here = str(Path(__file__).resolve().parent.parent)
     former = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": os.pathsep.join([here, former] if former else [here])}
 
 
 class Namespace:
-    """A network namespace of this lab. The process that makes it may enter and leave it at will."""
+    """A network namespace of the lab. The process that created it may enter and leave it at will."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        # When Popen returns the holder has called exec, so it is in its new namespace.
+        # When Popen returns, the holder has called exec, so it is in its new namespace.
         self._holder = _start([program("sleep"), "infinity"], prepare=new_network)
         self._descriptor = os.open(f"/proc/{self._holder.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self.inode = os.fstat(self._descriptor).st_ino
 
     @property
     def pid(self) -> int:
-        """The process whose /proc/PID/ns/net this is."""
+        """Return the ID of the process whose /proc/PID/ns/net this is."""
         return self._holder.pid
 
     @property
     def holder(self) -> subprocess.Popen[bytes]:
-        """The process that keeps the namespace alive."""
+        """Return the process that keeps the namespace alive."""
         return self._holder
 
     def enter(self) -> None:
@@ -51,7 +51,7 @@ class Namespace:
         enter_network(self._descriptor)
 
     def run_ip(self, lines: Iterable[str]) -> None:
-        """Run `ip -batch` on `lines`; SiteError with its first complaint when a line fails."""
+        """Run `lines` through `ip -batch`. Raises SiteError with the first error message."""
         self.enter()
         done = subprocess.run(
             [program("ip"), "-batch", "-"],
@@ -65,7 +65,7 @@ class Namespace:
             raise SiteError(f"ip in namespace {self.name}: {complaint}")
 
     def write_settings(self, settings: Mapping[str, int]) -> None:
-        """Write `settings`, paths under /proc/sys/net; SiteError when the kernel refuses."""
+        """Write `settings`; keys are paths under /proc/sys/net. Raises SiteError if one is refused."""
         self.enter()
         for path, value in settings.items():
             setting = Path("/proc/sys/net", path)
@@ -80,7 +80,7 @@ class Namespace:
     def start(
         self, argv: Sequence[str], *, stdout: IO[bytes] | int, stderr: IO[bytes] | int, stdin: bytes = b""
     ) -> subprocess.Popen[bytes]:
-        """Start `argv` in the namespace; it dies with this process. `stdin` is all that it can read."""
+        """Start `argv` in the namespace; it ends with this process. `stdin` is its whole standard input."""
         self.enter()
         child = _start(argv, stdin=subprocess.PIPE, stdout=stdout, stderr=stderr)
         assert child.stdin is not None
@@ -89,7 +89,7 @@ class Namespace:
         return child
 
     def close(self) -> None:
-        """Let the namespace go. It ends when the last process in it has ended."""
+        """Release the namespace. It ends when its last process has ended."""
         self._holder.kill()
         self._holder.wait()
         os.close(self._descriptor)
@@ -119,9 +119,9 @@ def _start(
         stdout=stdout,
         stderr=stderr,
         env=python_environment(),
-        # A Ctrl-C in the terminal is for the lab, which then ends its children in order.
+        # Ctrl-C in the terminal is for the lab, which then ends its children in order.
         start_new_session=True,
-        # Safe here: the lab's process has one thread.
+        # Safe, because the lab's process has one thread.
         preexec_fn=in_child,  # noqa: PLW1509
     )
 
@@ -129,14 +129,14 @@ def _start(
 def end_processes_in(inodes: frozenset[int]) -> None:
     """Kill every other process whose network namespace is one of `inodes`, and wait until they are gone.
 
-    A process left on a host would keep the host's namespace alive for ever: it ends as it would when a
-    machine is switched off.
+    A process left on a host would keep the host's namespace alive for ever. It ends as if its machine were
+    switched off.
     """
     killed: list[int] = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdecimal() or int(entry.name) == os.getpid():
             continue
-        # Processes come and go, and most belong to somebody else.
+        # Processes come and go, and most belong to other users.
         with contextlib.suppress(OSError):
             descriptor = os.pidfd_open(int(entry.name))
             if (entry / "ns" / "net").stat().st_ino in inodes:
@@ -150,5 +150,5 @@ def end_processes_in(inodes: frozenset[int]) -> None:
 
 
 def python_module(name: str) -> list[str]:
-    """The command that runs module `name` with this Python."""
+    """Return the command that runs module `name` with this Python."""
     return [sys.executable, "-m", name]

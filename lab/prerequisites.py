@@ -1,4 +1,4 @@
-"""What a machine must have for the lab, found out before anything is started."""
+"""Checks of what a machine needs for the lab, before anything is started."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _SERVERS = {
 
 
 def find_program(name: str) -> str | None:
-    """The full path of program `name`, looked for in PATH and in the system's directories."""
+    """Return the full path of program `name`, from PATH or the system's directories, or None."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_SYSTEM_DIRECTORIES])
     return shutil.which(name, path=path)
 
 
 def program(name: str) -> str:
-    """The full path of program `name`; FileNotFoundError when it is not installed."""
+    """Return the full path of program `name`. Raises FileNotFoundError if it is not installed."""
     found = find_program(name)
     if found is None:
         raise FileNotFoundError(f"{name} is not installed")
@@ -36,7 +36,7 @@ def program(name: str) -> str:
 
 
 def has_namespace_rights() -> bool:
-    """Whether this process may make network namespaces as it is, without a user namespace."""
+    """Return whether this process may create network namespaces without a user namespace."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("CapEff:"):
             held = int(line.split()[1], 16)
@@ -45,9 +45,10 @@ def has_namespace_rights() -> bool:
 
 
 def missing_prerequisites(site: Site | None = None) -> list[str]:
-    """What is missing to run a lab here, one line each; with `site`, also the DHCP servers that it names.
+    """Return what is missing to run a lab here, one line each.
 
-    Tries to make a namespace with a veth pair in it, for a moment, because kernels deny that in many ways.
+    With `site`, this includes the DHCP servers that it names. Creates a namespace with a veth pair for a
+    moment, because kernels deny that in many ways.
     """
     missing = [
         f"{name} is not installed (Debian package {package})"
@@ -57,12 +58,12 @@ def missing_prerequisites(site: Site | None = None) -> list[str]:
     for kind in _named_servers(site):
         name, package = _SERVERS[kind]
         if find_program(name) is None:
-            missing.append(f"{name} is not installed (Debian package {package}), and the site asks for it")
+            missing.append(f"{name} is not installed (Debian package {package}), and the site names it")
     return missing or _denied_namespaces()
 
 
 def resolve_server(kind: ServerKind) -> ServerKind:
-    """`kind`, with AUTO replaced by what this machine has."""
+    """Return `kind`, with AUTO replaced by a server of this machine."""
     if kind is not ServerKind.AUTO:
         return kind
     return ServerKind.BUILTIN if find_program("dnsmasq") is None else ServerKind.DNSMASQ
@@ -84,12 +85,12 @@ def _denied_namespaces() -> list[str]:
         return [_user_namespace_advice() if user else f"network namespaces are denied: {reason}"]
     veth = ["link", "add", "lab0", "type", "veth", "peer", "name", "lab1"]
     if (reason := _failure([*network, program("ip"), *veth])) is not None:
-        return [f"the kernel makes no veth pairs here: {reason}"]
+        return [f"the kernel creates no veth pairs here: {reason}"]
     return []
 
 
 def _failure(command: list[str]) -> str | None:
-    """Why `command` fails, in one line; None when it does not."""
+    """Return why `command` fails, in one line; None if it succeeds."""
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode == 0:
         return None
@@ -107,4 +108,4 @@ def _user_namespace_advice() -> str:
         path = _SYSCTL / setting
         if path.exists() and path.read_text().strip() == bad:
             return f"{denied}: as root, sysctl -w {setting.replace('/', '.')}={good}; or run as root"
-    return f"{denied}, and no sysctl says why (a container's seccomp profile?): run as root"
+    return f"{denied}, for a reason that no sysctl shows (a container's seccomp profile?): run as root"

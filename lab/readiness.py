@@ -1,4 +1,4 @@
-"""Knowing when something is so that nobody tells: a DHCP server listens, a link runs."""
+"""Waiting for states that nothing announces: a DHCP server listens, a link has a carrier."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _SERVER_PORT = 67
 
 
 def wait_for_sockets(pid: int, *, count: int, timeout: float) -> bool:
-    """Wait until child `pid` holds `count` UDP sockets on port 67: what arrives from then on is answered.
+    """Wait until child `pid` holds `count` UDP sockets on port 67; datagrams from then on are answered.
 
-    False when it ends before, or `timeout` seconds are up.
+    Returns False if it ends before, or after `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
     descriptor = os.pidfd_open(pid)
@@ -32,9 +32,9 @@ def wait_for_sockets(pid: int, *, count: int, timeout: float) -> bool:
 
 
 def wait_for_link(interface: str, *, running: bool, timeout: float) -> bool:
-    """Wait until `interface` of this network namespace runs, or does not; False when the time is up.
+    """Wait until `interface` of this network namespace runs, or does not; return False on a timeout.
 
-    The kernel may work through changes of carrier once a second; until then IFF_RUNNING tells of the past.
+    The kernel may process carrier changes only once a second; until then IFF_RUNNING shows the old state.
     """
     deadline = time.monotonic() + timeout
     while is_link_running(interface) is not running:
@@ -53,7 +53,7 @@ def _sockets_of(pid: int) -> int:
             if int(fields[1].rpartition(":")[2], 16) == _SERVER_PORT:
                 bound.add(f"socket:[{fields[9]}]")
         for entry in Path(f"/proc/{pid}/fd").iterdir():
-            # It may be closed between listing and looking.
+            # The descriptor may be closed between listing and reading.
             with contextlib.suppress(OSError):
                 held.add(str(entry.readlink()))
     return len(bound & held)

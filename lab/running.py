@@ -29,12 +29,12 @@ _STOP_SECONDS = 20.0
 
 
 def start_site(site: Site | Path, state: Path, *, timeout: float = _START_SECONDS) -> RunningSite:
-    """Start `site`, a site or the file that describes one, and wait at most `timeout` seconds for it.
+    """Start `site`, or the site that a file describes, and wait at most `timeout` seconds for it.
 
-    `state` is its state directory, made when missing. The site also ends when this process ends.
+    `state` is its state directory, created if missing. The site also ends when this process ends.
 
     Raises:
-        SiteError: it could not be started; the message is the one line that it said.
+        SiteError: it could not be started; the message is the line that it printed.
     """
     if isinstance(site, Path):
         site = load_site(site)
@@ -48,7 +48,7 @@ def start_site(site: Site | Path, state: Path, *, timeout: float = _START_SECOND
             stdout=subprocess.PIPE,
             stderr=errors,
             env=python_environment(),
-            # Whoever started it decides when it ends, also on Ctrl-C.
+            # The caller decides when the site ends, also on Ctrl-C.
             start_new_session=True,
         )
         running = RunningSite(site, state, process, remove_directory=not existed)
@@ -76,7 +76,7 @@ def _says_something(process: subprocess.Popen[bytes], timeout: float) -> bool:
 
 
 class RunningSite:
-    """A site that is up. `description` is its site.json; use `start_site` to make one."""
+    """A running site. `description` is its site.json. Created by `start_site`."""
 
     description: SiteDescription
 
@@ -101,27 +101,27 @@ class RunningSite:
 
     @property
     def pid(self) -> int:
-        """The process of the site's programme."""
+        """Return the ID of the site's process."""
         return self._process.pid
 
     def is_running(self) -> bool:
-        """Whether the site is still up."""
+        """Return whether the site is still running."""
         return self._process.poll() is None
 
     def command(self, host: str) -> list[str]:
-        """What to put before a command so that it runs on `host`, as root there; SiteError for no host."""
+        """Return the prefix for a command to run as root on `host`. Raises SiteError for an unknown host."""
         self.site.find_host(host)
         target = str(self.description.hosts[host].pid)
         user = ["-U", "--preserve-credentials"] if self.description.user_namespace else []
         return [program("nsenter"), "-t", target, *user, "-n", "--"]
 
     def uplinks(self, host: str) -> Mapping[str, str]:
-        """Cluster network -> interface of `host`."""
+        """Return the uplinks of `host`: cluster network to interface."""
         self.site.find_host(host)
         return self.description.hosts[host].uplinks
 
     def break_vlan(self, vlan: int | str) -> None:
-        """Silence gateway and DHCP servers of `vlan`, `7` or `extra/7`. It is so when this returns."""
+        """Silence gateway and DHCP servers of `vlan` (`7` or `extra/7`); takes effect before this returns."""
         send(self.state, f"break {vlan}")
 
     def heal_vlan(self, vlan: int | str) -> None:
@@ -129,7 +129,7 @@ class RunningSite:
         send(self.state, f"heal {vlan}")
 
     def host_down(self, host: str) -> None:
-        """Pull the cables of all uplinks of `host`; its management network stays."""
+        """Disconnect the cables of all uplinks of `host`; its management network stays connected."""
         send(self.state, f"host-down {host}")
 
     def host_up(self, host: str) -> None:
@@ -137,7 +137,7 @@ class RunningSite:
         send(self.state, f"host-up {host}")
 
     def stop(self) -> None:
-        """Take the site down, and with it whatever still runs on its hosts. May be called again."""
+        """Stop the site and all processes on its hosts. May be called again."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -147,6 +147,7 @@ class RunningSite:
                 self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
-        # It removes its files itself, unless it was killed; the directory may be another lab's by now.
+        # The site removes its files itself unless it was killed; by now the directory may belong to another
+        # lab.
         if self._process.returncode < 0 and self.state.is_dir() and not is_answering(self.state):
             remove_state(self.state, with_directory=self._remove_directory)

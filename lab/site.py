@@ -1,7 +1,7 @@
-"""What a site is: hosts, the VLANs between them, and who answers on each VLAN.
+"""The description of a site: hosts, the VLANs between them, and the gateway and DHCP servers of each VLAN.
 
-The classes are plain data. `lab.site_file` reads them from YAML, `lab.site_builder` makes them in Python, and
-`lab.site_rules` says whether they fit together.
+The classes are plain data. `lab.site_file` reads them from YAML, `lab.site_builder` builds them in Python,
+and `lab.site_rules` checks their consistency.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ ALL_VLANS = frozenset(range(VLAN_MIN, VLAN_MAX + 1))
 
 
 class SiteError(ValueError):
-    """The site cannot be what was asked for; the message is one line for a person."""
+    """A site is invalid or cannot be run; the message is one line for people."""
 
 
 class ServerKind(StrEnum):
-    """Which program answers DHCP. `AUTO` is dnsmasq where it is installed, else the lab's own server."""
+    """The program that answers DHCP. `AUTO` is dnsmasq if it is installed, else the lab's own server."""
 
     AUTO = "auto"
     DNSMASQ = "dnsmasq"
@@ -33,9 +33,9 @@ class ServerKind(StrEnum):
 class DhcpServer:
     """One DHCP server on one VLAN.
 
-    `address` is where it answers from: the gateway's address means that the gateway itself serves, any other
-    makes it a machine of its own. `router` is option 3 (RFC 2132 section 3.5); None leaves the option out.
-    `relay`: it is on the management network, at `address`, and the VLAN's gateway relays to it (RFC 1542).
+    `address` is the server's own: if it is the gateway's address, the gateway itself serves, otherwise a
+    machine of its own. `router` is option 3 (RFC 2132 section 3.5); None omits the option. `relay`: the
+    server is on the management network, at `address`, and the VLAN's gateway relays to it (RFC 1542).
     `ping_check`: probe an address before offering it, as servers do by default; it delays every OFFER.
     """
 
@@ -51,10 +51,10 @@ class DhcpServer:
 
 @dataclass(frozen=True, kw_only=True)
 class Vlan:
-    """One segment of the site, and who is alive on it.
+    """One segment of the site, with its gateway and DHCP servers.
 
-    `gateway` None: there is none. `gateway_answers` False: its address is known, but nobody answers there,
-    neither ARP nor ICMP. `routed`: the gateway can also be reached from the management network.
+    `gateway` None: the VLAN has none. `gateway_answers` False: its address is known, but answers neither ARP
+    nor ICMP. `routed`: the gateway can also be reached from the management network.
     """
 
     vlan: int
@@ -67,11 +67,11 @@ class Vlan:
 
     @property
     def label(self) -> str:
-        """The segment's name in messages and commands, e.g. `extra/7`."""
+        """Return the segment's name in messages and commands, e.g. `extra/7`."""
         return f"{self.cluster_network}/{self.vlan}"
 
     def on_wire(self, address: IPv4Address) -> IPv4Interface:
-        """`address` with this VLAN's prefix length."""
+        """Return `address` with this VLAN's prefix length."""
         if self.cidr is None:
             raise SiteError(f"VLAN {self.label} has no cidr")
         return IPv4Interface((address, self.cidr.prefixlen))
@@ -79,7 +79,7 @@ class Vlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Uplink:
-    """A host's port to one cluster network; `vlans` is what the physical switch trunks to that port."""
+    """A host's port on one cluster network; `vlans` are those that the physical switch trunks to it."""
 
     cluster_network: str
     interface: str
@@ -88,7 +88,7 @@ class Uplink:
 
 @dataclass(frozen=True, kw_only=True)
 class Host:
-    """A machine of the site: `address` is its address on the management network."""
+    """A machine of the site; `address` is its address on the management network."""
 
     name: str
     address: IPv4Address
@@ -97,7 +97,7 @@ class Host:
 
 @dataclass(frozen=True, kw_only=True)
 class Management:
-    """The network through which hosts reach whatever is routed."""
+    """The network through which hosts reach everything that is routed."""
 
     cidr: IPv4Network
     gateway: IPv4Address
@@ -105,27 +105,27 @@ class Management:
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """The whole site."""
+    """A whole site."""
 
     management: Management
     hosts: tuple[Host, ...]
     vlans: tuple[Vlan, ...]
 
     def find_vlan(self, name: str) -> Vlan:
-        """The VLAN called `7` or `extra/7`.
+        """Return the VLAN called `7` or `extra/7`.
 
         Raises:
-            SiteError: no VLAN, or more than one, is called that.
+            SiteError: no VLAN has that name, or more than one.
         """
         found = [vlan for vlan in self.vlans if name in (vlan.label, str(vlan.vlan))]
         if len(found) == 1:
             return found[0]
         if found:
-            raise SiteError(f"VLAN {name} is in several cluster networks; say CLUSTER_NETWORK/{name}")
+            raise SiteError(f"VLAN {name} is in several cluster networks; use CLUSTER_NETWORK/{name}")
         raise SiteError(f"no VLAN {name!r} in this site")
 
     def find_host(self, name: str) -> Host:
-        """The host called `name`.
+        """Return the host called `name`.
 
         Raises:
             SiteError: there is none.
@@ -137,10 +137,10 @@ class Site:
 
 
 def parse_vlan_set(text: str) -> frozenset[int]:
-    """VLAN IDs from `all`, `7` or `7,10-20`.
+    """Parse VLAN IDs from `all`, `7` or `7,10-20`.
 
     Raises:
-        ValueError: the text is none of these, or a number is outside 1-4094.
+        ValueError: the text has another form, or a number is outside 1-4094.
     """
     if text.strip() == "all":
         return ALL_VLANS
@@ -149,13 +149,13 @@ def parse_vlan_set(text: str) -> frozenset[int]:
         first, dash, last = part.strip().partition("-")
         low, high = _vlan_id(first), _vlan_id(last if dash else first)
         if low > high:
-            raise ValueError(f"{part.strip()!r} runs backwards")
+            raise ValueError(f"{part.strip()!r} descends")
         vlans.update(range(low, high + 1))
     return frozenset(vlans)
 
 
 def format_vlan_set(vlans: frozenset[int]) -> str:
-    """The inverse of `parse_vlan_set`, as short as it can be written."""
+    """Return the shortest text that `parse_vlan_set` reads back to `vlans`."""
     if vlans == ALL_VLANS:
         return "all"
     runs: list[list[int]] = []
@@ -168,7 +168,7 @@ def format_vlan_set(vlans: frozenset[int]) -> str:
 
 
 def _vlan_id(text: str) -> int:
-    # isdecimal alone would let through digits of other scripts.
+    # isdecimal alone would accept digits of other scripts.
     if not (text.isascii() and text.isdecimal()) or not VLAN_MIN <= int(text) <= VLAN_MAX:
         raise ValueError(f"{text!r} is not a VLAN ID ({VLAN_MIN}-{VLAN_MAX})")
     return int(text)

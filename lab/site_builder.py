@@ -1,4 +1,4 @@
-"""Sites made in Python, for tests and benchmarks: any number of VLANs with one rule for their addresses."""
+"""Building sites in Python, for tests and benchmarks: any number of VLANs with one addressing rule."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from lab.site import ALL_VLANS, DhcpServer, Host, Management, ServerKind, Site, Uplink, Vlan
 
-# Apart from 10.0.0.0/8, which vlan_cidr fills.
+# Outside 10.0.0.0/8, which vlan_cidr fills.
 MANAGEMENT = Management(cidr=IPv4Network("172.30.0.0/24"), gateway=IPv4Address("172.30.0.1"))
 _FIRST_HOST = 11
 _POOL_FIRST = 100
@@ -16,7 +16,7 @@ _SECOND_SERVER = 250
 
 
 def vlan_cidr(vlan: int) -> IPv4Network:
-    """The /20 of VLAN `vlan`: 10.0.16.0/20 for 1, 10.0.112.0/20 for 7, up to 10.255.224.0/20 for 4094."""
+    """Return the /20 of `vlan`: 10.0.16.0/20 for 1, 10.0.112.0/20 for 7, up to 10.255.224.0/20 for 4094."""
     return IPv4Network((int(IPv4Address("10.0.0.0")) + (vlan << 12), 20))
 
 
@@ -32,10 +32,10 @@ def build_vlan(
     ping_check: bool = False,
     relay_to: IPv4Address | None = None,
 ) -> Vlan:
-    """A VLAN on `vlan_cidr(vlan)`: gateway .1, pool .100-.199, DHCP `server` (None: no DHCP).
+    """Build a VLAN on `vlan_cidr(vlan)`: gateway .1, pool .100-.199, DHCP `server` (None: no DHCP).
 
-    Where no gateway answers, and for the second server, DHCP answers from an address of its own. `relay_to`:
-    the address on the management network of the first server, to which the gateway relays.
+    If no gateway answers, DHCP answers from an address of its own, and so does the second server. `relay_to`
+    is the address of the first server on the management network, to which the gateway relays.
     """
     cidr = vlan_cidr(vlan)
     router = cidr[1] if gateway else None
@@ -66,7 +66,7 @@ def build_vlan(
 
 
 def build_hosts(count: int, *, trunked: Mapping[str, frozenset[int]]) -> tuple[Host, ...]:
-    """`count` hosts node1, node2, ..., with uplink extra-bo to `extra`, which carries `trunked` or all."""
+    """Build hosts node1, node2, ... with uplink extra-bo to `extra`; VLANs: `trunked[name]`, else all."""
     names = [f"node{number}" for number in range(1, count + 1)]
     return tuple(
         Host(
@@ -83,9 +83,9 @@ def build_hosts(count: int, *, trunked: Mapping[str, frozenset[int]]) -> tuple[H
 def build_site(
     vlans: Iterable[int | Vlan], *, hosts: int = 2, trunked: Mapping[str, frozenset[int]] | None = None
 ) -> Site:
-    """A site of `hosts` hosts and `vlans`, where a number stands for `build_vlan(number)`.
+    """Build a site of `hosts` hosts and `vlans`, where a number stands for `build_vlan(number)`.
 
-    `trunked` gives, for hosts that do not carry all VLANs, those that they carry.
+    `trunked` maps a host that does not carry all VLANs to those that it carries.
     """
     return Site(
         management=MANAGEMENT,

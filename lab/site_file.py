@@ -1,4 +1,4 @@
-"""Reading a site from YAML, strictly, and writing one back.
+"""Reading a site from YAML, strictly, and writing it back.
 
 Every error is one line: file, field, value, and what was expected.
 """
@@ -43,10 +43,10 @@ _NO_ROUTER = "none"
 
 
 def load_site(path: Path) -> Site:
-    """The site described by the file at `path`.
+    """Load the site from the file at `path`.
 
     Raises:
-        SiteError: it cannot be read, or describes no site.
+        SiteError: the file cannot be read, or does not describe a valid site.
     """
     try:
         content = path.read_text(encoding="utf-8")
@@ -57,7 +57,7 @@ def load_site(path: Path) -> Site:
 
 
 def parse_site(content: str, *, origin: str) -> Site:
-    """The site described by the YAML in `content`; `origin` names it in errors (SiteError)."""
+    """Parse a site from the YAML in `content`; `origin` names it in errors. Raises SiteError."""
     try:
         document = yaml.load(content, Loader=StrictLoader)
         site = _site(Section("", document, {"management", "hosts", "vlans"}))
@@ -78,7 +78,7 @@ def parse_site(content: str, *, origin: str) -> Site:
 
 
 def dump_site(site: Site) -> str:
-    """`site` as YAML that `parse_site` reads back to an equal site."""
+    """Render `site` as YAML that `parse_site` reads back to an equal site."""
     document = {
         "management": {"cidr": str(site.management.cidr), "gateway": str(site.management.gateway)},
         "hosts": {host.name: _dump_host(host) for host in site.hosts},

@@ -1,9 +1,9 @@
-"""The programme that is a site: it brings it up, serves commands, and takes everything down again.
+"""The process of a site: it starts the site, serves commands, and stops everything again.
 
     python -m lab.site_main --file examples/site.yaml --state DIR
 
-DIR/site.json appears when the site is ready. It ends on SIGTERM, SIGINT or SIGHUP, when its parent ends, or
-when a part of it fails.
+DIR/site.json appears when the site is ready. The process ends on SIGTERM, SIGINT or SIGHUP, when its parent
+ends, or when a part of the site fails.
 """
 
 from __future__ import annotations
@@ -30,12 +30,10 @@ _STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def main() -> int:
-    """Run a site until told to stop; exit code 0, or 1 with one line that says what is wrong."""
+    """Run a site until a signal; return 0, or 1 after one line with the reason."""
     parser = argparse.ArgumentParser(prog="python -m lab.site_main", description="Run a lab site.")
-    parser.add_argument("--file", required=True, help="the site's description, or - for standard input")
-    parser.add_argument(
-        "--state", type=Path, required=True, help="a directory for site.json and control.sock"
-    )
+    parser.add_argument("--file", required=True, help="site file, or - for standard input")
+    parser.add_argument("--state", type=Path, required=True, help="directory for site.json and control.sock")
     arguments = parser.parse_args()
     try:
         if arguments.file == "-":
@@ -53,10 +51,10 @@ def main() -> int:
 
 
 def run(site: Site, *, state: Path) -> None:
-    """Bring `site` up, serve until told to stop, take it down.
+    """Start `site`, serve until a signal, stop it.
 
     Raises:
-        SiteError: it could not be brought up, or a part of it ended.
+        SiteError: it could not be started, or a part of it ended.
     """
     began = time.monotonic()
     parent = os.getppid()
@@ -90,9 +88,9 @@ def run(site: Site, *, state: Path) -> None:
 
 
 class Events:
-    """One event loop: signals, the parent's end, a child's end, and whatever is registered at `selector`.
+    """An event loop for signals, the parent's end, a child's end, and everything registered at `selector`.
 
-    A signal only ends the loop, so that nothing is ever left half taken down.
+    A signal only ends the loop, so a shutdown is never interrupted half-way.
     """
 
     def __init__(self) -> None:
@@ -121,7 +119,7 @@ class Events:
         self._sleep.close()
 
     def serve(self) -> None:
-        """Handle events until told to stop; SiteError when a child ended."""
+        """Handle events until a stop is requested. Raises SiteError if a child ended."""
         while not self._stopped:
             for key, _ in self.selector.select():
                 key.data()
@@ -140,7 +138,7 @@ class Events:
             self._stopped = True
 
     def watch_children(self, machinery: Machinery) -> None:
-        """Stop, and say why, when a process of `machinery` ends."""
+        """Stop with the reason when a process of `machinery` ends."""
         for name, child in machinery.children():
 
             def failed(name: str = name) -> None:

@@ -1,4 +1,4 @@
-"""What a site must satisfy beyond the types of its fields."""
+"""Rules for a site that its field types do not express."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_POOL = 65536
 
 
 def check_site(site: Site) -> None:
-    """Raise SiteError on the first rule that `site` breaks: field, value, and what was expected."""
+    """Check `site`; raise SiteError for the first broken rule: field, value, and what was expected."""
     for problem in _problems(site):
         raise SiteError(problem)
 
@@ -74,7 +74,7 @@ def _uplink_problems(host: Host, field: str) -> Iterator[str]:
         if not _INTERFACE.fullmatch(uplink.interface):
             yield _wrong(f"{path}.interface", uplink.interface, "an interface name, 15 characters")
         if uplink.interface in interfaces:
-            yield _wrong(f"{path}.interface", uplink.interface, "a name that the host does not use already")
+            yield _wrong(f"{path}.interface", uplink.interface, "a name that is unused on the host")
         interfaces.add(uplink.interface)
         if not all(VLAN_MIN <= vlan <= VLAN_MAX for vlan in uplink.vlans):
             yield _wrong(f"{path}.vlans", sorted(uplink.vlans), f"VLAN IDs {VLAN_MIN}-{VLAN_MAX}")
@@ -99,16 +99,17 @@ def _vlan_problems(site: Site) -> Iterator[str]:
 
 
 def _overlap_problems(site: Site) -> Iterator[str]:
-    """All gateways share one router's routing table, so no two networks may overlap."""
+    """Check that no two networks overlap, because all gateways share one router's routing table."""
     networks = [(site.management.cidr, -1)]
     networks += [(vlan.cidr, index) for index, vlan in enumerate(site.vlans) if vlan.cidr is not None]
-    # In the order of addresses, a network that overlaps any before it overlaps the one that reaches furthest.
+    # In the order of addresses, a network that overlaps any earlier one overlaps the one that reaches
+    # furthest.
     (furthest, owner), *rest = sorted(networks)
     for network, index in rest:
         if network.overlaps(furthest):
             (first, value), (second, other) = sorted([(owner, furthest), (index, network)])
             name = "management.cidr" if first < 0 else f"vlans[{first}].cidr"
-            yield _wrong(f"vlans[{second}].cidr", other, f"a network apart from {name} {value}")
+            yield _wrong(f"vlans[{second}].cidr", other, f"no overlap with {name} {value}")
         if network.broadcast_address > furthest.broadcast_address:
             furthest, owner = network, index
 
@@ -125,7 +126,7 @@ def _answering_problems(vlan: Vlan, field: str) -> Iterator[str]:
         path = _server_path(field, vlan, index)
         yield from _server_problems(vlan, vlan.cidr, server, path)
         if server.address in addresses:
-            yield _wrong(f"{path}.address", server.address, "an address that no other server here has")
+            yield _wrong(f"{path}.address", server.address, "an address that no other server on the VLAN has")
         addresses.add(server.address)
 
 
@@ -139,7 +140,7 @@ def _server_problems(vlan: Vlan, cidr: IPv4Network, server: DhcpServer, path: st
         yield _wrong(f"{path}.pool", pool, f"at most {_MAX_POOL} addresses")
     for name, address in (("gateway", vlan.gateway), ("server", server.address)):
         if address is not None and server.pool_start <= address <= server.pool_end:
-            yield _wrong(f"{path}.pool", pool, f"no {name}'s address in it")
+            yield _wrong(f"{path}.pool", pool, f"a range without the {name}'s address")
     if not server.relay and not _usable(server.address, cidr):
         yield _wrong(f"{path}.address", server.address, f"a host address in {cidr}")
     if server.address == vlan.gateway and not vlan.gateway_answers:
@@ -150,7 +151,7 @@ def _server_problems(vlan: Vlan, cidr: IPv4Network, server: DhcpServer, path: st
 
 
 def _relay_problems(site: Site) -> Iterator[str]:
-    """A relayed server is a machine on the management network, which one program may be for many VLANs."""
+    """Check relayed servers: each is a machine on the management network; one may serve many VLANs."""
     taken = {site.management.gateway, *(host.address for host in site.hosts)}
     kinds: dict[IPv4Address, ServerKind] = {}
     for number, vlan in enumerate(site.vlans):
@@ -159,13 +160,21 @@ def _relay_problems(site: Site) -> Iterator[str]:
                 continue
             path = _server_path(f"vlans[{number}]", vlan, index)
             if vlan.gateway is None or not (vlan.gateway_answers and vlan.routed):
-                yield _wrong(f"{path}.relay", server.relay, "a gateway that answers and is routed: it relays")
+                yield _wrong(
+                    f"{path}.relay",
+                    server.relay,
+                    "a VLAN with an answering, routed gateway",
+                )
             if not _usable(server.address, site.management.cidr) or server.address in taken:
                 expected = f"a free host address in management.cidr {site.management.cidr}"
                 yield _wrong(f"{path}.address", server.address, f"{expected}, because it is relayed to")
             if server.server is ServerKind.UDHCPD:
-                yield _wrong(f"{path}.server", server.server, "another: udhcpd serves no relayed network")
-            # dnsmasq would need a process for each, and one address has room for one.
+                yield _wrong(
+                    f"{path}.server",
+                    server.server,
+                    "a server other than udhcpd, which serves no relays",
+                )
+            # dnsmasq would need a process for each, and one address has room for only one.
             if server.ping_check:
                 yield _wrong(f"{path}.ping_check", server.ping_check, "false with a relay")
             if kinds.setdefault(server.address, server.server) is not server.server:
@@ -178,5 +187,5 @@ def _server_path(field: str, vlan: Vlan, index: int) -> str:
 
 
 def _usable(address: IPv4Address, network: IPv4Network) -> bool:
-    """Whether a machine of `network` may have `address`: in it, and neither its first nor its last."""
+    """Return whether a machine may have `address`: inside `network`, and neither its first nor its last."""
     return address in network and address not in (network.network_address, network.broadcast_address)

@@ -1,4 +1,4 @@
-"""What a running lab keeps on disk, and nothing of it afterwards."""
+"""Files of a running lab, all removed when it ends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RUN_NAME = "run"
 
 @dataclass(frozen=True, kw_only=True)
 class HostDescription:
-    """Where a host is: `pid` is a process in its namespace, `uplinks` cluster network -> interface."""
+    """Location of a host: `pid` is a process in its namespace; `uplinks`: cluster network to interface."""
 
     pid: int
     address: str
@@ -27,10 +27,10 @@ class HostDescription:
 
 @dataclass(frozen=True, kw_only=True)
 class SiteDescription:
-    """site.json: what others need to know of a running site.
+    """The content of site.json: what other processes need to know about a running site.
 
-    `user_namespace`: whoever enters a host has to enter the user namespace of its process too. `servers` maps
-    a DHCP server's name to the program behind it.
+    `user_namespace`: to enter a host, a process must also enter the user namespace of its process. `servers`
+    maps a DHCP server's name to its program.
     """
 
     pid: int
@@ -42,14 +42,14 @@ class SiteDescription:
 
 
 def write_description(state: Path, description: SiteDescription) -> None:
-    """Write site.json whole or not at all: its appearance tells that the site is ready."""
+    """Write site.json atomically; its appearance signals that the site is ready."""
     fresh = state / _RUN_NAME / DESCRIPTION_NAME
     fresh.write_text(json.dumps(asdict(description), indent=2) + "\n")
     fresh.replace(state / DESCRIPTION_NAME)
 
 
 def read_description(state: Path) -> SiteDescription:
-    """The site.json of a running site; SiteError when there is none."""
+    """Read the site.json of a running site. Raises SiteError if there is none."""
     try:
         values = json.loads((state / DESCRIPTION_NAME).read_text())
         hosts = {name: HostDescription(**host) for name, host in values.pop("hosts").items()}
@@ -59,7 +59,7 @@ def read_description(state: Path) -> SiteDescription:
 
 
 def remove_state(state: Path, *, with_directory: bool) -> None:
-    """Remove what a lab put into `state`, and `state` itself if it is wanted and then empty."""
+    """Remove what a lab put into `state`; with_directory, also `state` itself if it is then empty."""
     for name in (DESCRIPTION_NAME, SOCKET_NAME):
         (state / name).unlink(missing_ok=True)
     shutil.rmtree(state / _RUN_NAME, ignore_errors=True)
@@ -70,10 +70,12 @@ def remove_state(state: Path, *, with_directory: bool) -> None:
 
 @contextlib.contextmanager
 def state_directory(state: Path) -> Iterator[Path]:
-    """Own `state` for the time of the block; yields a directory in it for logs, leases and configuration.
+    """Own `state` for the duration of the block; yield a directory in it for logs, leases and configuration.
+
+    Files left by a killed lab are removed.
 
     Raises:
-        SiteError: it cannot be made, or another lab runs in it. What a lab that was killed left is removed.
+        SiteError: the directory cannot be created, or another lab uses it.
     """
     existed = state.is_dir()
     try:

@@ -2,8 +2,8 @@
 
     python -m lab.switch < ports.json
 
-It takes the ports on standard input, says `ready`, and forwards until it is ended. No TAP device and no VLAN
-device is needed, so it runs on any kernel and in a user namespace.
+Reads the ports from standard input, prints `ready`, and forwards until it is terminated. It needs no TAP and
+no VLAN devices, so it runs on any kernel and in a user namespace.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from lab.site import format_vlan_set, parse_vlan_set
 from lab.tagged_socket import open_tagged_socket, receive
 
 READY = "ready"
-# A port that is down, or whose other end reads too slowly, loses frames, as ports do.
+# A port that is down, or whose other end reads too slowly, loses frames, as real ports do.
 _LOST = {errno.ENETDOWN, errno.ENOBUFS, errno.ENXIO, errno.ENODEV, errno.EMSGSIZE, errno.EAGAIN}
 
 
 def encode_ports(ports: Mapping[str, Port]) -> str:
-    """`ports` as the JSON that this program takes."""
+    """Encode `ports` as the JSON that this program reads."""
     return json.dumps(
         {
             name: {
@@ -39,7 +39,7 @@ def encode_ports(ports: Mapping[str, Port]) -> str:
 
 
 def decode_ports(text: str) -> dict[str, Port]:
-    """The inverse of `encode_ports`."""
+    """Decode the output of `encode_ports`."""
     ports: dict[str, Port] = {}
     for name, entry in json.loads(text).items():
         network, vlans = str(entry["cluster_network"]), parse_vlan_set(str(entry["vlans"]))
@@ -51,7 +51,7 @@ def decode_ports(text: str) -> dict[str, Port]:
 
 
 def forward_one(link: socket.socket, forwarding: Forwarding) -> None:
-    """Wait for one frame and send it where it belongs."""
+    """Wait for one frame and forward it."""
     received = receive(link)
     if received is None:
         return
@@ -64,7 +64,7 @@ def forward_one(link: socket.socket, forwarding: Forwarding) -> None:
 
 
 def main() -> None:
-    """Read the ports, forward until ended."""
+    """Read the ports and forward until terminated."""
     forwarding = Forwarding(decode_ports(sys.stdin.read()))
     with contextlib.closing(open_tagged_socket()) as link:
         print(READY, flush=True)

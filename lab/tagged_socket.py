@@ -1,6 +1,6 @@
-"""A packet socket that tells the VLAN tag of what it receives.
+"""A packet socket that reports the VLAN tag of received frames.
 
-The kernel takes the outer tag out of a frame before a packet socket sees it, and tells it beside the frame
+The kernel strips the outer tag from a frame before a packet socket sees it, and reports it beside the frame
 (packet(7), PACKET_AUXDATA).
 """
 
@@ -24,7 +24,7 @@ _STATUS_VLAN_VALID = 0x10
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A frame that came in at `interface`, its outer tag taken out; `tci` is that tag, None: it had none."""
+    """A frame received on `interface`, without its outer tag; `tci` is that tag, None if it was untagged."""
 
     interface: str
     tci: int | None
@@ -32,21 +32,21 @@ class Received:
 
 
 def open_tagged_socket() -> socket.socket:
-    """A socket that receives every frame from every interface of this network namespace."""
+    """Open a socket that receives every frame of every interface of this network namespace."""
     opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
     opened.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
-    # What other programs send from here is none of its business.
+    # Frames sent by other programs of this host are ignored.
     opened.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
     try:
         opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
     except PermissionError:
-        # In a user namespace nobody may go above net.core.rmem_max.
+        # In a user namespace nobody may exceed net.core.rmem_max.
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
     return opened
 
 
 def receive(link: socket.socket) -> Received | None:
-    """The next frame; None for one that was cut or came before the socket told tags."""
+    """Receive the next frame; None for one that was truncated or arrived before tags were reported."""
     frame, ancillary, flags, source = link.recvmsg(_MAX_FRAME, socket.CMSG_SPACE(_AUXDATA.size))
     if flags & socket.MSG_TRUNC or not ancillary:
         return None

@@ -1,10 +1,10 @@
-"""A small client on tagged frames, to look at a site without what the site is there to test.
+"""A small client on tagged frames, to inspect a site independently of the code under test.
 
     python -m lab.wire_client --interface extra-bo --vlan 7 --vlan 100 [--arp 10.30.0.1] [--timeout 3]
 
-On each VLAN it asks for an address (DISCOVER), then for the hardware address of the router that it was told
-(an ARP probe, RFC 5227), and prints a line of JSON for each: `vlan`, `offers`, `arp` (an address or null).
-With `--arp ADDRESS` it asks for that address, on every VLAN, and not for DHCP.
+On each VLAN it requests an address (DISCOVER), then resolves the offered router (an ARP probe, RFC 5227), and
+prints one line of JSON per VLAN: `vlan`, `offers`, `arp` (an address or null). With `--arp ADDRESS` it
+resolves that address on every VLAN, without DHCP.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _OFFER = 2
 
 @dataclass(frozen=True)
 class Offer:
-    """What one server offers."""
+    """An offer of one server."""
 
     server: str
     address: str
@@ -43,7 +43,7 @@ class Offer:
 
 @dataclass
 class Finding:
-    """What was found on one VLAN."""
+    """The result for one VLAN."""
 
     vlan: int
     offers: list[Offer] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Finding:
 
 
 def checksum(data: bytes) -> int:
-    """The Internet checksum of `data` (RFC 1071)."""
+    """Compute the Internet checksum of `data` (RFC 1071)."""
     padded = data + b"\0" * (len(data) % 2)
     total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
     while total >> 16:
@@ -60,12 +60,12 @@ def checksum(data: bytes) -> int:
 
 
 def tagged(vlan: int, source: bytes, kind: int, payload: bytes) -> bytes:
-    """A broadcast frame on `vlan`."""
+    """Build a broadcast frame on `vlan`."""
     return _BROADCAST + source + struct.pack("!HHH", _TPID, vlan, kind) + payload
 
 
 def discover(vlan: int, mac: bytes) -> bytes:
-    """A DHCPDISCOVER on `vlan`, which is its transaction ID too."""
+    """Build a DHCPDISCOVER on `vlan`, whose transaction ID is the VLAN."""
     bootp = struct.pack("!BBBBIHH16s16s192s", 1, 1, 6, 0, vlan, 0, _BROADCAST_FLAG, b"", mac, b"") + _COOKIE
     message = (bootp + bytes([53, 1, 1, 55, 2, 1, 3, 255])).ljust(300, b"\0")
     udp = struct.pack("!HHHH", _CLIENT_PORT, _SERVER_PORT, 8 + len(message), 0) + message
@@ -75,17 +75,17 @@ def discover(vlan: int, mac: bytes) -> bytes:
 
 
 def arp_probe(vlan: int, mac: bytes, address: IPv4Address) -> bytes:
-    """A question for `address` on `vlan` that claims no address itself (RFC 5227 section 1.1)."""
+    """Build an ARP probe for `address` on `vlan`, which claims no address itself (RFC 5227 section 1.1)."""
     header = struct.pack("!HHBBH", 1, _IPV4, 6, 4, 1)
     return tagged(vlan, mac, _ARP, header + mac + b"\0" * 4 + b"\0" * 6 + address.packed)
 
 
 def read_offer(frame: bytes, *, vlan: int, mac: bytes) -> Offer | None:
-    """The offer in an untagged `frame` that answers `discover(vlan, mac)`."""
+    """Parse the offer in an untagged `frame` that answers `discover(vlan, mac)`; None for any other frame."""
     if int.from_bytes(frame[12:14], "big") != _IPV4 or frame[23:24] != bytes([_UDP]):
         return None
     datagram = frame[14 + (frame[14] & 0x0F) * 4 : 14 + int.from_bytes(frame[16:18], "big")]
-    # As a real client would: a checksum that the sender left to hardware makes the offer useless.
+    # As a real client would: a checksum left to hardware makes the offer useless.
     pseudo = frame[26:34] + struct.pack("!HH", _UDP, len(datagram))
     if datagram[6:8] != b"\0\0" and checksum(pseudo + datagram) != 0:
         return None
@@ -114,7 +114,7 @@ def _options(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 class WireClient:
-    """Asks on many VLANs of `interface` at once."""
+    """A client for many VLANs of `interface` at once."""
 
     def __init__(self, interface: str, *, timeout: float) -> None:
         self._interface = interface
@@ -125,7 +125,7 @@ class WireClient:
         self._mac = fcntl.ioctl(self._link, _SIOCGIFHWADDR, request)[18:24]
 
     def ask_dhcp(self, findings: list[Finding], *, servers: int) -> None:
-        """Fill in `offers`, until there are `servers` on each VLAN or the time is up."""
+        """Fill in `offers` until there are `servers` per VLAN, or until the timeout."""
         by_vlan = {finding.vlan: finding for finding in findings}
 
         def hear(vlan: int, frame: bytes) -> None:
@@ -138,7 +138,7 @@ class WireClient:
         self._listen(hear, lambda: all(len(finding.offers) >= servers for finding in findings))
 
     def ask_arp(self, asked: dict[IPv4Address, list[Finding]]) -> None:
-        """Fill in `arp` of the findings of each address that is asked for."""
+        """Fill in `arp` of the findings of each address in `asked`."""
         waiting = {
             (finding.vlan, address.packed): finding
             for address, findings in asked.items()
@@ -170,13 +170,17 @@ class WireClient:
 
 
 def main() -> None:
-    """Ask, and print a line for each VLAN."""
-    parser = argparse.ArgumentParser(prog="python -m lab.wire_client", description="Ask on tagged VLANs.")
+    """Run the client, and print one line per VLAN."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lab.wire_client", description="Send DHCP and ARP requests on tagged VLANs."
+    )
     parser.add_argument("--interface", required=True)
     parser.add_argument("--vlan", type=int, action="append", required=True)
-    parser.add_argument("--servers", type=int, default=1, help="wait for that many offers on each VLAN")
-    parser.add_argument("--arp", type=IPv4Address, help="ask ARP for this address, and not for DHCP")
-    parser.add_argument("--timeout", type=float, default=3.0, help="seconds for DHCP, and again for ARP")
+    parser.add_argument("--servers", type=int, default=1, help="number of offers to wait for on each VLAN")
+    parser.add_argument("--arp", type=IPv4Address, help="resolve this address by ARP, without DHCP")
+    parser.add_argument(
+        "--timeout", type=float, default=3.0, help="seconds to wait for DHCP, and again for ARP"
+    )
     arguments = parser.parse_args()
     client = WireClient(arguments.interface, timeout=arguments.timeout)
     findings = [Finding(vlan) for vlan in arguments.vlan]

@@ -1,9 +1,9 @@
-"""From a site to its cables: which namespaces, which veth pairs, who answers at which end. Pure.
+"""Planning a site's cables: the namespaces, the veth pairs, and the stations at their ends. Pure.
 
-Around the `fabric` (the switch) stand one namespace per host, the `router` (routed gateways and the
+Around the `fabric` (the switch) there are one namespace per host, the `router` (routed gateways and the
 management network), the `island` (gateways that management cannot reach), and `dhcp1`, `dhcp2`, ... for DHCP
-servers that are machines of their own. Each has at most one port to a VLAN, so no route is ambiguous.
-Servers that gateways relay to are `central1`, `central2`, ..., on the management network as the hosts are.
+servers on machines of their own. Each has at most one port on a VLAN, so no route is ambiguous. Servers
+behind relays are `central1`, `central2`, ..., on the management network like the hosts.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class TrunkLink:
 
 @dataclass(frozen=True, kw_only=True)
 class AccessLink:
-    """The cable between an access port of the switch and whoever lives on one VLAN.
+    """The cable between an access port of the switch and a station on one VLAN.
 
-    `address` None: there is someone on the wire who never answers.
+    `address` None: the station never answers.
     """
 
     vlan: Vlan
@@ -45,7 +45,7 @@ class AccessLink:
 
 @dataclass(frozen=True, kw_only=True)
 class ManagementLink:
-    """The cable between a machine of the management network and the router, where it is `interface`."""
+    """The cable between a machine of the management network and `interface` of the router."""
 
     machine: str
     address: IPv4Address
@@ -54,7 +54,7 @@ class ManagementLink:
 
 @dataclass(frozen=True, kw_only=True)
 class Relayed:
-    """A VLAN whose gateway, at `interface` of the router, passes DHCP on to `server`, which is `machine`."""
+    """A VLAN whose gateway, at `interface` of the router, relays DHCP to `server` on `machine`."""
 
     vlan: Vlan
     relay: IPv4Address
@@ -65,9 +65,9 @@ class Relayed:
 
 @dataclass(frozen=True, kw_only=True)
 class Wiring:
-    """All cables of a site, and `namespaces`: the names of all that are needed beside the hosts'.
+    """All cables of a site, and in `namespaces` the names of those that it needs beside the hosts'.
 
-    `managements`: those of the hosts, by their names; `centrals`: those of the servers that are relayed to.
+    `managements` are the hosts' management cables, by host; `centrals` those of the relayed servers.
     """
 
     namespaces: tuple[str, ...]
@@ -79,7 +79,7 @@ class Wiring:
 
 
 def plan(site: Site) -> Wiring:
-    """How `site` is to be wired."""
+    """Plan the wiring of `site`."""
     trunks = [(host, uplink) for host in site.hosts for uplink in host.uplinks]
     networks = list(dict.fromkeys(uplink.cluster_network for _, uplink in trunks))
     accesses: list[AccessLink] = []
@@ -133,7 +133,7 @@ def _relayed(site: Site, networks: list[str]) -> tuple[Relayed, ...]:
 
 
 def _stations(vlan: Vlan) -> list[tuple[str, IPv4Interface | None, DhcpServer | None]]:
-    """Who lives on `vlan`: namespace, address, and the DHCP server that answers from that address."""
+    """Return the stations of `vlan`: namespace, address, and the DHCP server at that address."""
     stations: list[tuple[str, IPv4Interface | None, DhcpServer | None]] = []
     apart = [server for server in vlan.dhcp if server.address != vlan.gateway and not server.relay]
     if vlan.gateway is not None:
@@ -146,5 +146,5 @@ def _stations(vlan: Vlan) -> list[tuple[str, IPv4Interface | None, DhcpServer | 
 
 
 def _interface(vlan: Vlan, network_index: int) -> str:
-    # A cluster network's name does not fit beside the VLAN into 15 characters.
+    # A cluster network's name and the VLAN do not fit into 15 characters together.
     return f"v{vlan.vlan}" if network_index == 0 else f"v{vlan.vlan}-{network_index}"

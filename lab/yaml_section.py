@@ -1,4 +1,4 @@
-"""YAML mappings read strictly: unknown keys, keys given twice and wrong values are errors."""
+"""Strict reading of YAML mappings: unknown keys, duplicate keys and wrong values are errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ D = TypeVar("D")
 
 
 class StrictLoader(yaml.SafeLoader):
-    """YAML that refuses a key given twice, of which the plain loader silently keeps the last."""
+    """A YAML loader that refuses a duplicate key, of which the plain loader silently keeps the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
         keys: set[object] = set()
@@ -31,7 +31,7 @@ class StrictLoader(yaml.SafeLoader):
 
 
 class Section:
-    """A mapping of which only `known` keys may occur (None: any name); `path` is where it stands."""
+    """A mapping with only the `known` keys (None: any); `path` is its place in the document."""
 
     def __init__(self, path: str, value: object, known: Iterable[str] | None) -> None:
         if not isinstance(value, dict):
@@ -46,26 +46,26 @@ class Section:
                 raise SiteError(f"{self.field(key)}: unknown key{_hint(key, allowed)}")
 
     def field(self, key: object) -> str:
-        """The full path of `key`, as errors show it."""
+        """Return the full path of `key`, for errors."""
         return f"{self.path}.{key}" if self.path else str(key)
 
     def required(self, key: str, convert: Callable[[str, object], T]) -> T:
-        """The value of `key` through `convert`; SiteError when it is missing."""
+        """Return the value of `key` through `convert`. Raises SiteError if it is missing."""
         if key not in self._values:
             raise SiteError(f"{self.field(key)}: missing")
         return convert(self.field(key), self._values[key])
 
     def optional(self, key: str, convert: Callable[[str, object], T], default: D) -> T | D:
-        """The value of `key` through `convert`, or `default` when it is absent or null."""
+        """Return the value of `key` through `convert`, or `default` if it is absent or null."""
         return default if self._values.get(key) is None else self.required(key, convert)
 
     def items(self) -> Iterator[tuple[str, object]]:
-        """All keys with their raw values, in the order of the file."""
+        """Yield all keys with their raw values, in the order of the file."""
         return ((str(key), value) for key, value in self._values.items())
 
 
 def wrong(field: str, value: object, expected: str) -> SiteError:
-    """The error for a `value` that is not what `field` expects."""
+    """Build the error for a `value` that is not what `field` expects."""
     shown = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}..."
     return SiteError(f"{field or 'document'}: {shown}: expected {expected}")
 
@@ -76,14 +76,14 @@ def _hint(key: str, known: Sequence[str]) -> str:
 
 
 def text(field: str, value: object) -> str:
-    """`value` as text."""
+    """Convert `value` to text."""
     if not isinstance(value, str):
         raise wrong(field, value, "text")
     return value
 
 
 def integer(field: str, value: object) -> int:
-    """`value` as a whole number."""
+    """Convert `value` to a whole number."""
     # bool is an int in Python, and `vlan: yes` is not VLAN 1.
     if not isinstance(value, int) or isinstance(value, bool):
         raise wrong(field, value, "a whole number")
@@ -91,14 +91,14 @@ def integer(field: str, value: object) -> int:
 
 
 def boolean(field: str, value: object) -> bool:
-    """`value` as true or false."""
+    """Convert `value` to true or false."""
     if not isinstance(value, bool):
         raise wrong(field, value, "true or false")
     return value
 
 
 def address(field: str, value: object) -> IPv4Address:
-    """`value` as an IPv4 address."""
+    """Convert `value` to an IPv4 address."""
     try:
         return IPv4Address(text(field, value))
     except ValueError:
@@ -106,7 +106,7 @@ def address(field: str, value: object) -> IPv4Address:
 
 
 def network(field: str, value: object) -> IPv4Network:
-    """`value` as an IPv4 network without host bits."""
+    """Convert `value` to an IPv4 network without host bits."""
     try:
         return IPv4Network(text(field, value))
     except ValueError:
@@ -114,7 +114,7 @@ def network(field: str, value: object) -> IPv4Network:
 
 
 def pool(field: str, value: object) -> tuple[IPv4Address, IPv4Address]:
-    """`value` as FIRST-LAST."""
+    """Convert `value`, FIRST-LAST, to two addresses."""
     first, _, last = text(field, value).partition("-")
     try:
         return IPv4Address(first.strip()), IPv4Address(last.strip())
@@ -123,7 +123,7 @@ def pool(field: str, value: object) -> tuple[IPv4Address, IPv4Address]:
 
 
 def vlan_set(field: str, value: object) -> frozenset[int]:
-    """`value` as a set of VLAN IDs."""
+    """Convert `value` to a set of VLAN IDs."""
     try:
         return parse_vlan_set(str(value))
     except ValueError as error:
@@ -131,7 +131,7 @@ def vlan_set(field: str, value: object) -> frozenset[int]:
 
 
 def server_kind(field: str, value: object) -> ServerKind:
-    """`value` as the kind of a DHCP server."""
+    """Convert `value` to the kind of a DHCP server."""
     try:
         return ServerKind(text(field, value))
     except ValueError:

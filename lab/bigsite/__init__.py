@@ -1,1 +1,1 @@
-"""A site with thousands of VLANs and real servers on one trunk, for measurements; without faults."""
+"""A site with thousands of VLANs and real servers on one trunk, for benchmarks; without faults."""

@@ -1,7 +1,7 @@
-"""Just enough of bpf(2) to load a few instructions and to hang them on an interface, by system call alone.
+"""A minimal bpf(2): loading a few instructions and attaching them to an interface, by system calls alone.
 
-Numbers are from linux/bpf.h. Attaching is tcx, which a kernel has from 6.6 on; nothing has to be pinned or
-detached, since a program goes with the interface that it hangs on.
+Numbers are from linux/bpf.h. Programs attach by tcx, which needs Linux 6.6. Nothing is pinned or detached: a
+program disappears with its interface.
 """
 
 from __future__ import annotations
@@ -27,59 +27,59 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class BPFUnavailable(Exception):
-    """This kernel, machine or user cannot do it; the text is one line for people."""
+    """This kernel, machine or user does not support it; the text is one line for people."""
 
 
 def instruction(code: int, *, target: int = 0, source: int = 0, offset: int = 0, immediate: int = 0) -> bytes:
-    """One struct bpf_insn."""
+    """Encode one struct bpf_insn."""
     return struct.pack("=BBhi", code, target | source << 4, offset, immediate)
 
 
 def move(target: int, source: int) -> bytes:
-    """target = source, both registers."""
+    """Encode target = source, both registers."""
     return instruction(0xBF, target=target, source=source)
 
 
 def set_to(target: int, value: int) -> bytes:
-    """target = value."""
+    """Encode target = value."""
     return instruction(0xB7, target=target, immediate=value)
 
 
 def add(target: int, value: int) -> bytes:
-    """target += value."""
+    """Encode target += value."""
     return instruction(0x07, target=target, immediate=value)
 
 
 def mask(target: int, bits: int) -> bytes:
-    """target &= bits."""
+    """Encode target &= bits."""
     return instruction(0x57, target=target, immediate=bits)
 
 
 def load_word(target: int, source: int, offset: int) -> bytes:
-    """target = the 32 bits at offset behind the pointer in source."""
+    """Encode target = the 32 bits at offset behind the pointer in source."""
     return instruction(0x61, target=target, source=source, offset=offset)
 
 
 def skip_if_zero(register: int, instructions: int) -> bytes:
-    """Leave out the next instructions if the register is zero."""
+    """Encode a jump over the next instructions if the register is zero."""
     return instruction(0x15, target=register, offset=instructions)
 
 
 def call(helper: int) -> bytes:
-    """r0 = helper(r1, r2, ...); r1 to r5 are lost."""
+    """Encode r0 = helper(r1, r2, ...), which clobbers r1 to r5."""
     return instruction(0x85, immediate=helper)
 
 
 def leave() -> bytes:
-    """Return r0."""
+    """Encode return r0."""
     return instruction(0x95)
 
 
 def load(program: bytes) -> int:
-    """A descriptor of the verified program, for attach; the caller closes it.
+    """Load and verify the program; return a descriptor for attach, which the caller closes.
 
     Raises:
-        BPFUnavailable: the kernel does not take it.
+        BPFUnavailable: the kernel refuses it.
     """
     code = ctypes.create_string_buffer(program, len(program))
     license_name = ctypes.create_string_buffer(b"GPL")
@@ -104,7 +104,7 @@ def load(program: bytes) -> int:
 
 
 def attach(program: int, *, interface_index: int) -> None:
-    """Have every frame that comes in on an interface of this network namespace go through the program.
+    """Attach the program to all frames that arrive on an interface of this network namespace.
 
     Raises:
         BPFUnavailable: the kernel is older than 6.6, or has no such interface.
@@ -112,13 +112,13 @@ def attach(program: int, *, interface_index: int) -> None:
     try:
         _bpf(_PROG_ATTACH, struct.pack("=IIIIII", interface_index, program, _TCX_INGRESS, 0, 0, 0))
     except OSError as error:
-        raise BPFUnavailable(f"no tcx, which needs a kernel from 6.6 on: {error.strerror}") from None
+        raise BPFUnavailable(f"no tcx, which requires Linux 6.6: {error.strerror}") from None
 
 
 def _bpf(command: int, attribute: bytes) -> int:
     number = _SYSCALLS.get(platform.machine())
     if number is None:
-        raise BPFUnavailable(f"the number of bpf(2) on {platform.machine()} is not known here")
+        raise BPFUnavailable(f"the system call number of bpf(2) on {platform.machine()} is unknown")
     buffer = ctypes.create_string_buffer(attribute, _ATTRIBUTE_BYTES)
     result = int(_libc.syscall(number, command, buffer, _ATTRIBUTE_BYTES))
     if result < 0:

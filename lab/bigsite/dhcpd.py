@@ -1,4 +1,4 @@
-"""ISC dhcpd for many VLANs, in shards: one process gets slow with thousands of interfaces."""
+"""ISC dhcpd for many VLANs, in shards, because one process gets slow with thousands of interfaces."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _LEASE_SECONDS = 3600
 
 
 def is_installed() -> bool:
-    """Whether there is one on this machine (Debian package isc-dhcp-server)."""
+    """Return whether dhcpd is installed (Debian package isc-dhcp-server)."""
     return find_program("dhcpd") is not None
 
 
 def shards(vlans: Sequence[int]) -> list[Sequence[int]]:
-    """The VLANs of each process."""
+    """Return the VLANs of each process."""
     return [vlans[at : at + SHARD_VLANS] for at in range(0, len(vlans), SHARD_VLANS)]
 
 
 def configuration(vlans: Sequence[int]) -> str:
-    """What dhcpd.conf(5) says for these VLANs.
+    """Render dhcpd.conf(5) for these VLANs.
 
-    It does not look whether an address is free before it offers it: that takes a second, which is no work.
-    Nor does its ordinary socket hear what is sent to all: each frame would wake every one of the servers on
-    this machine, while frames of its own VLANs come by its packet sockets anyhow.
+    ping-check is off: probing an address before the offer takes a second, and is not part of the measurement.
+    The ordinary socket does not receive broadcasts: each would wake every server on this machine, while
+    frames of a server's own VLANs arrive on its packet sockets anyway.
     """
     lines = [
         "authoritative;",
@@ -58,13 +58,13 @@ def configuration(vlans: Sequence[int]) -> str:
 
 @contextlib.contextmanager
 def servers(namespace: Namespace, vlans: Sequence[int], *, directory: Path) -> Iterator[None]:
-    """Serve `vlans` on their ports in `namespace`; their files go to `directory`. Ready when it yields.
+    """Serve `vlans` on their ports in `namespace`, with files in `directory`; yield when all are ready.
 
     Raises:
         FileNotFoundError: dhcpd is not installed.
-        SiteError: one did not start.
+        SiteError: a server did not start.
     """
-    # AppArmor's profile on Debian goes by the program's path, and lets it read nothing but /etc/dhcp.
+    # Debian's AppArmor profile applies to the program's path, and admits reads only from /etc/dhcp.
     executable = shutil.copy(program("dhcpd"), directory / "dhcpd")
     running: list[subprocess.Popen[bytes]] = []
     log = (directory / "dhcpd.log").open("wb")
@@ -73,7 +73,7 @@ def servers(namespace: Namespace, vlans: Sequence[int], *, directory: Path) -> I
             argv = _prepare(number, shard, executable=executable, directory=directory)
             running.append(namespace.start(argv, stdout=log, stderr=log))
         for process in running:
-            # The one socket of the ordinary kind is the last that it opens.
+            # dhcpd opens its one ordinary socket last.
             if not wait_for_sockets(process.pid, count=1, timeout=_READY_SECONDS):
                 raise SiteError(f"dhcpd did not start: {_last_line(directory / 'dhcpd.log')}")
         yield
@@ -99,4 +99,4 @@ def _prepare(number: int, vlans: Sequence[int], *, executable: str | Path, direc
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "no output"

@@ -1,4 +1,4 @@
-"""A trunk from a host to a network where each VLAN has a gateway and, if wanted, a real DHCP server."""
+"""A trunk from a host to a network where each VLAN has a gateway and, optionally, a real DHCP server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SETTINGS = {
     "ipv6/conf/all/disable_ipv6": 1,
     "ipv6/conf/default/disable_ipv6": 1,
     "ipv4/ip_forward": 0,
-    # A gateway answers for its own address, on its own VLAN only.
+    # A gateway answers only for its own address, on its own VLAN.
     "ipv4/conf/default/arp_ignore": 1,
     "ipv4/conf/all/rp_filter": 0,
     "ipv4/conf/default/rp_filter": 0,
@@ -33,7 +33,7 @@ _SETTINGS = {
 
 @dataclass(frozen=True)
 class BigSite:
-    """Two namespaces with a cable between: `host` has the trunk port UPLINK, `network` is all behind it."""
+    """Two namespaces joined by a cable: `host` has the trunk port UPLINK; `network` is behind it."""
 
     host: Namespace
     network: Namespace
@@ -42,7 +42,7 @@ class BigSite:
 
 @contextlib.contextmanager
 def cable() -> Iterator[BigSite]:
-    """The cable alone: nothing answers yet. This process is back in its own namespace in the end."""
+    """Build only the cable, without stations. Afterwards this process is back in its own namespace."""
     home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     with contextlib.ExitStack() as stack:
         stack.callback(os.close, home)
@@ -60,19 +60,19 @@ def cable() -> Iterator[BigSite]:
 
 @contextlib.contextmanager
 def big_site(vlans: Sequence[int], *, with_dhcp: bool = True) -> Iterator[BigSite]:
-    """The kernel's own gateway on each of `vlans`, and ISC dhcpd unless `with_dhcp` is false.
+    """Build a kernel gateway on each of `vlans`, and ISC dhcpd unless `with_dhcp` is false.
 
     Raises:
-        BPFUnavailable: the kernel cannot, or this is not root.
+        BPFUnavailable: the kernel does not support it, or this is not root.
         FileNotFoundError: dhcpd is not installed.
-        SiteError: something could not be brought up.
+        SiteError: a part could not be started.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(raised_limits())
         site = stack.enter_context(cable())
         split_trunk(site.network, FAR_END, vlans, addresses=_gateway_interface)
         if with_dhcp:
-            # A server syncs its file at each lease that it gives: that would measure a disk.
+            # A server syncs its file for each lease: that would measure a disk.
             parent = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
             directory = stack.enter_context(tempfile.TemporaryDirectory(dir=parent, prefix="nadroute-dhcpd-"))
             stack.enter_context(dhcpd.servers(site.network, vlans, directory=Path(directory)))

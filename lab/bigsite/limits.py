@@ -1,4 +1,4 @@
-"""Settings of the whole machine that thousands of interfaces need, for as long as they need them."""
+"""Machine-wide settings that thousands of interfaces need, raised for the time they are needed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _WANTED = {
-    # Every attached program waits for a grace period otherwise: a minute for 4094 of them.
+    # Otherwise every attached program waits for a grace period: a minute for 4094 of them.
     Path("/sys/kernel/rcu_expedited"): 1,
-    # Neighbours are counted over all namespaces: a gateway on each VLAN is more than the 1024 that may be.
+    # Neighbours are counted over all namespaces: a gateway per VLAN exceeds the limit of 1024.
     Path("/proc/sys/net/ipv4/neigh/default/gc_thresh1"): 8192,
     Path("/proc/sys/net/ipv4/neigh/default/gc_thresh2"): 16384,
     Path("/proc/sys/net/ipv4/neigh/default/gc_thresh3"): 32768,
@@ -18,9 +18,9 @@ _WANTED = {
 
 @contextlib.contextmanager
 def raised_limits() -> Iterator[None]:
-    """Raise them, and put them back in the end. To be called in the machine's own network namespace.
+    """Raise the limits, and restore them afterwards; call it in the machine's own network namespace.
 
-    One that is not there or may not be written stays as it is: a small site works all the same.
+    A setting that does not exist or is not writable stays as it is, which is enough for a small site.
     """
     former: dict[Path, str] = {}
     for path, wanted in _WANTED.items():
@@ -32,7 +32,7 @@ def raised_limits() -> Iterator[None]:
     try:
         yield
     finally:
-        # The thresholds must stay in order at any moment: back from the lowest up.
+        # The thresholds must stay in order at any moment, so the lowest is restored first.
         for path, before in former.items():
             with contextlib.suppress(OSError):
                 path.write_text(before)

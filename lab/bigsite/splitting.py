@@ -1,8 +1,8 @@
-"""A trunk taken apart into one untagged port a VLAN, on a kernel that may have no VLAN devices.
+"""Splitting a trunk into one untagged port per VLAN, on a kernel that may have no VLAN devices.
 
-Two programs do it: one on the trunk takes the tag off a frame and sends it out of its VLAN's port, one on
-each port puts the tag on and sends it out of the trunk. A port's index tells its VLAN, so neither needs a
-table.
+Two eBPF programs do it: one on the trunk strips the tag of a frame and sends it out of its VLAN's port; one
+on each port adds the tag and sends the frame out of the trunk. A port's index encodes its VLAN, so neither
+needs a table.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ _VLAN_MASK = 0x0FFF
 _TYPE_VLAN = 0x8100
 
 Addresses = Callable[[int], IPv4Interface]
-"""A VLAN's to the address that its port has."""
+"""Maps a VLAN to the address of its port."""
 
 
 def port_name(vlan: int) -> str:
-    """The interface on which one finds `vlan` without its tag."""
+    """Return the name of the interface that has `vlan` untagged."""
     return f"v{vlan}"
 
 
 def split_trunk(
     namespace: Namespace, trunk: str, vlans: Collection[int], *, addresses: Addresses | None = None
 ) -> None:
-    """Make the ports of `vlans` on the interface `trunk` of `namespace`, up and with `addresses`.
+    """Create the ports of `vlans` on the interface `trunk` of `namespace`, up and with `addresses`.
 
     Raises:
-        BPFUnavailable: the kernel cannot.
-        SiteError: an interface cannot be made.
+        BPFUnavailable: the kernel does not support it.
+        SiteError: an interface cannot be created.
     """
     namespace.enter()
     trunk_index = socket.if_nametoindex(trunk)
-    # Before thousands of interfaces are made for nothing.
+    # Fail before thousands of interfaces are created in vain.
     programs = [bpf.load(_untag()), bpf.load(_tag(trunk_index))]
     try:
         namespace.run_ip(line for vlan in vlans for line in _port_lines(vlan, addresses))
@@ -53,11 +53,11 @@ def split_trunk(
 
 def _port_lines(vlan: int, addresses: Addresses | None) -> list[str]:
     inner, port = f"p{vlan}", port_name(vlan)
-    # With a queue for each processor a pair would take much more memory, thousands of times.
+    # With a queue per processor, each of the thousands of pairs would take much more memory.
     queues = "numrxqueues 1 numtxqueues 1"
     lines = [
         f"link add {inner} index {_FIRST_INDEX + vlan} {queues} type veth peer name {port} {queues}",
-        # Without arp its own kernel never speaks there.
+        # Without arp the kernel never sends on this end.
         f"link set {inner} arp off up",
         f"link set {port} up",
     ]
@@ -67,7 +67,7 @@ def _port_lines(vlan: int, addresses: Addresses | None) -> list[str]:
 
 
 def _untag() -> bytes:
-    """What comes tagged: send it out of the port of its VLAN; without a tag, it goes its usual way."""
+    """Build the trunk's program: a tagged frame leaves by the port of its VLAN, an untagged one passes."""
     redirect = (
         bpf.mask(bpf.R7, _VLAN_MASK)
         + bpf.move(bpf.R1, bpf.R6)
@@ -90,7 +90,7 @@ def _untag() -> bytes:
 
 
 def _tag(trunk_index: int) -> bytes:
-    """What comes in on a port: put its VLAN's tag on, and send it out of the trunk."""
+    """Build the ports' program: add the VLAN's tag to a frame and send it out of the trunk."""
     return (
         bpf.move(bpf.R6, bpf.R1)
         + bpf.load_word(bpf.R3, bpf.R6, bpf.SKB_IFINDEX)

@@ -1,1 +1,1 @@
-"""Who answers DHCP in the lab: dnsmasq, udhcpd, or a small server of its own."""
+"""DHCP in the lab: dnsmasq, udhcpd, ISC dhcpd, or a small server of its own."""

@@ -1,4 +1,4 @@
-"""What a DHCP server answers (RFC 2131 section 4.3). Pure: bytes in, bytes out, time passed in."""
+"""Replies of a DHCP server (RFC 2131 section 4.3). Pure: bytes in, bytes out, time passed in."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ SERVER_PORT, CLIENT_PORT = 67, 68
 
 @dataclass(frozen=True, kw_only=True)
 class Subnet:
-    """What one server serves on one interface. `router` None leaves option 3 out.
+    """The subnet that a server serves on one interface. `router` None omits option 3.
 
-    `relay`: the address of the relay agent through which its clients come; None: they are on the wire.
+    `relay`: the address of the relay agent of its clients; None if they are on the interface's network.
     """
 
     interface: str
@@ -31,7 +31,7 @@ class Subnet:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """A datagram to send, to UDP `port` of `destination`."""
+    """A datagram to send to UDP `port` of `destination`."""
 
     destination: IPv4Address
     data: bytes
@@ -39,7 +39,7 @@ class Reply:
 
 
 class Responder:
-    """The DHCP server of one subnet: what comes another way than the subnet's clients do is not for it."""
+    """The DHCP server of one subnet. It ignores messages that do not arrive the way its clients' do."""
 
     def __init__(self, subnet: Subnet) -> None:
         self._subnet = subnet
@@ -47,7 +47,7 @@ class Responder:
         self._leases = Leases(IPv4Address(number) for number in range(first, last + 1))
 
     def answer(self, data: bytes, *, now: float) -> Reply | None:
-        """The answer to a datagram; None where silence is due. `now`: seconds on any steady clock."""
+        """Return the reply to a datagram, or None; `now` is in seconds of any steady clock."""
         try:
             request = parse_request(data)
         except NotDhcp:
@@ -79,7 +79,7 @@ class Responder:
     def _request(self, request: Request, now: float) -> Reply | None:
         held = self._leases.held_by(request.mac, now=now)
         if not self._is_for_me(request):
-            # The client took another server's offer, so ours is free again.
+            # The client accepted another server's offer, so our address is free again.
             if held is not None:
                 self._leases.release(request.mac, held)
             return None
@@ -93,11 +93,11 @@ class Responder:
         relay = self._subnet.relay or NOWHERE
         if request.relay_address == relay:
             return True
-        # Who has an address speaks to the server without the relay (RFC 2131 section 4.1).
+        # A client that has an address contacts the server without the relay (RFC 2131 section 4.1).
         return request.relay_address == NOWHERE and request.client_address in self._subnet.cidr
 
     def _is_for_me(self, request: Request) -> bool:
-        """Whether it names this server or, as when renewing or rebooting, none."""
+        """Return whether the request names this server or, as when renewing or rebooting, none."""
         named = request.options.get(Option.SERVER_IDENTIFIER)
         return named is None or named == self._subnet.address.packed
 
@@ -112,6 +112,6 @@ class Responder:
         data = build_reply(request, message_type, your_address=address, options=options)
         if request.relay_address != NOWHERE:
             return Reply(destination=request.relay_address, data=data, port=SERVER_PORT)
-        # Only a client that has an address can be reached by it; a NAK tells it that it has not.
+        # Only a client with an address can be reached by unicast; a NAK means that it has none.
         has_address = request.client_address != NOWHERE and message_type is not MessageType.NAK
         return Reply(destination=request.client_address if has_address else EVERYBODY, data=data)

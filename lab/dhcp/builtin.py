@@ -2,7 +2,7 @@
 
     python -m lab.dhcp.builtin < subnets.json
 
-It takes its subnets on standard input and serves each on its interface until it is ended.
+Reads its subnets from standard input and serves each on its interface until it is terminated.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from ipaddress import IPv4Address, IPv4Network
 from lab.dhcp.answering import SERVER_PORT, Responder, Subnet
 
 _MAX_DATAGRAM = 2048
-# The interface is down, or the client's address is on no network: the answer is lost, as answers are.
+# The interface is down, or the client's address is on no network: the reply is lost, as real ones are.
 _LOST = {errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENOBUFS, errno.EAGAIN}
 
 
 def encode_subnets(subnets: Iterable[Subnet]) -> str:
-    """`subnets` as the JSON that this program takes."""
+    """Encode `subnets` as the JSON that this program reads."""
     return json.dumps([asdict(subnet) for subnet in subnets], default=str)
 
 
 def decode_subnets(text: str) -> list[Subnet]:
-    """The inverse of `encode_subnets`."""
+    """Decode the output of `encode_subnets`."""
     return [
         Subnet(
             interface=entry["interface"],
@@ -47,9 +47,9 @@ def decode_subnets(text: str) -> list[Subnet]:
 
 
 def open_socket(interface: str) -> socket.socket:
-    """A UDP socket on port 67 that hears and reaches `interface` alone."""
+    """Open a UDP socket on port 67 that is bound to `interface`."""
     opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    # Other servers listen on port 67 of the same namespace, for other interfaces.
+    # Other servers listen on port 67 of the same namespace, on other interfaces.
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
@@ -59,14 +59,14 @@ def open_socket(interface: str) -> socket.socket:
 
 
 def serve_waiting(link: socket.socket, responders: Sequence[Responder], *, now: float) -> None:
-    """Answer all datagrams that are waiting at `link`, each by those of `responders` that it is for."""
+    """Answer all datagrams that wait at `link`, each by the `responders` it is meant for."""
     while True:
         try:
             data = link.recv(_MAX_DATAGRAM)
         except BlockingIOError:
             return
         except OSError as error:
-            # The kernel tells a socket once when its interface goes down; it works again when it is up.
+            # A socket reports once that its interface went down; it works again when the interface is up.
             if error.errno not in _LOST:
                 raise
             continue
@@ -82,9 +82,9 @@ def serve_waiting(link: socket.socket, responders: Sequence[Responder], *, now: 
 
 
 def main() -> None:
-    """Read the subnets, serve them until ended."""
+    """Read the subnets and serve them until terminated."""
     selector = selectors.DefaultSelector()
-    # More than one on an interface come through relays.
+    # Several subnets on one interface are reached through relays.
     responders: dict[str, list[Responder]] = {}
     for subnet in decode_subnets(sys.stdin.read()):
         responders.setdefault(subnet.interface, []).append(Responder(subnet))

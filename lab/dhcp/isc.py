@@ -13,12 +13,12 @@ from lab.prerequisites import program
 def isc_program(
     tasks: Sequence[Task], *, directory: Path, attached: Sequence[IPv4Interface] = ()
 ) -> ServerProgram:
-    """The process that serves `tasks`, all of one namespace; its files go to `directory`.
+    """Return the process that serves `tasks`, all of one namespace; its files go to `directory`.
 
-    `attached`: addresses of its interfaces on whose networks it serves nobody, but listens for relays.
+    `attached`: its addresses on networks that it does not serve, where it listens for relays.
 
     Raises:
-        FileNotFoundError: it is not installed.
+        FileNotFoundError: dhcpd is not installed.
     """
     namespace = tasks[0].namespace
     name = f"isc-{namespace}"
@@ -34,15 +34,15 @@ def isc_program(
             *interfaces,
         ),
         files=((config, configuration(tasks, attached=attached)), (leases, "")),
-        # Debian's AppArmor profile goes by the program's path, and lets it read /etc/dhcp alone.
+        # Debian's AppArmor profile applies to the program's path, and admits reads only from /etc/dhcp.
         copies=((executable, Path(program("dhcpd"))),),
-        # It reads frames; the one ordinary socket is the last that it opens.
+        # It reads frames, and opens its one ordinary socket last.
         reads_frames=True,
     )
 
 
 def configuration(tasks: Sequence[Task], *, attached: Sequence[IPv4Interface] = ()) -> str:
-    """What dhcpd.conf(5) says for `tasks`."""
+    """Render dhcpd.conf(5) for `tasks`."""
     lines = ["authoritative;"]
     for address in attached:
         network = address.network

@@ -1,4 +1,4 @@
-"""Which client has which address. Pure: time is passed in."""
+"""Leases of one pool: which client has which address. Pure: time is passed in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 OFFER_SECONDS = 60.0
-# RFC 2131 section 4.3.3 asks for "not available", without saying how long.
+# RFC 2131 section 4.3.3 requires "not available", without a duration.
 DECLINED_SECONDS = 600.0
 _NOBODY = b""
 
@@ -19,7 +19,7 @@ class _Binding:
 
 
 class Leases:
-    """The addresses of one pool. Bounded by the pool: a stranger's MAC costs an address, never memory."""
+    """The addresses of one pool. Bounded by the pool: an unknown MAC costs an address, never memory."""
 
     def __init__(self, pool: Iterable[IPv4Address]) -> None:
         self._pool = tuple(pool)
@@ -28,7 +28,7 @@ class Leases:
         self._by_mac: dict[bytes, IPv4Address] = {}
 
     def offer(self, mac: bytes, *, wanted: IPv4Address | None, now: float) -> IPv4Address | None:
-        """Hold an address for `mac`: its own, the wanted, or any; None when all are taken."""
+        """Reserve an address for `mac`: its own, else the wanted, else any free one, else None."""
         held = self.held_by(mac, now=now)
         if held is not None:
             self._extend(held, until=now + OFFER_SECONDS)
@@ -41,25 +41,25 @@ class Leases:
         return None
 
     def lease(self, mac: bytes, address: IPv4Address, *, seconds: float, now: float) -> bool:
-        """Lease `address` to `mac`; False when it is not in the pool or is another's."""
+        """Lease `address` to `mac`; return False if it is not in the pool or belongs to another client."""
         if self.held_by(mac, now=now) != address and not self._is_free(address, now=now):
             return False
         self._bind(address, mac, until=now + seconds)
         return True
 
     def release(self, mac: bytes, address: IPv4Address) -> None:
-        """Free `address` at once if it is `mac`'s."""
+        """Free `address` at once if it belongs to `mac`."""
         if self._by_mac.get(mac) == address:
             del self._by_mac[mac], self._bindings[address]
 
     def decline(self, mac: bytes, address: IPv4Address, *, now: float) -> None:
-        """Take `address`, which `mac` found in use, out of the pool for a while."""
+        """Remove `address`, which `mac` found in use, from the pool for a while."""
         if self._by_mac.get(mac) == address:
             self.release(mac, address)
             self._bindings[address] = _Binding(_NOBODY, now + DECLINED_SECONDS)
 
     def held_by(self, mac: bytes, *, now: float) -> IPv4Address | None:
-        """The address that `mac` has been offered or leased and that has not run out."""
+        """Return the unexpired address that `mac` was offered or leased, or None."""
         address = self._by_mac.get(mac)
         return address if address is not None and self._bindings[address].until > now else None
 
@@ -68,7 +68,7 @@ class Leases:
         return address in self._members and (binding is None or binding.until <= now)
 
     def _extend(self, address: IPv4Address, *, until: float) -> None:
-        # A DISCOVER of a client that has a lease does not shorten the lease.
+        # A DISCOVER from a client with a lease does not shorten the lease.
         binding = self._bindings[address]
         binding.until = max(binding.until, until)
 

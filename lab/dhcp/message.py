@@ -20,7 +20,7 @@ NOWHERE = IPv4Address("0.0.0.0")
 
 
 class MessageType(IntEnum):
-    """Option 53."""
+    """Values of option 53."""
 
     DISCOVER = 1
     OFFER = 2
@@ -46,7 +46,7 @@ class Option(IntEnum):
 
 
 class NotDhcp(ValueError):
-    """The bytes are no DHCP request of an Ethernet client."""
+    """The bytes are not a DHCP request of an Ethernet client."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,16 +62,16 @@ class Request:
     options: Mapping[int, bytes] = field(default_factory=dict)
 
     def address_option(self, code: Option) -> IPv4Address | None:
-        """Option `code` as an address; None when it is absent or no address."""
+        """Return option `code` as an address; None if it is absent or not an address."""
         value = self.options.get(code, b"")
         return IPv4Address(value) if len(value) == 4 else None
 
 
 def parse_request(data: bytes) -> Request:
-    """The request in `data`, the payload of a UDP datagram.
+    """Parse the request in `data`, the payload of a UDP datagram.
 
     Raises:
-        NotDhcp: it is something else, or broken.
+        NotDhcp: it is something else, or malformed.
     """
     if not _FIXED.size + len(_COOKIE) <= len(data) <= _MAX_LENGTH:
         raise NotDhcp(f"{len(data)} bytes")
@@ -103,9 +103,9 @@ def _parse_options(data: bytes) -> dict[int, bytes]:
             at += 1
             continue
         if at + 2 > len(data) or at + 2 + data[at + 1] > len(data):
-            raise NotDhcp("an option runs over the end")
+            raise NotDhcp("an option extends beyond the end")
         code, length = data[at], data[at + 1]
-        # The same option again is one long option (RFC 3396).
+        # A repeated option is one long option (RFC 3396).
         options[code] = options.get(code, b"") + data[at + 2 : at + 2 + length]
         at += 2 + length
     return options
@@ -114,7 +114,7 @@ def _parse_options(data: bytes) -> dict[int, bytes]:
 def build_reply(
     request: Request, message_type: MessageType, *, your_address: IPv4Address, options: Mapping[Option, bytes]
 ) -> bytes:
-    """The reply to `request`, padded to BOOTP's 300 bytes; each option at most 255 bytes."""
+    """Build the reply to `request`, padded to BOOTP's 300 bytes; each option has at most 255 bytes."""
     fixed = _FIXED.pack(
         _BOOTREPLY,
         _ETHERNET,

@@ -1,4 +1,4 @@
-"""Command lines and configuration of the DHCP servers. Pure, apart from finding where they are installed."""
+"""Command lines and configuration of the DHCP servers. Pure, except for locating the programs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _PING_MILLISECONDS = 2000
 
 
 def server_programs(wiring: Wiring, *, management: IPv4Network, directory: Path) -> list[ServerProgram]:
-    """The programs that serve all DHCP of `wiring`.
+    """Return the programs that serve all DHCP of `wiring`.
 
-    `management`: the network of the servers that are relayed to. The programs' files go to `directory`.
+    `management`: the network of the relayed servers. The programs' files go to `directory`.
 
     Raises:
-        FileNotFoundError: a server that the site asks for is not installed.
+        FileNotFoundError: a server that the site names is not installed.
     """
     tasks = [task for link in wiring.accesses if (task := _task(link)) is not None]
     tasks += [task for relayed in wiring.relayed if (task := _relayed_task(relayed)) is not None]
@@ -38,7 +38,8 @@ def server_programs(wiring: Wiring, *, management: IPv4Network, directory: Path)
             attached = [own[namespace]] if namespace in own else []
             programs.append(isc_program(isc, directory=directory, attached=attached))
         shared = [task for task in here if task.kind is ServerKind.DNSMASQ and not task.ping_check]
-        # It probes one address after another and blocks meanwhile, so whoever wants that has one alone.
+        # It blocks while it probes one address after another, so a subnet with ping_check gets its own
+        # process.
         alone = [[task] for task in here if task.kind is ServerKind.DNSMASQ and task.ping_check]
         programs += [_dnsmasq(group, directory) for group in (shared, *alone) if group]
         programs += [_udhcpd(task, directory) for task in here if task.kind is ServerKind.UDHCPD]
@@ -91,7 +92,7 @@ def _make_task(vlan: Vlan, server: DhcpServer, *, namespace: str, label: str, in
 
 
 def _relay(relayed: Sequence[Relayed]) -> ServerProgram:
-    """One process for all gateways that relay; two servers of one VLAN are two places to pass on to."""
+    """Return one process for all gateways that relay; two servers of one VLAN are two targets of its leg."""
     servers: dict[str, list[Relayed]] = {}
     for link in relayed:
         servers.setdefault(link.interface, []).append(link)
@@ -134,15 +135,15 @@ def _dnsmasq(tasks: Sequence[Task], directory: Path) -> ServerProgram:
         subnet = task.subnet
         tag, pool = task.label, f"{subnet.pool_start},{subnet.pool_end}"
         lines += [
-            # Where networks are relayed, several come through one; to name it twice does no harm.
+            # Several relayed networks share one interface; naming it twice is harmless.
             f"interface={subnet.interface}",
             f"dhcp-range=set:{tag},{pool},{subnet.cidr.netmask},{subnet.lease_seconds}",
-            # Without a value the option is left out; without the line it would be the server's address.
+            # An empty value omits the option; without the line dnsmasq would send its own address.
             f"dhcp-option=tag:{tag},option:router" + (f",{subnet.router}" if subnet.router else ""),
         ]
     config = directory / f"{name}.conf"
-    # In debug mode it stays in the foreground, logs to standard error and does not change its user,
-    # which it could not inside a user namespace of one user.
+    # In debug mode it stays in the foreground, logs to standard error and does not change its user, which it
+    # could not do in a user namespace with a single user.
     argv = (program("dnsmasq"), "--no-daemon", f"--conf-file={config}")
     text = "\n".join(lines) + "\n"
     return ServerProgram(

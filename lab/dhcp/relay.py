@@ -1,8 +1,8 @@
-"""The lab's DHCP relay agent (RFC 1542 section 4): what is broadcast on a VLAN goes to servers elsewhere.
+"""The lab's DHCP relay agent (RFC 1542 section 4): it passes broadcasts of a VLAN to servers elsewhere.
 
     python -m lab.dhcp.relay < legs.json
 
-It takes its legs on standard input and relays until it is ended.
+Reads its legs from standard input and relays until it is terminated.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _HOPS, _GIADDR = 3, slice(24, 28)
 _MIN_LENGTH = 240
 _MAX_HOPS = 16
 _MAX_DATAGRAM = 2048
-# A leg that is down has no address to send from, and loses what it should pass on, as relays do.
+# A leg that is down has no address to send from, and loses its messages, as real relays do.
 _LOST = {
     errno.ENETDOWN,
     errno.ENETUNREACH,
@@ -40,7 +40,7 @@ _LOST = {
 
 @dataclass(frozen=True, kw_only=True)
 class Leg:
-    """One VLAN of the relay: its `interface` and `address` there, and the `servers` that it passes on to."""
+    """One VLAN of the relay: its `interface` and `address` there, and the `servers` that it relays to."""
 
     interface: str
     address: IPv4Address
@@ -48,12 +48,12 @@ class Leg:
 
 
 def encode_legs(legs: Iterable[Leg]) -> str:
-    """`legs` as the JSON that this program takes."""
+    """Encode `legs` as the JSON that this program reads."""
     return json.dumps([asdict(leg) for leg in legs], default=str)
 
 
 def decode_legs(text: str) -> list[Leg]:
-    """The inverse of `encode_legs`."""
+    """Decode the output of `encode_legs`."""
     return [
         Leg(
             interface=entry["interface"],
@@ -65,9 +65,9 @@ def decode_legs(text: str) -> list[Leg]:
 
 
 def relay_request(data: bytes, *, address: IPv4Address) -> bytes | None:
-    """A client's datagram as it goes to a server, with `address` as giaddr; None where it stops here.
+    """Return a client's datagram as it goes to a server, with `address` as giaddr; None to drop it.
 
-    The giaddr of a relay nearer to the client stays (RFC 1542 section 4.1.1).
+    The giaddr of a relay nearer to the client is kept (RFC 1542 section 4.1.1).
     """
     if len(data) < _MIN_LENGTH or data[0] != _BOOTREQUEST or data[_HOPS] >= _MAX_HOPS:
         return None
@@ -79,14 +79,14 @@ def relay_request(data: bytes, *, address: IPv4Address) -> bytes | None:
 
 
 def relay_reply(data: bytes, *, address: IPv4Address) -> bytes | None:
-    """A server's datagram as it goes to the client on the VLAN of `address`; None where it stops here."""
+    """Return a server's datagram as it goes to the client on the VLAN of `address`; None to drop it."""
     if len(data) < _MIN_LENGTH or data[0] != _BOOTREPLY or data[_GIADDR] != address.packed:
         return None
     return data
 
 
 class _Relay:
-    """One leg at work: `downlink` hears the VLAN, `uplink` has the address that servers answer to."""
+    """One active leg: `downlink` is bound to the VLAN, `uplink` to the address that servers reply to."""
 
     def __init__(self, leg: Leg) -> None:
         self._leg = leg
@@ -97,14 +97,14 @@ class _Relay:
         self.uplink.bind((str(leg.address), SERVER_PORT))
 
     def pass_up(self) -> None:
-        """One datagram from the VLAN to the servers."""
+        """Relay one datagram from the VLAN to the servers."""
         message = relay_request(_receive(self.downlink), address=self._leg.address)
         if message is not None:
             for server in self._leg.servers:
                 _send(self.uplink, message, server, SERVER_PORT)
 
     def pass_down(self) -> None:
-        """One datagram from a server to the VLAN, to everybody: who asks has no address yet."""
+        """Relay one datagram from a server to the VLAN by broadcast: the client has no address yet."""
         message = relay_reply(_receive(self.uplink), address=self._leg.address)
         if message is not None:
             _send(self.downlink, message, EVERYBODY, CLIENT_PORT)
@@ -128,7 +128,7 @@ def _send(link: socket.socket, data: bytes, destination: IPv4Address, port: int)
 
 
 def main() -> None:
-    """Read the legs, relay until ended."""
+    """Read the legs and relay until terminated."""
     selector = selectors.DefaultSelector()
     for leg in decode_legs(sys.stdin.read()):
         relay = _Relay(leg)

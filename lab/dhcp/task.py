@@ -1,4 +1,4 @@
-"""What is to be served, and the program that does it."""
+"""Subnets to serve, and the programs that serve them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from lab.site import ServerKind
 
 @dataclass(frozen=True, kw_only=True)
 class ServerProgram:
-    """A program to start in `namespace`: after writing `files` and making `copies`, run `argv` with `stdin`.
+    """A program to start in `namespace`: write `files`, make `copies`, then run `argv` with `stdin`.
 
-    `kind` is what a person calls it. It is ready when it holds `sockets` UDP sockets on port 67. `files` are
-    paths and what is in them, `copies` the paths of copies and of what is copied. `reads_frames`: it answers
-    what it reads from packet sockets.
+    `kind` is its name for people. It is ready when it holds `sockets` UDP sockets on port 67. `files` maps
+    paths to contents, `copies` maps copies to originals. `reads_frames`: it answers what it reads from packet
+    sockets.
     """
 
     name: str
@@ -31,7 +31,7 @@ class ServerProgram:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One subnet to be served, and by what; `label` is its own in its namespace."""
+    """One subnet and the server that serves it; `label` is unique in its namespace."""
 
     kind: ServerKind
     namespace: str
@@ -41,5 +41,5 @@ class Task:
 
 
 def pool_size(subnet: Subnet) -> int:
-    """How many addresses it may give away."""
+    """Return the number of addresses in the pool."""
     return int(subnet.pool_end) - int(subnet.pool_start) + 1

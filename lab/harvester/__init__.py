@@ -1,6 +1,6 @@
-"""Doubles of those who write networks beside nadroute: Harvester's controller, UI and webhook, Terraform.
+"""Doubles of the other writers of networks: Harvester's controller, UI and webhook, and Terraform.
 
-They behave as the real ones were observed to, also where that is wrong; tests count what each of them writes.
+They behave as the real ones were observed to, even where that is wrong; tests count what each of them writes.
 """
 
 from lab.harvester.access import HttpNetworks, Networks, StoreNetworks

@@ -1,4 +1,4 @@
-"""How the doubles reach networks: straight in a store, or over HTTP by a kubeconfig."""
+"""The doubles' access to networks: directly in a store, or over HTTP with a kubeconfig."""
 
 from __future__ import annotations
 
@@ -27,43 +27,43 @@ Key: TypeAlias = "tuple[str, str]"
 
 BASE = "/apis/k8s.cni.cncf.io/v1"
 ANSWER_SECONDS = 40.0
-"""More than the 20 after which a frozen webhook is answered for."""
+"""Longer than the 20 s after which the API server answers for a frozen webhook."""
 LOOK_SECONDS = 0.2
 MANAGER = Actor(user="harvester-manager", agent="harvester-network-controller")
 
 
 def key_of(body: JsonObject) -> Key:
-    """Which network this is."""
+    """Return the key of this network."""
     own = metadata(body)
     return text(own, "namespace"), text(own, "name")
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A network as a watch tells of it; gone: it was deleted, and body is its last state."""
+    """A network as reported by a watch; gone: it was deleted, and body is its last state."""
 
     body: JsonObject
     gone: bool = False
 
 
 class Networks(Protocol):
-    """All networks of a cluster, written as a whole: PUT with the version that was read. Raises ApiError."""
+    """All networks of a cluster, written whole: PUT with the version that was read. Raises ApiError."""
 
     def get(self, key: Key) -> JsonObject:
-        """The network as it is."""
+        """Return the network."""
         ...
 
     def update(self, body: JsonObject) -> JsonObject:
-        """Replace it; 409 when its resourceVersion is no longer the present one."""
+        """Replace the network; 409 if its resourceVersion is not the current one."""
         ...
 
     def watch(self, over: threading.Event) -> Iterator[Seen]:
-        """All that are there, and then every change until over is set; what follows a gap is told again."""
+        """Yield all networks, then every change until over is set; all of them again after a gap."""
         ...
 
 
 class StoreNetworks:
-    """In the same process: past its admission, but past no fault that strikes requests."""
+    """Access in the same process. Writes pass the store's admission, but request faults do not apply."""
 
     def __init__(self, store: Store, *, actor: Actor = MANAGER) -> None:
         self._store = store
@@ -81,7 +81,7 @@ class StoreNetworks:
         return stored.copy()
 
     def drain(self) -> list[Seen]:
-        """What happened since the last call, without waiting; on the first call, all that is there."""
+        """Return the changes since the last call, without waiting; on the first call, all networks."""
         if self._version is not None:
             with contextlib.suppress(ApiError):
                 changes = self._store.since(self._version)
@@ -102,7 +102,7 @@ class StoreNetworks:
 
 
 class HttpNetworks:
-    """Over HTTP, so that faults strike it too. Each call is a connection of its own."""
+    """Access over HTTP, to which request faults apply. Each call uses its own connection."""
 
     def __init__(self, kubeconfig: Path, *, agent: str = MANAGER.agent) -> None:
         config = yaml.safe_load(kubeconfig.read_text())

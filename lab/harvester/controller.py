@@ -19,7 +19,7 @@ LONGEST_WAIT_SECONDS = 1.0
 
 
 class ControllerDouble:
-    """Runs a Manager from `with` or start() until stop(). Its writes carry the user that `networks` has."""
+    """Runs a Manager from start() or `with` until stop(). Its writes use the identity of `networks`."""
 
     def __init__(
         self,
@@ -45,34 +45,34 @@ class ControllerDouble:
 
     @property
     def counters(self) -> Counters:
-        """What it did so far."""
+        """Return what it did so far."""
         return self._manager.counters
 
     @property
     def busy_workers(self) -> int:
-        """Workers that a ping holds just now."""
+        """Return the number of workers that a ping occupies now."""
         return self._manager.busy_workers
 
     @property
     def known(self) -> int:
-        """Networks whose gateway the tick pings."""
+        """Return the number of networks whose gateways the tick pings."""
         return self._manager.known
 
     def tick(self, *, seconds: float = STOP_SECONDS) -> None:
-        """Ping all networks now, beside the ticks that come by themselves; returns when that has begun."""
+        """Ping all networks now, beside the periodic ticks; return when the tick has begun."""
         begun = threading.Event()
         self._news.put(begun)
         if not begun.wait(seconds):
             raise TimeoutError("the controller double did not tick")
 
     def start(self) -> ControllerDouble:
-        """Begin to watch and to write."""
+        """Start watching and writing."""
         for thread in self._threads:
             thread.start()
         return self
 
     def stop(self) -> None:
-        """End; raises what went wrong in a thread."""
+        """Stop; raise an exception that ended a thread."""
         self._over.set()
         for thread in self._threads:
             if thread.ident is not None:

@@ -1,4 +1,4 @@
-"""Other hands on a network: Harvester's UI, and Terraform."""
+"""Other editors of networks: Harvester's UI and Terraform."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TRIES = 20
 
 
 class HarvesterUi:
-    """The network form: a save keeps mode, DHCP server, cidr and gateway of the route, and nothing else."""
+    """The network form: a save keeps only mode, DHCP server, cidr and gateway of the route."""
 
     def __init__(self, networks: Networks) -> None:
         self._networks = networks
@@ -29,7 +29,7 @@ class HarvesterUi:
         gateway: str | None = None,
         vlan: int | None = None,
     ) -> JsonObject:
-        """Open the form, change what is given, save. ApiError as the API server says."""
+        """Open the form, change the given fields, save. Raises ApiError from the API server."""
 
         def edit(body: JsonObject) -> JsonObject:
             before = route_of(body) or Layer3()
@@ -54,7 +54,7 @@ class Terraform:
     def apply(
         self, key: Key, *, mode: str = "auto", server: str = "", cidr: str = "", gateway: str = ""
     ) -> JsonObject:
-        """Update the network to this plan. ApiError as the API server says."""
+        """Update the network to this plan. Raises ApiError from the API server."""
         plan = Layer3(mode=mode, server=server, cidr=cidr, gateway=gateway)
         return _replace(self._networks, key, lambda body: with_route(body, plan.dump()))
 
@@ -67,11 +67,11 @@ def _with_vlan(body: JsonObject, vlan: int) -> JsonObject:
 
 
 def _replace(networks: Networks, key: Key, edit: Edit) -> JsonObject:
-    """Read, edit, PUT; a person who is told of a conflict tries again."""
+    """Read, edit, PUT; retried on a conflict, as a person would."""
     for _ in range(TRIES):
         try:
             return networks.update(edit(networks.get(key)))
         except ApiError as error:
             if error.code != 409:
                 raise
-    raise TimeoutError(f"{key}: somebody else wrote each time")
+    raise TimeoutError(f"{key}: a conflict on every attempt")

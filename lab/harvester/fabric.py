@@ -1,4 +1,4 @@
-"""What is true of a site, as a test scripts it: what DHCP offers, and which gateways answer from where."""
+"""The true state of a site, as a test scripts it: DHCP offers, and which gateways answer on which path."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ SegmentKey = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One DHCPOFFER: the address with its prefix length, and what option 3 names, in its order."""
+    """One DHCPOFFER: the address with its prefix length, and the routers of option 3 in order."""
 
     address: ipaddress.IPv4Interface
     routers: tuple[ipaddress.IPv4Address, ...] = ()
 
     @classmethod
     def of(cls, address: str, *routers: str) -> Lease:
-        """From text: `Lease.of("10.80.0.50/24", "10.80.0.1")`."""
+        """Build from text: `Lease.of("10.80.0.50/24", "10.80.0.1")`."""
         return cls(ipaddress.IPv4Interface(address), tuple(map(ipaddress.IPv4Address, routers)))
 
     @property
     def recorded(self) -> tuple[str, str]:
-        """cidr and gateway as Harvester's helper makes them of this offer, right or wrong.
+        """Return cidr and gateway as Harvester's helper derives them from this offer, right or wrong.
 
-        It masks the router, not the address; it takes all of option 3 for one address; and where there is no
-        address to print it prints `<nil>`.
+        It masks the router, not the address. It treats all of option 3 as one address. Where there is no
+        address to print, it prints `<nil>`.
         """
         if not self.routers:
             return "<nil>", "<nil>"
@@ -49,7 +49,7 @@ class Fabric:
         self._names: set[str] = set()
 
     def offer(self, segment: SegmentKey, lease: Lease | None) -> None:
-        """What DHCP offers on a segment from now on; None: nobody answers."""
+        """Set what DHCP offers on a segment from now on; None: nobody answers."""
         with self._lock:
             if lease is None:
                 self._leases.pop(segment, None)
@@ -57,33 +57,32 @@ class Fabric:
                 self._leases[segment] = lease
 
     def route(self, gateway: str, *, answers: bool = True) -> None:
-        """Whether a gateway answers echoes from the management network."""
+        """Set whether a gateway answers echoes from the management network."""
         with self._lock:
             (self._routed.add if answers else self._routed.discard)(gateway)
 
     def attach(self, segment: SegmentKey, gateway: str, *, answers: bool = True) -> None:
-        """Whether a gateway answers on its VLAN."""
+        """Set whether a gateway answers on its VLAN."""
         with self._lock:
             (self._on_vlan.add if answers else self._on_vlan.discard)((segment, gateway))
 
     def name(self, host: str) -> None:
-        """This name resolves; whether it answers is up to `route`."""
+        """Make this name resolve; `route` sets whether it answers."""
         with self._lock:
             self._names.add(host)
 
     def lease(self, segment: SegmentKey) -> Lease | None:
-        """What DHCP offers there."""
+        """Return what DHCP offers on the segment."""
         with self._lock:
             return self._leases.get(segment)
 
     def is_on_vlan(self, segment: SegmentKey, gateway: str) -> bool:
-        """Whether the gateway answers on the VLAN."""
+        """Return whether the gateway answers on the VLAN."""
         with self._lock:
             return (segment, gateway) in self._on_vlan
 
     def is_routed(self, gateway: str) -> bool | None:
-        """Whether it answers echoes from the management network; None where there is nothing to be asked:
-        no address, and no name that resolves."""
+        """Return whether it answers echoes from the management network; None if it cannot be resolved."""
         with self._lock:
             if gateway not in self._names and not _is_address(gateway):
                 return None

@@ -10,12 +10,12 @@ from lab.kube.harvester import check_route, route_text
 from lab.kube.jsontypes import JsonObject, clone_object, metadata, text
 
 _ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
-"""As Go's encoder writes them, for the sake of HTML."""
+"""Characters that Go's encoder escapes for HTML."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer3:
-    """The fields that Harvester knows, in the order in which it writes them; empty ones are left out."""
+    """The fields that Harvester knows, in the order in which it writes them; empty ones are omitted."""
 
     mode: str = ""
     cidr: str = ""
@@ -26,7 +26,7 @@ class Layer3:
 
     @classmethod
     def parse(cls, value: str) -> Layer3:
-        """As Go's decoder reads it, names without regard to case; ValueError for wrong JSON or types."""
+        """Parse as Go's decoder does, ignoring the case of names. Raises ValueError for bad JSON or types."""
         route = check_route(value, values=False)
         return cls(
             mode=text(route, "mode"),
@@ -38,7 +38,7 @@ class Layer3:
         )
 
     def dump(self) -> str:
-        """The annotation's text."""
+        """Return the annotation's text."""
         fields: dict[str, str | bool] = {
             "mode": self.mode,
             "cidr": self.cidr,
@@ -53,13 +53,13 @@ class Layer3:
 
 
 def route_of(body: JsonObject) -> Layer3 | None:
-    """The route of a network; None where it has no annotation, or an empty one. ValueError as `parse`."""
+    """Return the route of a network; None without an annotation or with an empty one. Raises as `parse`."""
     value = route_text(body)
     return Layer3.parse(value) if value else None
 
 
 def with_route(body: JsonObject, value: str) -> JsonObject:
-    """A copy of a network with this route annotation."""
+    """Return a copy of a network with this route annotation."""
     copy = clone_object(body)
     annotations = metadata(copy).setdefault("annotations", {})
     if isinstance(annotations, dict):

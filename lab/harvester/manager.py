@@ -1,7 +1,7 @@
-"""Harvester's network controller as far as its writes to networks go, without a thread or a clock of its own.
+"""Harvester's network controller, as far as it writes networks, without threads and without a clock.
 
 Time is an argument, in seconds of any monotonic clock; what takes time is finished by `advance`. It does what
-the real one was observed to do, also where that is wrong.
+the real one was observed to do, even where that is wrong.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CONNECTIVITY = {True: "true", False: "false"}
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A DHCP client for one network; it stays when it is done, and while it does no other one is made."""
+    """A DHCP client for one network; it stays when it is done, and prevents another one while it exists."""
 
     number: int
     segment: SegmentKey
@@ -36,11 +36,11 @@ class Job:
 
 @dataclass(slots=True)
 class Counters:
-    """What it did; its writes are in the API server's own record."""
+    """What the controller did; its writes are in the API server's own record."""
 
     jobs: int = 0
     pings: int = 0
-    """Those that held a worker; the tick's hold none."""
+    """Pings that occupied a worker; the tick's do not."""
     ticks: int = 0
     lost_replies: int = 0
     """Answering gateways that a tick called silent."""
@@ -48,7 +48,7 @@ class Counters:
 
 
 class Manager:
-    """The controller's main loop in steps: `observe` what the watch tells, `advance` the time, `tick`."""
+    """The controller's main loop in steps: `observe` a watch event, `advance` the time, `tick`."""
 
     def __init__(
         self, networks: Networks, fabric: Fabric, *, pace: Pace, seed: int = 0, now: float = 0.0
@@ -70,16 +70,16 @@ class Manager:
 
     @property
     def busy_workers(self) -> int:
-        """Workers that a ping holds."""
+        """Return the number of workers that a ping occupies."""
         return len(self._in_hand)
 
     @property
     def known(self) -> int:
-        """Networks whose gateway the tick pings."""
+        """Return the number of networks whose gateways the tick pings."""
         return len(self._gateways)
 
     def observe(self, seen: Seen) -> None:
-        """The watch tells of a network; it is looked at when a worker is free."""
+        """Take a watch event of a network; a free worker will process it."""
         key = key_of(seen.body)
         if seen.gone:
             self._cache.pop(key, None)
@@ -89,7 +89,7 @@ class Manager:
         self._enqueue(key)
 
     def advance(self, now: float) -> float:
-        """Finish what is due, and begin what a worker is free for; when the next thing is due."""
+        """Finish what is due, and start work for free workers; return when the next thing is due."""
         while True:
             while self._due and self._due[0][0] <= now:
                 due, _, finish = heapq.heappop(self._due)
@@ -104,7 +104,7 @@ class Manager:
         return min(soonest, self._tick_at)
 
     def tick(self, now: float) -> None:
-        """Ping every gateway that is known, all at once; then write what differs from the annotation."""
+        """Ping all known gateways at once, then write every result that differs from the annotation."""
         self.counters.ticks += 1
         crowded = len(self._gateways) >= self._pace.crowd
         for key, gateway in sorted(self._gateways.items()):
@@ -117,7 +117,7 @@ class Manager:
             self._after(now + self._ping_s(answers), self._tick_result(key, answers))
 
     def _look(self, key: Key, now: float) -> None:
-        """One turn of a worker on one network."""
+        """Process one network in a worker."""
         body = self._cache.get(key)
         if body is None:
             return
@@ -160,7 +160,7 @@ class Manager:
 
         def finish(_at: float) -> None:
             self._in_hand.discard(key)
-            # By the version that was read before the ping: whoever wrote meanwhile stands.
+            # With the version that was read before the ping: a write in between wins.
             self._write(with_route(body, replace(route, connectivity=CONNECTIVITY[answers]).dump()))
             if key in self._again:
                 self._again.discard(key)
@@ -195,7 +195,7 @@ class Manager:
                 cidr, gateway = lease.recorded
                 found = replace(found, cidr=cidr, gateway=gateway, connectivity="")
             try:
-                # The newest version, and the whole route: what a user changed meanwhile is overwritten.
+                # With the newest version and the whole route: a user's change in between is overwritten.
                 self._write(with_route(self._networks.get(key), found.dump()))
             except ApiError:
                 self.counters.failed_writes += 1
@@ -203,7 +203,7 @@ class Manager:
         self._after(now + (self._pace.no_offer_s if lease is None else self._pace.offer_s), finish)
 
     def _write(self, body: JsonObject) -> None:
-        """Refusals and conflicts are logged by the real one and forgotten: the next event brings it back."""
+        """Write a network; refusals and conflicts are logged and forgotten: the next event retries."""
         try:
             self._networks.update(body)
         except (ApiError, OSError):

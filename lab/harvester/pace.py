@@ -1,4 +1,4 @@
-"""How long Harvester's controller takes for what it does, as it was observed."""
+"""Durations of what Harvester's controller does, as observed."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds; and from how many gateways on the tick counts answering ones as silent."""
+    """Durations in seconds, and the number of gateways from which the tick calls answering ones silent."""
 
     ping_s: float = 4.05
     """Five echoes, one second apart, all answered."""
     silent_ping_s: float = 10.05
     offer_s: float = 1.0
-    """From the creation of a Job to what it writes, where DHCP answers."""
+    """From the creation of a Job to its write, if DHCP answers."""
     no_offer_s: float = 35.05
     tick_s: float = 900.0
     """Between two rounds of pings of all networks."""
     workers: int = 2
-    """Networks that are looked at, and pinged, at the same time."""
+    """Networks that are processed, and pinged, at the same time."""
     crowd: int = 300
-    """From so many gateways at once on, the tick loses replies: each of its sockets is given all of them."""
+    """From this many gateways at once, the tick loses replies: each of its sockets receives all of them."""
     crowd_loss: float = 0.3
     """The share of the answering gateways that it then calls silent."""
 
     def scaled(self, factor: float) -> Pace:
-        """All durations times this."""
+        """Return a copy with all durations multiplied by factor."""
         return replace(
             self,
             ping_s=self.ping_s * factor,

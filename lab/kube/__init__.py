@@ -1,7 +1,7 @@
-"""A small Kubernetes API server: stands for the cluster in the demo and the tests.
+"""A small Kubernetes API server that stands in for the cluster in the demo and the tests.
 
-It serves networks (NetworkAttachmentDefinition), namespaces, nodes, events and leases as a real one does, as
-far as clients can tell: versions, conflicts, watches, patches, finalizers. It fails when a test says so.
+It serves networks (NetworkAttachmentDefinition), namespaces, nodes, events and leases like a real one, as far
+as clients can see: versions, conflicts, watches, patches, finalizers. Tests can script its faults.
 """
 
 from lab.kube.errors import ApiError

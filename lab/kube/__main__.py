@@ -1,4 +1,4 @@
-"""`python -m lab.kube`: the API server as a programme of its own."""
+"""The API server as a process of its own: `python -m lab.kube`."""
 
 from __future__ import annotations
 
@@ -18,21 +18,25 @@ PR_SET_PDEATHSIG = 1
 
 
 def arguments() -> argparse.ArgumentParser:
-    """The command line."""
+    """Build the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m lab.kube", description="A small Kubernetes API server.")
     add = parser.add_argument
-    add("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one (the default)")
-    add("--state", type=Path, required=True, help="folder for objects, authority and token")
-    add("--kubeconfig", type=Path, help="write a kubeconfig there when ready (default: STATE/kubeconfig)")
-    add("--token-file", action="store_true", help="name the token's file in the kubeconfig, not the token")
-    add("--plain-http", action="store_true", help="no TLS, no tokens; kubectl and the Python client work")
-    add("--require-token", action="store_true", help="ask for tokens with --plain-http too")
-    add("--admission", choices=["none", "harvester"], default="none", help="what reviews networks")
+    add("--port", type=int, default=0, help="port on 127.0.0.1; 0 selects a free one (the default)")
+    add("--state", type=Path, required=True, help="folder for objects, certificate authority and token")
+    add("--kubeconfig", type=Path, help="kubeconfig to write when ready (default: STATE/kubeconfig)")
+    add(
+        "--token-file",
+        action="store_true",
+        help="put the token's file name into the kubeconfig, not the token",
+    )
+    add("--plain-http", action="store_true", help="no TLS and no tokens")
+    add("--require-token", action="store_true", help="require tokens with --plain-http too")
+    add("--admission", choices=["none", "harvester"], default="none", help="admission of networks")
     add(
         "--cluster-network",
         action="append",
         metavar="NAME",
-        help="a cluster network that exists for the admission; without any, all do",
+        help="a cluster network that the admission knows (repeatable; default: all)",
     )
     add(
         "--seed",
@@ -40,24 +44,24 @@ def arguments() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="FILE",
-        help="objects that stand there from the start; the admission is not asked about them",
+        help="initial objects, which bypass the admission",
     )
-    add("--control", action="store_true", help="open /_lab/: faults and records, without authentication")
-    add("--window", type=int, default=20_000, help="how many changes a watch may be behind")
+    add("--control", action="store_true", help="serve /_lab/: faults and records, without authentication")
+    add("--window", type=int, default=20_000, help="number of changes that a watch may be behind")
     add("--bookmark-seconds", type=float, default=10.0, help="interval between the bookmarks of a watch")
     add("--die-with-parent", action="store_true", help="end when the process that started this one ends")
     return parser
 
 
 def die_with_parent(parent: int) -> None:
-    """Ask the kernel for SIGTERM when the parent ends (PR_SET_PDEATHSIG); at once if it already has."""
+    """Request SIGTERM from the kernel when the parent ends (PR_SET_PDEATHSIG); end now if it already has."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:
         sys.exit("the process that started this one has ended")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; 1 when it cannot start."""
+    """Serve until SIGTERM or SIGINT; return 1 if the server cannot start."""
     parent = os.getppid()
     options = arguments().parse_args(argv)
     if options.die_with_parent:

@@ -1,4 +1,4 @@
-"""What a write has to get past, and what is changed in it on the way: the seam for admission webhooks."""
+"""Admission: what may refuse or change a write before it is stored."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from lab.kube.resources import ResourceType
 
 
 class Admission(Protocol):
-    """Reviews every creation and change before it is committed."""
+    """Reviews every creation and update before it is committed."""
 
     def review(self, kind: ResourceType, *, before: JsonObject | None, after: JsonObject) -> JsonObject:
-        """What is to be stored instead of `after` (which may be changed in place); `before` is None for a
-        creation. Raises ApiError to refuse."""
+        """Return what is to be stored in place of `after` (which may be changed in place), or raise ApiError.
+
+        `before` is None for a creation.
+        """
 
 
 def denied(webhook: str, why: str) -> ApiError:
-    """The 500 of a webhook that answers no: permanent, as long as the object is as it is."""
+    """Build the 500 of a webhook that denies: permanent while the object stays the same."""
     message = f'admission webhook "{webhook}" denied the request: Internal error occurred: {why}'
     return ApiError(500, message)
 
 
 def unreachable(webhook: str, why: str = "context deadline exceeded") -> ApiError:
-    """The 500 of a webhook that does not answer: passes by itself."""
+    """Build the 500 of a webhook that does not answer: transient."""
     message = (
         f'Internal error occurred: failed calling webhook "{webhook}": failed to call webhook: '
         f'Post "https://harvester-webhook.harvester-system.svc:443/v1/webhook/validation?timeout=10s": {why}'

@@ -1,4 +1,4 @@
-"""The web application: who asks, for what, which faults strike, and who answers."""
+"""The web application: authentication, routing, faults and error responses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 def error_response(error: ApiError) -> web.Response:
-    """A Status object as an HTTP answer."""
+    """Build the HTTP response with a Status object."""
     headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
     return web.Response(
         body=encode(error.status()), status=error.code, headers=headers, content_type="application/json"
@@ -41,7 +41,7 @@ def error_response(error: ApiError) -> web.Response:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """Everything that a request may meet. `tokens` None lets everybody in; `control` opens /_lab/."""
+    """The state that requests need. `tokens` None disables authentication; `control` enables /_lab/."""
 
     store: Store
     faults: Faults
@@ -53,7 +53,7 @@ class App:
     monotonic: Callable[[], float] = field(default=time.monotonic)
 
     def build(self) -> web.Application:
-        """The aiohttp application."""
+        """Build the aiohttp application."""
         app = web.Application(client_max_size=BODY_LIMIT, middlewares=[self._errors])
         app.router.add_route("GET", "/{path:healthz|livez|readyz}", _healthy)
         app.router.add_route("GET", "/version", _version)
@@ -73,7 +73,7 @@ class App:
     async def _errors(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """Let in who has a token; every error becomes a Status."""
+        """Authenticate by token, and turn every error into a Status."""
         try:
             if self.control is None or not request.path.startswith("/_lab/"):
                 self._authenticate(request)
@@ -108,7 +108,7 @@ class App:
         )
         self.requests.add(request, at=self.monotonic(), query=http.query_string)
         actor = Actor(user=self._authenticate(http), agent=agent)
-        await http.read()  # a request that is held up takes effect even when its client gives up
+        await http.read()  # A delayed request takes effect even if its client gives up.
         await self.faults.gate(request)
         actions = self.faults.take(request)
         stale = await self._strike_before(request, actions)
@@ -129,7 +129,7 @@ class App:
         return response
 
     async def _strike_before(self, request: Request, actions: list[Action]) -> StaleView | None:
-        """Everything that happens before the request takes effect; raises the error to answer."""
+        """Apply the faults that precede the request's effect; raise the error that is to be returned."""
         stale = None
         for action in actions:
             if action.delay:

@@ -23,7 +23,7 @@ class Column:
     description: str = ""
 
     def definition(self) -> JsonObject:
-        """As in `columnDefinitions` of a Table."""
+        """Return the entry of a Table's `columnDefinitions`."""
         return {
             "name": self.name,
             "type": "string",
@@ -34,7 +34,7 @@ class Column:
 
 
 def parse_time(value: str) -> datetime | None:
-    """An RFC 3339 time as Kubernetes writes it; None where it is none."""
+    """Parse an RFC 3339 time as Kubernetes writes it; None if it is invalid."""
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
@@ -43,7 +43,7 @@ def parse_time(value: str) -> datetime | None:
 
 
 def age(since: str, now: datetime) -> str:
-    """How long ago, as kubectl words it: 5s, 3m, 4h, 2d."""
+    """Format an age as kubectl does: 5s, 3m, 4h, 2d."""
     moment = parse_time(since)
     if moment is None:
         return "<unknown>"
@@ -58,7 +58,7 @@ def age(since: str, now: datetime) -> str:
 
 
 def _embedded(value: str, key: str) -> str:
-    """One field of JSON in a string, as text; empty where the JSON is broken, deep or another type."""
+    """Return one field of JSON in a string, as text; empty if the JSON is invalid or of another type."""
     try:
         parsed: JsonValue = json.loads(value) if value else None
     except (ValueError, RecursionError):

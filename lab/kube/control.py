@@ -1,6 +1,7 @@
-"""The control endpoints under /_lab/: the faults and records of a server in another process.
+"""The control endpoints under /_lab/: faults and records of a server in another process.
 
-They take JSON bodies of type application/json only, which a web page of another origin cannot send unasked.
+They accept only bodies of type application/json, which a web page of another origin cannot send without
+consent.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 def parse_match(body: JsonObject, default: Match) -> Match:
-    """The `match` of a body; 400 for a key that is none."""
+    """Parse the `match` of a body. Raises 400 for an unknown key."""
     given = section(body, "match")
     if unknown := set(given) - set(Match.__dataclass_fields__):
         raise bad_request(f"match has no {sorted(unknown)}; it has {sorted(Match.__dataclass_fields__)}")
@@ -54,7 +55,7 @@ def _whole(body: JsonObject, key: str, default: int | None) -> int | None:
 
 @dataclass(slots=True)
 class Control:
-    """Scripts faults and gives records over HTTP."""
+    """Serves faults and records over HTTP."""
 
     store: Store
     faults: Faults
@@ -65,7 +66,7 @@ class Control:
     _storms: dict[str, contextlib.ExitStack] = field(default_factory=dict)
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        """Serve /_lab/."""
+        """Add the routes under /_lab/."""
         routes: list[tuple[str, str, Handler]] = [
             ("GET", "/_lab/writes", self._writes),
             ("GET", "/_lab/requests", self._requests),
@@ -80,7 +81,7 @@ class Control:
             router.add_route(method, path, handler)
 
     async def close(self) -> None:
-        """End what runs on its own."""
+        """Stop the background tasks."""
         for stack in self._storms.values():
             await asyncio.to_thread(stack.close)
         self._storms.clear()
@@ -131,7 +132,7 @@ class Control:
         return web.json_response({"fault": fault.number})
 
     def _at_once(self, kind: str, body: JsonObject) -> JsonObject | None:
-        """Do what takes effect now; None when `kind` is none of these."""
+        """Do what takes effect at once; return None for another `kind`."""
         match = parse_match(body, ANY)
         match kind:
             case "freeze":
@@ -157,7 +158,7 @@ class Control:
         return {}
 
     def _script(self, kind: str, body: JsonObject) -> Fault:
-        """Script what strikes later requests; 400 for a kind that is not known."""
+        """Script a fault for later requests. Raises 400 for an unknown kind."""
         count = _whole(body, "count", 1)
         match kind:
             case "respond":
@@ -184,10 +185,10 @@ class Control:
                 return self.faults.delay(_seconds(body, "seconds"), match=parse_match(body, ANY), count=count)
             case "stale-reads":
                 return self.faults.stale_reads(match=parse_match(body, Match(verb="list")), count=count)
-        raise bad_request(f"no fault of the kind {kind!r}")
+        raise bad_request(f"unknown kind of fault {kind!r}")
 
     async def _rival(self, http: web.Request) -> web.Response:
-        """Touch an object once, or `per_second` times a second until that is called with 0."""
+        """Touch an object once, or `per_second` times a second until called with 0."""
         body = await _body(http)
         kind = resource_named(text(body, "resource") or "network-attachment-definitions")
         rival = Rival(self.store, text(body, "namespace"), text(body, "name"), kind)
@@ -206,5 +207,5 @@ class Control:
 
 async def _body(http: web.Request) -> JsonObject:
     if content_type(http) != "application/json":
-        raise ApiError(415, "control takes application/json")
+        raise ApiError(415, "expected application/json")
     return await read_object(http)

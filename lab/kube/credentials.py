@@ -1,4 +1,4 @@
-"""Who may come in, and how they get to know it: the authority, the tokens and the kubeconfig."""
+"""Credentials: the certificate authority, the tokens and the kubeconfig."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ADMIN = "admin"
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replace a file in one step, readable by its owner alone."""
+    """Replace a file atomically; only its owner can read it."""
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -34,13 +34,13 @@ def write_private(path: Path, content: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A certificate authority of the lab's own."""
+    """The lab's own certificate authority."""
 
     ca: trustme.CA
 
     @classmethod
     def load(cls, state: Path | None) -> Authority:
-        """The one in the state folder, so that a kubeconfig stays good over a restart; a new one without."""
+        """Load the authority from the state folder, so that a kubeconfig survives a restart, or make one."""
         if state is None:
             return cls(trustme.CA())
         cert, key = state / "ca.crt", state / "ca.key"
@@ -52,21 +52,21 @@ class Authority:
         return cls(ca)
 
     def certificate(self) -> bytes:
-        """The authority's certificate, PEM."""
+        """Return the authority's certificate, PEM."""
         return self.ca.cert_pem.bytes()
 
     def server_context(self) -> ssl.SSLContext:
-        """TLS for the server, with a certificate for 127.0.0.1 and localhost."""
+        """Return the server's TLS context, with a certificate for 127.0.0.1 and localhost."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self.ca.issue_cert(HOST, "localhost").configure_cert(context)
         return context
 
 
 class Tokens:
-    """The bearer tokens that are good now, each of a user. Thread-safe."""
+    """The valid bearer tokens, each with its user. Thread-safe."""
 
     def __init__(self, state: Path | None) -> None:
-        """The administrator's token is kept in the file `token` of the state folder."""
+        """Keep the administrator's token in the file `token` of the state folder."""
         self._lock = threading.Lock()
         self._users: dict[str, str] = {}
         self.file = state / "token" if state else None
@@ -78,19 +78,19 @@ class Tokens:
 
     @property
     def admin(self) -> str:
-        """The administrator's token."""
+        """Return the administrator's token."""
         with self._lock:
             return self._admin
 
     def issue(self, user: str) -> str:
-        """A further token, for a user who is told apart in the record of writes."""
+        """Issue another token, for a user that the record of writes distinguishes."""
         token = secrets.token_urlsafe(24)
         with self._lock:
             self._users[token] = user
         return token
 
     def rotate(self, *, keep_old: bool = False) -> str:
-        """A new token for the administrator, written to `file`; the old one is refused unless kept."""
+        """Issue a new token for the administrator, in `file`; the old one is revoked unless kept."""
         token = secrets.token_urlsafe(24)
         with self._lock:
             if not keep_old:
@@ -102,12 +102,12 @@ class Tokens:
         return token
 
     def revoke(self, token: str) -> None:
-        """Refuse a token from now on."""
+        """Revoke a token."""
         with self._lock:
             self._users.pop(token, None)
 
     def user(self, header: str) -> str | None:
-        """The user of an Authorization header; None when it is missing or wrong."""
+        """Return the user of an Authorization header; None if it is missing or invalid."""
         scheme, _, token = header.partition(" ")
         with self._lock:
             return self._users.get(token.strip()) if scheme.lower() == "bearer" else None
@@ -116,7 +116,7 @@ class Tokens:
 def kubeconfig(
     *, url: str, ca: bytes | None, token: str | None, token_file: Path | None, namespace: str = "default"
 ) -> bytes:
-    """A kubeconfig, YAML. A `token_file` is named in it instead of the token, so that it can be rotated."""
+    """Render a kubeconfig as YAML; with `token_file`, it names that file, so the token can be rotated."""
     cluster: JsonObject = {"server": url}
     if ca is not None:
         cluster["certificate-authority-data"] = base64.b64encode(ca).decode()

@@ -1,4 +1,4 @@
-"""Discovery: which groups, versions and resources there are, for kubectl's sake."""
+"""API discovery: groups, versions and resources, as kubectl needs them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VERBS: list[JsonValue] = [
 
 
 def version() -> JsonObject:
-    """`/version`; the minor version is what kubectl compares its own to."""
+    """Return `/version`; kubectl compares the minor version with its own."""
     major, minor, full = VERSION
     return {
         "major": major,
@@ -38,7 +38,7 @@ def version() -> JsonObject:
 
 
 def core_versions(*, address: str) -> JsonObject:
-    """`/api`."""
+    """Return `/api`."""
     return {
         "kind": "APIVersions",
         "versions": ["v1"],
@@ -47,14 +47,14 @@ def core_versions(*, address: str) -> JsonObject:
 
 
 def group_list() -> JsonObject:
-    """`/apis`."""
+    """Return `/apis`."""
     names = sorted({row.group for row in TABLE if row.group})
     groups: list[JsonValue] = [group(name) for name in names]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
 
 def group(name: str) -> JsonObject:
-    """`/apis/<group>`; 404 for a group that is not served."""
+    """Return `/apis/<group>`. Raises 404 for an unknown group."""
     served = sorted({row.version for row in TABLE if row.group == name and name})
     if not served:
         raise unknown_path()
@@ -69,7 +69,7 @@ def group(name: str) -> JsonObject:
 
 
 def resource_list(group_name: str, version_name: str) -> JsonObject:
-    """`/api/v1` and `/apis/<group>/<version>`; 404 for one that is not served."""
+    """Return `/api/v1` or `/apis/<group>/<version>`. Raises 404 for an unknown one."""
     rows = [row for row in TABLE if (row.group, row.version) == (group_name, version_name)]
     if not rows:
         raise unknown_path()
@@ -95,22 +95,22 @@ def _resource(row: ResourceType) -> JsonObject:
 
 
 def openapi_v2() -> JsonObject:
-    """A Swagger document without definitions: kubectl then leaves validation to the server."""
+    """Return a Swagger document without definitions, so that kubectl leaves validation to the server."""
     return {"swagger": "2.0", "info": {"title": "lab", "version": VERSION[2]}, "paths": {}}
 
 
 def openapi_v2_protobuf() -> bytes:
-    """The same as kubectl asks for it: gnostic's openapi.v2.Document (1 swagger, 2 info)."""
+    """Return the same as kubectl requests it: gnostic's openapi.v2.Document (1 swagger, 2 info)."""
     info = _field(1, b"lab") + _field(2, VERSION[2].encode())
     return _field(1, b"2.0") + _field(2, info)
 
 
 def _field(tag: int, value: bytes) -> bytes:
-    """A length-delimited protobuf field; short values only."""
+    """Encode a length-delimited protobuf field; short values only."""
     assert len(value) < 128
     return bytes((tag << 3 | 2, len(value))) + value
 
 
 def openapi_v3() -> JsonObject:
-    """The index of version 3: nothing, so that kubectl falls back to version 2."""
+    """Return the empty index of version 3, so that kubectl falls back to version 2."""
     return {"paths": {}}

@@ -1,4 +1,4 @@
-"""Errors as the API tells them: objects of kind Status (apimachinery, metav1.Status)."""
+"""Errors of the API: objects of kind Status (apimachinery, metav1.Status)."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ REASONS: dict[int, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One field's fault: reason, message and the field's path."""
+    """The fault of one field: reason, message and the field's path."""
 
     reason: str
     message: str
     field: str
 
     def to_json(self) -> JsonObject:
-        """As in `details.causes`."""
+        """Return the entry of `details.causes`."""
         return {"reason": self.reason, "message": self.message, "field": self.field}
 
 
 class ApiError(Exception):
-    """A request that is refused; becomes a Status object with the HTTP status `code`.
+    """A refused request; it becomes a Status object with the HTTP status `code`.
 
-    `retry_after` is in whole seconds and is sent as a header and in `details`.
+    `retry_after` is in whole seconds, and is sent as a header and in `details`.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ApiError(Exception):
         self.retry_after = retry_after
 
     def status(self) -> JsonObject:
-        """The Status object of this error."""
+        """Return the Status object of this error."""
         details: JsonObject = {}
         for key, value in (("name", self.name), ("group", self.group), ("kind", self.kind)):
             if value:
@@ -92,7 +92,7 @@ class ApiError(Exception):
 
 
 def success(*, group: str, kind: str, name: str, uid: str) -> JsonObject:
-    """The Status that answers a deletion which is complete."""
+    """Return the Status that answers a completed deletion."""
     details: JsonObject = {"name": name, "kind": kind, "uid": uid}
     if group:
         details["group"] = group
@@ -100,15 +100,15 @@ def success(*, group: str, kind: str, name: str, uid: str) -> JsonObject:
 
 
 def bad_request(message: str) -> ApiError:
-    """400: the request cannot be understood."""
+    """Build a 400: the request cannot be understood."""
     return ApiError(400, message)
 
 
 def expired(message: str = "The resourceVersion for the provided watch is too old.") -> ApiError:
-    """410: what is asked for has been compacted away."""
+    """Build a 410: the requested version has been compacted."""
     return ApiError(410, message)
 
 
 def unknown_path() -> ApiError:
-    """404 for a path that no resource type serves."""
+    """Build a 404 for a path that no resource type serves."""
     return ApiError(404, "the server could not find the requested resource")

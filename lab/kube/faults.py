@@ -27,8 +27,8 @@ ANY = Match()
 class Action:
     """What to do to one request: any of these, in this order.
 
-    `delay` seconds; `before` is called; `error` answered instead; `stale` list or get from there; `drop` the
-    connection instead of the answer, after the request took effect; `after` is called before the answer goes.
+    Wait `delay` seconds; call `before`; return `error`; list or get from `stale`; after the request took
+    effect, `drop` the connection instead of answering; call `after` before the answer is sent.
     """
 
     delay: float = 0.0
@@ -40,7 +40,7 @@ class Action:
 
 
 class Fault:
-    """One scripted fault; counts what it hit. `remaining` is None for one without an end."""
+    """One scripted fault, with a count of the requests it affected. `remaining` None: without limit."""
 
     def __init__(self, number: int, match: Match, action: Action, remaining: int | None) -> None:
         self.number = number
@@ -51,7 +51,7 @@ class Fault:
         self._changed = threading.Condition()
 
     def take(self, request: Request) -> bool:
-        """Whether this fault strikes the request; counted when it does."""
+        """Return whether this fault applies to the request; if so, count it."""
         with self._changed:
             if self.remaining == 0 or not self.match(request):
                 return False
@@ -62,30 +62,30 @@ class Fault:
             return True
 
     def wait(self, *, hits: int = 1, seconds: float) -> None:
-        """Until it has struck so often; TimeoutError otherwise."""
+        """Wait until it has applied `hits` times. Raises TimeoutError."""
         with self._changed:
             if not self._changed.wait_for(lambda: self.hits >= hits, seconds):
-                raise TimeoutError(f"struck {self.hits} times within {seconds} s, not {hits}")
+                raise TimeoutError(f"applied {self.hits} times within {seconds} s, expected {hits}")
 
     def cancel(self) -> None:
-        """Never strike again."""
+        """Disable the fault."""
         with self._changed:
             self.remaining = 0
 
 
 @dataclass(frozen=True, slots=True)
 class StaleView:
-    """The objects as they were when it was made: what a lagging replica still answers."""
+    """The objects at the time of its creation: what a lagging replica still returns."""
 
     version: int
     items: dict[ResourceType, list[Stored]]
 
     def snapshot(self, kind: ResourceType) -> Snapshot:
-        """All objects of a type as they were."""
+        """Return the snapshot of all objects of a type."""
         return Snapshot(version=self.version, items=self.items.get(kind, []))
 
     def get(self, kind: ResourceType, namespace: str, name: str) -> Stored:
-        """An object as it was; 404 when it was not."""
+        """Return an object of the snapshot. Raises 404."""
         for stored in self.items.get(kind, []):
             if (stored.key.namespace, stored.key.name) == (namespace, name):
                 return stored
@@ -93,7 +93,7 @@ class StaleView:
 
 
 class Faults:
-    """All faults of a server. Those of one kind strike in the order in which they were scripted."""
+    """All faults of a server. Those of one kind apply in the order in which they were scripted."""
 
     def __init__(self, store: Store, watches: Watches) -> None:
         self.gone_style: GoneStyle = "event"
@@ -106,23 +106,23 @@ class Faults:
         self._number = 0
 
     def freeze(self, match: Match = ANY) -> None:
-        """Accept requests and answer nothing, also on open watches, until `thaw`; then they go on."""
+        """Accept requests and answer nothing, also on open watches, until `thaw`."""
         with self._lock:
             self._frozen.append(match)
 
     def thaw(self) -> None:
-        """Go on with everything that is frozen."""
+        """Resume everything that is frozen."""
         with self._lock:
             self._frozen.clear()
         self.changed.notify()
 
     def is_frozen(self, request: Request) -> bool:
-        """Whether the request gets no answer now."""
+        """Return whether the request gets no answer now."""
         with self._lock:
             return any(match(request) for match in self._frozen)
 
     async def gate(self, request: Request) -> None:
-        """Hold the request for as long as it is frozen."""
+        """Hold the request while it is frozen."""
         if not self.is_frozen(request):
             return
         with self.changed.listening() as listener:
@@ -130,19 +130,19 @@ class Faults:
                 await listener.wait(seconds=1.0)
 
     def cut_watches(self, match: Match = ANY) -> int:
-        """Break the connections of all open watches, as a reset does; how many there were."""
+        """Break the connections of all open watches, as a reset does; return their number."""
         return self._watches.cut(match)
 
     def end_watches(self, match: Match = ANY) -> int:
-        """End all open watches properly, as a timeout does; how many there were."""
+        """End all open watches properly, as a timeout does; return their number."""
         return self._watches.end(match)
 
     def expire_watches(self, match: Match = ANY) -> int:
-        """End all open watches with an ERROR event 410; how many there were."""
+        """End all open watches with an ERROR event 410; return their number."""
         return self._watches.expire(match)
 
     def compact(self) -> None:
-        """Forget the history; answered as `gone_style` says: an ERROR event in the stream, or HTTP 410."""
+        """Compact the history; `gone_style` selects the answer: an ERROR event in the stream, or HTTP 410."""
         self._store.compact()
 
     def respond(
@@ -155,24 +155,24 @@ class Faults:
         reason: str | None = None,
         retry_after: int | None = None,
     ) -> Fault:
-        """Answer the next `count` requests (None = all) with an error instead of doing what they ask."""
+        """Answer the next `count` requests (None = all) with an error instead of serving them."""
         error = ApiError(status, message, reason=reason, retry_after=retry_after)
         return self.add(Action(error=error), match=match, count=count)
 
     def deny(self, why: str = "scripted", *, match: Match = WRITE, count: int | None = 1) -> Fault:
-        """The webhook denies (500, permanent)."""
+        """Make the webhook deny (500, permanent)."""
         return self.add(Action(error=denied(VALIDATOR, why)), match=match, count=count)
 
     def webhook_down(self, *, match: Match = WRITE, count: int | None = 1, delay: float = 0.0) -> Fault:
-        """The webhook cannot be reached (500, transient), after `delay` seconds."""
+        """Make the webhook unreachable (500, transient), after `delay` seconds."""
         return self.add(Action(delay=delay, error=unreachable(VALIDATOR)), match=match, count=count)
 
     def drop_response(self, *, match: Match = WRITE, count: int | None = 1) -> Fault:
-        """Do what is asked, then break the connection instead of answering."""
+        """Serve the request, then break the connection instead of answering."""
         return self.add(Action(drop=True), match=match, count=count)
 
     def delay(self, seconds: float, *, match: Match = ANY, count: int | None = 1) -> Fault:
-        """Take `seconds` longer before doing what is asked."""
+        """Delay a request by `seconds` before it is served."""
         return self.add(Action(delay=seconds), match=match, count=count)
 
     def hook(
@@ -183,11 +183,11 @@ class Faults:
         match: Match = ANY,
         count: int | None = 1,
     ) -> Fault:
-        """Call something just before a request takes effect, or after it did and before its answer goes."""
+        """Call a function just before a request takes effect, or between its effect and its answer."""
         return self.add(Action(before=before, after=after), match=match, count=count)
 
     def stale_reads(self, *, match: Match = Match(verb="list"), count: int | None = 1) -> Fault:  # noqa: B008
-        """Answer the next lists (or gets) from the objects as they are now, whatever happens meanwhile."""
+        """Serve the next lists (or gets) from the present objects, whatever changes meanwhile."""
         snapshots = {kind: self._store.snapshot(kind) for kind in TABLE}
         version = min(snapshot.version for snapshot in snapshots.values())
         view = StaleView(version=version, items={kind: each.items for kind, each in snapshots.items()})
@@ -202,7 +202,7 @@ class Faults:
         return fault
 
     def take(self, request: Request) -> list[Action]:
-        """What strikes this request: all that match, up to the first that answers or drops."""
+        """Return the actions for this request: of all its faults, up to the first that answers or drops."""
         with self._lock:
             self._faults = [fault for fault in self._faults if fault.remaining != 0]
             faults = tuple(self._faults)
@@ -215,12 +215,12 @@ class Faults:
         return struck
 
     def active(self) -> list[Fault]:
-        """The faults that may still strike."""
+        """Return the faults that may still apply."""
         with self._lock:
             return [fault for fault in self._faults if fault.remaining != 0]
 
     def clear(self) -> None:
-        """Forget all faults and thaw."""
+        """Remove all faults, and thaw."""
         with self._lock:
             for fault in self._faults:
                 fault.cancel()
@@ -230,7 +230,7 @@ class Faults:
 
 
 def resource_named(plural: str) -> ResourceType:
-    """The type with this plural; 404 when there is none."""
+    """Return the type with this plural. Raises 404."""
     if plural not in BY_PLURAL:
         raise unknown_path()
     return BY_PLURAL[plural]

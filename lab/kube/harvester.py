@@ -1,4 +1,4 @@
-"""Admission of networks as Harvester's webhook does it: what it refuses, and what it rewrites."""
+"""Admission of networks like that of Harvester's webhook: what it refuses, and what it rewrites."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ ROUTE_TYPES: dict[str, type] = {
 
 
 class _RefusedError(ValueError):
-    """Why a network is refused, before it is known who refuses it."""
+    """Why a network is refused; the caller adds which webhook refuses it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What the webhook reads of `spec.config`."""
+    """The fields of `spec.config` that the webhook reads."""
 
     type: str
     bridge: str
@@ -42,12 +42,12 @@ class Config:
 
     @property
     def cluster_network(self) -> str:
-        """The cluster network that the bridge belongs to; an overlay network is on `mgmt`."""
+        """Return the cluster network of the bridge; an overlay network is on `mgmt`."""
         return "mgmt" if self.type == "kube-ovn" else self.bridge.removesuffix("-br")
 
     @property
     def network_type(self) -> str:
-        """The value of the `type` label."""
+        """Return the value of the `type` label."""
         if self.type == "kube-ovn":
             return "OverlayNetwork"
         if self.vlan:
@@ -58,8 +58,8 @@ class Config:
 class HarvesterAdmission:
     """The webhook. `cluster_networks` are those that exist (None = every one); `mgmt` always does.
 
-    `finalizer` is put on every network where it is not empty, as Harvester's controller does; nobody takes
-    it off again. `enabled` may be switched at any time; `bypassed()` lets in what the webhook would refuse.
+    If `finalizer` is not empty, every network gets it, as from Harvester's controller; nobody removes it.
+    `enabled` may be switched at any time; `bypassed()` admits what the webhook would refuse.
     """
 
     def __init__(self, *, cluster_networks: frozenset[str] | None = None, finalizer: str = "") -> None:
@@ -69,7 +69,7 @@ class HarvesterAdmission:
 
     @contextmanager
     def bypassed(self) -> Iterator[None]:
-        """Without the webhook for as long as the block lasts."""
+        """Disable the webhook for the duration of the block."""
         self.enabled = False
         try:
             yield
@@ -77,9 +77,9 @@ class HarvesterAdmission:
             self.enabled = True
 
     def review(self, kind: ResourceType, *, before: JsonObject | None, after: JsonObject) -> JsonObject:
-        """Check and complete a network; every other type, and one that is terminating, passes as it is.
+        """Check and complete a network. Other types, and a network that is terminating, pass unchanged.
 
-        A creation is only checked: labels come with the first update, as from the real webhook.
+        A creation is only checked: labels are added by the first update, as by the real webhook.
         """
         own = metadata(after)
         if kind is not NADS or not self.enabled or "deletionTimestamp" in own:
@@ -106,7 +106,7 @@ class HarvesterAdmission:
         return after
 
     def _config(self, body: JsonObject) -> Config:
-        """The new config, of a type and on a bridge that exist."""
+        """Return the new config, checked for a known type and an existing bridge."""
         config = parse_config(config_text(body))
         if config.type == "kube-ovn":
             return config
@@ -121,7 +121,7 @@ class HarvesterAdmission:
 
 
 def _labels(own: JsonObject, config: Config) -> JsonObject:
-    """The labels of the network with Harvester's own put right."""
+    """Return the network's labels with Harvester's own corrected."""
     labels: JsonObject = dict(section(own, "labels"))
     labels.pop(PREFIX + "vlan-id", None)
     if config.vlan and config.type == "bridge":
@@ -133,7 +133,7 @@ def _labels(own: JsonObject, config: Config) -> JsonObject:
 
 
 def _mark_outdated(own: JsonObject, config: Config, old: Config, old_route: str) -> None:
-    """A route of another VLAN, or one that has just become auto, is no longer to be trusted."""
+    """Mark an auto route as outdated if VLAN or mode has changed; remove the route if the VLAN is gone."""
     annotations = section(own, "annotations")
     current = text(annotations, ROUTE_ANNOTATION)
     if not current or config.type == "kube-ovn":
@@ -155,12 +155,12 @@ def _mark_outdated(own: JsonObject, config: Config, old: Config, old_route: str)
 
 
 def config_text(body: JsonObject) -> str:
-    """`spec.config` of a network."""
+    """Return `spec.config` of a network."""
     return text(section(body, "spec"), "config")
 
 
 def route_text(body: JsonObject) -> str:
-    """The route annotation of a network; empty where it has none."""
+    """Return the route annotation of a network; empty without one."""
     return strings(metadata(body), "annotations").get(ROUTE_ANNOTATION, "")
 
 
@@ -177,7 +177,7 @@ def _parse(value: str, what: str) -> JsonObject:
 
 
 def parse_config(value: str) -> Config:
-    """`spec.config` as the webhook understands it; refused where it does not."""
+    """Parse `spec.config` as the webhook does; raise if it is refused."""
     fields = _parse(value, "config") if value else {}
     kind, bridge = fields.get("type"), fields.get("bridge", "")
     if kind not in ("bridge", "kube-ovn"):
@@ -204,10 +204,9 @@ def _check_numbers(config: Config) -> None:
 
 
 def check_route(value: str, *, values: bool = True) -> JsonObject:
-    """The route annotation by its canonical field names; refused where its types (and `values`) are wrong.
+    """Return the route annotation by its canonical field names; raise if types (and `values`) are wrong.
 
-    As Go's decoder does, names are matched without regard to case, null is absence and unknown keys are
-    let through.
+    As in Go's decoder, names are case-insensitive, null means absent, and unknown keys are accepted.
     """
     fields = _parse(value, "route annotation") if value else {}
     canonical = {name.lower(): name for name in ROUTE_TYPES}

@@ -1,4 +1,4 @@
-"""The window of changes that a watch can resume in, and the error when it has moved on."""
+"""The window of changes in which a watch can resume, and the error outside it."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ class History:
     """The last `limit` changes in the order of their versions. Guarded by the store's lock."""
 
     def __init__(self, *, limit: int, start: int) -> None:
-        """`start` is the version before the first change that will be kept."""
+        """Start with `start`, the version before the first change that will be kept."""
         self._changes: deque[Change] = deque()
         self._limit = limit
         self._oldest = start
 
     @property
     def oldest(self) -> int:
-        """The lowest version that a watch may resume from."""
+        """Return the lowest version from which a watch may resume."""
         return self._oldest
 
     def append(self, change: Change) -> None:
-        """Keep a change; the oldest goes when there are too many."""
+        """Append a change; drop the oldest if there are too many."""
         self._changes.append(change)
         while len(self._changes) > self._limit:
             self._oldest = self._changes.popleft().version
 
     def compact(self, *, version: int) -> None:
-        """Forget everything up to the present `version`."""
+        """Drop everything up to the present `version`."""
         self._changes.clear()
         self._oldest = version
 
     def since(self, version: int) -> list[Change]:
-        """The changes after `version`, oldest first; 410 when some of them are forgotten."""
+        """Return the changes after `version`, oldest first. Raises 410 if some of them were dropped."""
         if version < self._oldest:
             raise expired(f"too old resource version: {version} ({self._oldest})")
         found: list[Change] = []

@@ -14,21 +14,21 @@ from lab.kube.resources import BY_PATH, ResourceType
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a journal held: the objects and the version that the server had reached."""
+    """The content of a journal: the objects and the version that the server had reached."""
 
     objects: dict[Key, Stored]
     version: int
 
 
 class Journal:
-    """Append-only file; a line that was torn by a kill ends the replay. Writes reach the kernel at once."""
+    """An append-only file. A line torn by a kill ends the replay. Writes reach the kernel at once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: IO[bytes] | None = None
 
     def open(self) -> Loaded:
-        """Replay the file, write it again without what is gone, and keep it open for appending."""
+        """Replay the file, compact it, and keep it open for appending."""
         loaded = self._replay()
         fresh = self._path.with_suffix(".new")
         with fresh.open("wb") as file:
@@ -40,13 +40,13 @@ class Journal:
         return loaded
 
     def append(self, change: Change) -> None:
-        """Write one change down."""
+        """Append one change."""
         if self._file is not None:
             verb = "delete" if change.type == "DELETED" else "put"
             self._file.write(_line(verb, version=change.version, stored=change.after))
 
     def close(self) -> None:
-        """Close the file; appending is ignored from here on."""
+        """Close the file; later appends are ignored."""
         if self._file is not None:
             self._file.close()
             self._file = None

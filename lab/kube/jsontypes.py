@@ -1,4 +1,4 @@
-"""JSON values as Kubernetes objects carry them, and typed ways into them."""
+"""JSON values of Kubernetes objects, and typed access to them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ JsonObject: TypeAlias = "dict[str, JsonValue]"
 
 
 def encode(value: JsonValue) -> bytes:
-    """Compact UTF-8 JSON; a lone surrogate is escaped, never an error."""
+    """Encode as compact UTF-8 JSON; a lone surrogate is escaped and never an error."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 def clone(value: JsonValue) -> JsonValue:
-    """A deep copy; several times faster than copy.deepcopy, for there are no cycles in JSON."""
+    """Copy deeply; several times faster than copy.deepcopy, because JSON has no cycles."""
     if isinstance(value, dict):
         return {key: clone(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -24,34 +24,34 @@ def clone(value: JsonValue) -> JsonValue:
 
 
 def clone_object(value: JsonObject) -> JsonObject:
-    """A deep copy of an object."""
+    """Copy an object deeply."""
     return {key: clone(item) for key, item in value.items()}
 
 
 def section(parent: JsonObject, key: str) -> JsonObject:
-    """The object at `key`; a new, unattached empty one where there is none."""
+    """Return the object at `key`; a new, unattached one if there is none."""
     value = parent.get(key)
     return value if isinstance(value, dict) else {}
 
 
 def text(parent: JsonObject, key: str) -> str:
-    """The string at `key`; empty where there is none."""
+    """Return the string at `key`; empty if there is none."""
     value = parent.get(key)
     return value if isinstance(value, str) else ""
 
 
 def strings(parent: JsonObject, key: str) -> dict[str, str]:
-    """The map of strings at `key`; anything else in it is left out."""
+    """Return the map of strings at `key`, without entries of other types."""
     return {name: value for name, value in section(parent, key).items() if isinstance(value, str)}
 
 
 def metadata(body: JsonObject) -> JsonObject:
-    """`metadata` of an object."""
+    """Return the `metadata` of an object."""
     return section(body, "metadata")
 
 
 def lookup(body: JsonObject, *path: str) -> str:
-    """The text at a path of keys; empty where anything on the way is missing or is no text."""
+    """Return the text at a path of keys; empty if anything on the way is missing or not text."""
     for key in path[:-1]:
         body = section(body, key)
     value = body.get(path[-1])

@@ -1,4 +1,4 @@
-"""What a new and a changed object must look like: metadata, schema, generation (pure functions)."""
+"""Rules for new and changed objects: metadata, schema, generation. Pure functions."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _SYSTEM = ("resourceVersion", "generation", "selfLink", "managedFields")
 
 
 def timestamp(moment: datetime) -> str:
-    """RFC 3339 in whole seconds, as `creationTimestamp` is."""
+    """Format a time as RFC 3339 in whole seconds, like `creationTimestamp`."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def checked(kind: ResourceType, body: JsonObject, *, namespace: str, name: str) -> JsonObject:
-    """A copy with apiVersion, kind and namespace as the path says, pruned to the schema.
+    """Return a copy with apiVersion, kind and namespace of the path, pruned to the schema.
 
-    400 where the body contradicts the path, 422 where a field is wrong. `name` "" takes the body's.
+    Raises 400 if the body contradicts the path, 422 if a field is invalid. `name` "" takes the body's name.
     """
     _same_as_path(kind, body, namespace=namespace, name=name)
     result = clone_object(body)
@@ -33,7 +33,7 @@ def checked(kind: ResourceType, body: JsonObject, *, namespace: str, name: str) 
         result = {key: value for key, value in result.items() if key in kind.top_level}
     own = result.setdefault("metadata", {})
     if not isinstance(own, dict):
-        raise bad_request("metadata is no object")
+        raise bad_request("metadata is not an object")
     result["apiVersion"], result["kind"] = kind.api_version, kind.kind
     if kind.namespaced:
         own["namespace"] = namespace
@@ -61,7 +61,7 @@ def _same_as_path(kind: ResourceType, body: JsonObject, *, namespace: str, name:
 
 
 def _drop_empty(own: JsonObject) -> None:
-    """Empty maps and lists are left out, so that removing the last label leaves no trace."""
+    """Remove empty maps and lists, so that removing the last label leaves no trace."""
     for key in ("labels", "annotations", "finalizers", "ownerReferences"):
         if key in own and (own[key] is None or own[key] == {} or own[key] == []):
             del own[key]
@@ -119,7 +119,7 @@ def _check_schema(kind: ResourceType, body: JsonObject, name: str) -> None:
 
 
 def check_name(kind: ResourceType, name: str) -> None:
-    """422 unless the name is a DNS-1123 subdomain."""
+    """Raise 422 unless the name is a DNS-1123 subdomain."""
     if not name:
         cause = Cause(
             "FieldValueRequired", "Required value: name or generateName is required", "metadata.name"
@@ -131,7 +131,7 @@ def check_name(kind: ResourceType, name: str) -> None:
 
 
 def born(kind: ResourceType, body: JsonObject, *, name: str, uid: str, now: datetime) -> JsonObject:
-    """A checked body as a new object: uid, creationTimestamp, generation 1."""
+    """Return a checked body as a new object: uid, creationTimestamp, generation 1."""
     check_name(kind, name)
     own = metadata(body)
     for key in (*_SYSTEM, "deletionTimestamp", "deletionGracePeriodSeconds"):
@@ -149,9 +149,9 @@ def born(kind: ResourceType, body: JsonObject, *, name: str, uid: str, now: date
 
 
 def changed(kind: ResourceType, current: JsonObject, body: JsonObject) -> JsonObject:
-    """A checked body as the next state of `current`: what belongs to the server is kept as it was.
+    """Return a checked body as the next state of `current`, with the server's own fields unchanged.
 
-    Without a difference the result equals `current`, resourceVersion and all.
+    Without a difference the result equals `current`, including its resourceVersion.
     """
     before, own = metadata(current), metadata(body)
     for key in (*_KEPT, *_SYSTEM):
@@ -181,9 +181,9 @@ def _without_metadata(body: JsonObject) -> JsonObject:
 def check_preconditions(
     kind: ResourceType, current: JsonObject, *, uid: str, version: str, exact: bool = False
 ) -> None:
-    """409 where the caller means another object (uid) or another state of it (resourceVersion); "" = any.
+    """Raise 409 if the caller means another object (uid) or another state (resourceVersion); "" = any.
 
-    `exact` words it as a deletion's precondition does.
+    `exact` uses the wording of a deletion's precondition.
     """
     own = metadata(current)
     name = text(own, "name")
@@ -200,7 +200,7 @@ def check_preconditions(
 
 
 def required_version(kind: ResourceType, name: str, version: str) -> None:
-    """422 for an update of a custom resource that does not say which state it was made from."""
+    """Raise 422 for an update of a custom resource without a resourceVersion."""
     if kind.custom and not version:
         why = "Invalid value: 0: must be specified for an update"
         raise ApiError(

@@ -1,4 +1,4 @@
-"""What a client says about form: Accept, Content-Type, query parameters, the body."""
+"""Content negotiation: Accept, Content-Type, query parameters and the body."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Form = Literal["json", "table"]
 
 
 def accepted(accept: str) -> Form:
-    """The first form of an Accept header that can be served; 406 when there is none."""
+    """Return the first form of an Accept header that can be served. Raises 406."""
     for media in accept.split(",") if accept.strip() else ["*/*"]:
         kind, *options = [part.strip() for part in media.split(";")]
         if kind not in ("application/json", "application/*", "*/*"):
@@ -33,12 +33,12 @@ def accepted(accept: str) -> Form:
 
 
 def flag(http: web.Request, name: str) -> bool:
-    """A boolean query parameter."""
+    """Return a boolean query parameter."""
     return http.query.get(name, "").lower() in ("1", "true")
 
 
 def number(http: web.Request, name: str) -> int | None:
-    """A query parameter that is a whole number of 0 or more; None when absent or empty, 400 otherwise."""
+    """Return a query parameter as a whole number from 0; None if absent or empty. Raises 400."""
     value = http.query.get(name, "")
     if not value:
         return None
@@ -48,29 +48,29 @@ def number(http: web.Request, name: str) -> int | None:
 
 
 def dry_run(http: web.Request) -> bool:
-    """Whether nothing is to be stored."""
+    """Return whether nothing is to be stored."""
     return http.query.get("dryRun") == "All"
 
 
 def content_type(http: web.Request) -> str:
-    """The media type of the body, without its parameters."""
+    """Return the media type of the body, without its parameters."""
     return http.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
 async def read_json(http: web.Request) -> JsonValue:
-    """The body as JSON; None for an empty one; 400 for what is no JSON or too deep."""
+    """Return the body as JSON; None if it is empty. Raises 400 if it is not JSON or too deep."""
     raw = await http.read()
     if not raw:
         return None
     try:
         value: JsonValue = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise bad_request(f"the body is no JSON: {error}") from error
+        raise bad_request(f"the body is not JSON: {error}") from error
     return value
 
 
 async def read_object(http: web.Request) -> JsonObject:
-    """The body as one object; 415 when it comes in another format."""
+    """Return the body as one object. Raises 415 for another format."""
     if content_type(http) == protobuf.MEDIA_TYPE:
         return protobuf.decode(await http.read())
     if content_type(http) not in ("application/json", ""):
@@ -78,20 +78,20 @@ async def read_object(http: web.Request) -> JsonObject:
         raise ApiError(415, message + "application/json")
     value = await read_json(http)
     if not isinstance(value, dict):
-        raise bad_request("the body is no object")
+        raise bad_request("the body is not an object")
     return value
 
 
 @dataclass(frozen=True, slots=True)
 class Preconditions:
-    """What a deletion is bound to; "" where it is not."""
+    """The preconditions of a deletion; "" for none."""
 
     uid: str
     version: str
 
 
 async def read_preconditions(http: web.Request) -> Preconditions:
-    """The preconditions of DeleteOptions in the body."""
+    """Read the preconditions from DeleteOptions in the body."""
     value = await read_json(http)
     wanted = section(value, "preconditions") if isinstance(value, dict) else {}
     return Preconditions(uid=text(wanted, "uid"), version=text(wanted, "resourceVersion"))
@@ -99,19 +99,19 @@ async def read_preconditions(http: web.Request) -> Preconditions:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Where a list goes on: the version of its first page and the last key that was given."""
+    """The place where a list continues: the version of its first page and the last key returned."""
 
     version: int
     after: tuple[str, str]
 
     def token(self) -> str:
-        """The text of `continue`."""
+        """Return the text of `continue`."""
         raw = json.dumps([self.version, *self.after]).encode()
         return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
     @classmethod
     def parse(cls, token: str, *, oldest: int) -> Page:
-        """400 for a token that is none, 410 for one from before `oldest`."""
+        """Parse a token. Raises 400 if it is invalid, 410 if it is older than `oldest`."""
         try:
             raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
             version, namespace, name = json.loads(raw)

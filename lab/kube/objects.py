@@ -1,4 +1,4 @@
-"""Stored objects: immutable, keyed, with their JSON made once."""
+"""Stored objects: immutable, keyed, with their JSON encoded once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WriteVerb = Literal["create", "update", "patch", "delete"]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Where an object is: its type, namespace ("" for cluster-scoped types) and name."""
+    """The place of an object: its type, namespace ("" for cluster-scoped types) and name."""
 
     kind: ResourceType
     namespace: str
@@ -23,7 +23,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One state of one object. `body` is shared and never changed: take `copy()` to change it."""
+    """One state of one object. `body` is shared and never changed: use `copy()` to change it."""
 
     key: Key
     version: int
@@ -32,7 +32,7 @@ class Stored:
 
     @classmethod
     def of(cls, kind: ResourceType, body: JsonObject, *, version: int) -> Stored:
-        """The state `body` at `version`; its metadata.resourceVersion is set here."""
+        """Build the state `body` at `version`; sets its metadata.resourceVersion."""
         own = metadata(body)
         own["resourceVersion"] = str(version)
         key = Key(kind, text(own, "namespace"), text(own, "name"))
@@ -40,22 +40,22 @@ class Stored:
 
     @property
     def uid(self) -> str:
-        """metadata.uid."""
+        """Return metadata.uid."""
         return lookup(self.body, "metadata", "uid")
 
     @property
     def terminating(self) -> bool:
-        """Deleted, but held by a finalizer."""
+        """Return whether the object is deleted but held by a finalizer."""
         return "deletionTimestamp" in metadata(self.body)
 
     def copy(self) -> JsonObject:
-        """A body of one's own."""
+        """Return a private copy of the body."""
         return clone_object(self.body)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One committed write: what watchers are told. `before` is None when the object was created."""
+    """One committed write, as watchers receive it. `before` is None if the object was created."""
 
     type: EventType
     version: int
@@ -64,13 +64,13 @@ class Change:
 
     @property
     def kind(self) -> ResourceType:
-        """The type of the object."""
+        """Return the type of the object."""
         return self.after.key.kind
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who writes: the user of the token and the program's user agent."""
+    """The author of a write: the user of the token, and the program's user agent."""
 
     user: str = "lab"
     agent: str = "lab"

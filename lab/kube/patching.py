@@ -1,4 +1,4 @@
-"""The patch formats: JSON Patch (RFC 6902) and JSON Merge Patch (RFC 7386), without I/O."""
+"""Patch formats: JSON Patch (RFC 6902) and JSON Merge Patch (RFC 7386), without I/O."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ MAX_OPERATIONS = 10_000
 
 
 class PatchFailedError(ValueError):
-    """A well-formed operation that this document does not allow: a failed test, a path that is not there."""
+    """A well-formed operation does not fit the document: a failed test, a missing path."""
 
 
 def unprocessable(why: str) -> ApiError:
-    """422, as the API server answers a JSON patch that cannot be applied."""
+    """Build the 422 that the API server returns for a JSON patch that cannot be applied."""
     message = "the server rejected our request due to an error in our request"
     return ApiError(422, message, causes=(Cause("UnexpectedServerResponse", why, ""),))
 
 
 def merge(target: JsonValue, patch: JsonValue) -> JsonValue:
-    """RFC 7386: null removes, objects merge, everything else replaces."""
+    """Merge by RFC 7386: null removes, objects merge, everything else replaces."""
     if not isinstance(patch, dict):
         return clone(patch)
     result: JsonObject = dict(target) if isinstance(target, dict) else {}
@@ -36,14 +36,14 @@ def merge(target: JsonValue, patch: JsonValue) -> JsonValue:
 
 
 def without_directives(patch: JsonValue) -> JsonValue:
-    """A strategic merge patch without its `$…` directives: what is left is taken as a merge patch."""
+    """Remove the `$…` directives from a strategic merge patch; the rest is applied as a merge patch."""
     if isinstance(patch, dict):
         return {key: without_directives(item) for key, item in patch.items() if not key.startswith("$")}
     return patch
 
 
 def apply_json_patch(document: JsonObject, operations: JsonValue) -> JsonObject:
-    """RFC 6902 on a copy; 400 for what is no patch, 422 for one that does not fit the document."""
+    """Apply RFC 6902 to a copy. Raises 400 for an invalid patch, 422 for one that does not fit."""
     if not isinstance(operations, list):
         raise bad_request("json: cannot unmarshal patch: a JSON patch is a list of operations")
     if len(operations) > MAX_OPERATIONS:
@@ -52,13 +52,13 @@ def apply_json_patch(document: JsonObject, operations: JsonValue) -> JsonObject:
     result: JsonValue = clone(document)
     for operation in operations:
         if not isinstance(operation, dict):
-            raise bad_request("an operation of a JSON patch is an object")
+            raise bad_request("an operation of a JSON patch must be an object")
         try:
             result = _apply(result, operation)
         except PatchFailedError as failure:
             raise unprocessable(str(failure)) from failure
     if not isinstance(result, dict):
-        raise unprocessable("the patched document is no object")
+        raise unprocessable("the patched document is not an object")
     return result
 
 
@@ -97,7 +97,7 @@ def _test(document: JsonValue, path: tuple[str, ...], operation: JsonObject) -> 
 
 
 def _same(left: JsonValue, right: JsonValue) -> bool:
-    """Equality of JSON: unlike in Python, true is not 1."""
+    """Compare JSON values: unlike in Python, true is not 1."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     if isinstance(left, dict) and isinstance(right, dict):
@@ -114,7 +114,7 @@ def _pointer(operation: JsonObject, member: str) -> tuple[str, ...]:
     if not value:
         return ()
     if not value.startswith("/"):
-        raise bad_request(f"{member} {value!r} is no JSON pointer")
+        raise bad_request(f"{member} {value!r} is not a JSON pointer")
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in value[1:].split("/"))
 
 

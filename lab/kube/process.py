@@ -1,4 +1,4 @@
-"""The API server as a child process: one that can be killed, stopped and started again."""
+"""The API server as a child process that can be killed, stopped and started again."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ END_SECONDS = 20.0
 
 
 class ServerProcess:
-    """`python -m lab.kube` with its state in a folder; `with` starts it and ends it.
+    """`python -m lab.kube` with its state in a folder; a `with` block starts and stops it.
 
-    `options` are further arguments of the programme; TLS, control and --die-with-parent are always on (the
-    child ends with the *thread* that started it). After `kill` or `stop`, `start` brings it back on the same
-    port, with its objects, authority and token.
+    `options` are further arguments; TLS, control and --die-with-parent are always on (the child ends with the
+    *thread* that started it). After `kill` or `stop`, `start` restarts it on the same port, with its objects,
+    authority and token.
     """
 
     def __init__(self, folder: Path, *, options: Sequence[str] = ()) -> None:
@@ -40,11 +40,11 @@ class ServerProcess:
 
     @property
     def pid(self) -> int:
-        """The process; 0 when it does not run."""
+        """Return the process ID; 0 if it does not run."""
         return self._process.pid if self._process is not None else 0
 
     def start(self) -> ServerProcess:
-        """Start it; returns when it answers. RuntimeError when it ends instead."""
+        """Start it; return when it answers. Raises RuntimeError if it ends instead."""
         command = [sys.executable, "-m", "lab.kube", "--control", "--die-with-parent"]
         command += ["--state", str(self.state), "--kubeconfig", str(self.kubeconfig)]
         command += ["--port", str(self._port), *self._options]
@@ -62,32 +62,32 @@ class ServerProcess:
         return self
 
     def kill(self) -> None:
-        """SIGKILL, and wait until it is gone."""
+        """Send SIGKILL and wait for the end."""
         self.signal(signal.SIGKILL)
         self._end()
 
     def stop(self) -> int:
-        """SIGTERM, and wait until it is gone; its exit code. 0 when it does not run."""
+        """Send SIGTERM and wait for the end; return the exit code, 0 if it does not run."""
         if self._process is None:
             return 0
         self.signal(signal.SIGTERM)
         return self._end()
 
     def wait(self) -> int:
-        """Wait until it has ended, as after a signal; its exit code, 0 when it does not run."""
+        """Wait for the end, as after a signal; return the exit code, 0 if it does not run."""
         return self._end()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal, as SIGSTOP to freeze it with all its connections, and SIGCONT to go on."""
+        """Send a signal, such as SIGSTOP to freeze it with all its connections, and SIGCONT to resume it."""
         if self._process is not None:
             self._process.send_signal(number)
 
     def get(self, path: str) -> JsonObject:
-        """GET /_lab/`path`."""
+        """Send GET /_lab/`path`."""
         return self._call("GET", path, None)
 
     def post(self, path: str, body: JsonObject | None = None) -> JsonObject:
-        """POST /_lab/`path`; ApiError when it is refused."""
+        """Send POST /_lab/`path`. Raises ApiError if it is refused."""
         return self._call("POST", path, body or {})
 
     def fault(self, kind: str, **options: JsonValue) -> JsonObject:
@@ -95,7 +95,7 @@ class ServerProcess:
         return self.post("faults", {"kind": kind, **options})
 
     def clear(self) -> None:
-        """Forget all faults."""
+        """Remove all faults."""
         self._call("DELETE", "faults", None)
 
     def __enter__(self) -> ServerProcess:

@@ -1,8 +1,7 @@
-"""The little protobuf that kubectl insists on: `create namespace` sends it whatever the server prefers.
+"""The small part of protobuf that kubectl requires: `create namespace` sends it whatever the server prefers.
 
-An envelope is "k8s\\0" and a runtime.Unknown (1 TypeMeta: 1 apiVersion, 2 kind; 2 raw). A Namespace is
-(1 ObjectMeta), an ObjectMeta
-(1 name, 2 generateName, 11 labels, 12 annotations; a map entry is 1 key, 2 value).
+An envelope is "k8s\\0" and a runtime.Unknown (1 TypeMeta: 1 apiVersion, 2 kind; 2 raw). A Namespace is (1
+ObjectMeta), an ObjectMeta (1 name, 2 generateName, 11 labels, 12 annotations; a map entry is 1 key, 2 value).
 Source: k8s.io/apimachinery generated.proto.
 """
 
@@ -28,11 +27,11 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, at
-    raise bad_request("the protobuf body has a number that is too long")
+    raise bad_request("the protobuf body contains a number that is too long")
 
 
 def fields(data: bytes) -> Fields:
-    """The length-delimited fields of a message by their numbers; others are skipped. 400 for what is none."""
+    """Return the length-delimited fields of a message by number; others are skipped. Raises 400."""
     found: Fields = {}
     at = 0
     while at < len(data):
@@ -46,7 +45,7 @@ def fields(data: bytes) -> Fields:
         elif wire in (_FIXED64, _FIXED32):
             size = 8 if wire == _FIXED64 else 4
         else:
-            raise bad_request("the protobuf body has a field of an unknown type")
+            raise bad_request("the protobuf body contains a field of an unknown type")
         if at + size > len(data):
             raise bad_request("the protobuf body is cut short")
         if wire == _BYTES:
@@ -59,7 +58,7 @@ def _text(message: Fields, number: int) -> str:
     try:
         return message.get(number, [b""])[-1].decode()
     except UnicodeDecodeError as error:
-        raise bad_request("the protobuf body has text that is not UTF-8") from error
+        raise bad_request("the protobuf body contains text that is not UTF-8") from error
 
 
 def _map(message: Fields, number: int) -> JsonObject:
@@ -68,13 +67,13 @@ def _map(message: Fields, number: int) -> JsonObject:
 
 
 def decode(body: bytes) -> JsonObject:
-    """An object in an envelope as JSON; 415 for every kind but Namespace, 400 for what is no envelope."""
+    """Decode an enveloped object to JSON. Raises 415 for any kind but Namespace, 400 without an envelope."""
     if not body.startswith(MAGIC):
         raise bad_request("the protobuf body has no envelope")
     envelope = fields(body[len(MAGIC) :])
     type_meta = fields(envelope.get(1, [b""])[-1])
     if (_text(type_meta, 1), _text(type_meta, 2)) != (NAMESPACES.api_version, NAMESPACES.kind):
-        raise ApiError(415, "only namespaces are accepted as protobuf: application/json takes everything")
+        raise ApiError(415, "only namespaces are accepted as protobuf; use application/json")
     meta = fields(fields(envelope.get(2, [b""])[-1]).get(1, [b""])[-1])
     own: JsonObject = {"name": _text(meta, 1), "generateName": _text(meta, 2)}
     own["labels"], own["annotations"] = _map(meta, 11), _map(meta, 12)

@@ -1,4 +1,4 @@
-"""get and list."""
+"""The verbs get and list."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from lab.kube.tables import table
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Answers from the store, or from a view of it that has been left behind."""
+    """Serves reads from the store, or from an older view of it."""
 
     store: Store
 
     def one(self, http: web.Request, request: Request, stale: StaleView | None) -> web.Response:
-        """One object, or a Table of it."""
+        """Return one object, or a Table of it."""
         form = accepted(http.headers.get("Accept", ""))
         source = stale or self.store
         stored = source.get(request.kind, request.namespace or "", request.name)
@@ -34,7 +34,7 @@ class Reading:
         return _json(stored.encoded)
 
     def many(self, http: web.Request, request: Request, stale: StaleView | None) -> web.Response:
-        """A list, or a page of one; 410 for a page of a list that is too old, 504 for the future."""
+        """Return a list, or a page of one. Raises 410 for a page too old, 504 for a future version."""
         form = accepted(http.headers.get("Accept", ""))
         selection = selection_of(http, request)
         snapshot = (stale or self.store).snapshot(request.kind)
@@ -70,7 +70,7 @@ class Reading:
 
 
 def check_version(wanted: int | None, present: int) -> None:
-    """504 for a version that is still to come."""
+    """Raise 504 for a version in the future."""
     if wanted is not None and wanted > present:
         message = f"Too large resource version: {wanted}, current: {present}"
         cause = Cause("ResourceVersionTooLarge", "Too large resource version", "")
@@ -78,7 +78,7 @@ def check_version(wanted: int | None, present: int) -> None:
 
 
 def selection_of(http: web.Request, request: Request) -> Selection:
-    """What a list or watch asks for; the name in its path counts as a field selector."""
+    """Return the selection of a list or watch; the name in its path counts as a field selector."""
     fields = http.query.get("fieldSelector", "")
     if request.name:
         fields = f"metadata.name={request.name}" + ("," + fields if fields else "")

@@ -1,4 +1,4 @@
-"""What a request asks for, read from its method, path and query."""
+"""Requests: parsing method, path and query, and the log of requests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Request:
 
 
 def parse(*, method: str, path: str, watch: bool, user_agent: str) -> Request:
-    """The request; 404 for a path that serves no resource, 405 for a method that it has not."""
+    """Parse a request. Raises 404 for a path without a resource, 405 for an unsupported method."""
     parts = [unquote(part) for part in path.strip("/").split("/")]
     kind, rest = _kind(parts)
     namespace = None
@@ -55,7 +55,7 @@ def parse(*, method: str, path: str, watch: bool, user_agent: str) -> Request:
 
 
 def _kind(parts: list[str]) -> tuple[ResourceType, list[str]]:
-    """The type, and the path from the resource's name on; `namespaces/<ns>/…` exists in every group."""
+    """Return the type and the path from the resource's name on; `namespaces/<ns>/…` exists in every group."""
     head = 2 if parts[0] == "api" else 3
     if parts[0] not in ("api", "apis") or len(parts) <= head:
         raise unknown_path()
@@ -75,7 +75,7 @@ def _named(parts: list[str], plural: str) -> ResourceType:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Which requests a fault is for; what is None matches all. `verb` may also be "write" or "read"."""
+    """The requests that a fault applies to; None matches all. `verb` may also be "write" or "read"."""
 
     verb: str | None = None
     resource: str | None = None
@@ -84,14 +84,14 @@ class Match:
     user_agent: str | None = None
 
     def __post_init__(self) -> None:
-        """ValueError for a verb or resource that no request can have: such a fault would never strike."""
+        """Raise ValueError for a verb or resource that no request can have: the fault would never apply."""
         if self.verb not in (None, "read", "write", *get_args(Verb)):
             raise ValueError(f"no request has the verb {self.verb!r}")
         if self.resource is not None and self.resource not in BY_PLURAL:
             raise ValueError(f"no request has the resource {self.resource!r}")
 
     def __call__(self, request: Request) -> bool:
-        """Whether the request is meant; `user_agent` is a part of the whole."""
+        """Return whether the request matches; `user_agent` matches a part."""
         verbs = {request.verb, "write" if request.verb in WRITES else "read"}
         return (
             self.verb in (None, *verbs)
@@ -104,7 +104,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """One request that came in; `at` is the server's monotonic clock in seconds when it arrived."""
+    """One received request; `at` is the server's monotonic clock in seconds on arrival."""
 
     sequence: int
     at: float
@@ -116,7 +116,7 @@ class RequestRecord:
     user_agent: str
 
     def to_json(self) -> JsonObject:
-        """As `GET /_lab/requests` gives it."""
+        """Return the entry of `GET /_lab/requests`."""
         return {
             "sequence": self.sequence,
             "at": self.at,
@@ -130,7 +130,7 @@ class RequestRecord:
 
 
 class RequestLog:
-    """The last `limit` requests on resources, whatever became of them. Thread-safe."""
+    """The last `limit` requests on resources, whatever their results. Thread-safe."""
 
     def __init__(self, *, limit: int = 100_000) -> None:
         self._records: deque[RequestRecord] = deque(maxlen=limit)
@@ -155,14 +155,14 @@ class RequestLog:
             self._changed.notify_all()
 
     def all(self, *, after: int = 0) -> list[RequestRecord]:
-        """The records with a sequence above `after`, oldest first."""
+        """Return the records with a sequence above `after`, oldest first."""
         with self._changed:
             return [record for record in self._records if record.sequence > after]
 
     def wait(
         self, wanted: Callable[[RequestRecord], bool], *, seconds: float, after: int = 0
     ) -> RequestRecord:
-        """The first record that is wanted, now or within `seconds`; TimeoutError otherwise."""
+        """Return the first wanted record, now or within `seconds`. Raises TimeoutError."""
         found: list[RequestRecord] = []
 
         def seen() -> bool:

@@ -1,4 +1,4 @@
-"""The resource types that the API serves: adding one is one row of the table."""
+"""The resource types of the API: a new type is one more row of the table."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from lab.kube.jsontypes import JsonObject, lookup
 
 @dataclass(frozen=True, slots=True)
 class ResourceType:
-    """One kind of object and where it is served.
+    """One kind of object, and where it is served.
 
-    `custom` types have a generation, refuse strategic merge patches and updates without a
-    resourceVersion, as custom resources do. `top_level` and `strings` are its schema, as far as it has
-    one: what is not in `top_level` is pruned; each path of `strings` must be a string where present.
+    `custom` types behave like custom resources: they have a generation, and refuse strategic merge patches
+    and updates without a resourceVersion. `top_level` and `strings` are the schema, as far as there is one:
+    other keys than those in `top_level` are pruned; each path of `strings` must be a string if present.
     """
 
     group: str
@@ -46,42 +46,42 @@ class ResourceType:
 
     @property
     def api_version(self) -> str:
-        """`group/version`, or the version alone in the core group."""
+        """Return `group/version`, or only the version in the core group."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
     def qualified(self) -> str:
-        """`plural.group`, as error messages name it."""
+        """Return `plural.group`, as error messages name it."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     @property
     def root(self) -> str:
-        """The path of the group and version."""
+        """Return the path of the group and version."""
         return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
 
     def not_found(self, name: str) -> ApiError:
-        """404 for an object."""
+        """Build a 404 for an object."""
         message = f'{self.qualified} "{name}" not found'
         return ApiError(404, message, group=self.group, kind=self.plural, name=name)
 
     def already_exists(self, name: str) -> ApiError:
-        """409 for a creation."""
+        """Build a 409 for a creation."""
         message = f'{self.qualified} "{name}" already exists'
         return ApiError(409, message, reason="AlreadyExists", group=self.group, kind=self.plural, name=name)
 
     def conflict(self, name: str, why: str) -> ApiError:
-        """409 for a change of something that is not what the caller thinks."""
+        """Build a 409 for a change of an object that is not as the caller expects."""
         message = f'Operation cannot be fulfilled on {self.qualified} "{name}": {why}'
         return ApiError(409, message, group=self.group, kind=self.plural, name=name)
 
     def invalid(self, name: str, *causes: Cause) -> ApiError:
-        """422 with the fields that are wrong."""
+        """Build a 422 with the invalid fields."""
         told = ", ".join(f"{cause.field}: {cause.message}" for cause in causes)
         message = f'{self.kind}{"." + self.group if self.group else ""} "{name}" is invalid: {told}'
         return ApiError(422, message, group=self.group, kind=self.kind, name=name, causes=causes)
 
     def field(self, path: str) -> Callable[[JsonObject], str] | None:
-        """A reader of a selectable field; None where the field cannot be selected by."""
+        """Return a reader of a selectable field; None if the field cannot be selected by."""
         if path not in ("metadata.name", "metadata.namespace", *self.fields):
             return None
         keys = path.split(".")

@@ -1,4 +1,4 @@
-"""A second writer: somebody else who edits the same objects, once or all the time."""
+"""A second writer that edits the same objects, once or continuously."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RIVAL = Actor(user="rival", agent="lab-rival")
 
 @dataclass(slots=True)
 class Rival:
-    """Writes to one object as the user `rival`, unguarded, straight into the store (admission included)."""
+    """Writes to one object as the user `rival`, unguarded, directly in the store (admission included)."""
 
     store: Store
     namespace: str
@@ -28,7 +28,7 @@ class Rival:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def annotate(self, key: str, value: str | None) -> Stored:
-        """Set an annotation, or remove it (None). ApiError as the store raises it."""
+        """Set an annotation, or remove it (None). Raises ApiError from the store."""
 
         def edit(body: JsonObject) -> JsonObject:
             own = metadata(body)
@@ -42,7 +42,7 @@ class Rival:
         return self.store.change(self.kind, self.namespace, self.name, edit, actor=RIVAL)
 
     def touch(self) -> None:
-        """Change something that matters to nobody; an object that is gone or refused is no error."""
+        """Make an irrelevant change; an object that is gone or refused is ignored."""
         with self._lock:
             self.edits += 1
             count = self.edits
@@ -51,7 +51,7 @@ class Rival:
 
     @contextlib.contextmanager
     def storm(self, *, per_second: float) -> Iterator[Rival]:
-        """Touch so often from a thread, for as long as the block lasts."""
+        """Touch the object `per_second` times a second from a thread, for the duration of the block."""
         over = threading.Event()
 
         def run() -> None:

@@ -1,4 +1,4 @@
-"""Objects that stand there from the start, as if from before the admission: it is not asked about them."""
+"""Initial objects, created as if before the admission existed, so it does not review them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from lab.kube.store import Store
 
 
 class SeedError(ValueError):
-    """A seed file cannot be used; the message is one line for a person."""
+    """A seed file cannot be used; the message is one line for people."""
 
 
 def seed(store: Store, path: Path, admission: HarvesterAdmission | None) -> None:
-    """Create the objects in a YAML file; one that is there already stays as it is. Raises SeedError."""
+    """Create the objects in a YAML file; existing ones stay as they are. Raises SeedError."""
     kinds = {(kind.api_version, kind.kind): kind for kind in TABLE}
     try:
         bodies = [body for body in yaml.safe_load_all(path.read_text()) if body is not None]
@@ -29,7 +29,7 @@ def seed(store: Store, path: Path, admission: HarvesterAdmission | None) -> None
             named = isinstance(body, dict) and (str(body.get("apiVersion")), str(body.get("kind")))
             kind = kinds.get(named) if named else None
             if kind is None:
-                raise SeedError(f"{path}: expected objects of a kind that is served here")
+                raise SeedError(f"{path}: expected objects of a kind that this server serves")
             namespace = (body.get("metadata") or {}).get("namespace", "default") if kind.namespaced else ""
             try:
                 store.create(kind, namespace, body)

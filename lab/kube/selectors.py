@@ -1,4 +1,4 @@
-"""Label and field selectors, as list and watch take them."""
+"""Label and field selectors of list and watch."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ _EXISTS = re.compile(r"^(?P<absent>!)?\s*(?P<key>[-\w./]+)$")
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What of a type is asked for: a namespace (None = all) and every predicate."""
+    """The objects of a type that are requested: a namespace (None = all) and every predicate."""
 
     namespace: str | None
     predicates: tuple[Predicate, ...]
 
     def matches(self, body: JsonObject) -> bool:
-        """Whether an object of the type is in the selection."""
+        """Return whether an object of the type is in the selection."""
         if self.namespace is not None and metadata(body).get("namespace") != self.namespace:
             return False
         return all(predicate(body) for predicate in self.predicates)
 
 
 def select(kind: ResourceType, *, namespace: str | None, labels: str, fields: str) -> Selection:
-    """A selection from the query's texts; 400 where one cannot be parsed or is not supported."""
+    """Parse a selection from the query. Raises 400 for an invalid or unsupported selector."""
     predicates = (*parse_labels(labels), *parse_fields(kind, fields))
     return Selection(namespace=namespace, predicates=predicates)
 
 
 def _split(selector: str) -> list[str]:
-    """The requirements of a label selector: split at commas outside parentheses."""
+    """Return the requirements of a label selector: split at commas outside parentheses."""
     return [part.strip() for part in re.split(r",(?![^()]*\))", selector) if part.strip()]
 
 
 def parse_labels(selector: str) -> list[Predicate]:
-    """One predicate per requirement: `a=b`, `a!=b`, `a in (b,c)`, `a notin (b)`, `a`, `!a`."""
+    """Parse one predicate per requirement: `a=b`, `a!=b`, `a in (b,c)`, `a notin (b)`, `a`, `!a`."""
     return [_requirement(part) for part in _split(selector)]
 
 
@@ -70,7 +70,7 @@ def _labels(body: JsonObject) -> dict[str, str]:
 
 
 def parse_fields(kind: ResourceType, selector: str) -> list[Predicate]:
-    """One predicate per `path=value` or `path!=value`; 400 for a field that the type has not."""
+    """Parse one predicate per `path=value` or `path!=value`. Raises 400 for an unknown field."""
     return [_field(kind, part.strip()) for part in selector.split(",") if part.strip()]
 
 

@@ -1,4 +1,4 @@
-"""The API server in a thread of its own, for tests and for the programme."""
+"""The API server in a thread, for tests and for `python -m lab.kube`."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ LAST_TURNS = 10  # of the loop, in which transports that were aborted let go of 
 class ApiServer:
     """A small Kubernetes API server on 127.0.0.1.
 
-    `with ApiServer() as server:` serves until the block ends; start and stop may also be called, and called
-    again: the objects, the port and the credentials stay. `state` is a folder that keeps all of that over the
-    end of the process. `port` 0 takes a free one. `tls` False serves plain HTTP, without tokens unless
-    `require_token` says so. `window` is how many changes a watch may be behind.
+    `with ApiServer() as server:` serves until the block ends. start and stop may also be called, repeatedly:
+    objects, port and credentials stay. `state` is a folder that keeps them across processes. `port` 0 selects
+    a free one. `tls` False serves plain HTTP, without tokens unless `require_token` is set. `window` is the
+    number of changes that a watch may be behind.
     """
 
     def __init__(
@@ -71,38 +71,38 @@ class ApiServer:
 
     @property
     def port(self) -> int:
-        """The port it listens on; 0 before the first start when a free one is to be taken."""
+        """Return the port; 0 before the first start if a free one is to be selected."""
         return self._port
 
     @property
     def url(self) -> str:
-        """Where it is: https://127.0.0.1:<port>, or http."""
+        """Return the URL: https://127.0.0.1:<port>, or http."""
         return f"{'https' if self._authority else 'http'}://{HOST}:{self._port}"
 
     @property
     def ca(self) -> bytes | None:
-        """The certificate of its authority, PEM; None without TLS."""
+        """Return the certificate of its authority, PEM; None without TLS."""
         return self._authority.certificate() if self._authority else None
 
     @property
     def writes(self) -> list[WriteRecord]:
-        """Every write so far, committed or refused, oldest first."""
+        """Return every write so far, committed or refused, oldest first."""
         return self.store.writes.all()
 
     @property
     def requests(self) -> list[RequestRecord]:
-        """Every request on a resource so far, whatever became of it, oldest first."""
+        """Return every request on a resource so far, whatever its result, oldest first."""
         return self.request_log.all()
 
     def rival(self, namespace: str, name: str) -> Rival:
-        """A second writer to a network."""
+        """Return a second writer to a network."""
         return Rival(self.store, namespace, name)
 
     def kubeconfig(self, path: Path, *, user: str = "", token_file: bool = False) -> Path:
-        """Write a kubeconfig (0600, in one step) and return its path.
+        """Write a kubeconfig (0600, atomically) and return its path.
 
-        `user` gets a token of its own and is told apart in the record of writes. `token_file` names the
-        administrator's token file, which `tokens.rotate()` rewrites; it needs a state folder.
+        `user` gets its own token, which the record of writes distinguishes. `token_file` puts the name of the
+        administrator's token file into it, which `tokens.rotate()` rewrites; it requires a state folder.
         """
         named = self.tokens.file if token_file else None
         token = self.tokens.issue(user) if user else self.tokens.admin
@@ -111,7 +111,7 @@ class ApiServer:
         return path
 
     def start(self) -> ApiServer:
-        """Serve; returns when requests are answered. OSError when the port is taken."""
+        """Start serving; return when requests are answered. Raises OSError if the port is taken."""
         self._failures.clear()
         ready = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(ready,), name="lab-kube", daemon=True)
@@ -134,7 +134,7 @@ class ApiServer:
         thread.join(STOP_SECONDS)
 
     def restart(self) -> None:
-        """Stop and start again on the same port, having forgotten the history, as after a crash."""
+        """Stop and start again on the same port without the history, as after a crash."""
         self.stop()
         self.faults.thaw()
         self.store.compact()

@@ -1,4 +1,4 @@
-"""Waking coroutines from any thread: the store and the faults are used by both."""
+"""Waking coroutines from any thread, as both the store and the faults need."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from collections.abc import Iterator
 
 
 class Listener:
-    """One coroutine's ear; wakes for every notification since it last waited."""
+    """One waiting coroutine; wakes for every notification since it last waited."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._heard = asyncio.Event()
 
     def wake(self) -> None:
-        """Wake the waiting coroutine; from any thread; a loop that is gone is no error."""
+        """Wake the waiting coroutine, from any thread; a closed loop is ignored."""
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._heard.set)
 
     async def wait(self, *, seconds: float) -> None:
-        """Until something was notified, at most `seconds`."""
+        """Wait for a notification, at most `seconds`."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._heard.wait(), seconds)
         self._heard.clear()
 
 
 class Signal:
-    """Says to all listeners that something changed; what did, they look up themselves."""
+    """Notifies all listeners that something changed; they find out what by themselves."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._listeners: set[Listener] = set()
 
     def notify(self) -> None:
-        """Wake every listener; from any thread."""
+        """Wake every listener, from any thread."""
         with self._lock:
             listeners = tuple(self._listeners)
         for listener in listeners:
@@ -43,7 +43,7 @@ class Signal:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[Listener]:
-        """A listener for as long as the block lasts; it hears what is notified from here on."""
+        """Yield a listener, which receives notifications for the duration of the block."""
         listener = Listener()
         with self._lock:
             self._listeners.add(listener)

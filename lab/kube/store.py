@@ -1,4 +1,4 @@
-"""The objects: one consistent state, one counter of versions, and who wrote what. Thread-safe."""
+"""The objects: one consistent state, one counter of versions, and a record of writes. Thread-safe."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Snapshot:
 
 @dataclass(slots=True)
 class _Outcome:
-    """What a write is about, filled in on the way, for its record."""
+    """What a write concerns, filled in step by step, for its record."""
 
     key: Key
     before: Stored | None = None
@@ -57,7 +57,7 @@ class Store:
         now: Callable[[], datetime] = lambda: datetime.now(tz=UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`window` is how many changes a watch can be behind; `journal` keeps the objects over a restart."""
+        """Start empty, or from `journal`, which keeps objects over a restart; a watch may lag by `window`."""
         self.changed = Signal()
         self.writes = WriteLog()
         self.admission = admission
@@ -76,24 +76,24 @@ class Store:
 
     @property
     def version(self) -> int:
-        """The resourceVersion of the newest change."""
+        """Return the resourceVersion of the newest change."""
         with self._lock:
             return self._version
 
     def find(self, kind: ResourceType, namespace: str, name: str) -> Stored | None:
-        """The present state of an object, if there is one."""
+        """Return the present state of an object, or None."""
         with self._lock:
             return self._objects.get(Key(kind, namespace, name))
 
     def get(self, kind: ResourceType, namespace: str, name: str) -> Stored:
-        """The present state of an object; 404 when there is none."""
+        """Return the present state of an object. Raises 404."""
         stored = self.find(kind, namespace, name)
         if stored is None:
             raise kind.not_found(name)
         return stored
 
     def snapshot(self, kind: ResourceType) -> Snapshot:
-        """All objects of a type, sorted by namespace and name, and the version they are at."""
+        """Return all objects of a type, sorted by namespace and name, with their version."""
         with self._lock:
             items = [stored for key, stored in self._objects.items() if key.kind is kind]
             version = self._version
@@ -101,18 +101,18 @@ class Store:
         return Snapshot(version=version, items=items)
 
     def since(self, version: int) -> list[Change]:
-        """All changes after a version; 410 when that is out of the window."""
+        """Return all changes after a version. Raises 410 if it is outside the window."""
         with self._lock:
             return self._history.since(version)
 
     @property
     def oldest(self) -> int:
-        """The lowest version that a watch may resume from."""
+        """Return the lowest version from which a watch may resume."""
         with self._lock:
             return self._history.oldest
 
     def compact(self) -> None:
-        """Forget the history: whoever resumes from before now gets a 410."""
+        """Drop the history: whoever resumes from before now gets a 410."""
         with self._lock:
             self._history.compact(version=self._version)
         self.changed.notify()
@@ -126,10 +126,10 @@ class Store:
         actor: Actor = LAB,
         dry_run: bool = False,
     ) -> Stored:
-        """Make a new object; its name is metadata.name or begins with metadata.generateName.
+        """Create an object; its name is metadata.name or begins with metadata.generateName.
 
-        404 without its namespace, 403 when that is terminating, 409 when the name is taken, 422 or 400 when
-        it is wrong, or whatever admission says.
+        Raises 404 without its namespace, 403 if that is terminating, 409 if the name is taken, 422 or 400 if
+        it is invalid, or the admission's error.
         """
         own = metadata(body)
         name = text(own, "name")
@@ -159,9 +159,9 @@ class Store:
     ) -> Stored:
         """Replace an object by `edit` of a copy of its present state.
 
-        A uid or resourceVersion in the result must be the present one, or it is a 409; so a client's
-        whole object is a guarded update and a patch without them is an unguarded one. A change that makes
-        no difference is not committed. An object whose last finalizer goes while it is terminating is gone.
+        If the result has a uid or resourceVersion, it must be the present one; otherwise 409. So a client's
+        whole object is a guarded update, and a patch without them an unguarded one. A change that makes no
+        difference is not committed. A terminating object whose last finalizer is removed is gone.
         """
         outcome = _Outcome(Key(kind, namespace, name), dry_run=dry_run)
         with self._write(verb, outcome, actor):
@@ -192,7 +192,7 @@ class Store:
         actor: Actor = LAB,
         dry_run: bool = False,
     ) -> Stored:
-        """Delete an object, with preconditions; with finalizers it is only marked as terminating."""
+        """Delete an object, with preconditions; one with finalizers is only marked as terminating."""
         outcome = _Outcome(Key(kind, namespace, name), dry_run=dry_run)
         with self._write("delete", outcome, actor):
             current = self.get(kind, namespace, name)
@@ -214,7 +214,7 @@ class Store:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Several calls in one step: nobody else reads or writes while the block lasts."""
+        """Hold the lock for several calls: nobody else reads or writes during the block."""
         with self._lock:
             yield
 
@@ -225,7 +225,7 @@ class Store:
                 self._journal.close()
 
     def _empty(self, namespace: str, actor: Actor) -> bool:
-        """Delete what is in a namespace; True when finalizers hold some of it."""
+        """Delete the contents of a namespace; return True if finalizers hold some of it."""
         inside = [key for key in self._objects if key.kind.namespaced and key.namespace == namespace]
         for key in inside:
             self.delete(key.kind, namespace, key.name, actor=actor)
@@ -260,7 +260,7 @@ class Store:
         return after
 
     def _reap(self, namespace: str) -> None:
-        """A terminating namespace goes with the last object in it."""
+        """Remove a terminating namespace with its last object."""
         home = self._objects.get(Key(NAMESPACES, "", namespace))
         if home is None or not home.terminating:
             return
@@ -270,7 +270,7 @@ class Store:
 
     @contextmanager
     def _write(self, verb: WriteVerb, outcome: _Outcome, actor: Actor) -> Iterator[None]:
-        """The lock around a write, and its record whatever comes of it."""
+        """Hold the lock for a write, and record it whatever its result."""
         with self._lock:
             message = ""
             try:

@@ -1,4 +1,4 @@
-"""watch: the stream of changes, bookmarks, and the ways in which it may end."""
+"""The verb watch: the stream of changes, bookmarks, and its possible ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONGEST_NAP = 5.0  # how late a closed connection may be noticed on a silent wat
 
 @dataclass(frozen=True, slots=True)
 class Streaming:
-    """Answers watches. `bookmark_seconds` is the interval between the bookmarks of one."""
+    """Serves watches. `bookmark_seconds` is the interval between bookmarks."""
 
     store: Store
     faults: Faults
@@ -34,10 +34,10 @@ class Streaming:
     bookmark_seconds: float
 
     async def watch(self, http: web.Request, request: Request, *, drop: bool = False) -> web.StreamResponse:
-        """Changes after a version, or from the present state on where none is given.
+        """Stream the changes after a version, or from the present state if none is given.
 
-        410 (as an HTTP status or an ERROR event, as `faults.gone_style` says) when they are forgotten, 504
-        for the future, 422 for sendInitialEvents, which is not supported.
+        Raises 410 (as an HTTP status or an ERROR event, as `faults.gone_style` says) if they were dropped,
+        504 for a future version, 422 for sendInitialEvents, which is not supported.
         """
         form = accepted(http.headers.get("Accept", ""))
         if "sendInitialEvents" in http.query:
@@ -82,7 +82,7 @@ class _Session:
     header: bool = True
 
     async def run(self, since: int | None, listener: Listener) -> None:
-        """Send what happens until the time is over, the client is gone, or a fault ends it."""
+        """Send changes until the timeout, until the client is gone, or until a fault ends the stream."""
         bookmarks = flag(self.http, "allowWatchBookmarks")
         pause = self.streaming.bookmark_seconds
         cursor, lines = self._begin(since)
@@ -105,7 +105,7 @@ class _Session:
             await listener.wait(seconds=self._nap(bookmark_due if bookmarks else self.until))
 
     def _begin(self, since: int | None) -> tuple[int, list[bytes]]:
-        """Where to go on from, and the present objects where the watch starts with them."""
+        """Return the starting version, and the present objects if the watch begins with them."""
         if since:
             return since, []
         snapshot = self.streaming.store.snapshot(self.request.kind)
@@ -113,7 +113,7 @@ class _Session:
         return snapshot.version, [self._line("ADDED", each) for each in matching]
 
     def _changes(self, cursor: int) -> tuple[int, list[bytes]]:
-        """The new version and the lines up to there; raises what ends the stream."""
+        """Return the new version and the lines up to it; raise what ends the stream."""
         if self.watch.ending is not None:
             raise self.watch.ending
         lines: list[bytes] = []
@@ -140,7 +140,7 @@ class _Session:
         return line(event, encode(body))
 
     async def _send(self, lines: list[bytes]) -> bool:
-        """Send whole lines; False when the client is gone. Waits while the client does not read."""
+        """Send whole lines, waiting for a slow client; return False if the client is gone."""
         if lines:
             try:
                 await self.response.write(b"".join(lines))

@@ -1,4 +1,4 @@
-"""Tables: objects as rows of cells, which is how kubectl asks for them (meta.k8s.io/v1 Table)."""
+"""Tables: objects as rows of cells, the form that kubectl requests (meta.k8s.io/v1 Table)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def table(
     include: str = "Metadata",
     header: bool = True,
 ) -> JsonObject:
-    """A Table of objects. `include` is None, Metadata or Object: what of each object goes along.
+    """Build a Table of objects. `include` is None, Metadata or Object: the part of each object to include.
 
-    `header` False leaves the column definitions out, as in all but the first event of a watch.
+    `header` False omits the column definitions, as in all but the first event of a watch.
     """
     columns: list[JsonValue] = [column.definition() for column in kind.columns] if header else []
     rows: list[JsonValue] = [_row(kind, stored, now=now, include=include) for stored in items]

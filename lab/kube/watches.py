@@ -1,4 +1,4 @@
-"""Open watches, and what is told on them: one JSON line per change."""
+"""Open watches, and the lines that they receive: one JSON line per change."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Watches:
             return len(self._open)
 
     def enter(self, watch: OpenWatch) -> None:
-        """A stream begins."""
+        """Register a stream."""
         with self._lock:
             self._open.add(watch)
 
     def leave(self, watch: OpenWatch) -> None:
-        """A stream is over."""
+        """Remove a stream."""
         with self._lock:
             self._open.discard(watch)
 
@@ -79,17 +79,17 @@ class Watches:
 
 
 def line(event: EventType, encoded: bytes) -> bytes:
-    """One event of a stream."""
+    """Encode one event of a stream."""
     return b'{"type":"' + event.encode() + b'","object":' + encoded + b"}\n"
 
 
 def error_line(error: ApiError) -> bytes:
-    """The ERROR event that ends a stream."""
+    """Encode the ERROR event that ends a stream."""
     return b'{"type":"ERROR","object":' + encode(error.status()) + b"}\n"
 
 
 def bookmark_line(request: Request, version: int) -> bytes:
-    """A BOOKMARK: nothing of this type has happened up to this version that was not told."""
+    """Encode a BOOKMARK: everything of this type up to this version has been sent."""
     body: JsonObject = {
         "kind": request.kind.kind,
         "apiVersion": request.kind.api_version,
@@ -99,7 +99,7 @@ def bookmark_line(request: Request, version: int) -> bytes:
 
 
 def told(change: Change, request: Request, selection: Selection) -> EventType | None:
-    """What a change is to a watcher with a selection: an object that leaves it is deleted for that one."""
+    """Return what a change is to a watcher with a selection: an object that leaves it is deleted."""
     if change.kind is not request.kind:
         return None
     now = change.type != "DELETED" and selection.matches(change.after.body)

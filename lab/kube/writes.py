@@ -1,4 +1,4 @@
-"""The record of every write: what invariants about writes are checked against."""
+"""The record of every write, against which tests check invariants."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from lab.kube.objects import Actor, Key, Stored, WriteVerb
 class WriteRecord:
     """One write, committed or refused.
 
-    `status` is the HTTP status of the store's answer (200, 201 when committed); `changed` is False when the
-    write was refused or made no difference. `at` is the server's monotonic clock in seconds, `time` the wall
-    clock (RFC 3339 with microseconds). `before` is None for a creation, `after` for a deletion or refusal.
+    `status` is the HTTP status of the store's answer (200, 201 if committed); `changed` is False if the write
+    was refused or made no difference. `at` is the server's monotonic clock in seconds, `time` the wall clock
+    (RFC 3339 with microseconds). `before` is None for a creation, `after` for a deletion or refusal.
     """
 
     sequence: int
@@ -37,7 +37,7 @@ class WriteRecord:
     after: JsonObject | None
 
     def to_json(self) -> JsonObject:
-        """As `GET /_lab/writes` gives it."""
+        """Return the entry of `GET /_lab/writes`."""
         return {
             "sequence": self.sequence,
             "at": self.at,
@@ -103,17 +103,17 @@ class WriteLog:
             self._changed.notify_all()
 
     def all(self, *, after: int = 0) -> list[WriteRecord]:
-        """The records with a sequence above `after`, oldest first."""
+        """Return the records with a sequence above `after`, oldest first."""
         with self._changed:
             return [record for record in self._records if record.sequence > after]
 
     def clear(self) -> None:
-        """Forget the records; the sequence goes on."""
+        """Drop the records; the sequence continues."""
         with self._changed:
             self._records.clear()
 
     def wait(self, wanted: Callable[[WriteRecord], bool], *, seconds: float, after: int = 0) -> WriteRecord:
-        """The first record that is wanted, now or within `seconds`; TimeoutError otherwise."""
+        """Return the first wanted record, now or within `seconds`. Raises TimeoutError."""
         found: list[WriteRecord] = []
 
         def seen() -> bool:

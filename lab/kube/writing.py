@@ -1,4 +1,4 @@
-"""create, update, patch and delete."""
+"""The verbs create, update, patch and delete."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from lab.kube.store import Edit, Store
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """The write half of the API; the body is read before the store's lock is taken."""
+    """The write half of the API; reads the body before it takes the store's lock."""
 
     store: Store
 
     async def create(self, http: web.Request, request: Request, actor: Actor) -> web.Response:
-        """201 with the new object."""
+        """Return 201 with the new object."""
         body = await read_object(http)
         if request.kind.namespaced and request.namespace is None:
             raise unknown_path()
@@ -40,7 +40,7 @@ class Writing:
         return _object(stored, status=201)
 
     async def update(self, http: web.Request, request: Request, actor: Actor) -> web.Response:
-        """200 with the new state."""
+        """Return 200 with the new state."""
         body = await read_object(http)
         required_version(request.kind, request.name, lookup(metadata(body), "resourceVersion"))
         stored = self.store.change(
@@ -55,7 +55,7 @@ class Writing:
         return _object(stored)
 
     async def patch(self, http: web.Request, request: Request, actor: Actor) -> web.Response:
-        """200 with the new state; 415 for a patch format that the type has not."""
+        """Return 200 with the new state. Raises 415 for a patch format that the type does not support."""
         format_ = content_type(http)
         supported = [JSON_PATCH, MERGE_PATCH] + ([] if request.kind.custom else [STRATEGIC_PATCH])
         if format_ not in supported:
@@ -73,7 +73,7 @@ class Writing:
         return _object(stored)
 
     async def delete(self, http: web.Request, request: Request, actor: Actor) -> web.Response:
-        """200 with a Status when the object is gone, 200 with the object when it is only terminating."""
+        """Return 200 with a Status if the object is gone, or with the object if it is only terminating."""
         wanted = await read_preconditions(http)
         kind, namespace = request.kind, request.namespace or ""
         stored = self.store.delete(
@@ -91,7 +91,7 @@ class Writing:
         return web.json_response(done)
 
     async def delete_all(self, http: web.Request, request: Request, actor: Actor) -> web.Response:
-        """Delete what a list with the same query would give."""
+        """Delete what a list with the same query would return."""
         selection = selection_of(http, request)
         with self.store.exclusive():
             for stored in self.store.snapshot(request.kind).items:
@@ -106,7 +106,7 @@ def _edit(format_: str, patch: JsonValue) -> Edit:
     if format_ == JSON_PATCH:
         return lambda current: apply_json_patch(current, patch)
     if not isinstance(patch, dict):
-        raise bad_request("the patch is no object")
+        raise bad_request("the patch is not an object")
     changes = without_directives(patch) if format_ == STRATEGIC_PATCH else patch
 
     def merged(current: JsonObject) -> JsonObject:

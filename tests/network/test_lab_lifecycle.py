@@ -126,7 +126,7 @@ def test_when_a_server_dies_the_site_says_so_and_ends(tmp_path: Path) -> None:
                 os.kill(pid, signal.SIGKILL)
         _, said = programme.communicate(timeout=60)
     assert programme.returncode == 1
-    assert said == b"lab: switch ended: without a word\n"
+    assert said == b"lab: switch ended: no output\n"
     assert not state.exists()
 
 

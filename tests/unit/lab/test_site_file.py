@@ -103,11 +103,11 @@ MISTAKES = {
     ),
     "networks that overlap": (
         vlan_7("gateway: null").rstrip() + "\n  - {vlan: 8, cluster_network: extra, cidr: 10.0.0.0/8}\n",
-        "f: vlans[1].cidr: '10.0.0.0/8': expected a network apart from vlans[0].cidr 10.0.112.0/20",
+        "f: vlans[1].cidr: '10.0.0.0/8': expected no overlap with vlans[0].cidr 10.0.112.0/20",
     ),
     "a network that overlaps management": (
         site_with("vlan: 7, cluster_network: extra, cidr: 10.255.0.128/25"),
-        "f: vlans[0].cidr: '10.255.0.128/25': expected a network apart from management.cidr 10.255.0.0/24",
+        "f: vlans[0].cidr: '10.255.0.128/25': expected no overlap with management.cidr 10.255.0.0/24",
     ),
     "host bits": (
         site_with("vlan: 7, cluster_network: extra, cidr: 10.0.112.1/20"),
@@ -150,7 +150,7 @@ MISTAKES = {
     ),
     "pool with the gateway": (
         vlan_7("gateway: 10.0.112.1, dhcp: {pool: 10.0.112.1-10.0.112.5}"),
-        "f: vlans[0].dhcp.pool: '10.0.112.1-10.0.112.5': expected no gateway's address in it",
+        "f: vlans[0].dhcp.pool: '10.0.112.1-10.0.112.5': expected a range without the gateway's address",
     ),
     "half a pool": (
         vlan_7("gateway: 10.0.112.1, dhcp: {pool: 10.0.112.100}"),
@@ -177,14 +177,14 @@ MISTAKES = {
             "gateway: 10.0.112.1, routed: false, "
             "dhcp: {pool: 10.0.112.5-10.0.112.9, relay: true, address: 10.255.0.20}"
         ),
-        "f: vlans[0].dhcp.relay: 'True': expected a gateway that answers and is routed: it relays",
+        "f: vlans[0].dhcp.relay: 'True': expected a VLAN with an answering, routed gateway",
     ),
     "a relay to udhcpd": (
         vlan_7(
             "gateway: 10.0.112.1, "
             "dhcp: {pool: 10.0.112.5-10.0.112.9, relay: true, address: 10.255.0.20, server: udhcpd}"
         ),
-        "f: vlans[0].dhcp.server: 'udhcpd': expected another: udhcpd serves no relayed network",
+        "f: vlans[0].dhcp.server: 'udhcpd': expected a server other than udhcpd, which serves no relays",
     ),
     "a relay to one that probes first": (
         vlan_7(
@@ -210,11 +210,11 @@ MISTAKES = {
             "gateway: 10.0.112.1, dhcp: [{pool: 10.0.112.5-10.0.112.9}, "
             "{pool: 10.0.112.5-10.0.112.9, address: 10.0.112.1}]"
         ),
-        "f: vlans[0].dhcp[1].address: '10.0.112.1': expected an address that no other server here has",
+        "f: vlans[0].dhcp[1].address: '10.0.112.1': expected an address that no other server on the VLAN has",
     ),
     "trunked VLANs": (
         HEAD.replace("7,10-12", "7,12-10") + "vlans: []",
-        "f: hosts.node1.uplinks.extra.vlans: '7,12-10': expected all, or 7,10-20 ('12-10' runs backwards)",
+        "f: hosts.node1.uplinks.extra.vlans: '7,12-10': expected all, or 7,10-20 ('12-10' descends)",
     ),
     "a host outside": (
         HEAD.replace("10.255.0.11", "10.1.0.11") + "vlans: []",
@@ -226,7 +226,7 @@ MISTAKES = {
     ),
     "the lab's own interface": (
         HEAD.replace("extra-bo", "mgmt") + "vlans: []",
-        "f: hosts.node1.uplinks.extra.interface: 'mgmt': expected a name that the host does not use already",
+        "f: hosts.node1.uplinks.extra.interface: 'mgmt': expected a name that is unused on the host",
     ),
     "an interface name with a space": (
         HEAD.replace("extra-bo", "extra bo") + "vlans: []",

@@ -184,7 +184,7 @@ def test_every_missing_program_is_named_with_its_package() -> None:
     missing = missing_prerequisites(build_site([build_vlan(7, server=UDHCPD), build_vlan(8)]))
     assert "ip is not installed (Debian package iproute2)" in missing
     assert "nsenter is not installed (Debian package util-linux)" in missing
-    assert "udhcpd is not installed (Debian package udhcpd), and the site asks for it" in missing
+    assert "udhcpd is not installed (Debian package udhcpd), and the site names it" in missing
     assert not any("dnsmasq" in line for line in missing)
 
 
@@ -198,7 +198,7 @@ def test_every_missing_program_is_named_with_its_package() -> None:
             "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
         ),
         ("user/max_user_namespaces", "0", "sysctl -w user.max_user_namespaces=15000"),
-        ("user/max_user_namespaces", "9", "no sysctl says why"),
+        ("user/max_user_namespaces", "9", "a reason that no sysctl shows"),
     ],
 )
 def test_denied_user_namespaces_are_told_with_the_sysctl_that_denies_them(
