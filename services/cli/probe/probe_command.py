@@ -17,7 +17,6 @@ from services.cli.options.client_settings import (
 from services.cli.options.services_table import CLIENT
 from services.cli.options.settings_options import settings_options
 from services.cli.outputs import Output, output_option, plain, print_data, progress_bar, stdout_console
-from services.cli.probe.plan import Plan, make_plan
 from services.contract.messages import HostAnnouncement, ProbeRequest
 from services.contract.outcomes import State
 from services.network.parse.intent import Intent, NotProbed, read_intent
@@ -27,6 +26,7 @@ from services.runtime.clock import SystemClock
 from services.runtime.redis_client import time_ms
 from services.view.durations import Duration
 from services.view.rows import parse_refs, select
+from services.watcher.plan.on_demand import OnDemandPlan, plan_on_demand
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -82,7 +82,7 @@ def probe(
 
     with redis_client(settings) as client:
         hosts = _hosts(announcements.read(client).hosts, host)
-        plan = make_plan(intents, hosts)
+        plan = plan_on_demand(intents, hosts)
         _check_served(plan, intents, hosts)
         age_ms = max(1_000, min(3_600_000, int(timeout * 1_000) if wait else MAX_AGE_MS))
         requests = build_requests(
@@ -126,7 +126,7 @@ def _hosts(present: Sequence[HostAnnouncement], host: str | None) -> Sequence[Ho
 
 
 def _check_served(
-    plan: Plan, intents: Mapping[NetworkRef, Intent], hosts: Sequence[HostAnnouncement]
+    plan: OnDemandPlan, intents: Mapping[NetworkRef, Intent], hosts: Sequence[HostAnnouncement]
 ) -> None:
     """Tell what nobody can probe; exit 3 where that is everything."""
     if not plan.unserved:
@@ -177,7 +177,7 @@ def _request_json(request: ProbeRequest) -> dict[str, object]:
 def _probe_and_wait(
     settings: ClientSettings,
     intents: Mapping[NetworkRef, Intent],
-    plan: Plan,
+    plan: OnDemandPlan,
     requests: Sequence[ProbeRequest],
     *,
     timeout_s: float,
@@ -196,7 +196,9 @@ def _probe_and_wait(
             clock=SystemClock(),
             on_progress=lambda done: progress.update(bar, completed=done),
         )
-    findings = find_states(intents, plan.asked(), answers.verdicts, answers.failures, policy=settings.policy)
+    findings = find_states(
+        intents, plan.hosts_by_segment(), answers.verdicts, answers.failures, policy=settings.policy
+    )
     if output == "table":
         stdout_console().print(report_table(findings))
     else:

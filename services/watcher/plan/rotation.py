@@ -9,12 +9,18 @@ from collections.abc import Collection
 NEVER = math.inf
 
 
+def first_host(hosts: Collection[str], *, start: int) -> str:
+    """Return the host at index start, modulo their number, in the order of their names."""
+    ordered = sorted(hosts)
+    return ordered[start % len(ordered)]
+
+
 class Rotation:
     """Rotates over the hosts. A host keeps its turn while it may be busy, so two hosts never work at once."""
 
     def __init__(self, *, busy_s: float, start: int) -> None:
-        """busy_s: how long after its turn began a host may be busy. start: index of the first host, modulo
-        their number, so that not every rotation begins with the same host."""
+        """busy_s: how long after its turn began a host may be busy. start: see first_host; not every rotation
+        should begin with the same host."""
         self.at = NEVER
         """When the next turn is due."""
         self.host = ""
@@ -44,7 +50,7 @@ class Rotation:
         ordered = sorted(hosts)
         ordered = [host for host in ordered if host not in besides] or ordered
         if not self.host:
-            return ordered[self._start % len(ordered)]
+            return first_host(ordered, start=self._start)
         return next((host for host in ordered if host > self.host), ordered[0])
 
     def begin(self, host: str, now: float, *, next_at: float) -> None:

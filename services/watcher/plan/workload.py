@@ -9,9 +9,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from services.contract.messages import MAX_TARGETS, SegmentProbe
+from services.contract.messages import MAX_TARGETS, SegmentProbe, Target
 from services.network.parse.intent import Intent
-from services.network.probing import segment_probe
 
 
 @dataclass(frozen=True)
@@ -98,3 +97,23 @@ def _in_parts(demands: Iterable[Demand], *, ask_dhcp: bool) -> tuple[SegmentProb
         segment_probe(ordered[start : start + MAX_TARGETS], ask_dhcp=ask_dhcp)
         for start in range(0, len(ordered), MAX_TARGETS)
     )
+
+
+def segment_probe(intents: Collection[Intent], *, ask_dhcp: bool) -> SegmentProbe:
+    """Return one probe of a segment for all its intents, of which there must be at least one.
+
+    Equal intents share a target. DHCP is asked only if an auto network can use the answer. At most
+    MAX_TARGETS targets are taken, the first by digest, so that a thousand gateways on one VLAN cost no more.
+    """
+    by_target = {
+        (intent.digest, intent.known_gateway): Target(
+            digest=intent.digest,
+            gateway=intent.gateway if intent.mode == "manual" else intent.known_gateway,
+            from_dhcp=intent.mode == "auto",
+            server=intent.server,
+        )
+        for intent in intents
+    }
+    targets = tuple(by_target[key] for key in sorted(by_target, key=str)[:MAX_TARGETS])
+    (vlan,) = {intent.segment.vlan for intent in intents}
+    return SegmentProbe(vlan=vlan, ask_dhcp=ask_dhcp and any(t.from_dhcp for t in targets), targets=targets)

@@ -11,7 +11,7 @@ from services.contract.outcomes import Fault, ReachOutcome
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import NetworkRef
 from services.network.policy import DEFAULT_POLICY
-from services.network.probing import segment_probe
+from services.watcher.plan.workload import segment_probe
 from services.watcher.requests import Sent
 from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import dhcp, network, offer, verdict

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from services.contract.messages import MAX_TARGETS
 from services.contract.outcomes import Reason, State
 from services.contract.verdicts import AgedVerdict
 from services.network.judge.reduction import Conclusion, reduce
@@ -16,7 +15,6 @@ from services.network.parse import annotations as names
 from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import MAX_HOSTS, MAX_STATUS_CHARACTERS, ServerOffer, Status
-from services.network.probing import segment_probe
 from services.network.write.writing import Change, decide
 from tests.unit.network.builders import CIDR, GATEWAY, NOW, SEGMENT, network
 from tests.unit.network.strategies import ANY_TEXT, any_networks, texts_of, valid_routes
@@ -244,20 +242,3 @@ def test_a_status_is_read_back_as_it_was_written(status: Status) -> None:
 def test_any_text_in_our_annotation_is_read_or_ignored(text: str) -> None:
     """Anyone may write there."""
     assert isinstance(Status.parse(text), (Status, type(None)))
-
-
-def test_one_segment_is_probed_once_however_many_networks_name_it() -> None:
-    """Two that ask the same are one target; DHCP is asked only where an auto network could use it."""
-    auto, manual = Intent(SEGMENT, "auto"), Intent(SEGMENT, "manual", gateway=GATEWAY, cidr=CIDR)
-    both = segment_probe([auto, manual, auto], ask_dhcp=True)
-    assert (len(both.targets), both.ask_dhcp, both.vlan) == (2, True, 100)
-    assert segment_probe([manual], ask_dhcp=True).ask_dhcp is False
-    assert segment_probe([auto], ask_dhcp=False).ask_dhcp is False
-
-
-def test_a_thousand_askings_on_one_segment_are_bounded() -> None:
-    """A tenant's thousand gateways are no reason to fail, and the choice is the same each time."""
-    intents = [Intent(SEGMENT, "manual", gateway=GATEWAY + i, cidr=CIDR) for i in range(1000)]
-    probe = segment_probe(intents, ask_dhcp=False)
-    assert len(probe.targets) == MAX_TARGETS
-    assert probe == segment_probe(intents[::-1], ask_dhcp=False)

@@ -1,9 +1,9 @@
-"""What `nadroute probe` asks of whom."""
+"""The probes of `nadroute probe`."""
 
-from services.cli.probe.plan import Plan, make_plan
 from services.contract.messages import HostAnnouncement
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network, NetworkRef
+from services.watcher.plan.on_demand import OnDemandPlan, plan_on_demand
 from tests.unit.network.builders import config, network
 
 KNOWN = '{"mode":"auto","cidr":"10.0.112.0/20","gateway":"10.0.112.1","connectivity":"true"}'
@@ -15,19 +15,19 @@ def _host(name: str, *cluster_networks: str) -> HostAnnouncement:
     return HostAnnouncement(host=name, uplinks=uplinks, version="1", incarnation=1)
 
 
-def _plan(*networks: Network, hosts: list[HostAnnouncement]) -> Plan:
+def _plan(*networks: Network, hosts: list[HostAnnouncement]) -> OnDemandPlan:
     intents = {}
     for number, each in enumerate(networks):
         intent = read_intent(each)
         assert isinstance(intent, Intent)
         intents[NetworkRef("default", str(number))] = intent
-    return make_plan(intents, hosts)
+    return plan_on_demand(intents, hosts)
 
 
 HOSTS = [_host("node1", "extra"), _host("node2", "extra", "mgmt"), _host("node3", "mgmt")]
 
 
-def _asking(plan: Plan) -> list[str]:
+def _asking(plan: OnDemandPlan) -> list[str]:
     return [probe.host for probe in plan.probes if probe.probe.ask_dhcp]
 
 
@@ -61,4 +61,4 @@ def test_a_segment_that_nobody_carries_is_named() -> None:
     plan = _plan(network(config=config(100, bridge="other-br")), network(), hosts=HOSTS)
     assert [str(segment) for segment in plan.unserved] == ["other/100"]
     assert {str(probe.segment) for probe in plan.probes} == {"extra/100"}
-    assert list(plan.asked().values()) == [["node1", "node2"]]
+    assert list(plan.hosts_by_segment().values()) == [["node1", "node2"]]
