@@ -12,7 +12,7 @@ BENCH_ARGS ?=
 FUZZ_SECONDS ?= 120
 FUZZ_TARGETS ?=
 
-.PHONY: help docs venv demo bench bench-packages fuzz test check format lock clean system-packages
+.PHONY: help docs venv demo bench bench-packages fuzz test check format lock clean demo-packages test-packages
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,18 +27,21 @@ $(STAMP): pyproject.toml requirements.lock
 
 venv: $(STAMP) ## the environment .venv, with .venv/bin/nadroute in it
 
-demo: $(STAMP) ## the whole system on a site of network namespaces; ONCE=1 ends by itself
+demo: $(STAMP) demo-packages ## the whole system on a site of network namespaces; ONCE=1 ends by itself
 	@$(BIN)/python -m lab.demo $(if $(filter 1,$(ONCE)),--once)
 
 $(BIN)/kubectl: scripts/install-kubectl | $(STAMP)
 	@$(BIN)/python scripts/install-kubectl
 
-system-packages:
-	@PYTHON=$(PYTHON) ./scripts/system-packages
+demo-packages:
+	@PYTHON=$(PYTHON) ./scripts/system-packages demo
+
+test-packages:
+	@PYTHON=$(PYTHON) ./scripts/system-packages tests
 
 # In two runs: making and ending network namespaces holds a lock of the kernel's that a Celery worker waits for
 # when it starts (uuid1 asks for the interfaces), so what does the one is kept apart from what measures the other.
-test: $(STAMP) $(BIN)/kubectl system-packages ## every test; what this machine cannot run is skipped, except in CI
+test: $(STAMP) $(BIN)/kubectl test-packages ## every test; what this machine cannot run is skipped, except in CI
 	$(BIN)/python -m pytest -n $(WORKERS) tests/unit tests/simulation tests/fuzz tests/integration $(PYTEST_ARGS)
 	$(BIN)/python -m pytest tests/faults tests/network tests/acceptance $(PYTEST_ARGS)
 
