@@ -39,7 +39,7 @@ def read(cluster: Cluster, networks: Networks, name: str = "a") -> Network:
 
 
 def test_a_network_is_read_as_it_was_written(cluster: Cluster, networks: Networks) -> None:
-    """get and list give the same network, with its uid, version, config and annotations."""
+    """get and list return the same network, with uid, version, config and annotations."""
     made = networks.create(
         {"metadata": {"name": "a", "annotations": {"k": "v"}}, "spec": {"config": "{}"}}
         | {
@@ -61,7 +61,7 @@ def test_a_network_is_read_as_it_was_written(cluster: Cluster, networks: Network
 def test_a_long_list_is_read_in_pages(
     cluster: Cluster, networks: Networks, server: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A list of more than a page has every network once."""
+    """A list of several pages has every network once."""
     monkeypatch.setattr("services.cluster.client.PAGE", 3)
     names = [f"n{number}" for number in range(8)]
     for name in names:
@@ -72,10 +72,10 @@ def test_a_long_list_is_read_in_pages(
 
 
 @pytest.mark.parametrize("present", [{}, {"other": "kept"}, {KEY: "old", "other": "kept"}])
-def test_annotating_sets_adds_and_leaves_the_rest(
+def test_annotate_sets_ours_and_keeps_the_rest(
     cluster: Cluster, networks: Networks, present: dict[str, str]
 ) -> None:
-    """Whether there were annotations before or not, ours is set, others stay, and one patch was enough."""
+    """One patch does so, whether or not there were annotations before."""
     networks.create("a")
     if present:
         networks.annotate("a", **present)
@@ -85,16 +85,18 @@ def test_annotating_sets_adds_and_leaves_the_rest(
     assert dict(read(cluster, networks).annotations) == expected
 
 
-def test_annotating_takes_away(cluster: Cluster, networks: Networks) -> None:
-    """None removes an annotation; one that is not there is no error."""
+def test_annotate_removes(cluster: Cluster, networks: Networks) -> None:
+    """None removes an annotation; a missing one is no error."""
     networks.create("a")
     networks.annotate("a", **{KEY: "old", "other": "kept"})
     after = cluster.annotate(read(cluster, networks), {KEY: None, "absent": None})
     assert dict(after.annotations) == {"other": "kept"}
 
 
-def test_what_is_so_already_is_not_written(cluster: Cluster, networks: Networks, server: ApiServer) -> None:
-    """A change to what stands there sends nothing."""
+def test_an_unchanged_annotation_is_not_written(
+    cluster: Cluster, networks: Networks, server: ApiServer
+) -> None:
+    """Nothing is sent."""
     networks.create("a")
     network = cluster.annotate(read(cluster, networks), {KEY: "x"})
     before = len(server.writes)
@@ -103,7 +105,7 @@ def test_what_is_so_already_is_not_written(cluster: Cluster, networks: Networks,
 
 
 def test_a_stale_version_is_a_conflict(cluster: Cluster, networks: Networks) -> None:
-    """A patch computed from an older version is refused, and the newer one stands."""
+    """A patch computed from an older version is refused, and the newer version stands."""
     networks.create("a")
     stale = read(cluster, networks)
     networks.annotate("a", step="1")
@@ -112,8 +114,8 @@ def test_a_stale_version_is_a_conflict(cluster: Cluster, networks: Networks) -> 
     assert KEY not in read(cluster, networks).annotations
 
 
-def test_another_object_under_the_name_is_not_found(cluster: Cluster, networks: Networks) -> None:
-    """Deleted and created again meanwhile: nothing is written to the successor."""
+def test_another_object_with_the_name_is_not_found(cluster: Cluster, networks: Networks) -> None:
+    """After deletion and re-creation nothing is written to the successor."""
     networks.create("a")
     stale = read(cluster, networks)
     networks.delete("a")
@@ -124,7 +126,7 @@ def test_another_object_under_the_name_is_not_found(cluster: Cluster, networks: 
 
 
 def test_a_network_that_is_gone_is_not_found(cluster: Cluster, networks: Networks) -> None:
-    """get and annotate say so alike."""
+    """Both get and annotate raise NotFound."""
     networks.create("a")
     stale = read(cluster, networks)
     networks.delete("a")
@@ -134,10 +136,8 @@ def test_a_network_that_is_gone_is_not_found(cluster: Cluster, networks: Network
         cluster.annotate(stale, {KEY: "x"})
 
 
-def test_an_object_that_its_schema_refuses_is_denied(
-    cluster: Cluster, networks: Networks, server: ApiServer
-) -> None:
-    """422 on an object that nobody changed is no conflict: the same patch would fail for ever."""
+def test_a_violated_schema_is_denied(cluster: Cluster, networks: Networks, server: ApiServer) -> None:
+    """422 on an unchanged object is no conflict: the same patch would fail forever."""
     networks.create("a")
     network = read(cluster, networks)
     server.faults.respond(422, match=Match(verb="patch"), message="metadata.annotations: Too long")
@@ -149,10 +149,10 @@ def test_an_object_that_its_schema_refuses_is_denied(
     ("status", "expected"),
     [(403, Forbidden), (429, Throttled), (500, Unavailable), (503, Unavailable), (504, Unavailable)],
 )
-def test_a_refused_write_says_what_it_means(
+def test_each_refusal_is_an_error_of_ours(
     cluster: Cluster, networks: Networks, server: ApiServer, status: int, expected: type[ClusterError]
 ) -> None:
-    """Each status is an error of ours, with its number in the text."""
+    """Its text contains the status code."""
     networks.create("a")
     network = read(cluster, networks)
     server.faults.respond(status, match=Match(verb="patch"))
@@ -160,7 +160,7 @@ def test_a_refused_write_says_what_it_means(
         cluster.annotate(network, {KEY: "x"})
 
 
-def test_a_webhook_that_denies_and_one_that_is_away(
+def test_a_denying_and_an_unreachable_webhook_differ(
     cluster: Cluster, networks: Networks, server: ApiServer
 ) -> None:
     """Both are HTTP 500: the first is Denied, the second Unavailable."""
@@ -174,18 +174,18 @@ def test_a_webhook_that_denies_and_one_that_is_away(
         cluster.annotate(network, {KEY: "x"})
 
 
-def test_throttled_says_for_how_long(cluster: Cluster, networks: Networks, server: ApiServer) -> None:
-    """Retry-After is in the error, and the client has not tried again by itself."""
+def test_throttled_has_the_servers_pause(cluster: Cluster, networks: Networks, server: ApiServer) -> None:
+    """It comes from Retry-After, and the client has not retried by itself."""
     fault = server.faults.respond(429, match=Match(verb="list"), retry_after=7)
     with pytest.raises(Throttled) as caught:
         cluster.list_networks()
     assert (caught.value.retry_after_s, fault.hits) == (7.0, 1)
 
 
-def test_a_write_whose_answer_is_lost_is_not_sent_twice(
+def test_a_write_with_a_lost_response_is_not_sent_twice(
     cluster: Cluster, networks: Networks, server: ApiServer
 ) -> None:
-    """Committed, then cut: the caller is told that it does not know, and there is one write."""
+    """It was committed and then cut: the caller gets Unavailable, and there is one write."""
     networks.create("a")
     network = read(cluster, networks)
     server.faults.drop_response(match=Match(verb="patch"))
@@ -195,10 +195,8 @@ def test_a_write_whose_answer_is_lost_is_not_sent_twice(
     assert sum(r.verb == "patch" for r in server.requests) == 1
 
 
-def test_a_server_that_is_away_is_unavailable(
-    cluster: Cluster, networks: Networks, server: ApiServer
-) -> None:
-    """A refused connection is an error of ours too."""
+def test_a_refused_connection_is_unavailable(cluster: Cluster, networks: Networks, server: ApiServer) -> None:
+    """It is an error of ours too."""
     server.stop()
     try:
         with pytest.raises(Unavailable):
@@ -208,8 +206,8 @@ def test_a_server_that_is_away_is_unavailable(
     assert cluster.list_networks()
 
 
-def test_a_frozen_server_is_given_up(networks: Networks, server: ApiServer) -> None:
-    """Silence longer than the read timeout is Unavailable."""
+def test_a_frozen_server_is_unavailable(networks: Networks, server: ApiServer) -> None:
+    """It is, after silence longer than the read timeout."""
     transport = Cluster.connect(networks.kubeconfig).transport
     cluster = Cluster(transport, read_timeout_s=0.2)
     server.faults.freeze(Match(resource=NADS))
@@ -220,7 +218,7 @@ def test_a_frozen_server_is_given_up(networks: Networks, server: ApiServer) -> N
 
 
 def test_a_rotated_token_is_read_again(server: ApiServer, tmp_path: Path) -> None:
-    """After the token file was rewritten and the old token revoked, requests go on."""
+    """Requests succeed after the token file was rewritten and the old token revoked."""
     cluster = Cluster.connect(server.kubeconfig(tmp_path / "file.yaml", token_file=True))
     cluster.list_networks()
     server.tokens.rotate()
@@ -228,8 +226,8 @@ def test_a_rotated_token_is_read_again(server: ApiServer, tmp_path: Path) -> Non
     cluster.close()
 
 
-def test_a_token_that_is_refused_for_good_is_unauthorized(server: ApiServer, tmp_path: Path) -> None:
-    """Reading the same token again does not help, and is not tried for ever."""
+def test_a_rejected_token_is_unauthorized(server: ApiServer, tmp_path: Path) -> None:
+    """Reading the same token again does not help, and is not repeated forever."""
     cluster = Cluster.connect(server.kubeconfig(tmp_path / "someone.yaml", user="someone"))
     cluster.list_networks()
     server.tokens.revoke(token_of(tmp_path / "someone.yaml"))
@@ -244,8 +242,8 @@ def token_of(kubeconfig: Path) -> str:
     return str(yaml.safe_load(kubeconfig.read_text())["users"][0]["user"]["token"])
 
 
-def test_an_event_is_told_on_the_network(cluster: Cluster, networks: Networks) -> None:
-    """The Event names the network by uid, and has type, reason, message and who reports."""
+def test_an_event_is_posted_on_the_network(cluster: Cluster, networks: Networks) -> None:
+    """It names the network by uid and has type, reason, message and component."""
     networks.create("a")
     network = read(cluster, networks)
     cluster.post_event(network, Event("Warning", "DHCPFailed", "x" * 2_000, component="nadroute-updater"))
@@ -264,8 +262,8 @@ def test_an_event_is_told_on_the_network(cluster: Cluster, networks: Networks) -
     assert len(event["message"]) == 1_024
 
 
-def test_requests_say_who_sends_them(cluster: Cluster, server: ApiServer) -> None:
-    """The User-Agent is nadroute and its version."""
+def test_requests_have_a_user_agent(cluster: Cluster, server: ApiServer) -> None:
+    """It is nadroute and its version."""
     cluster.list_networks()
     assert server.requests[-1].user_agent == f"nadroute/{__version__}"
 
@@ -281,7 +279,7 @@ def test_requests_say_who_sends_them(cluster: Cluster, server: ApiServer) -> Non
     ],
 )
 def test_a_broken_kubeconfig_is_named(tmp_path: Path, content: str, message: str) -> None:
-    """Whatever is wrong in it, the file is named and the loader's own exceptions do not come out."""
+    """The error names the file, whatever is wrong, and the loader's exceptions do not escape."""
     path = tmp_path / "config"
     path.write_text(content)
     with pytest.raises(ConfigurationError, match=message) as caught:
@@ -299,10 +297,10 @@ def test_a_broken_kubeconfig_is_named(tmp_path: Path, content: str, message: str
     ],
 )
 @pytest.mark.parametrize("body", [b"", b"[]", b"5", b"\xff", b"<html>", b"[" * 5_000])
-def test_an_answer_that_is_no_kubernetes_is_an_error_of_ours(
+def test_a_response_that_is_not_from_kubernetes_is_an_error_of_ours(
     http_server: Callable[[bytes], Path], call: Callable[[Cluster], object], body: bytes
 ) -> None:
-    """A proxy's page with status 200 or junk: nothing but our own errors, or nothing at all, comes out."""
+    """A proxy's page with status 200 or junk raises our errors only, or nothing."""
     cluster = Cluster.connect(http_server(body))
     try:
         call(cluster)
@@ -314,7 +312,7 @@ def test_an_answer_that_is_no_kubernetes_is_an_error_of_ours(
 
 @pytest.fixture
 def http_server(tmp_path: Path) -> Iterator[Callable[[bytes], Path]]:
-    """Starts a server that answers everything with these bytes; gives a kubeconfig for it."""
+    """Start a server that sends these bytes in every response; return a kubeconfig for it."""
     import threading
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 

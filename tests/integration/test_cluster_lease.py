@@ -1,4 +1,4 @@
-"""Leader election through a Lease on an API server, on clocks that the test turns."""
+"""Leader election by a Lease on an API server, on manual clocks."""
 
 import threading
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ def holder(cluster: Cluster) -> str:
 
 
 def test_the_first_one_leads_and_the_second_waits(cluster: Cluster) -> None:
-    """A Lease is made where there is none; whoever comes later looks on for as long as it is renewed."""
+    """A missing Lease is created; the second process observes it for as long as it is renewed."""
     clock, told = ManualClock(), list[str]()
     one, two = candidate(cluster, "one", clock, told), candidate(cluster, "two", clock, told)
     for _ in range(20):
@@ -63,8 +63,8 @@ def test_the_first_one_leads_and_the_second_waits(cluster: Cluster) -> None:
     assert told == ["one leads"]
 
 
-def test_a_holder_that_falls_silent_is_succeeded(cluster: Cluster) -> None:
-    """Not before its record has stood still for its duration, by the successor's own clock."""
+def test_a_silent_holder_is_succeeded(cluster: Cluster) -> None:
+    """Not before its record has been unchanged for its duration, by the successor's clock."""
     clock = ManualClock()
     one, two = candidate(cluster, "one", clock), candidate(cluster, "two", clock)
     one.attempt()
@@ -77,7 +77,7 @@ def test_a_holder_that_falls_silent_is_succeeded(cluster: Cluster) -> None:
     assert (one.is_leader, two.is_leader, holder(cluster)) == (False, True, "two")
 
 
-def test_wall_clocks_that_differ_do_not_matter(cluster: Cluster) -> None:
+def test_different_wall_clocks_do_not_matter(cluster: Cluster) -> None:
     """A holder whose wall clock is a year behind keeps the Lease, since its record changes."""
     clock = ManualClock()
     late = ManualClock(wall=datetime(2025, 1, 1, tzinfo=UTC))
@@ -90,8 +90,8 @@ def test_wall_clocks_that_differ_do_not_matter(cluster: Cluster) -> None:
     assert (one.is_leader, two.is_leader) == (True, False)
 
 
-def test_one_who_cannot_renew_stops_leading_by_itself(cluster: Cluster, server: ApiServer) -> None:
-    """Cut off from the server, a leader is none any more when its promise has run out, asked or not."""
+def test_a_leader_that_cannot_renew_stops_leading(cluster: Cluster, server: ApiServer) -> None:
+    """Cut off from the server, it stops when its duration is over, even without an attempt."""
     clock, told = ManualClock(), list[str]()
     one = candidate(cluster, "one", clock, told)
     one.attempt()
@@ -106,8 +106,8 @@ def test_one_who_cannot_renew_stops_leading_by_itself(cluster: Cluster, server: 
     assert told == ["one leads", "one stands by"]
 
 
-def test_of_two_that_find_it_free_one_wins(cluster: Cluster, server: ApiServer) -> None:
-    """Both read the same expired record; the slower one's write names a version that is gone."""
+def test_one_of_two_that_find_it_expired_wins(cluster: Cluster, server: ApiServer) -> None:
+    """Both read the same record; the slower one's write names an outdated version."""
     clock = ManualClock()
     old = candidate(cluster, "old", clock)
     one, two = candidate(cluster, "one", clock), candidate(cluster, "two", clock)
@@ -119,8 +119,8 @@ def test_of_two_that_find_it_free_one_wins(cluster: Cluster, server: ApiServer) 
     assert (one.is_leader, two.is_leader, holder(cluster)) == (False, True, "two")
 
 
-def test_one_who_stops_gives_it_up(cluster: Cluster) -> None:
-    """After stop() the next one leads at its first try."""
+def test_stop_releases_the_lease(cluster: Cluster) -> None:
+    """The next process leads at its first attempt."""
     clock, told = ManualClock(), list[str]()
     leads = threading.Event()
     one = LeaderLease(
@@ -140,8 +140,8 @@ def test_one_who_stops_gives_it_up(cluster: Cluster) -> None:
     assert told == ["two leads"]
 
 
-def test_a_lease_that_somebody_deletes_is_made_again(cluster: Cluster) -> None:
-    """Whoever is next makes it anew, and leads."""
+def test_a_deleted_lease_is_created_again(cluster: Cluster) -> None:
+    """The next attempt creates it and leads."""
     clock = ManualClock()
     one = candidate(cluster, "one", clock)
     one.attempt()

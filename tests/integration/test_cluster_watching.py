@@ -1,4 +1,4 @@
-"""The watch, against an API server that forgets, cuts, freezes and lies."""
+"""The watch against an API server that forgets, cuts, freezes and lies."""
 
 import random
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def server(tmp_path: Path) -> Iterator[ApiServer]:
 
 
 class Watching:
-    """A watch that runs, and what it tells."""
+    """A running watch and what it reports."""
 
     def __init__(self, kubeconfig: Path, *, silence_s: float = 20.0) -> None:
         self.cluster = Cluster.connect(kubeconfig)
@@ -47,14 +47,14 @@ def count(server: ApiServer, verb: str) -> int:
 
 
 def open_watch(server: ApiServer, *, after: int = 0) -> None:
-    """Until a watch of ours has been asked for, after so many requests."""
+    """Wait until the watch has sent a request, after the first so many requests."""
     server.request_log.wait(
         lambda r: r.verb == "watch" and "nadroute" in r.user_agent, seconds=TIMEOUT_S, after=after
     )
 
 
-def test_what_is_there_and_what_happens_is_told(networks: Networks) -> None:
-    """A list, and then each creation, change and deletion."""
+def test_the_list_and_each_change_are_reported(networks: Networks) -> None:
+    """A list is followed by each creation, change and deletion."""
     networks.create("a")
     with Watching(networks.kubeconfig) as w:
         assert w.seen.names() == {"a"}
@@ -69,7 +69,7 @@ def test_what_is_there_and_what_happens_is_told(networks: Networks) -> None:
 def test_edits_and_deletions_in_a_gap_are_seen_after_410(
     server: ApiServer, networks: Networks, style: str
 ) -> None:
-    """The server forgot our version, and says so in the stream or as a status: a new list tells the rest."""
+    """The server has forgotten our version, in the stream or as a status: a new list shows the changes."""
     networks.create("edited")
     gone = networks.create("gone")["metadata"]["uid"]
     with Watching(networks.kubeconfig) as w:
@@ -89,7 +89,7 @@ def test_edits_and_deletions_in_a_gap_are_seen_after_410(
 
 
 def test_an_expired_watch_lists_again(server: ApiServer, networks: Networks) -> None:
-    """An ERROR event 410 in an open stream leads to a list, and an unchanged network is not told again."""
+    """A 410 ERROR event leads to a list, and an unchanged network is not reported again."""
     networks.create("a")
     with Watching(networks.kubeconfig) as w:
         open_watch(server)
@@ -100,8 +100,8 @@ def test_an_expired_watch_lists_again(server: ApiServer, networks: Networks) -> 
         assert [call for call in w.seen.calls if call[1] == "a"] == w.seen.calls[:1]
 
 
-def test_a_cut_watch_goes_on_from_where_it_was(server: ApiServer, networks: Networks) -> None:
-    """A broken connection needs no new list: what came meanwhile is told by the next watch."""
+def test_a_cut_watch_continues_at_its_version(server: ApiServer, networks: Networks) -> None:
+    """A broken connection needs no new list: the next watch reports what came meanwhile."""
     with Watching(networks.kubeconfig) as w:
         open_watch(server)
         lists, last = count(server, "list"), server.requests[-1].sequence
@@ -112,8 +112,8 @@ def test_a_cut_watch_goes_on_from_where_it_was(server: ApiServer, networks: Netw
         assert count(server, "list") == lists
 
 
-def test_a_watch_that_the_server_ends_goes_on(server: ApiServer, networks: Networks) -> None:
-    """The proper end of a stream is no failure, and nothing is lost over it."""
+def test_a_watch_ended_by_the_server_continues(server: ApiServer, networks: Networks) -> None:
+    """A regular end is no failure, and nothing is lost."""
     with Watching(networks.kubeconfig) as w:
         for name in ("a", "b", "c"):
             last = server.requests[-1].sequence
@@ -124,7 +124,7 @@ def test_a_watch_that_the_server_ends_goes_on(server: ApiServer, networks: Netwo
 
 
 def test_silence_is_a_broken_stream(server: ApiServer, networks: Networks) -> None:
-    """A frozen server sends not even a bookmark: without any event the watch is given up and opened anew."""
+    """A frozen server sends not even a bookmark, so the watch is opened again."""
     with Watching(networks.kubeconfig, silence_s=1.0) as w:
         open_watch(server)
         server.faults.freeze(WATCHES)
@@ -135,8 +135,8 @@ def test_silence_is_a_broken_stream(server: ApiServer, networks: Networks) -> No
         w.seen.wait(lambda s: "a" in s.names())
 
 
-def test_a_restart_of_the_server_is_outlived(server: ApiServer, networks: Networks) -> None:
-    """Stopped, started again without its history: the watch is there again, and sees what happened."""
+def test_the_watch_survives_a_server_restart(server: ApiServer, networks: Networks) -> None:
+    """The server comes back without its history; the watch continues and sees what happened."""
     networks.create("a")
     with Watching(networks.kubeconfig) as w:
         open_watch(server)
@@ -145,8 +145,8 @@ def test_a_restart_of_the_server_is_outlived(server: ApiServer, networks: Networ
         w.seen.wait(lambda s: s.names() == {"a", "b"})
 
 
-def test_a_network_created_anew_is_told_as_another(server: ApiServer, networks: Networks) -> None:
-    """Deleted and created again while nobody watched: the old uid is told gone before the new one comes."""
+def test_a_recreated_network_is_reported_as_another(server: ApiServer, networks: Networks) -> None:
+    """Both happened in a gap: the old uid is reported deleted before the new one comes."""
     old = networks.create("a")["metadata"]["uid"]
     with Watching(networks.kubeconfig) as w:
         open_watch(server)
@@ -160,8 +160,8 @@ def test_a_network_created_anew_is_told_as_another(server: ApiServer, networks: 
         assert w.seen.calls[-2:] == [("deleted", "a", old), ("upserted", "a", version)]
 
 
-def test_a_stale_list_takes_nothing_back(server: ApiServer, networks: Networks) -> None:
-    """A list from before what was seen already neither deletes nor reverts anything."""
+def test_a_stale_list_reverts_nothing(server: ApiServer, networks: Networks) -> None:
+    """A list older than what was seen neither deletes nor reverts anything."""
     networks.create("a")
     with Watching(networks.kubeconfig) as w:
         open_watch(server)
@@ -176,10 +176,8 @@ def test_a_stale_list_takes_nothing_back(server: ApiServer, networks: Networks) 
         assert w.seen.calls == calls
 
 
-def test_a_cluster_that_was_restored_from_a_backup_is_believed_in_the_end(
-    server: ApiServer, networks: Networks
-) -> None:
-    """When every list is older than what we saw, the cluster has gone back: after some tries it is taken."""
+def test_a_restored_cluster_is_accepted_eventually(server: ApiServer, networks: Networks) -> None:
+    """When every list is older than what was seen, it is taken after some attempts."""
     networks.create("a")
     with Watching(networks.kubeconfig) as w:
         open_watch(server)
@@ -191,8 +189,8 @@ def test_a_cluster_that_was_restored_from_a_backup_is_believed_in_the_end(
         w.seen.wait(lambda s: ("deleted", "b") in [call[:2] for call in s.calls])
 
 
-def test_a_refused_list_is_tried_again(server: ApiServer, networks: Networks) -> None:
-    """500, 403, 429 and a webhook's words at the start: synced comes when they are over."""
+def test_a_refused_list_is_retried(server: ApiServer, networks: Networks) -> None:
+    """500, 403, 429 and a denial at the start: synced is set when they are over."""
     networks.create("a")
     for status in (500, 403, 429):
         server.faults.respond(status, match=LISTS, retry_after=0)
@@ -212,7 +210,7 @@ def test_a_rotated_token_does_not_end_the_watch(server: ApiServer, tmp_path: Pat
 
 
 def test_stop_ends_a_silent_watch_at_once(tmp_path: Path) -> None:
-    """stop() does not wait for the server: the stream is shut down under the read."""
+    """stop() does not wait for the server: it shuts the stream down during the read."""
     with (
         ApiServer(bookmark_seconds=3_600) as quiet,
         lab_networks(quiet, tmp_path) as networks,
@@ -224,8 +222,8 @@ def test_stop_ends_a_silent_watch_at_once(tmp_path: Path) -> None:
         assert not w.watch._thread.is_alive()
 
 
-def test_a_listener_that_fails_on_one_network_hears_of_the_others(networks: Networks) -> None:
-    """A bug in a listener costs the network that it stumbles over, not the watch."""
+def test_a_failing_listener_still_receives_the_other_networks(networks: Networks) -> None:
+    """A bug in a listener affects one network, not the watch."""
 
     class Stumbling(Recorder):
         def upserted(self, network: object) -> None:

@@ -1,4 +1,4 @@
-"""An updater beside Harvester: its webhook in place, and its UI, its controller and operators at work."""
+"""An updater beside Harvester: its webhook, its UI, its controller and operators."""
 
 import json
 import tempfile
@@ -22,7 +22,7 @@ from tests.unit.network.builders import dhcp, offer, verdict
 
 @contextmanager
 def running(**environment: str) -> Iterator[UpdaterSite]:
-    """An updater of these settings, behind Harvester's webhook."""
+    """Run an updater with these settings behind Harvester's webhook."""
     with (
         tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as folder,
         running_redis(Path(folder)) as redis_server,
@@ -39,7 +39,7 @@ def site() -> Iterator[UpdaterSite]:
 
 
 def _seed(site: UpdaterSite, name: str, *, vlan: int, route: str) -> Network:
-    """A network from before the webhook, which would refuse it."""
+    """Create a network from before the webhook, which would deny it."""
     admission = site.server.store.admission
     assert isinstance(admission, HarvesterAdmission)
     with admission.bypassed():
@@ -47,7 +47,7 @@ def _seed(site: UpdaterSite, name: str, *, vlan: int, route: str) -> Network:
 
 
 def test_a_broken_annotation_is_one_event_and_no_write(site: UpdaterSite) -> None:
-    """The webhook lets nobody repair it: not a single write is tried, however long it stands there."""
+    """The webhook denies every repair, so no write is ever tried."""
     _seed(site, "broken", vlan=201, route='{"mode":"auto","connectivity":true}')
     site.wait(lambda: len(site.events("broken")) == 1)
     settle(site, 201)
@@ -58,7 +58,7 @@ def test_a_broken_annotation_is_one_event_and_no_write(site: UpdaterSite) -> Non
     assert "connectivity: expected a string" in event["message"]
 
 
-def test_a_gateway_outside_its_cidr_is_told_where_the_webhook_lets_us(site: UpdaterSite) -> None:
+def test_a_gateway_outside_its_cidr_is_reported_in_the_status(site: UpdaterSite) -> None:
     """Harvester does not check it; the route annotation stays as its owner wrote it."""
     route = '{"mode":"manual","cidr":"10.0.112.0/24","gateway":"10.9.0.1"}'
     site.create("outside", vlan=203, route=route)
@@ -68,8 +68,8 @@ def test_a_gateway_outside_its_cidr_is_told_where_the_webhook_lets_us(site: Upda
     assert after.annotations[names.ROUTE] == route
 
 
-def test_a_save_in_the_ui_is_answered_from_what_is_known(site: UpdaterSite) -> None:
-    """It drops connectivity; within a moment it is there again, without another probe."""
+def test_a_save_in_the_ui_is_completed_from_known_verdicts(site: UpdaterSite) -> None:
+    """It drops connectivity, which is back within a moment without another probe."""
     network = site.create("saved", vlan=204)
     site.send(verdict(digest_of(network), segment=segment(204), dhcp=dhcp(offer())))
     after = site.wait_for("saved", lambda n: route_of(n) == ACTIVE)
@@ -80,8 +80,9 @@ def test_a_save_in_the_ui_is_answered_from_what_is_known(site: UpdaterSite) -> N
     assert [event["reason"] for event in site.events("saved")] == ["Active"]
 
 
-def test_a_false_false_is_corrected_four_times_and_then_left(site: UpdaterSite) -> None:
-    """Harvester's tick, again and again: never a war of writes, and the disagreement is told once."""
+def test_a_wrong_false_is_corrected_four_times_and_then_left(site: UpdaterSite) -> None:
+    """Harvester's controller repeats it; there is no endless war of writes, and the conflict is posted
+    once."""
     network = site.create("disputed", vlan=205)
     site.send(verdict(digest_of(network), segment=segment(205), dhcp=dhcp(offer())))
     site.wait_for("disputed", lambda n: route_of(n) == ACTIVE)
@@ -119,8 +120,8 @@ def test_another_vlan_is_pending_until_its_own_verdict(site: UpdaterSite) -> Non
     assert route_of(after) == ACTIVE
 
 
-def test_what_is_not_a_vlan_network_is_told_at_most(site: UpdaterSite) -> None:
-    """Untagged: the status. A type that the webhook refuses, and Harvester's own: nothing at all."""
+def test_a_network_that_is_not_a_vlan_gets_a_status_at_most(site: UpdaterSite) -> None:
+    """Untagged ones get the status; types that the webhook denies and Harvester's own get nothing."""
     site.create("untagged", vlan=0)
     after = site.wait_for("untagged", lambda n: state_of(n) == "Ignored")
     assert names.ROUTE not in after.annotations
@@ -130,8 +131,8 @@ def test_what_is_not_a_vlan_network_is_told_at_most(site: UpdaterSite) -> None:
     assert site.events("untagged") == site.events("storagenetwork-x") == []
 
 
-def test_while_paused_nothing_is_written(site: UpdaterSite) -> None:
-    """No annotation and no Event; on resuming it is, from what was heard meanwhile."""
+def test_nothing_is_written_while_paused(site: UpdaterSite) -> None:
+    """No annotation and no Event; on resume they follow, from the reports received meanwhile."""
     site.redis.set(PAUSED_KEY, json.dumps({"since_ms": 1, "by": "test"}))
     try:
         site.wait(lambda: "paused by an operator" in site.log.read_text())
@@ -145,8 +146,8 @@ def test_while_paused_nothing_is_written(site: UpdaterSite) -> None:
     site.wait_for("paused", lambda n: state_of(n) == "Active", after=sequence)
 
 
-def test_who_observes_tells_by_events_alone() -> None:
-    """Each transition once, also over a restart of the process; and no write at all."""
+def test_observe_only_reports_by_events_alone() -> None:
+    """Each transition is posted once, even across a restart, and nothing is written."""
     with running(NADROUTE_OBSERVE_ONLY="true", NADROUTE_NAMESPACES='["default"]') as site:
         network = site.create("watched", vlan=101)
         site.send(verdict(digest_of(network), segment=segment(101), dhcp=dhcp(offer())))

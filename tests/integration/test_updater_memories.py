@@ -1,4 +1,4 @@
-"""What is remembered beside the networks, observed time and the pause: in a real Redis."""
+"""Memories, observed time and the pause switch in a real Redis."""
 
 import json
 
@@ -22,10 +22,8 @@ def memories(redis_server: RedisServer) -> RedisMemories:
     return RedisMemories(redis_server.client)
 
 
-def test_what_was_told_is_remembered_by_the_objects_uid(
-    redis_server: RedisServer, memories: RedisMemories
-) -> None:
-    """By every updater, and after a restart; what somebody else wrote there is as nothing."""
+def test_a_posted_status_is_remembered_by_uid(redis_server: RedisServer, memories: RedisMemories) -> None:
+    """All updaters share it, also after a restart; junk under its key is ignored."""
     assert memories.posted([]) == {}
     memories.remember_posted("uid-1", STATUS)
     redis_server.client.set(told_key("uid-2"), "junk")
@@ -34,7 +32,7 @@ def test_what_was_told_is_remembered_by_the_objects_uid(
 
 
 def test_corrections_count_for_an_hour(redis_server: RedisServer, memories: RedisMemories) -> None:
-    """A sliding one; no more are kept than decide."""
+    """The window slides, and no more are kept than the limit needs."""
     assert memories.corrections([]) == {}
     for expected in (0, 1, 2, 3, 4, 4):
         assert memories.corrections(["uid-1"]) == {"uid-1": expected}
@@ -48,7 +46,7 @@ def test_corrections_count_for_an_hour(redis_server: RedisServer, memories: Redi
 
 
 def test_the_pause_is_seen_within_a_second(redis_server: RedisServer) -> None:
-    """Both ways, and looked at no more often."""
+    """Both changes are seen, and Redis is read once a second at most."""
     clock = ManualClock()
     switch = PauseSwitch(redis_server.client, clock)
     assert not switch.is_paused()
@@ -62,7 +60,7 @@ def test_the_pause_is_seen_within_a_second(redis_server: RedisServer) -> None:
 
 
 def _let_pass(server: RedisServer, seconds: float) -> None:
-    """As if the last tick had been so long ago."""
+    """Pretend that the last tick was this long ago."""
     at_ms = int(str(server.client.hget(OBSERVED_TIME_KEY, "at_ms")))
     server.client.hset(OBSERVED_TIME_KEY, "at_ms", at_ms - round(seconds * 1000))
 
@@ -72,8 +70,8 @@ def _age(store: VerdictStore) -> int:
     return round(seen.age_s)
 
 
-def test_ages_grow_with_time_that_somebody_observed(redis_server: RedisServer) -> None:
-    """Between two ticks, and before the next one."""
+def test_ages_grow_with_observed_time(redis_server: RedisServer) -> None:
+    """They grow between two ticks and before the next one."""
     store = VerdictStore(redis_server.client)
     store.tick()
     store.put([verdict("0" * 16)])
@@ -87,7 +85,7 @@ def test_ages_grow_with_time_that_somebody_observed(redis_server: RedisServer) -
 
 @pytest.mark.parametrize("gap_s", [LONGEST_TICK_S + 5, 86_400])
 def test_ages_do_not_grow_in_a_gap(redis_server: RedisServer, gap_s: float) -> None:
-    """Redis was away, no updater ran, or all was paused: nobody could have heard anything."""
+    """Redis was away, no updater ran or all was paused, so no report could come."""
     store = VerdictStore(redis_server.client)
     store.tick()
     store.put([verdict("0" * 16)])
@@ -100,8 +98,8 @@ def test_ages_do_not_grow_in_a_gap(redis_server: RedisServer, gap_s: float) -> N
 
 
 @pytest.mark.parametrize("how", ["lost", "junk"])
-def test_observed_time_that_is_lost_makes_no_verdict_younger(redis_server: RedisServer, how: str) -> None:
-    """It begins anew at Redis' own time, which is never behind."""
+def test_lost_observed_time_makes_no_verdict_younger(redis_server: RedisServer, how: str) -> None:
+    """It restarts at Redis' own time, which is never behind."""
     store = VerdictStore(redis_server.client)
     store.tick()
     redis_server.client.hincrby(OBSERVED_TIME_KEY, "observed_ms", -100_000)
@@ -116,8 +114,8 @@ def test_observed_time_that_is_lost_makes_no_verdict_younger(redis_server: Redis
     assert _age(store) >= 100
 
 
-def test_a_clock_that_goes_back_takes_no_observed_time_away(redis_server: RedisServer) -> None:
-    """Ages stay, and grow again from there."""
+def test_a_clock_set_back_takes_no_observed_time_away(redis_server: RedisServer) -> None:
+    """Ages stay and grow again from there."""
     store = VerdictStore(redis_server.client)
     store.tick()
     store.put([verdict("0" * 16)])

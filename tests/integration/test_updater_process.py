@@ -33,7 +33,7 @@ LEASED = f'"cidr":"{CIDR}","gateway":"{GATEWAY}"'
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[UpdaterSite]:
-    """One updater for all tests of this file: each has a network and a VLAN of its own."""
+    """Run one updater for all tests of this file; each has its own network and VLAN."""
     with (
         tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as folder,
         running_redis(Path(folder)) as redis_server,
@@ -48,7 +48,7 @@ def segment(vlan: int) -> Segment:
 
 
 def settle(site: UpdaterSite, vlan: int) -> None:
-    """Until whatever was sent before has been taken, looked at and written: a later report has been."""
+    """Wait until everything sent before is written, by sending one more report."""
     name = f"settle-{vlan}-{len(site.server.writes)}"
     network = site.create(name, vlan=4000)
     site.send(verdict(digest_of(network), segment=segment(4000), dhcp=dhcp(offer()),
@@ -57,7 +57,7 @@ def settle(site: UpdaterSite, vlan: int) -> None:
 
 
 def test_a_report_makes_a_network_without_annotation_active(site: UpdaterSite) -> None:
-    """cidr, gateway and connectivity in one patch, our own annotation beside it, one Event."""
+    """cidr, gateway and connectivity come in one patch with our own annotation, and one Event."""
     network = site.create("bare", vlan=101)
     site.send(verdict(digest_of(network), segment=segment(101), dhcp=dhcp(offer())))
     after = site.wait_for("bare", lambda n: state_of(n) == "Active")
@@ -69,8 +69,8 @@ def test_a_report_makes_a_network_without_annotation_active(site: UpdaterSite) -
     assert event["involvedObject"]["uid"] == network.uid
 
 
-def test_a_network_cut_back_to_its_mode_is_filled_in_again(site: UpdaterSite) -> None:
-    """What is known is written again at once, without another probe."""
+def test_a_network_reduced_to_its_mode_is_filled_in_again(site: UpdaterSite) -> None:
+    """It is written again at once, without another probe."""
     network = site.create("cut", vlan=102, route='{"mode":"auto"}')
     site.send(verdict(digest_of(network), segment=segment(102), dhcp=dhcp(offer())))
     site.wait_for("cut", lambda n: route_of(n) == ACTIVE)
@@ -79,8 +79,8 @@ def test_a_network_cut_back_to_its_mode_is_filled_in_again(site: UpdaterSite) ->
     site.wait_for("cut", lambda n: route_of(n) == ACTIVE, after=before)
 
 
-def test_without_dhcp_no_route_annotation_is_made(site: UpdaterSite) -> None:
-    """A bare mode would make Harvester start a Job: only our own annotation says so, and an Event."""
+def test_without_dhcp_no_route_annotation_is_written(site: UpdaterSite) -> None:
+    """A bare mode would make Harvester start a Job, so only our own annotation and an Event report it."""
     network = site.create("nodhcp", vlan=103)
     silent = verdict(digest_of(network), segment=segment(103), dhcp=dhcp(), gateway=None,
                      vlan=ReachOutcome.NOT_TRIED, routed=ReachOutcome.NOT_TRIED)  # fmt: skip
@@ -96,7 +96,7 @@ def test_without_dhcp_no_route_annotation_is_made(site: UpdaterSite) -> None:
     assert event["message"] == "no DHCP server answered on extra/103 (asked from node1, node2)"
 
 
-def test_writes_are_transitions_and_no_more(site: UpdaterSite) -> None:
+def test_only_transitions_are_written(site: UpdaterSite) -> None:
     """The same verdict a hundred times is one write; each change of state is one more."""
     network = site.create("count", vlan=104, route=f'{{"mode":"manual",{LEASED}}}')
     digest = digest_of(network)
@@ -115,8 +115,8 @@ def test_writes_are_transitions_and_no_more(site: UpdaterSite) -> None:
     assert [event["reason"] for event in site.events("count")] == ["Active", "Partial", "Active"]
 
 
-def test_a_verdict_that_comes_late_changes_nothing(site: UpdaterSite) -> None:
-    """The newer stands, by the host's own count, however often the older one comes."""
+def test_a_late_verdict_changes_nothing(site: UpdaterSite) -> None:
+    """The newer one by the host's own counter stands, however often the older one comes."""
     network = site.create("late", vlan=105, route=f'{{"mode":"manual",{LEASED}}}')
     digest = digest_of(network)
     site.send(verdict(digest, segment=segment(105), counter=7))
@@ -129,7 +129,7 @@ def test_a_verdict_that_comes_late_changes_nothing(site: UpdaterSite) -> None:
     assert len(site.writes("late")) == 1
 
 
-def test_a_verdict_on_what_is_no_longer_asked_is_dropped(site: UpdaterSite) -> None:
+def test_a_verdict_of_another_intent_is_dropped(site: UpdaterSite) -> None:
     """Its digest is not the network's present one."""
     network = site.create("stale", vlan=106, route=f'{{"mode":"manual",{LEASED}}}')
     old = digest_of(network)
@@ -140,8 +140,9 @@ def test_a_verdict_on_what_is_no_longer_asked_is_dropped(site: UpdaterSite) -> N
     assert site.writes("stale") == []
 
 
-def test_an_edit_in_the_middle_of_a_write_is_never_reverted(site: UpdaterSite) -> None:
-    """K10: the patch is refused, the fresh object decides, and the owner's fields stay in every version."""
+def test_an_edit_during_a_write_is_never_reverted(site: UpdaterSite) -> None:
+    """K10: the patch is refused, the decision repeated on the fresh object, and every version keeps the
+    owner's fields."""
     network = site.create("edited", vlan=107, route=f'{{"mode":"manual",{LEASED}}}')
     users = {"mode": "manual", "cidr": "10.0.112.0/20", "gateway": "10.0.112.77", "serverIPAddr": "10.0.0.3"}
 
@@ -163,8 +164,8 @@ def test_an_edit_in_the_middle_of_a_write_is_never_reverted(site: UpdaterSite) -
     assert [{key: route.get(key) for key in users} for route in since_edit] == [users] * len(since_edit)
 
 
-def test_an_edit_that_asks_the_same_is_decided_again_at_once(site: UpdaterSite) -> None:
-    """409: the verdict still holds for the fresh object, so it is written without another report."""
+def test_an_edit_with_the_same_intent_is_decided_again_at_once(site: UpdaterSite) -> None:
+    """After the 409 the verdict still holds for the fresh object, so it is written without another report."""
     network = site.create("touched", vlan=108, route=f'{{"mode":"manual",{LEASED}}}')
 
     def edit(request: Request) -> None:
@@ -178,7 +179,7 @@ def test_an_edit_that_asks_the_same_is_decided_again_at_once(site: UpdaterSite) 
 
 
 def test_nothing_is_written_to_another_object_of_the_same_name(site: UpdaterSite) -> None:
-    """K9: deleted and created again between the decision and the write: the new one asks something else."""
+    """K9: deleted and re-created with another intent between the decision and the write."""
     network = site.create("again", vlan=109, route=f'{{"mode":"manual",{LEASED}}}')
 
     def replace_it(request: Request) -> None:
@@ -196,8 +197,8 @@ def test_nothing_is_written_to_another_object_of_the_same_name(site: UpdaterSite
     assert site.get("again").annotations == {names.ROUTE: f'{{"mode":"manual",{LEASED}}}'}
 
 
-def test_a_denied_write_is_told_once_and_not_repeated(site: UpdaterSite) -> None:
-    """K8: one Event that says what could not be written, and no second try for the same words."""
+def test_a_denied_write_is_posted_once_and_not_repeated(site: UpdaterSite) -> None:
+    """K8: one Event says what could not be written, and the same change is not tried again."""
     match = Match(verb="patch", resource=NADS.plural, name="denied")
     fault = site.server.faults.deny("it does not like it", match=match, count=None)
     network = site.create("denied", vlan=111, route=f'{{"mode":"manual",{LEASED}}}')
@@ -212,8 +213,8 @@ def test_a_denied_write_is_told_once_and_not_repeated(site: UpdaterSite) -> None
     fault.cancel()
 
 
-def test_a_webhook_that_is_away_is_tried_again(site: UpdaterSite) -> None:
-    """K8: that one is no denial."""
+def test_an_unreachable_webhook_is_retried(site: UpdaterSite) -> None:
+    """K8: it is no denial."""
     match = Match(verb="patch", resource=NADS.plural, name="webhook")
     site.server.faults.webhook_down(match=match, count=3)
     network = site.create("webhook", vlan=113, route=f'{{"mode":"manual",{LEASED}}}')
@@ -221,8 +222,8 @@ def test_a_webhook_that_is_away_is_tried_again(site: UpdaterSite) -> None:
     site.wait_for("webhook", lambda n: state_of(n) == "Active")
 
 
-def test_a_write_that_was_committed_and_then_cut_has_no_second_effect(site: UpdaterSite) -> None:
-    """K6: looked at before it is repeated."""
+def test_a_committed_write_with_a_lost_response_is_not_repeated(site: UpdaterSite) -> None:
+    """K6: the object is read before the write is repeated."""
     match = Match(verb="patch", resource=NADS.plural, name="cutoff")
     fault = site.server.faults.drop_response(match=match)
     network = site.create("cutoff", vlan=114, route=f'{{"mode":"manual",{LEASED}}}')
@@ -233,16 +234,16 @@ def test_a_write_that_was_committed_and_then_cut_has_no_second_effect(site: Upda
     assert [write.changed for write in site.writes("cutoff")].count(True) == 1
 
 
-def test_another_writers_storm_is_outlived(site: UpdaterSite) -> None:
-    """K7: decided again on the fresh object until it fits between two of theirs."""
+def test_a_storm_of_other_writes_delays_but_does_not_prevent_ours(site: UpdaterSite) -> None:
+    """K7: it is decided again on the fresh object until it fits between two of theirs."""
     network = site.create("storm", vlan=115, route=f'{{"mode":"manual",{LEASED}}}')
     with site.server.rival(NAMESPACE, "storm").storm(per_second=50):
         site.send(verdict(digest_of(network), segment=segment(115)))
         site.wait_for("storm", lambda n: state_of(n) == "Active")
 
 
-def test_a_slow_write_holds_up_no_other(site: UpdaterSite) -> None:
-    """A frozen webhook answers after twenty seconds; every other network is written meanwhile."""
+def test_a_slow_write_does_not_delay_others(site: UpdaterSite) -> None:
+    """A frozen webhook holds one write for twenty seconds; every other network is written meanwhile."""
     match = Match(verb="patch", resource=NADS.plural, name="frozen")
     site.server.faults.freeze(match)
     frozen = site.create("frozen", vlan=116, route=f'{{"mode":"manual",{LEASED}}}')
@@ -255,8 +256,8 @@ def test_a_slow_write_holds_up_no_other(site: UpdaterSite) -> None:
     site.wait_for("frozen", lambda n: state_of(n) == "Active")
 
 
-def test_a_network_that_is_going_gets_nothing(site: UpdaterSite) -> None:
-    """With a finalizer it still stands, and still accepts patches."""
+def test_a_terminating_network_is_not_written(site: UpdaterSite) -> None:
+    """With a finalizer it still exists and would accept patches."""
     network = site.create("going", vlan=118, route=f'{{"mode":"manual",{LEASED}}}')
 
     def hold(body: dict[str, object]) -> dict[str, object]:
@@ -286,8 +287,8 @@ def test_a_network_that_is_going_gets_nothing(site: UpdaterSite) -> None:
         ),
     ],
 )
-def test_a_poisoned_report_is_recorded_and_harms_nothing(site: UpdaterSite, body: object, told: str) -> None:
-    """It lies among the dead letters with its reason, and the next report is taken."""
+def test_a_malformed_report_becomes_a_dead_letter(site: UpdaterSite, body: object, told: str) -> None:
+    """It is recorded with its reason, and the next report is processed."""
     before = site.redis.llen(DEAD_LETTERS_KEY)
     site.send_raw(body)
     site.wait(lambda: site.redis.llen(DEAD_LETTERS_KEY) == before + 1)
@@ -298,16 +299,16 @@ def test_a_poisoned_report_is_recorded_and_harms_nothing(site: UpdaterSite, body
     assert site.process.poll() is None
 
 
-def test_arguments_that_no_report_has_are_recorded(site: UpdaterSite) -> None:
-    """Two of them, or one of another name."""
+def test_a_task_with_other_arguments_becomes_a_dead_letter(site: UpdaterSite) -> None:
+    """Two arguments, or one with another name."""
     before = site.redis.llen(DEAD_LETTERS_KEY)
     site.app.send_task("nadroute.report.v1", args=[1, 2], kwargs={"x": 3}, queue="report", ignore_result=True)
     site.wait(lambda: site.redis.llen(DEAD_LETTERS_KEY) == before + 1)
     assert site.process.poll() is None
 
 
-def test_verdicts_that_grow_old_are_told_as_unknown() -> None:
-    """Without any event: the timer looks at every network; connectivity stays as it was."""
+def test_old_verdicts_lead_to_unknown() -> None:
+    """The timer finds it without any event; connectivity stays as it was."""
     with (
         tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as folder,
         running_redis(Path(folder)) as redis_server,
@@ -321,8 +322,8 @@ def test_verdicts_that_grow_old_are_told_as_unknown() -> None:
         assert route_of(after) == ACTIVE
 
 
-def test_sigterm_ends_it_in_order() -> None:
-    """Exit code 0 within its grace, nothing half-written, and no traceback."""
+def test_sigterm_stops_it_cleanly() -> None:
+    """It exits with code 0 within its grace period, without a traceback and with nothing half-written."""
     with (
         tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as folder,
         running_redis(Path(folder)) as redis_server,

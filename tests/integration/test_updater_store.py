@@ -1,4 +1,4 @@
-"""Verdicts and hosts in a real Redis: order, age, and what others may have written there."""
+"""Verdicts, hosts and dead letters in a real Redis: order, age, and entries that others wrote."""
 
 import contextlib
 import json
@@ -34,13 +34,13 @@ def store(redis_server: RedisServer) -> Iterator[VerdictStore]:
 
 
 def made(counter: int, *, incarnation: int = 1, host: str = "node1", asked: bool = False) -> Verdict:
-    """A verdict of this place in its host's order."""
+    """Return a verdict with this place in its host's order."""
     plain = verdict(DIGEST, host=host, counter=counter, dhcp=dhcp(offer()) if asked else None)
     return plain.model_copy(update={"incarnation": incarnation})
 
 
 def test_a_verdict_is_read_as_it_was_put(store: VerdictStore) -> None:
-    """With its age by Redis' time; one that asked DHCP counts as both."""
+    """Its age is by Redis' time; one that asked DHCP is in both tuples."""
     said = made(1, asked=True)
     assert store.put([said]) == {SEGMENT}
     found = store.read([SEGMENT])[SEGMENT]
@@ -50,7 +50,7 @@ def test_a_verdict_is_read_as_it_was_put(store: VerdictStore) -> None:
 
 
 def test_the_newest_that_asked_dhcp_is_kept_beside_the_newest(store: VerdictStore) -> None:
-    """A check of the gateway does not hide what DHCP said before it."""
+    """A gateway check does not hide the DHCP result before it."""
     store.put([made(1, asked=True)])
     store.put([made(2)])
     found = store.read([SEGMENT])[SEGMENT]
@@ -63,10 +63,10 @@ ORDINALS = st.tuples(st.integers(0, 3), st.integers(0, 5), st.booleans())
 
 @given(orders=st.lists(ORDINALS, min_size=1, max_size=12))
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_in_whatever_order_they_come_the_newest_stands(
+def test_the_newest_verdict_wins_in_any_order(
     redis_server: RedisServer, orders: list[tuple[int, int, bool]]
 ) -> None:
-    """Incarnation before counter; late, twice or in one batch makes no difference."""
+    """Incarnation precedes counter; late, twice or in one batch makes no difference."""
     redis_server.client.flushall()
     store = VerdictStore(redis_server.client)
     batch = [made(counter, incarnation=incarnation, asked=asked) for incarnation, counter, asked in orders]
@@ -80,7 +80,7 @@ def test_in_whatever_order_they_come_the_newest_stands(
     assert heard == ([max(asked)] if asked else [])
 
 
-def test_a_repetition_is_no_news_and_keeps_its_age(redis_server: RedisServer, store: VerdictStore) -> None:
+def test_a_duplicate_is_no_news_and_keeps_its_age(redis_server: RedisServer, store: VerdictStore) -> None:
     """Delivered twice, it is as old as the first time."""
     store.put([made(1)])
     before = redis_server.client.hgetall(verdicts_key(SEGMENT))
@@ -89,15 +89,15 @@ def test_a_repetition_is_no_news_and_keeps_its_age(redis_server: RedisServer, st
 
 
 def test_order_is_exact_up_to_the_largest_number(store: VerdictStore) -> None:
-    """Lua's doubles hold what the schema admits."""
+    """Lua's doubles hold every number that the schema allows."""
     top = 2**53 - 1
     store.put([made(top - 1, incarnation=top)])
     assert store.put([made(top, incarnation=top)]) == {SEGMENT}
     assert store.put([made(top - 1, incarnation=top)]) == frozenset()
 
 
-def test_a_clock_that_went_back_orders_nothing(redis_server: RedisServer, store: VerdictStore) -> None:
-    """What came in Redis' future gives way to anything: or a host would be unheard until then."""
+def test_an_entry_from_redis_future_orders_nothing(redis_server: RedisServer, store: VerdictStore) -> None:
+    """Any verdict replaces it, or the host would be ignored until then."""
     store.put([made(9, incarnation=9)])
     (text,) = (str(t) for t in redis_server.client.hvals(verdicts_key(SEGMENT)))
     at_ms = json.loads(text)["at_ms"]
@@ -106,16 +106,16 @@ def test_a_clock_that_went_back_orders_nothing(redis_server: RedisServer, store:
     assert store.put([made(1)]) == {SEGMENT}
 
 
-def test_a_stopped_probe_never_takes_the_place_of_a_verdict(store: VerdictStore) -> None:
-    """That a prober was told to stop says nothing of the network."""
+def test_a_stopped_probe_never_replaces_a_verdict(store: VerdictStore) -> None:
+    """It says nothing about the network."""
     store.put([made(1)])
     stopped = made(2).model_copy(update={"fault": Fault.STOPPED})
     assert store.put([stopped]) == frozenset()
     assert [seen.verdict.counter for seen in store.read([SEGMENT])[SEGMENT].latest] == [1]
 
 
-def test_a_large_report_is_kept_whole(redis_server: RedisServer, store: VerdictStore) -> None:
-    """In batches, each verdict under its own segment."""
+def test_a_large_report_is_stored_completely(redis_server: RedisServer, store: VerdictStore) -> None:
+    """It is stored in batches, each verdict under its own segment."""
     segments = [Segment(cluster_network="extra", vlan=vlan) for vlan in range(1, 2 * BATCH + 2)]
     verdicts = [verdict(DIGEST, segment=segment) for segment in segments]
     random.Random(1).shuffle(verdicts)
@@ -129,10 +129,10 @@ def test_a_large_report_is_kept_whole(redis_server: RedisServer, store: VerdictS
     "junk",
     ["", "not json", "{}", '{"incarnation":1,"counter":1,"at_ms":1,"verdict":{}}', "5" * 100_000, b"\xff\0"],
 )
-def test_junk_in_its_place_is_ignored_and_replaced(
+def test_junk_is_ignored_and_replaced(
     redis_server: RedisServer, store: VerdictStore, junk: str | bytes
 ) -> None:
-    """Anybody with access may have written there."""
+    """Anybody with access may have written it."""
     redis_server.client.hset(
         verdicts_key(SEGMENT), mapping={"node1": junk, "node2": junk, "node2|dhcp": junk}
     )
@@ -142,13 +142,13 @@ def test_junk_in_its_place_is_ignored_and_replaced(
 
 
 def test_an_unknown_segment_has_no_verdicts(store: VerdictStore) -> None:
-    """And is in the answer all the same."""
+    """It is in the result nevertheless."""
     found = store.read([SEGMENT])[SEGMENT]
     assert (found.latest, found.asked_dhcp) == ((), ())
 
 
 def announce(server: RedisServer, host: str, *cluster_networks: str, key_of: str = "") -> None:
-    """As a prober does, under its own key or another host's."""
+    """Announce a host, under its own key or another host's."""
     said = HostAnnouncement(
         host=host, uplinks=dict.fromkeys(cluster_networks, "bo"), version="1", incarnation=1
     )
@@ -160,8 +160,8 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-def test_hosts_are_known_by_what_they_carry(redis_server: RedisServer, clock: ManualClock) -> None:
-    """Announced ones alone."""
+def test_hosts_are_found_by_cluster_network(redis_server: RedisServer, clock: ManualClock) -> None:
+    """Only announced hosts count."""
     hosts = AnnouncedHosts(redis_server.client, clock)
     announce(redis_server, "node1", "mgmt", "extra")
     announce(redis_server, "node2", "mgmt")
@@ -173,7 +173,7 @@ def test_hosts_are_known_by_what_they_carry(redis_server: RedisServer, clock: Ma
 def test_an_announcement_under_another_hosts_key_changes_nothing(
     redis_server: RedisServer, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is told of, makes no host known, and what was known of the host that it names stays."""
+    """It is logged, announces no host, and does not affect the host that it names."""
     lines = log_lines(monkeypatch, updater_hosts)
     hosts = AnnouncedHosts(redis_server.client, clock)
     announce(redis_server, "node1", "extra")
@@ -189,7 +189,7 @@ def test_an_announcement_under_another_hosts_key_changes_nothing(
 
 
 def test_the_hosts_own_addresses_are_known(redis_server: RedisServer, clock: ManualClock) -> None:
-    """As they announced them."""
+    """They are as announced."""
     hosts = AnnouncedHosts(redis_server.client, clock)
     own = IPv4Address("10.255.0.11")
     said = HostAnnouncement(
@@ -201,8 +201,8 @@ def test_the_hosts_own_addresses_are_known(redis_server: RedisServer, clock: Man
     assert hosts.addresses() == {own}
 
 
-def test_a_host_that_goes_is_gone_within_the_second(redis_server: RedisServer, clock: ManualClock) -> None:
-    """As long as most of them stay."""
+def test_a_missing_host_is_gone_within_a_second(redis_server: RedisServer, clock: ManualClock) -> None:
+    """This holds as long as most hosts stay."""
     hosts = AnnouncedHosts(redis_server.client, clock)
     for name in ("node1", "node2", "node3"):
         announce(redis_server, name, "extra")
@@ -212,8 +212,8 @@ def test_a_host_that_goes_is_gone_within_the_second(redis_server: RedisServer, c
     assert hosts.carrying("extra") == {"node1", "node3"}
 
 
-def test_when_most_vanish_at_once_they_are_doubted(redis_server: RedisServer, clock: ManualClock) -> None:
-    """A Redis without its data is likelier than a site without its hosts; but not for ever."""
+def test_most_hosts_vanishing_at_once_is_doubted(redis_server: RedisServer, clock: ManualClock) -> None:
+    """Redis has more likely lost its data; but the doubt ends."""
     hosts = AnnouncedHosts(redis_server.client, clock)
     for name in ("node1", "node2", "node3"):
         announce(redis_server, name, "extra")
@@ -229,7 +229,7 @@ def test_when_most_vanish_at_once_they_are_doubted(redis_server: RedisServer, cl
 
 
 def test_dead_letters_are_bounded_and_newest_first(redis_server: RedisServer) -> None:
-    """In number, and each in size, whatever was refused."""
+    """Both their number and their size are bounded."""
     deep: list[object] = []
     for _ in range(100_000):
         deep = [deep]
@@ -247,8 +247,8 @@ def test_dead_letters_are_bounded_and_newest_first(redis_server: RedisServer) ->
         deep = deep.pop()  # type: ignore[assignment] # or taking it apart would recurse
 
 
-def test_every_dead_letter_fits_into_a_screen(redis_server: RedisServer) -> None:
-    """A refusal of megabytes is kept as its beginning."""
+def test_a_dead_letter_is_cut(redis_server: RedisServer) -> None:
+    """Of a body of megabytes only the beginning is kept."""
     dead_letters.record(redis_server.client, where="test", reason="r" * 100_000, body="x" * 1_000_000)
     (letter,) = redis_server.client.lrange(DEAD_LETTERS_KEY, 0, -1)
     assert len(letter) < 6_000

@@ -1,4 +1,4 @@
-"""Sending over a real Redis: what is on its way is not sent again, and what was lost is."""
+"""The dispatcher on a real Redis: outstanding probes are not sent again, lost ones are."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -20,7 +20,7 @@ SEGMENT = Segment(cluster_network="extra", vlan=7)
 
 
 class Sending:
-    """A dispatcher, its clock, and its Redis."""
+    """A dispatcher with its clock and its Redis."""
 
     def __init__(self, server: RedisServer) -> None:
         self.client = redis_client.connect(server.url)
@@ -39,7 +39,7 @@ class Sending:
         )
 
     def dispatch(self, *probes: HostProbe) -> tuple[int, int]:
-        """How many requests were sent, and how many probes were covered."""
+        """Return the number of requests sent and of probes covered."""
         done = self.dispatcher.dispatch(probes)
         return len(done.requests), done.covered
 
@@ -71,52 +71,52 @@ def probe(*, ask_dhcp: bool = False, digest: str = "0", host: str = "n1") -> Hos
         (probe(), probe(host="n2"), True),
     ],
 )
-def test_what_is_covered_is_not_sent(
+def test_a_covered_probe_is_not_sent(
     sending: Sending, first: HostProbe, second: HostProbe, is_sent: bool
 ) -> None:
-    """The same, or less, on the same host is on its way already; more, other or elsewhere is not."""
+    """The same or less is outstanding on the same host; more, other or on another host is sent."""
     assert sending.dispatch(first) == (1, 0)
     assert sending.dispatch(second) == ((1, 0) if is_sent else (0, 1))
 
 
 def test_the_key_names_the_newest_request(sending: Sending) -> None:
-    """So the answer to an older one does not free the segment."""
+    """So the report of an older request does not free the segment."""
     sending.dispatch(probe())
     sending.dispatch(probe(digest="1"))
     assert sending.client.get(outstanding_key("n1", SEGMENT)) == "id-1"
 
 
-def test_what_was_answered_is_sent_again(sending: Sending) -> None:
+def test_a_reported_probe_is_sent_again(sending: Sending) -> None:
     """The prober deleted the key."""
     sending.dispatch(probe())
     sending.client.delete(outstanding_key("n1", SEGMENT))
     assert sending.dispatch(probe()) == (1, 0)
 
 
-def test_what_is_too_old_to_be_served_is_sent_again(sending: Sending) -> None:
-    """Even where the key is still there, for whatever reason."""
+def test_an_expired_request_is_sent_again(sending: Sending) -> None:
+    """It is, even if the key still exists for any reason."""
     sending.dispatch(probe())
     sending.clock.seconds += 61
     assert sending.dispatch(probe()) == (1, 0)
 
 
-def test_a_request_of_somebody_else_covers_nothing(sending: Sending) -> None:
-    """Another watcher's or a person's: what it asks is not known here."""
+def test_a_request_of_another_sender_covers_nothing(sending: Sending) -> None:
+    """Its contents are not known here, whether it is another watcher's or a person's."""
     sending.client.set(outstanding_key("n1", SEGMENT), "of-somebody-else")
     assert sending.dispatch(probe()) == (1, 0)
     sending.dispatcher = sending.make()
     assert sending.dispatch(probe()) == (1, 0)
 
 
-def test_a_host_that_restarted_is_sent_everything(sending: Sending) -> None:
-    """What was on its way to it may be lost; what was on its way to another is not."""
+def test_a_restarted_host_is_sent_everything(sending: Sending) -> None:
+    """Its outstanding requests may be lost; those of other hosts are not."""
     sending.dispatch(probe(), probe(host="n2"))
     sending.dispatcher.forget_host("n1")
     assert sending.dispatch(probe(), probe(host="n2")) == (1, 1)
 
 
-def test_what_could_not_be_sent_is_not_counted_as_sent(sending: Sending) -> None:
-    """Redis refuses the write: NotSent, and the next try sends it although nothing else has changed."""
+def test_refused_probes_are_not_outstanding(sending: Sending) -> None:
+    """Redis refuses the write: NotSent, and the next attempt sends them."""
     sending.client.config_set("maxmemory", "1")
     with pytest.raises(NotSent):
         sending.dispatch(probe())
@@ -125,10 +125,8 @@ def test_what_could_not_be_sent_is_not_counted_as_sent(sending: Sending) -> None
     assert sending.queued() == 1
 
 
-def test_a_queue_that_cannot_be_written_leaves_nothing_covered(
-    sending: Sending, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The keys were set and the message was not: the next try sends it all the same."""
+def test_a_failed_send_leaves_nothing_outstanding(sending: Sending, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys were set and the message was not: the next attempt sends it nevertheless."""
     monkeypatch.setattr(
         "services.watcher.dispatch.send_requests", lambda *_: (_ for _ in ()).throw(NotSent("cut"))
     )
@@ -138,8 +136,8 @@ def test_a_queue_that_cannot_be_written_leaves_nothing_covered(
     assert sending.dispatch(probe()) == (1, 0)
 
 
-def test_a_redis_that_is_not_there_is_told(sending: Sending) -> None:
-    """No exception of Redis' or Celery's comes out."""
+def test_an_unreachable_redis_raises_not_sent(sending: Sending) -> None:
+    """No exception of redis or Celery escapes."""
     nowhere = "unix:///nonexistent/redis.sock"
     dispatcher = Dispatcher(make_app(nowhere), redis.Redis.from_url(nowhere), clock=sending.clock)
     with pytest.raises(NotSent):
@@ -154,8 +152,8 @@ def test_nothing_due_sends_nothing(sending: Sending) -> None:
     assert sending.dispatch() == (0, 0)
 
 
-def test_while_paused_nothing_is_sent(sending: Sending) -> None:
-    """Looked at with each sending, so that not even the next second's probes go out."""
+def test_nothing_is_sent_while_paused(sending: Sending) -> None:
+    """The pause is read with each dispatch, so not even the probes of the next second go out."""
     sending.client.set(PAUSED_KEY, "{}")
     with pytest.raises(Paused):
         sending.dispatch(probe())
@@ -164,8 +162,8 @@ def test_while_paused_nothing_is_sent(sending: Sending) -> None:
     assert sending.dispatch(probe()) == (1, 0)
 
 
-def test_after_redis_lost_its_data_nothing_counts_as_being_on_its_way(sending: Sending) -> None:
-    """Not even where the key came back from a replica."""
+def test_nothing_is_outstanding_after_redis_lost_its_data(sending: Sending) -> None:
+    """This holds even if the key came back from a replica."""
     sending.dispatch(probe())
     sending.dispatcher.forget_all()
     assert sending.dispatch(probe()) == (1, 0)

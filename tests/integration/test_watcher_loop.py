@@ -1,4 +1,4 @@
-"""The watcher as a whole, between an API server and a real Redis: what arrives in the hosts' queues."""
+"""The whole watcher between an API server and a real Redis: what arrives in the hosts' queues."""
 
 import json
 from pathlib import Path
@@ -28,8 +28,8 @@ def site(redis_server: RedisServer) -> Site:
     return Site(redis_server)
 
 
-def test_a_network_from_yaml_is_asked_for_at_once(site: Site, networks: Networks) -> None:
-    """A NAD without annotation and labels: one host is asked to do DHCP for it, and can read the request."""
+def test_a_network_from_yaml_is_probed_at_once(site: Site, networks: Networks) -> None:
+    """For a NAD without annotations and labels, one host is asked to use DHCP, in a valid request."""
     site.announce("node1")
     with watching(site, networks):
         networks.create(network("a", vlan=7))
@@ -44,12 +44,12 @@ def test_a_network_from_yaml_is_asked_for_at_once(site: Site, networks: Networks
 
 
 def test_one_host_asks_dhcp_and_the_others_check_what_it_found(site: Site, networks: Networks) -> None:
-    """A known gateway that comes to stand in the annotation is checked at once by who did not ask."""
+    """A new gateway in the annotation is checked at once by the hosts that did not ask."""
     for host in ("node1", "node2"):
         site.announce(host)
     with watching(site, networks):
         networks.create(network("a", vlan=8))
-        # Vlan 8 of two hosts begins with the first.
+        # With two hosts, the rotation of VLAN 8 begins with the first.
         site.wait("node1", lambda r: names_vlan(8)(r) and r.segments[0].ask_dhcp)
         assert site.take("node2") == []
         networks.annotate("a", **{names.ROUTE: ROUTE})
@@ -58,8 +58,8 @@ def test_one_host_asks_dhcp_and_the_others_check_what_it_found(site: Site, netwo
     assert (probe.ask_dhcp, str(probe.targets[0].gateway)) == (False, "10.0.7.1")
 
 
-def test_what_is_on_its_way_is_not_sent_again_unless_it_changed(site: Site, networks: Networks) -> None:
-    """A trigger by hand while the same is outstanding sends nothing; another intent does."""
+def test_an_outstanding_probe_is_not_sent_again_unless_it_changed(site: Site, networks: Networks) -> None:
+    """probe-now for the same intent sends nothing; another intent is sent."""
     site.announce("node1")
     with watching(site, networks):
         networks.create(network("a", vlan=7))
@@ -74,7 +74,7 @@ def test_what_is_on_its_way_is_not_sent_again_unless_it_changed(site: Site, netw
     assert (request.segments[0].ask_dhcp, str(request.segments[0].targets[0].gateway)) == (False, "10.0.7.9")
 
 
-def test_a_trigger_by_hand_sends_a_finished_network_again(site: Site, networks: Networks) -> None:
+def test_probe_now_sends_a_finished_network_again(site: Site, networks: Networks) -> None:
     """A new value of nadroute.io/probe-now asks DHCP again."""
     site.announce("node1")
     with watching(site, networks):
@@ -84,8 +84,8 @@ def test_a_trigger_by_hand_sends_a_finished_network_again(site: Site, networks: 
         assert site.wait("node1", names_vlan(7)).segments[0].ask_dhcp
 
 
-def test_a_route_that_is_cut_back_is_asked_for_again(site: Site, networks: Networks) -> None:
-    """From a full annotation to {"mode":"auto"}: DHCP at once."""
+def test_a_route_reduced_to_its_mode_is_probed_again(site: Site, networks: Networks) -> None:
+    """From a full annotation to {"mode":"auto"}: DHCP is asked at once."""
     site.announce("node1")
     with watching(site, networks):
         networks.create(network("a", vlan=7, annotations={names.ROUTE: ROUTE}))
@@ -95,8 +95,9 @@ def test_a_route_that_is_cut_back_is_asked_for_again(site: Site, networks: Netwo
     assert (probe.ask_dhcp, probe.targets[0].gateway) == (True, None)
 
 
-def test_nothing_is_sent_to_who_is_not_announced(site: Site, networks: Networks) -> None:
-    """Without a host that carries the cluster network nothing is queued; the first one gets it at once."""
+def test_nothing_is_sent_to_hosts_that_are_not_announced(site: Site, networks: Networks) -> None:
+    """Without a host that carries the cluster network nothing is queued; the first such host gets it at
+    once."""
     site.announce("elsewhere", uplinks={"other": "other-bo"})
     with watching(site, networks):
         networks.create(network("a", vlan=7))
@@ -112,8 +113,8 @@ def network_config(cluster_network: str, vlan: int) -> str:
     return json.dumps({"type": "bridge", "bridge": f"{cluster_network}-br", "vlan": vlan})
 
 
-def test_a_host_that_restarts_is_asked_again(site: Site, networks: Networks) -> None:
-    """A new incarnation lost what was on its way to the old one, outstanding or not."""
+def test_a_restarted_host_gets_its_probes_again(site: Site, networks: Networks) -> None:
+    """A new incarnation has lost the requests of the old one, outstanding or not."""
     site.announce("node1", incarnation=1)
     with watching(site, networks):
         networks.create(network("a", vlan=7))
@@ -122,8 +123,8 @@ def test_a_host_that_restarts_is_asked_again(site: Site, networks: Networks) -> 
         site.wait("node1", names_vlan(7))
 
 
-def test_system_networks_are_left_alone(site: Site, networks: Networks, server: ApiServer) -> None:
-    """A storage network is never probed, however it looks."""
+def test_system_networks_are_not_probed(site: Site, networks: Networks, server: ApiServer) -> None:
+    """A storage network is never probed, whatever its annotations."""
     site.announce("node1")
     with watching(site, networks):
         networks.create(network("storagenetwork-x", vlan=5))
@@ -133,8 +134,9 @@ def test_system_networks_are_left_alone(site: Site, networks: Networks, server: 
     assert {probe.vlan for r in site.taken for probe in r.segments} == {7}
 
 
-def test_junk_where_hosts_announce_is_recorded_once(site: Site, networks: Networks) -> None:
-    """Not JSON, another host's name: a dead letter each, however often it is seen; the host is served."""
+def test_a_malformed_announcement_is_recorded_once(site: Site, networks: Networks) -> None:
+    """Invalid JSON or another host's name is one dead letter each, however often it is read; the valid host
+    is served."""
     client = site.redis.client
     client.set(f"{HOST_KEY_PREFIX}junk", "{")
     site.announce("node1")
@@ -148,8 +150,8 @@ def test_junk_where_hosts_announce_is_recorded_once(site: Site, networks: Networ
     assert sorted(letters) == [f"{HOST_KEY_PREFIX}junk", f"{HOST_KEY_PREFIX}liar"]
 
 
-def test_failing_networks_are_asked_again_soon(site: Site, networks: Networks) -> None:
-    """Without a state that is Active the retry interval holds, not the sweep's."""
+def test_failing_networks_are_probed_at_the_retry_interval(site: Site, networks: Networks) -> None:
+    """It applies to every state but Active."""
     site.announce("node1")
     with watching(site, networks, retry_interval_s=1.0):
         networks.create(network("a", vlan=7))
@@ -157,8 +159,8 @@ def test_failing_networks_are_asked_again_soon(site: Site, networks: Networks) -
             site.finish(site.wait("node1", names_vlan(7)))
 
 
-def test_a_sweep_asks_again_what_is_active(site: Site, networks: Networks) -> None:
-    """Level-triggered: nothing happened, and still everything is asked again."""
+def test_a_sweep_probes_active_networks_again(site: Site, networks: Networks) -> None:
+    """The watcher is level-triggered: no event is needed."""
     site.announce("node1")
     status = '{"state":"Active","reason":"GatewayAnswers"}'
     with watching(site, networks, sweep_interval_s=1.0):
@@ -167,8 +169,8 @@ def test_a_sweep_asks_again_what_is_active(site: Site, networks: Networks) -> No
             site.finish(site.wait("node1", names_vlan(7)))
 
 
-def test_while_redis_refuses_writes_nothing_is_lost(site: Site, networks: Networks) -> None:
-    """With its memory full, Redis is read and not written: what became due meanwhile is sent afterwards."""
+def test_nothing_is_lost_while_redis_refuses_writes(site: Site, networks: Networks) -> None:
+    """With its memory full Redis can only be read: what became due meanwhile is sent afterwards."""
     site.announce("node1")
     client = site.redis.client
     with watching(site, networks):
@@ -190,8 +192,8 @@ def refused_for_memory(client: redis.Redis) -> int:
     return int(stats.get("errorstat_OOM", {}).get("count", 0))
 
 
-def test_a_restart_of_redis_that_lost_all_is_outlived(networks: Networks, short_folder: Path) -> None:
-    """Killed, and back empty: hosts that announce themselves again are asked for everything again."""
+def test_the_watcher_survives_a_redis_that_restarts_empty(networks: Networks, short_folder: Path) -> None:
+    """Hosts that announce themselves again get everything again."""
     with running_redis(short_folder) as first:
         site = Site(first)
         site.announce("node1")
@@ -212,7 +214,7 @@ def test_a_restart_of_redis_that_lost_all_is_outlived(networks: Networks, short_
 
 
 def test_of_two_watchers_one_sends(site: Site, networks: Networks) -> None:
-    """The second stands by, and takes over, with everything due, as soon as the first has stopped."""
+    """The second stands by, and takes over with everything due as soon as the first has stopped."""
     site.announce("node1")
     with watching(site, networks, lease_identity="first") as first:
         networks.create(network("a", vlan=7))
@@ -228,8 +230,8 @@ def test_of_two_watchers_one_sends(site: Site, networks: Networks) -> None:
     assert len([r for r in site.taken if names_vlan(9)(r)]) == 2
 
 
-def test_without_an_election_it_leads_by_itself(site: Site, networks: Networks, server: ApiServer) -> None:
-    """leader_election off: no Lease is touched."""
+def test_without_an_election_it_leads(site: Site, networks: Networks, server: ApiServer) -> None:
+    """With leader_election off no Lease is touched."""
     site.announce("node1")
     with watching(site, networks, leader_election=False):
         networks.create(network("a", vlan=7))

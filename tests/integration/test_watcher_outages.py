@@ -1,4 +1,4 @@
-"""What the watcher does when much happens at once: a pause, a Redis that lost its data, a new leader."""
+"""The watcher when much happens at once: a pause, a Redis that lost its data, a new leader."""
 
 import json
 from collections import Counter
@@ -30,14 +30,14 @@ def site(redis_server: RedisServer) -> Site:
 
 
 def create_all(networks: Networks) -> None:
-    """Networks that are Active: nothing of them is news."""
+    """Create networks that are Active, so that none of them is news."""
     for vlan in sorted(VLANS):
         annotations = {names.ROUTE: ROUTE, names.STATUS: ACTIVE}
         networks.create(network(f"net-{vlan}", vlan=vlan, annotations=annotations))
 
 
 def collect(site: Site) -> Counter[tuple[str, int]]:
-    """Take and finish requests until every segment came to every host; how often each did."""
+    """Take and finish requests until every segment came to every host; return how often each came."""
     counts: Counter[tuple[str, int]] = Counter()
 
     def take() -> bool:
@@ -55,12 +55,12 @@ def dhcp(request: ProbeRequest) -> bool:
     return any(probe.ask_dhcp for probe in request.segments)
 
 
-def test_while_paused_nothing_is_sent_and_all_of_it_on_resume(site: Site, networks: Networks) -> None:
-    """What is created meanwhile too; each segment once to each host."""
+def test_everything_is_sent_once_on_resume(site: Site, networks: Networks) -> None:
+    """That includes what is created during the pause."""
     site.redis.client.set(PAUSED_KEY, PAUSED)
     with watching(site, networks):
         create_all(networks)
-        # The watcher has read Redis, paused, and then goes on reading it.
+        # The watcher has seen the pause in Redis and keeps polling.
         for _ in range(2):
             site.redis.client.delete(WATCHED_KEY)
             until(lambda: site.redis.client.exists(WATCHED_KEY) == 1)
@@ -69,13 +69,13 @@ def test_while_paused_nothing_is_sent_and_all_of_it_on_resume(site: Site, networ
         assert set(collect(site).values()) == {1}
 
 
-def test_a_pause_stops_what_was_going_on(site: Site, networks: Networks) -> None:
-    """Sweeps of a second each: after the pause is set no request comes any more, and on resume they do."""
+def test_a_pause_stops_the_sweeps(site: Site, networks: Networks) -> None:
+    """With sweeps of a second, no request comes after the pause is set; they continue on resume."""
     with watching(site, networks, sweep_interval_s=1.0):
         create_all(networks)
         collect(site)
         site.redis.client.set(PAUSED_KEY, PAUSED)
-        # One that was just being sent may still arrive.
+        # A request that was being sent may still arrive.
         for host in HOSTS:
             site.redis.client.delete(f"probe.{host}")
         networks.create(network("new", vlan=7))
@@ -89,9 +89,9 @@ def test_a_pause_stops_what_was_going_on(site: Site, networks: Networks) -> None
 
 
 @pytest.mark.parametrize("hosts_stay", [True, False])
-def test_what_redis_lost_is_sent_again(site: Site, networks: Networks, hosts_stay: bool) -> None:
-    """FLUSHALL, with all that was queued: each segment to each host once more, whether the watcher saw that
-    hosts were gone or they announced themselves in the same moment."""
+def test_everything_is_sent_again_after_a_flush(site: Site, networks: Networks, hosts_stay: bool) -> None:
+    """FLUSHALL deletes the queues too: each segment is sent to each host once more, whether or not the
+    watcher saw the hosts gone."""
     with watching(site, networks, host_poll_interval_s=0.2):
         create_all(networks)
         collect(site)
@@ -115,14 +115,14 @@ def test_what_redis_lost_is_sent_again(site: Site, networks: Networks, hosts_sta
 
 
 def is_asked(site: Site, vlan: int, *, after: int = 0) -> bool:
-    """Whether a host was asked to ask DHCP there, in the requests after the first so many."""
+    """Return whether a host got a DHCP ask for this VLAN after the first `after` requests."""
     for host in HOSTS:
         site.take(host)
     return any(p.vlan == vlan and p.ask_dhcp for request in site.taken[after:] for p in request.segments)
 
 
-def test_a_look_tells_of_hosts_of_a_pause_and_of_what_was_lost(site: Site) -> None:
-    """Each as it is; that data was lost once, and never by the first look."""
+def test_a_poll_shows_hosts_a_pause_and_a_loss(site: Site) -> None:
+    """A loss of data is shown once, and never by the first poll."""
     client = site.redis.client
     reader, other = HostReader(client), HostReader(client)
     assert (reader.poll().lost, other.poll().lost) == (False, False)
@@ -137,8 +137,8 @@ def test_a_look_tells_of_hosts_of_a_pause_and_of_what_was_lost(site: Site) -> No
     assert [other.poll().lost for _ in range(2)] == [True, False]
 
 
-def test_a_redis_that_was_away_gets_what_fell_due_once(networks: Networks, short_folder: Path) -> None:
-    """It refused writes for a while and lost nothing: what did not fall due meanwhile is not asked again."""
+def test_after_an_outage_only_due_probes_are_sent(networks: Networks, short_folder: Path) -> None:
+    """Redis refused writes for a while and lost nothing, so what did not become due is not sent again."""
     with running_redis(short_folder) as redis_server:
         site = Site(redis_server)
         for host in HOSTS:
@@ -156,16 +156,16 @@ def test_a_redis_that_was_away_gets_what_fell_due_once(networks: Networks, short
             assert {probe.vlan for request in site.taken for probe in request.segments} <= {7, 100}
 
 
-def test_a_watcher_that_restarts_asks_everything_once(site: Site, networks: Networks) -> None:
-    """Each segment from each host, and no more than that."""
+def test_a_restarted_watcher_sends_everything_once(site: Site, networks: Networks) -> None:
+    """Each segment is sent to each host once."""
     create_all(networks)
     for _ in range(2):
         with watching(site, networks):
             assert set(collect(site).values()) == {1}
 
 
-def test_a_failure_of_dhcp_is_confirmed_at_once(site: Site, networks: Networks) -> None:
-    """The updater's status names a host that was offered nothing: another one asks, long before its retry."""
+def test_a_dhcp_failure_is_confirmed_at_once(site: Site, networks: Networks) -> None:
+    """The status names a host without an offer: another host asks, long before its retry."""
     with watching(site, networks, ask_window_s=300.0, retry_interval_s=300.0):
         networks.create(network("new", vlan=8))
         until(lambda: any(dhcp(r) for host in HOSTS for r in site.take(host)))

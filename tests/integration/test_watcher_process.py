@@ -1,4 +1,4 @@
-"""The watcher as a process: it starts by its settings and ends by a signal."""
+"""The watcher as a process: it starts from its settings and stops on a signal."""
 
 import os
 import signal
@@ -20,8 +20,8 @@ sys.exit(main(WatcherSettings.load()))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_cleanly(number: signal.Signals, redis_server: RedisServer, tmp_path: Path) -> None:
-    """Exit code 0 within a few seconds, the Lease given up, and no traceback."""
+def test_a_signal_stops_it_cleanly(number: signal.Signals, redis_server: RedisServer, tmp_path: Path) -> None:
+    """It exits with code 0 within a few seconds, without a traceback, and releases the Lease."""
     with ApiServer() as server:
         environment = {
             **os.environ,

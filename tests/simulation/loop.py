@@ -1,8 +1,6 @@
-"""The loop in simulated time: the real schedule and the real updater's decisions, around simulated probers.
-
-Left out are the queues, Redis and Kubernetes: a request arrives at once, a report when the prober is done
-unless it is lost, and a write is seen by the watcher a moment later.
-"""
+"""The loop in simulated time: the real schedule and the real assessor, with simulated probers. Queues, Redis
+and Kubernetes are left out: a request arrives at once, a report when the prober is done unless it is lost,
+and the watcher sees a write a moment later."""
 
 import heapq
 import itertools
@@ -25,9 +23,9 @@ from tests.support.manual_clock import ManualClock
 
 PACE = Pace(sweep_s=300.0, retry_s=30.0, ask_window_s=15.0)
 WRITE_S = 0.05
-"""From a report to the watcher's seeing what was written."""
+"""Time from a report until the watcher sees the write."""
 REVIEW_S = 0.5
-"""Reports on a segment within this time are looked at together."""
+"""Reports on a segment within this time are reviewed together."""
 REVIEW_ALL_S = 300.0
 
 
@@ -36,24 +34,24 @@ class Record:
     """What happened on one segment."""
 
     asks: list[tuple[float, float, str]] = field(default_factory=list)
-    """DHCP: from when to when, and by which host."""
+    """DHCP asks: begin, end and host."""
     checks: list[tuple[float, float, str, int]] = field(default_factory=list)
-    """Of the gateway: from when to when, by which host, and how many ARP probes it took."""
-    told: list[tuple[float, str, str, bool]] = field(default_factory=list)
-    """Each state that was written: when, its name, its reason, and whether DHCP was said to be out."""
+    """Gateway checks: begin, end, host and number of ARP probes."""
+    reported: list[tuple[float, str, str, bool]] = field(default_factory=list)
+    """Each written state: time, state, reason, and whether DHCP is out."""
     writes: int = 0
     lost: int = 0
     """Reports that never arrived."""
 
 
 class _Nothing:
-    """Memories of an updater that never had to remember anything."""
+    """Memories of an updater that has nothing to remember."""
 
     def posted(self, uids: Collection[str]) -> Mapping[str, Status]:
         return {}
 
     def remember_posted(self, uid: str, status: Status) -> None:
-        raise AssertionError("all is written")
+        raise AssertionError("every status is written")
 
     def corrections(self, uids: Collection[str]) -> Mapping[str, int]:
         return {}
@@ -63,10 +61,10 @@ class _Nothing:
 
 
 class Loop:
-    """Watcher, probers and updater of one site."""
+    """The watcher, probers and updater of one site."""
 
     def __init__(self, vlans: Collection[Vlan], *, seed: int, lost: float) -> None:
-        """lost: the share of reports that never arrive."""
+        """lost: share of reports that never arrive."""
         self.clock = ManualClock(0.0, on_wait="fail")
         self.records: defaultdict[int, Record] = defaultdict(Record)
         self.networks: dict[int, Network] = {}
@@ -90,16 +88,16 @@ class Loop:
         self._tie = itertools.count()
 
     def at(self, when: float, action: Callable[[], None]) -> None:
-        """Something happens then."""
+        """Schedule an action."""
         heapq.heappush(self._events, (when, next(self._tie), action))
 
     def create(self, vlan: int, network: Network) -> None:
-        """Its owner applies a network."""
+        """Apply a network as its owner does."""
         self.networks[vlan] = network
         self._schedule.upsert(network, self.clock.seconds)
 
     def announce(self, hosts: Mapping[str, int]) -> None:
-        """These hosts are announced from now on, with these incarnations."""
+        """Announce these hosts from now on, with these incarnations."""
         self._hosts = {
             name: HostAnnouncement(host=name, uplinks={"extra": "extra-bo"}, version="0", incarnation=number)
             for name, number in hosts.items()
@@ -107,7 +105,7 @@ class Loop:
         self._schedule.set_hosts(self._hosts.values(), self.clock.seconds)
 
     def run(self, until: float) -> None:
-        """Let time go on."""
+        """Advance the time."""
         self.at(self.clock.seconds + REVIEW_ALL_S, self._review_all)
         while True:
             event_at = self._events[0][0] if self._events else until
@@ -123,7 +121,7 @@ class Loop:
                     self._probe(probe)
 
     def read(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
-        """As the updater's store does."""
+        """Implement the updater's Verdicts."""
         return {s: SegmentVerdicts(self._aged(self._latest, s), self._aged(self._asked, s)) for s in segments}
 
     def _aged(
@@ -133,11 +131,11 @@ class Loop:
         return tuple(AgedVerdict(verdict, max(0.0, now - at)) for verdict, at in known[segment.vlan].values())
 
     def carrying(self, cluster_network: str) -> frozenset[str]:
-        """As the updater's hosts do."""
+        """Implement the updater's Hosts."""
         return frozenset(self._hosts)
 
     def addresses(self) -> frozenset[IPv4Address]:
-        """As the updater's hosts do."""
+        """Implement the updater's Hosts."""
         return frozenset()
 
     def _probe(self, probe: HostProbe) -> None:
@@ -156,7 +154,7 @@ class Loop:
         before = self._latest[vlan].get(host, (None, 0.0))[0]
         is_same = before is found.verdict or (before is not None and before.targets == found.verdict.targets)
         if is_same and found.verdict.dhcp is None:
-            # It says nothing new, so only its age is.
+            # Only its age is new.
             self._latest[vlan][host] = (found.verdict, done_at)
         else:
             self.at(done_at, lambda: self._report(found.verdict, incarnation))
@@ -174,9 +172,9 @@ class Loop:
     def _review_soon(self, vlan: int) -> None:
         if vlan not in self._to_review:
             self._to_review.add(vlan)
-            told = self.records[vlan].told
-            # The first report of a quiet segment is looked at at once, as all are where there are few.
-            quiet = not told or self.clock.seconds - told[-1][0] > REVIEW_S
+            reported = self.records[vlan].reported
+            # The first report of a quiet segment is reviewed at once, as all reports are on a small site.
+            quiet = not reported or self.clock.seconds - reported[-1][0] > REVIEW_S
             self.at(self.clock.seconds + (0.0 if quiet else REVIEW_S), lambda: self._review([vlan]))
 
     def _review_all(self) -> None:
@@ -201,8 +199,8 @@ class Loop:
         status = Status.parse(written.annotations.get(names.STATUS, ""))
         assert status is not None
         told = (status.state, status.reason, status.dhcp_out)
-        if not record.told or record.told[-1][1:] != told:
-            record.told.append((self.clock.seconds, *told))
+        if not record.reported or record.reported[-1][1:] != told:
+            record.reported.append((self.clock.seconds, *told))
         self.at(self.clock.seconds + WRITE_S, lambda: self._see(vlan, written))
 
     def _see(self, vlan: int, written: Network) -> None:
@@ -210,7 +208,7 @@ class Loop:
 
 
 def network_of(vlan: Vlan) -> Network:
-    """A network on this VLAN as its owner would write it."""
+    """Return a network on this VLAN as its owner writes it."""
     config = f'{{"type":"bridge","bridge":"extra-br","vlan":{vlan.vlan}}}'
     route = f'{{"mode":"manual","cidr":"{vlan.cidr}","gateway":"{vlan.gateway}"}}'
     annotations = {names.ROUTE: route} if vlan.is_manual else {}

@@ -1,4 +1,4 @@
-"""A site that is simulated: what is on each VLAN, and what a prober would find there at a given time."""
+"""A simulated site: what is on each VLAN, and what a prober finds there at a given time."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -31,7 +31,7 @@ NONE: Outage = (0.0, 0.0)
 
 @dataclass(frozen=True)
 class Vlan:
-    """One VLAN: its gateway, its DHCP server, and who cannot see them."""
+    """One VLAN: its gateway, its DHCP server, and the hosts that cannot reach them."""
 
     vlan: int
     has_dhcp: bool = True
@@ -63,7 +63,7 @@ class Vlan:
 
 @dataclass(frozen=True)
 class Probed:
-    """What a prober reports, how long it takes, and how many ARP probes it sends for the gateway."""
+    """What a prober reports, how long that takes, and how many ARP probes it sends to the gateway."""
 
     verdict: Verdict
     after_s: float
@@ -71,17 +71,17 @@ class Probed:
 
 
 class Probers:
-    """All probers; a verdict that was made before is the same object, so that 1,000,000 of them are cheap."""
+    """All probers. Equal verdicts are one object, so that 1,000,000 of them are cheap."""
 
     def __init__(self) -> None:
         self._made: dict[object, tuple[Probed, SegmentProbe]] = {}
 
     def probe(self, site: Vlan, host: str, probe: SegmentProbe, now: float) -> Probed:
-        """What this host finds now."""
+        """Return what this host finds now."""
         is_offered = site.is_dhcp_up(now) and host not in site.cut_off
         on_vlan = site.is_gateway_up(now) and host not in site.cut_off
         routed = site.is_gateway_up(now) and site.is_routed
-        # By identity, which is cheap; the probe is kept, so that no other comes to have the same one.
+        # By identity, which is cheap; keeping the probe ensures that no other gets the same id.
         key = (host, id(probe), is_offered, on_vlan, routed)
         known = self._made.get(key)
         if known is None:

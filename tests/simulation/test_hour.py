@@ -1,4 +1,4 @@
-"""An hour of a large site in simulated time: 32 hosts, 1,000 segments, and what goes wrong in an hour."""
+"""One hour of a large site in simulated time: 32 hosts, 1,000 segments, and the faults of an hour."""
 
 import itertools
 import random
@@ -58,7 +58,7 @@ def _vlans() -> Iterator[Vlan]:
                 yield Vlan(vlan)
 
 
-# The first of them pays for the hour, on a machine that may be busy with others' work.
+# The first test simulates the hour, perhaps on a busy machine.
 pytestmark = pytest.mark.timeout(300)
 
 VLANS = {vlan.vlan: vlan for vlan in _vlans()}
@@ -66,7 +66,7 @@ VLANS = {vlan.vlan: vlan for vlan in _vlans()}
 
 @pytest.fixture(scope="module")
 def hour() -> Loop:
-    """The site after an hour. Some 30 seconds of work, so all that is to be seen in it is looked at here."""
+    """Simulate the site for an hour. It takes some 30 seconds, so all tests share it."""
     loop = Loop(VLANS.values(), seed=11, lost=LOST)
     loop.announce(dict.fromkeys(HOSTS, 1))
     chance = random.Random(3)
@@ -96,7 +96,7 @@ def _announcing(loop: Loop, hosts: dict[str, int], name: str, incarnation: int |
 
 
 def _is(vlan: Vlan) -> State:
-    """What is true of it at the end: the design's table, and nothing of how it is found out."""
+    """Return the true state at the end, by the design's table alone."""
     if not vlan.has_dhcp:
         return State.DHCP_FAILED
     if not vlan.is_gateway_up(HOUR_S):
@@ -113,21 +113,21 @@ def _is_steady(vlan: Vlan) -> bool:
 
 
 def _news(vlan: Vlan, record: Record) -> int:
-    """How much happened that is answered at once: its creation and first result, outages, hosts, losses."""
+    """Return the number of events that are probed at once: creation, first result, outages, hosts, losses."""
     return 2 + 4 * (not _is_steady(vlan)) + HOST_EVENTS + record.lost
 
 
 def test_every_state_is_right_at_the_end(hour: Loop) -> None:
-    """And nothing is said of DHCP that is not so."""
-    told = {number: hour.records[number].told[-1] for number in VLANS}
+    """DHCP is reported out only where it is."""
+    told = {number: hour.records[number].reported[-1] for number in VLANS}
     assert {number: State(state) for number, (_, state, _, _) in told.items()} == {
         number: _is(vlan) for number, vlan in VLANS.items()
     }
     assert not [number for number, (_, _, _, dhcp_out) in told.items() if dhcp_out]
 
 
-def test_never_do_two_hosts_ask_dhcp_on_one_segment_at_once(hour: Loop) -> None:
-    """Not for a moment in an hour; but for a host that is gone, and asks nobody any more."""
+def test_two_hosts_never_ask_dhcp_on_one_segment_at_once(hour: Loop) -> None:
+    """This holds throughout the hour, except for hosts that are gone and ask nothing any more."""
     gone = {*RESTARTS, GONE[0]}
     for record in hour.records.values():
         for (_, end, host), (start, _, other) in itertools.pairwise(record.asks):
@@ -135,8 +135,8 @@ def test_never_do_two_hosts_ask_dhcp_on_one_segment_at_once(hour: Loop) -> None:
 
 
 def test_dhcp_is_asked_once_an_interval(hour: Loop) -> None:
-    """Of what is well, once in a sweep, by one host after another; of what fails, once in a retry interval;
-    and so much more as news may add. But for news nine tenths of the interval lie between two asks."""
+    """A healthy segment is asked once per sweep in rotation, a failing one once per retry interval, plus the
+    budget for news. Without news at least 90 % of the interval lies between two asks."""
     for number, vlan in VLANS.items():
         asks = hour.records[number].asks
         if vlan.is_manual:
@@ -157,7 +157,7 @@ def test_dhcp_is_asked_once_an_interval(hour: Loop) -> None:
 
 
 def test_arp_stays_within_its_budget(hour: Loop) -> None:
-    """For each gateway, all hosts together."""
+    """The budget is per gateway, for all hosts together."""
     for number, vlan in VLANS.items():
         if not vlan.has_dhcp:
             assert hour.records[number].checks == []
@@ -179,31 +179,31 @@ def test_arp_stays_within_its_budget(hour: Loop) -> None:
         assert sent <= budget, number
 
 
-def test_a_silent_gateway_is_asked_by_one_host_at_a_time(hour: Loop) -> None:
-    """From when it is told to be silent, and all that were asked before are done, until it answers."""
+def test_a_silent_gateway_is_probed_by_one_host_at_a_time(hour: Loop) -> None:
+    """This holds from when it is reported silent and earlier checks are over, until it answers."""
     for number, record in hour.records.items():
         for since, until in _silences(record, HOUR_S):
             known = since + SILENT_AFTER_S + DHCP_DEADLINE_S + CHECK_BUSY_S
-            # A host that comes back tries it once, whoever does at that time.
+            # A host that comes back probes it once, besides the host in rotation.
             checks = [c for c in record.checks if known <= c[0] < until and not _has_come_back(c[0], c[2])]
             for (_, end, host, _), (start, _, other, _) in itertools.pairwise(checks):
                 assert start >= end or host == other or host in {*RESTARTS, GONE[0]}, number
 
 
 def _silences(record: Record, end: float) -> Iterator[tuple[float, float]]:
-    for (at, state, _, _), (until, *_) in itertools.pairwise([*record.told, (end, "", "", False)]):
+    for (at, state, _, _), (until, *_) in itertools.pairwise([*record.reported, (end, "", "", False)]):
         if state in (State.UNREACHABLE, State.OFF_VLAN):
             yield at, until
 
 
-def test_no_dhcp_is_told_after_three_hosts_and_not_much_later(hour: Loop) -> None:
-    """Each of them has waited for the deadline; where a report was lost, it takes another ask."""
+def test_missing_dhcp_is_reported_after_three_hosts(hour: Loop) -> None:
+    """Each of them waits for its deadline; a lost report takes another ask."""
     for number, vlan in VLANS.items():
         if vlan.has_dhcp:
             continue
         record = hour.records[number]
         first = record.asks[0][0]
-        failed_at, _, reason, _ = next(told for told in record.told if told[1] == State.DHCP_FAILED)
+        failed_at, _, reason, _ = next(told for told in record.reported if told[1] == State.DHCP_FAILED)
         asked = {host for start, end, host in record.asks if end <= failed_at}
         assert len(asked) >= 3
         assert reason == "NoDHCPOffer"
@@ -211,20 +211,20 @@ def test_no_dhcp_is_told_after_three_hosts_and_not_much_later(hour: Loop) -> Non
         assert soonest <= failed_at - first <= soonest + 2 + (record.lost > 0) * 2 * RETRY_S
 
 
-def test_a_gateway_that_goes_down_or_up_is_told_so_soon(hour: Loop) -> None:
-    """Down by the first that sweeps it and then by all; up within a retry interval; neither ever twice."""
+def test_a_gateway_going_down_or_up_is_reported_soon(hour: Loop) -> None:
+    """Down is found by one sweep and then by all hosts, up within a retry interval; each is reported once."""
     down, up = list[float](), list[float]()
     for number, vlan in VLANS.items():
         if _is_steady(vlan) or vlan.gateway_out == (0.0, 0.0):
             continue
         record = hour.records[number]
-        at = {state: [told for told in record.told if told[1] == state] for state in State}
+        at = {state: [told for told in record.reported if told[1] == state] for state in State}
         (told_down,) = at[State.UNREACHABLE]
         down.append(told_down[0] - vlan.gateway_out[0])
         told_up = [at for at, *_ in at[State.ACTIVE] if at >= vlan.gateway_out[1]]
         up.append(told_up[0] - vlan.gateway_out[1])
-        # A host that comes back is believed what it said last, until it has looked again.
-        assert len([at for at in told_up[1:] if not _has_come_back(at)]) == 0, (number, record.told)
+        # The last verdict of a host that comes back counts until its next one.
+        assert len([at for at in told_up[1:] if not _has_come_back(at)]) == 0, (number, record.reported)
         assert len(at[State.ACTIVE]) - len(told_up) == 1
     assert len(down) == 100
     assert max(down) <= SWEEP_S
@@ -233,32 +233,32 @@ def test_a_gateway_that_goes_down_or_up_is_told_so_soon(hour: Loop) -> None:
 
 
 def _has_come_back(now: float, host: str | None = None) -> bool:
-    """Whether this host, or any, has just done so."""
+    """Return whether this host, or any, has just come back."""
     return any(0 <= now - at - RESTART_S < 2 for name, at in RESTARTS.items() if host in (None, name))
 
 
-def test_a_dhcp_server_that_goes_out_is_told_so_and_the_gateway_stays_active(hour: Loop) -> None:
-    """Found by the next ask, confirmed by two others at once, and taken back by the first offer."""
+def test_a_dhcp_outage_is_reported_and_the_gateway_stays_active(hour: Loop) -> None:
+    """It is found by the next ask, confirmed by two other hosts at once, and withdrawn by the first offer."""
     for number, vlan in VLANS.items():
         start, end = vlan.dhcp_out
         if not end:
             continue
-        told = hour.records[number].told
+        told = hour.records[number].reported
         assert {state for _, state, _, _ in told if state != State.PENDING} == {State.ACTIVE}
         flags = [(at, dhcp_out) for at, state, _, dhcp_out in told if state == State.ACTIVE]
         assert [dhcp_out for _, dhcp_out in flags] == [False, True, False], (number, told)
-        # A confirmation whose report was lost is made up for by the next sweep.
+        # The next sweep makes up for a confirmation whose report was lost.
         asks_needed = 1 + hour.records[number].lost
         assert flags[1][0] - start <= asks_needed * SWEEP_S + 3 * DHCP_DEADLINE_S + 1
         assert flags[2][0] - end <= RETRY_S + 2
 
 
-def test_what_is_steady_is_told_once(hour: Loop) -> None:
-    """Hosts that restart or go, and reports that are lost, are no news of a network."""
+def test_a_steady_network_is_reported_once(hour: Loop) -> None:
+    """Hosts that restart or go and lost reports are no news about a network."""
     for number, vlan in VLANS.items():
         record = hour.records[number]
-        states = [state for _, state, _, _ in record.told]
+        states = [state for _, state, _, _ in record.reported]
         if _is_steady(vlan):
             final = states.index(_is(vlan))
-            assert set(states[final:]) == {_is(vlan)}, (number, record.told)
-            assert record.writes <= 4 + len(HOSTS) * bool(vlan.cut_off), (number, record.told)
+            assert set(states[final:]) == {_is(vlan)}, (number, record.reported)
+            assert record.writes <= 4 + len(HOSTS) * bool(vlan.cut_off), (number, record.reported)

@@ -1,4 +1,4 @@
-"""What a watch tells, kept for a test to wait on."""
+"""A NetworkListener for tests to wait on."""
 
 import threading
 from collections.abc import Callable
@@ -9,7 +9,7 @@ TIMEOUT_S = 60.0
 
 
 class Recorder:
-    """A NetworkListener that keeps every call, and the networks that follow from them."""
+    """A NetworkListener that records every call and keeps the resulting networks."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str, str]] = []
@@ -30,15 +30,15 @@ class Recorder:
             self._changed.notify_all()
 
     def names(self) -> set[str]:
-        """The networks that are there, as far as was told."""
+        """Return the networks that exist by the calls so far."""
         with self._changed:
             return {ref.name for ref in self.networks}
 
     def wait(self, condition: Callable[["Recorder"], bool], timeout_s: float = TIMEOUT_S) -> None:
-        """Until it holds; AssertionError with all calls otherwise."""
+        """Wait until the condition holds; otherwise raise AssertionError with all calls."""
         with self._changed:
             assert self._changed.wait_for(lambda: condition(self), timeout_s), self.calls
 
     def annotation(self, name: str, key: str) -> str | None:
-        """An annotation of a network, as it was last told."""
+        """Return an annotation of a network's newest version."""
         return next((n.annotations.get(key) for r, n in self.networks.items() if r.name == name), None)

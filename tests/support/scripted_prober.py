@@ -1,4 +1,4 @@
-"""A prober's part, played by a script: requests are answered by what a lab.harvester.Fabric says is true."""
+"""A scripted prober: it answers requests by what a lab.harvester.Fabric says is true."""
 
 import base64
 import json
@@ -40,7 +40,7 @@ def find(
     counter: int,
     request_id: str = "request",
 ) -> Verdict:
-    """What a host that probes this segment now would find."""
+    """Return what a host finds that probes this segment now."""
     offer = _offer(fabric.lease((segment.cluster_network, segment.vlan))) if probe.ask_dhcp else None
     dhcp = None
     if probe.ask_dhcp:
@@ -88,7 +88,7 @@ def _check(fabric: Fabric, segment: Segment, target: Target, offer: Offer | None
 
 
 class ScriptedProber:
-    """One host: announced, and answering what is in its queue, from `with` or start() until stop()."""
+    """One announced host that answers the requests in its queue, from start() or `with` until stop()."""
 
     def __init__(self, client: redis.Redis, app: Celery, fabric: Fabric, host: str) -> None:
         self.taken = 0

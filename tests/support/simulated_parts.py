@@ -1,4 +1,4 @@
-"""What the services of a simulated site are given in place of a clock, a cluster, Redis and hosts."""
+"""Replacements of the cluster, Redis and hosts for the services of a simulated site."""
 
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
@@ -59,7 +59,7 @@ class StoreWriter:
 
 
 class MemoryStore:
-    """Of each host the newest verdict, with ages by the simulated clock."""
+    """The newest verdict of each host, with ages by the simulated clock."""
 
     def __init__(self, clock: ManualClock) -> None:
         self.changes: dict[Segment, int] = {}
@@ -82,7 +82,7 @@ class MemoryStore:
         return frozenset(verdict.segment for verdict in told)
 
     def tick(self) -> None:
-        """Ages follow the clock."""
+        """Do nothing: ages follow the clock."""
 
     def read(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
         return {s: SegmentVerdicts(self._seen(self._latest, s), self._seen(self._asked, s)) for s in segments}
@@ -99,7 +99,7 @@ def _content(verdict: Verdict) -> object:
 
 
 class MemoryMemories:
-    """What is remembered beside the networks; a correction counts for an hour."""
+    """Memories whose corrections count for an hour."""
 
     def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
@@ -122,7 +122,7 @@ class MemoryMemories:
 
 @dataclass(frozen=True)
 class EveryHost:
-    """All of them carry everything."""
+    """Hosts that all carry every cluster network."""
 
     names: frozenset[str]
 

@@ -1,8 +1,6 @@
-"""A site in simulated time: the watcher's schedule, the updater, and everybody else who writes networks.
-
-Real are the schedule, the reduction, what is decided and how it is written; a store with Harvester's webhook
-stands for the API server, and a script for the probers. A day takes seconds.
-"""
+"""A site in simulated time: the watcher's schedule, the updater, and all other writers of networks. Schedule,
+reduction, decisions and writes are real; a store with Harvester's webhook replaces the API server, a script
+the probers. A day takes seconds."""
 
 import heapq
 import itertools
@@ -37,7 +35,7 @@ RETRY_S = 60.0
 
 
 class SimulatedSite:
-    """Everything, and a clock; see the module's docstring."""
+    """The site and its clock; see the module's docstring."""
 
     def __init__(
         self,
@@ -48,7 +46,7 @@ class SimulatedSite:
         with_harvester: bool = True,
         **settings: object,
     ) -> None:
-        """settings: of the updater; with_harvester False: its controller is down."""
+        """settings: of the updater. with_harvester: whether Harvester's controller runs."""
         chance = random.Random(seed)
         self.clock = ManualClock(0.0, on_wait="return")
         self.admission = HarvesterAdmission(cluster_networks=frozenset({"extra"}))
@@ -90,18 +88,18 @@ class SimulatedSite:
         self._later: list[tuple[float, int, Callable[[], None]]] = []
 
     def create(self, name: str, *, vlan: int, route: str | None = None, **annotations: str) -> None:
-        """A VM network as its owner makes it."""
+        """Create a VM network as its owner does."""
         given: JsonObject = {**annotations, **({} if route is None else {ROUTE_ANNOTATION: route})}
         config = json.dumps({"cniVersion": "0.3.1", "type": "bridge", "bridge": "extra-br", "vlan": vlan})
         body: JsonObject = {"metadata": {"name": name, "annotations": given}, "spec": {"config": config}}
         self.store.create(NADS, NAMESPACE, body, actor=USER)
 
     def get(self, name: str) -> Network:
-        """A network as it stands."""
+        """Return a network as it is now."""
         return Network.from_object(self.store.get(NADS, NAMESPACE, name).body)
 
     def annotate(self, name: str, key: str, value: str | None) -> None:
-        """What `kubectl annotate` does."""
+        """Set or remove an annotation, like `kubectl annotate`."""
 
         def edit(body: JsonObject) -> JsonObject:
             annotations = metadata(body).setdefault("annotations", {})
@@ -114,11 +112,11 @@ class SimulatedSite:
         self.store.change(NADS, NAMESPACE, name, edit, actor=USER)
 
     def at(self, seconds: float, what: Callable[[], None]) -> None:
-        """Do this at that time of the clock."""
+        """Schedule an action for this time of the clock."""
         heapq.heappush(self._later, (seconds, next(self._counter), what))
 
     def run(self, seconds: float) -> None:
-        """Let so many seconds pass."""
+        """Advance the time by this many seconds."""
         end = self.clock.seconds + seconds
         while True:
             now = self.clock.seconds
@@ -127,12 +125,12 @@ class SimulatedSite:
             due = self._settle(now)
             if due > end:
                 break
-            # A little further at least, so that whatever looks at the clock sees it go.
+            # At least a little further, so that time always passes.
             self.clock.seconds = max(due, now + 0.001)
         self.clock.seconds = end
 
     def _settle(self, now: float) -> float:
-        """Everything that is due now; when the next thing is."""
+        """Do everything that is due now; return when the next action is due."""
         busy = True
         due = now
         while busy:
@@ -164,7 +162,7 @@ class SimulatedSite:
 
     def _probe(self, now: float) -> None:
         for due in self._schedule.due(now):
-            # Three quick probes of a silent gateway, or an offer: a second or two.
+            # Three probes of a silent gateway or an offer take a second or two.
             self.at(now + 0.5 + 2.0 * self._chance.random(), partial(self._answer, due))
 
     def _answer(self, due: HostProbe) -> None:

@@ -1,4 +1,4 @@
-"""An updater as it is deployed: a process, a real Redis, the lab's API server; a prober's part is played."""
+"""An updater as deployed: a process, a real Redis and the lab's API server. The test plays the probers."""
 
 import contextlib
 import json
@@ -38,7 +38,7 @@ raise SystemExit(main(UpdaterSettings.load()))
 
 @dataclass
 class UpdaterSite:
-    """What an updater is surrounded by."""
+    """The surroundings of an updater."""
 
     server: ApiServer
     redis: redis.Redis
@@ -47,7 +47,7 @@ class UpdaterSite:
     log: Path
 
     def create(self, name: str, *, vlan: int, route: str | None = None, **annotations: str) -> Network:
-        """A VM network as its owner would make it."""
+        """Create a VM network as its owner does."""
         given = {**annotations, **({} if route is None else {names.ROUTE: route})}
         config = {"cniVersion": "0.3.1", "type": "bridge", "bridge": "extra-br", "vlan": vlan}
         body: dict[str, Any] = {
@@ -59,39 +59,39 @@ class UpdaterSite:
         return Network.from_object(self.server.store.create(NADS, NAMESPACE, body).body)
 
     def get(self, name: str) -> Network:
-        """The network as it is now."""
+        """Return the network as it is now."""
         return Network.from_object(self.server.store.get(NADS, NAMESPACE, name).body)
 
     def edit(self, name: str, annotation: str, value: str | None) -> None:
-        """Another writer sets or removes an annotation."""
+        """Set or remove an annotation as another writer."""
         self.server.rival(NAMESPACE, name).annotate(annotation, value)
 
     def announce(self, *hosts: str) -> None:
-        """These hosts carry the cluster network, for as long as the test runs."""
+        """Announce hosts that carry the cluster network, for the rest of the test."""
         for host in hosts:
             said = HostAnnouncement(host=host, uplinks={"extra": "extra-bo"}, version="1", incarnation=1)
             self.redis.set(host_key(host), json.dumps(said.to_wire()))
 
     def send(self, *verdicts: Verdict) -> None:
-        """A report as a prober sends it."""
+        """Send a report as a prober does."""
         report = Report(host=verdicts[0].host, verdicts=verdicts)
         self.send_raw(report.to_wire())
 
     def send_raw(self, body: object) -> None:
-        """Anything in a report's place."""
+        """Send anything in place of a report."""
         self.app.send_task(REPORT_TASK, kwargs={"report": body}, queue=REPORT_QUEUE, ignore_result=True)
 
     def stored(self, segment: Segment, host: str) -> int | None:
-        """The counter of the verdict that is kept of this host."""
+        """Return the counter of this host's stored verdict."""
         text = self.redis.hget(verdicts_key(segment), host)
         return None if text is None else int(json.loads(str(text))["counter"])
 
     def wait(self, condition: Callable[[], bool]) -> None:
-        """Until it holds."""
+        """Poll until the condition holds."""
         wait_until(condition, lambda: self.log.read_text()[-4000:])
 
     def wait_for(self, name: str, wanted: Callable[[Network], bool], *, after: int = 0) -> Network:
-        """The network, as the first write that made it so left it."""
+        """Return the network as left by the first write after which the condition held."""
 
         def fits(record: WriteRecord) -> bool:
             mine = record.name == name and record.resource == NADS.plural and record.status < 400
@@ -102,7 +102,7 @@ class UpdaterSite:
         return Network.from_object(record.after)
 
     def writes(self, name: str) -> list[WriteRecord]:
-        """Every write of the updater to this network, committed or refused."""
+        """Return every write of the updater to this network, committed or refused."""
         return [
             record
             for record in self.server.writes
@@ -112,33 +112,33 @@ class UpdaterSite:
         ]
 
     def events(self, name: str) -> list[Mapping[str, Any]]:
-        """The Events on this network, oldest first."""
+        """Return the Events on this network, oldest first."""
         found: list[Mapping[str, Any]] = [stored.body for stored in self.server.store.snapshot(EVENTS).items]
         mine = [event for event in found if event["involvedObject"]["name"] == name]
         return sorted(mine, key=lambda event: int(event["metadata"]["resourceVersion"]))
 
 
 def digest_of(network: Network) -> str:
-    """The digest of what this network asks."""
+    """Return the digest of a network's intent."""
     intent = read_intent(network)
     assert isinstance(intent, Intent)
     return intent.digest
 
 
 def route_of(network: Network) -> dict[str, object]:
-    """The route annotation's fields; none where there is none."""
+    """Return the fields of the route annotation; empty without one."""
     fields = json.loads(network.annotations.get(names.ROUTE) or "{}")
     assert isinstance(fields, dict)
     return fields
 
 
 def state_of(network: Network) -> str:
-    """The state that is told."""
+    """Return the reported state."""
     return str(json.loads(network.annotations.get(names.STATUS, "{}")).get("state", ""))
 
 
 def wait_until(condition: Callable[[], bool], explain: Callable[[], str] = lambda: "") -> None:
-    """Until it holds, looking often; AssertionError with the explanation otherwise."""
+    """Poll until the condition holds; otherwise raise AssertionError with the explanation."""
     deadline, never = time.monotonic() + TIMEOUT_S, threading.Event()
     while not condition():
         assert time.monotonic() < deadline, explain()
@@ -149,7 +149,7 @@ def wait_until(condition: Callable[[], bool], explain: Callable[[], str] = lambd
 def updater_site(
     folder: Path, redis_server: RedisServer, *, admission: Admission | None = None, **environment: str
 ) -> Iterator[UpdaterSite]:
-    """Start all of it; environment adds NADROUTE_ variables."""
+    """Start everything. environment adds NADROUTE_ variables."""
     log = folder / "updater.log"
     with ApiServer(admission=admission) as server, log.open("wb") as output:
         process = subprocess.Popen(

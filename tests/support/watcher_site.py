@@ -1,4 +1,4 @@
-"""A watcher as a thread, between an API server and a real Redis, and the probers' side of its queues."""
+"""A watcher in a thread, between an API server and a real Redis, and the probers' side of its queues."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ TIMEOUT_S = 60.0
 
 
 class Site:
-    """What the watcher talks to, seen from the side of a prober."""
+    """What the watcher talks to, from a prober's side."""
 
     def __init__(self, redis_server: RedisServer) -> None:
         self.redis = redis_server
@@ -33,7 +33,7 @@ class Site:
         self.redis.client.set(host_key(host), told.model_dump_json())
 
     def take(self, host: str) -> list[ProbeRequest]:
-        """What has arrived for a host, oldest first, as its prober would read it."""
+        """Take what has arrived for a host, oldest first, as its prober reads it."""
         found = []
         while (raw := self.redis.client.rpop(probe_queue(host))) is not None:
             envelope = json.loads(str(raw))
@@ -47,7 +47,7 @@ class Site:
         return found
 
     def wait(self, host: str, wanted: Callable[[ProbeRequest], bool]) -> ProbeRequest:
-        """The next request for a host that is wanted; those before it are taken too."""
+        """Return the next wanted request for a host; earlier ones are taken too."""
         deadline = time.monotonic() + TIMEOUT_S
         while time.monotonic() < deadline:
             for request in self.take(host):
@@ -57,7 +57,7 @@ class Site:
         raise AssertionError(f"not among {self.taken}")
 
     def finish(self, request: ProbeRequest) -> None:
-        """As the prober does when it has answered: the segments are no longer outstanding."""
+        """Release the request's segments, as the prober does after reporting."""
         for segment in segments_of(request):
             key = outstanding_key(request.host, segment)
             if self.redis.client.get(key) == request.id:
@@ -82,7 +82,7 @@ class Running:
             self._failed.append(error)
 
     def stop(self) -> None:
-        """It ends cleanly, and soon."""
+        """Stop the watcher and check that it ends cleanly and soon."""
         self._stop.set()
         self._thread.join(60)
         assert not self._thread.is_alive()
@@ -91,7 +91,7 @@ class Running:
 
 @contextmanager
 def watching(site: Site, networks: Networks, **more: object) -> Iterator[Running]:
-    """A watcher that runs for as long as the block."""
+    """Run a watcher during the block."""
     running = Running(site, networks, **more)
     try:
         yield running
@@ -100,12 +100,12 @@ def watching(site: Site, networks: Networks, **more: object) -> Iterator[Running
 
 
 def names_vlan(*vlans: int) -> Callable[[ProbeRequest], bool]:
-    """Whether a request names all of these."""
+    """Return whether a request contains all of these VLANs."""
     return lambda request: set(vlans) <= {probe.vlan for probe in request.segments}
 
 
 def until(condition: Callable[[], bool]) -> None:
-    """Until it holds, looking often."""
+    """Poll until the condition holds."""
     deadline = time.monotonic() + TIMEOUT_S
     while not condition():
         assert time.monotonic() < deadline
