@@ -1,4 +1,4 @@
-"""What Celery makes of our URLs and settings, on a real Redis."""
+"""The Celery app's URLs and settings, on a real Redis."""
 
 import contextlib
 import threading
@@ -14,8 +14,8 @@ from tests.support.redis_server import RedisServer, running_redis
 PATIENCE_S = 60.0
 
 
-def test_a_heartbeat_that_cannot_be_sent_holds_up_nothing(short_folder: Path) -> None:
-    """Celery asks to try again until Redis is back, in the loop that hears signals: that is not done."""
+def test_an_event_that_cannot_be_sent_does_not_block(short_folder: Path) -> None:
+    """Celery requests endless retries of heartbeats, in the loop that handles signals: they are disabled."""
     with (
         running_redis(short_folder) as server,
         make_app(server.url) as app,
@@ -35,7 +35,7 @@ def test_a_heartbeat_that_cannot_be_sent_holds_up_nothing(short_folder: Path) ->
 
 @pytest.mark.parametrize("database", ["", "?db=0", "?db=2"])
 def test_queues_are_in_the_database_of_the_url(redis_server: RedisServer, database: str) -> None:
-    """Where our own clients look for them, and nowhere else."""
+    """Our own clients read them there."""
     queue = probe_queue("node1")
     with make_app(redis_server.url + database) as app:
         app.send_task(PROBE_TASK, queue=queue)

@@ -1,4 +1,4 @@
-"""The one reader of hosts' announcements, on a real Redis in which anybody may have written anything."""
+"""Reading hosts' announcements from a real Redis with hostile entries."""
 
 import contextlib
 import json
@@ -19,12 +19,12 @@ def announcement(host: str) -> HostAnnouncement:
 
 
 def announced(host: str, **fields: object) -> str:
-    """As it stands in Redis, with some fields otherwise."""
+    """Return an announcement as in Redis, with some fields changed."""
     return json.dumps(announcement(host).to_wire() | fields)
 
 
-def test_hosts_are_read_by_name(redis_server: RedisServer) -> None:
-    """Each as it announced itself, through more than one command; none where none is announced."""
+def test_hosts_are_returned_sorted_by_name(redis_server: RedisServer) -> None:
+    """Across several commands; without announcements there are none."""
     assert announcements.read(redis_server.client) == announcements.Announcements()
     names = [f"node{number:03}" for number in range(BATCH + 1)]
     redis_server.client.mset({host_key(name): announced(name) for name in reversed(names)})
@@ -59,10 +59,10 @@ NOT_ANNOUNCEMENTS: dict[str, tuple[str | bytes, str]] = {
 
 
 @pytest.mark.parametrize("kind", NOT_ANNOUNCEMENTS)
-def test_a_bad_entry_is_told_with_its_reason_and_hides_no_good_one(
+def test_an_invalid_entry_is_returned_with_its_reason_and_hides_no_valid_one(
     redis_server: RedisServer, kind: str
 ) -> None:
-    """Its key, what was found and expected of which field, and its body; the hosts around it are there."""
+    """With its key, the invalid field and its body; the hosts around it are returned."""
     body, reason = NOT_ANNOUNCEMENTS[kind]
     for host in ("node1", "node3"):
         redis_server.client.set(host_key(host), announced(host))
@@ -77,8 +77,10 @@ def test_a_bad_entry_is_told_with_its_reason_and_hides_no_good_one(
 
 
 @pytest.mark.parametrize("name", [b"", b"\xff", b"NODE2", b"node1\n", b"node*", b"x" * 100_000])
-def test_a_key_that_is_no_hosts_is_refused_in_a_line(redis_server: RedisServer, name: bytes) -> None:
-    """Whatever bytes it is of, and however many: the reason can be read, and the host is there."""
+def test_a_key_without_a_host_name_is_refused_with_a_short_reason(
+    redis_server: RedisServer, name: bytes
+) -> None:
+    """Whatever its bytes and length: the reason is readable, and the valid host is returned."""
     redis_server.client.set(host_key("node1"), announced("node1"))
     redis_server.client.set(HOST_KEY_PREFIX.encode() + name, announced("node1"))
     seen = announcements.read(redis_server.client)
@@ -89,15 +91,15 @@ def test_a_key_that_is_no_hosts_is_refused_in_a_line(redis_server: RedisServer, 
     assert len(refused.reason) < 200
 
 
-def test_what_holds_no_text_is_no_entry(redis_server: RedisServer) -> None:
+def test_a_key_of_another_type_is_skipped(redis_server: RedisServer) -> None:
     """A list under a host's key is neither a host nor refused."""
     redis_server.client.set(host_key("node1"), announced("node1"))
     redis_server.client.lpush(host_key("list"), announced("list"))
     assert announcements.read(redis_server.client) == announcements.Announcements((announcement("node1"),))
 
 
-def test_any_number_of_bad_entries_hides_no_good_one(redis_server: RedisServer) -> None:
-    """Those that are told of have a limit; the host that comes after all of them is told."""
+def test_many_invalid_entries_hide_no_valid_one(redis_server: RedisServer) -> None:
+    """Refused entries are limited; the host that follows all of them is returned."""
     redis_server.client.mset({host_key(f"a{number:05}"): "junk" for number in range(MAX_REFUSED + BATCH)})
     redis_server.client.set(host_key("node1"), announced("node1"))
     seen = announcements.read(redis_server.client)
@@ -105,15 +107,15 @@ def test_any_number_of_bad_entries_hides_no_good_one(redis_server: RedisServer) 
     assert [entry.key for entry in seen.refused] == [host_key(f"a{n:05}") for n in range(MAX_REFUSED)]
 
 
-def test_hosts_have_a_limit(redis_server: RedisServer) -> None:
-    """The first by their names count, and always the same ones."""
+def test_the_number_of_hosts_is_limited(redis_server: RedisServer) -> None:
+    """The first by name are returned."""
     names = [f"node{number:05}" for number in range(MAX_HOSTS + 1)]
     redis_server.client.mset({host_key(name): announced(name) for name in names})
-    assert [told.host for told in announcements.read(redis_server.client).hosts] == names[:MAX_HOSTS]
+    assert [found.host for found in announcements.read(redis_server.client).hosts] == names[:MAX_HOSTS]
 
 
-def test_a_mark_that_is_no_text_is_one_all_the_same(redis_server: RedisServer) -> None:
-    """The watcher's mark says that Redis has lost nothing; that it was overwritten counts as a loss, once."""
+def test_a_mark_that_is_not_utf_8_does_not_fail_the_poll(redis_server: RedisServer) -> None:
+    """Overwriting the mark by which the watcher detects data loss counts as one loss."""
     with contextlib.closing(connect(redis_server.url)) as client:
         reader = HostReader(client)
         assert not reader.poll().lost

@@ -1,4 +1,4 @@
-"""What a service tells of itself, asked of the real processes while what they need comes and goes."""
+"""The telemetry of the real service processes, while their dependencies fail and return."""
 
 import contextlib
 import json
@@ -48,7 +48,7 @@ def alive(running: ServiceProcess) -> bool:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_lives_through_a_redis_that_freezes_and_dies(name: str, short_folder: Path) -> None:
+def test_a_service_survives_a_frozen_and_a_killed_redis(name: str, short_folder: Path) -> None:
     """/healthz stays 200; /readyz is 503 and names Redis, then 200 again. The log is JSON throughout."""
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(ApiServer())
@@ -97,8 +97,8 @@ def test_what_celery_prints_is_logged(short_folder: Path, redis_server: RedisSer
 
 
 @pytest.mark.parametrize("name", ["watcher", "updater"])
-def test_not_ready_before_the_networks_were_listed(name: str, short_folder: Path) -> None:
-    """An API server that lists nothing keeps a service from being ready, and alive all the same."""
+def test_a_service_is_not_ready_before_it_has_listed_the_networks(name: str, short_folder: Path) -> None:
+    """While the API server fails lists, /readyz is 503 and /healthz 200."""
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(ApiServer())
         lists = server.faults.respond(503, match=Match(verb="list", resource=NADS.plural), count=None)
@@ -111,8 +111,8 @@ def test_not_ready_before_the_networks_were_listed(name: str, short_folder: Path
         running.wait(lambda: "nadroute_watch_synced 1.0" in running.get("/metrics")[1])
 
 
-def test_a_prober_is_seen_while_it_waits_for_redis(short_folder: Path) -> None:
-    """Before there ever was a Redis, it lives and says what it waits for."""
+def test_a_prober_serves_its_pages_while_it_waits_for_redis(short_folder: Path) -> None:
+    """Before Redis has ever answered, it is live, and /readyz names Redis."""
     url = f"unix://{short_folder}/redis.sock"
     with ApiServer() as server, service("prober", short_folder, url, server) as running:
         running.wait(lambda: "redis" in running.missing())
@@ -121,8 +121,8 @@ def test_a_prober_is_seen_while_it_waits_for_redis(short_folder: Path) -> None:
             running.wait_ready()
 
 
-def test_a_port_that_is_taken_stops_no_work(short_folder: Path) -> None:
-    """A second process on the same port works without it, and takes the port when the first one ends."""
+def test_a_metrics_port_in_use_does_not_stop_a_service(short_folder: Path) -> None:
+    """A second process on the same port works without it, and binds it when the first process ends."""
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(ApiServer())
         redis_server = stack.enter_context(running_redis(short_folder))
@@ -154,13 +154,13 @@ def test_a_port_that_is_taken_stops_no_work(short_folder: Path) -> None:
 
 
 def samples(running: ServiceProcess, prefix: str) -> dict[str, float]:
-    """The samples of /metrics that begin so."""
+    """Return the samples of /metrics with this prefix."""
     lines = [line for line in running.get("/metrics")[1].splitlines() if line.startswith(prefix)]
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
-def test_the_updaters_metrics_say_what_is_so(short_folder: Path, redis_server: RedisServer) -> None:
-    """Reports, verdicts, writes, the network's state, and the gateway as each host sees it."""
+def test_the_updaters_metrics_match_what_it_did(short_folder: Path, redis_server: RedisServer) -> None:
+    """Reports, verdicts, writes, the network's state, and each host's view of the gateway."""
     with ApiServer() as server, service("updater", short_folder, redis_server.url, server) as running:
         running.wait_ready()
         body: dict[str, Any] = {
@@ -202,8 +202,10 @@ def test_the_updaters_metrics_say_what_is_so(short_folder: Path, redis_server: R
         assert found["nadroute_reduce_seconds_count"] > 0
 
 
-def test_no_line_for_each_task_and_never_a_result(short_folder: Path, redis_server: RedisServer) -> None:
-    """Celery's lines on tasks are debug lines; not even there does a task's result stand."""
+def test_tasks_are_logged_at_debug_level_without_results(
+    short_folder: Path, redis_server: RedisServer
+) -> None:
+    """At info no task is logged; at debug the result is left out."""
     for level in ("info", "debug"):
         folder = short_folder / level
         folder.mkdir()
@@ -239,8 +241,8 @@ def test_no_line_for_each_task_and_never_a_result(short_folder: Path, redis_serv
         assert [line["request"] for line in taken] == (["waited"] if level == "debug" else [])
 
 
-def test_the_compose_files_health_check_is_one(short_folder: Path, redis_server: RedisServer) -> None:
-    """The command that Compose runs ends with 0 while the service lives, and with another code otherwise."""
+def test_the_health_check_of_the_compose_file_works(short_folder: Path, redis_server: RedisServer) -> None:
+    """The command exits with 0 while the service is live, and with another code otherwise."""
     with ApiServer() as server, service("watcher", short_folder, redis_server.url, server) as running:
         running.wait_ready()
         kind, program, *arguments = compose()["services"]["watcher"]["healthcheck"]["test"]

@@ -1,4 +1,4 @@
-"""The prober as a service: its Celery worker over a real Redis, probing from a host of the lab."""
+"""The prober as a service: its Celery worker on a real Redis, probing from a host of the lab."""
 
 import base64
 import json
@@ -65,12 +65,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
 def wait_until(condition: Callable[[], object]) -> None:
     deadline, never = time.monotonic() + TIMEOUT_S, threading.Event()
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "timed out"
         never.wait(0.02)
 
 
 class Prober:
-    """A running prober on node1, and what is asked of it."""
+    """A running prober on node1, its requests and its reports."""
 
     def __init__(self, server: RedisServer, process: "subprocess.Popen[bytes]") -> None:
         self.redis: redis.Redis = server.client
@@ -95,7 +95,7 @@ class Prober:
         return self.app.send_task(PROBE_TASK, kwargs={"request": body}, queue=queue, ignore_result=not wait)
 
     def reported(self) -> list[Verdict]:
-        """Verdicts on the updater's queue, in the order they were sent."""
+        """Return the verdicts on the updater's queue, in the order sent."""
         verdicts: list[Verdict] = []
         for raw in reversed(self.redis.lrange(REPORT_QUEUE, 0, -1)):
             _, kwargs, _ = json.loads(base64.b64decode(json.loads(raw)["body"]))
@@ -136,10 +136,10 @@ def running_prober(
             process.kill()
 
 
-def test_verdicts_go_out_as_they_come_and_marks_are_taken_back(
+def test_verdicts_are_reported_at_once_and_outstanding_marks_deleted(
     site: RunningSite, redis_server: RedisServer
 ) -> None:
-    """A silent VLAN in the same request holds up no other; a mark that is a newer request's stays."""
+    """A silent VLAN of the same request delays no other; the mark of a newer request is kept."""
     with running_prober(site, redis_server, "--dhcp-deadline-s", "600s") as prober:
         prober.send(prober.request("first", *WORKING, SILENT))
         prober.redis.set(mark(8), "newer")
@@ -152,8 +152,10 @@ def test_verdicts_go_out_as_they_come_and_marks_are_taken_back(
         assert (prober.redis.get(mark(8)), prober.redis.get(mark(SILENT))) == ("newer", "first")
 
 
-def test_who_waits_sees_progress_and_gets_the_verdicts(site: RunningSite, redis_server: RedisServer) -> None:
-    """The task ends when all segments have; its result is what was reported."""
+def test_an_awaited_task_reports_progress_and_returns_the_verdicts(
+    site: RunningSite, redis_server: RedisServer
+) -> None:
+    """The task ends with the last segment; its result equals what was reported."""
     with running_prober(site, redis_server, "--dhcp-deadline-s", "4s") as prober:
         result = prober.send(prober.request("waited", *WORKING, SILENT), wait=True)
         seen: list[Any] = []
@@ -174,10 +176,10 @@ def test_who_waits_sees_progress_and_gets_the_verdicts(site: RunningSite, redis_
         assert {v.segment.vlan: v for v in prober.wait_for_reports(4)} == verdicts
 
 
-def test_what_is_refused_is_recorded_and_the_worker_lives_on(
+def test_a_refused_request_is_recorded_and_the_worker_continues(
     site: RunningSite, redis_server: RedisServer
 ) -> None:
-    """Broken, for another host or an unknown uplink, too old: each with its reason, and nothing is probed."""
+    """Malformed, for another host, for an unknown uplink, or too old: each with its reason, none probed."""
     with running_prober(site, redis_server) as prober:
         bodies: list[object] = [
             {"id": 5},
@@ -198,13 +200,13 @@ def test_what_is_refused_is_recorded_and_the_worker_lives_on(
         assert "cluster_network: expected one of extra, got mgmt" in reasons
         assert "too old" in reasons
         assert {letter["where"] for letter in prober.refusals()} == {"prober@node1"}
-        assert not prober.redis.exists(mark(9)), "who asked may ask again at once"
+        assert not prober.redis.exists(mark(9)), "the watcher may request it again at once"
         prober.send(prober.request("good", 7))
         assert [v.request_id for v in prober.wait_for_reports(1)] == ["good"]
 
 
-def test_announcement_lives_and_goes_with_the_process(site: RunningSite, redis_server: RedisServer) -> None:
-    """With a TTL, renewed after Redis has lost everything, and taken back on SIGTERM."""
+def test_the_announcement_lasts_as_long_as_the_process(site: RunningSite, redis_server: RedisServer) -> None:
+    """It has a TTL, is renewed after Redis has lost its data, and is deleted on SIGTERM."""
     with running_prober(site, redis_server) as prober:
         text = prober.redis.get(host_key("node1"))
         announcement = HostAnnouncement.from_wire(text)
@@ -216,18 +218,18 @@ def test_announcement_lives_and_goes_with_the_process(site: RunningSite, redis_s
         assert not prober.redis.exists(host_key("node1"))
 
 
-def test_successor_keeps_its_announcement(site: RunningSite, redis_server: RedisServer) -> None:
-    """A prober that ends after its successor has begun takes back nothing that is not its own."""
+def test_a_successor_keeps_its_announcement(site: RunningSite, redis_server: RedisServer) -> None:
+    """A prober that ends after its successor has started deletes only its own announcement."""
     with running_prober(site, redis_server) as prober:
         prober.redis.set(host_key("node1"), "the successor's")
         assert prober.stop() == 0
         assert prober.redis.get(host_key("node1")) == "the successor's"
 
 
-def test_sigterm_ends_at_once_and_tells_what_is_unfinished(
+def test_sigterm_ends_at_once_and_reports_unfinished_segments(
     site: RunningSite, redis_server: RedisServer
 ) -> None:
-    """Long before the deadline: who waits gets STOPPED, and so does the updater."""
+    """Long before their deadline, as STOPPED, to the waiting client and to the updater."""
     with running_prober(site, redis_server, "--dhcp-deadline-s", "600s") as prober:
         waited = prober.send(prober.request("waited", SILENT), wait=True)
         prober.send(prober.request("not", 7, SILENT))
@@ -239,8 +241,8 @@ def test_sigterm_ends_at_once_and_tells_what_is_unfinished(
         assert [v["fault"] for v in waited.get(timeout=60)] == ["Stopped"]
 
 
-def test_bonds_are_found_as_they_come_and_go(site: RunningSite, redis_server: RedisServer) -> None:
-    """--uplink auto: what is there is announced and probed; a bond that is made later too, until it goes."""
+def test_bonds_are_detected_while_the_prober_runs(site: RunningSite, redis_server: RedisServer) -> None:
+    """--uplink auto: existing and later bonds are announced and probed, until they are deleted."""
     ip = [*site.command("node1"), program("ip"), "link"]
 
     def announced() -> dict[str, str]:
@@ -254,7 +256,7 @@ def test_bonds_are_found_as_they_come_and_go(site: RunningSite, redis_server: Re
         assert verdict.targets[0].vlan.outcome is ReachOutcome.REACHABLE
         try:
             subprocess.run([*ip, "add", "late-bo", "type", "veth", "peer", "name", "late-far"], check=True)
-            # Asked for before the next look: it is looked at once.
+            # Requested before the next poll: the uplinks are refreshed at once.
             prober.send(prober.request("late", 7, cluster_network="late"))
             assert prober.wait_for_reports(2)[1].fault is Fault.UPLINK_DOWN
             wait_until(lambda: announced() == {**before, "late": "late-bo"})

@@ -7,7 +7,7 @@ from services.contract.outcomes import DHCPOutcome, Fault
 from services.prober.engine.results import DISCOVERY_NOT_TRIED, DiscoveryResult
 from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.metrics import ProberMetrics, UplinkCollector
-from tests.unit.runtime.registries import finding
+from tests.unit.runtime.registries import segment_result
 
 
 def value(registry: CollectorRegistry, name: str, **labels: str) -> float | None:
@@ -18,8 +18,8 @@ def test_a_result_is_counted_by_its_outcomes() -> None:
     """Probe, DHCP exchange and gateway checks are counted, and times are observed."""
     registry = CollectorRegistry()
     metrics = ProberMetrics(registry)
-    metrics.segment_done(finding())
-    metrics.segment_done(finding(dhcp=DiscoveryResult(DHCPOutcome.NO_OFFER, (), 3, 12.0), targets=()))
+    metrics.segment_done(segment_result())
+    metrics.segment_done(segment_result(dhcp=DiscoveryResult(DHCPOutcome.NO_OFFER, (), 3, 12.0), targets=()))
     extra = {"cluster_network": "extra"}
     assert value(registry, "nadroute_probes_total", outcome="done", **extra) == 2
     assert value(registry, "nadroute_dhcp_asks_total", outcome="offered", **extra) == 1
@@ -36,7 +36,7 @@ def test_a_segment_with_a_fault_counts_under_the_fault() -> None:
     """The outcome of a segment that could not be probed is its fault."""
     registry = CollectorRegistry()
     ProberMetrics(registry).segment_done(
-        finding(fault=Fault.UPLINK_DOWN, dhcp=DISCOVERY_NOT_TRIED, targets=())
+        segment_result(fault=Fault.UPLINK_DOWN, dhcp=DISCOVERY_NOT_TRIED, targets=())
     )
     assert value(registry, "nadroute_probes_total", cluster_network="extra", outcome="UplinkDown") == 1
 

@@ -1,4 +1,4 @@
-"""Each service's registry, with at least one sample of every metric: what happens to a service, in short."""
+"""The registry of each service, with at least one sample of every metric."""
 
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Address
@@ -43,7 +43,7 @@ SETTINGS: Mapping[str, Callable[[], TelemetrySettings]] = {
 
 
 def registries() -> dict[str, CollectorRegistry]:
-    """By service."""
+    """Return the registries by service."""
     made = {}
     for service, settings in SETTINGS.items():
         telemetry = _telemetry(settings(), service)
@@ -54,8 +54,8 @@ def registries() -> dict[str, CollectorRegistry]:
     return made
 
 
-def finding(**changed: object) -> SegmentResult:
-    """What a prober found on one segment."""
+def segment_result(**changed: object) -> SegmentResult:
+    """Return the result of one segment."""
     answers, silent = ReachResult(ReachOutcome.REACHABLE, 0.001, 1), ReachResult(ReachOutcome.SILENT, None, 3)
     target = TargetResult("0" * 16, OFFER, ROUTER, answers, silent)
     known: dict[str, object] = {
@@ -107,7 +107,7 @@ def _fill_prober(registry: CollectorRegistry) -> None:
     metrics = ProberMetrics(registry)
     metrics.request_taken()
     metrics.segment_opened()
-    metrics.segment_done(finding())
+    metrics.segment_done(segment_result())
     metrics.segment_closed()
     metrics.request_refused("too_old")
     metrics.verdicts_sent(1, waiting=0)

@@ -1,4 +1,4 @@
-"""That docs/metrics.md, the alerts and the dashboard speak of the metrics that there are."""
+"""docs/metrics.md, the alerts and the dashboard match the exported metrics."""
 
 import json
 import re
@@ -24,13 +24,13 @@ SECTIONS = {
 }
 HISTOGRAM_PARTS = ("_bucket", "_count", "_sum")
 
-Told = dict[str, tuple[str, frozenset[str]]]
+Metrics = dict[str, tuple[str, frozenset[str]]]
 """Metric name to type and labels."""
 
 
-def page() -> dict[str, Told]:
-    """What the page says of each service."""
-    found: dict[str, Told] = {"watcher": {}, "prober": {}, "updater": {}}
+def page() -> dict[str, Metrics]:
+    """Return the metrics of each service on the page."""
+    found: dict[str, Metrics] = {"watcher": {}, "prober": {}, "updater": {}}
     section = ""
     for line in (DOCS / "metrics.md").read_text().splitlines():
         if line.startswith("## "):
@@ -39,16 +39,16 @@ def page() -> dict[str, Told]:
         if row is not None:
             labels = frozenset(re.findall(r"\w+", row["labels"]))
             for service in SECTIONS[section]:
-                assert row["name"] not in found[service], f"{row['name']} stands there twice"
+                assert row["name"] not in found[service], f"{row['name']} is listed twice"
                 found[service][row["name"]] = (row["type"], labels)
     return found
 
 
-def exposed() -> dict[str, Told]:
-    """What the registries hold, read back from what a Prometheus would be given."""
-    found: dict[str, Told] = {}
+def exposed() -> dict[str, Metrics]:
+    """Return the metrics of each service, parsed from the exposition format."""
+    found: dict[str, Metrics] = {}
     for service, registry in registries().items():
-        told: Told = {}
+        metrics: Metrics = {}
         for family in text_string_to_metric_families(generate_latest(registry).decode()):
             samples = [s for s in family.samples if not s.name.endswith("_created")]
             labels = {label for sample in samples for label in sample.labels} - {"le"}
@@ -56,21 +56,21 @@ def exposed() -> dict[str, Told]:
                 assert family.name.endswith("_created"), family.name
             elif family.name.startswith("nadroute_") and samples:
                 name = f"{family.name}_total" if family.type == "counter" else family.name
-                told[name] = (family.type, frozenset(labels))
-        found[service] = told
+                metrics[name] = (family.type, frozenset(labels))
+        found[service] = metrics
     return found
 
 
 @pytest.mark.parametrize("service", ["watcher", "prober", "updater"])
 def test_the_page_lists_every_metric_and_no_other(service: str) -> None:
-    """Name, type and labels of each metric of a service are as docs/metrics.md says."""
+    """Name, type and labels match docs/metrics.md."""
     assert page()[service] == exposed()[service]
 
 
 def test_names_carry_units() -> None:
-    """A counter ends in _total, what is a time in _seconds, and every name begins with nadroute_."""
-    for told in exposed().values():
-        for name, (kind, _) in told.items():
+    """Counters end in _total, times in _seconds, and every name begins with nadroute_."""
+    for metrics in exposed().values():
+        for name, (kind, _) in metrics.items():
             assert name.startswith("nadroute_")
             assert (kind == "counter") is name.endswith("_total")
             if kind == "histogram" or name.endswith(("_lag", "_age")):
@@ -78,19 +78,19 @@ def test_names_carry_units() -> None:
 
 
 def test_labels_are_bounded() -> None:
-    """No label holds free text; a network's name is a label of one metric alone, which has a limit."""
+    """No label has free text; a network's name labels only one metric, whose series are limited."""
     allowed = {
         *("host", "cluster_network", "vlan", "path", "outcome", "reason", "result", "state", "kind"),
         *("event", "dhcp", "service", "version", "metric"),
     }
-    for told in exposed().values():
-        for name, (_, labels) in told.items():
+    for metrics in exposed().values():
+        for name, (_, labels) in metrics.items():
             extra = {"namespace", "name"} if name == "nadroute_network_state" else set()
             assert labels <= allowed | extra, name
 
 
 def expressions() -> list[tuple[str, str]]:
-    """(where, expression) of every rule and every panel."""
+    """Return (place, expression) of every alert rule and dashboard panel."""
     groups = yaml.safe_load((DOCS / "alerts.yaml").read_text())["groups"]
     found = [(rule["alert"], rule["expr"]) for group in groups for rule in group["rules"]]
     dashboard = json.loads((DOCS / "grafana-dashboard.json").read_text())
@@ -100,9 +100,9 @@ def expressions() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("where", "expression"), expressions())
-def test_alerts_and_dashboard_ask_for_what_there_is(where: str, expression: str) -> None:
-    """Each metric that a rule or a panel names exists, with the labels that it is selected by."""
-    every = {name: told for service in exposed().values() for name, told in service.items()}
+def test_alerts_and_dashboard_use_existing_metrics(where: str, expression: str) -> None:
+    """Each metric of an expression exists, with the labels that select it."""
+    every = {name: metric for service in exposed().values() for name, metric in service.items()}
     named = re.findall(r"(nadroute_\w+)(?:\{([^}]*)\})?", expression)
     assert named
     for name, selector in named:
@@ -113,15 +113,15 @@ def test_alerts_and_dashboard_ask_for_what_there_is(where: str, expression: str)
         assert set(re.findall(r"(\w+)\s*(?:=|!=|=~|!~)\s*\"", selector)) <= every[plain][1], where
 
 
-def test_states_in_the_rules_are_states() -> None:
-    """A state that a rule or a panel names is one that there is."""
+def test_states_in_expressions_exist() -> None:
+    """Each state in a rule or panel is a value of State."""
     for where, expression in expressions():
         for states in re.findall(r'state(?:=|!=|=~|!~)"([^"]*)"', expression):
             assert set(states.split("|")) <= set(State), where
 
 
-def test_the_pages_example_is_the_rule() -> None:
-    """The rule that docs/metrics.md shows stands so in docs/alerts.yaml."""
+def test_the_example_on_the_page_is_the_rule() -> None:
+    """The rule in docs/metrics.md equals the one in docs/alerts.yaml."""
     text = (DOCS / "metrics.md").read_text().split("## An alert")[1]
     (shown,) = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
     (group,) = yaml.safe_load((DOCS / "alerts.yaml").read_text())["groups"]

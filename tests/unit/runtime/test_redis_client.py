@@ -1,4 +1,4 @@
-"""The forms of a Redis URL, for us, for Celery, and for eyes."""
+"""Redis URLs, settings, and the Celery app."""
 
 import pytest
 from pydantic import SecretStr
@@ -20,8 +20,8 @@ from services.runtime.settings import ServiceSettings, check_environment
         ("unix:///run/redis.sock?db=2", "redis+socket:///run/redis.sock?virtual_host=2"),
     ],
 )
-def test_a_url_is_the_same_place_to_celery(url: str, celery: str) -> None:
-    """A unix socket is spelled differently there."""
+def test_a_url_is_converted_to_celerys_form(url: str, celery: str) -> None:
+    """Celery has another scheme for unix sockets."""
     assert check_url(url) == url
     assert celery_url(url) == celery
 
@@ -32,8 +32,8 @@ def test_a_url_is_the_same_place_to_celery(url: str, celery: str) -> None:
      "redis://host/first", "unix://relative.sock", "redis://[::1", "redis://host?db=1",
      "unix:///run/redis.sock?db=", "unix:///run/redis.sock?db=first"],
 )  # fmt: skip
-def test_a_wrong_url_ends_the_start(url: str) -> None:
-    """Before anything tries to connect."""
+def test_an_invalid_url_is_rejected(url: str) -> None:
+    """The error states what is expected."""
     with pytest.raises(ValueError, match=r"expected|[Pp]ort|IPv6"):
         check_url(url)
 
@@ -42,15 +42,15 @@ def test_a_wrong_url_ends_the_start(url: str) -> None:
     "url", ["redis://u:secret@host:6379/0", "rediss://:secret@host", "unix://:secret@/run/r"]
 )
 def test_a_password_is_never_shown(url: str) -> None:
-    """Not in a log, and not by `nadroute config`."""
+    """Neither in a log nor by `nadroute config`."""
     assert "secret" not in redact(url)
     assert "secret" not in str(ServiceSettings(redis_url=SecretStr(url)).redacted())
 
 
-def test_a_wrong_setting_is_named_with_its_value_and_without_its_secret(
+def test_an_invalid_setting_is_reported_without_its_secret(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The field, the value, and what was expected."""
+    """With the source, the value, and what is expected."""
     monkeypatch.setenv("NADROUTE_LOG_LEVEL", "loud")
     with pytest.raises(ConfigurationError, match=r"NADROUTE_LOG_LEVEL='loud'.*'debug'"):
         ServiceSettings.load()
@@ -62,14 +62,14 @@ def test_a_wrong_setting_is_named_with_its_value_and_without_its_secret(
 
 
 def test_an_unknown_variable_is_refused_with_a_hint() -> None:
-    """A typo would otherwise be silence."""
+    """A typo is not silently ignored."""
     check_environment([ServiceSettings], {"NADROUTE_REDIS_URL": "x", "PATH": "y"})
     with pytest.raises(ConfigurationError, match="did you mean NADROUTE_REDIS_URL"):
         check_environment([ServiceSettings], {"NADROUTE_REDIS_URI": "x"})
 
 
-def test_an_app_takes_json_alone() -> None:
-    """A pickle in a queue is refused before it is read."""
+def test_an_app_accepts_only_json() -> None:
+    """A pickle in a queue is rejected before it is loaded."""
     app = make_app("unix:///run/redis.sock", unacked_scope="node1")
     assert app.conf.accept_content == ["json"]
     assert app.conf.broker_transport_options["unacked_key"] == "unacked:node1"
@@ -77,8 +77,8 @@ def test_an_app_takes_json_alone() -> None:
     app.close()
 
 
-def test_tasks_have_names_for_people() -> None:
-    """As Flower shows them."""
+def test_tasks_have_readable_descriptions() -> None:
+    """Flower shows them."""
     assert describe_probe("extra", 12, "node1") == "probe extra: 12 segments on node1"
     assert describe_probe("extra", 1, "node1") == "probe extra: 1 segment on node1"
     assert describe_report(1, "node1") == "report: 1 verdict from node1"
