@@ -1,4 +1,4 @@
-"""A demo that runs, as a user would have started it."""
+"""A running demo, started as a user would start it."""
 
 import contextlib
 import json
@@ -22,13 +22,13 @@ from tests.support.programs import KUBECTL
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 120.0
-"""What is waited for comes much sooner, unless it never does."""
+"""An upper bound: what is waited for comes much sooner, or never."""
 ROUTE = "network.harvesterhci.io/route"
 
 
 @dataclass
 class Demo:
-    """A demo that is running, and what it printed of itself."""
+    """A running demo, and its output."""
 
     process: subprocess.Popen[str]
     kubeconfig: Path
@@ -39,7 +39,7 @@ class Demo:
     control_socket: Path
 
     def nadroute(self, *arguments: str) -> str:
-        """The output of `nadroute ARGUMENTS`, which has to end with 0, or with 1 for what is not Active."""
+        """Return the output of `nadroute ARGUMENTS`; exit code 0, or 1 for networks not Active."""
         environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("NADROUTE_")},
             "NADROUTE_KUBECONFIG": str(self.kubeconfig),
@@ -56,19 +56,19 @@ class Demo:
         return done.stdout
 
     def states(self) -> dict[str, str]:
-        """NAMESPACE/NAME to state, as `status` tells it."""
+        """Return NAMESPACE/NAME to state, as `status` prints it."""
         rows = json.loads(self.nadroute("status", "-o", "json"))
         return {f"{row['namespace']}/{row['name']}": row["state"] for row in rows}
 
     def events(self, name: str) -> list[str]:
-        """The reasons of the Events on a network of namespace default, as often as they are there."""
+        """Return the reasons of the Events on a network of namespace default, with repetitions."""
         items = json.loads(
             self.kubectl("get", "events", "--field-selector", f"involvedObject.name={name}", "-o", "json")
         )["items"]
         return [item["reason"] for item in items if item["involvedObject"]["namespace"] == "default"]
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
-        """kubectl's output."""
+        """Return kubectl's output."""
         done = subprocess.run(
             [str(KUBECTL), "--kubeconfig", str(self.kubeconfig), *arguments],
             input=stdin,
@@ -81,7 +81,7 @@ class Demo:
         return done.stdout
 
     def route(self, name: str) -> dict[str, object]:
-        """The network's route annotation; empty where there is none."""
+        """Return the network's route annotation; empty if there is none."""
         network = json.loads(self.kubectl("get", "net-attach-def", name, "-o", "json"))
         annotations = network["metadata"].get("annotations", {})
         route = json.loads(annotations.get(ROUTE, "{}"))
@@ -90,7 +90,7 @@ class Demo:
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Poll until it is so; fails with `what` after TIMEOUT_S."""
+    """Poll until the condition holds; fail with `what` after TIMEOUT_S."""
     deadline, never = time.monotonic() + TIMEOUT_S, threading.Event()
     while not condition():
         assert time.monotonic() < deadline, f"waited {TIMEOUT_S:.0f} s for {what}"
@@ -99,7 +99,7 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 
 @contextlib.contextmanager
 def started_demo(*arguments: str) -> Iterator[Demo]:
-    """`make demo` with these arguments, from when it says how to look at it; ended with the block."""
+    """Run `make demo` for the duration of the block; yield when it prints how to look at it."""
     site = arguments[arguments.index("--site") + 1] if "--site" in arguments else ROOT / "examples/site.yaml"
     require_lab(load_site(Path(site)))
     process = subprocess.Popen(
@@ -141,7 +141,7 @@ def started_demo(*arguments: str) -> Iterator[Demo]:
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Demo]:
-    """A demo on the example site and one more VLAN, which no example names."""
+    """Start a demo on the example site with one more VLAN, which no example uses."""
     site = yaml.safe_load((ROOT / "examples/site.yaml").read_text())
     site["vlans"].append(
         {

@@ -1,4 +1,4 @@
-"""A gateway that is switched off while the demo runs, and on again: told by table, Events and words."""
+"""A gateway that fails and recovers while the demo runs is reported by table, Events and text."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def _all(demo: Demo, state: str) -> bool:
 
 @pytest.mark.kubectl
 def test_a_gateway_that_breaks_and_heals_is_told_everywhere(demo: Demo) -> None:
-    """Both networks on the VLAN go down and come back; no other network changes its Event count meanwhile."""
+    """Both networks on the VLAN fail and recover; no other network gets an Event meanwhile."""
     wait_until(lambda: _all(demo, "Active"), "both networks to become Active")
     neighbour = demo.events("warehouse")
     before = demo.events("storefront")
@@ -45,7 +45,7 @@ def test_a_gateway_that_breaks_and_heals_is_told_everywhere(demo: Demo) -> None:
 
 @pytest.mark.kubectl
 def test_a_pause_holds_still_what_is_told(demo: Demo) -> None:
-    """While all is paused a broken gateway is not told; after it is resumed it is."""
+    """A broken gateway is not reported during a pause, and is reported after it."""
     wait_until(lambda: _all(demo, "Active"), "both networks to become Active")
     demo.nadroute("pause", "--reason", "test")
     demo.nadroute("demo", "break", "7")

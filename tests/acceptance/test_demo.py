@@ -1,4 +1,4 @@
-"""The demo, as a user runs it: the whole loop on real parts."""
+"""The demo as a user runs it: the whole loop with real parts."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("demo")]
 
 
 def test_make_demo_once_brings_every_example_to_what_its_file_says_and_leaves_nothing() -> None:
-    """`make demo ONCE=1` ends with 0 and leaves no process, no namespace and no file behind."""
+    """`make demo ONCE=1` ends with 0 and leaves no process, no namespace and no file."""
     with started_demo("--once") as demo:
         footprint = Footprint.of(demo.process.pid)
         assert len(footprint.namespaces) >= 2
@@ -61,7 +61,7 @@ def test_a_network_applied_by_kubectl_becomes_active_and_again_after_its_route_i
 
 
 def _rendered(demo: Demo, page: str, profile: Path) -> str:
-    """The page's text after its scripts have run, in a real browser."""
+    """Return the page's text after its scripts have run in a real browser."""
     browser = shutil.which("chromium")
     assert browser is not None
     address = demo.flower_url.removeprefix("http://")
@@ -85,7 +85,7 @@ def _rendered(demo: Demo, page: str, profile: Path) -> str:
 def test_flower_shows_both_workers_and_their_tasks_by_names_that_a_person_can_read(
     demo: Demo, tmp_path: Path
 ) -> None:
-    """Opened in a browser, Flower's pages name both hosts' probers and what each was asked to probe."""
+    """In a browser, Flower's pages show both hosts' probers and their requests."""
     seen = ""
 
     def shown() -> bool:

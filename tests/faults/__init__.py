@@ -1,1 +1,1 @@
-"""The faults that must not fool a prober: each test is named after its row, N1 to N18."""
+"""Network faults that must not mislead a prober; each test is named after its row, N1 to N18."""

@@ -1,4 +1,4 @@
-"""A site for all tests on real frames of a module; whoever breaks it heals it."""
+"""A site shared by all tests on real frames of a module; a test that breaks it also heals it."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from tests.network.lab_site import require_lab
 
 @pytest.fixture(scope="session")
 def trunk_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
-    """One host, its trunk, and a few VLANs that work."""
+    """Start one host with its trunk and a few working VLANs."""
     require_lab(SITE)
     with start_site(SITE, tmp_path_factory.mktemp("lab") / "state") as running:
         yield running

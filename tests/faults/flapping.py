@@ -1,8 +1,8 @@
-"""Pulls and plugs in a cable, many times a second.
+"""Disconnects and reconnects a cable many times a second.
 
     python -m tests.faults.flapping PORT SECONDS
 
-Says `ready`, and begins; ends with the cable plugged in, when its input does or after SECONDS.
+Prints `ready` and begins; ends with the cable connected, at the end of its input or after SECONDS.
 """
 
 import argparse
@@ -19,7 +19,7 @@ _UP = 1
 
 
 def set_up(control: socket.socket, interface: str, *, up: bool) -> None:
-    """Set the administrative state (netdevice(7)): the other end of a veth sees its carrier come or go."""
+    """Set the administrative state (netdevice(7)), which the other end of a veth sees as its carrier."""
     request = bytearray(struct.pack("16sH22x", interface.encode(), 0))
     fcntl.ioctl(control, _GET_FLAGS, request)
     (flags,) = struct.unpack_from("=H", request, 16)
@@ -28,7 +28,7 @@ def set_up(control: socket.socket, interface: str, *, up: bool) -> None:
 
 
 def main() -> None:
-    """Flap until told to end."""
+    """Flap until the end of the input."""
     parser = argparse.ArgumentParser()
     parser.add_argument("port")
     parser.add_argument("seconds", type=float)

@@ -1,11 +1,11 @@
-"""Floods a host's cable with frames that are no answers.
+"""Floods a host's cable with frames that answer nothing.
 
     python -m tests.faults.flooding PORT KIND VLAN MAC SECONDS
 
-KIND `foreign`: nothing that the kernel's filter lets through; `forged`: replies to MAC, with other
-transaction ids and for addresses that nobody asked for, on VLAN: all of them pass the filter. Says `ready`
-when the first thousands are on their way, sends up to 100,000 a second, ends when its input does or after
-SECONDS, and then says how many it has sent.
+KIND `foreign`: frames that the kernel's filter drops; `forged`: replies to MAC on VLAN that pass the filter,
+with unknown transaction IDs and for addresses that were not requested. Prints `ready` after the first
+thousands, sends up to 100,000 a second, ends at the end of its input or after SECONDS, and prints how many
+frames it sent.
 """
 
 import argparse
@@ -24,7 +24,7 @@ DIFFERENT = 1_000
 
 
 def junk(kind: str, vlan: int, mac: bytes) -> list[bytes]:
-    """Frames to be sent again and again."""
+    """Build the frames that are sent repeatedly."""
     dice = random.Random(17)
     made: list[bytes] = []
     for at in range(DIFFERENT):
@@ -46,7 +46,7 @@ def junk(kind: str, vlan: int, mac: bytes) -> list[bytes]:
 
 
 def main() -> None:
-    """Flood until told to end."""
+    """Flood until the end of the input."""
     parser = argparse.ArgumentParser()
     parser.add_argument("port")
     parser.add_argument("kind", choices=("foreign", "forged"))

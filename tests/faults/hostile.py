@@ -1,9 +1,9 @@
-"""Answers from the other end of a host's cable, each VLAN by its own script.
+"""Replies from the other end of a host's cable, by a script for each VLAN.
 
     python -m tests.faults.hostile PORT '{"50": ["giant", "true"]}' [--loss 0.3] [--seed 1]
 
-Says `ready`, and ends when its input does. The scripts are the names in SCRIPTS. With --loss that share of
-frames is lost in each direction, and as many are duplicated and held back past the next one.
+Prints `ready`, and ends at the end of its input. The scripts are the names in SCRIPTS. With --loss that share
+of frames is lost in each direction, and as many are duplicated or delayed past the next one.
 """
 
 import argparse
@@ -22,11 +22,11 @@ TRUE, FORGED = "10.0.7.1", "10.0.7.66"
 TAG = b"\x81\x00"
 ETH_P_ALL = 3
 Script = Callable[[Sent], list[bytes]]
-"""From a frame of the host, with its tag taken apart, to whole frames for it."""
+"""Maps a parsed frame of the host to whole frames for it."""
 
 
 def tagged(frame: bytes, vlan: int, *, kind: bytes = TAG) -> bytes:
-    """The frame with an 802.1Q tag, or with one of another kind."""
+    """Return the frame with an 802.1Q tag, or with one of another kind."""
     return frame[:12] + kind + vlan.to_bytes(2, "big") + frame[12:]
 
 
@@ -37,7 +37,7 @@ def _offer(sent: Sent, *, server: str = FORGED, **fields: object) -> bytes:
 
 
 def _true(sent: Sent) -> list[bytes]:
-    """As it should be: an offer, and an answer to ARP."""
+    """Send a correct offer, and answer ARP."""
     if sent.dhcp is not None:
         return [tagged(_offer(sent, server=TRUE), sent.vlan)]
     if sent.arp_target == TRUE:
@@ -46,18 +46,18 @@ def _true(sent: Sent) -> list[bytes]:
 
 
 def _giant(sent: Sent) -> list[bytes]:
-    """Whole offers with right checksums, longer than was asked for: within a slot of a ring, and beyond."""
+    """Send whole offers with valid checksums that are too long: within a slot of the ring, and beyond."""
     if sent.dhcp is None:
         return []
     return [tagged(_offer(sent, more=bytes(octets)), sent.vlan) for octets in (1300, 1700, 3000, 8000)]
 
 
 def _fragmented(sent: Sent) -> list[bytes]:
-    """An offer in two fragments, in both orders, and a first one that already looks whole."""
+    """Send an offer in two fragments, in both orders, and a first fragment that looks complete."""
     if sent.dhcp is None:
         return []
     segment = _offer(sent)[34:]
-    # Only the first part's fragment offset is zero; the unit is eight octets (RFC 791).
+    # Only the first fragment has offset zero; the unit is eight octets (RFC 791).
     parts = [(segment[:128], 0x2000), (segment[128:], 128 // 8), (segment, 0x2000)]
     first, second, whole = (
         tagged(
@@ -73,7 +73,7 @@ def _fragmented(sent: Sent) -> list[bytes]:
 
 
 def _other_tags(sent: Sent) -> list[bytes]:
-    """The offer on other VLANs, untagged, with priority alone, tagged twice, and with a service tag."""
+    """Send the offer on other VLANs, untagged, priority-tagged, double-tagged, and with a service tag."""
     if sent.dhcp is None:
         return []
     forged = _offer(sent)
@@ -96,7 +96,7 @@ SCRIPTS: dict[str, Script] = {
 
 
 class Air:
-    """What becomes of frames on their way."""
+    """Loss, duplication and delay of frames."""
 
     def __init__(self, *, loss: float, seed: int) -> None:
         self._loss = loss
@@ -107,7 +107,7 @@ class Air:
         return self._dice.random() < self._loss
 
     def carry(self, frame: bytes) -> list[bytes]:
-        """What arrives now: nothing, the frame, the frame twice, or it and one that was held back."""
+        """Return what arrives now: nothing, the frame, the frame twice, or also a delayed one."""
         if self.swallows():
             return []
         arrived = [frame, frame] if self.swallows() else [frame]
@@ -120,7 +120,7 @@ class Air:
 
 
 def main() -> None:
-    """Answer until the input ends."""
+    """Answer until the end of the input."""
     parser = argparse.ArgumentParser()
     parser.add_argument("port")
     parser.add_argument("scripts", type=json.loads)
@@ -141,7 +141,7 @@ def main() -> None:
 
 
 def answer(link: socket.socket, scripts: dict[int, list[Script]], air: Air) -> None:
-    """Take one frame, and send what its VLAN's scripts say to it."""
+    """Receive one frame, and send what the scripts of its VLAN return."""
     received = receive(link)
     if received is None or received.tci is None:
         return

@@ -1,9 +1,9 @@
-"""Listens on an uplink as a prober does, and looks at nothing before the end.
+"""Listens on an uplink as a prober does, without reading before the end.
 
     python -m tests.faults.listening INTERFACE
 
-Says `ready`; when its input ends it says, in JSON, how many frames were `received` and how many the kernel
-`dropped` for want of room.
+Prints `ready`; at the end of its input it prints, as JSON, how many frames were `received` and how many the
+kernel `dropped` because the ring was full.
 """
 
 import json
@@ -14,7 +14,7 @@ from services.prober.sockets.packet_link import DEFAULT_SLOTS, PacketLink
 
 
 def main() -> None:
-    """Open, wait, count."""
+    """Open the socket, wait, print the counters."""
     identity = Identity(host="node1", cluster_network="extra")
     link = PacketLink(sys.argv[1], mac_prefix=identity.prefix)
     sys.stdout.write("ready\n")

@@ -1,4 +1,4 @@
-"""A VLAN under fault among others that are well: theirs is what must not change."""
+"""A VLAN with a fault among healthy VLANs, whose results must not change."""
 
 from collections.abc import Callable
 from functools import cache
@@ -13,14 +13,14 @@ FAULTY = 7
 SILENT = 8
 WELL = range(101, 121)
 TRUE, FORGED = "10.0.7.1", "10.0.7.66"
-"""The server and gateway that are there, and those that an attacker names."""
+"""The real server and gateway, and those that an attacker names."""
 ATTACKER = bytes.fromhex("02fe00000066")
 SLOWER = 1.1
 """Other VLANs may take a tenth longer."""
 
 
 def quiet(settings: EngineSettings | None = None) -> World:
-    """Nothing is wrong, and nobody has been asked yet; the faulty VLAN and the silent one are empty."""
+    """Build a world before the first probe; the faulty VLAN and the silent one are empty."""
     world = World(settings, routed=False)
     for vlan in WELL:
         world.put(vlan, DHCPServer(), Gateway())
@@ -28,7 +28,7 @@ def quiet(settings: EngineSettings | None = None) -> World:
 
 
 def ask_all(world: World) -> dict[int, SegmentResult]:
-    """All findings of a world that was made quiet, and had its fault put in since."""
+    """Probe all VLANs of a quiet world whose fault was injected since, and return the results."""
     for vlan in (FAULTY, SILENT, *WELL):
         world.probe(vlan)
     found = world.run()
@@ -37,7 +37,7 @@ def ask_all(world: World) -> dict[int, SegmentResult]:
 
 
 def assert_others_unmoved(world: World) -> None:
-    """The others are told what is true, in the time that they always take, give or take a tenth."""
+    """Assert that the other VLANs have the usual results in the usual time, plus or minus a tenth."""
     usual = _usual_s(world.settings)
     for vlan in (SILENT, *WELL):
         finding = world.found[vlan]
@@ -50,7 +50,7 @@ def assert_others_unmoved(world: World) -> None:
 
 @cache
 def _usual_s(settings: EngineSettings) -> dict[int, float]:
-    """How long each VLAN takes where nothing is wrong, in seconds."""
+    """Return how many seconds each VLAN takes without a fault."""
     world = quiet(settings)
     for vlan in (FAULTY, SILENT, *WELL):
         world.probe(vlan)
@@ -59,29 +59,29 @@ def _usual_s(settings: EngineSettings) -> dict[int, float]:
 
 
 def asked(finding: SegmentResult) -> DiscoveryResult:
-    """What DHCP said; it was asked."""
+    """Return the DHCP result, which must exist."""
     assert finding.dhcp is not None
     return finding.dhcp
 
 
 def told(finding: SegmentResult) -> DHCPOutcome:
-    """The outcome of DHCP."""
+    """Return the outcome of DHCP."""
     return asked(finding).outcome
 
 
 def servers(finding: SegmentResult) -> list[str]:
-    """Who offered, in the order in which they are told."""
+    """Return the servers that offered, in their reported order."""
     return [frames.dotted(offer.server) for offer in asked(finding).offers]
 
 
 def gateway(finding: SegmentResult) -> str | None:
-    """The gateway that counts for the segment's one target."""
+    """Return the gateway of the segment's only target."""
     address = finding.targets[0].gateway
     return None if address is None else frames.dotted(address)
 
 
 Forge = Callable[[frames.Sent], list[bytes]]
-"""What an attacker answers to a DISCOVER that it heard: untagged frames for the same VLAN."""
+"""Maps a DISCOVER to an attacker's replies: untagged frames for the same VLAN."""
 
 
 class Attacker:
@@ -100,12 +100,12 @@ class Attacker:
 
 
 def forged_options(**fields: str | int | bytes | None) -> bytes:
-    """The options of an OFFER by which an attacker would become the gateway."""
+    """Build the options of an OFFER that would make the attacker the gateway."""
     return frames.offer_options(**{"server": FORGED, "router": FORGED, **fields})  # type: ignore[arg-type]
 
 
 def under_attack(forge: Forge) -> tuple[SegmentResult, SegmentResult]:
-    """What is found on a VLAN where a server works and one where nobody is, with the attacker on both."""
+    """Return the results of a VLAN with a server and of an empty one, with the attacker on both."""
     findings = []
     for served in (True, False):
         world = quiet()
@@ -119,7 +119,7 @@ def under_attack(forge: Forge) -> tuple[SegmentResult, SegmentResult]:
 
 
 def assert_unbelieved(forge: Forge) -> None:
-    """Where a server works it alone is told; where nobody is, nobody is told."""
+    """Assert that only the real server is reported, and none on the empty VLAN."""
     served, empty = under_attack(forge)
     assert servers(served) == [TRUE]
     assert gateway(served) == TRUE

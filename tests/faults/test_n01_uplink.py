@@ -1,4 +1,4 @@
-"""N1, N2, N3: what is wrong with the uplink is told of the uplink, and never as a failure of DHCP."""
+"""N1, N2, N3: a problem of the uplink is reported as the uplink's, and never as a failure of DHCP."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,14 +29,14 @@ from tests.unit.prober.world import DHCPServer, Gateway, World, target
 
 SPARE, SPARE_PEER = "spare-bo", "spare-peer"
 LONG_S = 600.0
-"""A deadline that nobody waits for: what is told before it was noticed."""
+"""A deadline that no test waits for."""
 FLAPPING_S = 40.0
-"""At the most: it ends when the test has what it wants."""
+"""An upper bound: flapping ends when the test has its result."""
 
 
 @pytest.fixture
 def spare(trunk_site: RunningSite) -> Iterator[list[str]]:
-    """A second uplink on the host, that a test may break; what to put before commands there."""
+    """Create a second uplink that a test may break; yield the command prefix of its host."""
     here = trunk_site.command(HOST)
     plug_in(here)
     yield here
@@ -54,7 +54,7 @@ def plug_in(here: list[str]) -> None:
 
 
 def assert_untried(verdict: Verdict, fault: Fault) -> None:
-    """The fault is told, and nothing of the network; and it was noticed before anything was sent again."""
+    """Assert that the fault was reported without a result, and before anything was retransmitted."""
     assert verdict.fault is fault
     assert verdict.dhcp is not None
     assert (outcome(verdict), verdict.dhcp.attempts > 1) == (DHCPOutcome.NOT_TRIED, False)
@@ -64,13 +64,13 @@ def assert_untried(verdict: Verdict, fault: Fault) -> None:
 @pytest.mark.network
 @pytest.mark.parametrize("interface", ["gone-bo", "extra-br"], ids=["the uplink", "its bridge"])
 def test_n1_uplink_that_is_not_there_is_a_fault(trunk_site: RunningSite, interface: str) -> None:
-    """A name that no interface has, be it the uplink's or the bridge's, says nothing of the VLAN."""
+    """An unknown interface name, of the uplink or of its bridge, says nothing about the VLAN."""
     assert_untried(probe(trunk_site, [SERVED[0]], uplink=interface)[SERVED[0]], Fault.UPLINK_MISSING)
 
 
 @pytest.mark.network
 def test_n1_uplink_that_vanishes_ends_the_probe(trunk_site: RunningSite, spare: list[str]) -> None:
-    """Deleted while a probe waits, it is missed long before the deadline."""
+    """An uplink that is deleted during a probe is noticed long before the deadline."""
     with probing(trunk_site, [EMPTY], deadline_s=LONG_S, uplink=SPARE) as waiting:
         wait_for_packet_socket(waiting.pid)
         ip(spare, f"link delete {SPARE}")
@@ -79,7 +79,7 @@ def test_n1_uplink_that_vanishes_ends_the_probe(trunk_site: RunningSite, spare: 
 
 @pytest.mark.network
 def test_n1_uplink_made_anew_is_another_one(trunk_site: RunningSite, spare: list[str]) -> None:
-    """Deleted and made again under its name: nothing comes through the old one, so it is missing."""
+    """An uplink that is deleted and created again under its name counts as missing for the running probe."""
     with probing(trunk_site, [EMPTY], deadline_s=LONG_S, uplink=SPARE) as waiting:
         wait_for_packet_socket(waiting.pid)
         ip(spare, f"link delete {SPARE}")
@@ -90,7 +90,7 @@ def test_n1_uplink_made_anew_is_another_one(trunk_site: RunningSite, spare: list
 
 
 def test_n1_missing_uplink_leaves_the_routed_checks_alone() -> None:
-    """What the host cannot see on the wire says nothing of what it can route to; and it is tried again."""
+    """A missing uplink does not affect checks through routing, and is opened again later."""
     with running() as site:
         site.refusal = LinkError(Fault.UPLINK_MISSING, "for the test")
         site.routed.add(frames.number("10.0.7.1"))
@@ -107,7 +107,7 @@ def test_n1_missing_uplink_leaves_the_routed_checks_alone() -> None:
 @pytest.mark.network
 @pytest.mark.parametrize("end", [SPARE, SPARE_PEER], ids=["set down", "without a carrier"])
 def test_n2_uplink_that_is_down_is_a_fault(trunk_site: RunningSite, spare: list[str], end: str) -> None:
-    """Set down by the administrator, or with its cable pulled: told at once."""
+    """An uplink that is administratively down or has no carrier is reported at once."""
     ip(spare, f"link set {end} down")
     assert_untried(probe(trunk_site, [EMPTY], uplink=SPARE)[EMPTY], Fault.UPLINK_DOWN)
 
@@ -115,7 +115,7 @@ def test_n2_uplink_that_is_down_is_a_fault(trunk_site: RunningSite, spare: list[
 @pytest.mark.network
 @pytest.mark.parametrize("end", [SPARE, SPARE_PEER], ids=["set down", "without a carrier"])
 def test_n2_uplink_that_goes_down_ends_the_probe(trunk_site: RunningSite, spare: list[str], end: str) -> None:
-    """While a probe waits, it is noticed long before the deadline; and when it is up again all is well."""
+    """An uplink that goes down during a probe is noticed long before the deadline, and then recovers."""
     with probing(trunk_site, [EMPTY], deadline_s=LONG_S, uplink=SPARE) as waiting:
         wait_for_packet_socket(waiting.pid)
         ip(spare, f"link set {end} down")
@@ -126,7 +126,7 @@ def test_n2_uplink_that_goes_down_ends_the_probe(trunk_site: RunningSite, spare:
 
 
 def test_n2_all_that_waits_on_it_is_told_and_other_uplinks_go_on() -> None:
-    """Each segment of the uplink that failed has the fault; one of another uplink has its verdict."""
+    """Every segment of the failed uplink gets the fault; a segment of another uplink gets its verdict."""
     world = World(routed=False)
     for vlan in range(1, 50):
         world.probe(vlan)
@@ -136,7 +136,7 @@ def test_n2_all_that_waits_on_it_is_told_and_other_uplinks_go_on() -> None:
 
 
 def test_n2_links_error_is_a_fault_of_all_that_waits() -> None:
-    """Whatever the link raises, at any time, becomes the fault that it names; the link is given back."""
+    """A link error at any time becomes the fault that it names, and the link is closed."""
     with running(PATIENT) as site:
         site.submit(7)
         site.submit(8)
@@ -148,7 +148,7 @@ def test_n2_links_error_is_a_fault_of_all_that_waits() -> None:
 
 @pytest.mark.network
 def test_n3_flapping_uplink_is_a_reason_of_its_own(trunk_site: RunningSite) -> None:
-    """Ten times a second: that is noticed at once, and told in place of DHCP; afterwards all is well."""
+    """Ten changes a second are noticed at once and reported instead of DHCP; afterwards probes succeed."""
     with probing(trunk_site, [EMPTY, EMPTY + 1], deadline_s=LONG_S) as waiting:
         wait_for_packet_socket(waiting.pid)
         with standing_at_port(trunk_site, "flapping", str(FLAPPING_S)):
@@ -159,7 +159,7 @@ def test_n3_flapping_uplink_is_a_reason_of_its_own(trunk_site: RunningSite) -> N
 
 @pytest.mark.network
 def test_n3_probe_begun_while_it_flaps_never_says_dhcp_failed(trunk_site: RunningSite) -> None:
-    """Whether it is up or down at the moment: a fault of the uplink, or what the network truly said."""
+    """A probe started while the uplink flaps returns a fault of the uplink or a true result."""
     with standing_at_port(trunk_site, "flapping", str(FLAPPING_S)):
         for _ in range(3):
             for vlan, verdict in probe(trunk_site, [EMPTY, *SERVED], deadline_s=2.0).items():
@@ -173,7 +173,7 @@ def test_n3_probe_begun_while_it_flaps_never_says_dhcp_failed(trunk_site: Runnin
 
 
 def test_n3_carrier_that_came_and_went_makes_silence_the_uplinks() -> None:
-    """Seen afterwards, by the kernel's count of changes: those without an answer are told why."""
+    """A short loss of the carrier, seen in the kernel's counter, makes unanswered segments inconclusive."""
     world = World(routed=False)
     world.put(8, DHCPServer(), Gateway())
     world.probe(7)

@@ -1,4 +1,4 @@
-"""N4, N5, N6: silence, answers at the edge of the deadline, and a second server."""
+"""N4, N5, N6: silence, replies at the edge of the deadline, and a second server."""
 
 import itertools
 import random
@@ -29,11 +29,11 @@ from tests.unit.prober.world import DHCPServer, Gateway, World, target
 
 DEADLINE_S = 12.0
 ONCE = EngineSettings(retransmit_s=(60.0,))
-"""One DISCOVER alone, so that a delay is counted from it."""
+"""A single DISCOVER, so that a delay is counted from it."""
 
 
 def test_n4_silent_vlan_has_no_offer_at_the_deadline() -> None:
-    """Nobody answers: that is told at the deadline, neither before nor after, and is no fault of ours."""
+    """Silence is reported at the deadline, neither before nor after, and is not a fault of the host."""
     world = quiet()
     found = ask_all(world)[SILENT]
     assert told(found) is DHCPOutcome.NO_OFFER
@@ -43,7 +43,7 @@ def test_n4_silent_vlan_has_no_offer_at_the_deadline() -> None:
 
 
 def test_n4_silent_vlan_is_asked_again_and_again() -> None:
-    """A server that misses the first DISCOVERs is found: silence is what no retransmission could break."""
+    """A server that misses the first DISCOVERs is found by a retransmission."""
     world = quiet()
     world.put(FAULTY, DHCPServer(ignore=1), Gateway())
     found = ask_all(world)[FAULTY]
@@ -52,7 +52,7 @@ def test_n4_silent_vlan_is_asked_again_and_again() -> None:
 
 
 def test_n4_silent_vlans_delay_no_other() -> None:
-    """However many are silent: the rate is limited, never the number in flight."""
+    """Silent VLANs delay no other: the rate is limited, never the number in flight."""
     world = quiet()
     for vlan in range(1000, 3000):
         world.probe(vlan)
@@ -73,7 +73,7 @@ def test_n4_silent_vlans_delay_no_other() -> None:
 def test_n5_offer_at_the_deadline_counts_just_before_and_not_just_after(
     delay_s: float, expected: DHCPOutcome
 ) -> None:
-    """The question ends at its deadline, neither before nor after."""
+    """Offers count until the deadline, neither shorter nor longer."""
     world = quiet(ONCE)
     world.put(FAULTY, DHCPServer(delay_s=delay_s))
     found = ask_all(world)[FAULTY]
@@ -82,7 +82,7 @@ def test_n5_offer_at_the_deadline_counts_just_before_and_not_just_after(
 
 
 def test_n5_late_offer_is_no_answer_to_the_next_question() -> None:
-    """It carries the transaction id of a question that has ended."""
+    """A late offer has the transaction ID of a finished exchange and does not count for the next."""
     world = World(ONCE, routed=False)
     late = DHCPServer(delay_s=DEADLINE_S + 1.0)
     world.put(FAULTY, late)
@@ -106,7 +106,7 @@ def test_n5_late_offer_is_no_answer_to_the_next_question() -> None:
 def test_n5_what_counts_is_when_the_offer_came_and_not_when_it_is_read(
     came_s: float, expected: DHCPOutcome
 ) -> None:
-    """That this host was too busy to look for some seconds is neither the network's fault nor its merit."""
+    """If the host reads late, an offer still counts by its arrival."""
     site, clock = Site(ONCE), ManualClock(on_wait="fail")
     site.runner._clock = clock
     site.nodes[FAULTY] = [DHCPServer()]
@@ -126,7 +126,7 @@ def test_n5_what_counts_is_when_the_offer_came_and_not_when_it_is_read(
 @pytest.mark.parametrize("rogue_s", [0.001, 0.01, 0.2])
 @pytest.mark.parametrize("rogue", ["10.0.7.66", "10.0.6.66"], ids=["above", "below"])
 def test_n6_second_server_is_told_whoever_is_quicker(rogue: str, rogue_s: float) -> None:
-    """Both are told, in the order of their addresses; the choice depends on nothing but these."""
+    """Both servers are reported in the order of their addresses; the choice depends on the addresses only."""
     world = quiet()
     world.put(FAULTY, DHCPServer(delay_s=0.01), DHCPServer(server=rogue, delay_s=rogue_s, address="10.0.7.9"))
     world.put(FAULTY, Gateway(), Gateway(rogue, mac=ATTACKER))
@@ -135,7 +135,7 @@ def test_n6_second_server_is_told_whoever_is_quicker(rogue: str, rogue_s: float)
 
 
 def test_n6_choice_is_the_same_in_every_order() -> None:
-    """Three servers, each order of their answers: one choice, that of the lowest address."""
+    """Three servers in any order of replies give the same choice, the lowest address."""
     chosen = set()
     for delays_s in itertools.permutations((0.01, 0.1, 0.2)):
         world = quiet()
@@ -149,7 +149,7 @@ def test_n6_choice_is_the_same_in_every_order() -> None:
 
 @pytest.mark.parametrize("known", [TRUE, FORGED])
 def test_n6_known_gateway_does_not_flap_between_two_servers(known: str) -> None:
-    """While the server of the known gateway answers, a second one moves nothing, however quick it is."""
+    """While the server of the known gateway answers, a faster second server changes nothing."""
     dice = random.Random(6)
     for _ in range(20):
         world = quiet()
@@ -162,7 +162,7 @@ def test_n6_known_gateway_does_not_flap_between_two_servers(known: str) -> None:
 
 
 def test_n6_rogue_does_not_hide_the_server_that_is_named() -> None:
-    """A quick stranger does not close the window on the slow server that the owner configured."""
+    """A fast stranger does not end the wait for the slow server that the owner configured."""
     world = quiet()
     world.put(FAULTY, DHCPServer(delay_s=5.0), DHCPServer(server=FORGED, delay_s=0.001))
     world.put(FAULTY, Gateway(), Gateway(FORGED, mac=ATTACKER))

@@ -1,4 +1,4 @@
-"""N7, N8, N9: answers to somebody else. xid, chaddr and VLAN have to match, all three."""
+"""N7, N8, N9: replies to other clients. xid, chaddr and VLAN must match, all three."""
 
 import json
 
@@ -30,7 +30,7 @@ FEW = settings(max_examples=15)
 
 
 def forged(sent: Sent, *, xid: bytes | None = None, chaddr: bytes | None = None) -> bytes:
-    """An OFFER that is right in all but what is given."""
+    """Build an OFFER that is correct except for the given fields."""
     assert sent.dhcp is not None
     message = frames.bootp(
         xid=sent.dhcp[4:8] if xid is None else xid,
@@ -43,7 +43,7 @@ def forged(sent: Sent, *, xid: bytes | None = None, chaddr: bytes | None = None)
 @FEW
 @given(st.integers(1, 2**32 - 1))
 def test_n7_other_transaction_id_changes_nothing(difference: int) -> None:
-    """Whichever bits are wrong: the true server alone is told, and nobody where there is none."""
+    """With any wrong bit in the xid, only the real server is reported, and none on the empty VLAN."""
 
     def other(sent: Sent) -> list[bytes]:
         assert sent.dhcp is not None
@@ -54,7 +54,7 @@ def test_n7_other_transaction_id_changes_nothing(difference: int) -> None:
 
 
 def test_n7_transaction_id_of_another_vlan_changes_nothing() -> None:
-    """One that is ours, but is the question of the VLAN next to it, is wrong here, and answers neither."""
+    """The transaction ID of another VLAN's exchange is wrong here, and answers neither exchange."""
     world = quiet()
 
     def cross(sent: Sent) -> list[tuple[float, bytes]]:
@@ -70,7 +70,7 @@ def test_n7_transaction_id_of_another_vlan_changes_nothing() -> None:
 @FEW
 @given(st.integers(1, 2**48 - 1))
 def test_n8_other_client_address_changes_nothing(difference: int) -> None:
-    """An offer to another client with our transaction id, broadcast to all, is not ours."""
+    """A broadcast offer to another client with our transaction ID is ignored."""
 
     def other(sent: Sent) -> list[bytes]:
         chaddr = int.from_bytes(sent.source, "big") ^ difference
@@ -80,14 +80,14 @@ def test_n8_other_client_address_changes_nothing(difference: int) -> None:
 
 
 def test_n8_our_address_on_another_vlan_changes_nothing() -> None:
-    """Not even one that is ours elsewhere: an answer that a switch leaks between VLANs."""
+    """Our MAC of another VLAN is wrong here: a reply that a switch leaks between VLANs is ignored."""
     addresses = quiet().trunk.identity
     assert_unbelieved(lambda sent: [forged(sent, chaddr=addresses.mac(SILENT))])
 
 
 @pytest.mark.parametrize("vlan", [SILENT, 0, 1, 4095])
 def test_n9_right_answer_on_the_wrong_vlan_changes_nothing(vlan: int) -> None:
-    """Neither on the VLAN where it was asked nor on the one where it came."""
+    """A correct reply on the wrong VLAN counts neither there nor on the VLAN of its request."""
     world = quiet()
 
     def leak(sent: Sent) -> list[tuple[float, bytes]]:
@@ -102,7 +102,7 @@ def test_n9_right_answer_on_the_wrong_vlan_changes_nothing(vlan: int) -> None:
 @pytest.mark.parametrize("inner", [FAULTY, SILENT, 0])
 @pytest.mark.parametrize("kind", [b"\x81\x00", b"\x88\xa8", b"\x91\x00"])
 def test_n9_second_tag_changes_nothing(kind: bytes, inner: int) -> None:
-    """The kernel takes off the outer tag alone: what still has one is on no VLAN of ours."""
+    """The kernel strips only the outer tag; a frame with another tag is ignored."""
 
     def double(sent: Sent) -> list[bytes]:
         frame = forged(sent)
@@ -112,7 +112,7 @@ def test_n9_second_tag_changes_nothing(kind: bytes, inner: int) -> None:
 
 
 def test_n9_second_server_on_the_right_vlan_would_have_been_told() -> None:
-    """The same frame, right in all three, is an offer: so it was for nothing else that it was refused."""
+    """The same frame, correct in all three, is an offer: so it was ignored for no other reason."""
     world = quiet()
     world.put(FAULTY, DHCPServer(), Gateway())
     world.put(FAULTY, lambda sent: iter([(0.001, forged(sent))] if sent.dhcp is not None else []))
@@ -123,7 +123,7 @@ def test_n9_second_server_on_the_right_vlan_would_have_been_told() -> None:
 
 @pytest.mark.network
 def test_n9_tags_on_real_frames_are_what_the_kernel_says(trunk_site: RunningSite) -> None:
-    """On another VLAN, untagged, with priority alone, tagged twice, with a service tag: none is believed."""
+    """On real frames, offers on another VLAN, untagged, priority-tagged or double-tagged are ignored."""
     scripts = {EMPTY: ["other tags"], EMPTY + 1: [], EMPTY + 2: ["other tags", "true"], EMPTY + 3: []}
     with standing_at_port(trunk_site, "hostile", json.dumps(scripts)):
         found = probe(trunk_site, [*scripts, *SERVED])

@@ -1,4 +1,4 @@
-"""N10 to N13: what cannot be read is refused whole, costs next to nothing, and is never half believed."""
+"""N10 to N13: malformed messages are refused whole, at a bounded cost."""
 
 import struct
 import sys
@@ -33,34 +33,34 @@ if TYPE_CHECKING:
 
 SHORT = EngineSettings(dhcp_deadline_s=1.0)
 MAX_LINES = 10_000
-"""Lines of Python that the engine runs for a frame; padding takes about four for an octet."""
+"""Lines of Python that the engine may run for a frame; padding takes about four for an octet."""
 END = b"\xff"
 SERVER = option(54, packed(FORGED))
 OFFER = option(53, b"\x02")
 
 
 def unsummed(sent: Sent, options: bytes, **fields: bytes) -> bytes:
-    """An OFFER without a UDP checksum, which is allowed: lengths alone tell that it is broken."""
+    """Build an OFFER without a UDP checksum, which is valid, so that only its lengths are wrong."""
     assert sent.dhcp is not None
     message = frames.bootp(xid=sent.dhcp[4:8], chaddr=sent.source, options=options, **fields)  # type: ignore[arg-type]
     return frames.ethernet(frames.udp_datagram(message, source=FORGED, checksum=0), kind=0x0800)
 
 
 def heard(options: bytes, **fields: bytes) -> SegmentResult:
-    """What is made of one OFFER with these options, in a VLAN where nobody else speaks."""
+    """Return the result of one OFFER with these options, on a VLAN without other servers."""
     world = quiet()
     world.put(FAULTY, lambda sent: iter([(0.01, unsummed(sent, options, **fields))] if sent.dhcp else []))
     return ask_all(world)[FAULTY]
 
 
 def assert_refused(options: bytes, **fields: bytes) -> None:
-    """The message is no offer at all."""
+    """Assert that the message is not taken for an offer."""
     assert told(heard(options, **fields)) is DHCPOutcome.NO_OFFER
     assert_unbelieved(lambda sent: [unsummed(sent, options, **fields)])
 
 
 def test_n10_offer_cut_anywhere_on_the_wire_is_refused() -> None:
-    """At every octet: headers that promise more than there is are not believed, with or without checksum."""
+    """An OFFER cut at any octet is refused, with or without a checksum."""
     world = quiet(SHORT)
     sizes: set[int] = set()
 
@@ -77,7 +77,7 @@ def test_n10_offer_cut_anywhere_on_the_wire_is_refused() -> None:
 
 
 def test_n10_datagram_that_reaches_beyond_its_packet_is_refused() -> None:
-    """What lies in the frame behind the packet's end is padding, whatever the UDP header says."""
+    """Octets behind the packet's end are padding, whatever the UDP header says."""
 
     def trailing(sent: Sent) -> list[bytes]:
         datagram = unsummed(sent, forged_options())[34:]
@@ -88,7 +88,7 @@ def test_n10_datagram_that_reaches_beyond_its_packet_is_refused() -> None:
 
 
 def test_n10_message_cut_anywhere_says_less_or_nothing() -> None:
-    """With headers that agree with the cut: what is left of an offer is true, or it is refused."""
+    """A message cut at any octet, with headers that agree, is refused or reports only true fields."""
     options = forged_options(more=option(121, b"\x00" + packed(FORGED)))
     for length in range(240 + len(options)):
         world = World(SHORT, routed=False)
@@ -114,7 +114,7 @@ def test_n10_message_cut_anywhere_says_less_or_nothing() -> None:
 
 
 def test_n10_arp_answer_cut_anywhere_is_none() -> None:
-    """A gateway is there when it said so in whole words."""
+    """An ARP reply cut at any octet is ignored."""
     world = World(routed=False)
     whole = frames.arp_reply(sender=TRUE, to=world.trunk.identity.mac(FAULTY))
     world.probe(FAULTY, target(TRUE, from_dhcp=False), ask_dhcp=False)
@@ -124,7 +124,7 @@ def test_n10_arp_answer_cut_anywhere_is_none() -> None:
 
 
 def test_n10_echo_answer_cut_anywhere_is_none() -> None:
-    """Neither is a router reachable by half an echo."""
+    """An echo reply cut at any octet is ignored."""
     world = World()
     world.probe(FAULTY, target(TRUE, from_dhcp=False), ask_dhcp=False)
     echoes = world.engine.echoes
@@ -133,10 +133,10 @@ def test_n10_echo_answer_cut_anywhere_is_none() -> None:
     whole = frames.echo_reply(message, source=TRUE)
     for length in range(len(whole)):
         echoes.receive(whole[:length], world.now)
-    # With a header that agrees with the cut, until all that makes it ours is there.
+    # With headers that agree with the cut, until everything that identifies the reply is present.
     for length in range(20 + 8 + 8):
         echoes.receive(frames.ip_packet(1, whole[20:length], source=TRUE), world.now)
-    # Too short for an echo, and with a right checksum.
+    # Too short for an echo, with a valid checksum.
     for short in (b"\xff\xff", b"\0\0\xff\xff", b"\0\0\xff\xff" + bytes(6)):
         echoes.receive(frames.ip_packet(1, short, source=TRUE), world.now)
     assert world.only().targets[0].routed.outcome is ReachOutcome.SILENT
@@ -144,7 +144,7 @@ def test_n10_echo_answer_cut_anywhere_is_none() -> None:
 
 @pytest.mark.parametrize("code", [1, 3, 51, 54, 121])
 def test_n11_option_that_reaches_beyond_the_message_refuses_it(code: int) -> None:
-    """A length that there is no room for: nothing of the message is believed."""
+    """An option that extends beyond the message refuses the whole message."""
     for length in (61, 128, 255):
         assert_refused(OFFER + SERVER + bytes((code, length)) + packed(FORGED) + bytes(40))
 
@@ -152,7 +152,7 @@ def test_n11_option_that_reaches_beyond_the_message_refuses_it(code: int) -> Non
 @pytest.mark.parametrize("code", [1, 3, 51])
 @pytest.mark.parametrize("length", [0, 1, 2, 3, 5, 7])
 def test_n11_option_of_a_wrong_length_has_no_value(code: int, length: int) -> None:
-    """Four octets or none: no address, mask or time is made of others."""
+    """An option of the wrong length has no value: no address, mask or time is made of it."""
     fields = {1: option(1, packed("255.255.255.0")), 3: option(3, packed(FORGED)), 51: option(51, packed(60))}
     fields[code] = option(code, packed(FORGED)[:length].ljust(length, b"\x07"))
     found = heard(OFFER + SERVER + b"".join(fields.values()) + END)
@@ -164,24 +164,24 @@ def test_n11_option_of_a_wrong_length_has_no_value(code: int, length: int) -> No
 
 @pytest.mark.parametrize("value", [b"", b"\x02\x05", b"\x02\x02\x03"])
 def test_n11_message_type_of_a_wrong_length_refuses_it(value: bytes) -> None:
-    """What kind of message it is has to be clear."""
+    """A message type of the wrong length refuses the message."""
     assert_refused(option(53, value) + SERVER + option(3, packed(FORGED)) + END)
 
 
 def test_n11_code_without_a_length_refuses_the_message() -> None:
-    """The last octet of the room is an option's code."""
+    """An option code in the last octet refuses the message."""
     options = OFFER + SERVER
     assert_refused(options + bytes(59 - len(options)) + b"\x03")
 
 
 @pytest.mark.parametrize("overload", [b"", b"\x00", b"\x04", b"\xff", b"\x01\x02"])
 def test_n12_overload_that_means_nothing_refuses_the_message(overload: bytes) -> None:
-    """There are three kinds (RFC 2132 section 9.3), and a fourth is no server's."""
+    """An unknown overload value refuses the message; RFC 2132 section 9.3 defines three."""
     assert_refused(forged_options(more=option(52, overload)))
 
 
 def test_n12_overload_inside_an_overloaded_field_is_not_followed() -> None:
-    """Fields do not open one another: sname stays a name, though file says otherwise."""
+    """An overload inside an overloaded field is ignored: sname stays a name."""
     found = heard(
         forged_options(router=None, more=option(52, b"\x01")),
         file=option(52, b"\x03") + END,
@@ -191,7 +191,7 @@ def test_n12_overload_inside_an_overloaded_field_is_not_followed() -> None:
 
 
 def test_n12_option_that_runs_from_one_field_into_another_refuses_the_message() -> None:
-    """sname, file and options lie side by side; each has to end within itself."""
+    """An option must end within its field: sname, file and options are separate."""
     assert_refused(
         forged_options(router=None, more=option(52, b"\x02")),
         sname=bytes(62) + b"\x03\x04",
@@ -200,7 +200,7 @@ def test_n12_option_that_runs_from_one_field_into_another_refuses_the_message() 
 
 
 def test_n12_same_option_in_all_fields_is_one_long_option() -> None:
-    """They are joined in the order of RFC 3396; what then has a wrong length or two values says nothing."""
+    """Parts of an option in all fields are joined in the order of RFC 3396; a bad length gives no value."""
     found = heard(
         forged_options(more=option(52, b"\x03")),
         file=option(3, packed("10.0.7.77")) + option(1, packed("255.255.0.0")) + END,
@@ -213,7 +213,7 @@ def test_n12_same_option_in_all_fields_is_one_long_option() -> None:
 
 
 def test_n13_more_options_than_any_server_sends_refuse_the_message() -> None:
-    """Counted over all fields together."""
+    """More options than any server sends, counted over all fields, refuse the message."""
     assert_refused(
         forged_options(more=option(52, b"\x03") + option(200, b"") * 100), file=option(201, b"") * 60
     )
@@ -221,7 +221,7 @@ def test_n13_more_options_than_any_server_sends_refuse_the_message() -> None:
 
 
 def test_n13_options_without_an_end_are_read_to_the_end_of_the_message() -> None:
-    """No END, and padding without end: the message's own end will do, and nothing is read behind it."""
+    """Without an END option, options are read to the end of the message and not beyond."""
     found = heard(
         (OFFER + SERVER + option(3, packed(FORGED)) + option(1, packed("255.255.255.0"))).ljust(1200, b"\0")
     )
@@ -229,7 +229,7 @@ def test_n13_options_without_an_end_are_read_to_the_end_of_the_message() -> None
 
 
 def test_n13_servers_without_end_are_capped() -> None:
-    """A hundred offers, each of another server, make no hundred entries; and the window closes in time."""
+    """A hundred offers from different servers are capped, and the window closes in time."""
     world = quiet()
 
     def many(sent: Sent) -> list[tuple[float, bytes]]:
@@ -247,7 +247,7 @@ def test_n13_servers_without_end_are_capped() -> None:
 
 
 def worst_frames(sent: Sent) -> dict[str, bytes]:
-    """Those that take the parser longest, by name."""
+    """Return the frames that take the parser longest, by name."""
     routes = option(121, (b"\x20" + bytes(8)) * 28)
     return {
         "whole": unsummed(sent, forged_options()),
@@ -270,7 +270,7 @@ def worst_frames(sent: Sent) -> dict[str, bytes]:
 
 
 def lines_run(call: Callable[[], object]) -> int:
-    """How many lines of Python the call runs: unlike its time, the same on every machine."""
+    """Count the lines of Python that the call runs; unlike time, it is the same on every machine."""
     lines = 0
 
     def trace(_frame: FrameType, event: str, _argument: object) -> "TraceFunction":
@@ -288,7 +288,7 @@ def lines_run(call: Callable[[], object]) -> int:
 
 
 def test_n13_the_work_for_a_frame_is_bounded() -> None:
-    """Endless or cut, padded or giant: no frame makes the engine loop for long."""
+    """No frame, endless, cut, padded or giant, makes the engine loop for long."""
     world = World(SHORT, routed=False)
     world.put(FAULTY, Gateway())
     world.probe(FAULTY)

@@ -1,4 +1,4 @@
-"""N14: frames longer than any that was asked for, and datagrams in pieces."""
+"""N14: frames longer than requested, and fragmented datagrams."""
 
 import json
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ GIANT = {
 
 @pytest.fixture
 def jumbo_site(trunk_site: RunningSite) -> Iterator[RunningSite]:
-    """A trunk that carries frames of 9000 octets."""
+    """Let the trunk carry frames of 9000 octets."""
     ends = ((trunk_site.command(HOST), UPLINK), (at_port(trunk_site), PORT))
     for where, interface in ends:
         ip(where, f"link set {interface} mtu 9000")
@@ -46,13 +46,13 @@ def jumbo_site(trunk_site: RunningSite) -> Iterator[RunningSite]:
 
 @pytest.mark.parametrize("octets", [1300, 1600, 8000, 60_000])
 def test_n14_message_longer_than_was_asked_for_is_refused(octets: int) -> None:
-    """We ask for 1472 octets at most (option 57): who sends more is no server that we asked."""
+    """A message longer than the 1472 octets of option 57 is refused."""
     assert_unbelieved(lambda sent: [frames.answer(sent, options=forged_options(more=bytes(octets)))])
 
 
 @pytest.mark.parametrize("fragment", [0x2000, 0x2010, 0x0010, 0x1FFF, 0x3FFF])
 def test_n14_fragment_is_refused_however_whole_it_looks(fragment: int) -> None:
-    """No OFFER needs more than one packet, so none is put together: nothing is kept of a fragment."""
+    """A fragment is refused, however complete it looks, and nothing of it is kept."""
 
     def fragmented(sent: Sent) -> list[bytes]:
         datagram = frames.answer(sent, options=forged_options(), server=FORGED)[34:]
@@ -66,7 +66,7 @@ def test_n14_fragment_is_refused_however_whole_it_looks(fragment: int) -> None:
 
 @pytest.mark.network
 def test_n14_giants_and_fragments_on_real_frames_change_nothing(jumbo_site: RunningSite) -> None:
-    """Longer than a slot of the ring, or within it, or in pieces: the server beside them alone is found."""
+    """On real frames, giants and fragments change nothing: only the server beside them is found."""
     with standing_at_port(jumbo_site, "hostile", json.dumps(GIANT)):
         found = probe(jumbo_site, [*GIANT, *SERVED])
     for vlan, scripts in GIANT.items():

@@ -1,4 +1,4 @@
-"""N15, N16: ARP and ICMP that nobody asked for, and an address that somebody else has."""
+"""N15, N16: unsolicited ARP and ICMP, and an address in use."""
 
 import random
 import socket
@@ -17,7 +17,7 @@ OFFERED = "10.0.7.100"
 
 
 def asking_arp() -> World:
-    """A gateway that is known, and silent, is asked for by ARP alone."""
+    """Build a world that checks a known, silent gateway by ARP only."""
     world = World(routed=False)
     world.probe(FAULTY, KNOWN, ask_dhcp=False)
     return world
@@ -32,14 +32,14 @@ def arp(*, sender: str = TRUE, to: bytes, mac: bytes = ATTACKER, operation: int 
 
 
 def test_n15_arp_answer_that_was_asked_for_counts() -> None:
-    """Right in all, the frame that the next tests alter is an answer."""
+    """The unaltered frame, which the next tests modify, is an answer."""
     world = asking_arp()
     world.deliver(0.1, FAULTY, arp(to=world.trunk.identity.mac(FAULTY)))
     assert on_vlan(world) is ReachOutcome.REACHABLE
 
 
 def test_n15_arp_for_another_address_changes_nothing() -> None:
-    """Each other host of the subnet may say where it is."""
+    """An ARP reply about another address is ignored."""
     world = asking_arp()
     for host in range(2, 255):
         world.deliver(0.1, FAULTY, arp(sender=f"10.0.7.{host}", to=world.trunk.identity.mac(FAULTY)))
@@ -48,14 +48,14 @@ def test_n15_arp_for_another_address_changes_nothing() -> None:
 
 @pytest.mark.parametrize("to", [ATTACKER, frames.BROADCAST, bytes(6)], ids=["another", "all", "nobody"])
 def test_n15_arp_to_others_changes_nothing(to: bytes) -> None:
-    """What a gateway tells others, or a spoofer all, is not told to us."""
+    """An ARP reply to another station, or to all, is ignored."""
     world = asking_arp()
     world.deliver(0.1, FAULTY, arp(to=to))
     assert on_vlan(world) is ReachOutcome.SILENT
 
 
 def test_n15_arp_on_another_vlan_changes_nothing() -> None:
-    """Right in all but the VLAN; to our address there, or here."""
+    """An ARP reply on another VLAN is ignored, with our MAC there or here."""
     world = asking_arp()
     for vlan in (SILENT, 0, 4095):
         for mac in (world.trunk.identity.mac(FAULTY), world.trunk.identity.mac(vlan)):
@@ -65,7 +65,7 @@ def test_n15_arp_on_another_vlan_changes_nothing() -> None:
 
 @pytest.mark.parametrize("operation", [0, 1, 3, 8, 0x0200])
 def test_n15_arp_of_another_operation_changes_nothing(operation: int) -> None:
-    """A gateway that asks for something, even with its own address, has not answered."""
+    """An ARP message that is not a reply is ignored, even with the gateway's own address."""
     world = asking_arp()
     world.deliver(0.1, FAULTY, arp(to=world.trunk.identity.mac(FAULTY), operation=operation))
     assert on_vlan(world) is ReachOutcome.SILENT
@@ -73,14 +73,14 @@ def test_n15_arp_of_another_operation_changes_nothing(operation: int) -> None:
 
 @pytest.mark.parametrize("mac", [bytes(6), frames.BROADCAST, bytes.fromhex("01005e000001")])
 def test_n15_arp_answer_of_a_group_changes_nothing(mac: bytes) -> None:
-    """No host has such an address (RFC 826, IEEE 802): it is made up."""
+    """An ARP reply with a group address is ignored: no station has one (RFC 826, IEEE 802)."""
     world = asking_arp()
     world.deliver(0.1, FAULTY, arp(to=world.trunk.identity.mac(FAULTY), mac=mac))
     assert on_vlan(world) is ReachOutcome.SILENT
 
 
 def test_n15_answer_before_the_question_changes_nothing() -> None:
-    """While a probe still waits for its turn, nobody can have answered it; nor after it has ended."""
+    """A reply before the probe is sent, or after it has ended, is ignored."""
     world = asking_arp()
     to = world.trunk.identity.mac(FAULTY)
     world.trunk.receive(SILENT, arp(to=world.trunk.identity.mac(SILENT)), verify_checksum=True, now=world.now)
@@ -90,7 +90,7 @@ def test_n15_answer_before_the_question_changes_nothing() -> None:
 
 
 def test_n15_first_of_two_owners_is_told_once() -> None:
-    """Two stations say that they are the gateway: it is reachable, by the first, and told once."""
+    """If two stations claim the gateway's address, it is reachable by the first, and reported once."""
     world = quiet()
     world.put(FAULTY, DHCPServer(), Gateway(), Gateway(mac=ATTACKER, delay_s=0.0005))
     found = ask_all(world)[FAULTY]
@@ -98,7 +98,7 @@ def test_n15_first_of_two_owners_is_told_once() -> None:
 
 
 def leasing() -> World:
-    """A VLAN whose server leases what is asked for."""
+    """Build a VLAN whose server leases what is requested."""
     world = World(routed=False, depth=Depth.LEASE)
 
     def server(sent: frames.Sent) -> list[tuple[float, bytes]]:
@@ -115,12 +115,12 @@ def leasing() -> World:
 
 
 def kinds_sent(world: World) -> list[int]:
-    """The DHCP messages that went out, by type."""
+    """Return the types of the DHCP messages sent."""
     return [frames.options_of(sent.dhcp)[53][0] for _, sent in world.sent if sent.dhcp is not None]
 
 
 def test_n15_address_that_somebody_else_has_is_declined() -> None:
-    """RFC 5227: whoever answers for the offered address has it: it is not used, and the server is told."""
+    """An offered address that another station answers for is declined and not used (RFC 5227)."""
     world = leasing()
     world.put(FAULTY, Gateway(OFFERED, mac=ATTACKER))
     world.probe(FAULTY)
@@ -133,7 +133,7 @@ def test_n15_address_that_somebody_else_has_is_declined() -> None:
 
 @pytest.mark.parametrize("vlan", [FAULTY, SILENT])
 def test_n15_conflict_is_only_what_is_on_the_vlan_and_not_ourselves(vlan: int) -> None:
-    """The same address on another VLAN is another one's; our own frames, sent back by a loop, are ours."""
+    """The same address on another VLAN is no conflict, and neither are our own looped frames."""
     world = leasing()
     ours = world.trunk.identity.mac(FAULTY)
     spoof = arp(sender=OFFERED, to=ours, mac=ours if vlan == FAULTY else ATTACKER)
@@ -147,7 +147,7 @@ def test_n15_conflict_is_only_what_is_on_the_vlan_and_not_ourselves(vlan: int) -
 
 
 def asking_echo() -> tuple[World, bytes]:
-    """A gateway that routing leads to, and the echo request that went out to it."""
+    """Build a world with a routed gateway; return it with the echo request that was sent."""
     world = World()
     world.probe(FAULTY, KNOWN, ask_dhcp=False)
     assert world.engine.echoes is not None
@@ -164,7 +164,7 @@ def routed(world: World) -> ReachOutcome:
 
 
 def test_n16_echo_reply_that_was_asked_for_counts() -> None:
-    """Right in all, the packet that the next tests alter is an answer."""
+    """The unaltered packet, which the next tests modify, is an answer."""
     world, message = asking_echo()
     receive_echo(world, frames.echo_reply(message, source=TRUE))
     assert routed(world) is ReachOutcome.REACHABLE
@@ -172,7 +172,7 @@ def test_n16_echo_reply_that_was_asked_for_counts() -> None:
 
 @pytest.mark.parametrize("at", range(4, 16))
 def test_n16_echo_reply_with_another_identifier_sequence_or_payload_changes_nothing(at: int) -> None:
-    """Each octet that makes it ours: who has not seen the request cannot make its answer."""
+    """An echo reply that differs in identifier, sequence number or payload is ignored."""
     world, message = asking_echo()
     for bit in range(8):
         altered = message[:at] + bytes((message[at] ^ 1 << bit,)) + message[at + 1 :]
@@ -181,7 +181,7 @@ def test_n16_echo_reply_with_another_identifier_sequence_or_payload_changes_noth
 
 
 def test_n16_echo_reply_from_another_address_changes_nothing() -> None:
-    """A router on the way, or anybody, that answers in the gateway's place."""
+    """An echo reply from another address, such as a router on the way, is ignored."""
     world, message = asking_echo()
     for source in (FORGED, "255.255.255.255", "0.0.0.0"):
         receive_echo(world, frames.echo_reply(message, source=source))
@@ -190,7 +190,7 @@ def test_n16_echo_reply_from_another_address_changes_nothing() -> None:
 
 @pytest.mark.parametrize("kind", [3, 4, 5, 8, 11, 12, 13, 14])
 def test_n16_other_icmp_changes_nothing(kind: int) -> None:
-    """Unreachable, redirect, request, time exceeded: even from the gateway itself, about our very echo."""
+    """Other ICMP messages are ignored, even from the gateway and about our request."""
     world, message = asking_echo()
     receive_echo(world, frames.echo_reply(message, source=TRUE, kind=kind))
     quoted = bytes((kind, 1, 0, 0, 0, 0, 0, 0)) + frames.ip_packet(1, message, destination=TRUE)
@@ -200,7 +200,7 @@ def test_n16_other_icmp_changes_nothing(kind: int) -> None:
 
 
 def test_n16_echo_on_the_vlan_that_was_not_asked_for_changes_nothing() -> None:
-    """With an address of ours there: only the gateway's reply with what we sent ends the check."""
+    """With an address on the VLAN, only the gateway's reply with our payload ends the check."""
     world = leasing()
     dice = random.Random(16)
     for at in range(300):
@@ -219,7 +219,7 @@ def test_n16_echo_on_the_vlan_that_was_not_asked_for_changes_nothing() -> None:
 def test_n16_echo_on_the_vlan_with_another_identifier_sequence_or_payload_changes_nothing(
     at: int | None,
 ) -> None:
-    """From the gateway, to us, and wrong in one octet: none of them; and unaltered it is the answer."""
+    """A reply with one wrong octet is ignored; the unaltered one is the answer."""
     world = leasing()
 
     def altered(sent: frames.Sent) -> list[tuple[float, bytes]]:
@@ -239,7 +239,7 @@ def test_n16_echo_on_the_vlan_with_another_identifier_sequence_or_payload_change
 
 
 def test_n16_kernel_keeps_other_peoples_echoes_from_us() -> None:
-    """Another identifier, or another type of message, does not wake us: the kernel runs the filter."""
+    """The kernel's filter drops other identifiers and other types, so they do not wake the prober."""
     ours, other = (templates.load().echo.render(identifier=n, sequence=1, nonce=bytes(8)) for n in (77, 78))
     sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with sender, receiver:

@@ -1,5 +1,4 @@
-"""N17: a flood. What the kernel's filter drops costs nothing; what it cannot know for junk may cost answers,
-never a wrong verdict."""
+"""N17: a flood costs nothing where the kernel's filter drops it, and never causes a wrong verdict."""
 
 import json
 import random
@@ -36,7 +35,7 @@ MEMORY_MAX_KB = 150_000
 
 
 def junk_for(mac: bytes, dice: random.Random) -> bytes:
-    """A frame that passes the kernel's filter, and answers nothing."""
+    """Build a frame that passes the kernel's filter and answers nothing."""
     if dice.getrandbits(1):
         return frames.arp_reply(sender=frames.dotted(0x0A000000 | dice.getrandbits(24)), to=mac)
     message = frames.bootp(xid=dice.randbytes(4), chaddr=mac, options=forged_options())
@@ -44,7 +43,7 @@ def junk_for(mac: bytes, dice: random.Random) -> bytes:
 
 
 def test_n17_flood_of_answers_to_nothing_changes_nothing_and_leaves_nothing() -> None:
-    """10,000 in the second of the exchange: the same verdicts in the same time, and no memory of them."""
+    """10,000 forged replies in a second change no verdict and no duration, and leave nothing in memory."""
     world = quiet()
     world.put(FAULTY, DHCPServer(), Gateway())
     dice = random.Random(17)
@@ -59,7 +58,7 @@ def test_n17_flood_of_answers_to_nothing_changes_nothing_and_leaves_nothing() ->
 
 
 def test_n17_flood_of_offers_is_capped() -> None:
-    """Right in xid, chaddr and VLAN, each of another server: sixteen are kept, and the window closes."""
+    """Of valid offers from ever new servers sixteen are kept, and the window closes."""
     world = quiet()
 
     def flood(sent: frames.Sent) -> list[tuple[float, bytes]]:
@@ -78,7 +77,7 @@ def test_n17_flood_of_offers_is_capped() -> None:
 
 @pytest.mark.parametrize("served", [True, False])
 def test_n17_answers_that_the_flood_pushed_out_are_asked_for_again(served: bool) -> None:
-    """What the kernel dropped makes silence inconclusive and an answer never wrong; it is asked again."""
+    """After dropped frames silence is inconclusive, answers count, and unanswered probes are repeated."""
     world = quiet()
     if served:
         world.put(FAULTY, DHCPServer(ignore=1), Gateway())
@@ -101,7 +100,7 @@ def test_n17_answers_that_the_flood_pushed_out_are_asked_for_again(served: bool)
 
 
 def test_n17_dropped_frames_are_told_by_the_link() -> None:
-    """PACKET_STATISTICS is read before anything is called silent, and is in the verdict."""
+    """PACKET_STATISTICS is read before silence is reported, and is part of the verdict."""
     with running(EngineSettings(dhcp_deadline_s=1.0)) as site:
         site.submit(FAULTY)
         wait_until(lambda: bool(site.links))
@@ -112,7 +111,7 @@ def test_n17_dropped_frames_are_told_by_the_link() -> None:
 
 
 def test_n17_kernel_drops_what_is_not_ours() -> None:
-    """Of a thousand frames of others not one wakes us; those that answer us come through."""
+    """None of a thousand foreign frames wakes the prober; replies to it pass."""
     program = packet_filter.replies_to(IDENTITY.prefix, tagged=False)
     dice = random.Random(18)
     for _ in range(500):
@@ -125,7 +124,7 @@ def test_n17_kernel_drops_what_is_not_ours() -> None:
 @pytest.mark.network
 @pytest.mark.parametrize("kind", ["foreign", "forged"])
 def test_n17_kernel_filters_and_counts_on_real_frames(trunk_site: RunningSite, kind: str) -> None:
-    """Of foreign frames none gets into the ring; of forged ones a ring full, and the others are counted."""
+    """On real frames the ring receives no foreign frame; forged ones fill it, and the rest is counted."""
     arguments = (kind, str(EMPTY), IDENTITY.mac(EMPTY).hex(), str(MAX_FLOOD_S))
     with standing_on_host(trunk_site, "listening") as listening:
         with standing_at_port(trunk_site, "flooding", *arguments) as flooding:
@@ -140,7 +139,7 @@ def test_n17_kernel_filters_and_counts_on_real_frames(trunk_site: RunningSite, k
 
 @pytest.mark.network
 def test_n17_flood_of_foreign_frames_is_the_kernels_to_drop(trunk_site: RunningSite) -> None:
-    """At up to 100,000 a second: every VLAN is found as ever, the silent one too, and none was dropped."""
+    """A flood of up to 100,000 foreign frames a second changes no result and drops nothing."""
     mac = IDENTITY.mac(EMPTY).hex()
     with standing_at_port(trunk_site, "flooding", "foreign", str(EMPTY), mac, str(MAX_FLOOD_S)):
         found = probe(trunk_site, [EMPTY, *SERVED], deadline_s=4.0)
@@ -151,7 +150,7 @@ def test_n17_flood_of_foreign_frames_is_the_kernels_to_drop(trunk_site: RunningS
 
 @pytest.mark.network
 def test_n17_flood_of_forged_answers_makes_no_verdict_wrong(trunk_site: RunningSite) -> None:
-    """They pass the filter, and fill the ring: right or inconclusive, in bounded memory, and it ends."""
+    """A flood that fills the ring gives right or inconclusive results, in bounded memory, and ends."""
     mac = IDENTITY.mac(EMPTY).hex()
     flood = standing_at_port(trunk_site, "flooding", "forged", str(EMPTY), mac, str(MAX_FLOOD_S))
     with flood as flooding, probing(trunk_site, [EMPTY, *SERVED], deadline_s=4.0) as busy:

@@ -1,9 +1,9 @@
-"""N18: loss, duplication and reordering on the way.
+"""N18: loss, duplication and reordering.
 
-The wire alone does not tell a silent server from one whose every answer was lost. What tells is the others:
-exchanges on the same uplink whose first attempt went without an answer and a later one did not. Where too
-many of those are seen, silence is inconclusive. A VLAN alone on an uplink has no such witness: that it is not
-called out is then left to the other hosts that are asked (services.network.judge.dhcp).
+The frames of one VLAN do not distinguish a silent server from one whose replies were all lost. The other
+exchanges on the uplink do: those whose first attempt had no reply and a later one had. If there are too many
+of them, silence is inconclusive. A VLAN alone on an uplink has nothing to compare with; other hosts then
+confirm its failure (services.network.judge.dhcp).
 """
 
 import json
@@ -38,12 +38,12 @@ DEADLINE_S = 6.0
 
 
 def intent(vlan: int) -> Intent:
-    """A network on that VLAN whose owner leaves all to DHCP, and of which nothing is known yet."""
+    """Build the intent of an auto network on that VLAN without known results."""
     return Intent(Segment(cluster_network=UPLINK, vlan=vlan), "auto")
 
 
 def probed(*, loss: float, seed: int, living: range = LIVING, dead: range = DEAD) -> dict[int, SegmentResult]:
-    """All VLANs once, from one host, through air that loses, duplicates and reorders."""
+    """Probe all VLANs once from one host, with loss, duplication and reordering."""
     air = Air(loss=loss, duplication=loss, jitter_s=0.5)
     world = World(seed=seed * 1009, air=air, routed=False)
     for vlan in living:
@@ -55,9 +55,9 @@ def probed(*, loss: float, seed: int, living: range = LIVING, dead: range = DEAD
 
 @pytest.mark.parametrize("loss", [0.0, 0.05, 0.1])
 def test_n18_up_to_a_tenth_lost_is_right_after_three_probes(loss: float) -> None:
-    """Of three probes of each VLAN most are right; of a dead one none ever claims an answer.
+    """With up to 10% loss most results of three probes are right, and no dead VLAN claims an answer.
 
-    Up to 5% a dead VLAN is also called so; at 10% its silence may remain inconclusive.
+    Up to 5% a dead VLAN is also reported as such; at 10% its silence may remain inconclusive.
     """
     silent: Counter[int] = Counter()
     offered: Counter[int] = Counter()
@@ -77,7 +77,7 @@ def test_n18_up_to_a_tenth_lost_is_right_after_three_probes(loss: float) -> None
 
 
 def test_n18_without_loss_a_dead_vlan_is_called_so() -> None:
-    """Inconclusive is no way out: where nothing hints at loss, silence is silence."""
+    """Without any sign of loss, silence is reported as silence, not as inconclusive."""
     for seed in SEEDS:
         found = probed(loss=0.0, seed=seed)
         assert {told(found[vlan]) for vlan in DEAD} == {DHCPOutcome.NO_OFFER}
@@ -85,7 +85,7 @@ def test_n18_without_loss_a_dead_vlan_is_called_so() -> None:
 
 @pytest.mark.parametrize("loss", [0.1, 0.12, 0.15, 0.2, 0.3, 0.4, 0.5])
 def test_n18_beyond_a_tenth_no_state_is_dhcp_failed(loss: float) -> None:
-    """Three hosts have probed, as they do before anybody is told: living networks are well or pending."""
+    """After probes from three hosts, as before any report, living networks are healthy or pending."""
     for seed in SEEDS:
         found = {host: probed(loss=loss, seed=100 * seed + at) for at, host in enumerate(HOSTS)}
         for vlan in LIVING:
@@ -101,7 +101,7 @@ def test_n18_beyond_a_tenth_no_state_is_dhcp_failed(loss: float) -> None:
 
 @pytest.mark.parametrize("loss", [0.2, 0.3, 0.4, 0.5])
 def test_n18_beyond_a_tenth_no_living_server_is_called_dead(loss: float) -> None:
-    """From one host alone: right or inconclusive. Between 10 and 20% one host's witnesses may disagree."""
+    """One host's result is right or inconclusive; between 10 and 20% loss its samples may vary."""
     for seed in SEEDS:
         found = probed(loss=loss, seed=seed)
         for vlan in LIVING:
@@ -111,7 +111,7 @@ def test_n18_beyond_a_tenth_no_living_server_is_called_dead(loss: float) -> None
 
 
 def test_n18_everything_lost_from_some_vlans_leaves_the_others_right() -> None:
-    """A dead VLAN, or a hundred, is no loss: it never makes another one's silence doubtful."""
+    """Dead VLANs, even a hundred, do not make the silence of others inconclusive."""
     found = probed(loss=0.0, seed=1, dead=range(1001, 1101))
     assert {told(found[vlan]) for vlan in range(1001, 1101)} == {DHCPOutcome.NO_OFFER}
     assert {told(found[vlan]) for vlan in LIVING} == {DHCPOutcome.OFFERED}
@@ -119,7 +119,7 @@ def test_n18_everything_lost_from_some_vlans_leaves_the_others_right() -> None:
 
 @pytest.mark.parametrize("quiet_s", [0.0, 600.0, 1e6])
 def test_n18_what_was_seen_of_loss_counts_however_long_it_was_quiet_before(quiet_s: float) -> None:
-    """What is seen now does not fade for the hours in which nobody was asked anything."""
+    """Loss that is seen now does not fade because of hours without probes before."""
     losses = Losses()
     assert not losses.explain_silence(1000.0)
     now = 1000.0 + quiet_s
@@ -131,7 +131,7 @@ def test_n18_what_was_seen_of_loss_counts_however_long_it_was_quiet_before(quiet
 
 
 def test_n18_slow_server_is_no_loss() -> None:
-    """Who answers the first DISCOVER after the second was sent was slow; each attempt has its own xid."""
+    """A reply to the first DISCOVER after the second was sent is slow, not lost: each has its own xid."""
     world = World(routed=False)
     for vlan in LIVING:
         world.put(vlan, DHCPServer(delay_s=6.0), Gateway())
@@ -144,7 +144,7 @@ def test_n18_slow_server_is_no_loss() -> None:
 
 
 def test_n18_duplicates_are_told_once() -> None:
-    """Each frame twice, both ways: one server, its first offer, in the time that it always takes."""
+    """Duplicated frames give one server with its first offer, in the usual time."""
     world = World(air=Air(duplication=1.0), routed=False)
     world.put(FAULTY, DHCPServer(), Gateway())
     world.probe(FAULTY)
@@ -155,7 +155,7 @@ def test_n18_duplicates_are_told_once() -> None:
 
 
 def test_n18_offers_in_any_order_say_the_same() -> None:
-    """Two servers' offers, shuffled and delayed within the window: one finding."""
+    """Two servers' offers, shuffled and delayed within the window, give the same result."""
     told_of = set()
     for seed in range(30):
         world = World(seed=seed, air=Air(jitter_s=0.25, duplication=0.5), routed=False)
@@ -170,7 +170,7 @@ def test_n18_offers_in_any_order_say_the_same() -> None:
 @settings(max_examples=30)
 @given(st.integers(0, 2**32), st.floats(0.05, 0.5))
 def test_n18_no_loss_makes_a_false_answer(seed: int, loss: float) -> None:
-    """Who is told to answer does, by what it truly said; and every segment ends in time."""
+    """No loss causes a false answer, and every segment ends in time."""
     dice = random.Random(seed)
     world = World(seed=seed, air=Air(loss=loss, duplication=loss, jitter_s=dice.uniform(0, 2)), routed=False)
     living = {vlan for vlan in range(1, 17) if dice.getrandbits(1)}
@@ -189,7 +189,7 @@ def test_n18_no_loss_makes_a_false_answer(seed: int, loss: float) -> None:
 
 
 def test_n18_neighbours_of_a_lossy_vlan_take_no_longer() -> None:
-    """One VLAN that loses half of all frames delays nobody."""
+    """A VLAN that loses half of all frames delays no other."""
     world = quiet()
     dice = random.Random(18)
 
@@ -212,7 +212,7 @@ def test_n18_neighbours_of_a_lossy_vlan_take_no_longer() -> None:
 @pytest.mark.network
 @pytest.mark.parametrize("loss", [0.08, 0.4])
 def test_n18_on_real_frames_no_living_server_is_called_dead(trunk_site: RunningSite, loss: float) -> None:
-    """Frames lost, doubled and held back on the way, in both directions: right or inconclusive."""
+    """On real frames with loss, duplication and delay both ways, results are right or inconclusive."""
     scripts = json.dumps({vlan: ["true"] for vlan in ON_REAL_FRAMES})
     answered: set[int] = set()
     with standing_at_port(trunk_site, "hostile", scripts, "--loss", str(loss)):

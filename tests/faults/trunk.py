@@ -1,7 +1,7 @@
-"""Real frames: a host of the lab, and whoever stands at the other end of its cable.
+"""Real frames: a host of the lab, and the programs at the other end of its cable.
 
-What runs at the port is not the site's switch: it speaks on VLANs where the site has nobody, or breaks the
-cable. The VLANs that the site serves are the neighbours that must not notice.
+They bypass the site's switch: they send on VLANs where the site has no stations, or break the cable. The
+VLANs that the site serves are the neighbours that must not be affected.
 """
 
 import json
@@ -23,7 +23,7 @@ from services.contract.outcomes import DHCPOutcome, ReachOutcome
 HOST, UPLINK, PORT = "node1", "extra-bo", "trunk0"
 SERVED = range(1, 9)
 EMPTY = 50
-"""A VLAN on which the site has nobody; so are all from here on."""
+"""A VLAN on which the site has no stations, like all from here on."""
 WAIT_S = 60.0
 
 SITE = build_site([build_vlan(vlan, server=ServerKind.BUILTIN) for vlan in SERVED], hosts=1)
@@ -31,7 +31,7 @@ GATEWAYS = {vlan.vlan: str(vlan.gateway) for vlan in SITE.vlans}
 
 
 def at_port(site: RunningSite) -> list[str]:
-    """What to put before a command so that it runs at the other end of the host's cable, at PORT."""
+    """Return the prefix of a command that runs at the other end of the host's cable, at PORT."""
     user = ["-U", "--preserve-credentials"] if site.description.user_namespace else []
     return [program("nsenter"), "-t", str(site.description.namespaces["fabric"]), *user, "-n", "--"]
 
@@ -45,12 +45,12 @@ def ip(where: Sequence[str], *lines: str) -> None:
 
 
 def ask(vlan: int) -> SegmentProbe:
-    """DHCP, and the gateway that it names."""
+    """Build a probe of DHCP and of the gateway that it names."""
     return SegmentProbe(vlan=vlan, ask_dhcp=True, targets=(Target(digest="0" * 16),))
 
 
 class Probing:
-    """The prober's runner at work on the host."""
+    """The prober's runner, running on the host."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -62,7 +62,7 @@ class Probing:
         return self._process.pid
 
     def peak_kb(self) -> int:
-        """The most memory that it had resident, seen until it ended; it must not have much to print."""
+        """Return the peak resident memory, sampled until it ended; only for programs with little output."""
         peak, deadline = 0, time.monotonic() + WAIT_S
         while time.monotonic() < deadline:
             status = Path(f"/proc/{self.pid}/status").read_text()
@@ -76,7 +76,7 @@ class Probing:
         raise AssertionError("it does not end")
 
     def verdicts(self) -> dict[int, Verdict]:
-        """By VLAN, as the updater would get them; waits for all."""
+        """Wait for all verdicts and return them by VLAN."""
         output, _ = self._process.communicate(timeout=WAIT_S)
         assert self._process.returncode == 0
         printed = json.loads(output.splitlines()[-1])
@@ -88,7 +88,7 @@ class Probing:
 def probing(
     site: RunningSite, vlans: Iterable[int], *, deadline_s: float = 3.0, uplink: str = UPLINK
 ) -> Iterator[Probing]:
-    """Probe on the host's uplink while the block runs."""
+    """Probe on the host's uplink for the duration of the block."""
     probes = json.dumps([ask(vlan).to_wire() for vlan in vlans])
     arguments = ["-m", "tests.network.prober_program", uplink, probes, "--deadline", str(deadline_s)]
     with subprocess.Popen(
@@ -107,21 +107,21 @@ def probing(
 def probe(
     site: RunningSite, vlans: Iterable[int], *, deadline_s: float = 3.0, uplink: str = UPLINK
 ) -> dict[int, Verdict]:
-    """Probe, and the verdicts by VLAN."""
+    """Probe, and return the verdicts by VLAN."""
     with probing(site, vlans, deadline_s=deadline_s, uplink=uplink) as running:
         return running.verdicts()
 
 
 @contextmanager
 def standing_at_port(site: RunningSite, module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A module of this folder at the other end of the cable, ready; it ends when its input does."""
+    """Run a module of this folder at the other end of the cable; it ends at the end of its input."""
     with _standing(at_port(site), module, PORT, *arguments) as process:
         yield process
 
 
 @contextmanager
 def standing_on_host(site: RunningSite, module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """The same on the host, at its uplink."""
+    """Run a module of this folder on the host, at its uplink."""
     with _standing(site.command(HOST), module, UPLINK, *arguments) as process:
         yield process
 
@@ -149,7 +149,7 @@ def _standing(where: Sequence[str], module: str, *arguments: str) -> Iterator[su
 
 
 def last_words(process: subprocess.Popen[str]) -> str:
-    """End what stands somewhere; what it says then."""
+    """End a module and return its last output."""
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.close()
@@ -157,7 +157,7 @@ def last_words(process: subprocess.Popen[str]) -> str:
 
 
 def wait_for_packet_socket(pid: int) -> None:
-    """Until a packet socket is bound to an interface in the network namespace of this process."""
+    """Wait until a packet socket is bound to an interface in the network namespace of this process."""
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
         lines = Path(f"/proc/{pid}/net/packet").read_text().splitlines()[1:]
@@ -168,7 +168,7 @@ def wait_for_packet_socket(pid: int) -> None:
 
 
 def assert_served(verdicts: dict[int, Verdict], vlans: Iterable[int] = SERVED) -> None:
-    """The neighbours, found whole."""
+    """Assert that the neighbours were found completely."""
     for vlan in vlans:
         verdict = verdicts[vlan]
         assert verdict.fault is None
@@ -178,12 +178,12 @@ def assert_served(verdicts: dict[int, Verdict], vlans: Iterable[int] = SERVED) -
 
 
 def outcome(verdict: Verdict) -> DHCPOutcome:
-    """What DHCP said."""
+    """Return the outcome of DHCP."""
     assert verdict.dhcp is not None
     return verdict.dhcp.outcome
 
 
 def offerers(verdict: Verdict) -> list[str]:
-    """The servers that offered."""
+    """Return the servers that offered."""
     assert verdict.dhcp is not None
     return [str(offer.server) for offer in verdict.dhcp.servers]

@@ -1,6 +1,6 @@
-"""Inputs that nobody thought of, for everything that reads what strangers send.
+"""Fuzz tests of everything that reads untrusted input.
 
-`make test` replays the corpus and the regressions and makes up variations of them (hypothesis); `make fuzz`
-looks for new ones, led by coverage (atheris), and keeps what it finds: an input that reaches new code in
-corpus/TARGET.txt, one that breaks something in regressions/TARGET.txt, both as lines of hexadecimal.
+`make test` replays the corpus and the regressions, and generates variations of them (hypothesis). `make fuzz`
+searches for new inputs, guided by coverage (atheris), and keeps them as lines of hexadecimal: an input that
+reaches new code in corpus/TARGET.txt, one that fails in regressions/TARGET.txt.
 """

@@ -1,9 +1,9 @@
-"""Look for inputs that break a target, led by coverage; keep what was found.
+"""Search for inputs that make a target fail, guided by coverage; keep what is found.
 
     python -m tests.fuzz [--seconds 120] [TARGET ...]
 
-The time is for all targets together. Exit code 1 when something broke: then its input stands in
-regressions/TARGET.txt, and `make test` fails until it is mended.
+The time is for all targets together. Exit code 1 means that a target failed: the input is in
+regressions/TARGET.txt, and `make test` fails until the cause is fixed.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from tests.fuzz.targets import TARGETS
 
 MAX_BYTES = 4096
 SLOW_S = 5
-"""One input may take no longer: three orders of magnitude above what is usual."""
+"""The limit for one input: three orders of magnitude above the usual."""
 MEMORY_MB = 1024
 
 
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def fuzz(target: str, *, seconds: int) -> int:
-    """Fuzz one target; 1 when something broke, after telling how."""
+    """Fuzz one target; return 1 after a report if an input failed."""
     with tempfile.TemporaryDirectory(prefix="nadroute-fuzz-") as name:
         folder = Path(name)
         corpus, crashes = folder / "corpus", folder / "crashes"
@@ -66,7 +66,7 @@ def fuzz(target: str, *, seconds: int) -> int:
         broken = [path.read_bytes() for path in crashes.iterdir()]
         if broken:
             write_inputs(REGRESSIONS, target, [*read_inputs(REGRESSIONS, target), *broken])
-        # While something breaks it, what else does would be taken for an input that reaches nothing.
+        # While one input fails, others that fail would be taken for inputs that reach no new code.
         kept = known if broken or code else _smallest(target, corpus, folder / "merged")
         write_inputs(CORPUS, target, kept)
     if code:
@@ -80,14 +80,14 @@ def _say(text: str) -> None:
 
 
 def _smallest(target: str, corpus: Path, merged: Path) -> list[bytes]:
-    """Of all inputs so few that together they reach as much."""
+    """Return the smallest set of inputs that together reach as much code."""
     merged.mkdir()
     _run(target, "-set_cover_merge=1", str(merged), str(corpus))
     return [path.read_bytes() for path in merged.iterdir()]
 
 
 def _run(target: str, *flags: str) -> tuple[int, str]:
-    """How the fuzzer ended, and what it said."""
+    """Run the fuzzer; return its exit code and its output."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.fuzz.one_target", target, *flags],
         stdin=subprocess.DEVNULL,

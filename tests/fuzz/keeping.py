@@ -1,4 +1,4 @@
-"""Inputs in files: a line of hexadecimal each, so that they can be looked at, and a change be reviewed."""
+"""Files of inputs: one line of hexadecimal each, so that people can read them and review changes."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,12 +9,12 @@ REGRESSIONS = _HERE / "regressions"
 
 
 def read_inputs(folder: Path, target: str) -> list[bytes]:
-    """What is kept for a target; nothing where there is no file."""
+    """Return the kept inputs of a target; none if there is no file."""
     path = folder / f"{target}.txt"
     return [bytes.fromhex(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def write_inputs(folder: Path, target: str, inputs: Iterable[bytes]) -> None:
-    """Keep these in place of what was kept, each once, the shortest first."""
+    """Replace the kept inputs by these, each once, the shortest first."""
     lines = [data.hex() for data in sorted(set(inputs), key=lambda data: (len(data), data))]
     (folder / f"{target}.txt").write_text("".join(f"{line}\n" for line in lines))

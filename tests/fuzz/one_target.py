@@ -10,13 +10,13 @@ import sys
 
 import atheris
 
-# Only what is instrumented leads the search: our readers, and not the libraries under them.
+# Only our parsers are instrumented, not the libraries below them, so that they guide the search.
 with atheris.instrument_imports(include=["services.prober", "services.contract.messages"]):
     from tests.fuzz.targets import TARGETS
 
 
 def main() -> None:
-    """Fuzz until libFuzzer's flags say that it is enough."""
+    """Fuzz until libFuzzer's flags end the run."""
     name, *flags = sys.argv[1:]
     # To merge, libFuzzer starts its program again, through a shell.
     again = shlex.join([sys.executable, "-m", "tests.fuzz.one_target", name])

@@ -1,6 +1,6 @@
-"""What is fuzzed: functions of bytes that return, whatever the bytes are, or raise what is wrong.
+"""Fuzz targets: functions of bytes that return for any input, or raise for a defect.
 
-A target tests more than that nothing is raised: what came out has to be something that was in there.
+A target checks more than the absence of exceptions: what was parsed must occur in the input.
 """
 
 import contextlib
@@ -19,22 +19,22 @@ from services.prober.frames.dhcp_frames import DHCPFrameReader
 from services.prober.frames.ignore_reasons import IgnoreReason
 
 XID, MAC = b"<xid", b"<mac->"
-"""Stand in an input for the transaction ID and the address of the question, which differ from run to run."""
+"""Placeholders in an input for the request's transaction ID and address, which differ from run to run."""
 BETWEEN = b"<next>"
-"""Stands between the frames of an exchange."""
+"""Separates the frames of an exchange."""
 VLAN, OTHER_VLAN = 7, 8
 FROM_OTHER_VLAN, LATER = 1, 2
-"""Bits of a frame's first octet, which is not of the frame: how it comes."""
+"""Bits of the octet before each frame: how the frame arrives."""
 _MAX_FRAMES = 64
 _MAX_TURNS = 200
 _OWN_FRAMES = 40
-"""What a probe sends by itself at most: retransmissions of all messages, ARP probes, echoes."""
+"""The maximum that a probe sends by itself: retransmissions of all messages, ARP probes, echoes."""
 _UDP, _ICMP = 17, 1
 _ECHO = struct.Struct("!BBHHH8s")
 
 
 class _Everything(Container[bytes]):
-    """Whatever was asked: a cut-off message may have no transaction ID at all."""
+    """Contains every transaction ID; a truncated message may have none."""
 
     def __contains__(self, _: object) -> bool:
         return True
@@ -42,12 +42,12 @@ class _Everything(Container[bytes]):
 
 _EVERYTHING = _Everything()
 _READER = DHCPFrameReader()
-"""One for all inputs: what it learned of one must not be seen in another."""
+"""Shared by all inputs: what it learned from one must not affect another."""
 _POLICY = EngineSettings(dhcp_deadline_s=3.0, start_rate=None)
 
 
 def read_dhcp(data: bytes) -> None:
-    """A UDP payload as a server's message."""
+    """Parse a UDP payload as a server's message."""
     reply = dhcp.parse_reply(data)
     if isinstance(reply, IgnoreReason):
         return
@@ -63,16 +63,16 @@ def read_dhcp(data: bytes) -> None:
 
 
 def _without_option_heads(data: bytes) -> bytes:
-    """All of the octets, and again without those between the parts of a split option (RFC 3396).
+    """Return all octets, and again without those between the parts of a split option (RFC 3396).
 
-    An address may be put together of parts, so it need not be in the message as it is.
+    An address may be joined from parts, so it need not occur in the message as it is.
     """
     options = dhcp_options.collect(options=data[240:], file=data[108:236], sname=data[44:108])
     return data if isinstance(options, IgnoreReason) else data + b"".join(options.values())
 
 
 def read_options(data: bytes) -> None:
-    """The options of a message in their three places; the first two octets say how it is divided."""
+    """Parse the options of a message in their three places; the first two octets give the division."""
     if len(data) < 2:
         return
     first, second, rest = data[0], data[1], data[2:]
@@ -90,7 +90,7 @@ def read_options(data: bytes) -> None:
 
 
 def read_frame(data: bytes) -> None:
-    """An Ethernet frame as ARP and as a UDP datagram."""
+    """Parse an Ethernet frame as ARP and as a UDP datagram."""
     reply = arp.parse(data)
     if reply is not None:
         assert (reply.sender_mac, reply.target_mac) == (data[22:28], data[32:38])
@@ -108,7 +108,7 @@ def read_frame(data: bytes) -> None:
 
 
 def _plain_udp(data: bytes, *, verify_checksum: bool) -> ipv4.Datagram | None:
-    """The same step by step, without any short cut."""
+    """Parse the same step by step, without any fast path."""
     packet = ipv4.parse(data, start=14)
     if packet is None or packet.protocol != _UDP or len(packet.payload) < 8:
         return None
@@ -123,7 +123,7 @@ def _plain_udp(data: bytes, *, verify_checksum: bool) -> ipv4.Datagram | None:
 
 
 def _plain_echo(data: bytes) -> icmp.EchoReply | None:
-    """The same step by step, without any short cut."""
+    """Parse the same step by step, without any fast path."""
     packet = ipv4.parse(data, verify_header=False)
     if packet is None or packet.protocol != _ICMP or len(packet.payload) < _ECHO.size:
         return None
@@ -134,7 +134,7 @@ def _plain_echo(data: bytes) -> icmp.EchoReply | None:
 
 
 def read_echo(data: bytes) -> None:
-    """A packet of a raw ICMP socket."""
+    """Parse a packet of a raw ICMP socket."""
     reply = icmp.parse_reply(data)
     assert reply == _plain_echo(data)
     if reply is not None:
@@ -143,7 +143,7 @@ def read_echo(data: bytes) -> None:
 
 
 def read_message(data: bytes) -> None:
-    """The body of a message of a queue, or of a host's announcement."""
+    """Parse the body of a queue's message, or of a host's announcement."""
     for kind in (ProbeRequest, Report, HostAnnouncement):
         with contextlib.suppress(MessageRefused):
             message = kind.from_wire(data)
@@ -151,20 +151,20 @@ def read_message(data: bytes) -> None:
 
 
 def exchange(data: bytes) -> None:
-    """A segment that is asked what DHCP offers, and frames of strangers."""
+    """Probe a segment at depth offer while frames of strangers arrive."""
     _probe(data, Depth.OFFER)
 
 
 def lease(data: bytes) -> None:
-    """The same with an address that is taken, used and given back."""
+    """Probe a segment at depth lease while frames of strangers arrive."""
     _probe(data, Depth.LEASE)
 
 
 def _probe(data: bytes, depth: Depth) -> None:
-    """Frames of strangers come on the VLAN that is probed and on another.
+    """Probe one VLAN while frames of strangers arrive on it and on another.
 
-    It ends in time with a verdict that the contract admits; what it found was in a frame of its own VLAN that
-    named a question's xid and address; and whatever comes, only so much is sent, on that VLAN.
+    The probe ends in time with a valid verdict. What it reports was in a frame of its own VLAN with the
+    request's xid and address. The number of frames that it sends is bounded, and all are on that VLAN.
     """
     engine = Engine(
         host="node1",

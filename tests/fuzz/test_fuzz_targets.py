@@ -1,4 +1,4 @@
-"""Everything that reads what strangers send: what broke it once, what reaches its corners, and variations."""
+"""Replay of the fuzz corpus and regressions, and variations of them."""
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,7 @@ KEPT = {target: read_inputs(CORPUS, target) + read_inputs(REGRESSIONS, target) f
 
 @st.composite
 def variations(draw: st.DrawFn, target: str) -> bytes:
-    """A kept input with octets changed, put in, left out or said twice; or any octets at all."""
+    """Draw a kept input with octets changed, inserted, removed or repeated; or arbitrary octets."""
     if draw(st.integers(0, 9)) == 0:
         return draw(st.binary(max_size=MAX_BYTES))
     data = bytearray(draw(st.sampled_from(KEPT[target])))
@@ -37,7 +37,7 @@ def variations(draw: st.DrawFn, target: str) -> bytes:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_what_was_found_once_holds(target: str) -> None:
-    """Inputs that broke a target or would if a guard were gone, and those that reach what others do not."""
+    """Inputs that once failed, or reach code that no other input reaches, pass."""
     assert KEPT[target], "a target without a single input is not looked at"
     for data in KEPT[target]:
         TARGETS[target](data)
@@ -45,7 +45,7 @@ def test_what_was_found_once_holds(target: str) -> None:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_what_is_kept_may_end_anywhere(target: str) -> None:
-    """Each input cut off after each of its octets; of those that begin alike, once."""
+    """Each input, truncated after each of its octets, passes; equal beginnings are tried once."""
     beginnings = {data[:end] for data in KEPT[target] for end in range(len(data))}
     for data in beginnings:
         TARGETS[target](data)
@@ -54,13 +54,13 @@ def test_what_is_kept_may_end_anywhere(target: str) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 @given(data=st.data())
 def test_variations_hold(target: str, data: st.DataObject) -> None:
-    """Nothing is raised, and nothing comes out that was not in there."""
+    """Variations raise nothing, and nothing is reported that is not in the input."""
     TARGETS[target](data.draw(variations(target)))
 
 
 @given(st.sets(st.binary(max_size=20), max_size=10))
 def test_inputs_survive_being_kept(tmp_path_factory: pytest.TempPathFactory, inputs: set[bytes]) -> None:
-    """Whatever an input is, the empty one too."""
+    """Any input, even an empty one, can be written and read back."""
     folder = tmp_path_factory.mktemp("corpus")
     write_inputs(folder, "x", inputs)
     assert set(read_inputs(folder, "x")) == inputs

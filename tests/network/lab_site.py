@@ -1,4 +1,4 @@
-"""What the tests of the lab share: whether it can run here, and a look at the machine around it."""
+"""Helpers of the lab's tests: whether the lab can run here, and what a site leaves behind."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ Finding = dict[str, object]
 
 
 def require_lab(site: Site) -> None:
-    """Skip, or in CI fail, where `site` cannot run."""
+    """Skip, or fail in CI, if `site` cannot run here."""
     missing = "; ".join(missing_prerequisites(site))
     if missing:
         unavailable(missing)
@@ -28,7 +28,7 @@ def require_lab(site: Site) -> None:
 def ask(
     site: RunningSite, host: str, vlans: Iterable[int], *arguments: str, interface: str = "extra-bo"
 ) -> dict[int, Finding]:
-    """What the wire client on `host` finds on `vlans`, by VLAN."""
+    """Return what the wire client on `host` finds on `vlans`, by VLAN."""
     which = [word for vlan in vlans for word in ("--vlan", str(vlan))]
     output = run(site, host, "lab.wire_client", "--interface", interface, *which, *arguments)
     found = [json.loads(line) for line in output.splitlines()]
@@ -36,7 +36,7 @@ def ask(
 
 
 def ping(site: RunningSite, host: str, *addresses: str, timeout: float) -> dict[str, str]:
-    """What comes of an echo from `host` through its routing: reply, unreachable or silent."""
+    """Ping through the routing of `host`; return reply, unreachable or silent for each address."""
     answers: dict[str, str] = json.loads(
         run(site, host, "lab.echo_client", *addresses, "--timeout", str(timeout))
     )
@@ -44,7 +44,7 @@ def ping(site: RunningSite, host: str, *addresses: str, timeout: float) -> dict[
 
 
 def run(site: RunningSite, host: str, module: str, *arguments: str) -> str:
-    """Standard output of a Python module on `host`."""
+    """Return the standard output of a Python module on `host`."""
     done = subprocess.run(
         [*site.command(host), sys.executable, "-m", module, *arguments],
         capture_output=True,
@@ -58,14 +58,14 @@ def run(site: RunningSite, host: str, module: str, *arguments: str) -> str:
 
 
 def offers(finding: Finding) -> list[dict[str, str]]:
-    """The offers in a finding."""
+    """Return the offers in a finding."""
     found = finding["offers"]
     assert isinstance(found, list)
     return found
 
 
 def family(pid: int) -> set[int]:
-    """`pid` and all its descendants."""
+    """Return `pid` and all its descendants."""
     found = {pid}
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         # A thread may end meanwhile.
@@ -77,7 +77,7 @@ def family(pid: int) -> set[int]:
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a running site consists of, and who else was there: to see later what is left of it."""
+    """The processes and namespaces of a running site, to check later what is left of it."""
 
     processes: frozenset[int]
     namespaces: frozenset[str]
@@ -85,7 +85,7 @@ class Footprint:
 
     @classmethod
     def of(cls, pid: int) -> "Footprint":
-        """The footprint of the site whose programme is `pid`."""
+        """Return the footprint of the site whose process is `pid`."""
         processes = family(pid)
         namespaces = {namespace_of(process) for process in processes} - {namespace_of(os.getpid()), None}
         return cls(
@@ -93,9 +93,9 @@ class Footprint:
         )
 
     def remains(self) -> list[str]:
-        """The processes that are left, and whoever keeps a namespace alive.
+        """Return the remaining processes, and processes that keep a namespace alive.
 
-        The kernel gives the number of a namespace that ended to the next one: who came later is not asked.
+        The kernel may reuse the number of an ended namespace, so later processes are ignored.
         """
         here = all_pids()
         left = [f"process {pid}" for pid in here if pid in self.processes]
@@ -107,14 +107,14 @@ class Footprint:
 
 
 def namespace_of(pid: int) -> str | None:
-    """The network namespace that `pid` is in; None when it has ended."""
+    """Return the network namespace of `pid`; None if it has ended."""
     with contextlib.suppress(OSError):
         return str(Path(f"/proc/{pid}/ns/net").readlink())
     return None
 
 
 def all_pids() -> list[int]:
-    """Every process of the machine that has not ended; one may wait to be reaped by a lazy init."""
+    """Return every live process of the machine; a zombie may wait for a slow init."""
     found = []
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError):

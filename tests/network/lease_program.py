@@ -1,4 +1,4 @@
-"""Scans again and again, on a host of the lab: what the tests of leases run there."""
+"""Repeated scans on a host of the lab, for the tests of leases."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ QUICK = EngineSettings(offer_window_s=0.02, conflict_interval_s=0.05)
 
 
 def main() -> None:
-    """Scan `times` times, each with the depth that is its turn; print what was found."""
+    """Scan `times` times, alternating between the depths; print the results."""
     parser = argparse.ArgumentParser()
     parser.add_argument("interface")
     parser.add_argument("vlans", type=lambda text: [int(vlan) for vlan in text.split(",")])
@@ -25,7 +25,7 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = QUICK
     if arguments.held:
-        # A window that nobody waits for: the signal comes first.
+        # A window that never closes in the test: the signal comes first.
         settings = EngineSettings(offer_window_s=0.02, conflict_interval_s=0.05, reach_wait_s=60.0)
     # A shell without job control starts its children with SIGINT ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,11 +1,11 @@
-"""The prober's runner as a program, to be run on a host of the lab.
+"""The prober's runner as a program on a host of the lab.
 
     python -m tests.network.prober_program INTERFACE '[SegmentProbe, ...]' [--deadline 3] [--rate 1000]
 
-Says `begun`, then one JSON object: `verdicts`, as the updater would get them; `capabilities`, those in force;
-and `seconds`. With `--overflow ADDRESS VLAN` it sends ARP probes through a link with a tiny ring and reads
-nothing until the kernel has dropped a reply; then it says how many probes were `sent`, and how many replies
-were `dropped` and `received`.
+Prints `begun`, then one JSON object: `verdicts`, as the updater would receive them; `capabilities`, the
+effective ones; and `seconds`. With `--overflow ADDRESS VLAN` it sends ARP probes through a link with a tiny
+ring and reads nothing until the kernel has dropped a reply; then it prints how many probes were `sent`, and
+how many replies were `dropped` and `received`.
 """
 
 import argparse
@@ -32,7 +32,7 @@ POLL_S = 0.01
 
 
 def main() -> None:
-    """Probe, and print what was found."""
+    """Probe, and print the results."""
     parser = argparse.ArgumentParser()
     parser.add_argument("interface")
     parser.add_argument("probes", nargs="?", default="[]")
@@ -50,13 +50,13 @@ def main() -> None:
 
 
 def say(line: str) -> None:
-    """To whoever started this program, at once."""
+    """Print a line without buffering."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 def run(interface: str, probes: list[SegmentProbe], settings: EngineSettings) -> dict[str, object]:
-    """All probes at once."""
+    """Run all probes at once."""
     clock = SystemClock()
     runner = Runner(
         engine=Engine(
@@ -88,7 +88,7 @@ def run(interface: str, probes: list[SegmentProbe], settings: EngineSettings) ->
 
 
 def overflow(interface: str, *, target: int, vlan: int) -> dict[str, int]:
-    """Fill the ring while nobody reads it, until the kernel reports a drop; then read what is in it."""
+    """Fill the ring without reading it until the kernel reports a drop; then read its contents."""
     identity = Identity(host="node1", cluster_network="extra")
     link = PacketLink(interface, mac_prefix=identity.prefix, slots=SLOTS)
     probe = templates.load().arp.render(station=identity.station(vlan), target=target)

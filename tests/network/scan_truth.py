@@ -1,4 +1,4 @@
-"""What `nadroute scan` has to find on a site, told by the site alone: the JSON, without the times."""
+"""The expected result of `nadroute scan`, derived from the site alone: the JSON without times."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ Entry = dict[str, Any]
 
 
 def truth(site: Site, vlans: range) -> list[Entry]:
-    """An entry for each of `vlans`; `rtt_ms` says whether there is one."""
+    """Return an entry for each of `vlans`; `rtt_ms` says whether there is a time."""
     by_id = {vlan.vlan: vlan for vlan in site.vlans}
     return [_entry(number, by_id.get(number)) for number in vlans]
 
 
 def without_times(found: list[Entry]) -> list[Entry]:
-    """The JSON of a scan, in the same form."""
+    """Return the JSON of a scan in the same form."""
     return [
         {**entry, "gateway": {**entry["gateway"], "rtt_ms": _is_time(entry["gateway"]["rtt_ms"])}}
         for entry in found
@@ -56,7 +56,7 @@ def _server(vlan: Vlan, server: DhcpServer, *, rogue: bool) -> Entry:
 
 
 def _counting(servers: list[DhcpServer]) -> DhcpServer | None:
-    """Of several servers one that names a gateway, and of those the one with the lowest address."""
+    """Return the server that counts: of those that name a gateway, the one with the lowest address."""
     return min(servers, key=lambda server: (server.router is None, server.address), default=None)
 
 

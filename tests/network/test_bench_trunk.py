@@ -1,4 +1,4 @@
-"""The benchmark's instruments over real cables: what they answer, what they ask, and how they end."""
+"""The benchmark's programs over real cables: what they answer, what they send, and how they end."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def trunk(programs: Programs) -> Iterator[Trunk]:
 
 @pytest.mark.parametrize(("lease", "ping"), [(False, False), (False, True), (True, True)])
 def test_the_baseline_does_the_whole_exchange_on_every_vlan(trunk: Trunk, lease: bool, ping: bool) -> None:
-    """The responder saw each step once for each VLAN: neither side leaves work out."""
+    """The responder counted each step once per VLAN: neither side leaves out work."""
     with trunk.responder():
         done = trunk.baseline(vlans=VLANS, lease=lease, ping=ping)
     assert 0 < done.cpu_s < WAIT_S
@@ -64,7 +64,7 @@ def test_a_muted_vlan_is_silent_and_the_baseline_says_so(trunk: Trunk, programs:
 
 
 def test_the_engine_is_measured_and_judged(trunk: Trunk) -> None:
-    """Every VLAN right, dead ones too; and costs that are there."""
+    """Every VLAN, dead or not, has the right result, and the costs are measured."""
     with trunk.responder(mute=10):
         probed = trunk.probe(Scan(vlans=VLANS, deadline_s=1.5, mute=10))
     assert probed.wrong == 0
@@ -73,20 +73,20 @@ def test_the_engine_is_measured_and_judged(trunk: Trunk) -> None:
 
 
 def test_a_wrong_engine_is_found_out(trunk: Trunk) -> None:
-    """VLANs that are told to be dead and answer count as wrong."""
+    """VLANs that answer although they should be dead count as wrong."""
     with trunk.responder():
         probed = trunk.probe(Scan(vlans=VLANS, deadline_s=1.5, mute=10))
     assert probed.wrong == VLANS // 10
 
 
 def test_a_scan_that_breaks_is_a_failed_run(trunk: Trunk) -> None:
-    """Its row is left out of the table, with the reason."""
+    """A failed scan raises, so that its row is left out of the table with the reason."""
     with trunk.responder(), pytest.raises(RunFailed):
         trunk.probe(Scan(vlans=1, depth="nonsense"))
 
 
 def test_the_responder_survives_frames_that_lie(programs: Programs) -> None:
-    """Cut-off, overlong and contradictory frames are not answered, and it answers the next one."""
+    """Truncated, overlong and contradictory frames are ignored, and the next valid one is answered."""
     with cable() as site:
         opened = Trunk(programs, site)
         with opened.responder():
@@ -96,8 +96,8 @@ def test_the_responder_survives_frames_that_lie(programs: Programs) -> None:
                 sender.settimeout(WAIT_S)
                 for frame in lies():
                     sender.send(frame)
-                # What was in its buffer before must not complete an option that is cut off; the second one
-                # comes alone, so into the same place of the buffer.
+                # Old contents of the buffer must not complete a truncated option; the second frame is sent
+                # alone, so it has the same place in the buffer.
                 for _ in range(2):
                     sender.send(DISCOVER)
                     while sender.recvfrom(2048)[1][2] == socket.PACKET_OUTGOING:
@@ -112,7 +112,7 @@ def test_the_responder_survives_frames_that_lie(programs: Programs) -> None:
 
 ETH_P_ALL = 3
 HEAD = b"\xff" * 6 + b"\x02\0\0\0\0\7" + b"\x81\0\0\7"
-"""To everybody, from somebody, with the tag of VLAN 7."""
+"""A broadcast from an arbitrary station, with the tag of VLAN 7."""
 IP = bytes.fromhex("45000103000000004011") + b"\0\0" + bytes(4) + b"\xff" * 4
 UDP = bytes.fromhex("0044004300ef0000")
 COOKIE = b"\x63\x82\x53\x63"
@@ -121,7 +121,7 @@ TYPE_AT = len(DISCOVER) - 3
 
 
 def lies() -> list[bytes]:
-    """Tagged frames, each wrong in its own way."""
+    """Return tagged frames, each malformed in its own way."""
     before, fields = DISCOVER[:TYPE_AT], len(HEAD + b"\x08\0" + IP + UDP)
     long_echo = bytearray(IP + b"\x08\0\0\0" + bytes(1000))
     long_echo[2:4] = (1500).to_bytes(2, "big")
@@ -147,7 +147,7 @@ def lies() -> list[bytes]:
 
 
 def test_the_responder_ends_with_whoever_started_it(programs: Programs) -> None:
-    """Nothing is left behind by a benchmark that was killed."""
+    """A killed benchmark leaves no process behind."""
     starter = textwrap.dedent(f"""
         import subprocess, sys
         child = subprocess.Popen([{str(programs.responder)!r}, "lo"], stdout=subprocess.PIPE)
@@ -172,7 +172,7 @@ def test_the_responder_ends_with_whoever_started_it(programs: Programs) -> None:
 
 @pytest.mark.parametrize("argument", ["0", "-1", "4095", "7x", ""])
 def test_the_programs_refuse_numbers_that_make_no_sense(programs: Programs, argument: str) -> None:
-    """They say what was expected, and do nothing."""
+    """An invalid number is refused with the expected range."""
     done = subprocess.run(
         [programs.baseline, "-n", argument, "lo"], capture_output=True, text=True, check=False
     )
@@ -182,7 +182,7 @@ def test_the_programs_refuse_numbers_that_make_no_sense(programs: Programs, argu
 
 @pytest.mark.dhcpd
 def test_a_big_site_has_real_servers_and_gateways_on_each_vlan(programs: Programs) -> None:
-    """The baseline gets a lease and an echo on all of them, and this process is back where it was."""
+    """The baseline gets a lease and an echo on all VLANs, and this process returns to its namespace."""
     before = Path("/proc/self/ns/net").readlink()
     limits = Path("/sys/kernel/rcu_expedited").read_text()
     try:
@@ -200,7 +200,7 @@ def test_a_big_site_has_real_servers_and_gateways_on_each_vlan(programs: Program
 def test_the_command_prints_a_table_and_writes_json(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], programs: Programs
 ) -> None:
-    """One section alone, once: the same rows in both forms."""
+    """A single section, run once, prints the same rows that it writes as JSON."""
     result = tmp_path / "deep" / "result.json"
     assert main(["--runs", "1", "--only", "parsing", "--json", str(result)]) == 0
     document = json.loads(result.read_text())
@@ -214,7 +214,7 @@ def test_the_command_prints_a_table_and_writes_json(
 def test_without_a_compiler_one_line_says_which_package(
     tmp_path: Path,
 ) -> None:
-    """No traceback for something that apt-get mends."""
+    """A missing compiler is reported in one line with its package, without a traceback."""
     for name in ("ip", "unshare", "nsenter", "sleep"):
         (tmp_path / name).symlink_to(program(name))
     environment = {**python_environment(), "PATH": str(tmp_path)}

@@ -1,4 +1,4 @@
-"""A site's beginning and end: what it says when it cannot start, and that nothing of it is left."""
+"""Start and end of a site: its errors, and that nothing is left of it."""
 
 import os
 import select
@@ -23,7 +23,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "site.yaml"
 
 @pytest.fixture(autouse=True)
 def lab_required() -> None:
-    """Nothing here runs without the lab."""
+    """Skip this module without the lab."""
     require_lab(SITE)
 
 
@@ -47,7 +47,7 @@ def test_stopping_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_process_left_on_a_host_ends_with_it(tmp_path: Path) -> None:
-    """What still runs in a host's namespace is ended, so that the namespace goes away."""
+    """A process that still runs in a host's namespace is ended, so that the namespace disappears."""
     with (
         start_site(SITE, tmp_path / "state") as site,
         subprocess.Popen([*site.command("node1"), "sleep", "600"], stdout=subprocess.PIPE) as left,
@@ -58,7 +58,7 @@ def test_a_process_left_on_a_host_ends_with_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_each_signal_takes_the_site_down(tmp_path: Path, end: signal.Signals) -> None:
-    """The programme ends with 0 and takes everything with it."""
+    """On each signal the process ends with 0 and stops everything."""
     state = tmp_path / "state"
     command = [sys.executable, "-m", "lab.site_main", "--file", str(EXAMPLE), "--state", str(state)]
     vlans = len(load_site(EXAMPLE).vlans)
@@ -74,7 +74,7 @@ def test_each_signal_takes_the_site_down(tmp_path: Path, end: signal.Signals) ->
 
 
 def test_the_site_ends_with_its_parent(tmp_path: Path) -> None:
-    """When whoever started it is killed, the site takes itself down, files too."""
+    """If the parent is killed, the site stops itself and removes its files."""
     script = (
         "import sys; from pathlib import Path; from lab.running import start_site\n"
         "site = start_site(Path(sys.argv[1]), Path(sys.argv[2])); print(site.pid, flush=True)\n"
@@ -96,7 +96,7 @@ def test_the_site_ends_with_its_parent(tmp_path: Path) -> None:
 
 
 def test_a_killed_site_leaves_no_process_and_the_next_one_cleans_up(tmp_path: Path) -> None:
-    """SIGKILL leaves files at most; the same state directory can be used again."""
+    """SIGKILL leaves at most files; the same state directory can be used again."""
     state = tmp_path / "state"
     first = start_site(SITE, state)
     footprint = Footprint.of(first.pid)
@@ -113,7 +113,7 @@ def test_a_killed_site_leaves_no_process_and_the_next_one_cleans_up(tmp_path: Pa
 
 
 def test_when_a_server_dies_the_site_says_so_and_ends(tmp_path: Path) -> None:
-    """A site that lost a part does not pretend to be whole."""
+    """A site that lost a process reports it and ends."""
     state = tmp_path / "state"
     command = [sys.executable, "-m", "lab.site_main", "--file", str(EXAMPLE), "--state", str(state)]
     with subprocess.Popen(
@@ -131,7 +131,7 @@ def test_when_a_server_dies_the_site_says_so_and_ends(tmp_path: Path) -> None:
 
 
 def test_two_sites_do_not_share_a_state_directory(tmp_path: Path) -> None:
-    """The second is refused and leaves the first alone."""
+    """The second site is refused and does not affect the first."""
     state = tmp_path / "state"
     with start_site(SITE, state) as first:
         with pytest.raises(SiteError, match="another lab is running"):
@@ -141,20 +141,20 @@ def test_two_sites_do_not_share_a_state_directory(tmp_path: Path) -> None:
 
 
 def test_two_sites_run_side_by_side(tmp_path: Path) -> None:
-    """Sites share neither namespaces nor files."""
+    """Two sites share neither namespaces nor files."""
     with start_site(SITE, tmp_path / "a") as first, start_site(SITE, tmp_path / "b") as second:
         assert not Footprint.of(first.pid).namespaces & Footprint.of(second.pid).namespaces
 
 
 def test_a_very_long_state_directory_works(tmp_path: Path) -> None:
-    """The control socket is reached although its path is longer than a socket's address may be."""
+    """The control socket works although its path is longer than a socket's address may be."""
     state = tmp_path / ("long" * 30) / "state"
     with start_site(SITE, state):
         send(state, "break extra/7")
 
 
 def test_a_mistake_in_the_file_is_one_line_and_starts_nothing(tmp_path: Path) -> None:
-    """The programme says what is wrong with the file and ends with 1."""
+    """An invalid file is reported in one line, with exit code 1, before anything is started."""
     file = tmp_path / "site.yaml"
     file.write_text("management: {}\n")
     state = tmp_path / "state"
@@ -166,7 +166,7 @@ def test_a_mistake_in_the_file_is_one_line_and_starts_nothing(tmp_path: Path) ->
 
 
 def test_a_state_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    """start_site passes on the one line that the programme said."""
+    """start_site raises the line that the process printed."""
     (tmp_path / "file").touch()
     with pytest.raises(SiteError, match=r"file/state: Not a directory$"):
         start_site(SITE, tmp_path / "file" / "state")

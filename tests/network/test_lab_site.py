@@ -44,7 +44,7 @@ GATEWAY = {vlan.vlan: str(vlan.gateway) for vlan in SITE.vlans}
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
-    """One site for all tests here; whoever breaks it heals it."""
+    """Start one site for all tests of this module; a test that breaks it also heals it."""
     require_lab(SITE)
     with start_site(SITE, tmp_path_factory.mktemp("lab") / "state") as running:
         yield running
@@ -63,14 +63,14 @@ def test_each_kind_of_server_offers_an_address_of_its_pool(site: RunningSite, vl
 
 @pytest.mark.parametrize("vlan", RELAYED)
 def test_a_relayed_server_answers_from_the_management_network(site: RunningSite, vlan: int) -> None:
-    """The gateway passes a DISCOVER on; the OFFER names a server elsewhere and an address of the VLAN."""
+    """The gateway relays a DISCOVER; the OFFER names a server elsewhere and an address of the VLAN."""
     (offer,) = offers(ask(site, "node1", [vlan])[vlan])
     assert (offer["server"], offer["router"]) == (str(RELAYED[vlan][1]), GATEWAY[vlan])
     assert IPv4Address(offer["address"]) in IPv4Network(f"{GATEWAY[vlan]}/20", strict=False)
 
 
 def test_64_vlans_answer_at_once(site: RunningSite) -> None:
-    """A burst of DISCOVERs on 64 VLANs loses none, and no answer comes on another VLAN than asked."""
+    """A burst of DISCOVERs on 64 VLANs loses none, and no reply arrives on another VLAN."""
     found = ask(site, "node1", MANY)
     assert {vlan: offers(finding)[0]["server"] for vlan, finding in found.items() if offers(finding)} == {
         vlan: GATEWAY[vlan] for vlan in MANY
@@ -86,38 +86,38 @@ def test_a_second_server_answers_beside_the_first(site: RunningSite) -> None:
 
 
 def test_a_server_without_a_gateway_names_no_router(site: RunningSite) -> None:
-    """DHCP works, the gateway is unknown."""
+    """DHCP works, and names no gateway."""
     (offer,) = offers(ask(site, "node1", [NO_GATEWAY])[NO_GATEWAY])
     assert offer["router"] is None
 
 
 def test_a_silent_gateway_does_not_answer_arp(site: RunningSite) -> None:
-    """DHCP tells the gateway's address, and nobody is there."""
+    """DHCP names the gateway's address, and no station has it."""
     finding = ask(site, "node1", [SILENT], "--timeout", "1.5")[SILENT]
     assert offers(finding)[0]["router"] == GATEWAY[SILENT]
     assert finding["arp"] is None
 
 
 def test_nobody_offers_on_a_vlan_without_a_server(site: RunningSite) -> None:
-    """A VLAN without DHCP stays silent, whether it has a gateway or not."""
+    """A VLAN without DHCP is silent, with or without a gateway."""
     found = ask(site, "node1", [MANUAL, EMPTY], *QUIET)
     assert [offers(finding) for finding in found.values()] == [[], []]
 
 
 def test_a_gateway_answers_on_its_own_vlan_alone(site: RunningSite) -> None:
-    """ARP for the gateway of one VLAN is answered there, and on no other."""
+    """ARP for the gateway of a VLAN is answered on that VLAN only."""
     found = ask(site, "node1", [MANUAL, 1, 2, UNROUTED], "--arp", GATEWAY[MANUAL], "--timeout", "1")
     assert [vlan for vlan, finding in found.items() if finding["arp"]] == [MANUAL]
 
 
 def test_a_vlan_that_is_not_trunked_to_a_host_is_dead_there(site: RunningSite) -> None:
-    """What answers on one host does not on another whose port lacks the VLAN."""
+    """A VLAN that answers on one host is dead on another whose port does not carry it."""
     assert ask(site, "node1", [MANUAL], "--arp", GATEWAY[MANUAL])[MANUAL]["arp"] is not None
     assert ask(site, "node2", [MANUAL], "--arp", GATEWAY[MANUAL], *QUIET)[MANUAL]["arp"] is None
 
 
 def test_routing_reaches_routed_gateways_alone(site: RunningSite) -> None:
-    """A ping from a host reaches what is routed; the island and the silent gateway are silent."""
+    """Pings from a host reach routed gateways only; the island and the silent gateway are silent."""
     routed = [GATEWAY[vlan] for vlan in (1, 2, 3, MANUAL)]
     assert ping(site, "node2", *routed, timeout=3) == dict.fromkeys(routed, "reply")
     apart = [GATEWAY[UNROUTED], GATEWAY[SILENT]]
@@ -130,7 +130,7 @@ def test_a_gateway_that_is_not_routed_lives_on_its_vlan(site: RunningSite) -> No
 
 
 def test_hosts_reach_each_other_on_the_management_network(site: RunningSite) -> None:
-    """Router and hosts answer each other's pings there."""
+    """The router and the hosts answer each other's pings."""
     addresses = [str(SITE.management.gateway), *(str(host.address) for host in SITE.hosts)]
     assert set(ping(site, "node1", *addresses, timeout=3).values()) == {"reply"}
 
@@ -156,7 +156,7 @@ def test_hosts_hear_each_other_on_a_vlan(site: RunningSite) -> None:
 
 @pytest.mark.parametrize("vlan", [*SERVERS, 21])
 def test_a_broken_vlan_is_silent_until_it_is_healed(site: RunningSite, vlan: int) -> None:
-    """`break` silences DHCP, ARP and routed pings of that VLAN alone; `heal` brings all of them back."""
+    """`break` silences DHCP, ARP and routed pings of that VLAN only; `heal` restores them."""
     other = next(candidate for candidate in SERVERS if candidate != vlan)
     site.break_vlan(vlan)
     try:
@@ -174,7 +174,7 @@ def test_a_broken_vlan_is_silent_until_it_is_healed(site: RunningSite, vlan: int
 
 
 def test_a_host_without_its_cables_hears_nothing(site: RunningSite) -> None:
-    """`host-down` takes the uplink of one host, not of the other, and not its management network."""
+    """`host-down` disconnects the uplink of one host only, and not its management network."""
     site.host_down("node1")
     try:
         assert offers(ask(site, "node1", [1], *QUIET)[1]) == []
@@ -186,7 +186,7 @@ def test_a_host_without_its_cables_hears_nothing(site: RunningSite) -> None:
 
 
 def test_a_tagged_socket_does_not_hear_what_is_sent_beside_it(site: RunningSite) -> None:
-    """On a host with several programs each hears the wire, not the others' questions."""
+    """On a host with several programs each receives frames from the wire, not the others' own."""
     beside = (
         "import sys; from ipaddress import IPv4Address; from lab.tagged_socket import *\n"
         "from lab.wire_client import arp_probe\n"
@@ -201,7 +201,7 @@ def test_a_tagged_socket_does_not_hear_what_is_sent_beside_it(site: RunningSite)
 
 
 def test_commands_that_make_no_sense_are_refused(site: RunningSite) -> None:
-    """An unknown VLAN or host is an error that names it, and the site goes on."""
+    """An unknown VLAN or host is an error that names it, and the site keeps running."""
     with pytest.raises(ValueError, match="no VLAN '4000'"):
         site.break_vlan(4000)
     with pytest.raises(ValueError, match="no host 'node9'"):
@@ -210,7 +210,7 @@ def test_commands_that_make_no_sense_are_refused(site: RunningSite) -> None:
 
 
 def test_site_json_says_where_everything_is(site: RunningSite) -> None:
-    """The description on disk is what the API tells."""
+    """The description on disk equals what the API returns."""
     assert (site.state / "site.json").is_file()
     assert Path(f"/proc/{site.description.hosts['node1'].pid}").is_dir()
     assert site.uplinks("node1") == {"extra": "extra-bo"}

@@ -49,13 +49,13 @@ with start_site(build_site(vlans), Path(sys.argv[1]) / "state") as site:
 
 @dataclass(frozen=True)
 class Ordinary:
-    """A way to run Python as an ordinary user, who can read `folder` and write to `folder/work`."""
+    """Runs Python as an ordinary user, who can read `folder` and write to `folder/work`."""
 
     python: list[str]
     folder: Path
 
     def run(self, script: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Run `script`; it finds the lab, and nothing else of this project."""
+        """Run `script`, which can import the lab and nothing else of this project."""
         return subprocess.run(
             [*self.python, "-c", script, *arguments],
             capture_output=True,
@@ -69,7 +69,7 @@ class Ordinary:
 
 @pytest.fixture
 def ordinary() -> Iterator[Ordinary]:
-    """Ourselves, or nobody when we are root; with a copy of the lab, as ours may be unreadable."""
+    """Use the current user, or nobody for root, with a copy of the lab that this user can read."""
     with tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as name:
         folder = Path(name)
         for package in (Path(str(lab.__file__)).parent, Path(yaml.__file__).parent):
@@ -86,7 +86,7 @@ def ordinary() -> Iterator[Ordinary]:
 def _python_command() -> list[str]:
     setpriv = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
     prefix = setpriv if os.geteuid() == 0 else []
-    # It has to be able to start itself: an interpreter in root's home is out of an ordinary user's reach.
+    # The interpreter must be executable for the user: one in root's home is not.
     check = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', 'import tomllib']))"
     usable = [
         [*prefix, python]
@@ -97,7 +97,7 @@ def _python_command() -> list[str]:
 
 
 def test_an_ordinary_user_runs_the_whole_site(ordinary: Ordinary) -> None:
-    """In a user namespace every server offers, routing works, faults can be made, and nothing is left."""
+    """In a user namespace every server offers, routing works, faults can be injected, and nothing is left."""
     missing = ordinary.run("from lab.prerequisites import *; print('; '.join(missing_prerequisites()))")
     if missing.stdout.strip():
         unavailable(missing.stdout.strip())

@@ -45,7 +45,7 @@ BY_VLAN = {vlan.vlan: vlan for vlan in SITE.vlans}
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
-    """One site for all tests here; whoever breaks it heals it."""
+    """Start one site for all tests of this module; a test that breaks it also heals it."""
     require_lab(SITE)
     with start_site(SITE, tmp_path_factory.mktemp("lab") / "state") as running:
         yield running
@@ -76,7 +76,7 @@ def run(
     interface: str = "extra-bo",
     privilege: Sequence[str] = (),
 ) -> tuple[dict[int, Verdict], dict[str, Any]]:
-    """The program on node1: verdicts by VLAN, and all that it printed."""
+    """Run the program on node1; return the verdicts by VLAN, and its whole output."""
     done = subprocess.run(
         [*site.command("node1"), *privilege, *command(probes, *options, interface=interface)],
         capture_output=True,
@@ -96,7 +96,7 @@ def read(output: str) -> tuple[dict[int, Verdict], dict[str, Any]]:
 
 
 def assert_works(vlan: int, verdict: Verdict) -> None:
-    """A network that is as it should be, seen whole."""
+    """Assert the complete verdict of a healthy network."""
     assert verdict.fault is None
     assert verdict.dhcp is not None
     assert verdict.dhcp.outcome is DHCPOutcome.OFFERED, f"VLAN {vlan}"
@@ -107,7 +107,7 @@ def assert_works(vlan: int, verdict: Verdict) -> None:
 
 
 def test_24_vlans_of_three_servers_are_found_at_once(site: RunningSite) -> None:
-    """dnsmasq, udhcpd and the lab's own server; gateways on the VLAN and through routing; nothing dropped."""
+    """dnsmasq, udhcpd and the lab's own server are found, with gateways on both paths; nothing is dropped."""
     found, _ = run(site, [ask(vlan) for vlan in SERVED], "--deadline", "12")
     assert found.keys() == SERVED.keys()
     for vlan, verdict in found.items():
@@ -120,14 +120,14 @@ def test_24_vlans_of_three_servers_are_found_at_once(site: RunningSite) -> None:
 
 
 def test_servers_that_ping_first_are_waited_for(site: RunningSite) -> None:
-    """dnsmasq and udhcpd look for seconds whether an address is in use: that is no failure."""
+    """Servers that probe an address for seconds before the offer are no failure."""
     found, _ = run(site, [ask(vlan) for vlan in PINGS_FIRST], "--deadline", "12")
     for vlan, verdict in found.items():
         assert_works(vlan, verdict)
 
 
 def test_each_failure_is_told_as_what_it_is(site: RunningSite) -> None:
-    """A silent VLAN, a silent gateway, one that is not routed, no router option, a second server, no DHCP."""
+    """Each failure has its own result: silent VLAN, silent or unrouted gateway, no router, no DHCP."""
     asked = [ask(vlan) for vlan in (SILENT, SILENT_GATEWAY, UNROUTED, ROUTERLESS, TWO_SERVERS)]
     found, printed = run(site, [*asked, check(MANUAL, gateway(MANUAL))], "--deadline", "3")
     told = {
@@ -154,7 +154,7 @@ def test_each_failure_is_told_as_what_it_is(site: RunningSite) -> None:
 
 
 def test_probing_again_holds_the_same_address(site: RunningSite) -> None:
-    """One identity for each (host, segment): a small pool is not starved."""
+    """Each (host, segment) has one identity, so a small pool is not exhausted."""
     vlans = [1, 2, 3]
     addresses = []
     for _ in range(3):
@@ -164,7 +164,7 @@ def test_probing_again_holds_the_same_address(site: RunningSite) -> None:
 
 
 def test_cap_net_raw_is_enough(site: RunningSite) -> None:
-    """The ring, the promiscuous mode, the filter and the ICMP socket need no other capability."""
+    """The ring, promiscuous mode, the filter and the ICMP socket need no other capability."""
     found, printed = run(site, [ask(vlan) for vlan in SERVED], privilege=ONLY_NET_RAW)
     assert printed["capabilities"] == NET_RAW
     for vlan, verdict in found.items():
@@ -172,7 +172,7 @@ def test_cap_net_raw_is_enough(site: RunningSite) -> None:
 
 
 def test_without_cap_net_raw_the_fault_is_named(site: RunningSite) -> None:
-    """Nothing is concluded of the network by a process that may not look at it."""
+    """Without the privilege to look at the network, nothing is concluded about it."""
     found, printed = run(site, [ask(1)], privilege=NO_CAPABILITY)
     assert printed["capabilities"] == 0
     assert found[1].fault is Fault.NO_PERMISSION
@@ -181,7 +181,7 @@ def test_without_cap_net_raw_the_fault_is_named(site: RunningSite) -> None:
 
 
 def test_missing_uplink_is_a_fault_and_routed_is_asked_all_the_same(site: RunningSite) -> None:
-    """N1: what the host cannot see on the wire says nothing of what it can route to."""
+    """N1: a missing uplink says nothing about what the host can route to."""
     found, _ = run(site, [check(MANUAL, gateway(MANUAL))], interface="no-such-bo")
     assert found[MANUAL].fault is Fault.UPLINK_MISSING
     assert found[MANUAL].targets[0].vlan.outcome is ReachOutcome.NOT_TRIED
@@ -189,7 +189,7 @@ def test_missing_uplink_is_a_fault_and_routed_is_asked_all_the_same(site: Runnin
 
 
 def test_uplink_that_goes_down_is_noticed_at_once(site: RunningSite) -> None:
-    """N2: pulled while a probe waits, it ends the probe soon; and it is a fault from then on."""
+    """N2: an uplink disconnected during a probe ends it soon, and is a fault from then on."""
     waiting = command([ask(SILENT)], "--deadline", "600", interface="extra-bo")
     try:
         with subprocess.Popen(
@@ -210,7 +210,7 @@ def test_uplink_that_goes_down_is_noticed_at_once(site: RunningSite) -> None:
 
 
 def test_frames_that_the_kernel_drops_are_counted(site: RunningSite) -> None:
-    """A full ring loses replies, and PACKET_STATISTICS says how many."""
+    """A full ring loses replies, and PACKET_STATISTICS counts them."""
     address = str(int(BY_VLAN[1].gateway or 0))
     done = subprocess.run(
         [
@@ -229,7 +229,7 @@ def test_frames_that_the_kernel_drops_are_counted(site: RunningSite) -> None:
 
 
 def test_works_in_a_user_namespace() -> None:
-    """As somebody without any right on the machine, in a namespace of their own."""
+    """The prober works for a user without rights on the machine, in a user namespace."""
     script = (
         "import json, subprocess, sys\n"
         "from pathlib import Path\n"
@@ -243,7 +243,7 @@ def test_works_in_a_user_namespace() -> None:
         "    sys.exit(subprocess.call(argv))\n"
     )
     require_lab(build_site([build_vlan(vlan, server=BUILTIN) for vlan in range(1, 17)]))
-    # Root may only map itself into a namespace with CAP_SETFCAP; that is all it is left here.
+    # Root may map only itself into a namespace with CAP_SETFCAP, so that is all that it keeps here.
     ordinary = ["setpriv", "--bounding-set=-all,+setfcap", "--inh-caps=-all"] if os.geteuid() == 0 else []
     interpreter = [sys.executable, "-c", script]
     probes = json.dumps([ask(vlan).to_wire() for vlan in range(1, 17)])

@@ -1,4 +1,4 @@
-"""Leases from real servers: taken, used for an echo on the VLAN, and given back, whatever happens."""
+"""Leases from real servers: taken, used for an echo on the VLAN, and always released."""
 
 import json
 import signal
@@ -23,12 +23,12 @@ POOL = 4
 PROBES = 100
 KINDS = {7: ServerKind.DNSMASQ, 8: ServerKind.UDHCPD, 9: ServerKind.ISC, 10: ServerKind.BUILTIN}
 HELD = 20
-"""Its gateway is silent, so that an address is held while it is asked."""
+"""A VLAN whose gateway is silent, so that an address is held while it is probed."""
 TIMEOUT_S = 60.0
 
 
 def with_small_pool(vlan: Vlan) -> Vlan:
-    """The same with POOL addresses."""
+    """Return the VLAN with POOL addresses."""
     return replace(
         vlan, dhcp=tuple(replace(server, pool_end=server.pool_start + POOL - 1) for server in vlan.dhcp)
     )
@@ -60,7 +60,7 @@ def command(site: RunningSite, *arguments: str, host: str = "node1") -> list[str
 
 
 def scan(site: RunningSite, *arguments: str, host: str = "node1") -> list[list[dict[str, Any]]]:
-    """What each scan found, VLAN by VLAN."""
+    """Return the results of each scan, VLAN by VLAN."""
     done = subprocess.run(
         command(site, *arguments, "--host", host, host=host),
         capture_output=True,
@@ -75,7 +75,7 @@ def scan(site: RunningSite, *arguments: str, host: str = "node1") -> list[list[d
 
 
 def dnsmasq_leases(state: Path) -> list[str]:
-    """What dnsmasq has leased on HELD's network, one line for each."""
+    """Return what dnsmasq has leased on HELD's network, one line per lease."""
     lines = [line for path in state.rglob("dnsmasq-*.leases") for line in path.read_text().splitlines()]
     return [line for line in lines if f" {str(SITE.find_vlan(str(HELD)).cidr).rpartition('.')[0]}." in line]
 
@@ -88,7 +88,7 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 
 def test_lease_is_taken_used_and_given_back(site: RunningSite) -> None:
-    """dnsmasq, udhcpd, ISC dhcpd and the lab's own: ACK, no conflict, ARP and ICMP from the address."""
+    """Each kind of server sends an ACK; there is no conflict; ARP and ICMP are sent from the address."""
     (found,) = scan(site, ",".join(map(str, KINDS)), "--depth", "lease")
     assert {result["vlan"] for result in found} == set(KINDS)
     for result in found:
@@ -99,7 +99,7 @@ def test_lease_is_taken_used_and_given_back(site: RunningSite) -> None:
 
 @pytest.mark.parametrize("depth", ["offer", "lease"])
 def test_pool_of_four_survives_a_hundred_probes(site: RunningSite, depth: str) -> None:
-    """Always the same address, and another host finds one as well afterwards."""
+    """All probes use the same address, and another host still gets one afterwards."""
     vlans = ",".join(map(str, KINDS))
     rounds = scan(site, vlans, "--depth", depth, "--times", str(PROBES))
     offered: dict[int, set[str]] = {}
@@ -121,7 +121,7 @@ def test_pool_of_four_survives_a_hundred_probes(site: RunningSite, depth: str) -
 def test_address_is_given_back_when_told_to_stop(
     site: RunningSite, state: Path, number: signal.Signals, code: int
 ) -> None:
-    """In the middle of a scan that holds it: the server's list is empty again at once."""
+    """A scan that is interrupted while it holds a lease releases it at once."""
     with subprocess.Popen(
         command(site, str(HELD), "--depth", "lease", "--held"),
         stdout=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""What `nadroute scan` shows of the wire: frames as they go, a file for Wireshark, and times."""
+"""Evidence of `nadroute scan`: frames as they pass, a file for Wireshark, and times."""
 
 import json
 import re
@@ -42,7 +42,7 @@ Step = tuple[int, str]
 
 @dataclass(frozen=True)
 class Scan:
-    """A scan that was recorded in every way, and when it ran (Unix time)."""
+    """A scan with all kinds of recording, and when it ran (Unix time)."""
 
     results: list[dict[str, Any]]
     told: str
@@ -54,7 +54,7 @@ class Scan:
 
 @pytest.fixture(scope="module")
 def scan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scan]:
-    """One scan of all VLANs, looking at the relayed one."""
+    """Scan all VLANs once, with --debug for the relayed one."""
     require_lab(SITE)
     folder = tmp_path_factory.mktemp("scan")
     with start_site(SITE, folder / "state") as site:
@@ -89,7 +89,7 @@ def _unix_time() -> float:
 
 
 def kind(packet: Ether) -> str:
-    """What a frame of the exchange is."""
+    """Return what a frame is in the exchange."""
     if ARP in packet:
         return {1: WHO_HAS, 2: IS_AT}[packet[ARP].op]
     return {1: DISCOVER, 2: OFFER}[
@@ -98,7 +98,7 @@ def kind(packet: Ether) -> str:
 
 
 def steps(scan: Scan) -> dict[int, list[Step]]:
-    """What went over each VLAN, as scapy reads the file."""
+    """Return what was sent on each VLAN, as scapy reads the file."""
     with RawPcapNgReader(str(scan.capture)) as reader:
         directions = [meta.direction for _, meta in reader]
     found: dict[int, list[Step]] = {}
@@ -108,7 +108,7 @@ def steps(scan: Scan) -> dict[int, list[Step]]:
 
 
 def test_a_capture_holds_the_exchange_of_each_vlan_in_its_order(scan: Scan) -> None:
-    """Tagged, the question before its answer; of a silent VLAN nothing but the question."""
+    """Frames are tagged, and a request precedes its reply; a silent VLAN has only requests."""
     found = steps(scan)
     assert (found[PLAIN], found[RELAYED]) == (EXCHANGE, EXCHANGE)
     assert set(found[SILENT]) == {(SENT, DISCOVER)}
@@ -117,7 +117,7 @@ def test_a_capture_holds_the_exchange_of_each_vlan_in_its_order(scan: Scan) -> N
 
 
 def test_the_times_of_a_capture_are_those_of_the_scan(scan: Scan) -> None:
-    """Wall-clock time; and from the question to the answer what the scan says that it took."""
+    """Times are wall-clock times, and agree with the durations in the scan's result."""
     packets = rdpcap(str(scan.capture))
     assert all(scan.began <= packet.time <= scan.ended for packet in packets)
     for entry in scan.results:
@@ -125,13 +125,13 @@ def test_the_times_of_a_capture_are_those_of_the_scan(scan: Scan) -> None:
             continue
         at = {kind(packet): float(packet.time) for packet in packets if packet[Dot1Q].vlan == entry["vlan"]}
         assert at[DISCOVER] <= at[OFFER] <= at[WHO_HAS] <= at[IS_AT]
-        # The engine's clock and the capture's are read within a turn of the engine.
+        # The engine's clock and the capture's are read within one iteration of the loop.
         assert (at[IS_AT] - at[WHO_HAS]) * 1000 == pytest.approx(entry["gateway"]["rtt_ms"], abs=1_000)
 
 
 @pytest.mark.tshark
 def test_wireshark_reads_a_capture_as_it_is_meant(scan: Scan) -> None:
-    """VLAN, direction, kind, checksums: tshark finds the same, and nothing malformed."""
+    """tshark reads the same VLANs, directions, kinds and checksums, and finds nothing malformed."""
     fields = [
         "vlan.id",
         "frame.packet_flags_direction",
@@ -160,7 +160,7 @@ def test_wireshark_reads_a_capture_as_it_is_meant(scan: Scan) -> None:
 
 
 def test_debug_tells_the_frames_of_its_vlan_as_they_went(scan: Scan) -> None:
-    """On standard error, each with its time and its fields, and of no other VLAN."""
+    """Standard error has the frames of that VLAN with times and fields, and of no other VLAN."""
     heads = [match for line in scan.told.splitlines() if (match := HEAD.fullmatch(line))]
     assert [(head[1], int(head[2])) for head in heads] == [
         (way, RELAYED) for way in ("sent", "received", "sent", "received")
@@ -170,7 +170,7 @@ def test_debug_tells_the_frames_of_its_vlan_as_they_went(scan: Scan) -> None:
 
 
 def test_the_summary_counts_what_the_capture_shows(scan: Scan) -> None:
-    """One time for each OFFER and each gateway."""
+    """The summary has one time for each OFFER and each gateway."""
     offers = [packet for packet in rdpcap(str(scan.capture)) if UDP in packet and kind(packet) == OFFER]
     assert scan.summary["offer_ms"]["n"] == len(offers) == 4
     assert scan.summary["arp_ms"]["n"] == 3

@@ -1,4 +1,4 @@
-"""`nadroute scan` on 64 VLANs of every kind finds what is there, and nothing else."""
+"""`nadroute scan` on 64 VLANs of every kind finds exactly what is there."""
 
 import json
 import select
@@ -33,22 +33,22 @@ SECOND_SERVER = range(49, 52)
 RELAYED = range(52, 58)
 RELAYED_BESIDE_ANOTHER, ROGUE, RELAYED_ROUTERLESS = 58, 59, 60
 NO_DHCP = range(61, 63)
-# 63 and 64: nobody is there at all.
+# 63 and 64 have no stations.
 
 
 def rogue(vlan: Vlan) -> Vlan:
-    """Its second server names itself as the router of everybody."""
+    """Make the second server name itself as the router."""
     first, second = vlan.dhcp
     return replace(vlan, dhcp=(first, replace(second, router=second.address)))
 
 
 def routerless(vlan: Vlan) -> Vlan:
-    """Its servers name no router, though there is one."""
+    """Make the servers name no router, although there is one."""
     return replace(vlan, dhcp=tuple(replace(server, router=None) for server in vlan.dhcp))
 
 
 def mixed(vlans: Sequence[int]) -> list[tuple[int, ServerKind, ServerKind]]:
-    """`vlans` with a kind of server for each in turn, and the next kind."""
+    """Pair each VLAN with a kind of server, in rotation, and the next kind."""
     return [(vlan, KINDS[vlan % 3], KINDS[(vlan + 1) % 3]) for vlan in vlans]
 
 
@@ -73,14 +73,14 @@ SITE = build_site(
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
-    """One site for all tests here; whoever breaks it heals it."""
+    """Start one site for all tests of this module; a test that breaks it also heals it."""
     require_lab(SITE)
     with start_site(SITE, tmp_path_factory.mktemp("lab") / "state") as running:
         yield running
 
 
 def scan(site: RunningSite, *options: str) -> "subprocess.CompletedProcess[str]":
-    """`nadroute scan` on node1."""
+    """Run `nadroute scan` on node1."""
     program = [sys.executable, "-m", "services.cli.main", "scan", "--interface=extra-bo"]
     return subprocess.run(
         [*site.command("node1"), *program, *options],
@@ -93,15 +93,15 @@ def scan(site: RunningSite, *options: str) -> "subprocess.CompletedProcess[str]"
 
 
 def test_scan_finds_the_truth_on_64_vlans(site: RunningSite) -> None:
-    """Three kinds of server, silent, relayed, routerless and rogue ones: the JSON is the site's truth."""
+    """With all kinds of servers, silent and relayed VLANs and rogues, the JSON equals the site's truth."""
     found = json.loads(scan(site, "--vlans=1-64", "--output=json").stdout)
     assert without_times(found) == truth(SITE, VLANS)
 
 
 def test_a_scan_with_leases_finds_the_same_and_keeps_no_address(site: RunningSite) -> None:
-    """Every server leases, every gateway that answers ARP answers an echo, and all is given back.
+    """Every server leases, every gateway that answers ARP answers an echo, and every lease is released.
 
-    The RELEASE is sent to the server alone, and on the router's port 67 there are many: it has its own.
+    The RELEASE is unicast, and the router's port 67 has many sockets, so the server has a machine of its own.
     """
     found = json.loads(scan(site, "--vlans=1-64", "--depth=lease", "--output=json").stdout)
     leases = {entry["vlan"]: entry["dhcp"].pop("lease") for entry in found if "lease" in entry["dhcp"]}
@@ -110,7 +110,7 @@ def test_a_scan_with_leases_finds_the_same_and_keeps_no_address(site: RunningSit
     assert without_times(found) == expected
     offered = {entry["vlan"] for entry in expected if entry["dhcp"]["outcome"] == "offered"}
     assert {vlan: lease["outcome"] for vlan, lease in leases.items()} == dict.fromkeys(offered, "held")
-    # Where nobody answers ARP there is nobody to send an echo to.
+    # Without an ARP reply there is no station to send an echo to.
     reached = {entry["vlan"] for entry in expected if entry["gateway"]["outcome"] == "reachable"}
     assert {vlan: echo["outcome"] for vlan, echo in echoes.items()} == dict.fromkeys(reached, "reachable")
     for name in ("dnsmasq-router", "dnsmasq-central2"):
@@ -127,7 +127,7 @@ def _is_empty(path: Path) -> bool:
 
 
 def test_scan_finds_what_broke_and_what_healed(site: RunningSite) -> None:
-    """Of VLANs of each kind those that are broken offer nothing, and the others are as before."""
+    """Of the VLANs of each kind, the broken ones offer nothing and the others are unchanged."""
     broken = [PLAIN[0], PLAIN[1], PLAIN[2], RELAYED[0], RELAYED[1]]
     others = [PLAIN[3], PLAIN[4], PLAIN[5], RELAYED[2], RELAYED[3]]
     wanted = ",".join(map(str, (*broken, *others)))

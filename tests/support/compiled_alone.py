@@ -1,4 +1,4 @@
-"""A plugin for pytest: fails a run in which the engine was interpreted."""
+"""A pytest plugin that fails a run if the engine was interpreted."""
 
 import sys
 
@@ -6,7 +6,7 @@ import pytest
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Whatever came first on the path is what was tested."""
+    """Fail the run if a hot module was loaded from its source."""
     module = sys.modules.get("services.prober.engine.trunk")
     if module is None or not str(module.__file__).endswith(".so"):
         session.exitstatus = pytest.ExitCode.INTERNAL_ERROR

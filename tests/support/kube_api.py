@@ -1,4 +1,4 @@
-"""A cluster for contract tests: the lab's API server, or a real one when a kubeconfig is given."""
+"""A cluster for contract tests: the lab's API server, or a real one if a kubeconfig is given."""
 
 import contextlib
 import json
@@ -22,14 +22,14 @@ TIMEOUT = (60, 60)
 
 
 def config_json(vlan: int = 7) -> str:
-    """spec.config of a VLAN network on the management bridge, which every Harvester has."""
+    """Return spec.config of a VLAN network on the management bridge, which every Harvester has."""
     return json.dumps(
         {"cniVersion": "0.3.1", "type": "bridge", "bridge": "mgmt-br", "vlan": vlan, "ipam": {}}
     )
 
 
 def network(name: str, *, vlan: int = 7, **metadata: object) -> Object:
-    """A network as a user would write it."""
+    """Build a network as a user would write it."""
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": "NetworkAttachmentDefinition",
@@ -40,7 +40,7 @@ def network(name: str, *, vlan: int = 7, **metadata: object) -> Object:
 
 @contextlib.contextmanager
 def api_client(kubeconfig: Path) -> Iterator[client.ApiClient]:
-    """The official client of a kubeconfig; leaves no connection open."""
+    """Yield the official client of a kubeconfig, and close its connections."""
     api = config.new_client_from_config(str(kubeconfig))
     try:
         yield api
@@ -69,30 +69,30 @@ class Networks:
         return dict(made)
 
     def get(self, name: str) -> Object:
-        """One network."""
+        """Get one network."""
         return dict(self._custom.get_namespaced_custom_object(*self._where, name, _request_timeout=TIMEOUT))
 
     def list(self, **options: object) -> Object:
-        """A list of them, with its metadata."""
+        """List networks, with the list's metadata."""
         listed = self._custom.list_namespaced_custom_object(*self._where, _request_timeout=TIMEOUT, **options)
         return dict(listed)
 
     def replace(self, name: str, body: Object) -> Object:
-        """PUT."""
+        """Send PUT."""
         put = self._custom.replace_namespaced_custom_object(
             *self._where, name, body, _request_timeout=TIMEOUT
         )
         return dict(put)
 
     def patch(self, name: str, body: object, kind: str = "merge-patch+json") -> Object:
-        """PATCH with the media type application/`kind`."""
+        """Send PATCH with the media type application/`kind`."""
         patched = self._custom.patch_namespaced_custom_object(
             *self._where, name, body, _content_type=f"application/{kind}", _request_timeout=TIMEOUT
         )
         return dict(patched)
 
     def json_patch(self, name: str, *operations: Object) -> Object:
-        """A JSON patch of these operations."""
+        """Send a JSON patch of these operations."""
         return self.patch(name, list(operations), "json-patch+json")
 
     def annotate(self, name: str, **annotations: str | None) -> Object:
@@ -100,7 +100,7 @@ class Networks:
         return self.patch(name, {"metadata": {"annotations": annotations}})
 
     def delete(self, name: str, **preconditions: str) -> Object:
-        """DELETE, bound to a uid or resource_version where given."""
+        """Send DELETE, with a uid or resource_version as precondition if given."""
         body = client.V1DeleteOptions(preconditions=client.V1Preconditions(**preconditions))
         gone = self._custom.delete_namespaced_custom_object(
             *self._where, name, body=body, _request_timeout=TIMEOUT
@@ -108,7 +108,7 @@ class Networks:
         return dict(gone)
 
     def events(self, version: str | None = None, **options: object) -> Generator[Object, None, None]:
-        """Watch from a version on (None: from the present state on) for at most a minute."""
+        """Watch from a version on (None: from the present state) for at most a minute."""
         if version is not None:
             options["resource_version"] = version
         options.setdefault("timeout_seconds", 60)
@@ -119,12 +119,12 @@ class Networks:
             yield from stream
 
     def version(self) -> str:
-        """The resourceVersion of the list as it is now."""
+        """Return the present resourceVersion of the list."""
         return str(self.list()["metadata"]["resourceVersion"])
 
 
 def refused(call: Callable[[], object]) -> client.ApiException:
-    """The error that a call is refused with; its body is a Status of the same code."""
+    """Return the error of a refused call; its body is a Status of the same code."""
     with pytest.raises(client.ApiException) as caught:
         call()
     error = caught.value
@@ -134,13 +134,13 @@ def refused(call: Callable[[], object]) -> client.ApiException:
 
 
 def reason(error: client.ApiException) -> str:
-    """The machine-readable reason of a refusal."""
+    """Return the machine-readable reason of a refusal."""
     return str(json.loads(error.body)["reason"])
 
 
 @contextlib.contextmanager
 def namespace_of(kubeconfig: Path) -> Iterator[Networks]:
-    """A namespace of its own in a cluster, gone afterwards with all that is in it."""
+    """Create a namespace in a cluster; delete it with its contents afterwards."""
     with api_client(kubeconfig) as api:
         core = client.CoreV1Api(api)
         name = f"nadroute-test-{uuid.uuid4().hex[:8]}"
@@ -153,7 +153,7 @@ def namespace_of(kubeconfig: Path) -> Iterator[Networks]:
 
 @contextlib.contextmanager
 def cluster_networks(folder: Path) -> Iterator[Networks]:
-    """Networks in the real cluster of NADROUTE_TEST_KUBECONFIG, or else in a server of the lab's."""
+    """Yield networks in the real cluster of NADROUTE_TEST_KUBECONFIG, or else in a server of the lab."""
     if REAL_CLUSTER:
         with namespace_of(Path(REAL_CLUSTER)) as networks:
             yield networks
@@ -164,6 +164,6 @@ def cluster_networks(folder: Path) -> Iterator[Networks]:
 
 @contextlib.contextmanager
 def lab_networks(server: ApiServer, folder: Path) -> Iterator[Networks]:
-    """Networks in a server of the lab's that a test has in its hands."""
+    """Yield networks in the given server of the lab."""
     with namespace_of(server.kubeconfig(folder / "kubeconfig")) as networks:
         yield networks

@@ -1,4 +1,4 @@
-"""What a module logs, whatever a test before made of logging: that is kept for the life of a process."""
+"""Capturing a module's log lines, whatever earlier tests configured: loggers are cached for the process."""
 
 from types import ModuleType
 
@@ -9,7 +9,7 @@ from structlog.typing import EventDict
 
 
 def log_lines(monkeypatch: pytest.MonkeyPatch, module: ModuleType) -> list[EventDict]:
-    """Its lines from now on, as they come; log_level and event stand in each."""
+    """Return the list to which lines are appended from now on; each has log_level and event."""
     capture = LogCapture()
     logger = structlog.wrap_logger(
         structlog.PrintLogger(),

@@ -1,4 +1,4 @@
-"""Watcher, updater, probers that are played, and doubles of everybody else who writes networks; real time."""
+"""Watcher, updater, scripted probers, and doubles of all other writers of networks; in real time."""
 
 import contextlib
 import tempfile
@@ -25,7 +25,7 @@ PERSON = Actor(user="person", agent="browser")
 
 @dataclass
 class Neighbourhood:
-    """Everybody who writes."""
+    """All writers of networks."""
 
     site: UpdaterSite
     fabric: Fabric
@@ -35,7 +35,7 @@ class Neighbourhood:
     webhook: Webhook
 
     def active(self, *names: str, vlan: int, route: str | None = None) -> None:
-        """Networks on VLANs from there on, once they are Active."""
+        """Create networks on VLANs from there on, and wait until they are Active."""
         for offset, name in enumerate(names):
             make_well(self.fabric, vlan + offset)
             self.site.create(name, vlan=vlan + offset, route=route)
@@ -43,23 +43,23 @@ class Neighbourhood:
             self.site.wait_for(name, lambda network: state_of(network) == "Active")
 
     def sequence(self) -> int:
-        """Of the last write so far."""
+        """Return the sequence of the last write so far."""
         return max((record.sequence for record in self.site.server.writes), default=0)
 
     def settle(self) -> None:
-        """Until what happened before has been probed, told and written: a later network has been."""
+        """Wait until earlier changes have been probed, reported and written: a later network has been."""
         number = self.sequence()
         vlan = 3000 + number % 1000
         self.active(f"settle-{number}", vlan=vlan)
 
     def writes(self, name: str, *, after: int = 0) -> list[WriteRecord]:
-        """All writes to a network since."""
+        """Return all writes to a network since."""
         return [record for record in of_network(self.site.server.writes, name) if record.sequence > after]
 
 
 @contextlib.contextmanager
 def watching(site: UpdaterSite, redis_server: RedisServer, folder: Path) -> Iterator[None]:
-    """A watcher in a thread."""
+    """Run a watcher in a thread."""
     settings = WatcherSettings.load(
         redis_url=redis_server.url,
         kubeconfig=folder / "kubeconfig",
@@ -81,7 +81,7 @@ def watching(site: UpdaterSite, redis_server: RedisServer, folder: Path) -> Iter
 
 @contextlib.contextmanager
 def neighbourhood(**environment: str) -> Iterator[Neighbourhood]:
-    """All of it, for as long as the block lasts."""
+    """Run everything for the duration of the block."""
     admission = HarvesterAdmission(cluster_networks=frozenset({"extra"}))
     fabric = Fabric()
     with contextlib.ExitStack() as stack:

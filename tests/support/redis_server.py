@@ -1,4 +1,4 @@
-"""A real Redis (or Valkey) for a test: on a unix socket, alone, and gone when the test is."""
+"""A real Redis (or Valkey) for one test, on a unix socket."""
 
 import contextlib
 import subprocess
@@ -25,7 +25,7 @@ class RedisServer:
 
 @contextlib.contextmanager
 def running_redis(folder: Path, *options: str) -> Iterator[RedisServer]:
-    """Start a server on folder/redis.sock; folder's path must be short enough for a unix socket."""
+    """Start a server on folder/redis.sock; the path must be short enough for a unix socket."""
     socket = folder / "redis.sock"
     command = [
         *["setpriv", "--pdeathsig", "KILL"],
@@ -55,7 +55,7 @@ def running_redis(folder: Path, *options: str) -> Iterator[RedisServer]:
 
 
 def wait_for_redis(client: redis.Redis, process: subprocess.Popen[bytes]) -> None:
-    """Until it answers; raises when the process ends or nothing answers in time."""
+    """Wait until it answers; raise if the process ends or the timeout is over."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while True:
         try:

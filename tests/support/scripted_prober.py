@@ -92,7 +92,7 @@ class ScriptedProber:
 
     def __init__(self, client: redis.Redis, app: Celery, fabric: Fabric, host: str) -> None:
         self.taken = 0
-        """Segments that it was asked for."""
+        """Number of requested segments."""
         self._client = client
         self._app = app
         self._fabric = fabric

@@ -1,4 +1,4 @@
-"""Networks with what hosts found of them, as `status` and `explain` get them from Redis."""
+"""Networks and verdicts as `status` and `explain` read them from Redis."""
 
 from ipaddress import IPv4Address
 
@@ -17,7 +17,7 @@ UP, DOWN = ReachOutcome.REACHABLE, ReachOutcome.SILENT
 
 
 def digest() -> str:
-    """Of what the network below asks."""
+    """Return the digest of the network's intent."""
     intent = read_intent(network(ROUTE))
     assert isinstance(intent, Intent)
     return intent.digest
@@ -31,7 +31,7 @@ def told_network(
     findings: dict[str, str] | None = None,
     name: str = "office",
 ) -> Network:
-    """A network that was told to be so."""
+    """Build a network with this status."""
     status = Status(state, reason, since=SINCE, digest=digest(), hosts=hosts or {}, findings=findings or {})
     return network(ROUTE, status=status.dump(), ref=NetworkRef("default", name))
 
@@ -45,7 +45,7 @@ def found(
     mac: str | None = "02:00:00:00:00:01",
     gateway: IPv4Address = GATEWAY,
 ) -> Verdict:
-    """What this host found of it."""
+    """Build one host's verdict of the network."""
     target = TargetVerdict(
         digest=digest(),
         gateway=gateway,
@@ -66,7 +66,7 @@ def found(
 
 
 def view(*verdicts: Verdict, asked: tuple[Verdict, ...] = (), hosts: int = 2) -> RedisView:
-    """Redis with these verdicts; hosts node1 … are announced."""
+    """Build a Redis with these verdicts; hosts node1 … are announced."""
     announced = {
         f"node{n}": HostAnnouncement(
             host=f"node{n}", uplinks={"extra": "extra-bo"}, version="1", incarnation=1

@@ -1,4 +1,4 @@
-"""A service as it is deployed: a process of its own, with the port where it tells of itself."""
+"""A service as deployed: a process of its own with its telemetry port."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ class ServiceProcess:
     log: Path
 
     def get(self, path: str) -> tuple[int, str]:
-        """Status and body; ConnectionError where nobody listens."""
+        """Return status and body. Raises ConnectionError if nobody listens."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=REQUEST_TIMEOUT_S)
         try:
             connection.request("GET", path)
@@ -36,7 +36,7 @@ class ServiceProcess:
             connection.close()
 
     def missing(self) -> Mapping[str, str]:
-        """What /readyz says it waits for; empty with status 200 alone."""
+        """Return the failed checks of /readyz; empty only with status 200."""
         status, body = self.get("/readyz")
         told = json.loads(body)
         assert (status == 200) is told["ready"] is (not told["missing"])
@@ -44,7 +44,7 @@ class ServiceProcess:
         return found
 
     def wait(self, condition: Callable[[], bool]) -> None:
-        """Until it holds; the process must live meanwhile."""
+        """Wait until the condition holds; the process must stay alive."""
         deadline, never = time.monotonic() + TIMEOUT_S, threading.Event()
         while True:
             assert self.process.poll() is None, self.log.read_text()[-3000:]
@@ -57,12 +57,12 @@ class ServiceProcess:
             never.wait(0.1)
 
     def wait_ready(self) -> None:
-        """Until it can do its work."""
+        """Wait until the service is ready."""
         self.wait(lambda: not self.missing())
 
 
 def free_port() -> int:
-    """A TCP port that nobody has now."""
+    """Return a TCP port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -74,7 +74,7 @@ def free_port() -> int:
 def running_service(
     service: str, folder: Path, environment: Mapping[str, str], *, port: int | None = None
 ) -> Iterator[ServiceProcess]:
-    """`nadroute SERVICE` with these NADROUTE_ variables, until the block ends."""
+    """Run `nadroute SERVICE` with these NADROUTE_ variables for the duration of the block."""
     port = free_port() if port is None else port
     log = folder / f"{service}.log"
     with log.open("wb") as output:

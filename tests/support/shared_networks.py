@@ -1,4 +1,4 @@
-"""Networks that live on a scripted site, and what should stand on them."""
+"""Networks on a scripted site, and the annotations that they should have."""
 
 from collections.abc import Mapping
 
@@ -13,28 +13,28 @@ AUTO = '{"mode":"auto"}'
 
 
 def gateway_of(vlan: int) -> str:
-    """The gateway on this VLAN."""
+    """Return the gateway on this VLAN."""
     return f"10.{vlan // 256}.{vlan % 256}.1"
 
 
 def cidr_of(vlan: int) -> str:
-    """The subnet on this VLAN."""
+    """Return the subnet on this VLAN."""
     return f"10.{vlan // 256}.{vlan % 256}.0/24"
 
 
 def lease_of(vlan: int) -> Lease:
-    """What DHCP offers on this VLAN, where all is well."""
+    """Return what DHCP offers on this healthy VLAN."""
     return Lease.of(f"10.{vlan // 256}.{vlan % 256}.50/24", gateway_of(vlan))
 
 
 def manual(vlan: int, **more: str) -> str:
-    """A user's own route."""
+    """Return a user's own route."""
     extra = "".join(f',"{key}":"{value}"' for key, value in more.items())
     return f'{{"mode":"manual","cidr":"{cidr_of(vlan)}","gateway":"{gateway_of(vlan)}"{extra}}}'
 
 
 def make_well(fabric: Fabric, *vlans: int) -> None:
-    """DHCP answers there, and the gateway on both paths."""
+    """Make DHCP and the gateway answer, on both paths."""
     for vlan in vlans:
         segment = (CLUSTER_NETWORK, vlan)
         fabric.offer(segment, lease_of(vlan))
@@ -43,26 +43,26 @@ def make_well(fabric: Fabric, *vlans: int) -> None:
 
 
 def route_of(network: Network) -> Mapping[str, object]:
-    """The route annotation's fields."""
+    """Return the fields of the route annotation."""
     return fields(network.annotations.get(names.ROUTE))
 
 
 def status_of(network: Network) -> Status | None:
-    """What we say of it."""
+    """Return our status annotation."""
     return Status.parse(network.annotations.get(names.STATUS, ""))
 
 
 def state_of(network: Network) -> str:
-    """The state that is told; empty where none is."""
+    """Return the reported state; empty if there is none."""
     status = status_of(network)
     return "" if status is None else status.state
 
 
 def filled(vlan: int, connectivity: str = "true") -> Mapping[str, object]:
-    """The route of an auto network as it should be."""
+    """Return the expected route of an auto network."""
     return {"mode": "auto", "cidr": cidr_of(vlan), "gateway": gateway_of(vlan), "connectivity": connectivity}
 
 
 def is_made_whole(network: Network, vlan: int) -> bool:
-    """All that an auto network should have stands there."""
+    """Return whether the network has everything that an auto network should have."""
     return {key: value for key, value in route_of(network).items() if value} == filled(vlan)

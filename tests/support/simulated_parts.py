@@ -23,7 +23,7 @@ US = Actor(user="nadroute", agent="nadroute-updater")
 
 
 class StoreWriter:
-    """The cluster as the updater writes it."""
+    """The cluster as the updater writes to it."""
 
     def __init__(self, store: Store) -> None:
         self.events: list[tuple[str, str, str]] = []
@@ -63,7 +63,7 @@ class MemoryStore:
 
     def __init__(self, clock: ManualClock) -> None:
         self.changes: dict[Segment, int] = {}
-        """How often what a host says of a segment became something else."""
+        """Number of changes in what hosts report about a segment."""
         self._clock = clock
         self._latest: dict[Segment, dict[str, tuple[float, Verdict]]] = {}
         self._asked: dict[Segment, dict[str, tuple[float, Verdict]]] = {}

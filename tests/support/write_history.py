@@ -1,4 +1,4 @@
-"""What the record of writes says of two writers: who changed what, how often, and whether it was theirs."""
+"""Analysis of the record of writes: who changed what, how often, and with which right."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,12 +14,12 @@ HARVESTERS_LABELS = "network.harvesterhci.io/"
 
 
 def of_network(records: Iterable[WriteRecord], name: str) -> list[WriteRecord]:
-    """Writes to one network."""
+    """Return the writes to one network."""
     return [record for record in records if record.resource == NADS.plural and record.name == name]
 
 
 def by_us(records: Iterable[WriteRecord]) -> list[WriteRecord]:
-    """The updater's writes to networks, committed or refused."""
+    """Return the updater's writes to networks, committed or refused."""
     return [
         record
         for record in records
@@ -28,7 +28,7 @@ def by_us(records: Iterable[WriteRecord]) -> list[WriteRecord]:
 
 
 def by_others(records: Iterable[WriteRecord]) -> list[WriteRecord]:
-    """Committed writes of others that changed a network's route or config."""
+    """Return committed writes of others that changed a network's route or config."""
     return [
         record
         for record in records
@@ -42,7 +42,7 @@ def by_others(records: Iterable[WriteRecord]) -> list[WriteRecord]:
 
 
 def on_route(records: Iterable[WriteRecord]) -> list[WriteRecord]:
-    """Those of them that changed the route annotation, and not our own alone."""
+    """Return those that changed the route annotation, not only our own annotation."""
     return [
         record
         for record in records
@@ -57,12 +57,12 @@ def _asked(body: JsonObject) -> tuple[object, object]:
 
 
 def committed(records: Sequence[WriteRecord]) -> list[WriteRecord]:
-    """Those that made a difference."""
+    """Return those that made a difference."""
     return [record for record in records if record.changed]
 
 
 def fields(text: str | None) -> Mapping[str, object]:
-    """A route annotation's JSON object; none where it cannot be read."""
+    """Return a route annotation's JSON object; empty if it cannot be read."""
     try:
         value = json.loads(text or "{}")
     except ValueError:
@@ -71,10 +71,10 @@ def fields(text: str | None) -> Mapping[str, object]:
 
 
 def trespasses(record: WriteRecord) -> list[str]:
-    """What a write of ours changed that is not ours (invariant I2), in words.
+    """Return what a write of ours changed although it is not ours (invariant I2), as text.
 
-    `before` is what stood there when the write was committed, so a field that a user had set just then, and
-    that a stale decision puts back, is among them.
+    `before` is the state when the write was committed, so this includes a field that a user had just set and
+    that a stale decision reverts.
     """
     if record.before is None or record.after is None:
         return []
@@ -100,7 +100,7 @@ def _route_trespasses(before: str | None, after: str | None) -> list[str]:
     if before == after:
         return []
     if before is None:
-        # A whole new one, which is ours: never a bare mode, never without connectivity.
+        # A new annotation is ours as a whole: never a bare mode, never without connectivity.
         made = fields(after)
         whole = {"mode", "cidr", "gateway", "connectivity"}
         return [] if set(made) == whole and made["mode"] == "auto" else [f"a new route {after}"]
