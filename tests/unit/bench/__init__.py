@@ -1,1 +1,1 @@
-"""The benchmark's own parts: a table that lies would be worse than none."""
+"""Tests of the benchmark's own parts, because a wrong table is worse than none."""

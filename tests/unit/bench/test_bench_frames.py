@@ -1,4 +1,4 @@
-"""The frames that parsing is measured with, and the reading of a profile."""
+"""The frames of the parsing benchmark, the reader of profiles, and the steps."""
 
 from bench.frames import good_frames, hostile_frames
 from bench.parsing import reader
@@ -10,7 +10,7 @@ from services.prober.frames.ignore_reasons import IgnoreReason
 
 
 def test_good_frames_are_read_to_their_end() -> None:
-    """What is measured as good is not refused early."""
+    """The good frames are parsed completely, not refused early."""
     read = {name: reader()(frame) for name, frame in good_frames().items()}
     assert isinstance(read["OFFER"], Reply)
     assert read["OFFER"].gateway == 0x0A007001
@@ -18,14 +18,14 @@ def test_good_frames_are_read_to_their_end() -> None:
 
 
 def test_hostile_frames_are_refused_or_read_and_never_raise() -> None:
-    """Each is a frame that a socket could hand over."""
+    """Each hostile frame could come from a socket; it is refused or parsed and raises nothing."""
     for name, frame in hostile_frames().items():
         assert len(frame) <= 1514, name
         assert isinstance(reader()(frame), Reply | IgnoreReason | None), name
 
 
 def test_a_profile_leaves_start_up_out_and_counts_a_recursion_once() -> None:
-    """Only stacks of the exchange count, and no function takes more than all."""
+    """Only stacks of the exchange count, and a recursive function counts once per stack."""
     stacks = read_stacks(
         [
             "run (t.py:1);Runner._run (r.py:1);turn (r.py:2);turn (r.py:2) 6",
@@ -41,5 +41,5 @@ def test_a_profile_leaves_start_up_out_and_counts_a_recursion_once() -> None:
 
 
 def test_the_steps_that_are_measured_take_every_vlan_to_its_end() -> None:
-    """A step that the engine no longer has would be measured as free."""
+    """Every step runs for every VLAN: a step that the engine no longer has would measure as free."""
     assert all(microseconds > 0.1 for microseconds in one_run().values())

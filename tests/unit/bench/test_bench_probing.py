@@ -1,4 +1,4 @@
-"""The judge of the engine's results: what it calls right must be right."""
+"""The check of the engine's results in the benchmark."""
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
@@ -31,7 +31,7 @@ SILENT = replace(
 
 
 def test_the_truth_of_a_vlan_is_recognised() -> None:
-    """VLAN 7 of the responder and of a big site is 10.0.112.0/20."""
+    """The true result of VLAN 7 of the responder and of a big site, 10.0.112.0/20, counts as right."""
     assert is_true(TRUE, mute=None)
     assert is_true(TRUE, mute=2)
 
@@ -55,18 +55,18 @@ def offered(**changes: object) -> DHCPFinding:
     ],
 )
 def test_anything_else_is_wrong(result: ScanResult) -> None:
-    """Another VLAN's answer, a fault, a wrong address, a second server and silence all count as wrong."""
+    """Another VLAN's reply, a fault, a wrong address, a second server and silence all count as wrong."""
     assert not is_true(result, mute=None)
 
 
 def test_a_dead_vlan_must_be_called_silent() -> None:
-    """An offer from a dead VLAN is as wrong as silence from a living one."""
+    """An offer from a dead VLAN counts as wrong, like silence from a live one."""
     assert is_true(SILENT, mute=7)
     assert not is_true(TRUE, mute=7)
 
 
 def test_an_echo_counts_where_it_was_asked_for() -> None:
-    """A gateway that answers ARP alone is not called right where ICMP was asked of it too."""
+    """If ICMP was requested too, a gateway that only answers ARP counts as wrong."""
     reachable = replace(TRUE, echo=Reach(outcome=ReachOutcome.REACHABLE))
     assert is_true(reachable, mute=None, echoed=True)
     assert not is_true(TRUE, mute=None, echoed=True)
@@ -75,13 +75,13 @@ def test_an_echo_counts_where_it_was_asked_for() -> None:
 
 @pytest.mark.parametrize("text", ["", "ready", "[1]", "{", "1"])
 def test_output_that_is_no_object_is_a_failed_run(text: str) -> None:
-    """A program that was killed half-way is not taken for a fast one."""
+    """Incomplete output is a failed run, so a killed program is not taken for a fast one."""
     with pytest.raises(RunFailed):
         read_object(text)
 
 
 def test_the_last_line_counts_and_numbers_are_numbers() -> None:
-    """A program may say more before its result."""
+    """Only the last line of the output counts, and a value must be a number."""
     assert number(read_object('ready\n{"cpu_s": 1}\n'), "cpu_s") == 1.0
     for value in (True, "1", None):
         with pytest.raises(RunFailed):

@@ -15,29 +15,29 @@ def row(
     ("judged", "holds"), [(Judged.MIN, True), (Judged.MEDIAN, True), (Judged.MAX, False)]
 )
 def test_a_limit_is_held_against_the_value_that_is_named(judged: Judged, holds: bool) -> None:
-    """One slow run of three misses a limit only where the slowest counts."""
+    """One slow run of three misses a limit only if the maximum counts."""
     assert row(1.0, 2.0, 9.0, limit=2.0, judged=judged).holds is holds
 
 
 def test_the_median_counts_where_the_fastest_alone_keeps_the_limit() -> None:
-    """A lucky run does not make a ratio hold."""
+    """One fast run does not make the limit on a median hold."""
     assert row(1.0, 3.0, 4.0, limit=2.0).holds is False
 
 
 def test_without_a_limit_nothing_holds_or_fails() -> None:
-    """A row without a limit is there to be read."""
+    """A row without a limit neither holds nor fails."""
     assert row(1.0).holds is None
     assert not row(1.0).is_wrong
 
 
 def test_only_wrong_vlans_make_a_run_fail() -> None:
-    """A missed limit on time is told in the table, a wrong verdict by the exit code."""
+    """A missed time limit shows in the table only; wrong verdicts also fail the run."""
     assert row(1.0, limit=0.0, judged=Judged.MAX, unit=Unit.VLANS).is_wrong
     assert not row(1.0, limit=0.0, judged=Judged.MAX, unit=Unit.SECONDS).is_wrong
 
 
 def test_the_table_is_markdown_with_every_section_once() -> None:
-    """Each line has the same columns, and a missed limit is told in capitals."""
+    """All lines have the same columns, and a missed limit is shown in capitals."""
     text = render([row(30.25, 28.5, limit=5.0), row(1.0), Skipped("other", "no dhcpd")])
     lines = text.splitlines()
     assert len({line.count("|") for line in lines}) == 1
@@ -50,7 +50,7 @@ def test_the_table_is_markdown_with_every_section_once() -> None:
 
 
 def test_the_json_form_has_all_values() -> None:
-    """Whoever reads the JSON can judge the spread."""
+    """The JSON has all values, so that a reader can judge the spread."""
     document = row(3.0, 1.0, 2.0, limit=2.5).to_json()
     assert document["values"] == [3.0, 1.0, 2.0]
     assert (document["min"], document["median"], document["holds"]) == (1.0, 2.0, True)

@@ -1,4 +1,4 @@
-"""The big site's parts that need no kernel: addresses, instructions, the servers' configuration."""
+"""The parts of the big site that need no kernel: addresses, instructions, the servers' configuration."""
 
 import itertools
 from ipaddress import IPv4Address
@@ -7,7 +7,7 @@ from lab.bigsite import addressing, bpf, dhcpd
 
 
 def test_no_two_vlans_share_a_network() -> None:
-    """All 4094 are disjoint, with gateway and pool inside."""
+    """The 4094 networks are disjoint, each with its gateway and pool inside."""
     seen = set()
     for vlan in range(addressing.FIRST_VLAN, addressing.LAST_VLAN + 1):
         network, (first, last) = addressing.network(vlan), addressing.pool(vlan)
@@ -21,14 +21,14 @@ def test_no_two_vlans_share_a_network() -> None:
 
 
 def test_an_instruction_is_eight_octets_with_both_registers_in_one() -> None:
-    """struct bpf_insn: code, registers, offset, immediate, in the machine's order."""
+    """struct bpf_insn has code, registers, offset and immediate in native byte order."""
     word = bpf.load_word(bpf.R7, bpf.R6, bpf.SKB_VLAN_TCI)
     assert word == bytes((0x61, 0x67, 24, 0, 0, 0, 0, 0))
     assert len(bpf.set_to(bpf.R2, -1) + bpf.leave()) == 16
 
 
 def test_shards_cover_every_vlan_once() -> None:
-    """No server has more than its share, and none is left without one."""
+    """Every VLAN has one server, and no server has more than its share."""
     vlans = range(1, 4095)
     parts = dhcpd.shards(vlans)
     assert list(itertools.chain.from_iterable(parts)) == list(vlans)
@@ -36,7 +36,7 @@ def test_shards_cover_every_vlan_once() -> None:
 
 
 def test_the_configuration_has_a_subnet_for_each_vlan() -> None:
-    """Each with the gateway as its router."""
+    """Each subnet has its gateway as its router."""
     text = dhcpd.configuration([7, 9])
     assert text.count("subnet ") == 2
     assert "subnet 10.0.112.0 netmask 255.255.240.0 {" in text

@@ -1,4 +1,4 @@
-"""The deployment's files as data: manifests, the Compose file with its variables put in, the Dockerfile."""
+"""The deployment files as data: manifests, the Compose file with its variables, the Dockerfile."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ COMPOSE_VARIABLES = {
     "PROBER_UPLINKS": '{"extra":"extra-bo"}',
     "FLOWER_PASSWORD": "fedcba9876543210",
 }
-"""What a site has to say before the Compose file is whole, and nothing else."""
+"""The variables that a site must set for the Compose file."""
 
 
 def kustomization(folder: Path = BASE) -> Manifest:
@@ -28,7 +28,7 @@ def kustomization(folder: Path = BASE) -> Manifest:
 
 
 def manifests() -> list[Manifest]:
-    """Every document of every file that the base's kustomization lists."""
+    """Return every document of every file that the base's kustomization lists."""
     return [
         document
         for name in kustomization()["resources"]
@@ -37,12 +37,12 @@ def manifests() -> list[Manifest]:
 
 
 def of_kind(kind: str) -> dict[str, Manifest]:
-    """Name to manifest."""
+    """Return the manifests of a kind by name."""
     return {m["metadata"]["name"]: m for m in manifests() if m["kind"] == kind}
 
 
 def workloads() -> dict[str, Manifest]:
-    """Everything that makes pods."""
+    """Return every manifest that creates pods."""
     return of_kind("Deployment") | of_kind("DaemonSet") | of_kind("StatefulSet")
 
 
@@ -52,7 +52,7 @@ def pod_of(workload: Manifest) -> Manifest:
 
 
 def container_of(workload: Manifest) -> Manifest:
-    """The pod's only container."""
+    """Return the pod's only container."""
     pod = pod_of(workload)
     assert "initContainers" not in pod
     (container,) = pod["containers"]
@@ -61,7 +61,7 @@ def container_of(workload: Manifest) -> Manifest:
 
 
 def generated(name: str) -> dict[str, str]:
-    """What the generated ConfigMap of this name says: the base's literals, then the site's over them."""
+    """Return the data of the generated ConfigMap: the base's literals, overridden by the site's."""
     literals = [
         literal
         for folder in (BASE, BASE.parent)
@@ -73,7 +73,7 @@ def generated(name: str) -> dict[str, str]:
 
 
 def environment_of(workload: Manifest, secrets: Mapping[str, str]) -> dict[str, str]:
-    """The container's environment as a kubelet would make it: ConfigMap, Secret, node name, $(VARIABLE)."""
+    """Return the container's environment as a kubelet sets it: ConfigMap, Secret, node name, $(VARIABLE)."""
     container = container_of(workload)
     found: dict[str, str] = {}
     for source in container.get("envFrom", []):
@@ -94,7 +94,7 @@ def environment_of(workload: Manifest, secrets: Mapping[str, str]) -> dict[str, 
 
 
 def compose(variables: Mapping[str, str] = COMPOSE_VARIABLES) -> Manifest:
-    """The Compose file, interpolated; KeyError names a variable that has no default and was not given."""
+    """Return the Compose file, interpolated. Raises KeyError for a missing variable without a default."""
     loaded: Manifest = _interpolated(yaml.safe_load((ROOT / "compose.yaml").read_text()), variables)
     return loaded
 
@@ -120,21 +120,21 @@ def _interpolated(value: Any, variables: Mapping[str, str]) -> Any:
 
 
 def dockerfile() -> list[tuple[str, str]]:
-    """(instruction, arguments) in order, continuation lines joined, comments left out."""
+    """Return (instruction, arguments) in order, with continuation lines joined and without comments."""
     text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
     lines = re.sub(r"\\\n\s*", "", text).splitlines()
     return [(word, rest.strip()) for word, _, rest in (line.partition(" ") for line in lines) if word]
 
 
 def final_stage() -> list[tuple[str, str]]:
-    """What follows the last FROM."""
+    """Return the instructions after the last FROM."""
     instructions = dockerfile()
     last = max(index for index, (word, _) in enumerate(instructions) if word == "FROM")
     return instructions[last + 1 :]
 
 
 def all_images() -> Iterator[str]:
-    """Every image that is pulled or built, with its tag as it is deployed."""
+    """Yield every image that is pulled or built, with its deployed tag."""
     tags = {
         image["name"]: f"{image['newName']}:{image['newTag']}"
         for image in kustomization(BASE.parent)["images"]

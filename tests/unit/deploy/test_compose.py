@@ -1,4 +1,4 @@
-"""The Compose file: what runs, as whom, and what is open."""
+"""The Compose file: services, users, privileges and ports."""
 
 import pytest
 
@@ -18,14 +18,14 @@ def test_the_parts_of_the_loop_are_all_there() -> None:
 
 @pytest.mark.parametrize("variable", COMPOSE_VARIABLES)
 def test_what_has_no_default_is_asked_for(variable: str) -> None:
-    """Passwords, the kubeconfig and what a host is called have no default: without one, nothing starts."""
+    """Passwords, the kubeconfig and the host's name have no default: without one, nothing starts."""
     with pytest.raises(KeyError, match=variable):
         compose({name: value for name, value in COMPOSE_VARIABLES.items() if name != variable})
 
 
 @every_service
 def test_no_capability_but_the_probers_net_raw(name: str) -> None:
-    """Every container drops all capabilities and cannot gain any; the prober alone takes NET_RAW back."""
+    """Every container drops all capabilities and cannot gain any; only the prober adds NET_RAW."""
     service = SERVICES[name]
     assert service["cap_drop"] == ["ALL"]
     assert service.get("cap_add", []) == (["NET_RAW"] if name == "prober" else [])
@@ -36,7 +36,7 @@ def test_no_capability_but_the_probers_net_raw(name: str) -> None:
 
 @every_service
 def test_only_the_prober_is_root_and_on_the_hosts_network(name: str) -> None:
-    """The prober is 0:0 on the host's network; nobody else is either."""
+    """Only the prober runs as 0:0 and on the host's network."""
     service = SERVICES[name]
     if name == "prober":
         assert (service["user"], service["network_mode"]) == ("0:0", "host")
@@ -47,13 +47,13 @@ def test_only_the_prober_is_root_and_on_the_hosts_network(name: str) -> None:
 
 @every_service
 def test_ports_are_on_loopback(name: str) -> None:
-    """What is published is published to this machine alone."""
+    """Ports are published on loopback only."""
     assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
     assert bool(SERVICES[name].get("ports")) is (name in ("redis", "flower"))
 
 
 def test_the_kubeconfig_is_read_only_and_only_where_kubernetes_is_asked() -> None:
-    """The watcher and the updater see the kubeconfig and cannot write it; a path that is wrong is refused."""
+    """Only the watcher and the updater mount the kubeconfig, read-only; a wrong path is refused."""
     mounted = {
         name: volume
         for name, service in SERVICES.items()
@@ -68,14 +68,14 @@ def test_the_kubeconfig_is_read_only_and_only_where_kubernetes_is_asked() -> Non
 
 
 def test_services_wait_for_redis() -> None:
-    """Nothing starts before Redis answers to its password."""
+    """No service starts before Redis answers to its password."""
     assert "PING" in SERVICES["redis"]["healthcheck"]["test"][1]
     for name in set(SERVICES) - {"redis"}:
         assert SERVICES[name]["depends_on"] == {"redis": {"condition": "service_healthy"}}
 
 
 def test_compose_and_cluster_run_the_same_redis() -> None:
-    """Image, user and file are the same under Compose and in the cluster."""
+    """Image, user and file of Redis are the same under Compose and in the cluster."""
     pod = workloads()["redis"]["spec"]["template"]["spec"]
     assert SERVICES["redis"]["image"] == container_of(workloads()["redis"])["image"]
     assert SERVICES["redis"]["user"] == "{runAsUser}:{runAsGroup}".format(**pod["securityContext"])

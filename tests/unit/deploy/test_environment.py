@@ -1,4 +1,4 @@
-"""That what the deployment says is what the services read."""
+"""The deployed environment variables are the settings that the services read."""
 
 import pytest
 
@@ -12,7 +12,7 @@ every_service = pytest.mark.parametrize("service", SERVICES, ids=lambda service:
 
 
 def _deployed(service: Service) -> dict[str, dict[str, str]]:
-    """The service's environment, by where it is deployed."""
+    """Return the service's environment, by place of deployment."""
     return {
         "cluster": environment_of(workloads()[service.name], SECRETS),
         "compose": compose()["services"][service.name]["environment"],
@@ -24,7 +24,7 @@ def _deployed(service: Service) -> dict[str, dict[str, str]]:
 def test_a_service_starts_with_what_it_is_told(
     service: Service, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every NADROUTE_ variable is a setting, with a value that is accepted, and none is missing."""
+    """Every NADROUTE_ variable is a setting with a valid value, and no required one is missing."""
     variables = _deployed(service)[place]
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -35,14 +35,14 @@ def test_a_service_starts_with_what_it_is_told(
 
 @every_service
 def test_a_service_is_told_nothing_that_it_does_not_read(service: Service) -> None:
-    """Beyond the settings that all share, a service is told its own alone."""
+    """Beyond the shared settings, a service gets only its own."""
     fields = {f"{ENV_PREFIX}{name}".upper() for name in service.settings_class().model_fields}
     for variables in _deployed(service).values():
         assert {name for name in variables if name.startswith(ENV_PREFIX)} <= fields
 
 
 def test_the_prober_is_told_its_host_and_flower_its_password() -> None:
-    """What has no default in the services has no default in the deployment either: it comes from the site."""
+    """Settings without a default in the services have none in the deployment either: the site sets them."""
     for service in SERVICES:
         required = {
             f"{ENV_PREFIX}{name}".upper()

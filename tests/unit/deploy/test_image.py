@@ -1,4 +1,4 @@
-"""The image: what goes in, what stays out, who runs."""
+"""The image: its contents, and the user that it runs as."""
 
 import re
 import tomllib
@@ -9,12 +9,12 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 def test_the_wheel_is_the_services_and_nothing_else() -> None:
-    """Neither the lab nor the tests are packaged."""
+    """The wheel contains neither the lab nor the tests."""
     assert PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["services"]
 
 
 def test_the_image_takes_the_services_dependencies_alone() -> None:
-    """The image installs the extra `all`, which holds neither the embedded Redis, nor the lab, nor tools."""
+    """The image installs the extra `all`, without the embedded Redis, the lab and tools."""
     commands = " ".join(rest for word, rest in dockerfile() if word == "RUN").split("&&")
     (installed,) = [
         extra
@@ -28,7 +28,7 @@ def test_the_image_takes_the_services_dependencies_alone() -> None:
 
 
 def test_what_is_copied_passes_the_ignore_file() -> None:
-    """Everything is kept out of the build but what the wheel is made of, and that is let in."""
+    """The ignore file admits exactly what the wheel is built from."""
     lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
     assert lines[0] == "*"
     admitted = {line.removeprefix("!") for line in lines if line.startswith("!")}
@@ -62,7 +62,7 @@ def test_the_final_stage_builds_nothing() -> None:
 
 
 def test_dependencies_are_not_compiled_and_nothing_is_cached() -> None:
-    """They come as wheels, also those of what compiles the engine; pip leaves no cache in a layer."""
+    """Dependencies are installed as wheels, also those of the compiler, and pip leaves no cache."""
     built = [
         rest for word, rest in dockerfile() if word == "RUN" and re.search(r"pip.* (wheel|install) ", rest)
     ]
@@ -72,19 +72,19 @@ def test_dependencies_are_not_compiled_and_nothing_is_cached() -> None:
 
 
 def test_the_engine_is_compiled_where_the_image_takes_it_from() -> None:
-    """What is put beside the hot modules is in the folder that the final stage copies."""
+    """The compiled modules are in the folder that the final stage copies."""
     (compiled,) = [rest for word, rest in dockerfile() if word == "RUN" and "scripts/compile.py" in rest]
     assert re.search(r"/tools/bin/python scripts/compile.py\W+\$\(/opt/nadroute/bin/python ", compiled)
 
 
 def test_the_image_runs_as_nobody_unless_told_otherwise() -> None:
-    """The user is a number other than root, as runAsNonRoot needs it; `nadroute` is the program."""
+    """The user is a number other than root, as runAsNonRoot requires; the entry point is `nadroute`."""
     stage = dict(final_stage())
     assert stage["USER"] == "65532:65532"
     assert stage["ENTRYPOINT"] == '["nadroute"]'
 
 
 def test_one_image_for_all() -> None:
-    """Every service of the Compose file but Redis runs the one image."""
+    """Every service of the Compose file except Redis runs the one image."""
     images = {service["image"] for name, service in compose()["services"].items() if name != "redis"}
     assert len(images) == 1

@@ -1,4 +1,4 @@
-"""That the manifests say what Kubernetes understands, and fit together."""
+"""The manifests are valid for Kubernetes, and consistent."""
 
 import re
 import subprocess
@@ -27,7 +27,7 @@ PROBES = ("readinessProbe", "livenessProbe")
 
 
 def _unknown_fields(value: Any, kind: str, path: str) -> Iterator[str]:
-    """Paths that a type of the official client does not have, or holds otherwise."""
+    """Yield the paths that a type of the official client does not have, or has with another type."""
     listed, mapped = re.fullmatch(r"List\[(.*)\]", kind), re.fullmatch(r"Dict\[str, ?(.*)\]", kind)
     if listed:
         if not isinstance(value, list):
@@ -59,14 +59,14 @@ def _unknown_fields(value: Any, kind: str, path: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("manifest", manifests(), ids=lambda m: f"{m['kind']}-{m['metadata']['name']}")
 def test_every_field_is_one_that_kubernetes_has(manifest: Manifest) -> None:
-    """A misspelt field or one in the wrong place would be dropped by the API server without a word."""
+    """Every field is known: the API server would silently drop a misspelt or misplaced one."""
     kind = {"Event": "CoreV1Event"}.get(manifest["kind"], f"V1{manifest['kind']}")
     assert hasattr(models, kind)
     assert list(_unknown_fields(manifest, kind, manifest["kind"])) == []
 
 
 def test_a_misspelt_field_is_found() -> None:
-    """The check above sees an unknown field and a wrong type, deep inside."""
+    """The check finds an unknown field and a wrong type deep inside a manifest."""
     wrong = {"spec": {"template": {"spec": {"hostNetwork": "yes", "containers": [{"nam": "x"}]}}}}
     assert list(_unknown_fields(wrong, "V1DaemonSet", "DaemonSet")) == [
         "DaemonSet.spec.template.spec.hostNetwork: expected bool, got 'yes'",
@@ -75,14 +75,14 @@ def test_a_misspelt_field_is_found() -> None:
 
 
 def test_every_file_is_part_of_the_deployment() -> None:
-    """No manifest lies in the folder without being applied."""
+    """Every manifest in the folder is applied."""
     listed = {*kustomization()["resources"], "kustomization.yaml"}
     assert {path.name for path in BASE.glob("*.yaml")} == listed
 
 
 @pytest.mark.kubectl
 def test_kustomize_puts_everything_in_one_namespace() -> None:
-    """`kubectl kustomize` gives each resource of the files, in the namespace, with its image's tag."""
+    """`kubectl kustomize` renders each resource of the files, in the namespace, with its image's tag."""
     made = subprocess.run(
         [str(KUBECTL), "kustomize", str(BASE.parent)], capture_output=True, text=True, check=True, timeout=60
     )
@@ -104,7 +104,7 @@ def test_kustomize_puts_everything_in_one_namespace() -> None:
 
 
 def test_every_image_is_pinned() -> None:
-    """Each image names a version, so that the same files start the same programs tomorrow."""
+    """Each image names a version, so that the same files start the same programs later."""
     images = set(all_images())
     assert f"nadroute:{__version__}" in images
     for image in images:
@@ -112,7 +112,7 @@ def test_every_image_is_pinned() -> None:
 
 
 def test_selectors_find_their_pods() -> None:
-    """Every workload selects the pods that it makes, and every Service and policy those of one workload."""
+    """Every workload selects its own pods, and every Service and policy those of one workload."""
     labels = {}
     for name, workload in workloads().items():
         labels[name] = workload["spec"]["template"]["metadata"]["labels"]
@@ -129,7 +129,7 @@ def test_selectors_find_their_pods() -> None:
 
 
 def test_what_a_pod_names_exists() -> None:
-    """Accounts and volumes that a pod refers to are made here; the Secret alone comes from the operator."""
+    """The accounts and volumes of a pod exist here; only the Secret comes from the operator."""
     generators = [g for folder in (BASE, BASE.parent) for g in kustomization(folder)["configMapGenerator"]]
     names = {generator["name"] for generator in generators}
     for workload in workloads().values():
@@ -144,14 +144,14 @@ def test_what_a_pod_names_exists() -> None:
 
 
 def test_no_password_lies_in_the_files() -> None:
-    """There is no Secret with a password that every installation would share."""
+    """No file contains a Secret with a password that every installation would share."""
     assert of_kind("Secret") == {}
     for folder in (BASE, BASE.parent):
         assert "secretGenerator" not in kustomization(folder)
 
 
 def test_a_probe_only_where_something_real_answers() -> None:
-    """Each service answers for itself; Flower says that it runs, and nothing of how it does."""
+    """Each service has checks of its own; Flower's is only that it runs."""
     probes = {
         (name, probe)
         for name, workload in workloads().items()

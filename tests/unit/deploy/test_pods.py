@@ -1,4 +1,4 @@
-"""What each pod may do to its host and to the others."""
+"""Privileges, limits and placement of each pod."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from tests.unit.deploy.reading import (
 )
 
 DISPATCH_S = 15
-"""From a SIGTERM until a worker takes no more, and from its last verdict until that is sent."""
+"""The time from SIGTERM until a worker takes no more, and from its last verdict until that is sent."""
 
 every_workload = pytest.mark.parametrize("workload", workloads().values(), ids=workloads().keys())
 
@@ -26,7 +26,7 @@ def test_the_parts_of_the_loop_are_all_there() -> None:
 
 
 def test_only_the_prober_is_on_the_hosts_network() -> None:
-    """No pod but the prober's shares the host's network, and none shares its processes or its IPC."""
+    """Only the prober shares the host's network, and no pod shares its processes or its IPC."""
     shared = {
         (name, field)
         for name, workload in workloads().items()
@@ -38,7 +38,7 @@ def test_only_the_prober_is_on_the_hosts_network() -> None:
 
 @every_workload
 def test_no_capability_but_the_probers_net_raw(workload: Manifest) -> None:
-    """Every container drops all capabilities; the prober alone takes one back, NET_RAW."""
+    """Every container drops all capabilities; only the prober adds one back, NET_RAW."""
     capabilities = container_of(workload)["securityContext"]["capabilities"]
     assert capabilities["drop"] == ["ALL"]
     assert capabilities.get("add", []) == (["NET_RAW"] if workload["metadata"]["name"] == "prober" else [])
@@ -46,7 +46,7 @@ def test_no_capability_but_the_probers_net_raw(workload: Manifest) -> None:
 
 @every_workload
 def test_no_privilege_can_be_gained(workload: Manifest) -> None:
-    """No container is privileged, may gain privileges, write to its root, or run without seccomp."""
+    """No container is privileged, can gain privileges, writes to its root, or runs without seccomp."""
     context = container_of(workload)["securityContext"]
     assert not context.get("privileged")
     assert context["allowPrivilegeEscalation"] is False
@@ -56,7 +56,7 @@ def test_no_privilege_can_be_gained(workload: Manifest) -> None:
 
 @every_workload
 def test_only_the_prober_is_root(workload: Manifest) -> None:
-    """The prober is user 0, where NET_RAW works without a file capability; all others must not be root."""
+    """Only the prober is user 0, where NET_RAW works without a file capability; no other pod runs as root."""
     pod, context = pod_of(workload)["securityContext"], container_of(workload)["securityContext"]
     if workload["metadata"]["name"] == "prober":
         assert (context["runAsUser"], context["runAsGroup"]) == (0, 0)
@@ -68,7 +68,7 @@ def test_only_the_prober_is_root(workload: Manifest) -> None:
 
 @every_workload
 def test_a_read_only_root_has_a_place_to_write(workload: Manifest) -> None:
-    """Every container has /tmp, in memory or on disk, with a limit; nothing of the host is mounted."""
+    """Every container has a /tmp with a limit, and mounts nothing of the host."""
     volumes = {volume["name"]: volume for volume in pod_of(workload)["volumes"]}
     mounted = {mount["mountPath"]: mount["name"] for mount in container_of(workload)["volumeMounts"]}
     assert "sizeLimit" in volumes[mounted["/tmp"]]["emptyDir"]
@@ -77,7 +77,7 @@ def test_a_read_only_root_has_a_place_to_write(workload: Manifest) -> None:
 
 @every_workload
 def test_a_token_only_where_kubernetes_is_asked(workload: Manifest) -> None:
-    """The watcher and the updater hold a token; the prober, Flower and Redis hold none."""
+    """Only the watcher and the updater have a token."""
     asks = workload["metadata"]["name"] in ("watcher", "updater")
     assert pod_of(workload)["automountServiceAccountToken"] is asks
     assert all(
@@ -93,14 +93,14 @@ def test_no_variables_for_services(workload: Manifest) -> None:
 
 @every_workload
 def test_memory_is_bounded(workload: Manifest) -> None:
-    """Every container asks for what it needs and has a limit on memory; none has one on processor time."""
+    """Every container has a memory request and limit; none has a CPU limit."""
     resources = container_of(workload)["resources"]
     assert set(resources["requests"]) == {"cpu", "memory"}
     assert set(resources["limits"]) == {"memory"}
 
 
 def test_the_prober_is_on_every_host_that_can_carry_a_network() -> None:
-    """A taint or a cordon keeps no prober away; a witness, which carries no VM, has none."""
+    """Neither a taint nor a cordon keeps a prober away; only a witness, which runs no VMs, has none."""
     pod = pod_of(workloads()["prober"])
     (term,) = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
         "nodeSelectorTerms"
@@ -112,7 +112,7 @@ def test_the_prober_is_on_every_host_that_can_carry_a_network() -> None:
 
 
 def test_a_prober_finds_redis_and_says_its_nodes_name() -> None:
-    """On the host's network the cluster's DNS is asked; the host is named as Kubernetes names it."""
+    """On the host's network the prober uses the cluster's DNS, and it has its node's name."""
     prober = workloads()["prober"]
     assert pod_of(prober)["dnsPolicy"] == "ClusterFirstWithHostNet"
     (host,) = [v for v in container_of(prober)["env"] if v["name"] == "NADROUTE_HOST"]
@@ -120,7 +120,7 @@ def test_a_prober_finds_redis_and_says_its_nodes_name() -> None:
 
 
 def test_each_prober_finds_the_bonds_of_its_own_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which hosts carry which cluster network is Harvester's to say, and no manifest has to repeat it."""
+    """Each prober finds the cluster networks of its host by itself, so no manifest lists them."""
     for name, value in environment_of(workloads()["prober"], {"redis-password": "0"}).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("NADROUTE_HOST", "node1")
@@ -128,7 +128,7 @@ def test_each_prober_finds_the_bonds_of_its_own_host(monkeypatch: pytest.MonkeyP
 
 
 def test_a_prober_may_finish_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The grace period is longer than DHCP's deadline, the gateways' after it, and the way out."""
+    """The grace period is longer than DHCP's deadline, the gateway checks and the report together."""
     for name, value in environment_of(workloads()["prober"], {"redis-password": "0"}).items():
         monkeypatch.setenv(name, value)
     deadlines = [value for name, value in PROBER.settings_class().load() if name.endswith("_deadline_s")]
@@ -137,7 +137,7 @@ def test_a_prober_may_finish_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_prober_takes_no_vms_place() -> None:
-    """Its priority guards it from eviction, and never evicts another pod: on Harvester that is a VM."""
+    """The prober's priority protects it from eviction but never evicts a pod, which could be a VM."""
     priority = of_kind("PriorityClass")[pod_of(workloads()["prober"])["priorityClassName"]]
     assert priority["value"] > 0
     assert priority["preemptionPolicy"] == "Never"
@@ -145,7 +145,7 @@ def test_a_prober_takes_no_vms_place() -> None:
 
 
 def test_one_updater_and_two_watchers() -> None:
-    """Two watchers, of which one leads; one updater, whose successor waits until it is gone."""
+    """There are two watchers, of which one leads, and one updater, whose successor waits for its end."""
     assert workloads()["watcher"]["spec"]["replicas"] == 2
     assert workloads()["updater"]["spec"]["replicas"] == 1
     assert workloads()["updater"]["spec"]["strategy"] == {"type": "Recreate"}

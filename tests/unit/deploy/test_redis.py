@@ -1,4 +1,4 @@
-"""Redis as it is deployed: with its file, its password, and nothing lost by a kill."""
+"""Redis as deployed: its configuration, its password, and its data after a kill."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ def _configured() -> dict[str, str]:
 
 
 def test_nothing_is_lost_and_nothing_is_evicted() -> None:
-    """Redis appends every write to a file, and refuses a write rather than dropping a message."""
+    """Redis appends every write to a file, and refuses a write rather than evicting a message."""
     configured = _configured()
     assert configured["appendonly"] == "yes"
     assert configured["maxmemory-policy"] == "noeviction"
@@ -39,7 +39,7 @@ def test_nothing_is_lost_and_nothing_is_evicted() -> None:
 
 
 def test_the_file_is_on_a_volume_that_outlives_the_pod() -> None:
-    """The folder that Redis writes to is a claim in the cluster and a named volume under Compose."""
+    """Redis' folder is a claim in the cluster, and a named volume under Compose."""
     (claim,) = workloads()["redis"]["spec"]["volumeClaimTemplates"]
     mounts = {m["name"]: m["mountPath"] for m in container_of(workloads()["redis"])["volumeMounts"]}
     assert mounts[claim["metadata"]["name"]] == _configured()["dir"]
@@ -50,19 +50,19 @@ def test_the_file_is_on_a_volume_that_outlives_the_pod() -> None:
 
 
 def test_the_limit_leaves_room_to_rewrite_the_file() -> None:
-    """The pod has twice what Redis may hold, and more: a rewrite copies what changes meanwhile."""
+    """The pod has more than twice Redis' maxmemory, because a rewrite copies what changes meanwhile."""
     limit = container_of(workloads()["redis"])["resources"]["limits"]["memory"]
     assert int(limit.removesuffix("Mi")) >= 2 * int(_configured()["maxmemory"].removesuffix("mb")) + 64
 
 
 def test_the_service_is_called_as_the_url_says() -> None:
-    """The name in the URL is the Service's; no Service's name begins as a setting's variable does."""
+    """The URL has the Service's name, and no Service's name begins like a setting's variable."""
     assert "redis" in of_kind("Service")
     assert not [name for name in of_kind("Service") if name.startswith("nadroute")]
 
 
 def _client(socket: str, password: str | None) -> redis.Redis:
-    """One try each: the library's own pauses would only be waited for."""
+    """Connect without retries, whose pauses would only cost time."""
     return redis.Redis(
         unix_socket_path=socket, password=password, decode_responses=True, retry=Retry(NoBackoff(), 0)
     )
@@ -70,7 +70,7 @@ def _client(socket: str, password: str | None) -> redis.Redis:
 
 @contextmanager
 def _deployed(command: list[str], folder: Path, password: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the deployed command; a stand-in calls the real server, on a unix socket in folder."""
+    """Run the deployed command; a stub calls the real server, on a unix socket in folder."""
     there = (BASE / "redis.conf").read_text().replace(f"dir {_configured()['dir']}", f"dir {folder}")
     (folder / "redis.conf").write_text(there)
     arguments = ["valkey-server", str(folder / "redis.conf"), "--port", "0"]
@@ -93,7 +93,7 @@ def _deployed(command: list[str], folder: Path, password: str) -> Iterator[subpr
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
 def test_redis_starts_as_deployed(command: list[str], short_folder: Path) -> None:
-    """It wants the password, shows it in no argument, gets signals itself, and survives a kill -9."""
+    """Redis requires the password, has it in no argument, receives signals, and survives a kill -9."""
     socket = str(short_folder / "redis.sock")
     with (
         _deployed(command, short_folder, PASSWORD) as process,
@@ -120,6 +120,6 @@ def test_redis_starts_as_deployed(command: list[str], short_folder: Path) -> Non
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
 def test_redis_does_not_start_without_a_password(command: list[str], short_folder: Path) -> None:
-    """An empty password ends the start, rather than opening the queues to everybody."""
+    """Redis does not start with an empty password, which would open the queues to everybody."""
     with _deployed(command, short_folder, "") as process:
         assert process.wait(60) != 0

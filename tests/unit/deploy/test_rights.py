@@ -1,4 +1,4 @@
-"""What each part may ask of Kubernetes, and who may reach whom."""
+"""Rights of each part in Kubernetes, and the network policies."""
 
 import re
 
@@ -9,7 +9,7 @@ NETWORKS = ("k8s.cni.cncf.io", "network-attachment-definitions")
 
 
 def _rights_of(account: str) -> set[tuple[str, str, str, str]]:
-    """(kind of role, API group, resource, verb) of all that is bound to this ServiceAccount."""
+    """Return (kind of role, API group, resource, verb) of everything bound to this ServiceAccount."""
     found = set()
     for binding in [*of_kind("RoleBinding").values(), *of_kind("ClusterRoleBinding").values()]:
         if any(subject["name"] == account for subject in binding["subjects"]):
@@ -25,7 +25,7 @@ def _rights_of(account: str) -> set[tuple[str, str, str, str]]:
 
 
 def test_the_watcher_reads_networks_and_holds_a_lease() -> None:
-    """The watcher reads networks everywhere, writes none, and keeps one Lease in its own namespace."""
+    """The watcher reads networks everywhere, writes none, and renews one Lease in its own namespace."""
     assert _rights_of("watcher") == {
         *(("ClusterRole", *NETWORKS, verb) for verb in ("get", "list", "watch")),
         *(("Role", "coordination.k8s.io", "leases", verb) for verb in ("create", "get", "update")),
@@ -41,13 +41,13 @@ def test_the_updater_patches_networks_and_tells_by_events() -> None:
 
 
 def test_the_prober_has_no_rights() -> None:
-    """No role is bound to the prober, and what has no ServiceAccount of its own has no token either."""
+    """No role is bound to the prober, and a pod without a ServiceAccount of its own has no token."""
     assert _rights_of("prober") == set()
     assert _rights_of("default") == set()
 
 
 def test_no_right_is_a_wildcard() -> None:
-    """No rule says `*`, and every binding is to a role and an account that exist here."""
+    """No rule has a `*`, and every binding names a role and an account that exist here."""
     roles = {kind: of_kind(kind) for kind in ("Role", "ClusterRole")}
     for kind in roles.values():
         for role in kind.values():
@@ -59,14 +59,14 @@ def test_no_right_is_a_wildcard() -> None:
 
 
 def test_an_existing_lease_is_named() -> None:
-    """Reading and renewing is allowed for the Lease that the watcher takes, and for no other."""
+    """Reading and renewing is allowed only for the Lease that the watcher takes."""
     lease = WATCHER.settings_class().model_fields["lease_name"].default
     rules = of_kind("Role")["watcher"]["rules"]
     assert [rule.get("resourceNames") for rule in rules if rule["verbs"] != ["create"]] == [[lease]]
 
 
 def test_nobody_comes_in_but_to_redis_and_for_metrics() -> None:
-    """The namespace admits no connection, but Redis' port and that of metrics; Redis itself goes nowhere."""
+    """The namespace admits connections only to Redis and the metrics ports; Redis opens none."""
     policies = of_kind("NetworkPolicy")
     assert set(policies) == {"nobody-comes-in", "redis", "metrics"}
     assert policies["nobody-comes-in"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
@@ -79,7 +79,7 @@ def test_nobody_comes_in_but_to_redis_and_for_metrics() -> None:
 
 
 def test_nothing_is_reached_from_outside_the_cluster() -> None:
-    """No Service opens a port of the nodes, and no pod maps a port of its host."""
+    """No Service opens a port on the nodes, and no pod maps a port of its host."""
     for service in of_kind("Service").values():
         assert service["spec"].get("type", "ClusterIP") == "ClusterIP"
     ports = [

@@ -1,4 +1,4 @@
-"""That what the kubelet, Prometheus and Compose ask is where the services answer."""
+"""Telemetry ports: the kubelet, Prometheus and Compose use those on which the services listen."""
 
 import pytest
 
@@ -13,20 +13,20 @@ services = pytest.mark.parametrize("service", [WATCHER, PROBER, UPDATER], ids=la
 
 
 def port_of(service: Service) -> int:
-    """The default."""
+    """Return the service's default port."""
     default = service.settings_class().model_fields["metrics_port"].default
     assert isinstance(default, int)
     return default
 
 
 def test_each_service_has_a_port_of_its_own() -> None:
-    """So that all of them fit on one machine."""
+    """Each service has its own port, so that all fit on one machine."""
     assert len({port_of(service) for service in (WATCHER, PROBER, UPDATER)}) == 3
 
 
 @services
 def test_port_address_and_annotations_agree(service: Service) -> None:
-    """The container's port, its settings and what Prometheus is told are one and the same."""
+    """The container's port, its settings and the annotations for Prometheus agree."""
     workload = workloads()[service.name]
     container = container_of(workload)
     assert {"name": "metrics", "containerPort": port_of(service)} in container["ports"]
@@ -44,7 +44,7 @@ def test_port_address_and_annotations_agree(service: Service) -> None:
 
 @services
 def test_the_kubelet_asks_for_life_and_readiness_apart(service: Service) -> None:
-    """Only what has stopped turning is restarted; the pages are those that a service has."""
+    """Only a stalled process is restarted, and the paths are those that a service serves."""
     container = container_of(workloads()[service.name])
     asked = {probe: container[probe]["httpGet"] for probe in ("livenessProbe", "readinessProbe")}
     assert asked == {
@@ -57,7 +57,7 @@ def test_the_kubelet_asks_for_life_and_readiness_apart(service: Service) -> None
 
 @services
 def test_a_slow_moment_restarts_nobody(service: Service) -> None:
-    """A minute of no answer at all is waited for: a stall is told only after longer than that."""
+    """The kubelet waits for a minute without any answer; a stall is reported only after longer than that."""
     probe = container_of(workloads()[service.name])["livenessProbe"]
     patience_s = probe["periodSeconds"] * probe["failureThreshold"]
     assert 60 <= patience_s < STALL_S
@@ -66,17 +66,17 @@ def test_a_slow_moment_restarts_nobody(service: Service) -> None:
 
 @services
 def test_compose_asks_for_life(service: Service) -> None:
-    """On the container's own loopback, where a service answers by default."""
+    """Compose checks liveness on the container's loopback, the default address."""
     check = compose()["services"][service.name]["healthcheck"]
     assert f"http://127.0.0.1:{port_of(service)}/healthz" in check["test"][-1]
     assert "NADROUTE_METRICS_PORT" not in compose()["services"][service.name]["environment"]
 
 
 def test_only_monitoring_may_collect() -> None:
-    """The policy opens the port named metrics, on pods that have one, to one namespace."""
+    """The policy opens the metrics port, where there is one, to one namespace."""
     policy = of_kind("NetworkPolicy")["metrics"]["spec"]
     (expression,) = policy["podSelector"]["matchExpressions"]
-    # On the host's network no policy holds: naming the prober here would promise what is not so.
+    # Policies do not apply on the host's network: naming the prober here would promise too much.
     assert set(expression["values"]) == {"watcher", "updater"}
     (rule,) = policy["ingress"]
     assert [port["port"] for port in rule["ports"]] == ["metrics"]

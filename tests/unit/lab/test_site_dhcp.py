@@ -1,4 +1,4 @@
-"""The lab's own DHCP server: what it answers, whom it gives an address, and what it stays silent to."""
+"""The lab's own DHCP server: its replies, its leases, and what it ignores."""
 
 import struct
 from dataclasses import replace
@@ -37,7 +37,7 @@ def ask(
     client: IPv4Address = NOWHERE,
     relay: IPv4Address = NOWHERE,
 ) -> bytes:
-    """A client's datagram, put together without the code that is tested."""
+    """Build a client's datagram without the code under test."""
     options = bytes([53, 1, kind])
     if requested is not None:
         options += bytes([50, 4]) + requested.packed
@@ -49,7 +49,7 @@ def ask(
 
 
 def read(reply: Reply | None) -> tuple[int, IPv4Address, dict[int, bytes]]:
-    """Message type, yiaddr and options of a reply."""
+    """Return message type, yiaddr and options of a reply."""
     assert reply is not None
     assert len(reply.data) >= 300
     assert reply.data[:1] == b"\x02"
@@ -63,7 +63,7 @@ def read(reply: Reply | None) -> tuple[int, IPv4Address, dict[int, bytes]]:
 
 
 def test_a_discover_is_answered_with_an_offer() -> None:
-    """An OFFER carries an address of the pool, mask, router, lease time and server, and goes to everybody."""
+    """An OFFER has an address of the pool, mask, router, lease time and server, and is broadcast."""
     reply = Responder(SUBNET).answer(ask(DISCOVER), now=0)
     assert read(reply) == (
         OFFER,
@@ -82,14 +82,14 @@ def test_a_discover_is_answered_with_an_offer() -> None:
 
 
 def test_without_a_router_the_option_is_left_out() -> None:
-    """A server without a router says nothing of one."""
+    """A server without a router omits the option."""
     subnet = Subnet(**{**vars(SUBNET), "router": None})
     _, _, options = read(Responder(subnet).answer(ask(DISCOVER), now=0))
     assert 3 not in options
 
 
 def test_a_client_is_offered_the_same_address_again() -> None:
-    """An offered address is reserved for its MAC, and no other client gets it meanwhile."""
+    """An offered address is reserved for its MAC; no other client gets it meanwhile."""
     server = Responder(SUBNET)
     assert read(server.answer(ask(DISCOVER, ALICE), now=0))[1] == FIRST
     assert read(server.answer(ask(DISCOVER, BOB), now=1))[1] == SECOND
@@ -97,7 +97,7 @@ def test_a_client_is_offered_the_same_address_again() -> None:
 
 
 def test_an_empty_pool_is_silent_until_an_offer_runs_out() -> None:
-    """With all addresses taken nothing is offered; an offer nobody took is free after a minute."""
+    """With all addresses taken nothing is offered; an offer that nobody took expires after a minute."""
     server = Responder(SUBNET)
     server.answer(ask(DISCOVER, ALICE), now=0)
     server.answer(ask(DISCOVER, BOB), now=1)
@@ -106,7 +106,7 @@ def test_an_empty_pool_is_silent_until_an_offer_runs_out() -> None:
 
 
 def test_a_request_leases_the_address() -> None:
-    """REQUEST is answered with ACK, and the address is the client's for the lease, not only for a minute."""
+    """A REQUEST is answered with an ACK, and the address is leased for the lease time."""
     server = Responder(SUBNET)
     server.answer(ask(DISCOVER), now=0)
     assert read(server.answer(ask(REQUEST, requested=FIRST, server=SERVER), now=1))[:2] == (ACK, FIRST)
@@ -114,7 +114,7 @@ def test_a_request_leases_the_address() -> None:
 
 
 def test_a_discover_does_not_shorten_a_lease() -> None:
-    """Asking again while holding a lease leaves the lease as long as it was."""
+    """A DISCOVER from a client with a lease leaves the lease unchanged."""
     server = Responder(SUBNET)
     server.answer(ask(REQUEST, requested=FIRST), now=0)
     server.answer(ask(DISCOVER), now=1)
@@ -133,7 +133,7 @@ def test_a_renewal_is_answered_to_the_client_itself() -> None:
 
 @pytest.mark.parametrize("wanted", [SECOND, IPv4Address("192.168.1.5"), NOWHERE])
 def test_an_address_that_cannot_be_had_is_refused(wanted: IPv4Address) -> None:
-    """A REQUEST for another's address, or for one outside the pool, gets a NAK to everybody."""
+    """A REQUEST for another client's address, or one outside the pool, gets a broadcast NAK."""
     server = Responder(SUBNET)
     server.answer(ask(REQUEST, BOB, requested=SECOND), now=0)
     reply = server.answer(ask(REQUEST, requested=wanted), now=1)
@@ -143,7 +143,7 @@ def test_an_address_that_cannot_be_had_is_refused(wanted: IPv4Address) -> None:
 
 
 def test_a_request_to_another_server_frees_the_offer() -> None:
-    """When the client takes another server's offer this one stays silent and gives its own to the next."""
+    """If the client takes another server's offer, this server stays silent and frees its own."""
     server = Responder(SUBNET)
     server.answer(ask(DISCOVER, ALICE), now=0)
     assert server.answer(ask(REQUEST, ALICE, requested=ROUTER, server=ROUTER), now=1) is None
@@ -151,7 +151,7 @@ def test_a_request_to_another_server_frees_the_offer() -> None:
 
 
 def test_a_release_frees_the_address_at_once() -> None:
-    """A RELEASE by its owner, and only by its owner, makes the address free."""
+    """A RELEASE frees the address at once, but only if it comes from its owner."""
     server = Responder(SUBNET)
     server.answer(ask(REQUEST, ALICE, requested=FIRST), now=0)
     server.answer(ask(RELEASE, BOB, client=FIRST), now=1)
@@ -161,7 +161,7 @@ def test_a_release_frees_the_address_at_once() -> None:
 
 
 def test_a_declined_address_rests() -> None:
-    """An address that a client found in use is offered to nobody for a while."""
+    """An address that a client found in use is not offered for a while."""
     server = Responder(SUBNET)
     server.answer(ask(REQUEST, ALICE, requested=FIRST), now=0)
     server.answer(ask(DECLINE, ALICE, requested=FIRST, server=SERVER), now=1)
@@ -171,7 +171,7 @@ def test_a_declined_address_rests() -> None:
 
 
 def test_inform_is_answered_without_an_address() -> None:
-    """INFORM gets the options, and neither address nor lease time (RFC 2131 section 4.3.5)."""
+    """An INFORM gets the options, without address and lease time (RFC 2131 section 4.3.5)."""
     kind, address, options = read(Responder(SUBNET).answer(ask(INFORM, client=FIRST), now=0))
     assert (kind, address) == (ACK, NOWHERE)
     assert 51 not in options
@@ -192,12 +192,12 @@ def test_inform_is_answered_without_an_address() -> None:
     ],
 )
 def test_what_is_no_request_for_it_gets_silence(data: bytes) -> None:
-    """Broken, relayed, foreign and oversized datagrams are not answered."""
+    """Malformed, relayed, foreign and oversized datagrams are not answered."""
     assert Responder(SUBNET).answer(data, now=0) is None
 
 
 def test_what_comes_through_its_relay_is_answered_to_the_relay() -> None:
-    """A server elsewhere answers to giaddr at the server's port, and to no relay but its subnet's."""
+    """A relayed request is answered to giaddr at the server's port, and only for the subnet's relay."""
     server = Responder(replace(SUBNET, relay=ROUTER))
     reply = server.answer(ask(DISCOVER, relay=ROUTER), now=0)
     assert read(reply)[:2] == (OFFER, FIRST)
@@ -208,7 +208,7 @@ def test_what_comes_through_its_relay_is_answered_to_the_relay() -> None:
 
 
 def test_who_has_an_address_speaks_to_a_server_elsewhere_without_the_relay() -> None:
-    """A renewal and a RELEASE are unicast and carry no giaddr."""
+    """A renewal and a RELEASE are unicast, without giaddr."""
     server = Responder(replace(SUBNET, relay=ROUTER))
     server.answer(ask(REQUEST, relay=ROUTER, requested=FIRST), now=0)
     renewal = server.answer(ask(REQUEST, client=FIRST), now=1)
@@ -221,7 +221,7 @@ def test_who_has_an_address_speaks_to_a_server_elsewhere_without_the_relay() -> 
 
 @given(st.binary(max_size=600))
 def test_any_bytes_are_a_request_or_not(data: bytes) -> None:
-    """Whatever arrives as options, nothing but NotDhcp comes out of parsing it."""
+    """Parsing any bytes raises nothing but NotDhcp."""
     try:
         parse_request(ask(DISCOVER)[:240] + data)
     except NotDhcp:
@@ -244,7 +244,7 @@ def test_no_address_is_ever_leased_twice(steps: list[tuple[int, bytes, IPv4Addre
         now += wait
         client = address if kind == RELEASE and address else NOWHERE
         reply = server.answer(ask(kind, mac, requested=address, client=client), now=now)
-        # Any of these may give the address up; then nothing is known of it any more.
+        # Any of these may give up the address; its state is then unknown.
         if reply is None or read(reply)[0] == NAK or kind in (DECLINE, RELEASE):
             leased = {own: by for own, by in leased.items() if by[0] != mac}
             continue
@@ -258,6 +258,6 @@ def test_no_address_is_ever_leased_twice(steps: list[tuple[int, bytes, IPv4Addre
 
 
 def test_subnets_survive_the_way_to_the_server() -> None:
-    """The server's programme reads the subnets that it is handed."""
+    """The server's process reads back the subnets that are passed to it."""
     subnets = [SUBNET, replace(SUBNET, router=None), replace(SUBNET, relay=ROUTER)]
     assert decode_subnets(encode_subnets(subnets)) == subnets

@@ -1,4 +1,4 @@
-"""The site file: what it may say, and how each mistake in it is told."""
+"""The site file: its contents, and the error for each mistake."""
 
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -17,12 +17,12 @@ hosts:
 
 
 def site_with(vlan: str) -> str:
-    """A site whose one VLAN is the YAML `vlan`."""
+    """Build a site file whose only VLAN is the YAML `vlan`."""
     return f"{HEAD}vlans:\n  - {{{vlan}}}\n"
 
 
 def vlan_7(rest: str) -> str:
-    """A site whose one VLAN is 7 with `rest`."""
+    """Build a site file whose only VLAN is 7 with `rest`."""
     return site_with(f"vlan: 7, cluster_network: extra, cidr: 10.0.112.0/20, {rest}")
 
 
@@ -39,7 +39,7 @@ def test_the_example_says_what_the_example_networks_need() -> None:
 
 
 def test_defaults_are_filled_in() -> None:
-    """Unless the file says otherwise DHCP answers from the gateway and names it, and the VLAN is routed."""
+    """By default DHCP answers from the gateway and names it, and the VLAN is routed."""
     site = parse_site(vlan_7("gateway: 10.0.112.1, dhcp: {pool: 10.0.112.100-10.0.112.199}"), origin="f")
     vlan = site.vlans[0]
     assert vlan.routed
@@ -51,13 +51,13 @@ def test_defaults_are_filled_in() -> None:
 
 
 def test_router_none_leaves_the_option_out() -> None:
-    """`router: none` is a server that names no router though the VLAN has a gateway."""
+    """`router: none` is a server that names no router although the VLAN has a gateway."""
     text = vlan_7("gateway: 10.0.112.1, dhcp: {pool: 10.0.112.100-10.0.112.199, router: none}")
     assert parse_site(text, origin="f").vlans[0].dhcp[0].router is None
 
 
 def test_a_list_makes_several_servers() -> None:
-    """The second server of a list answers from the address that it was given."""
+    """The second server of a list answers from its own address."""
     first = "{pool: 10.0.112.100-10.0.112.199}"
     second = "{pool: 10.0.112.200-10.0.112.210, server: builtin, address: 10.0.112.2, router: 10.0.112.9}"
     site = parse_site(vlan_7(f"gateway: 10.0.112.1, dhcp: [{first}, {second}]"), origin="f")
@@ -237,7 +237,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize(("text", "message"), MISTAKES.values(), ids=MISTAKES)
 def test_each_mistake_is_told_with_file_field_value_and_what_was_expected(text: str, message: str) -> None:
-    """A site file with a mistake is refused with exactly one line that leads to it."""
+    """A mistake in the file is exactly one line with file, field, value and what was expected."""
     with pytest.raises(SiteError) as refused:
         parse_site(text, origin="f")
     assert str(refused.value) == message

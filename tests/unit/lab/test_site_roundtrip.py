@@ -1,4 +1,4 @@
-"""Sites from Python: what is written is read back, whatever it is."""
+"""Sites from Python: every site survives writing and reading."""
 
 import contextlib
 from ipaddress import IPv4Address, IPv4Network
@@ -15,7 +15,7 @@ from lab.site_rules import check_site
 
 @given(st.text(max_size=80))
 def test_any_text_is_a_site_or_a_site_error(text: str) -> None:
-    """Whatever the file holds, nothing but SiteError comes out."""
+    """Reading any text raises nothing but SiteError."""
     with contextlib.suppress(SiteError):
         parse_site(text, origin="f")
 
@@ -57,19 +57,19 @@ SITES = st.builds(
 
 @given(SITES)
 def test_a_site_survives_writing_and_reading(site: Site) -> None:
-    """What dump_site writes, parse_site reads back to an equal site; so what the builder makes is valid."""
+    """parse_site reads what dump_site writes to an equal site, so the builder's sites are valid."""
     assert parse_site(dump_site(site), origin="f") == site
 
 
 def test_a_site_of_every_vlan_is_valid() -> None:
-    """The builder's addresses never overlap, up to 4094 VLANs."""
+    """The builder's networks never overlap, up to 4094 VLANs."""
     site = build_site(range(1, 4095))
     check_site(site)
     assert site.vlans[6].cidr == IPv4Network("10.0.112.0/20")
 
 
 def test_vlans_are_found_by_number_and_by_cluster_network() -> None:
-    """`7` is enough while it is the only one."""
+    """A number is enough for a VLAN while it is unique."""
     site = build_site([7, 8, build_vlan(8, cluster_network="other")])
     assert site.find_vlan("7") is site.find_vlan("extra/7")
     with pytest.raises(SiteError, match="several cluster networks"):

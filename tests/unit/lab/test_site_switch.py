@@ -1,4 +1,4 @@
-"""The switch's decisions: who gets a frame, tagged or not, and who never does."""
+"""The switch's forwarding: which ports receive a frame, tagged or untagged."""
 
 import pytest
 from hypothesis import given
@@ -21,17 +21,17 @@ BODY = b"\x08\x00" + b"x" * 46
 
 
 def frame(destination: bytes, source: bytes) -> bytes:
-    """An untagged frame."""
+    """Build an untagged frame."""
     return destination + source + BODY
 
 
 def tagged(destination: bytes, source: bytes, tci: int) -> bytes:
-    """The same frame with an 802.1Q tag."""
+    """Build the same frame with an 802.1Q tag."""
     return destination + source + b"\x81\x00" + tci.to_bytes(2, "big") + BODY
 
 
 def test_a_broadcast_reaches_its_vlan_alone() -> None:
-    """A tagged broadcast goes untagged to access ports and tagged to trunks, of its segment only."""
+    """A tagged broadcast leaves access ports untagged and trunks tagged, on its segment only."""
     out = Forwarding(PORTS).forward("trunk0", 7, frame(EVERYBODY, A))
     assert dict(out) == {"trunk1": tagged(EVERYBODY, A, 7), "port0": frame(EVERYBODY, A)}
 
@@ -47,12 +47,12 @@ def test_a_trunk_does_not_carry_what_it_was_not_given() -> None:
     ("port", "tci"), [("trunk0", None), ("trunk0", 0), ("port0", 7), ("port0", 8), ("lo", None)]
 )
 def test_what_belongs_to_no_vlan_is_dropped(port: str, tci: int | None) -> None:
-    """Untagged on a trunk, tagged on an access port, and unknown ports lead nowhere."""
+    """Untagged frames on a trunk, tagged ones on an access port, and unknown ports are dropped."""
     assert Forwarding(PORTS).forward(port, tci, frame(EVERYBODY, A)) == []
 
 
 def test_an_address_is_learned_per_vlan() -> None:
-    """A frame to an address that was heard goes to that port alone; on another VLAN it is flooded."""
+    """A frame to a learned address goes to its port only; on another VLAN it is flooded."""
     switch = Forwarding(PORTS)
     assert len(switch.forward("trunk0", 7, frame(B, A))) == 2
     assert switch.forward("port0", None, frame(A, B)) == [("trunk0", tagged(A, B, 7))]
@@ -61,7 +61,7 @@ def test_an_address_is_learned_per_vlan() -> None:
 
 
 def test_a_station_that_moves_is_found_again() -> None:
-    """The last port that an address was heard on is where it is."""
+    """A station's place is the last port that received its address."""
     switch = Forwarding(PORTS)
     switch.forward("trunk0", 7, frame(EVERYBODY, A))
     switch.forward("trunk1", 7, frame(EVERYBODY, A))
@@ -69,20 +69,20 @@ def test_a_station_that_moves_is_found_again() -> None:
 
 
 def test_a_frame_never_goes_back() -> None:
-    """A frame to an address on its own port is dropped there."""
+    """A frame to an address on its own port is dropped."""
     switch = Forwarding(PORTS)
     switch.forward("trunk0", 7, frame(EVERYBODY, A))
     assert switch.forward("trunk0", 7, frame(A, B)) == []
 
 
 def test_the_priority_survives() -> None:
-    """The priority bits of a tag are the same behind the switch."""
+    """The switch keeps the priority bits of a tag."""
     out = dict(Forwarding(PORTS).forward("trunk0", 0xE007, frame(EVERYBODY, A)))
     assert out["trunk1"] == tagged(EVERYBODY, A, 0xE007)
 
 
 def test_a_flood_of_addresses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full table learns nothing more, forgets nothing, and the switch floods what it does not know."""
+    """A full table learns nothing more and forgets nothing; unknown addresses are flooded."""
     monkeypatch.setattr(forwarding, "_MAX_ADDRESSES", 1)
     switch = Forwarding(PORTS)
     switch.forward("trunk0", 7, frame(EVERYBODY, A))
@@ -93,7 +93,7 @@ def test_a_flood_of_addresses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @given(st.sampled_from([*PORTS, "nowhere"]), st.none() | st.integers(0, 0xFFFF), st.binary(max_size=80))
 def test_any_bytes_stay_on_their_segment(port: str, tci: int | None, data: bytes) -> None:
-    """Whatever comes in, it goes only to other ports of its cluster network that carry its VLAN."""
+    """Any frame goes only to other ports of its cluster network that carry its VLAN."""
     for name, _ in Forwarding(PORTS).forward(port, tci, data):
         came, goes = PORTS[port], PORTS[name]
         vlan = came.vlan if isinstance(came, AccessPort) else (tci or 0) & 0xFFF
@@ -103,5 +103,5 @@ def test_any_bytes_stay_on_their_segment(port: str, tci: int | None, data: bytes
 
 
 def test_ports_survive_the_way_to_the_switch() -> None:
-    """The switch's programme reads the ports that it is handed."""
+    """The switch's process reads back the ports that are passed to it."""
     assert decode_ports(encode_ports(PORTS)) == PORTS

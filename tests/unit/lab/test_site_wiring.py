@@ -1,4 +1,4 @@
-"""From a site to its parts: who lives where, which program serves whom, and what is missing to run it."""
+"""Planning a site: namespaces, programs, and missing prerequisites."""
 
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -21,7 +21,7 @@ CENTRAL, OTHER = IPv4Address("172.30.0.200"), IPv4Address("172.30.0.201")
 
 
 def links(*vlans: Vlan) -> list[tuple[str, str, str | None]]:
-    """Namespace, interface and address of everyone who lives on `vlans`."""
+    """Return namespace, interface and address of all stations on `vlans`."""
     accesses = plan(build_site(vlans)).accesses
     return [
         (link.namespace, link.interface, str(link.address) if link.address else None) for link in accesses
@@ -29,20 +29,20 @@ def links(*vlans: Vlan) -> list[tuple[str, str, str | None]]:
 
 
 def served(*vlans: Vlan, folder: Path = Path("/run/lab")) -> dict[str, ServerProgram]:
-    """The programs that serve `vlans`, by name."""
+    """Return the programs that serve `vlans`, by name."""
     site = build_site(vlans)
     found = server_programs(plan(site), management=site.management.cidr, directory=folder)
     return {program.name: program for program in found}
 
 
 def configuration(program: ServerProgram) -> list[str]:
-    """The lines of its configuration file, without what surrounds them."""
+    """Return the lines of its configuration file, stripped."""
     return [line.strip() for line in program.files[0][1].splitlines()]
 
 
 @pytest.fixture
 def everything_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with every server."""
+    """Simulate a machine with every server."""
     for module in (programs, isc):
         monkeypatch.setattr(module, "program", lambda name: f"/usr/sbin/{name}")
     monkeypatch.setattr(prerequisites, "find_program", lambda name: f"/usr/sbin/{name}")
@@ -50,12 +50,12 @@ def everything_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with no program at all."""
+    """Simulate a machine without any program."""
     monkeypatch.setattr(prerequisites, "find_program", lambda name: None)
 
 
 def test_routed_gateways_live_in_the_router_and_others_on_the_island() -> None:
-    """Only what is routed shares a namespace with the management network."""
+    """Only a routed gateway shares a namespace with the management network."""
     assert links(build_vlan(7), build_vlan(8, routed=False)) == [
         ("router", "v7", "10.0.112.1/20"),
         ("island", "v8", "10.0.128.1/20"),
@@ -63,17 +63,17 @@ def test_routed_gateways_live_in_the_router_and_others_on_the_island() -> None:
 
 
 def test_a_silent_gateway_is_a_port_without_an_address() -> None:
-    """Somebody is on the wire, and never answers."""
+    """A silent gateway is a station that never answers."""
     assert links(build_vlan(7, gateway_answers=False, server=None)) == [("router", "v7", None)]
 
 
 def test_nobody_lives_on_an_empty_vlan() -> None:
-    """Without gateway and DHCP there is no port."""
+    """A VLAN without gateway and DHCP has no port."""
     assert links(Vlan(vlan=400, cluster_network="extra")) == []
 
 
 def test_a_second_server_is_a_machine_of_its_own() -> None:
-    """A server with an address of its own does not live with the gateway."""
+    """A server with an address of its own does not share the gateway's machine."""
     assert links(build_vlan(7, second_server=BUILTIN)) == [
         ("router", "v7", "10.0.112.1/20"),
         ("dhcp1", "v7", "10.0.112.250/20"),
@@ -86,7 +86,7 @@ def test_a_second_server_is_a_machine_of_its_own() -> None:
 
 @pytest.mark.usefixtures("everything_installed")
 def test_one_dnsmasq_serves_all_vlans_that_do_not_ping() -> None:
-    """dnsmasq blocks while it probes an address, so a VLAN that wants that has a process of its own."""
+    """dnsmasq blocks while it probes an address, so a VLAN with ping_check gets its own process."""
     found = served(build_vlan(7), build_vlan(8), build_vlan(9, ping_check=True))
     assert list(found) == ["dnsmasq-router", "dnsmasq-router-v9"]
     texts = {name: configuration(program) for name, program in found.items()}
@@ -99,7 +99,7 @@ def test_one_dnsmasq_serves_all_vlans_that_do_not_ping() -> None:
 
 @pytest.mark.usefixtures("everything_installed")
 def test_each_udhcpd_serves_one_vlan_and_the_builtin_serves_all() -> None:
-    """udhcpd knows one interface; the lab's own server holds a socket for each."""
+    """udhcpd serves one interface; the lab's own server has a socket for each."""
     vlans = [build_vlan(vlan, server=kind) for vlan, kind in enumerate([UDHCPD, UDHCPD, BUILTIN, BUILTIN], 1)]
     found = served(*vlans)
     assert list(found) == ["udhcpd-router-v1", "udhcpd-router-v2", "builtin-router"]
@@ -121,7 +121,7 @@ def test_nothing_is_written_outside_the_directory() -> None:
 
 @pytest.mark.usefixtures("everything_installed")
 def test_one_dhcpd_serves_all_vlans_of_a_namespace() -> None:
-    """ISC dhcpd probes address by address without blocking, so those that want it share the process."""
+    """ISC dhcpd probes addresses without blocking, so VLANs with ping_check share its process."""
     found = served(build_vlan(1, server=ISC), build_vlan(2, server=ISC, ping_check=True))
     assert list(found) == ["isc-router"]
     assert found["isc-router"].argv[-2:] == ("v1", "v2")
@@ -140,7 +140,7 @@ def test_one_dhcpd_serves_all_vlans_of_a_namespace() -> None:
 
 @pytest.mark.usefixtures("everything_installed")
 def test_a_relayed_vlan_is_served_on_the_management_network_through_its_gateway() -> None:
-    """One machine for each address, and one relay in the router for all gateways that relay."""
+    """Each relayed address is one machine, and one relay in the router serves all gateways."""
     vlans = [
         build_vlan(1, server=ISC, relay_to=CENTRAL, second_server=BUILTIN),
         build_vlan(2, server=ISC, relay_to=CENTRAL, gateway=True),
@@ -173,14 +173,14 @@ def test_auto_is_dnsmasq_where_it_is_installed() -> None:
 
 @pytest.mark.usefixtures("nothing_installed")
 def test_auto_is_the_builtin_server_elsewhere() -> None:
-    """Without dnsmasq the lab serves itself, and nothing that was asked for by name is replaced."""
+    """Without dnsmasq the lab uses its own server, and servers requested by name stay."""
     assert resolve_server(ServerKind.AUTO) is BUILTIN
     assert resolve_server(UDHCPD) is UDHCPD
 
 
 @pytest.mark.usefixtures("nothing_installed")
 def test_every_missing_program_is_named_with_its_package() -> None:
-    """What is missing is said before anything starts, a server only when the site names it."""
+    """Missing programs are reported before anything starts, a server only if the site names it."""
     missing = missing_prerequisites(build_site([build_vlan(7, server=UDHCPD), build_vlan(8)]))
     assert "ip is not installed (Debian package iproute2)" in missing
     assert "nsenter is not installed (Debian package util-linux)" in missing
@@ -204,7 +204,7 @@ def test_every_missing_program_is_named_with_its_package() -> None:
 def test_denied_user_namespaces_are_told_with_the_sysctl_that_denies_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, value: str, advice: str
 ) -> None:
-    """An ordinary user learns in one line what to change."""
+    """A denied user namespace is reported in one line with the sysctl to change."""
     (tmp_path / setting).parent.mkdir()
     (tmp_path / setting).write_text(f"{value}\n")
     monkeypatch.setattr(prerequisites, "_SYSCTL", tmp_path)

@@ -20,7 +20,7 @@ def world() -> World:
 
 
 def test_a_save_keeps_four_fields(world: World) -> None:
-    """connectivity and unknown keys are gone, empty fields are written, other annotations stay."""
+    """A save drops connectivity and unknown keys, writes empty fields, and keeps other annotations."""
     world.create(FULL)
     world.write(FULL, other="1")
     HarvesterUi(world.networks).save(KEY)
@@ -34,7 +34,7 @@ def test_a_save_keeps_four_fields(world: World) -> None:
 
 
 def test_a_save_changes_what_is_given(world: World) -> None:
-    """Another VLAN: the webhook behind it marks the route as outdated."""
+    """A save with another VLAN makes the webhook mark the route as outdated."""
     world.create(FULL)
     HarvesterUi(world.networks).save(KEY, vlan=81, server="10.80.0.2")
     saved = Layer3.parse(world.route())
@@ -43,7 +43,7 @@ def test_a_save_changes_what_is_given(world: World) -> None:
 
 
 def test_an_apply_writes_its_plan_alone(world: World) -> None:
-    """Whatever stood there: auto is a bare mode, manual has no connectivity."""
+    """An apply writes only its plan: auto is a bare mode, manual has no connectivity."""
     world.create(FULL)
     terraform = Terraform(world.networks)
     terraform.apply(KEY)
@@ -55,7 +55,7 @@ def test_an_apply_writes_its_plan_alone(world: World) -> None:
 def test_a_conflict_is_tried_again_and_a_refusal_is_not(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A person who is told that it was changed meanwhile saves once more."""
+    """After a conflict the save is repeated, as a person would."""
     world.create(FULL)
     read: Callable[[tuple[str, str]], JsonObject] = world.networks.get
 
@@ -81,12 +81,12 @@ def test_a_conflict_is_tried_again_and_a_refusal_is_not(
     ],
 )
 def test_the_struct_reads_as_go_does(text: str, expected: Layer3) -> None:
-    """Names without regard to case, null as absence, unknown keys passed over."""
+    """Names are case-insensitive, null means absent, unknown keys are ignored."""
     assert Layer3.parse(text) == expected
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"connectivity":true}', '{"outdated":"true"}'])
 def test_the_struct_refuses_other_types(text: str) -> None:
-    """As Go's decoder does."""
+    """Other JSON types are refused, as by Go's decoder."""
     with pytest.raises(ValueError, match="unmarshal"):
         Layer3.parse(text)

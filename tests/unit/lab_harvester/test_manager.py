@@ -22,7 +22,7 @@ def world() -> World:
 
 
 def test_a_network_without_annotation_is_ignored_for_ever(world: World) -> None:
-    """It gets a finalizer and labels, and nothing else, however good its DHCP is."""
+    """A network without annotation gets a finalizer and labels and nothing else, whatever DHCP offers."""
     world.fabric.offer(SEGMENT, LEASE)
     world.create()
     world.run(7_200)
@@ -32,7 +32,7 @@ def test_a_network_without_annotation_is_ignored_for_ever(world: World) -> None:
 
 
 def test_auto_goes_by_dhcp_and_then_by_ping(world: World) -> None:
-    """First cidr and gateway without connectivity, then the verdict, some five seconds after its creation."""
+    """Auto writes cidr and gateway first, and connectivity some five seconds after the creation."""
     world.fabric.offer(SEGMENT, LEASE)
     world.fabric.route(GATEWAY)
     world.create(AUTO)
@@ -63,7 +63,7 @@ def test_auto_goes_by_dhcp_and_then_by_ping(world: World) -> None:
     ],
 )
 def test_what_it_makes_of_odd_offers(world: World, lease: Lease, expected: str) -> None:
-    """No router, two of them, one outside the subnet: as the real helper writes it, wrong as it is."""
+    """No router, two routers, or one outside the subnet are written as the real helper does, wrong or not."""
     world.fabric.offer(SEGMENT, lease)
     world.create(AUTO)
     world.run(2)
@@ -71,7 +71,7 @@ def test_what_it_makes_of_odd_offers(world: World, lease: Lease, expected: str) 
 
 
 def test_a_gateway_that_is_no_address_is_never_decided(world: World) -> None:
-    """The ping cannot begin: nothing is written, no worker is held."""
+    """A gateway that is not an address is never pinged or written, and occupies no worker."""
     world.create('{"mode":"auto","cidr":"<nil>","gateway":"<nil>"}')
     world.run(60)
     assert world.writes() == []
@@ -79,7 +79,7 @@ def test_a_gateway_that_is_no_address_is_never_decided(world: World) -> None:
 
 
 def test_a_host_name_that_resolves_is_pinged(world: World) -> None:
-    """Also an IPv6 address."""
+    """A host name that resolves is pinged, also to an IPv6 address."""
     world.fabric.name("gw.example")
     world.fabric.route("gw.example")
     world.fabric.route("fd00::1")
@@ -91,7 +91,7 @@ def test_a_host_name_that_resolves_is_pinged(world: World) -> None:
 
 
 def test_dhcp_failed_is_sticky(world: World) -> None:
-    """After 35 s cidr and gateway are dropped, and a server that comes up later is never asked."""
+    """After 35 s cidr and gateway are dropped, and a server that starts later is never asked."""
     world.create('{"mode":"auto","cidr":"","gateway":"10.80.0.9"}')
     world.run(34)
     assert world.writes() == []
@@ -104,7 +104,7 @@ def test_dhcp_failed_is_sticky(world: World) -> None:
 
 
 def test_a_helper_overwrites_what_changed_meanwhile(world: World) -> None:
-    """It reads the newest version, and replaces the whole route all the same."""
+    """The helper reads the newest version and still replaces the whole route."""
     world.fabric.offer(SEGMENT, LEASE)
     world.create(AUTO)
     world.run(0.5)
@@ -114,7 +114,7 @@ def test_a_helper_overwrites_what_changed_meanwhile(world: World) -> None:
 
 
 def test_a_present_connectivity_is_let_be(world: World) -> None:
-    """However often somebody else writes, as long as something stands there it writes nothing itself."""
+    """A connectivity that is present is not overwritten, however often others write."""
     world.create(FALSE)
     for number in range(50):
         world.write(TRUE if number % 2 else FALSE, other=str(number))
@@ -124,7 +124,7 @@ def test_a_present_connectivity_is_let_be(world: World) -> None:
 
 @pytest.mark.parametrize("missing", ["", ',"connectivity":""'])
 def test_without_connectivity_it_pings_at_once(world: World, missing: str) -> None:
-    """Four seconds for a gateway that answers, ten for one that is silent."""
+    """A missing connectivity starts a ping: four seconds if the gateway answers, ten if not."""
     world.create(FILLED[:-1] + missing + "}")
     world.run(10)
     assert world.writes() == []
@@ -133,7 +133,7 @@ def test_without_connectivity_it_pings_at_once(world: World, missing: str) -> No
 
 
 def test_a_write_in_the_middle_of_a_ping_restarts_it(world: World) -> None:
-    """Its own write meets a conflict; while our writes are closer together than a ping it never ends."""
+    """Its write after a foreign write conflicts and starts over; frequent writes prevent it for ever."""
     world.fabric.route(GATEWAY)
     world.create(FILLED)
     for number in range(5):
@@ -145,7 +145,7 @@ def test_a_write_in_the_middle_of_a_ping_restarts_it(world: World) -> None:
 
 
 def test_a_verdict_written_in_the_middle_of_a_ping_stands(world: World) -> None:
-    """Its write meets a conflict, and then there is nothing left for it to say."""
+    """Its write conflicts with a verdict written during the ping, and is then unnecessary."""
     world.create(FILLED)
     world.run(3)
     world.write(TRUE)
@@ -155,7 +155,7 @@ def test_a_verdict_written_in_the_middle_of_a_ping_stands(world: World) -> None:
 
 
 def test_two_workers_and_no_more(world: World) -> None:
-    """Dead gateways hold them ten seconds each, and an auto network waits behind them for its Job."""
+    """Silent gateways occupy both workers for ten seconds each, and an auto network waits for its Job."""
     for number in range(20):
         world.create('{"mode":"manual","cidr":"10.1.0.0/24","gateway":"10.1.0.1"}', name=f"dead-{number}")
     world.fabric.offer(SEGMENT, LEASE)
@@ -167,7 +167,7 @@ def test_two_workers_and_no_more(world: World) -> None:
 
 
 def test_unknown_keys_are_lost_and_the_order_is_its_own(world: World) -> None:
-    """Any write of its goes through the fixed struct; other annotations stay."""
+    """Its writes keep only the struct's fields, in its order; other annotations stay."""
     world.fabric.route(GATEWAY)
     world.create(f'{{"ours":1,"gateway":"{GATEWAY}","Mode":"auto","cidr":"{SUBNET}"}}')
     world.write(world.route(), **{"nadroute.io/status": "{}"})
@@ -177,7 +177,7 @@ def test_unknown_keys_are_lost_and_the_order_is_its_own(world: World) -> None:
 
 
 def test_the_tick_writes_on_change_only(world: World) -> None:
-    """Every fifteen minutes what differs from its ping is overwritten, and what does not is left alone."""
+    """Every fifteen minutes values that differ from its ping are overwritten, and others are not."""
     world.fabric.route(GATEWAY)
     world.create(TRUE)
     world.create(FALSE, name="other")
@@ -191,7 +191,7 @@ def test_the_tick_writes_on_change_only(world: World) -> None:
 
 
 def test_a_crowded_tick_calls_answering_gateways_silent() -> None:
-    """From some hundreds of gateways at once on; the same seed, the same networks."""
+    """From some hundreds of gateways at once the tick calls answering ones silent, the same for one seed."""
     found = []
     for _ in range(2):
         world = World(pace=Pace(crowd=40, crowd_loss=0.3), seed=7)
@@ -207,7 +207,7 @@ def test_a_crowded_tick_calls_answering_gateways_silent() -> None:
 
 
 def test_another_vlan_means_another_job(world: World) -> None:
-    """The webhook sets outdated; the new Job's result takes it away."""
+    """The webhook sets outdated; the new Job's result removes it."""
     world.fabric.offer(SEGMENT, LEASE)
     world.fabric.offer(("extra", 81), Lease.of("10.81.0.50/24", "10.81.0.1"))
     world.create(AUTO)
@@ -225,7 +225,7 @@ def test_another_vlan_means_another_job(world: World) -> None:
 
 
 def test_outdated_stops_it_while_a_job_exists(world: World) -> None:
-    """Set by somebody on the same VLAN, it keeps the controller from pinging and from asking, for good."""
+    """outdated set on the same VLAN stops the controller from pinging and asking, for good."""
     world.fabric.offer(SEGMENT, LEASE)
     world.create(AUTO)
     world.run(60)
@@ -237,7 +237,7 @@ def test_outdated_stops_it_while_a_job_exists(world: World) -> None:
 
 
 def test_deletion_needs_the_manager(world: World) -> None:
-    """With the manager down a deleted network stays, and still takes patches; the manager lets it go."""
+    """Without the manager a deleted network stays and can still be patched; the manager releases it."""
     world.create(AUTO)
     world.run(1)
     world.store.delete(NADS, "default", "net")
@@ -249,7 +249,7 @@ def test_deletion_needs_the_manager(world: World) -> None:
 
 @pytest.mark.parametrize("config", ['{"type":"macvlan"}', '{"type":"bridge","bridge":"extra-br"}', "{"])
 def test_other_networks_are_left_alone(world: World, config: str) -> None:
-    """What is untagged is never checked; what the webhook refuses cannot be written."""
+    """An untagged network is never checked; one that the webhook refuses cannot be written."""
     with world.admission.bypassed():
         world.create(FILLED)
         world.store.change(NADS, "default", "net", lambda body: {**body, "spec": {"config": config}})
@@ -259,7 +259,7 @@ def test_other_networks_are_left_alone(world: World, config: str) -> None:
 
 
 def test_a_broken_annotation_refuses_its_finalizer_too(world: World) -> None:
-    """The controller cannot write either: the network stays as it was made."""
+    """The controller cannot add its finalizer to a network with a broken annotation."""
     with world.admission.bypassed():
         world.create('{"connectivity":true}')
     before = world.body()

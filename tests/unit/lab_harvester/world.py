@@ -1,4 +1,4 @@
-"""A store with Harvester's webhook, its controller in simulated time, and a site that is scripted."""
+"""A store with Harvester's webhook, its controller in simulated time, and a scripted site."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class World:
         self.manager = Manager(self.networks, self.fabric, pace=pace or Pace(), seed=seed)
 
     def create(self, route: str | None = None, *, name: str = "net", vlan: int = 80) -> None:
-        """A network as a user makes it."""
+        """Create a network as a user would."""
         annotations: JsonObject = {} if route is None else {ROUTE_ANNOTATION: route}
         config = json.dumps({"type": "bridge", "bridge": "extra-br", "vlan": vlan})
         body: JsonObject = {
@@ -45,7 +45,7 @@ class World:
         self.store.create(NADS, "default", body)
 
     def write(self, route: str, *, name: str = "net", **others: str) -> None:
-        """Somebody else sets the route, and other annotations."""
+        """Set the route and other annotations as another writer."""
 
         def edit(body: JsonObject) -> JsonObject:
             annotations = metadata(body).setdefault("annotations", {})
@@ -70,15 +70,15 @@ class World:
         self.now = end
 
     def route(self, name: str = "net") -> str:
-        """The annotation as it stands."""
+        """Return the present route annotation."""
         return route_text(self.store.get(NADS, "default", name).body)
 
     def body(self, key: Key = KEY) -> JsonObject:
-        """The network as it stands."""
+        """Return the present network."""
         return self.store.get(NADS, *key).copy()
 
     def writes(self, name: str = "net") -> list[WriteRecord]:
-        """What Harvester wrote to a network's route, refused or not; not its finalizer and labels."""
+        """Return Harvester's writes to a network's route, refused or not, without finalizer and labels."""
         return [
             record
             for record in self.store.writes.all()

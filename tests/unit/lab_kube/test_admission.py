@@ -1,4 +1,4 @@
-"""What Harvester's webhook lets through, and what it rewrites."""
+"""What Harvester's webhook admits, and what it rewrites."""
 
 import json
 
@@ -14,13 +14,13 @@ CONFIG = '{"type":"bridge","bridge":"extra-br","vlan":7}'
 
 
 def nad(route: str | None = None, config: str = CONFIG) -> JsonObject:
-    """A network with a route annotation."""
+    """Build a network with a route annotation."""
     annotations: JsonObject = {} if route is None else {"annotations": {ROUTE_ANNOTATION: route}}
     return {"metadata": {"name": "a", "namespace": "b", **annotations}, "spec": {"config": config}}
 
 
 def route_of(body: JsonObject) -> str | None:
-    """The route annotation, if there is one."""
+    """Return the route annotation, or None."""
     metadata = body["metadata"]
     assert isinstance(metadata, dict)
     annotations = metadata.get("annotations", {})
@@ -51,7 +51,7 @@ def route_of(body: JsonObject) -> str | None:
     ],
 )
 def test_routes_that_pass(route: str) -> None:
-    """The routes that the real webhook accepts, also the wrong ones among them."""
+    """Routes that the real webhook accepts pass, even the wrong ones among them."""
     HarvesterAdmission().review(NADS, before=None, after=nad(route))
 
 
@@ -79,7 +79,7 @@ def test_routes_that_pass(route: str) -> None:
     ],
 )
 def test_routes_that_are_refused(route: str) -> None:
-    """Wrong JSON, types, modes and manual values are 500 with the webhook's name, created or updated."""
+    """Wrong JSON, types, modes and manual values get a 500 with the webhook's name."""
     for before in (None, nad()):
         with pytest.raises(ApiError) as caught:
             HarvesterAdmission().review(NADS, before=before, after=nad(route))
@@ -115,7 +115,7 @@ def test_routes_that_are_refused(route: str) -> None:
     ],
 )
 def test_configs(config: str, passes: bool) -> None:
-    """VLAN, MTU, bridge and type, as the webhook checks them in a new network."""
+    """VLAN, MTU, bridge and type of a new network are checked as by the webhook."""
     if passes:
         HarvesterAdmission().review(NADS, before=None, after=nad(config=config))
         return
@@ -125,7 +125,7 @@ def test_configs(config: str, passes: bool) -> None:
 
 
 def test_an_unchanged_config_is_not_checked_again() -> None:
-    """A number out of range that is already there does not refuse an annotation."""
+    """An existing invalid number does not prevent a change of an annotation."""
     wrong = nad(config='{"type":"bridge","bridge":"extra-br","vlan":5000}')
     HarvesterAdmission().review(NADS, before=clone_object(wrong), after=wrong)
 
@@ -143,7 +143,7 @@ def test_an_unchanged_config_is_not_checked_again() -> None:
     ],
 )
 def test_labels(config: str, labels: tuple[str, str | None, str]) -> None:
-    """type, vlan-id and clusternetwork are put right; a vlan-id that is wrong goes."""
+    """type, vlan-id and clusternetwork are corrected; an invalid vlan-id is removed."""
     body = nad(config=config)
     metadata = body["metadata"]
     assert isinstance(metadata, dict)
@@ -174,13 +174,13 @@ def test_labels(config: str, labels: tuple[str, str | None, str]) -> None:
 def test_a_route_becomes_outdated(
     old_route: str | None, new_route: str | None, new_vlan: int, expected: str | None
 ) -> None:
-    """A new VLAN or a mode that becomes auto sets `outdated`; VLAN 0 takes the route away."""
+    """A new VLAN, or a change to auto, sets `outdated`; VLAN 0 removes the route."""
     after = nad(new_route, json.dumps({"type": "bridge", "bridge": "extra-br", "vlan": new_vlan}))
     HarvesterAdmission().review(NADS, before=nad(old_route), after=after)
     assert route_of(after) == expected
 
 
 def test_other_resources_are_none_of_its_business() -> None:
-    """A namespace passes as it is."""
+    """Other resources pass unchanged."""
     body: JsonObject = {"metadata": {"name": "a"}}
     assert HarvesterAdmission().review(NAMESPACES, before=None, after=clone_object(body)) == body

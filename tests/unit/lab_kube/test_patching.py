@@ -30,14 +30,14 @@ MEMBERS = {
 
 
 def without_nulls(value: JsonValue) -> JsonValue:
-    """The value without members that are null, which a merge patch cannot set."""
+    """Return the value without null members, which a merge patch cannot set."""
     if isinstance(value, dict):
         return {key: without_nulls(item) for key, item in value.items() if item is not None}
     return value
 
 
 def difference(old: JsonObject, new: JsonObject) -> JsonObject:
-    """The merge patch that makes `new` of `old` (neither with nulls in objects)."""
+    """Return the merge patch from `old` to `new` (neither with nulls in objects)."""
     patch: JsonObject = {key: None for key in old if key not in new}
     for key, value in new.items():
         before = old.get(key)
@@ -68,13 +68,13 @@ def difference(old: JsonObject, new: JsonObject) -> JsonObject:
     ],
 )
 def test_merge_as_in_the_appendix(target: JsonValue, patch: JsonValue, result: JsonValue) -> None:
-    """The examples of RFC 7386, appendix A."""
+    """The examples of RFC 7386 appendix A give their results."""
     assert merge(target, patch) == result
 
 
 @given(objects, objects)
 def test_a_difference_merges_to_the_other(old: JsonObject, new: JsonObject) -> None:
-    """A patch made from two objects makes one of the other and leaves the first as it was."""
+    """A patch made from two objects turns one into the other and leaves the original unchanged."""
     before, after = without_nulls(old), without_nulls(new)
     assert isinstance(before, dict)
     assert isinstance(after, dict)
@@ -84,7 +84,7 @@ def test_a_difference_merges_to_the_other(old: JsonObject, new: JsonObject) -> N
 
 
 def test_directives_are_left_out() -> None:
-    """$-keys of a strategic merge patch are no members of the object."""
+    """$-keys of a strategic merge patch do not become members of the object."""
     patch: JsonObject = {"a": {"$patch": "replace", "b": 1}, "$setElementOrder/x": []}
     assert without_directives(patch) == {"a": {"b": 1}}
 
@@ -111,7 +111,7 @@ def test_directives_are_left_out() -> None:
     ],
 )
 def test_operations_that_apply(operations: JsonValue, result: JsonObject) -> None:
-    """Each operation of RFC 6902, with escaped pointers and array indices."""
+    """Each operation of RFC 6902 applies, with escaped pointers and array indices."""
     document: JsonObject = {"a": {"b": [1, 2]}, "x/y": 1, "m~n": 2}
     kept = clone_object(document)
     assert apply_json_patch(document, operations) == result
@@ -141,7 +141,7 @@ def test_operations_that_apply(operations: JsonValue, result: JsonObject) -> Non
     ],
 )
 def test_operations_that_do_not_fit(operation: JsonObject) -> None:
-    """What the document does not allow is 422."""
+    """An operation that does not fit the document gets a 422."""
     with pytest.raises(ApiError) as caught:
         apply_json_patch({"a": 1, "list": [1]}, [operation])
     assert (caught.value.code, caught.value.reason) == (422, "Invalid")
@@ -164,14 +164,14 @@ def test_operations_that_do_not_fit(operation: JsonObject) -> None:
     ],
 )
 def test_what_is_no_patch(operations: JsonValue) -> None:
-    """A malformed patch is 400."""
+    """A malformed patch gets a 400."""
     with pytest.raises(ApiError) as caught:
         apply_json_patch({"a": 1}, operations)
     assert caught.value.code == 400
 
 
 def test_a_patch_has_a_limit() -> None:
-    """More than 10,000 operations are 413, as on a real server."""
+    """More than 10,000 operations get a 413, as on a real server."""
     with pytest.raises(ApiError) as caught:
         apply_json_patch({}, [{"op": "test", "path": "/a", "value": None}] * 10_001)
     assert caught.value.code == 413
@@ -179,7 +179,7 @@ def test_a_patch_has_a_limit() -> None:
 
 @given(objects, st.lists(st.fixed_dictionaries(MEMBERS), max_size=4))
 def test_any_patch_is_applied_or_refused(document: JsonObject, operations: list[JsonObject]) -> None:
-    """Whatever comes, the answer is a document or a 4xx, and the document that was given stays as it was."""
+    """Any patch gives a document or a 4xx, and leaves the original unchanged."""
     kept = clone_object(document)
     code = None
     try:

@@ -1,4 +1,4 @@
-"""The little protobuf that kubectl insists on."""
+"""The part of protobuf that kubectl requires."""
 
 from collections.abc import Callable
 
@@ -11,19 +11,19 @@ from lab.kube.protobuf import MAGIC, decode, fields
 
 
 def field(number: int, value: bytes) -> bytes:
-    """A length-delimited field."""
+    """Encode a length-delimited field."""
     size = len(value)
     length = bytes([size]) if size < 128 else bytes([size & 0x7F | 0x80, size >> 7])
     return bytes([number << 3 | 2]) + length + value
 
 
 def envelope(api_version: str, kind: str, raw: bytes) -> bytes:
-    """An object as client-go sends it."""
+    """Encode an object as client-go sends it."""
     return MAGIC + field(1, field(1, api_version.encode()) + field(2, kind.encode())) + field(2, raw)
 
 
 def refusal(call: Callable[[], object]) -> int | None:
-    """The status that a call is refused with; None when it is not."""
+    """Return the status with which a call is refused; None if it succeeds."""
     try:
         call()
     except ApiError as error:
@@ -40,7 +40,7 @@ META = (
 
 
 def test_a_namespace() -> None:
-    """Name, labels and annotations are read; numbers on the way are skipped."""
+    """Name, labels and annotations are read; numbers in between are skipped."""
     body = decode(envelope("v1", "Namespace", field(1, META)))
     assert body["metadata"] == {
         "name": "site-a",
@@ -51,7 +51,7 @@ def test_a_namespace() -> None:
 
 
 def test_anything_else_is_to_be_json() -> None:
-    """A Secret as protobuf is 415."""
+    """A Secret as protobuf gets a 415."""
     with pytest.raises(ApiError) as caught:
         decode(envelope("v1", "Secret", b""))
     assert caught.value.code == 415
@@ -70,7 +70,7 @@ def test_anything_else_is_to_be_json() -> None:
     ],
 )
 def test_what_is_none(data: bytes) -> None:
-    """What is no envelope or cut short is 400."""
+    """A missing envelope or a truncated message gets a 400."""
     with pytest.raises(ApiError) as caught:
         decode(data)
     assert caught.value.code in (400, 415)
@@ -78,11 +78,11 @@ def test_what_is_none(data: bytes) -> None:
 
 @pytest.mark.parametrize("size", range(len(META)))
 def test_a_message_cut_anywhere(size: int) -> None:
-    """A message that is cut short is refused or a shorter message, never a crash."""
+    """A truncated message is refused or read as a shorter one, and never crashes."""
     assert refusal(lambda: fields(META[:size])) in (None, 400)
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes(data: bytes) -> None:
-    """Whatever follows the magic, the answer is an object or a 4xx."""
+    """Any bytes after the magic give an object or a 4xx."""
     assert refusal(lambda: decode(MAGIC + data)) in (None, 400, 415)

@@ -1,4 +1,4 @@
-"""Paths, selectors and Accept headers, as text."""
+"""Parsing of paths, selectors and Accept headers."""
 
 import pytest
 
@@ -14,7 +14,7 @@ NAD = "network-attachment-definitions"
 
 
 def request(method: str, path: str, *, watch: bool = False) -> tuple[str, str, str | None, str]:
-    """verb, plural, namespace and name of a request."""
+    """Return verb, plural, namespace and name of a request."""
     found = parse(method=method, path=path, watch=watch, user_agent="")
     return found.verb, found.kind.plural, found.namespace, found.name
 
@@ -43,7 +43,7 @@ def test_paths(method: str, path: str, expected: tuple[str, str, str | None, str
 
 
 def test_a_watch_is_a_verb() -> None:
-    """?watch makes a watch of a list and of a get, and of nothing else."""
+    """?watch turns a list and a get into a watch, and nothing else."""
     assert request("GET", f"{ROOT}/{NAD}", watch=True)[0] == "watch"
     assert request("POST", f"{ROOT}/namespaces/a/{NAD}", watch=True)[0] == "create"
 
@@ -64,7 +64,7 @@ def test_a_watch_is_a_verb() -> None:
     ],
 )
 def test_paths_that_are_none(method: str, path: str, code: int) -> None:
-    """What no resource serves is 404, what a resource does not do is 405."""
+    """An unknown resource gets a 404, an unsupported method a 405."""
     with pytest.raises(ApiError) as caught:
         request(method, path)
     assert caught.value.code == code
@@ -72,14 +72,14 @@ def test_paths_that_are_none(method: str, path: str, code: int) -> None:
 
 @pytest.mark.parametrize("kind", TABLE, ids=lambda kind: kind.plural)
 def test_every_row_is_served(kind: ResourceType) -> None:
-    """Each type of the table is reached by its own path."""
+    """Each type of the table has its own path."""
     home = "/namespaces/a" if kind.namespaced else ""
     assert request("GET", f"{kind.root}{home}/{kind.plural}/b")[1] == kind.plural
 
 
 @pytest.mark.parametrize("selector", ["a b", "a in b", "=b", "a=b=c", "(a)", "a in (b", "a>5"])
 def test_label_selectors_that_are_none(selector: str) -> None:
-    """What cannot be parsed is 400, never everything or nothing."""
+    """An invalid selector gets a 400, never everything or nothing."""
     with pytest.raises(ApiError) as caught:
         select(NADS, namespace=None, labels=selector, fields="")
     assert caught.value.code == 400
@@ -107,12 +107,12 @@ def test_event_fields(fields: str, found: bool) -> None:
     ],
 )
 def test_accept(accept: str, form: str) -> None:
-    """The first form that can be served is taken."""
+    """The first form that can be served is used."""
     assert accepted(accept) == form
 
 
 def test_what_cannot_be_served_is_not_acceptable() -> None:
-    """A client that takes protobuf alone gets 406."""
+    """A client that accepts only protobuf gets a 406."""
     with pytest.raises(ApiError) as caught:
         accepted("application/vnd.kubernetes.protobuf")
     assert caught.value.code == 406
@@ -120,14 +120,14 @@ def test_what_cannot_be_served_is_not_acceptable() -> None:
 
 @pytest.mark.parametrize("token", ["", "x", "W10", "eyJ2IjoxfQ", "WyJhIiwiYiIsImMiXQ", "é"])
 def test_broken_page_tokens(token: str) -> None:
-    """A continue token that was not given out is 400."""
+    """An invalid continue token gets a 400."""
     with pytest.raises(ApiError) as caught:
         Page.parse(token, oldest=0)
     assert caught.value.code == 400
 
 
 def test_page_tokens_come_back() -> None:
-    """A token gives the page that it was made of; from before the oldest version it is 410."""
+    """A token gives its page back; one from before the oldest version gets a 410."""
     page = Page(version=7, after=("ns", "n1"))
     assert Page.parse(page.token(), oldest=7) == page
     with pytest.raises(ApiError) as caught:
@@ -136,7 +136,7 @@ def test_page_tokens_come_back() -> None:
 
 
 def test_a_fault_strikes_no_more_than_it_may() -> None:
-    """A fault for one request takes one, and none after it is cancelled."""
+    """A fault for one request applies once, and never after it is cancelled."""
     found = parse(method="GET", path=f"{ROOT}/{NAD}", watch=False, user_agent="")
     once = Fault(1, Match(), Action(), 1)
     assert [once.take(found) for _ in range(3)] == [True, False, False]

@@ -25,7 +25,7 @@ def test_a_listener_wakes_for_what_it_missed_and_then_sleeps_again() -> None:
 
 
 def test_a_thread_wakes_a_coroutine() -> None:
-    """A notification from another thread ends a wait that is under way; one to a closed loop is no error."""
+    """A notification from another thread ends a wait; one to a closed loop is ignored."""
     signal = Signal()
 
     async def listen() -> None:

@@ -1,4 +1,4 @@
-"""The store: its history, its journal, its tables, and what many threads do to it."""
+"""The store: its history, its journal, its tables, and concurrent writers."""
 
 import json
 import sys
@@ -21,18 +21,18 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def nad(name: str) -> JsonObject:
-    """A network."""
+    """Build a network."""
     return {"metadata": {"name": name}, "spec": {"config": '{"vlan":7}'}}
 
 
 def touched(body: JsonObject, value: str) -> JsonObject:
-    """The body with an annotation."""
+    """Return the body with an annotation."""
     metadata(body)["annotations"] = {"a": value}
     return body
 
 
 def test_versions_are_without_gaps() -> None:
-    """Each committed write is one version and one change; refused and void ones are none."""
+    """Each committed write is one version and one change; refused and void writes are none."""
     store = Store(now=lambda: NOW)
     start = store.version
     store.create(NADS, "default", nad("a"))
@@ -46,7 +46,7 @@ def test_versions_are_without_gaps() -> None:
 
 
 def test_the_history_is_bounded() -> None:
-    """Beyond the window the oldest changes go, and resuming before them is 410."""
+    """Beyond the window the oldest changes are dropped, and resuming before them gets a 410."""
     store = Store(window=3)
     store.create(NADS, "default", nad("a"))
     for step in range(5):
@@ -58,7 +58,7 @@ def test_the_history_is_bounded() -> None:
 
 
 def test_what_was_handed_out_does_not_change() -> None:
-    """A stored state and its JSON stay as they were when the object changes."""
+    """A returned state and its JSON do not change when the object does."""
     store = Store()
     first = store.create(NADS, "default", nad("a"))
     seen = json.loads(first.encoded)
@@ -68,7 +68,7 @@ def test_what_was_handed_out_does_not_change() -> None:
 
 
 def test_writers_take_turns() -> None:
-    """Increments from many threads are all counted: read and write are one step."""
+    """Increments from many threads are all counted, because read and write are one step."""
     store = Store()
     store.create(NADS, "default", touched(nad("a"), "0"))
 
@@ -93,7 +93,7 @@ def test_writers_take_turns() -> None:
 
 
 def test_a_journal_brings_everything_back(tmp_path: Path) -> None:
-    """A store opened on the same journal has the same objects, deletions included, and goes on counting."""
+    """A store on the same journal has the same objects, deletions included, and continues the versions."""
     store = Store(journal=Journal(tmp_path / "objects"))
     store.create(NADS, "default", nad("a"))
     store.create(NADS, "default", nad("b"))
@@ -110,7 +110,7 @@ def test_a_journal_brings_everything_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("torn", [b'{"op":"put","ver', b"\xff\xfe\n", b"[]\n", b"5\n"])
 def test_a_torn_journal_is_read_up_to_the_tear(tmp_path: Path, torn: bytes) -> None:
-    """What a kill left of the last line is dropped; what came before is there, and new writes too."""
+    """A torn last line is dropped; earlier changes and new writes are kept."""
     path = tmp_path / "objects"
     store = Store(journal=Journal(path))
     kept = store.create(NADS, "default", nad("a"))
@@ -140,7 +140,7 @@ def test_a_torn_journal_is_read_up_to_the_tear(tmp_path: Path, torn: bytes) -> N
     ],
 )
 def test_ages(since: str, shown: str) -> None:
-    """Ages are worded as kubectl words them; what is no time is unknown."""
+    """Ages are formatted as by kubectl; an invalid time is unknown."""
     assert age(since, NOW) == shown
 
 
@@ -155,7 +155,7 @@ def test_ages(since: str, shown: str) -> None:
     ],
 )
 def test_cells_of_broken_networks(config: str, route: str, cells: list[str]) -> None:
-    """A table has a row for every network, however broken what is in it."""
+    """A table has a row for every network, however broken."""
     store = Store(now=lambda: NOW)
     body = nad("a")
     body["spec"] = {"config": config}
