@@ -129,7 +129,7 @@ class Assessor:
         """Return by uid what Redis remembers of these networks, where it can remember anything."""
         if self._observe_only:
             posted = self._posted([network.uid for network in networks])
-            return {uid: Memory(told=status, observe_only=True) for uid, status in posted.items()}
+            return {uid: Memory(posted=status, observe_only=True) for uid, status in posted.items()}
         by_event = [
             network.uid
             for network, intent in zip(networks, intents, strict=True)
@@ -138,7 +138,7 @@ class Assessor:
         disputed = [n.uid for n in networks if n.status and Reason.OTHER_WRITER in n.status.findings]
         corrected = self._memories.corrections(disputed)
         return {
-            **{uid: Memory(told=status) for uid, status in self._posted(by_event).items()},
+            **{uid: Memory(posted=status) for uid, status in self._posted(by_event).items()},
             **{uid: Memory(corrections=count) for uid, count in corrected.items()},
         }
 
@@ -195,7 +195,7 @@ class Assessor:
         self, network: Network, intent: Intent, conclusion: Conclusion, memory: Memory
     ) -> Conclusion | None:
         """Return the conclusion to report now; None while the reported one is to stand."""
-        before = memory.told if self._observe_only else network.status
+        before = memory.posted if self._observe_only else network.status
         known = conclusion.state not in UNDECIDED
         if known or before is None or before.digest != intent.digest or before.state in UNDECIDED:
             with self._lock:

@@ -31,14 +31,14 @@ def cluster(server: ApiServer, tmp_path: Path) -> Iterator[Cluster]:
 
 
 def candidate(
-    cluster: Cluster, identity: str, clock: ManualClock, told: list[str] | None = None
+    cluster: Cluster, identity: str, clock: ManualClock, changes: list[str] | None = None
 ) -> LeaderLease:
-    def tell(leads: bool) -> None:
-        if told is not None:
-            told.append(f"{identity} {'leads' if leads else 'stands by'}")
+    def record(leads: bool) -> None:
+        if changes is not None:
+            changes.append(f"{identity} {'leads' if leads else 'stands by'}")
 
     return LeaderLease(
-        cluster, name=NAME, namespace="default", identity=identity, clock=clock, on_change=tell
+        cluster, name=NAME, namespace="default", identity=identity, clock=clock, on_change=record
     )
 
 
@@ -53,14 +53,14 @@ def holder(cluster: Cluster) -> str:
 
 def test_the_first_one_leads_and_the_second_waits(cluster: Cluster) -> None:
     """A missing Lease is created; the second process observes it for as long as it is renewed."""
-    clock, told = ManualClock(), list[str]()
-    one, two = candidate(cluster, "one", clock, told), candidate(cluster, "two", clock, told)
+    clock, changes = ManualClock(), list[str]()
+    one, two = candidate(cluster, "one", clock, changes), candidate(cluster, "two", clock, changes)
     for _ in range(20):
         one.attempt()
         two.attempt()
         clock.seconds += 2
     assert (one.is_leader, two.is_leader, holder(cluster)) == (True, False, "one")
-    assert told == ["one leads"]
+    assert changes == ["one leads"]
 
 
 def test_a_silent_holder_is_succeeded(cluster: Cluster) -> None:
@@ -83,8 +83,8 @@ def test_different_wall_clocks_do_not_matter(cluster: Cluster) -> None:
     late = ManualClock(wall=datetime(2025, 1, 1, tzinfo=UTC))
     one, two = candidate(cluster, "one", late), candidate(cluster, "two", clock)
     for _ in range(30):
-        for turned in (late, clock):
-            turned.seconds += 2
+        for each in (late, clock):
+            each.seconds += 2
         one.attempt()
         two.attempt()
     assert (one.is_leader, two.is_leader) == (True, False)
@@ -92,8 +92,8 @@ def test_different_wall_clocks_do_not_matter(cluster: Cluster) -> None:
 
 def test_a_leader_that_cannot_renew_stops_leading(cluster: Cluster, server: ApiServer) -> None:
     """Cut off from the server, it stops when its duration is over, even without an attempt."""
-    clock, told = ManualClock(), list[str]()
-    one = candidate(cluster, "one", clock, told)
+    clock, changes = ManualClock(), list[str]()
+    one = candidate(cluster, "one", clock, changes)
     one.attempt()
     server.faults.respond(503, match=LEASES, count=None)
     clock.seconds += 14.9
@@ -103,7 +103,7 @@ def test_a_leader_that_cannot_renew_stops_leading(cluster: Cluster, server: ApiS
     after = one.is_leader
     assert (before, after) == (True, False)
     one.attempt()
-    assert told == ["one leads", "one stands by"]
+    assert changes == ["one leads", "one stands by"]
 
 
 def test_one_of_two_that_find_it_expired_wins(cluster: Cluster, server: ApiServer) -> None:
@@ -121,7 +121,7 @@ def test_one_of_two_that_find_it_expired_wins(cluster: Cluster, server: ApiServe
 
 def test_stop_releases_the_lease(cluster: Cluster) -> None:
     """The next process leads at its first attempt."""
-    clock, told = ManualClock(), list[str]()
+    clock, changes = ManualClock(), list[str]()
     leads = threading.Event()
     one = LeaderLease(
         cluster,
@@ -135,9 +135,9 @@ def test_stop_releases_the_lease(cluster: Cluster) -> None:
     assert leads.wait(60)
     one.stop()
     assert not one.is_leader
-    two = candidate(cluster, "two", clock, told)
+    two = candidate(cluster, "two", clock, changes)
     two.attempt()
-    assert told == ["two leads"]
+    assert changes == ["two leads"]
 
 
 def test_a_deleted_lease_is_created_again(cluster: Cluster) -> None:

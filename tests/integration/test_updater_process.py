@@ -274,7 +274,7 @@ def test_a_terminating_network_is_not_written(site: UpdaterSite) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "reason"),
     [
         (None, "expected an object"),
         ("not json", "Invalid JSON"),
@@ -287,13 +287,13 @@ def test_a_terminating_network_is_not_written(site: UpdaterSite) -> None:
         ),
     ],
 )
-def test_a_malformed_report_becomes_a_dead_letter(site: UpdaterSite, body: object, told: str) -> None:
+def test_a_malformed_report_becomes_a_dead_letter(site: UpdaterSite, body: object, reason: str) -> None:
     """It is recorded with its reason, and the next report is processed."""
     before = site.redis.llen(DEAD_LETTERS_KEY)
     site.send_raw(body)
     site.wait(lambda: site.redis.llen(DEAD_LETTERS_KEY) == before + 1)
     letter = json.loads(str(site.redis.lindex(DEAD_LETTERS_KEY, 0)))
-    assert told in letter["reason"]
+    assert reason in letter["reason"]
     assert letter["where"] == "nadroute.report.v1"
     settle(site, 120)
     assert site.process.poll() is None

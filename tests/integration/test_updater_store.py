@@ -76,8 +76,8 @@ def test_the_newest_verdict_wins_in_any_order(
     kept = [(seen.verdict.incarnation, seen.verdict.counter) for seen in found.latest]
     assert kept == [max((i, c) for i, c, _ in orders)]
     asked = [(i, c) for i, c, dhcp_asked in orders if dhcp_asked]
-    heard = [(seen.verdict.incarnation, seen.verdict.counter) for seen in found.asked_dhcp]
-    assert heard == ([max(asked)] if asked else [])
+    asked_dhcp = [(seen.verdict.incarnation, seen.verdict.counter) for seen in found.asked_dhcp]
+    assert asked_dhcp == ([max(asked)] if asked else [])
 
 
 def test_a_duplicate_is_no_news_and_keeps_its_age(redis_server: RedisServer, store: VerdictStore) -> None:
@@ -183,9 +183,9 @@ def test_an_announcement_under_another_hosts_key_changes_nothing(
     clock.seconds += 1
     assert hosts.carrying("extra") == {"node1"}
     assert hosts.carrying("other") == frozenset()
-    told = {line["key"]: line["error"] for line in lines if line["event"] == "announcement ignored"}
-    assert set(told) == {host_key("node2"), host_key("node4")}
-    assert "host: under the key of another host, expected 'node2', got 'node1'" in told[host_key("node2")]
+    errors = {line["key"]: line["error"] for line in lines if line["event"] == "announcement ignored"}
+    assert set(errors) == {host_key("node2"), host_key("node4")}
+    assert "host: under the key of another host, expected 'node2', got 'node1'" in errors[host_key("node2")]
 
 
 def test_the_hosts_own_addresses_are_known(redis_server: RedisServer, clock: ManualClock) -> None:

@@ -128,9 +128,9 @@ def test_a_poll_shows_hosts_a_pause_and_a_loss(site: Site) -> None:
     assert (reader.poll().lost, other.poll().lost) == (False, False)
     client.set(PAUSED_KEY, PAUSED)
     seen = reader.poll()
-    assert ([told.host for told in seen.hosts], seen.paused, seen.lost) == ([*HOSTS], True, False)
+    assert ([announced.host for announced in seen.hosts], seen.paused, seen.lost) == ([*HOSTS], True, False)
     client.flushall()
-    assert [(look.hosts, look.paused, look.lost) for look in (reader.poll(), reader.poll())] == [
+    assert [(poll.hosts, poll.paused, poll.lost) for poll in (reader.poll(), reader.poll())] == [
         ((), False, True),
         ((), False, False),
     ]

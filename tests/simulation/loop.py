@@ -198,9 +198,9 @@ class Loop:
         record.writes += 1
         status = Status.parse(written.annotations.get(names.STATUS, ""))
         assert status is not None
-        told = (status.state, status.reason, status.dhcp_out)
-        if not record.reported or record.reported[-1][1:] != told:
-            record.reported.append((self.clock.seconds, *told))
+        reported = (status.state, status.reason, status.dhcp_out)
+        if not record.reported or record.reported[-1][1:] != reported:
+            record.reported.append((self.clock.seconds, *reported))
         self.at(self.clock.seconds + WRITE_S, lambda: self._see(vlan, written))
 
     def _see(self, vlan: int, written: Network) -> None:

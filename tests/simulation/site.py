@@ -25,7 +25,7 @@ DOWN = Reach(outcome=ReachOutcome.SILENT, attempts=3)
 NOBODY = DHCPFinding(outcome=DHCPOutcome.NO_OFFER)
 
 Outage = tuple[float, float]
-"""From when to when something does not answer, in seconds."""
+"""Begin and end of an outage, in seconds."""
 NONE: Outage = (0.0, 0.0)
 
 
@@ -40,7 +40,7 @@ class Vlan:
     gateway_out: Outage = NONE
     dhcp_out: Outage = NONE
     cut_off: frozenset[str] = frozenset()
-    """Hosts to which it is not trunked."""
+    """Hosts without the VLAN on their trunk."""
 
     @property
     def segment(self) -> Segment:

@@ -16,15 +16,15 @@ from tests.simulation.site import DHCP_DEADLINE_S, SILENT_AFTER_S, Outage, Vlan
 HOUR_S = 3_600.0
 HOSTS = tuple(f"n{number:02}" for number in range(1, 33))
 LOST = 0.002
-"""Of all reports; each is as if nobody had asked."""
+"""Share of reports that never arrive."""
 CREATED_S = 20.0
-"""Networks are created within so many seconds from the start."""
+"""Networks are created within this time from the start."""
 RESTARTS = {"n05": 700.0, "n17": 1_900.0, "n29": 3_000.0}
 RESTART_S = 20.0
 GONE = ("n08", 2_400.0)
 HOST_EVENTS = 2 * len(RESTARTS) + 1
 SWEEP_S, RETRY_S = PACE.sweep_s * 1.1 + 1, PACE.retry_s * 1.1 + 1
-"""The longest that they take, jitter included."""
+"""The longest intervals, jitter included."""
 
 
 def _vlans() -> Iterator[Vlan]:
@@ -119,11 +119,11 @@ def _news(vlan: Vlan, record: Record) -> int:
 
 def test_every_state_is_right_at_the_end(hour: Loop) -> None:
     """DHCP is reported out only where it is."""
-    told = {number: hour.records[number].reported[-1] for number in VLANS}
-    assert {number: State(state) for number, (_, state, _, _) in told.items()} == {
+    reported = {number: hour.records[number].reported[-1] for number in VLANS}
+    assert {number: State(state) for number, (_, state, _, _) in reported.items()} == {
         number: _is(vlan) for number, vlan in VLANS.items()
     }
-    assert not [number for number, (_, _, _, dhcp_out) in told.items() if dhcp_out]
+    assert not [number for number, (_, _, _, dhcp_out) in reported.items() if dhcp_out]
 
 
 def test_two_hosts_never_ask_dhcp_on_one_segment_at_once(hour: Loop) -> None:
@@ -203,7 +203,9 @@ def test_missing_dhcp_is_reported_after_three_hosts(hour: Loop) -> None:
             continue
         record = hour.records[number]
         first = record.asks[0][0]
-        failed_at, _, reason, _ = next(told for told in record.reported if told[1] == State.DHCP_FAILED)
+        failed_at, _, reason, _ = next(
+            reported for reported in record.reported if reported[1] == State.DHCP_FAILED
+        )
         asked = {host for start, end, host in record.asks if end <= failed_at}
         assert len(asked) >= 3
         assert reason == "NoDHCPOffer"
@@ -218,7 +220,7 @@ def test_a_gateway_going_down_or_up_is_reported_soon(hour: Loop) -> None:
         if _is_steady(vlan) or vlan.gateway_out == (0.0, 0.0):
             continue
         record = hour.records[number]
-        at = {state: [told for told in record.reported if told[1] == state] for state in State}
+        at = {state: [reported for reported in record.reported if reported[1] == state] for state in State}
         (told_down,) = at[State.UNREACHABLE]
         down.append(told_down[0] - vlan.gateway_out[0])
         told_up = [at for at, *_ in at[State.ACTIVE] if at >= vlan.gateway_out[1]]
@@ -243,10 +245,10 @@ def test_a_dhcp_outage_is_reported_and_the_gateway_stays_active(hour: Loop) -> N
         start, end = vlan.dhcp_out
         if not end:
             continue
-        told = hour.records[number].reported
-        assert {state for _, state, _, _ in told if state != State.PENDING} == {State.ACTIVE}
-        flags = [(at, dhcp_out) for at, state, _, dhcp_out in told if state == State.ACTIVE]
-        assert [dhcp_out for _, dhcp_out in flags] == [False, True, False], (number, told)
+        reported = hour.records[number].reported
+        assert {state for _, state, _, _ in reported if state != State.PENDING} == {State.ACTIVE}
+        flags = [(at, dhcp_out) for at, state, _, dhcp_out in reported if state == State.ACTIVE]
+        assert [dhcp_out for _, dhcp_out in flags] == [False, True, False], (number, reported)
         # The next sweep makes up for a confirmation whose report was lost.
         asks_needed = 1 + hour.records[number].lost
         assert flags[1][0] - start <= asks_needed * SWEEP_S + 3 * DHCP_DEADLINE_S + 1

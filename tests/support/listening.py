@@ -13,7 +13,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str, str]] = []
-        """upserted or deleted, the name, and the resourceVersion or uid."""
+        """"upserted" or "deleted", the name, and the resourceVersion or uid."""
         self.networks: dict[NetworkRef, Network] = {}
         self._changed = threading.Condition()
 

@@ -69,8 +69,8 @@ class MemoryStore:
         self._asked: dict[Segment, dict[str, tuple[float, Verdict]]] = {}
 
     def put(self, verdicts: Iterable[Verdict]) -> frozenset[Segment]:
-        told = list(verdicts)
-        for verdict in told:
+        given = list(verdicts)
+        for verdict in given:
             now, segment = self._clock.seconds, verdict.segment
             kinds = [self._latest] if verdict.dhcp is None else [self._latest, self._asked]
             news = False
@@ -79,7 +79,7 @@ class MemoryStore:
                 news |= before is None or _content(before[1]) != _content(verdict)
                 known[segment][verdict.host] = (now, verdict)
             self.changes[segment] = self.changes.get(segment, 0) + news
-        return frozenset(verdict.segment for verdict in told)
+        return frozenset(verdict.segment for verdict in given)
 
     def tick(self) -> None:
         """Do nothing: ages follow the clock."""

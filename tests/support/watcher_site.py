@@ -27,10 +27,10 @@ class Site:
         self.shadows: list[str] = []
 
     def announce(self, host: str, *, incarnation: int = 1, uplinks: dict[str, str] | None = None) -> None:
-        told = HostAnnouncement(
+        announcement = HostAnnouncement(
             host=host, uplinks=uplinks or {"mgmt": "mgmt-bo"}, version="0", incarnation=incarnation
         )
-        self.redis.client.set(host_key(host), told.model_dump_json())
+        self.redis.client.set(host_key(host), announcement.model_dump_json())
 
     def take(self, host: str) -> list[ProbeRequest]:
         """Take what has arrived for a host, oldest first, as its prober reads it."""
@@ -78,7 +78,7 @@ class Running:
     def _run(self, settings: WatcherSettings) -> None:
         try:
             run(settings, self._stop)
-        except BaseException as error:  # noqa: BLE001 - told by stop()
+        except BaseException as error:  # noqa: BLE001 - raised by stop()
             self._failed.append(error)
 
     def stop(self) -> None:

@@ -53,8 +53,8 @@ class Change:
 class Memory:
     """What is known of a network that does not stand on it."""
 
-    told: Status | None = None
-    """What was told of it last by Events alone."""
+    posted: Status | None = None
+    """The last status posted by an Event alone."""
     corrections: int = 0
     """Times that another writer's result was taken back in the last hour."""
     observe_only: bool = False
@@ -109,7 +109,7 @@ def _decide_event(
     intent: Intent | NotProbed, conclusion: Conclusion | None, *, now: str, memory: Memory
 ) -> Change | None:
     """What is to be told where nothing can, or may, be written; None where it was told."""
-    before = memory.told
+    before = memory.posted
     after = _status(intent, conclusion, before).limited().following(before, now=now)
     if before == after or (before is None and after.state in (State.PENDING, State.IGNORED)):
         return None

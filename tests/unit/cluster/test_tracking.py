@@ -114,5 +114,5 @@ def test_a_list_repairs_any_missed_events(steps: list[tuple[str, str, bool]]) ->
                 tracker.changed(truth[name])
     tracker.listed(list(truth.values()))
     assert {ref.name: known for ref, known in seen.networks.items()} == truth
-    told = {uid for kind, _, uid in seen.calls if kind == "deleted"}
-    assert len(told) == sum(kind == "deleted" for kind, _, _ in seen.calls)
+    deleted = {uid for kind, _, uid in seen.calls if kind == "deleted"}
+    assert len(deleted) == sum(kind == "deleted" for kind, _, _ in seen.calls)

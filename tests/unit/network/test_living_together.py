@@ -38,9 +38,9 @@ def test_what_the_webhook_would_refuse_is_never_written(channel: Channel) -> Non
         return
     assert change is not None
     assert (change.annotations, change.is_transition) == ({}, True)
-    assert decide(broken, refused, None, now=LATER, memory=Memory(told=change.after)) is None
+    assert decide(broken, refused, None, now=LATER, memory=Memory(posted=change.after)) is None
     worse = replace(refused, detail="worse")
-    changed = decide(broken, worse, None, now=LATER, memory=Memory(told=change.after))
+    changed = decide(broken, worse, None, now=LATER, memory=Memory(posted=change.after))
     assert changed is not None
     assert changed.is_transition
 
@@ -52,9 +52,9 @@ def test_observing_writes_nothing() -> None:
     change = decide(watched, read_intent(watched), ACTIVE, now=NOW, memory=memory)
     assert change is not None
     assert (change.annotations, change.is_transition) == ({}, True)
-    told = replace(memory, told=change.after)
-    assert decide(watched, read_intent(watched), ACTIVE, now=LATER, memory=told) is None
-    down = decide(watched, read_intent(watched), OUT, now=LATER, memory=told)
+    posted = replace(memory, posted=change.after)
+    assert decide(watched, read_intent(watched), ACTIVE, now=LATER, memory=posted) is None
+    down = decide(watched, read_intent(watched), OUT, now=LATER, memory=posted)
     assert down is not None
     assert (down.annotations, down.is_transition) == ({}, True)
 

@@ -14,7 +14,7 @@ from tests.unit.network.builders import GATEWAY
 from tests.unit.updater.world import FRESH_S, HOSTS, R, S, World
 
 LOOK_S = 5
-"""Between the two looks of each step."""
+"""Between the two reviews of each step."""
 
 
 class Judge:
@@ -23,8 +23,8 @@ class Judge:
     def __init__(self, world: World) -> None:
         self.world = world
         self.undecided_since: float | None = None
-        self.told: tuple[object, object] = (None, None)
-        """State and digest as they stood the last time."""
+        self.reported: tuple[object, object] = (None, None)
+        """State and digest of the previous step."""
 
     def work(self) -> None:
         """Review and write until nothing is due, then check that one more review finds nothing."""
@@ -40,15 +40,15 @@ class Judge:
 
     def _judge(self) -> None:
         expected = self._expected()
-        told, digest = self.world.status(), self.world.intent.digest
-        before, self.told = self.told, (told.get("state"), told.get("digest"))
+        reported, digest = self.world.status(), self.world.intent.digest
+        before, self.reported = self.reported, (reported.get("state"), reported.get("digest"))
         if expected is None:
-            self._judge_undecided(before, told, digest)
+            self._judge_undecided(before, reported, digest)
             return
         now = self.world.clock.seconds
         self.undecided_since = None
         state, connectivity = expected
-        assert (told.get("state"), told.get("digest")) == (state, digest), (told, self.said())
+        assert (reported.get("state"), reported.get("digest")) == (state, digest), (reported, self.said())
         if connectivity == "DHCP failed" and names.ROUTE not in self.world.present.annotations:
             return
         if len([at for at in self.world.memories.times if now - at < 3_600]) < 4:
@@ -56,25 +56,25 @@ class Judge:
             assert not self.world.route().get("outdated")
 
     def _judge_undecided(
-        self, before: tuple[object, object], told: Mapping[str, object], digest: str
+        self, before: tuple[object, object], reported: Mapping[str, object], digest: str
     ) -> None:
         """Check that a state without a conclusion is held back for a while and then Unknown."""
         now = self.world.clock.seconds
         since = self.undecided_since = self.undecided_since or now - LOOK_S
-        if told and told["digest"] != digest:
+        if reported and reported["digest"] != digest:
             # Harvester is pinging it: any write of ours would make it start again.
-            assert not self.world.route().get("connectivity"), (told, self.world.route())
+            assert not self.world.route().get("connectivity"), (reported, self.world.route())
             return
-        state = told.get("state")
+        state = reported.get("state")
         if before[1] != digest or before[0] in (None, "Pending", "Unknown"):
             waited = now - since > 100 and self.world.intent.mode == "auto"
-            assert state in (None, "Pending", "Unknown") or (state == "DHCPFailed" and waited), told
+            assert state in (None, "Pending", "Unknown") or (state == "DHCPFailed" and waited), reported
         elif now - since < HOST_TTL_S:
-            assert state == before[0], told
+            assert state == before[0], reported
         elif now - since > FRESH_S + 120 and self.world.route().get("connectivity"):
-            assert state in ("Pending", "Unknown", "DHCPFailed"), told
+            assert state in ("Pending", "Unknown", "DHCPFailed"), reported
         else:
-            assert state in (before[0], "Pending", "Unknown", "DHCPFailed"), told
+            assert state in (before[0], "Pending", "Unknown", "DHCPFailed"), reported
 
     def said(self) -> dict[str, Verdict]:
         """Return the verdicts that count: fresh, of announced hosts, of the present intent."""

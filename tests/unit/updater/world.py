@@ -35,12 +35,12 @@ class TimedStore(FakeStore):
         self.asked: dict[str, tuple[float, Verdict]] = {}
 
     def put(self, verdicts):  # type: ignore[no-untyped-def]
-        told = list(verdicts)
-        for each in told:
+        given = list(verdicts)
+        for each in given:
             self.latest[each.host] = (self.clock.seconds, each)
             if each.dhcp is not None:
                 self.asked[each.host] = (self.clock.seconds, each)
-        return frozenset(each.segment for each in told)
+        return frozenset(each.segment for each in given)
 
     def read(self, segments):  # type: ignore[no-untyped-def]
         def seen(records: Mapping[str, tuple[float, Verdict]], segment: object) -> tuple[AgedVerdict, ...]:
@@ -98,7 +98,7 @@ class World:
     clock: ManualClock = field(default_factory=ManualClock)
     announced: set[str] = field(default_factory=lambda: set(HOSTS))
     on_vlan: set[str] = field(default_factory=lambda: set(HOSTS))
-    """Hosts from which the gateway can be reached by its VLAN."""
+    """Hosts that reach the gateway on the VLAN."""
     routed: bool = True
     offers: bool = True
     vlan: int = 100
@@ -155,9 +155,9 @@ class World:
         return fields
 
     def status(self) -> dict[str, object]:
-        told = json.loads(self.present.annotations.get(names.STATUS, "{}"))
-        assert isinstance(told, dict)
-        return told
+        reported = json.loads(self.present.annotations.get(names.STATUS, "{}"))
+        assert isinstance(reported, dict)
+        return reported
 
     # Events that change the world.
 
@@ -170,7 +170,7 @@ class World:
             return
         intent = self.intent
         ask = ask and intent.mode == "auto"
-        heard = dhcp(*([offer()] if self.offers else [])) if ask else None
+        result = dhcp(*([offer()] if self.offers else [])) if ask else None
         gateway = intent.gateway or (GATEWAY if ask and self.offers else intent.known_gateway)
         attempts = 3 if quality != "hasty" else 2
         silent = S if quality != "lossy" else L
@@ -181,7 +181,7 @@ class World:
             vlan=N if gateway is None else R if host in self.on_vlan else silent,
             routed=N if gateway is None else R if self.routed else silent,
             gateway=gateway,
-            dhcp=heard,
+            dhcp=result,
             fault=Fault.UPLINK_DOWN if quality == "broken" else None,
             attempts=attempts,
             counter=self.counter,

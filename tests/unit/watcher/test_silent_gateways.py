@@ -99,8 +99,11 @@ def test_a_silent_gateway_does_not_affect_another_that_answers() -> None:
     due.upsert(network("bad", vlan=6, route=other, status=status_of("Unreachable", gateway="10.0.7.2")), 0.0)
     first = due.due(0.0)
     assert [(p.host, len(p.probe.targets)) for p in first] == [("n1", 2), ("n2", 1), ("n3", 1)]
-    lone = [due.due(at) for at in (30.0, 60.0)]
-    assert [[(p.host, len(p.probe.targets)) for p in probes] for probes in lone] == [[("n2", 2)], [("n3", 2)]]
+    exclusive = [due.due(at) for at in (30.0, 60.0)]
+    assert [[(p.host, len(p.probe.targets)) for p in probes] for probes in exclusive] == [
+        [("n2", 2)],
+        [("n3", 2)],
+    ]
 
 
 def test_the_status_of_another_network_with_the_same_gateway_counts() -> None:
