@@ -135,7 +135,7 @@ def _only_argument(args: tuple[object, ...], kwargs: dict[str, object]) -> objec
 def _run_beside_worker(app: Celery, updater: Updater, watch: NetworkWatch) -> None:
     """Start and stop the watch and the writers with this app's worker."""
 
-    class Beside(bootsteps.StartStopStep):  # type: ignore[misc]
+    class BesideWorker(bootsteps.StartStopStep):  # type: ignore[misc]
         """A report that comes after stop() is still stored in Redis; the next start writes it."""
 
         def start(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
@@ -148,4 +148,4 @@ def _run_beside_worker(app: Celery, updater: Updater, watch: NetworkWatch) -> No
 
         terminate = stop
 
-    app.steps["worker"].add(Beside)
+    app.steps["worker"].add(BesideWorker)

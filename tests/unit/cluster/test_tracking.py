@@ -2,7 +2,9 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
+from services.cluster.metrics import WatchMetrics
 from services.cluster.tracking import Tracker, is_older
 from services.network.parse.nad import Network, NetworkRef
 from tests.support.listening import Recorder
@@ -29,6 +31,19 @@ def test_a_network_missing_from_a_list_was_deleted() -> None:
     tracker.listed([network("a"), network("b", uid="u2")])
     tracker.listed([network("a")])
     assert seen.calls[2:] == [("deleted", "b", "u2")]
+
+
+def test_only_what_is_reported_is_counted() -> None:
+    """A known version is no event."""
+    registry = CollectorRegistry()
+    tracker = Tracker(Recorder(), metrics=WatchMetrics(registry))
+    tracker.listed([network("a"), network("b", uid="u2")])
+    tracker.listed([network("a")])
+    counts = {
+        event: registry.get_sample_value("nadroute_watch_events_total", {"event": event})
+        for event in ("upserted", "deleted")
+    }
+    assert counts == {"upserted": 2, "deleted": 1}
 
 
 def test_an_older_version_changes_nothing() -> None:

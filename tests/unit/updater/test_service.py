@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from services.cluster.errors import Unavailable
@@ -12,6 +13,8 @@ from services.contract.outcomes import ReachOutcome
 from services.network.parse import annotations as names
 from services.network.parse.intent import Intent
 from services.network.parse.nad import Network
+from services.updater.gauges import NetworkGauges
+from services.updater.metrics import UpdaterMetrics
 from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
 from tests.support.manual_clock import ManualClock
@@ -29,6 +32,8 @@ class Bench:
         self.clock, self.store, self.cluster = ManualClock(), FakeStore(), FakeCluster()
         self.memories = FakeMemories()
         self.paused = False
+        self.registry = CollectorRegistry()
+        metrics = UpdaterMetrics(self.registry)
         self.updater = Updater(
             self.cluster,
             self.store,
@@ -38,6 +43,17 @@ class Bench:
             settings,
             is_paused=lambda: self.paused,
             random=lambda: 0.5,
+            metrics=metrics,
+        )
+        self.registry.register(
+            NetworkGauges(
+                self.updater.networks,
+                metrics,
+                self.clock,
+                review_interval_s=settings.reduce_interval_s,
+                fresh_s=settings.fresh_s,
+                max_series=10,
+            )
         )
         self.updater.review_due()
 
@@ -49,6 +65,10 @@ class Bench:
     def report(self, **found: object) -> None:
         """Send a prober's report on the segment."""
         self.updater.take_report(Report(host="node1", verdicts=(verdict(DIGEST, **found),)))  # type: ignore[arg-type]
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        """Return the value of one sample."""
+        return self.registry.get_sample_value(name, labels)
 
     def work(self) -> int:
         """Review and write until nothing is due; return the number of networks taken."""
@@ -73,6 +93,17 @@ def test_a_report_makes_its_networks_due(bench: Bench) -> None:
     assert len(bench.cluster.written) == 1
     bench.report(dhcp=dhcp(offer()))
     assert bench.work() == 0
+
+
+def test_metrics_follow_a_report(bench: Bench) -> None:
+    """Its verdicts are counted, and the gauges show the state and the gateway."""
+    bench.appear(network())
+    bench.report(dhcp=dhcp(offer()))
+    bench.work()
+    assert bench.metric("nadroute_verdicts_total", result="new") == 1
+    assert bench.metric("nadroute_networks_in_state", state="Active") == 1
+    place = {"host": "node1", "cluster_network": "extra", "vlan": "100"}
+    assert bench.metric("nadroute_gateway_reachable", path="routed", **place) == 1
 
 
 def test_a_network_that_appears_after_its_report_is_written(bench: Bench) -> None:
@@ -206,6 +237,21 @@ def test_observe_only_posts_each_transition_once(bench: Bench) -> None:
         observing.work()
     assert observing.cluster.attempts == 0
     assert [reason for _, reason, _ in observing.cluster.events] == ["Active", "Unreachable"]
+    assert observing.metric("nadroute_networks_in_state", state="Unreachable") == 1
+
+
+def test_gauges_show_a_status_posted_by_an_event() -> None:
+    """They do so at once, and after a restart, where it is read from the memories."""
+    settings = SETTINGS.model_copy(update={"observe_only": True})
+    first, restarted = Bench(settings), Bench(settings)
+    first.appear(network())
+    first.report(dhcp=dhcp(offer()))
+    first.work()
+    assert first.metric("nadroute_networks_in_state", state="Active") == 1
+    restarted.memories.statuses.update(first.memories.statuses)
+    restarted.appear(network())
+    restarted.work()
+    assert restarted.metric("nadroute_networks_in_state", state="Active") == 1
 
 
 def test_a_network_out_of_scope_is_ignored(bench: Bench) -> None:
