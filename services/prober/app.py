@@ -105,7 +105,7 @@ def main(settings: ProberSettings) -> int:
     tune_gc()
     log.info("prober started", host=settings.host, uplinks=dict(uplinks.current()), incarnation=incarnation)
     try:
-        exit_code = _work(app, settings, runner=runner, heartbeat=heartbeat)
+        exit_code = _run_worker(app, settings, runner=runner, heartbeat=heartbeat)
     finally:
         heartbeat.stop()
         runner.stop()
@@ -154,19 +154,19 @@ def _incarnation(client: redis.Redis, clock: Clock) -> int:
             clock.wait(never, _REDIS_RETRY_S)
 
 
-def _work(app: Celery, settings: ProberSettings, *, runner: Runner, heartbeat: Heartbeat) -> int:
-    def ready(**_: object) -> None:
+def _run_worker(app: Celery, settings: ProberSettings, *, runner: Runner, heartbeat: Heartbeat) -> int:
+    def on_ready(**_: object) -> None:
         # Announce the host only once the worker consumes and handles signals.
         heartbeat.start()
 
-    def shutting_down(**_: object) -> None:
+    def on_shutdown(**_: object) -> None:
         # Celery waits for its tasks, and they for the engine. In a thread: this is a signal handler.
         threading.Thread(target=runner.stop, name="prober-stop", daemon=True).start()
 
-    signals.worker_ready.connect(ready)
-    signals.worker_shutting_down.connect(shutting_down)
+    signals.worker_ready.connect(on_ready)
+    signals.worker_shutting_down.connect(on_shutdown)
     try:
         return run_worker(app, name=worker_name("prober", settings.host), concurrency=settings.concurrency)
     finally:
-        signals.worker_ready.disconnect(ready)
-        signals.worker_shutting_down.disconnect(shutting_down)
+        signals.worker_ready.disconnect(on_ready)
+        signals.worker_shutting_down.disconnect(on_shutdown)
