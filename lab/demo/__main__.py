@@ -72,7 +72,7 @@ def _run(system: System, examples: Examples, *, once: bool) -> int:
         client.create_namespace(namespace)
     for example in examples.applied:
         client.create_network(example.namespace, example.body)
-    print(_how_to_look(system), flush=True)
+    print(_instructions(system), flush=True)
     if not once:
         return _show_until_interrupted(system)
     started = time.monotonic()
@@ -131,20 +131,20 @@ def _worries(log: Path) -> list[str]:
     return [line[:300] for line in lines if '"level": "info"' not in line][-5:]
 
 
-def _how_to_look(system: System) -> str:
+def _instructions(system: System) -> str:
+    hosts = system.site.hosts
     return f"""
   Flower      http://127.0.0.1:{system.flower_port}   user {FLOWER_USER}, password {system.flower_password}
   metrics     http://127.0.0.1:{system.watcher_port}/metrics (watcher), :{system.updater_port} (updater)
   kubeconfig  {system.kubeconfig}
   logs        {system.folder}/logs
 
-  Try, in another terminal:
-    export KUBECONFIG={system.kubeconfig} NADROUTE_REDIS_URL={system.redis_url}
-    export LAB_CONTROL_SOCKET={system.environment["LAB_CONTROL_SOCKET"]}
-    kubectl get network-attachment-definitions -A -o yaml
-    {PROGRAM} probe --all --wait
-    {PROGRAM} demo break 7    # its gateway falls silent; demo heal 7
-    kubectl annotate net-attach-def storefront 'network.harvesterhci.io/route={{"mode":"auto"}}' --overwrite
+  In another terminal:
+    eval "$({PROGRAM} demo env)"
+    nadroute demo tour            # break a gateway, watch, explain, heal: guided
+    nadroute demo shell {hosts[0].name}     # a shell on a host of the site
+    nadroute explain default/annex
+    kubectl get network-attachment-definitions -A
 """
 
 

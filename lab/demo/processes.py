@@ -31,11 +31,11 @@ class Processes:
     environment: Mapping[str, str]
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def start(self, name: str, command: Sequence[str]) -> None:
-        """Start one part; its output goes to logs/NAME.log.
+    def start(self, name: str, command: Sequence[str], secrets: Mapping[str, str] | None = None) -> None:
+        """Start a process whose output goes to logs/NAME.log; `secrets` are variables for it alone.
 
-        It gets a session of its own, so that Ctrl-C at the terminal reaches the demo alone, which then ends
-        each part in its turn.
+        It gets its own session, so that Ctrl-C at the terminal reaches only the demo, which then stops each
+        process in order.
         """
         with self.log(name).open("wb") as log:
             self._running[name] = subprocess.Popen(
@@ -43,7 +43,7 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **self.environment},
+                env={**os.environ, **self.environment, **(secrets or {})},
                 start_new_session=True,
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import socket
@@ -40,6 +41,7 @@ class System:
     def __post_init__(self) -> None:
         self.folder.chmod(0o700)
         (self.folder / "logs").mkdir()
+        (self.folder / "environment.json").write_text(json.dumps(dict(self.environment)))
         self.processes = Processes(self.folder / "logs", self.environment)
 
     @property
@@ -97,12 +99,11 @@ class System:
             # Entering a user namespace clears the wish to die with the parent, so it is wished again inside.
             prober = mortal([nadroute, "prober", "--host", host.name, *uplinks])
             self.processes.start(f"prober-{host.name}", [*self.running_site.command(host.name), *prober])
+        # Every user of the machine can read the arguments of a process; the environment is private.
         self.processes.start(
             "flower",
-            [
-                *[nadroute, "flower", "--port", str(self.flower_port)],
-                *["--user", FLOWER_USER, "--password", self.flower_password],
-            ],
+            [nadroute, "flower", "--port", str(self.flower_port), "--user", FLOWER_USER],
+            {"NADROUTE_FLOWER_PASSWORD": self.flower_password},
         )
 
     def client(self) -> KubernetesClient:

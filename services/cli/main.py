@@ -22,7 +22,7 @@ COMMANDS = {
     "updater": ("local.service_commands:updater", "Run the service that writes what was found."),
     "flower": ("local.flower_command:flower", "Run Flower: workers and tasks in a browser."),
     "up": ("local.up_command:up", "Run all services on this machine against a kubeconfig."),
-    "demo": ("local.demo_command:demo", "Break and heal the demo's site while it runs."),
+    "demo": ("local.demo_command:demo", "Work with a running demo: tour, break, heal, shell."),
     "redis": ("local.redis_command:redis", "Run a Redis for trying out."),
     "config": ("options.config_command:config", "What is in force, and where each value comes from."),
 }

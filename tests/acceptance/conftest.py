@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,19 +32,17 @@ class Demo:
 
     process: subprocess.Popen[str]
     kubeconfig: Path
-    redis_url: str
+    variables: Mapping[str, str]
+    """How commands reach it."""
     flower_url: str
     flower_user: str
     flower_password: str
-    control_socket: Path
 
     def nadroute(self, *arguments: str) -> str:
         """Return the output of `nadroute ARGUMENTS`; exit code 0, or 1 for networks not Active."""
         environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("NADROUTE_")},
-            "NADROUTE_KUBECONFIG": str(self.kubeconfig),
-            "NADROUTE_REDIS_URL": self.redis_url,
-            "LAB_CONTROL_SOCKET": str(self.control_socket),
+            **self.variables,
             "NO_COLOR": "1",
             "PYTHONIOENCODING": "utf-8",
         }
@@ -114,22 +112,20 @@ def started_demo(*arguments: str) -> Iterator[Demo]:
         said = ""
         for line in process.stdout:
             said += line
-            if "kubectl annotate" in line:
+            if "kubectl get" in line:
                 break
         flower = re.search(r"Flower +(\S+) +user (\S+), password (\S+)", said)
-        kubeconfig = re.search(r"KUBECONFIG=(\S+) NADROUTE_REDIS_URL=(\S+)", said)
+        kubeconfig = re.search(r"kubeconfig +(\S+)", said)
         assert flower, said
         assert kubeconfig, said
-        control = re.search(r"LAB_CONTROL_SOCKET=(\S+)", said)
-        assert control, said
+        variables = json.loads((Path(kubeconfig[1]).parent / "environment.json").read_text())
         yield Demo(
             process,
             Path(kubeconfig[1]),
-            kubeconfig[2],
+            variables,
             flower[1],
             flower_user=flower[2],
             flower_password=flower[3],
-            control_socket=Path(control[1]),
         )
     finally:
         process.send_signal(signal.SIGINT)

@@ -1,5 +1,8 @@
 """A gateway that fails and recovers while the demo runs is reported by table, Events and text."""
 
+import contextlib
+from pathlib import Path
+
 import pytest
 
 from tests.acceptance.conftest import Demo, wait_until
@@ -54,3 +57,29 @@ def test_a_pause_holds_still_what_is_told(demo: Demo) -> None:
     assert _all(demo, "Active")
     demo.nadroute("resume")
     wait_until(lambda: _all(demo, "Unreachable"), "the pause to be over")
+
+
+def test_the_tour_breaks_watches_explains_and_heals(demo: Demo) -> None:
+    """Without waiting for Enter it runs to its end, and shows each stage; afterwards all is as before."""
+    shown = demo.nadroute("demo", "tour", "--no-wait")
+    assert "default/storefront is ✘ Unreachable" in shown
+    assert shown.index("$ nadroute demo break 7") < shown.index("$ nadroute explain")
+    assert shown.index("$ nadroute explain") < shown.index("$ nadroute demo heal 7")
+    assert "That was the tour." in shown
+    assert _all(demo, "Active")
+
+
+def test_a_shell_on_a_host_sees_its_interfaces(demo: Demo) -> None:
+    """The command runs in the host's network namespace, and its output is passed on."""
+    shown = demo.nadroute("demo", "shell", "node2", "ip", "-brief", "link")
+    assert {line.split("@")[0].split()[0] for line in shown.splitlines()} == {"lo", "extra-bo", "mgmt"}
+
+
+def test_no_process_has_flowers_password_in_its_arguments(demo: Demo) -> None:
+    """Every user of the machine can read them."""
+    arguments = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            arguments.append((process / "cmdline").read_bytes())
+    assert any(b"flower" in line for line in arguments)
+    assert not any(demo.flower_password.encode() in line for line in arguments)

@@ -1,83 +1,118 @@
-"""`nadroute demo`: break and heal the demo's site, through its control socket."""
+"""`nadroute demo`: break and heal the demo's site, enter it, and take a guided tour."""
 
 import os
-import socket
+import shlex
+import shutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn, TypeVar
 
 import click
 
-from services.cli.failures import unreachable, wrong
+from services.cli.failures import wrong
+from services.cli.local.demo_site import (
+    SOCKET_VARIABLE,
+    find_socket,
+    read_environment,
+    read_site,
+    send,
+)
 from services.cli.outputs import plain
+from services.runtime.clock import SystemClock
 
-SOCKET_VARIABLE = "LAB_CONTROL_SOCKET"
-"""The demo prints it. It is no NADROUTE_ variable: each of those is a service's setting."""
-SOCKET_PATTERN = "nadroute-*/site/control.sock"
-TIMEOUT_S = 10.0
-MAX_PATH_BYTES = 107
-"""What the address of a unix socket holds."""
+Function = TypeVar("Function", bound=Callable[..., object])
 
 
 @click.group()
 def demo() -> None:
-    """Break and heal the site of a demo that runs (`make demo`), and see what nadroute says of it."""
+    """Work with a running demo (`make demo`): break and heal its site, enter a host, take a tour."""
 
 
-def _socket_option(function: click.Command) -> click.Command:
+def _socket_option(function: Function) -> Function:
     return click.option(
         "--socket",
         "given",
         type=click.Path(path_type=Path),
-        help=f"The demo's control socket; otherwise {SOCKET_VARIABLE}, otherwise that of the newest demo.",
+        help=f"The demo's control socket; default: {SOCKET_VARIABLE}, else the newest demo.",
     )(function)
 
 
-def _add(verb: str, argument: str, text: str) -> None:
+def _add_fault(verb: str, argument: str, text: str) -> None:
+    @demo.command(verb, help=text)
+    @_socket_option
     @click.argument("name", metavar=argument)
-    def send(name: str, given: Path | None) -> None:
-        _send(f"{verb} {name}", given)
+    def run(name: str, given: Path | None) -> None:
+        send(f"{verb} {name}", find_socket(given))
         click.echo(f"{verb} {plain(name)}: done; see `nadroute status --watch`")
 
-    demo.add_command(click.command(verb, help=text)(_socket_option(send)))  # type: ignore[arg-type]
+
+_add_fault("break", "VLAN", "Silence the gateway and the DHCP servers of a VLAN: 7, or extra/7.")
+_add_fault("heal", "VLAN", "Undo break.")
+_add_fault("host-down", "HOST", "Take down the uplinks of a host.")
+_add_fault("host-up", "HOST", "Undo host-down.")
 
 
-_add("break", "VLAN", "The gateway and the DHCP servers of this VLAN fall silent: 7, or extra/7.")
-_add("heal", "VLAN", "They answer again.")
-_add("host-down", "HOST", "This host's uplinks lose their link.")
-_add("host-up", "HOST", "They have it again.")
+@demo.command()
+@_socket_option
+def env(given: Path | None) -> None:
+    """Print the variables that reach the demo, as shell commands.
+
+    Use it as: eval "$(nadroute demo env)"
+    """
+    for name, value in read_environment(find_socket(given)).items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+    click.echo(f'export PATH={shlex.quote(str(_program_folder()))}:"$PATH"')
 
 
-def _send(command: str, given: Path | None) -> None:
-    path = _find(given)
-    if any(not character.isprintable() for character in command) or len(command) > 200:
-        raise wrong("expected a VLAN such as 7 or extra/7, or a host's name")
-    if len(os.fsencode(path)) > MAX_PATH_BYTES:
-        raise wrong(f"{path}: {len(os.fsencode(path))} bytes, expected at most {MAX_PATH_BYTES}")
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
-            link.settimeout(TIMEOUT_S)
-            link.connect(str(path))
-            link.sendall(f"{command}\n".encode())
-            with link.makefile(encoding="utf-8", errors="replace") as answers:
-                answer = answers.readline(1_000).strip()
-    except OSError as error:
-        raise unreachable(
-            f"demo at {path}: {error}; expected a demo that runs (`make demo`): name its socket with "
-            f"--socket or {SOCKET_VARIABLE}"
-        ) from None
-    if answer != "ok":
-        raise wrong(plain(f"demo: {answer.removeprefix('error: ') or 'it ended without an answer'}"))
+@demo.command(context_settings={"ignore_unknown_options": True})
+@_socket_option
+@click.argument("host")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def shell(given: Path | None, host: str, command: tuple[str, ...]) -> NoReturn:
+    """Start a shell on a host of the demo's site, or run COMMAND there.
+
+    Both run in the host's network namespace, as root: `ip address`, `ping` and `nadroute scan` see what the
+    host sees.
+    """
+    site = read_site(find_socket(given))
+    if host not in site.hosts:
+        raise wrong(f"{plain(host)!r}: no such host; expected one of {plain(', '.join(site.hosts))}")
+    entry = site.hosts[host]
+    nsenter = shutil.which("nsenter")
+    if nsenter is None:
+        raise wrong("nsenter is not installed (Debian package util-linux)")
+    user = ["--user", "--preserve-credentials"] if site.user_namespace else []
+    if not command:
+        uplinks = ", ".join(f"{interface} ({network})" for network, interface in entry.uplinks.items())
+        click.echo(plain(f"Shell on {host}. Uplinks: {uplinks}. Leave it with `exit`."))
+        command = (os.environ.get("SHELL", "/bin/sh"),)
+    environment = {
+        **os.environ,
+        "PATH": f"{_program_folder()}:{os.environ.get('PATH', os.defpath)}",
+        # Debian's shells show it in the prompt.
+        "debian_chroot": host,
+    }
+    sys.stdout.flush()
+    os.execve(nsenter, ["nsenter", "--target", str(entry.pid), *user, "--net", "--", *command], environment)
 
 
-def _find(given: Path | None) -> Path:
-    named = os.environ.get(SOCKET_VARIABLE)
-    if given is not None:
-        return given
-    if named:
-        return Path(named)
-    found = [path for path in Path("/tmp").glob(SOCKET_PATTERN) if path.is_socket()]
-    if not found:
-        raise unreachable(
-            f"no demo runs on this machine: /tmp/{SOCKET_PATTERN} is not there; expected one: start it with "
-            "`make demo` and try again in another terminal"
-        )
-    return max(found, key=lambda path: path.stat().st_mtime)
+@demo.command()
+@_socket_option
+@click.option("--no-wait", is_flag=True, help="Do not wait for Enter before each command.")
+def tour(given: Path | None, no_wait: bool) -> int:
+    """Break a gateway, watch, explain, heal: a guided tour of two minutes.
+
+    Each step shows a command and runs it when you press Enter. The tour heals what it broke, also when you
+    end it by Ctrl-C.
+    """
+    from services.cli.local.demo_tour import terminal_tour
+
+    path = find_socket(given)
+    environment = {**read_environment(path), SOCKET_VARIABLE: str(path)}
+    return terminal_tour(environment, clock=SystemClock(), wait_for_enter=not no_wait).go()
+
+
+def _program_folder() -> Path:
+    """The folder of the nadroute that runs."""
+    return Path(sys.executable).parent
