@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEMO_STAMP := $(VENV)/.demo-installed
 PYTEST_ARGS ?=
 WORKERS ?= 2
 BENCH_ARGS ?=
@@ -18,16 +19,17 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(f"nadroute needs Python 3.11 or later, {sys.executable} is {sys.version.split()[0]}: name another by make PYTHON=...") if sys.version_info < (3, 11) else None'
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make an environment: on Debian, apt-get install python3-venv" >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(PYTHON) scripts/install_environment.py dev $(VENV)
+	@touch $@ $(DEMO_STAMP)
+
+# Without the tools of tests and checks, so that a first demo starts sooner. $(STAMP) includes it.
+$(DEMO_STAMP): pyproject.toml requirements.lock
+	@$(PYTHON) scripts/install_environment.py demo $(VENV)
 	@touch $@
 
 venv: $(STAMP) ## the environment .venv, with .venv/bin/nadroute in it
 
-demo: $(STAMP) demo-packages ## the whole system on a site of network namespaces; ONCE=1 ends by itself
+demo: $(DEMO_STAMP) demo-packages ## the whole system on a site of network namespaces; ONCE=1 ends by itself
 	@$(BIN)/python -m lab.demo $(if $(filter 1,$(ONCE)),--once)
 
 $(BIN)/kubectl: scripts/install-kubectl | $(STAMP)
