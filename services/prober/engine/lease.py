@@ -137,8 +137,6 @@ class LeasedAddress:
 
     def _request(self, now: float) -> None:
         """Send a DHCPREQUEST, and schedule its retransmission (RFC 2131 section 4.1)."""
-        if self._state != REQUESTING:
-            return
         if now >= self._deadline:
             losses = self._trunk.losses
             doubtful = losses.loss_events > self._loss_events_before or losses.explain_silence(now)
@@ -164,8 +162,6 @@ class LeasedAddress:
 
     def _probe(self, now: float) -> None:
         """Send the next ARP probe (RFC 5227 section 2.1.1), or use the address if all went unanswered."""
-        if self._state != PROBING:
-            return
         if self._timer is not None:
             self._timer.cancel()
         if self._probes >= self._trunk.settings.conflict_probes:

@@ -24,6 +24,16 @@ def test_an_address_on_many_vlans_hides_no_other() -> None:
     )
 
 
+def test_a_claim_is_undone_only_by_its_owner() -> None:
+    """Of two probes with the same address on a VLAN, the first to end does not silence the other."""
+    trunk = World().trunk
+    first, second = (trunk.use_address(trunk.station(7), number("10.0.7.5")) for _ in range(2))
+    first.release(0.0)
+    assert trunk.take_claims(limit=64) == frozenset({number("10.0.7.5")})
+    second.release(0.0)
+    assert trunk.take_claims(limit=64) == frozenset()
+
+
 def test_more_addresses_than_a_filter_holds_are_reported_as_more() -> None:
     """The limit plus one is enough."""
     trunk = World().trunk

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from services.contract.outcomes import LeaseOutcome
 from services.prober.engine import dhcp_states
-from services.prober.engine.dhcp_states import BOUND, ENDED, NAMES, TRANSITIONS, UNANSWERED
+from services.prober.engine.dhcp_states import (
+    BOUND,
+    ENDED,
+    INIT,
+    NAMES,
+    REQUESTING,
+    SELECTING,
+    TRANSITIONS,
+    UNANSWERED,
+)
 from services.prober.engine.discovery import Discovery
 from services.prober.engine.identity import Identity
 from services.prober.engine.lease import LeasedAddress
@@ -21,7 +30,7 @@ from services.prober.frames import dhcp, templates
 from services.prober.frames.dhcp import Reply
 from tests.unit.prober import frames
 from tests.unit.prober.frames import number
-from tests.unit.prober.leasing import DECLINE, RELEASE, kind_of
+from tests.unit.prober.leasing import DECLINE, DISCOVER, RELEASE, kind_of
 
 SERVER, ADDRESS = number("10.0.7.1"), number("10.0.7.100")
 OFFER = DHCPOffer(
@@ -37,15 +46,22 @@ OFFER = DHCPOffer(
     server_mac=frames.SERVER_MAC,
 )
 STRANGER = bytes.fromhex("02bad0000002")
-SECONDS = st.floats(0.0, 5.0)
-KINDS = st.sampled_from([dhcp.OFFER, dhcp.ACK, dhcp.NAK, 1])
-COMMON = (
-    st.tuples(st.just("reply"), KINDS, st.sampled_from([SERVER, SERVER + 1]))
+SECONDS = st.sampled_from([0.0, 0.1, 0.3, 1.0, 5.0])
+SERVERS = st.sampled_from([SERVER, SERVER, SERVER + 1])
+LEASE_EVENTS = st.lists(
+    st.tuples(st.just("reply"), st.sampled_from([dhcp.ACK, dhcp.ACK, dhcp.NAK, dhcp.OFFER]), SERVERS)
     | st.tuples(st.just("wait"), SECONDS)
-    | st.tuples(st.just("abandon"))
+    | st.tuples(st.sampled_from(["wait", "wait", "conflict", "release", "abandon"]), st.just(0.5)),
+    max_size=12,
 )
-LEASE_EVENTS = st.lists(COMMON | st.tuples(st.sampled_from(["conflict", "release"])), max_size=12)
-DISCOVERY_EVENTS = st.lists(COMMON | st.tuples(st.sampled_from(["start", "loss"])), max_size=12)
+DISCOVERY_EVENTS = st.lists(
+    st.tuples(st.just("reply"), st.sampled_from([dhcp.OFFER, dhcp.ACK, dhcp.NAK]), SERVERS)
+    | st.tuples(st.just("wait"), SECONDS)
+    | st.tuples(st.sampled_from(["wait", "loss", "loss", "abandon"]), st.just(4.0)),
+    max_size=12,
+)
+PACED = EngineSettings(start_rate=0.4, arp_rate=2.0, offer_window_s=3.0)
+"""So slow that retransmissions and ARP probes wait in queues, and may be dequeued too late."""
 
 
 class Handler:
@@ -73,7 +89,7 @@ class Bench:
         self.trunk = TrunkState(
             identity=Identity(host="node1", cluster_network="extra"),
             templates=templates.load(),
-            settings=EngineSettings(),
+            settings=PACED,
             timers=self.timers,
             randomness=random.Random(1),
         )
@@ -82,8 +98,12 @@ class Bench:
         self.now = 1000.0
 
     def wait(self, seconds: float) -> None:
-        self.now += seconds
-        self.timers.run_due(self.now)
+        """Move the time on, from timer to timer."""
+        until = self.now + seconds
+        while (due := self.timers.next_deadline()) is not None and due <= until:
+            self.now = max(self.now, due)
+            self.timers.run_due(self.now)
+        self.now = until
 
     def reply(self, client: Discovery | LeasedAddress, kind: int, server: int) -> None:
         """Deliver a reply as the trunk does: only if a message waits for it."""
@@ -119,13 +139,15 @@ def lease(bench: Bench) -> LeasedAddress:
 
 
 @given(LEASE_EVENTS)
-def test_lease_makes_legal_transitions_alone_and_reports_once(events: list[tuple[Any, ...]]) -> None:
-    """Whatever happens: one result, at most one DHCPRELEASE or DHCPDECLINE, and nothing left behind."""
+def test_lease_makes_only_legal_transitions_and_reports_once(events: list[tuple[Any, ...]]) -> None:
+    """Whatever happens: one result, at most one DHCPRELEASE or DHCPDECLINE, and nothing after the end."""
     bench = Bench()
     client = lease(bench)
     for name, *arguments in events:
+        state, sent = client._state, len(bench.trunk.outbox)
         if name == "reply":
             bench.reply(client, *arguments)
+            assert state == REQUESTING or client._state == state
         elif name == "wait":
             bench.wait(*arguments)
         elif name == "conflict":
@@ -136,17 +158,21 @@ def test_lease_makes_legal_transitions_alone_and_reports_once(events: list[tuple
             client.abandon(bench.now)
         assert client.in_use is (client._state == BOUND)
         assert len(bench.handler.results) == (client._state in (BOUND, UNANSWERED, ENDED))
+        assert state != ENDED or (client._state, len(bench.trunk.outbox)) == (ENDED, sent)
     client.release(bench.now)
+    sent = len(bench.trunk.outbox)
     bench.wait(60.0)
-    assert client._state == ENDED
+    assert (client._state, len(bench.trunk.outbox)) == (ENDED, sent)
     assert len(bench.handler.results) == 1
     assert bench.sent(RELEASE) + bench.sent(DECLINE) <= 1
     assert (bench.trunk.transactions, bench.trunk.claims) == ({}, {})
 
 
-@given(DISCOVERY_EVENTS)
-def test_discovery_makes_legal_transitions_alone_and_reports_once(events: list[tuple[Any, ...]]) -> None:
-    """Whatever happens, one result, after which nothing is sent or awaited."""
+@given(DISCOVERY_EVENTS, st.integers(0, 12))
+def test_discovery_makes_only_legal_transitions_and_reports_once(
+    events: list[tuple[Any, ...]], started_at: int
+) -> None:
+    """Whatever happens: one result, and no DHCPDISCOVER before the start or after SELECTING."""
     bench = Bench()
     open_ones: dict[Discovery, None] = {}
     client = Discovery(
@@ -156,23 +182,43 @@ def test_discovery_makes_legal_transitions_alone_and_reports_once(events: list[t
         handler=bench.handler,
         discoveries=open_ones,
     )
-    for name, *arguments in events:
+    for name, *arguments in [*events[:started_at], ("start",), *events[started_at:]]:
+        state, sent = client._state, bench.sent(DISCOVER)
         if name == "reply":
             bench.reply(client, *arguments)
         elif name == "wait":
             bench.wait(*arguments)
         elif name == "start":
-            client.start(bench.now)
+            bench.trunk.start_pace.submit(bench.now, client.start)
         elif name == "loss":
             client.frames_lost(bench.now, wait_s=0.0)
         else:
             client.abandon(bench.now)
+        assert state == SELECTING or name == "start" or bench.sent(DISCOVER) == sent
+        assert state != INIT or client._state in (INIT, SELECTING) or name == "abandon"
         assert len(bench.handler.results) == (client._state == ENDED)
-    client.start(bench.now)
     bench.wait(60.0)
     assert client._state == ENDED
     assert len(bench.handler.results) == 1
     assert (bench.trunk.transactions, open_ones) == ({}, {})
+
+
+def test_queued_retransmission_is_not_sent_after_the_offer() -> None:
+    """A DHCPDISCOVER that waits for the rate limit is dropped once the client is COLLECTING."""
+    bench = Bench()
+    client = Discovery(
+        bench.trunk, station=bench.station, required=frozenset(), handler=bench.handler, discoveries={}
+    )
+    bench.trunk.start_pace.submit(bench.now, client.start)
+    bench.wait(2.0)
+    # Another exchange takes the token that the retransmission would need.
+    bench.wait(0.6)
+    bench.trunk.start_pace.submit(bench.now, lambda _: None)
+    client.frames_lost(bench.now, wait_s=0.0)
+    bench.wait(0.5)
+    bench.reply(client, dhcp.OFFER, SERVER)
+    bench.wait(60.0)
+    assert bench.sent(DISCOVER) == 1
 
 
 def test_late_conflict_does_not_change_the_report() -> None:
@@ -180,8 +226,8 @@ def test_late_conflict_does_not_change_the_report() -> None:
     bench = Bench()
     client = lease(bench)
     bench.reply(client, dhcp.ACK, SERVER)
-    bench.wait(0.3)
-    bench.wait(0.3)
+    for _ in range(3):
+        bench.wait(0.5)
     client.conflict_detected(STRANGER, bench.now)
     client.release(bench.now)
     assert [result.outcome for result in bench.handler.results] == [LeaseOutcome.HELD]

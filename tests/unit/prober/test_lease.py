@@ -160,6 +160,18 @@ def test_who_probes_for_the_same_address_has_a_conflict_with_us() -> None:
     assert len(server.of(DECLINE)) == 1
 
 
+def test_probe_for_an_address_in_use_is_answered() -> None:
+    """RFC 5227 section 2.1.1: the other station learns that it cannot have the address; we keep it."""
+    world, server, pinged = leasing()
+    pinged.silent = True
+    world.probe(7)
+    world.deliver(1.0, 7, frames.arp_request(sender="0.0.0.0", target=ADDRESS, mac=STRANGER))
+    world.run()
+    (answer,) = [sent for _, sent in world.sent if sent.body[6:8] == b"\0\2"]
+    assert (answer.destination, answer.body[14:18]) == (STRANGER, frames.packed(ADDRESS))
+    assert (len(server.of(RELEASE)), server.of(DECLINE)) == (1, [])
+
+
 def test_arp_for_the_address_is_answered_while_it_is_held() -> None:
     """And neither before nor after, nor for another address, nor on another VLAN."""
     world, _, pinged = leasing()
