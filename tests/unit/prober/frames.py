@@ -10,7 +10,7 @@ BROADCAST = b"\xff" * 6
 
 
 def internet_checksum(data: bytes) -> int:
-    """RFC 1071, word by word."""
+    """Return the Internet checksum, added up word by word (RFC 1071)."""
     total = 0
     for (word,) in struct.iter_unpack("!H", data + b"\0" * (len(data) % 2)):
         total += word
@@ -55,7 +55,7 @@ def udp_datagram(
     ports: tuple[int, int] = (67, 68),
     checksum: int | None = None,
 ) -> bytes:
-    """An IPv4 packet with a UDP datagram; checksum: another one than the right one."""
+    """Return an IPv4 packet with a UDP datagram. checksum: replaces the correct one."""
     length = 8 + len(payload)
     header = struct.pack("!HHHH", *ports, length, 0)
     pseudo = packed(source) + packed(destination) + struct.pack("!BBH", 0, 17, length)
@@ -97,7 +97,7 @@ def offer_options(
     lease: int | None = 3600,
     more: bytes = b"",
 ) -> bytes:
-    """The options of an OFFER, with the end; None leaves one out."""
+    """Return the options of a DHCPOFFER with the end option; None omits an option."""
     fields = [option(53, bytes((kind,)))]
     fields += [option(54, packed(server))] if server else []
     fields += [option(51, struct.pack("!I", lease))] if lease is not None else []
@@ -107,7 +107,7 @@ def offer_options(
 
 
 class Sent(NamedTuple):
-    """A tagged frame of the prober, taken apart as far as servers look."""
+    """A tagged frame of the prober, split into the parts that a server reads."""
 
     vlan: int
     source: bytes
@@ -117,25 +117,25 @@ class Sent(NamedTuple):
 
     @property
     def dhcp(self) -> bytes | None:
-        """The BOOTP message, if it is one."""
+        """The BOOTP message; None if it is anything else."""
         is_udp = self.kind == 0x0800 and self.body[9] == 17
         return self.body[28:] if is_udp and self.body[22:24] == b"\x00\x43" else None
 
     @property
     def arp_target(self) -> str | None:
-        """Whose hardware address an ARP request asks for."""
+        """The target address of an ARP request; None if it is anything else."""
         is_request = self.kind == 0x0806 and self.body[6:8] == b"\0\1"
         return str(IPv4Address(self.body[24:28])) if is_request else None
 
 
 def take_apart(frame: bytes) -> Sent:
-    assert frame[12:14] == b"\x81\x00", "frames leave with their tag"
+    assert frame[12:14] == b"\x81\x00", "frames are sent with their tag"
     tci, kind = struct.unpack_from("!HH", frame, 14)
     return Sent(tci & 0xFFF, frame[6:12], frame[0:6], kind, frame[18:])
 
 
 def options_of(message: bytes) -> dict[int, bytes]:
-    """Options of a BOOTP message that the prober sent: well-formed, so read without care."""
+    """Return the options of a BOOTP message that the prober sent, which is well-formed."""
     at, found = 240, {}
     while message[at] != 255:
         if message[at] == 0:
@@ -147,14 +147,14 @@ def options_of(message: bytes) -> dict[int, bytes]:
 
 
 def dhcp_frame(message: bytes, *, server: str = "10.0.7.1", destination: bytes = BROADCAST) -> bytes:
-    """An untagged frame from a server."""
+    """Return an untagged frame from a server."""
     return ethernet(udp_datagram(message, source=server), kind=0x0800, destination=destination)
 
 
 def answer(
     discover: Sent, *, options: bytes, server: str = "10.0.7.1", unicast: bool = False, **fields: str
 ) -> bytes:
-    """The server's answer to a DISCOVER; fields: address, relay."""
+    """Return the server's reply to a DHCPDISCOVER. fields: address, relay."""
     assert discover.dhcp is not None
     message = bootp(xid=discover.dhcp[4:8], chaddr=discover.source, options=options, **fields)  # type: ignore[arg-type]
     return dhcp_frame(message, server=server, destination=discover.source if unicast else BROADCAST)
@@ -163,25 +163,25 @@ def answer(
 def arp_reply(
     *, sender: str, to: bytes, mac: bytes = SERVER_MAC, operation: int = 2, target: str = "0.0.0.0"
 ) -> bytes:
-    """An untagged ARP answer; to a probe, whose own address is 0.0.0.0, if not said otherwise."""
+    """Return an untagged ARP reply; by default to a probe, whose sender address is 0.0.0.0."""
     body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, operation) + mac + packed(sender) + to + packed(target)
     return ethernet(body, kind=0x0806, destination=to, source=mac)
 
 
 def arp_request(*, sender: str, target: str, mac: bytes = SERVER_MAC) -> bytes:
-    """An untagged question to all."""
+    """Return an untagged ARP request."""
     return arp_reply(sender=sender, to=bytes(6), mac=mac, operation=1, target=target)
 
 
 def echo_reply(message: bytes, *, source: str, kind: int = 0, destination: str = "10.0.0.2") -> bytes:
-    """The packet that a raw socket hands over when source answers this echo request."""
+    """Return the packet that a raw socket receives when source answers this echo request."""
     body = bytes((kind, 0, 0, 0)) + message[4:]
     body = body[:2] + struct.pack("!H", internet_checksum(body)) + body[4:]
     return ip_packet(1, body, source=source, destination=destination)
 
 
 def with_ip_options(data: bytes) -> bytes:
-    """The same datagram behind an IPv4 header of 24 octets; the last four of them are an empty option."""
+    """Return the frame with an IPv4 header of 24 octets, the last four of which are empty options."""
     head = b"\x46\0" + (len(data) - 10).to_bytes(2, "big") + data[18:24]
     checksum = internet_checksum(head + data[26:34]).to_bytes(2, "big")
     return data[:14] + head + checksum + data[26:34] + bytes(4) + data[34:]

@@ -1,4 +1,4 @@
-"""DHCP servers that lease, and neighbours that claim addresses, for the world of the engine's tests."""
+"""Nodes for World: DHCP servers that lease, and stations that claim addresses."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ ADDRESS = "10.0.7.100"
 
 
 def kind_of(sent: Sent) -> int | None:
-    """The message type of what the prober sent; None where it is no DHCP."""
+    """Return the DHCP message type of a frame that the prober sent; None if it is not DHCP."""
     return None if sent.dhcp is None else frames.options_of(sent.dhcp)[53][0]
 
 
 @dataclass
 class LeasingServer:
-    """Offers ADDRESS and leases it; answer: what a REQUEST gets, None for silence; ignore: so many first."""
+    """Offers and leases ADDRESS. answer: to a DHCPREQUEST, or None; ignore: requests unanswered at first."""
 
     server: str = "10.0.7.1"
     answer: int | None = ACK
@@ -36,7 +36,7 @@ class LeasingServer:
             yield 0.01, self._reply(sent, self.answer, self.acknowledged if self.answer == ACK else "0.0.0.0")
 
     def of(self, kind: int) -> list[Sent]:
-        """What came of this kind."""
+        """Return the received messages of this type."""
         return [sent for seen, sent in self.seen if seen == kind]
 
     def _reply(self, sent: Sent, kind: int, address: str) -> bytes:
@@ -46,7 +46,7 @@ class LeasingServer:
 
 @dataclass
 class Squatter:
-    """Has an address that was leased to another: answers ARP for it."""
+    """Answers ARP requests for an address that is leased to another station."""
 
     address: str = ADDRESS
     mac: bytes = bytes.fromhex("02bad0000001")
@@ -58,7 +58,7 @@ class Squatter:
 
 @dataclass
 class Pinged:
-    """A gateway that answers ICMP echo on the VLAN; silent: only counts."""
+    """A gateway that answers ICMP echo on the VLAN. silent: it only records requests."""
 
     address: str = "10.0.7.1"
     silent: bool = False

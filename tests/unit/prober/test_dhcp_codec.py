@@ -1,4 +1,4 @@
-"""What a DHCP server says, as it should be and as it should not."""
+"""Valid and malformed messages of a DHCP server, and the messages of the client."""
 
 import struct
 
@@ -28,8 +28,8 @@ def read(options: bytes, **fields: bytes) -> dhcp.Reply:
     return found
 
 
-def test_offer_is_read() -> None:
-    """Each field that a verdict is made of."""
+def test_offer_is_parsed() -> None:
+    """Every field that a verdict uses."""
     found = dhcp.parse_reply(
         frames.bootp(
             xid=XID, chaddr=MAC, options=frames.offer_options(), relay="10.9.9.9", address="10.0.7.42"
@@ -50,12 +50,12 @@ def test_offer_is_read() -> None:
 
 
 def test_offer_without_router_names_no_gateway() -> None:
-    """DHCP works and the gateway is unknown: it is said so, never guessed."""
+    """DHCP works and the gateway is unknown; it is never guessed."""
     assert read(frames.offer_options(router=None)).gateway is None
 
 
-def test_first_router_that_can_be_one_is_the_gateway() -> None:
-    """Option 3 is in order of preference, and an address that no host can have is no router."""
+def test_first_valid_router_is_the_gateway() -> None:
+    """Option 3 is in order of preference; an address that no host can have is skipped."""
     routers = packed("0.0.0.0") + packed("255.255.255.255") + packed("10.0.7.9") + packed("10.0.7.1")
     found = read(frames.offer_options(router=None, more=option(3, routers)))
     assert found.gateway == number("10.0.7.9")
@@ -78,13 +78,13 @@ def test_first_router_that_can_be_one_is_the_gateway() -> None:
     ids=["alone", "after another", "25 bits", "none", "on the link", "two", "33 bits", "cut", "empty"],
 )
 def test_option_121_overrides_option_3(routes: bytes, gateway: str | None) -> None:
-    """RFC 3442: the default route in 121 counts, also when it is none; one that cannot be read is ignored."""
+    """RFC 3442: option 121 counts, even without a default route; a malformed one is ignored."""
     found = read(frames.offer_options(more=option(121, routes)))
     assert found.gateway == (None if gateway is None else number(gateway))
 
 
 def test_split_option_is_joined() -> None:
-    """RFC 3396: the parts of a long option belong together, wherever they are."""
+    """RFC 3396: the parts of a long option are joined, wherever they are."""
     routes = b"".join(b"\x18\x0a\x00" + bytes((n,)) + packed("10.0.7.2") for n in range(40))
     routes += b"\x00" + packed("10.0.7.3")
     parts = option(121, routes[:255]) + option(121, routes[255:])
@@ -95,7 +95,7 @@ def test_split_option_is_joined() -> None:
     ("overload", "gateway", "mask"),
     [(1, "10.0.7.8", None), (2, None, 0xFFFF0000), (3, "10.0.7.8", 0xFFFF0000)],
 )
-def test_overloaded_fields_are_read(overload: int, gateway: str | None, mask: int | None) -> None:
+def test_overloaded_fields_are_parsed(overload: int, gateway: str | None, mask: int | None) -> None:
     """RFC 2132 option 52: 1 is the file field, 2 the sname field, 3 both."""
     found = read(
         frames.offer_options(mask=None, router=None, more=option(52, bytes((overload,)))),
@@ -107,14 +107,14 @@ def test_overloaded_fields_are_read(overload: int, gateway: str | None, mask: in
 
 
 def test_fields_that_are_not_overloaded_are_not_options() -> None:
-    """A boot file's name that looks like options is a name."""
+    """A boot file name that looks like options is not parsed as options."""
     assert (
         read(frames.offer_options(router=None), file=option(3, packed("10.0.7.8")) + b"\xff").gateway is None
     )
 
 
-def test_overload_in_an_overloaded_field_is_not_followed() -> None:
-    """N12: fields do not open each other again and again."""
+def test_overload_in_an_overloaded_field_is_ignored() -> None:
+    """N12: overloaded fields cannot make the parser loop."""
     again = option(52, b"\x03") + option(3, packed("10.0.7.8")) + b"\xff"
     found = dhcp.parse_reply(message(frames.offer_options(router=None, more=option(52, b"\x01")), file=again))
     assert isinstance(found, dhcp.Reply)
@@ -122,16 +122,16 @@ def test_overload_in_an_overloaded_field_is_not_followed() -> None:
 
 
 @pytest.mark.parametrize("overload", [b"\x00", b"\x04", b"\xff", b"\x01\x02", b""])
-def test_overload_that_means_nothing_is_refused(overload: bytes) -> None:
-    """N12: only 1, 2 and 3 exist."""
+def test_undefined_overload_is_rejected(overload: bytes) -> None:
+    """N12: only the values 1, 2 and 3 are defined."""
     found = dhcp.parse_reply(message(frames.offer_options(more=option(52, overload))))
     assert found is IgnoreReason.DHCP_OPTION_VALUE
 
 
 @pytest.mark.parametrize("code", [1, 3, 51, 53, 54, 121])
 @pytest.mark.parametrize("length", [0, 1, 3, 5, 255])
-def test_option_of_a_wrong_length_is_absent_or_refuses_the_message(code: int, length: int) -> None:
-    """N11: a length that its kind does not have gives no value made of other octets."""
+def test_option_of_a_wrong_length_is_absent_or_invalidates_the_message(code: int, length: int) -> None:
+    """N11: no value is made of the octets of another option."""
     options = {53: option(53, b"\x02"), 54: option(54, packed("10.0.7.1"))}
     options[code] = option(code, b"\x07" * length)
     found = dhcp.parse_reply(message(b"".join(options.values()) + b"\xff"))
@@ -140,7 +140,7 @@ def test_option_of_a_wrong_length_is_absent_or_refuses_the_message(code: int, le
         return
     assert isinstance(found, dhcp.Reply)
     if code == 53:
-        # One octet is right, and the same octet again and again says the same.
+        # One octet is valid, and so is the same octet repeated.
         assert found.kind == 7
         return
     read_as = {1: found.mask, 3: found.gateway, 51: found.lease_s, 54: found.server, 121: found.gateway}[code]
@@ -148,8 +148,8 @@ def test_option_of_a_wrong_length_is_absent_or_refuses_the_message(code: int, le
 
 
 @pytest.mark.parametrize("code", [51, 53, 54])
-def test_option_repeated_with_another_value_is_not_believed(code: int) -> None:
-    """Two values for what can have one say nothing; the same value twice says what it says."""
+def test_option_repeated_with_another_value_is_absent(code: int) -> None:
+    """Two different values give none; the same value twice counts."""
     size = 1 if code == 53 else 4
     base = {53: option(53, b"\x02"), 54: option(54, packed("10.0.7.1")), 51: option(51, bytes(4))}
     twice = option(code, b"\x02" * size) + option(code, b"\x02" * size)
@@ -166,7 +166,7 @@ def test_option_repeated_with_another_value_is_not_believed(code: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "refusal"),
+    ("change", "reason"),
     [
         ({"op": 1}, IgnoreReason.DHCP_NOT_A_REPLY),
         ({"cookie": b"\x63\x82\x53\x64"}, IgnoreReason.DHCP_NO_COOKIE),
@@ -177,14 +177,14 @@ def test_option_repeated_with_another_value_is_not_believed(code: int) -> None:
     ],
     ids=["request", "cookie", "no type", "endless", "length", "giant"],
 )
-def test_message_that_is_not_one_is_refused_by_name(change: dict[str, object], refusal: IgnoreReason) -> None:
-    """N11, N13, N14: the reason is said."""
+def test_malformed_message_is_ignored_for_its_reason(change: dict[str, object], reason: IgnoreReason) -> None:
+    """N11, N13, N14: each defect has its own reason."""
     fields: dict[str, object] = {"xid": XID, "chaddr": MAC, "options": frames.offer_options()}
-    assert dhcp.parse_reply(frames.bootp(**{**fields, **change})) is refusal  # type: ignore[arg-type]
+    assert dhcp.parse_reply(frames.bootp(**{**fields, **change})) is reason  # type: ignore[arg-type]
 
 
-def test_every_truncation_is_refused_or_reads_nothing_false() -> None:
-    """N10: cut at every octet, an offer is refused or says less, never something else."""
+def test_truncated_message_has_no_wrong_value() -> None:
+    """N10: truncated at any octet, an offer is rejected or lacks fields."""
     whole = frames.bootp(xid=XID, chaddr=MAC, options=frames.offer_options())
     whole = whole[: whole.rindex(b"\xff") + 1]
     right = dhcp.parse_reply(whole)
@@ -199,7 +199,7 @@ def test_every_truncation_is_refused_or_reads_nothing_false() -> None:
 @given(st.binary(max_size=1500))
 @example(b"")
 def test_arbitrary_bytes_never_raise(data: bytes) -> None:
-    """The parser refuses; it does not raise, also behind a plausible beginning."""
+    """The parser rejects arbitrary bytes, even after a valid header."""
     dhcp.parse_reply(data)
     dhcp.parse_reply(frames.bootp(xid=XID, chaddr=MAC, options=data[:1100]))
     dhcp.parse_reply(
@@ -208,8 +208,8 @@ def test_arbitrary_bytes_never_raise(data: bytes) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 254), st.binary(max_size=40)), max_size=20))
-def test_options_come_out_as_they_went_in(options: list[tuple[int, bytes]]) -> None:
-    """Round trip: each option once, its parts joined in order."""
+def test_options_round_trip(options: list[tuple[int, bytes]]) -> None:
+    """Each option once, its parts joined in order."""
     expected: dict[int, bytes] = {}
     for code, value in options:
         if code != dhcp_options.OVERLOAD:
@@ -226,12 +226,12 @@ def test_options_come_out_as_they_went_in(options: list[tuple[int, bytes]]) -> N
     ],
 )  # fmt: skip
 def test_mask_is_contiguous_or_none(mask: str, length: int | None) -> None:
-    """A mask of /0 is refused like one with holes: as a CIDR it once cut a cluster off."""
+    """/0 is rejected like a mask with holes: as a CIDR it once cut a cluster off (harvester#3615)."""
     assert dhcp.prefix_length(number(mask)) == length
 
 
-def test_discover_is_what_servers_expect() -> None:
-    """RFC 2131 table 5: broadcast flag, our identity, no rapid commit, 300 octets, right checksums."""
+def test_discover_follows_rfc_2131() -> None:
+    """Table 5: broadcast flag, our identity, no rapid commit, 300 octets, correct checksums."""
     client_id = bytes(range(17))
     frame = templates.load().discover.render(
         station=Station(vlan=4094, mac=MAC, client_id=client_id), xid=XID, secs=12
@@ -253,7 +253,7 @@ def test_discover_is_what_servers_expect() -> None:
 
 
 def test_evidence_is_readable() -> None:
-    """What people look at names the VLAN and the DHCP fields."""
+    """The text shows the VLAN and the DHCP fields."""
     frame = frames.dhcp_frame(message(frames.offer_options()))
     text = dissect(frame, vlan=7)
     assert "VLAN 7" in text
@@ -261,8 +261,8 @@ def test_evidence_is_readable() -> None:
     assert "10.0.7.1" in text
 
 
-def test_release_gives_back_the_address_to_its_server() -> None:
-    """RFC 2131 table 5: unicast, ciaddr, the server's identifier, our client identifier, right checksums."""
+def test_release_follows_rfc_2131() -> None:
+    """Table 5: unicast, ciaddr, server identifier, client identifier, correct checksums."""
     frame = templates.load().release.render_release(
         station=Station(vlan=7, mac=MAC, client_id=bytes(17)),
         xid=XID,

@@ -1,4 +1,4 @@
-"""Frames in a known form are read at once, and say what they say when they are read step by step."""
+"""Frames in a known layout give the same result as parsing them step by step."""
 
 from collections.abc import Container
 
@@ -24,12 +24,12 @@ ALL = _Everything()
 
 
 def frame(options: bytes, **fields: str) -> bytes:
-    """A server's frame with these options, their end with them."""
+    """Return a server's frame with these options and the end option."""
     return frames.dhcp_frame(frames.bootp(xid=XID, chaddr=MAC, options=options, **fields))  # type: ignore[arg-type]
 
 
 def step_by_step(data: bytes, *, verify: bool) -> Reply | IgnoreReason:
-    """By a reader that knows no form yet."""
+    """Parse the frame by a reader that knows no layout."""
     return DHCPFrameReader().read(data, verify_checksum=verify, xids=ALL)
 
 
@@ -48,8 +48,8 @@ def learned() -> DHCPFrameReader:
     return reader
 
 
-def test_known_forms_say_what_they_say_step_by_step() -> None:
-    """Also where option 54 is missing, or no router is named: nothing of the frame before is left."""
+def test_known_layouts_give_the_same_result() -> None:
+    """Also without option 54 or a router: no value of an earlier frame is kept."""
     reader = learned()
     for known in (
         *LEARNED,
@@ -60,10 +60,10 @@ def test_known_forms_say_what_they_say_step_by_step() -> None:
 
 
 @given(st.sampled_from(LEARNED), st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=4))
-def test_frames_that_differ_a_little_are_not_taken_for_the_known_form(
+def test_changed_frames_are_not_mistaken_for_a_known_layout(
     known: bytes, changes: list[tuple[int, int]]
 ) -> None:
-    """Whatever octets are others: lengths, option codes, fragments, checksums, the cookie."""
+    """Whichever octets differ: lengths, option codes, fragments, checksums, the cookie."""
     data = bytearray(known)
     for at, value in changes:
         data[at % len(data)] = value
@@ -79,7 +79,7 @@ Option = st.builds(option, st.integers(1, 254), st.binary(max_size=6))
 
 @given(st.lists(st.lists(Option, max_size=6), min_size=1, max_size=12))
 def test_any_order_of_options_may_be_learned(messages: list[list[bytes]]) -> None:
-    """Odd sizes, repeated options, overload and option 121 are read right before and after others."""
+    """Odd lengths, repeated options, overload and option 121 are parsed correctly before and after others."""
     reader = learned()
     for options in messages:
         data = frame(option(53, b"\2") + b"".join(options) + b"\xff")
@@ -87,8 +87,8 @@ def test_any_order_of_options_may_be_learned(messages: list[list[bytes]]) -> Non
             assert reader.read(data, verify_checksum=True, xids=ALL) == step_by_step(data, verify=True)
 
 
-def test_forms_are_few() -> None:
-    """Who answers in ever other forms fills no memory, and is read all the same."""
+def test_number_of_layouts_is_bounded() -> None:
+    """Replies in ever new layouts do not fill the memory, and are parsed nevertheless."""
     reader = DHCPFrameReader()
     for code in range(60, 250):
         data = frame(frames.offer_options(more=option(code, b"x")))
@@ -100,13 +100,13 @@ def test_forms_are_few() -> None:
     assert len(reader._layouts) <= 16
 
 
-def test_what_was_not_asked_is_not_read() -> None:
-    """A known form is no reason to believe a frame with another transaction ID."""
+def test_known_layout_needs_an_expected_xid() -> None:
+    """A frame with another transaction ID is ignored."""
     assert learned().read(LEARNED[0], verify_checksum=True, xids={b"none"}) is IgnoreReason.DHCP_UNSOLICITED
 
 
 def with_header(data: bytes, at: int, value: bytes) -> bytes:
-    """The frame with other octets in its IPv4 header, whose checksum is right again."""
+    """Return the frame with other octets in its IPv4 header and a correct checksum."""
     header = bytearray(data[14:34])
     header[at : at + len(value)] = value
     header[10:12] = b"\0\0"
@@ -119,15 +119,15 @@ def with_header(data: bytes, at: int, value: bytes) -> bytes:
     [(0, b"\x46"), (2, b"\x01\x00"), (6, b"\x20\x00"), (6, b"\x00\x01"), (9, b"\x06")],
     ids=["options", "shorter", "more fragments", "a later fragment", "no UDP"],
 )
-def test_known_form_with_another_header_is_not_whole(at: int, value: bytes) -> None:
-    """Though its checksum is right: what a step-by-step reader refuses is refused in a known form too."""
+def test_known_layout_with_an_invalid_ip_header_is_rejected(at: int, value: bytes) -> None:
+    """Even if its checksum is correct: step-by-step parsing rejects it too."""
     for known in LEARNED:
         data = with_header(known, at, value)
         assert learned().read(data, verify_checksum=False, xids=ALL) is IgnoreReason.DHCP_DATAGRAM
 
 
-def test_ip_options_move_the_transaction_id_too() -> None:
-    """It is looked for where it stands then: what was not asked is refused there as well."""
+def test_xid_is_found_behind_ip_options() -> None:
+    """An unexpected one is ignored there as well."""
     data = frames.with_ip_options(frame(frames.offer_options()))
     reader = learned()
     read = reader.read(data, verify_checksum=True, xids={XID})
@@ -136,9 +136,9 @@ def test_ip_options_move_the_transaction_id_too() -> None:
     assert reader.read(data, verify_checksum=True, xids={b"none"}) is IgnoreReason.DHCP_UNSOLICITED
 
 
-def test_ip_options_are_never_a_form() -> None:
-    """Not even where all that a form looks at seems to stand four octets earlier, as without them."""
-    # From there the cookie is an option of 130 octets, and the source port is the datagram's length.
+def test_frame_with_ip_options_is_not_remembered() -> None:
+    """Even if all fields of a layout seem to be at the offsets that they have without IP options."""
+    # Read at those offsets, the cookie is an option of 130 octets, and the source port the length.
     options = option(53, b"\2") + option(15, b"x" * 123) + option(53, b"\2") + b"\xff"
     message = frames.bootp(xid=XID, chaddr=MAC, options=options)
     packet = frames.udp_datagram(message, source="10.0.7.1", ports=(1000, 68))
@@ -151,7 +151,7 @@ def test_ip_options_are_never_a_form() -> None:
 
 
 def framed(options: bytes, trailer: bytes = b"") -> bytes:
-    """A frame whose datagram ends with these options, long enough by itself, and what follows it."""
+    """Return a frame whose datagram ends with these options, and the trailer that follows it."""
     filler = option(60, b"x" * 60)
     return frame(filler + options) + trailer
 
@@ -167,8 +167,8 @@ def framed(options: bytes, trailer: bytes = b"") -> bytes:
     ],
     ids=["an option twice", "a pad between", "no end but in a trailer", "a group as router", "no router"],
 )
-def test_second_reading_says_what_the_first_says(first: bytes, then: bytes) -> None:
-    """Whatever a form could be mistaken in: codes that come twice, pads, what follows the datagram."""
+def test_second_frame_gives_the_same_result_as_alone(first: bytes, then: bytes) -> None:
+    """Whatever could confuse a layout: repeated codes, padding, a trailer."""
     reader = DHCPFrameReader()
     reader.read(first, verify_checksum=True, xids=ALL)
     expected = step_by_step(then, verify=True)

@@ -1,4 +1,4 @@
-"""DHCP, as the engine asks for it: from DISCOVER to finding, in a scripted network."""
+"""DHCP discovery by the engine in a scripted network."""
 
 import itertools
 from ipaddress import IPv4Network
@@ -13,8 +13,8 @@ from tests.unit.prober.world import DHCPServer, Gateway, World, target
 OTHER_MAC = bytes.fromhex("02fe00000002")
 
 
-def test_offer_and_gateway_make_a_whole_finding() -> None:
-    """DISCOVER, OFFER, ARP on the VLAN and routed echo, each with what it found."""
+def test_offer_and_gateway_make_a_complete_result() -> None:
+    """DHCPDISCOVER, DHCPOFFER, ARP on the VLAN and routed echo, each with its result."""
     world = World()
     world.put(7, DHCPServer(relay="10.9.9.9"), Gateway())
     world.routed.add("10.0.7.1")
@@ -36,7 +36,7 @@ def test_offer_and_gateway_make_a_whole_finding() -> None:
 
 
 def test_silent_vlan_has_no_offer_at_the_deadline() -> None:
-    """N4: nobody answers; told at the deadline, and not before."""
+    """N4: without a reply the result is reported at the deadline, and not before."""
     world = World()
     world.probe(7)
     found = world.only()
@@ -47,8 +47,8 @@ def test_silent_vlan_has_no_offer_at_the_deadline() -> None:
     assert found.targets[0].vlan.outcome is ReachOutcome.NOT_TRIED
 
 
-def test_discover_is_sent_again_as_rfc_2131_says() -> None:
-    """After 4, 8 and 16 s, each moved by up to one second at random, secs growing, each with its own xid."""
+def test_discover_is_retransmitted_as_in_rfc_2131() -> None:
+    """After 4, 8 and 16 s, each ±1 s at random, with increasing secs and an xid of its own."""
     gaps = set()
     for seed in range(20):
         world = World(EngineSettings(dhcp_deadline_s=45.0), seed=seed)
@@ -62,12 +62,12 @@ def test_discover_is_sent_again_as_rfc_2131_says() -> None:
         assert len({message[4:8] for message in messages}) == len(messages)
         seconds = [int.from_bytes(message[8:10], "big") for message in messages]
         assert seconds == [int(at - times[0]) for at in times]
-    assert len(gaps) > 40, "the delays are drawn at random"
+    assert len(gaps) > 40, "the delays are random"
 
 
 @pytest.mark.parametrize(("delay_s", "offered"), [(11.99, True), (12.01, False)])
 def test_offer_just_before_the_deadline_counts_and_just_after_does_not(delay_s: float, offered: bool) -> None:
-    """N5: a late offer changes nothing."""
+    """N5: a late offer does not count."""
     world = World(EngineSettings(retransmit_s=(60.0,)))
     world.put(7, DHCPServer(delay_s=delay_s))
     world.probe(7)
@@ -76,8 +76,8 @@ def test_offer_just_before_the_deadline_counts_and_just_after_does_not(delay_s: 
     assert found.dhcp.outcome is (DHCPOutcome.OFFERED if offered else DHCPOutcome.NO_OFFER)
 
 
-def test_offer_that_came_in_time_counts_though_it_is_read_late() -> None:
-    """What lies in the buffer at the deadline is handed in before the deadline is told."""
+def test_offer_that_arrived_in_time_counts_even_if_it_is_read_late() -> None:
+    """Frames in the receive buffer are passed in before the deadline is handled."""
     world = World()
     world.probe(7)
     discover = frames.take_apart(world.trunk.take_frames()[0][0])
@@ -88,8 +88,8 @@ def test_offer_that_came_in_time_counts_though_it_is_read_late() -> None:
     assert world.found[7].dhcp.outcome is DHCPOutcome.OFFERED  # type: ignore[union-attr]
 
 
-def test_slow_server_is_waited_for() -> None:
-    """A server that pings the address for 3 s first, and misses the first DISCOVER, is no failure."""
+def test_slow_server_is_not_a_failure() -> None:
+    """A server pings the address for 3 s first, and loses the first DHCPDISCOVER."""
     world = World()
     world.put(7, DHCPServer(delay_s=3.0, ignore=1), Gateway())
     world.probe(7)
@@ -99,7 +99,7 @@ def test_slow_server_is_waited_for() -> None:
 
 
 def test_unicast_offer_counts() -> None:
-    """Kea unicasts at layer 2 in spite of the broadcast flag."""
+    """Kea unicasts at layer 2 despite the broadcast flag."""
     world = World()
     world.put(7, DHCPServer(unicast=True))
     world.probe(7)
@@ -114,7 +114,7 @@ def _second_server(delay_s: float) -> World:
 
 
 def test_second_server_is_reported_and_the_lowest_address_counts() -> None:
-    """N6: both are told, and the choice does not depend on who was quicker."""
+    """N6: both are reported, and the choice does not depend on which was quicker."""
     for delay_s in (0.001, 0.2):
         world = _second_server(delay_s)
         world.probe(7)
@@ -133,8 +133,8 @@ def _denying(*subnets: str) -> EngineSettings:
 
 
 @pytest.mark.parametrize("denied", ["10.0.7.0/29", "10.0.7.2/32"], ids=["a subnet", "an own address"])
-def test_denied_router_is_not_asked_and_the_other_servers_offer_counts(denied: str) -> None:
-    """The lowest server names a router that no host may be made to ask: neither by ARP nor by ICMP."""
+def test_denied_router_is_not_probed_and_the_other_offer_counts(denied: str) -> None:
+    """The server with the lowest address names a denied router, which gets neither ARP nor ICMP."""
     world = World(_denying(denied))
     world.put(7, DHCPServer(server="10.0.7.2"), DHCPServer(server="10.0.7.9", delay_s=0.1))
     world.put(7, Gateway("10.0.7.2", mac=OTHER_MAC), Gateway("10.0.7.9"))
@@ -146,12 +146,12 @@ def test_denied_router_is_not_asked_and_the_other_servers_offer_counts(denied: s
     assert found.targets[0].gateway == frames.number("10.0.7.9")
     assert found.targets[0].vlan.outcome is ReachOutcome.REACHABLE
     assert found.dhcp is not None
-    told = [(frames.dotted(offer.server), offer.gateway) for offer in found.dhcp.offers]
-    assert told == [(name, frames.number(name)) for name in ("10.0.7.2", "10.0.7.9")], "why is to be told"
+    reported = [(frames.dotted(offer.server), offer.gateway) for offer in found.dhcp.offers]
+    assert reported == [(name, frames.number(name)) for name in ("10.0.7.2", "10.0.7.9")], "both are reported"
 
 
-def test_denied_router_of_the_only_server_is_asked_nothing() -> None:
-    """What it names is passed on, for the updater to say why it is refused."""
+def test_denied_router_of_the_only_server_is_not_probed() -> None:
+    """It is reported, so that the updater can give the reason."""
     world = World(_denying("10.0.0.0/8"))
     world.put(7, DHCPServer(), Gateway())
     world.routed.add("10.0.7.1")
@@ -162,8 +162,8 @@ def test_denied_router_of_the_only_server_is_asked_nothing() -> None:
     assert found.dhcp.offers[0].gateway == frames.number("10.0.7.1")
 
 
-def test_window_after_the_first_offer_is_short() -> None:
-    """A server beyond the window is not waited for."""
+def test_offer_after_the_window_does_not_count() -> None:
+    """The discovery ends 0.3 s after the first offer."""
     world = _second_server(0.5)
     world.probe(7)
     found = world.only()
@@ -172,8 +172,8 @@ def test_window_after_the_first_offer_is_short() -> None:
     assert world.now - 1000.0 == pytest.approx(0.31)
 
 
-def test_server_that_a_target_names_is_waited_for() -> None:
-    """A quick stranger does not hide the owner's slow server, and its offer does not count."""
+def test_named_server_is_waited_for() -> None:
+    """A quick rogue server does not hide the named slow one, and its offer does not count."""
     world = _second_server(5.0)
     world.probe(7, target(server="10.0.7.2"))
     found = world.only()
@@ -182,8 +182,8 @@ def test_server_that_a_target_names_is_waited_for() -> None:
     assert found.targets[0].gateway == frames.number("10.0.7.2")
 
 
-def test_server_that_a_target_names_and_that_is_silent_gives_nothing() -> None:
-    """Only a stranger answers: he is told among the servers, and nothing is taken from him."""
+def test_silent_named_server_gives_no_gateway() -> None:
+    """Another server answers: it is reported, and its offer does not count."""
     world = World()
     world.put(7, DHCPServer(server="10.0.7.9"), Gateway("10.0.7.9"))
     world.probe(7, target(server="10.0.7.2"))
@@ -193,8 +193,8 @@ def test_server_that_a_target_names_and_that_is_silent_gives_nothing() -> None:
     assert (found.targets[0].offer, found.targets[0].gateway) == (None, None)
 
 
-def test_server_is_counted_once() -> None:
-    """A duplicated offer is one server's, and its first one stands."""
+def test_server_counts_once() -> None:
+    """Of two offers of one server, the first counts."""
     world = World()
     world.put(7, DHCPServer(), DHCPServer(address="10.0.7.101", delay_s=0.02))
     world.probe(7)
@@ -203,8 +203,8 @@ def test_server_is_counted_once() -> None:
     assert [frames.dotted(o.address) for o in found.dhcp.offers] == ["10.0.7.100"]
 
 
-def test_servers_without_end_are_bounded() -> None:
-    """A thousand servers on one VLAN do not make a thousand entries."""
+def test_number_of_servers_is_bounded() -> None:
+    """99 servers on one VLAN make 16 entries."""
     world = World()
     for n in range(1, 100):
         world.put(7, DHCPServer(server=f"10.0.7.{n}"))
@@ -213,7 +213,7 @@ def test_servers_without_end_are_bounded() -> None:
 
 
 def test_unasked_ack_counts_as_an_offer_and_is_released() -> None:
-    """A server that leases at once (rapid commit) gets its address back."""
+    """The address of a rapid commit (RFC 4039) is released."""
     world = World()
     world.put(7, DHCPServer(options=frames.offer_options(kind=5)))
     world.probe(7)
@@ -235,24 +235,24 @@ def test_unasked_ack_counts_as_an_offer_and_is_released() -> None:
     ],
     ids=["NAK", "DISCOVER", "no address", "loopback", "multicast", "broadcast"],
 )
-def test_unusable_answer_is_no_offer(options: bytes, address: str) -> None:
-    """A NAK, or an offer of what no host can have, offers nothing."""
+def test_unusable_reply_is_not_an_offer(options: bytes, address: str) -> None:
+    """A DHCPNAK, or an address that no host can have."""
     world = World()
     world.put(7, DHCPServer(options=options, address=address))
     world.probe(7)
     assert world.only().dhcp.outcome is DHCPOutcome.NO_OFFER  # type: ignore[union-attr]
 
 
-def test_server_without_identifier_is_known_by_its_address() -> None:
-    """Option 54 is missing: the packet's source stands for it."""
+def test_server_without_identifier_is_known_by_its_source_address() -> None:
+    """Used if option 54 is missing."""
     world = World()
     world.put(7, DHCPServer(server="10.0.7.3", options=frames.offer_options(server=None)))
     world.probe(7)
     assert [frames.dotted(o.server) for o in world.only().dhcp.offers] == ["10.0.7.3"]  # type: ignore[union-attr]
 
 
-def test_answers_to_somebody_else_change_nothing() -> None:
-    """N7, N8, N9: another xid, another chaddr or another VLAN is not our answer."""
+def test_replies_to_other_clients_are_ignored() -> None:
+    """N7, N8, N9: another xid, chaddr or VLAN."""
     world = World()
     world.probe(7)
     world.probe(8)

@@ -1,4 +1,4 @@
-"""At the edges of a probe: its deadline, its first answer, the moment that a frame left."""
+"""Edge cases of a probe: deadlines, first replies and send times."""
 
 from typing import NamedTuple, cast
 
@@ -18,8 +18,8 @@ from tests.unit.prober.world import DHCPServer, Gateway, World, target
 GATEWAY = number("10.0.7.1")
 
 
-def test_silent_gateway_on_a_flapping_uplink_is_the_uplinks_fault() -> None:
-    """Without DHCP too: what nobody answered while the carrier went and came says nothing of the gateway."""
+def test_silent_gateway_on_a_flapping_uplink_is_a_fault_of_the_uplink() -> None:
+    """Also without DHCP: silence during a carrier change is not evidence about the gateway."""
     world = World(routed=False)
     world.probe(7, target("10.0.7.1", from_dhcp=False), ask_dhcp=False)
     for delay_s in (0.5, 4.0):
@@ -30,7 +30,7 @@ def test_silent_gateway_on_a_flapping_uplink_is_the_uplinks_fault() -> None:
 
 
 def test_window_does_not_outlast_the_deadline() -> None:
-    """An offer just before the end is one, and nobody waits for another after it."""
+    """An offer just before the deadline counts; the discovery ends at the deadline nevertheless."""
     world = World(EngineSettings(dhcp_deadline_s=2.0, offer_window_s=0.3, arp_rate=None), routed=False)
     world.put(7, DHCPServer(delay_s=1.9), Gateway())
     world.probe(7)
@@ -40,8 +40,8 @@ def test_window_does_not_outlast_the_deadline() -> None:
     assert world.found_at[7] == pytest.approx(1002.0)
 
 
-def test_unfinished_checksum_is_believed_where_the_link_says_so() -> None:
-    """A server on this very host leaves it to the hardware that there is none of."""
+def test_incomplete_checksum_is_accepted_where_the_link_says_so() -> None:
+    """Frames of a server on this host never reach the hardware that would complete it."""
     world = World(routed=False)
     world.probe(7)
     ((sent, _),) = world.trunk.take_frames()
@@ -59,8 +59,8 @@ def test_unfinished_checksum_is_believed_where_the_link_says_so() -> None:
     assert finding.dhcp.outcome is DHCPOutcome.OFFERED
 
 
-def test_answer_before_the_question_is_none() -> None:
-    """While the pace holds the probe back, nothing that is said can answer it."""
+def test_reply_before_the_request_does_not_count() -> None:
+    """While the rate limit delays the probe, no frame can answer it."""
     world = World(EngineSettings(arp_rate=1.0, reach_attempts=1), routed=False)
     for vlan in (7, 8):
         world.probe(vlan, target("10.0.7.1", from_dhcp=False), ask_dhcp=False)
@@ -69,18 +69,18 @@ def test_answer_before_the_question_is_none() -> None:
     assert world.run()[8].targets[0].vlan.outcome is ReachOutcome.SILENT
 
 
-def test_echo_on_a_vlan_is_timed_from_when_it_left() -> None:
-    """The link says when that was, and an answer with an earlier stamp took no time."""
+def test_round_trip_of_an_echo_counts_from_its_send_time() -> None:
+    """The link sets the send time; a reply with an earlier timestamp took 0 s."""
     for left_s, rtt_s in ((0.5, 0.25), (0.9, 0.0)):
         trunk = World(EngineSettings(start_rate=None), routed=False).trunk
-        told: list[ReachResult] = []
+        reported: list[ReachResult] = []
         ours = number("10.0.7.77")
         trunk.echo_gateway(
             trunk.station(7),
             GATEWAY,
             gateway_mac=frames.SERVER_MAC,
             source=ours,
-            callback=lambda _, reached, __, told=told: told.append(reached),  # type: ignore[misc]
+            callback=lambda _, result, __, to=reported: to.append(result),  # type: ignore[misc]
             now=1000.0,
         )
         ((frame, stamped),) = trunk.take_frames()
@@ -89,11 +89,11 @@ def test_echo_on_a_vlan_is_timed_from_when_it_left() -> None:
         packet = frames.echo_reply(frame[38:], source="10.0.7.1", destination="10.0.7.77")
         answer = frames.ethernet(packet, kind=0x0800, destination=trunk.station(7).mac)
         trunk.receive(7, answer, verify_checksum=True, now=1000.75)
-        assert [reached.rtt_s for reached in told] == [pytest.approx(rtt_s)]
+        assert [result.rtt_s for result in reported] == [pytest.approx(rtt_s)]
 
 
-def test_whatever_is_found_has_all_its_fields() -> None:
-    """The engine makes its tuples without their constructor, which would have counted."""
+def test_tuples_constructed_unchecked_have_all_fields() -> None:
+    """new_unchecked does not count the fields."""
     world = World(routed=False, depth=Depth.LEASE)
     world.put(7, LeasingServer(), Gateway(), Pinged())
     world.probe(7)
@@ -117,8 +117,8 @@ def test_whatever_is_found_has_all_its_fields() -> None:
 
 
 @pytest.mark.parametrize("delay_s", [0.05, 0.5])
-def test_gateway_that_has_answered_is_asked_no_more(delay_s: float) -> None:
-    """Neither at its next time, nor by a probe that the pace still holds back."""
+def test_gateway_that_has_answered_is_not_probed_again(delay_s: float) -> None:
+    """Neither by the next probe nor by one that the rate limit has delayed."""
     settings = EngineSettings(arp_rate=1.0, reach_interval_s=0.2)
     world = World(settings, routed=False)
     world.put(7, Gateway(delay_s=delay_s))
@@ -128,14 +128,14 @@ def test_gateway_that_has_answered_is_asked_no_more(delay_s: float) -> None:
     assert (world.trunk.take_frames(), len(world.sent)) == ([], 1)
 
 
-def test_gateway_that_answers_after_the_end_is_not_pinged() -> None:
-    """The address that it would be pinged from is not ours any more."""
+def test_gateway_that_answers_after_the_end_gets_no_echo() -> None:
+    """The source address of the echo is released then."""
     world = World(routed=False)
     slow, pinged = Gateway("10.0.7.1", delay_s=0.9), Pinged("10.0.7.9")
     world.put(7, DHCPServer("10.0.7.1"), slow)
     world.put(7, DHCPServer("10.0.7.9", delay_s=0.05), Gateway("10.0.7.9"), pinged)
     world.probe(7, target("10.0.7.9"), source="10.0.7.77")
-    # Silent, so it takes longer than all that may come of the slow one.
+    # It is silent, so its probe ends after any effect of the slow gateway.
     world.probe(8, target("10.0.8.1", from_dhcp=False), ask_dhcp=False)
     found = world.run()
     assert found[7].targets[0].gateway == number("10.0.7.9")

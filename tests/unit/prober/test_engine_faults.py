@@ -1,11 +1,11 @@
-"""What this host cannot do or has lost, and how the engine tells it: never as the network's failure."""
+"""Faults and losses of this host are never reported as a failure of the network."""
 
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
 from tests.unit.prober.world import UPLINK, DHCPServer, Gateway, World, target
 
 
 def test_dropped_frames_make_silence_inconclusive() -> None:
-    """Where the kernel dropped frames, nobody is called dead; an answer that came is an answer."""
+    """Without a reply the outcome is inconclusive; a reply that arrived counts."""
     world = World()
     world.put(8, DHCPServer())
     world.put(9, DHCPServer(), Gateway())
@@ -21,8 +21,8 @@ def test_dropped_frames_make_silence_inconclusive() -> None:
     assert [found[vlan].dropped_frames for vlan in (7, 8, 9)] == [6, 6, 3]
 
 
-def test_drops_before_a_question_do_not_spoil_it() -> None:
-    """What was lost earlier was not this question's answer."""
+def test_drops_before_the_start_do_not_count() -> None:
+    """Frames lost earlier were no replies to this probe."""
     world = World()
     world.trunk.losses.dropped(5)
     world.probe(7)
@@ -31,8 +31,8 @@ def test_drops_before_a_question_do_not_spoil_it() -> None:
     assert (found.dhcp.outcome, found.dropped_frames) == (DHCPOutcome.NO_OFFER, 0)
 
 
-def test_flapping_uplink_is_a_reason_of_its_own() -> None:
-    """N3: silence while the carrier came and went is the uplink's, never "DHCP failed"."""
+def test_flapping_uplink_is_a_fault_of_its_own() -> None:
+    """N3: silence while the carrier changes is a fault of the uplink, not a failure of DHCP."""
     world = World()
     world.put(8, DHCPServer(), Gateway())
     world.probe(7)
@@ -44,8 +44,8 @@ def test_flapping_uplink_is_a_reason_of_its_own() -> None:
     assert found[8].fault is None
 
 
-def test_failed_uplink_ends_what_waits_for_it_and_routed_goes_on() -> None:
-    """N1, N2: the wire has a fault and no outcome; a gateway behind the management network is still asked."""
+def test_failed_uplink_ends_probes_on_the_vlan_and_no_routed_check() -> None:
+    """N1, N2: the VLAN path has a fault and no outcome; the routed path is checked to its end."""
     world = World()
     world.routed.add("10.0.8.1")
     world.probe(7)
@@ -60,7 +60,7 @@ def test_failed_uplink_ends_what_waits_for_it_and_routed_goes_on() -> None:
 
 
 def test_uplink_works_again_after_a_failure() -> None:
-    """A fault is of its time: the next probe begins anew."""
+    """The next probe does not inherit the fault."""
     world = World()
     world.probe(7)
     world.engine.uplink_failed(UPLINK, Fault.UPLINK_DOWN, now=world.now)
@@ -71,8 +71,8 @@ def test_uplink_works_again_after_a_failure() -> None:
     assert found[8].targets[0].vlan.outcome is ReachOutcome.REACHABLE
 
 
-def test_stop_tells_what_was_found_until_then() -> None:
-    """What is unfinished is STOPPED; an offer that came stays told, and nothing is told twice."""
+def test_stop_reports_what_is_known() -> None:
+    """Open segments end as STOPPED with the offers that have arrived; nothing is reported twice."""
     world = World()
     world.put(7, DHCPServer())
     world.probe(7)

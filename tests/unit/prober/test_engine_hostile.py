@@ -1,4 +1,4 @@
-"""The engine against loss, disorder and malice, as properties."""
+"""The engine under loss, reordering and hostile frames, as properties."""
 
 import random
 
@@ -15,10 +15,10 @@ FEW = settings(max_examples=60)
 
 @FEW
 @given(st.integers(0, 2**32), st.floats(0, 0.5), st.floats(0, 0.5), st.floats(0, 0.8))
-def test_lossy_air_never_makes_a_false_answer(
+def test_lossy_network_never_makes_a_false_result(
     seed: int, loss: float, duplication: float, jitter_s: float
 ) -> None:
-    """N18: what is told to answer does, a silent one is never told to, and every segment ends in time."""
+    """N18: whatever is reported as answering does answer, and every segment ends in time."""
     air = Air(loss=loss, duplication=duplication, jitter_s=jitter_s)
     world = World(seed=seed, air=air, routed=False)
     for vlan in range(1, 9):
@@ -28,17 +28,17 @@ def test_lossy_air_never_makes_a_false_answer(
             world.put(vlan, Gateway())
         world.probe(vlan)
     found = world.run(until_s=16.0)
-    for vlan, finding in found.items():
-        assert finding.dhcp is not None
-        if finding.dhcp.outcome is DHCPOutcome.OFFERED:
+    for vlan, result in found.items():
+        assert result.dhcp is not None
+        if result.dhcp.outcome is DHCPOutcome.OFFERED:
             assert vlan % 4
-            assert len(finding.dhcp.offers) == 1
-        if finding.targets[0].vlan.outcome is ReachOutcome.REACHABLE:
+            assert len(result.dhcp.offers) == 1
+        if result.targets[0].vlan.outcome is ReachOutcome.REACHABLE:
             assert vlan % 2
 
 
-def test_some_loss_and_disorder_hardly_matters() -> None:
-    """N18: at 5% loss each way one of several probes comes through, on all but very few of many VLANs."""
+def test_moderate_loss_and_reordering_hardly_matter() -> None:
+    """N18: at 5% loss each way, one of several probes gets through on all but a few of 200 VLANs."""
     world = World(seed=6, air=Air(loss=0.05, duplication=0.1, jitter_s=0.05), routed=False)
     for vlan in range(1, 201):
         world.put(vlan, DHCPServer(), Gateway())
@@ -49,8 +49,8 @@ def test_some_loss_and_disorder_hardly_matters() -> None:
 
 @FEW
 @given(st.integers(0, 2**32))
-def test_damaged_frames_are_refused_or_right(seed: int) -> None:
-    """A bit that was turned on the way never makes an offer that nobody made: checksums are looked at."""
+def test_damaged_frames_are_ignored_or_correct(seed: int) -> None:
+    """A flipped bit never makes a false offer: checksums are verified."""
     dice = random.Random(seed)
     world = World(EngineSettings(dhcp_deadline_s=3.0), seed=seed, routed=False)
     server = DHCPServer()
@@ -81,8 +81,8 @@ def test_damaged_frames_are_refused_or_right(seed: int) -> None:
         max_size=30,
     )
 )
-def test_junk_never_raises_and_changes_nothing(junk: list[tuple[int, bytes, bytes]]) -> None:
-    """N17: whatever else is on the wire, the answers are the same, and so is the time they take."""
+def test_arbitrary_frames_change_nothing(junk: list[tuple[int, bytes, bytes]]) -> None:
+    """N17: whatever else is received, the results and their times are the same."""
     world = World()
     world.put(7, DHCPServer(), Gateway())
     world.probe(7)
@@ -95,8 +95,8 @@ def test_junk_never_raises_and_changes_nothing(junk: list[tuple[int, bytes, byte
     assert world.found_at[7] - 1000.0 < 3.1
 
 
-def test_reasons_for_ignoring_are_few() -> None:
-    """What is counted of refused frames is bounded: an attacker cannot make keys."""
+def test_ignored_frames_are_counted_by_few_reasons() -> None:
+    """Hostile frames cannot add keys."""
     world = World()
     world.probe(7)
     dice = random.Random(4)
@@ -108,7 +108,7 @@ def test_reasons_for_ignoring_are_few() -> None:
 
 
 def test_nothing_is_left_after_many_segments() -> None:
-    """Memory is bounded: finished questions and checks leave nothing behind."""
+    """Ended probes leave no state behind."""
     world = World(EngineSettings(dhcp_deadline_s=2.0), seed=5, air=Air(loss=0.3, duplication=0.3))
     for vlan in range(1, 400):
         world.put(vlan, DHCPServer(), Gateway())

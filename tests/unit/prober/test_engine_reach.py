@@ -1,4 +1,4 @@
-"""Gateways, as the engine asks for them: by ARP on the VLAN and by echo through routing."""
+"""Gateway checks by ARP on the VLAN and by ICMP echo through routing."""
 
 import pytest
 
@@ -16,8 +16,8 @@ def known(gateway: str = GATEWAY) -> World:
     return world
 
 
-def test_silent_gateway_is_down_after_three_quick_probes() -> None:
-    """At 0, 1 and 2 s, and silent one second after the third; on both paths."""
+def test_gateway_is_silent_after_three_probes() -> None:
+    """At 0, 1 and 2 s; the result follows one second after the third, on both paths."""
     world = known()
     found = world.only()
     assert found.dhcp is None
@@ -29,8 +29,8 @@ def test_silent_gateway_is_down_after_three_quick_probes() -> None:
 
 
 @pytest.mark.parametrize("ignore", [0, 1, 2])
-def test_gateway_is_up_at_its_first_answer(ignore: int) -> None:
-    """Nothing more is asked once it has answered."""
+def test_gateway_is_reachable_at_the_first_reply(ignore: int) -> None:
+    """No further probe is sent."""
     world = World(routed=False)
     gateway = Gateway(ignore=ignore)
     world.put(7, gateway)
@@ -40,25 +40,25 @@ def test_gateway_is_up_at_its_first_answer(ignore: int) -> None:
     assert world.now - 1000.0 == pytest.approx(ignore + 0.001)
 
 
-def test_echo_time_is_that_of_its_own_request() -> None:
-    """An answer to the first echo that comes after the second has a long time, not a short one."""
+def test_round_trip_counts_from_the_request_that_was_answered() -> None:
+    """A reply to the first echo that arrives after the second was sent has a long round trip."""
     world = known()
     world._exchange()
     echoes = world.engine.echoes
     assert echoes is not None
     echoes.check_gateway(
-        frames.number("10.0.9.9"), callback=lambda _, reached, __: results.append(reached), now=1000.0
+        frames.number("10.0.9.9"), callback=lambda _, result, __: results.append(result), now=1000.0
     )
     results: list[object] = []
     ((_, message, _),) = echoes.take_packets()
     world.engine.advance(1001.0)
     echoes.receive(frames.echo_reply(message, source="10.0.9.9"), 1001.2)
-    (reached,) = results
-    assert reached.rtt_s == pytest.approx(1.2)  # type: ignore[attr-defined]
+    (result,) = results
+    assert result.rtt_s == pytest.approx(1.2)  # type: ignore[attr-defined]
 
 
 def test_forged_echo_replies_change_nothing() -> None:
-    """N16: another address, identifier, sequence number or payload is not our answer."""
+    """N16: another address, identifier, sequence number or payload."""
     world = known()
     echoes = world.engine.echoes
     assert echoes is not None
@@ -74,7 +74,7 @@ def test_forged_echo_replies_change_nothing() -> None:
 
 
 def test_forged_arp_replies_change_nothing() -> None:
-    """N15: an answer to another client, for another address, or on another VLAN is not ours."""
+    """N15: a reply to another station, for another address or on another VLAN, or a request."""
     world = known()
     mac = world.trunk.identity.mac(7)
     for vlan, reply in (
@@ -87,8 +87,8 @@ def test_forged_arp_replies_change_nothing() -> None:
     assert world.only().targets[0].vlan.outcome is ReachOutcome.SILENT
 
 
-def test_lost_echoes_are_asked_again() -> None:
-    """Replies that this host dropped are not a gateway's silence, and do not touch what ARP found."""
+def test_lost_echo_replies_are_requested_again() -> None:
+    """Drops on the routed path make it inconclusive, and leave the VLAN path alone."""
     world = known()
     echoes = world.engine.echoes
     assert echoes is not None
@@ -103,7 +103,7 @@ def test_lost_echoes_are_asked_again() -> None:
 
 
 def test_targets_with_one_gateway_share_its_check() -> None:
-    """However many networks name a gateway, it is asked once."""
+    """However many networks name a gateway, it is checked once."""
     world = World()
     gateway = Gateway()
     world.put(7, gateway)
@@ -115,8 +115,8 @@ def test_targets_with_one_gateway_share_its_check() -> None:
     assert {t.vlan.outcome for t in found.targets} == {ReachOutcome.REACHABLE}
 
 
-def test_offered_gateway_takes_the_place_of_the_known_one() -> None:
-    """from_dhcp: a gateway that has moved is found at its new address."""
+def test_offered_gateway_replaces_the_known_one() -> None:
+    """With from_dhcp, a gateway that has moved is found at its new address."""
     world = World()
     world.put(7, DHCPServer(options=frames.offer_options(router="10.0.7.254")), Gateway("10.0.7.254"))
     world.probe(7, target(GATEWAY))
@@ -125,8 +125,8 @@ def test_offered_gateway_takes_the_place_of_the_known_one() -> None:
     assert found.targets[0].vlan.outcome is ReachOutcome.REACHABLE
 
 
-def test_manual_gateway_stays_whatever_is_offered() -> None:
-    """Without from_dhcp an offer is told, and nothing is taken from it."""
+def test_manual_gateway_is_kept_whatever_is_offered() -> None:
+    """Without from_dhcp an offer is reported and does not count."""
     world = World()
     world.put(7, DHCPServer(options=frames.offer_options(router="10.0.7.254")), Gateway())
     world.probe(7, target(GATEWAY, from_dhcp=False))
@@ -138,7 +138,7 @@ def test_manual_gateway_stays_whatever_is_offered() -> None:
 
 @pytest.mark.parametrize("offer", [None, frames.offer_options(router=None)], ids=["silent", "no router"])
 def test_known_gateway_is_checked_when_dhcp_names_none(offer: bytes | None) -> None:
-    """DHCP that is out, or that names no router, does not make us forget."""
+    """DHCP is silent, or names no router."""
     world = World()
     if offer is not None:
         world.put(7, DHCPServer(options=offer))
@@ -150,7 +150,7 @@ def test_known_gateway_is_checked_when_dhcp_names_none(offer: bytes | None) -> N
 
 
 def test_known_gateway_does_not_flap_between_two_servers() -> None:
-    """N6: while two servers name two gateways, the one that is known stays."""
+    """N6: while two servers name two gateways, the known one is kept."""
     for gateway in ("10.0.7.2", "10.0.7.9"):
         world = World()
         world.put(7, DHCPServer(server="10.0.7.2"), DHCPServer(server="10.0.7.9"))
@@ -158,8 +158,8 @@ def test_known_gateway_does_not_flap_between_two_servers() -> None:
         assert world.only().targets[0].gateway == frames.number(gateway)
 
 
-def test_offer_with_a_gateway_comes_before_one_without() -> None:
-    """An offer that nobody could route with does not hide one that works."""
+def test_offer_with_a_gateway_is_preferred() -> None:
+    """An offer without a gateway does not hide one that works."""
     world = World()
     world.put(7, DHCPServer(server="10.0.7.2", options=frames.offer_options(server="10.0.7.2", router=None)))
     world.put(7, DHCPServer(server="10.0.7.9"))
@@ -167,8 +167,8 @@ def test_offer_with_a_gateway_comes_before_one_without() -> None:
     assert world.only().targets[0].gateway == frames.number("10.0.7.9")
 
 
-def test_arp_is_paced() -> None:
-    """A switch that inspects ARP shuts a port at more than 15 a second: a rate of 10 keeps below."""
+def test_arp_rate_is_limited() -> None:
+    """A switch that inspects ARP disables a port at more than 15 a second: a rate of 10 stays below."""
     world = World(EngineSettings(arp_rate=10.0), routed=False)
     for vlan in range(1, 41):
         world.probe(vlan, target("10.0.0.1", from_dhcp=False), ask_dhcp=False)
@@ -178,8 +178,8 @@ def test_arp_is_paced() -> None:
     assert all(sum(start <= at < start + 1.0 for at in times) <= 11 for start in times)
 
 
-def test_starts_are_paced_and_deadlines_count_from_the_start() -> None:
-    """The rate is limited, never the number in flight: all of 300 silent VLANs end 12 s after they began."""
+def test_start_rate_is_limited_and_deadlines_count_from_the_start() -> None:
+    """The number of open exchanges is not limited: 300 silent VLANs each end 12 s after their start."""
     world = World(EngineSettings(start_rate=100.0), routed=False)
     for vlan in range(1, 301):
         world.probe(vlan)
@@ -193,14 +193,14 @@ def test_starts_are_paced_and_deadlines_count_from_the_start() -> None:
 
 
 def test_silent_vlan_delays_no_other() -> None:
-    """Those that answer are told at once, among any number of silent ones."""
+    """VLANs that answer are reported at once, among any number of silent ones."""
     world = World(EngineSettings(start_rate=None, arp_rate=None), routed=False)
     for vlan in range(1, 201):
         if vlan % 2:
             world.put(vlan, DHCPServer(), Gateway())
         world.probe(vlan)
     found = world.run()
-    for vlan, finding in found.items():
-        answers = finding.targets[0].vlan.outcome is ReachOutcome.REACHABLE
+    for vlan, result in found.items():
+        answers = result.targets[0].vlan.outcome is ReachOutcome.REACHABLE
         assert answers is bool(vlan % 2)
         assert world.found_at[vlan] - 1000.0 == pytest.approx(0.31 if answers else 12.0, abs=0.01)

@@ -1,4 +1,4 @@
-"""Taking an address, looking whether it is free, using it, and giving it back: RFC 2131 and RFC 5227."""
+"""Leasing an address: request, conflict check, use and release (RFC 2131, RFC 5227)."""
 
 import pytest
 
@@ -26,7 +26,7 @@ STRANGER = bytes.fromhex("02bad0000002")
 
 
 def leasing(settings: EngineSettings | None = None) -> tuple[World, LeasingServer, Pinged]:
-    """A world that takes leases, with a VLAN 7 where all is well."""
+    """Return a world at depth lease with a healthy VLAN 7."""
     world = World(settings, routed=False, depth=Depth.LEASE)
     server, pinged = LeasingServer(), Pinged()
     world.put(7, server, Gateway(), pinged)
@@ -38,8 +38,8 @@ def lease_of(finding: SegmentResult) -> LeaseOutcome:
     return finding.lease.outcome
 
 
-def test_address_is_leased_used_and_given_back() -> None:
-    """DISCOVER, OFFER, REQUEST, ACK, ARP and echo from the address, RELEASE: each in its turn."""
+def test_address_is_leased_used_and_released() -> None:
+    """DISCOVER, OFFER, REQUEST, ACK, ARP and echo from the address, RELEASE, in this order."""
     world, server, pinged = leasing()
     world.probe(7)
     found = world.only()
@@ -56,8 +56,8 @@ def test_address_is_leased_used_and_given_back() -> None:
     assert world.sent[-1][1] is server.of(RELEASE)[0]
 
 
-def test_request_names_the_offer_as_rfc_2131_says() -> None:
-    """Table 5: the OFFER's xid, the DISCOVER's secs, options 50 and 54, broadcast, our identity."""
+def test_request_follows_rfc_2131() -> None:
+    """Table 5: the DHCPOFFER's xid, the DHCPDISCOVER's secs, options 50 and 54, broadcast, our identity."""
     world, server, _ = leasing()
     server.ignore = 1
     world.probe(7)
@@ -77,8 +77,8 @@ def test_request_names_the_offer_as_rfc_2131_says() -> None:
         assert frames.internet_checksum(pseudo + sent.body[20:]) == 0
 
 
-def test_gateway_is_asked_from_the_leased_address() -> None:
-    """A switch that inspects ARP lets only what is leased through; until it is ours, nothing claims it."""
+def test_gateway_is_checked_from_the_leased_address() -> None:
+    """A switch that inspects ARP requires that; before the lease, ARP probes claim no address."""
     world, _, _ = leasing()
     world.probe(7)
     world.run()
@@ -87,8 +87,8 @@ def test_gateway_is_asked_from_the_leased_address() -> None:
     assert [sent.body[14:18] for sent in asked] == [bytes(4), bytes(4), frames.packed(ADDRESS)]
 
 
-def test_nak_is_an_outcome_and_dhcp_still_offered() -> None:
-    """What was offered stands; nothing is released that was never ours; the gateway is asked without."""
+def test_nak_is_an_outcome_of_the_lease() -> None:
+    """The offer is reported, nothing is released, and the gateway is checked without an address."""
     world, server, pinged = leasing()
     server.answer = NAK
     world.probe(7)
@@ -100,8 +100,8 @@ def test_nak_is_an_outcome_and_dhcp_still_offered() -> None:
     assert (server.of(RELEASE), pinged.seen) == ([], [])
 
 
-def test_server_that_offers_and_is_silent_then_is_told() -> None:
-    """Asked twice within the deadline; what it may have leased all the same is given back."""
+def test_server_that_does_not_answer_the_request_is_reported() -> None:
+    """After two DHCPREQUESTs; the address is released, as the server may have leased it."""
     world, server, _ = leasing()
     server.answer = None
     world.probe(7)
@@ -112,7 +112,7 @@ def test_server_that_offers_and_is_silent_then_is_told() -> None:
 
 
 def test_lost_frames_make_a_missing_ack_inconclusive() -> None:
-    """Where this host dropped frames, the server is not to blame."""
+    """The reply may be among them."""
     world, server, _ = leasing()
     server.answer = None
     world.probe(7)
@@ -121,16 +121,16 @@ def test_lost_frames_make_a_missing_ack_inconclusive() -> None:
 
 
 @pytest.mark.parametrize("change", [{"acknowledged": "10.0.7.101"}, {"server": "10.0.7.9"}])
-def test_ack_of_something_else_is_none(change: dict[str, str]) -> None:
-    """Another address than the requested one, or another server than the chosen one, leases nothing."""
+def test_ack_of_another_address_or_server_does_not_count(change: dict[str, str]) -> None:
+    """The lease has the outcome NO_ANSWER."""
     world, server, _ = leasing()
     world.probe(7)
     world.at(0.2, lambda: vars(server).update(change))
     assert lease_of(world.only()) is LeaseOutcome.NO_ANSWER
 
 
-def test_address_that_somebody_has_is_declined() -> None:
-    """N15, RFC 5227: found by the probe, told to the server, never used."""
+def test_address_of_another_station_is_declined() -> None:
+    """N15, RFC 5227: detected by an ARP probe, declined, never used."""
     world, server, pinged = leasing()
     squatter = Squatter()
     world.put(7, squatter)
@@ -146,8 +146,8 @@ def test_address_that_somebody_has_is_declined() -> None:
     assert found.targets[0].vlan.outcome is ReachOutcome.REACHABLE
 
 
-def test_who_probes_for_the_same_address_has_a_conflict_with_us() -> None:
-    """RFC 5227 section 2.1.1: two who probe at once both leave it; our own probe is none."""
+def test_probe_of_another_station_for_the_same_address_is_a_conflict() -> None:
+    """RFC 5227 section 2.1.1: if two stations probe, neither may use it; our own probe is no conflict."""
     world, server, _ = leasing()
     world.probe(7)
     world.deliver(
@@ -172,18 +172,18 @@ def test_probe_for_an_address_in_use_is_answered() -> None:
     assert (len(server.of(RELEASE)), server.of(DECLINE)) == (1, [])
 
 
-def test_arp_for_the_address_is_answered_while_it_is_held() -> None:
-    """And neither before nor after, nor for another address, nor on another VLAN."""
+def test_arp_for_the_address_is_answered_while_it_is_in_use() -> None:
+    """Neither before nor after, nor for another address, nor on another VLAN."""
     world, _, pinged = leasing()
     pinged.silent = True
     world.probe(7)
-    question = frames.arp_request(sender=GATEWAY, target=ADDRESS)
+    request = frames.arp_request(sender=GATEWAY, target=ADDRESS)
     for at in (0.1, 0.35, 1.0, 1.5):
-        world.deliver(at, 7, question)
-    world.deliver(1.2, 8, question)
+        world.deliver(at, 7, request)
+    world.deliver(1.2, 8, request)
     world.deliver(1.2, 7, frames.arp_request(sender=GATEWAY, target="10.0.7.101"))
     world.run()
-    world.deliver(0.1, 7, question)
+    world.deliver(0.1, 7, request)
     world.run()
     answers = [(at - 1000.0, sent) for at, sent in world.sent if sent.body[6:8] == b"\0\2"]
     assert [round(at, 3) for at, _ in answers] == [1.0, 1.5]
@@ -193,8 +193,8 @@ def test_arp_for_the_address_is_answered_while_it_is_held() -> None:
         assert sent.body[18:28] == frames.SERVER_MAC + frames.packed(GATEWAY)
 
 
-def test_address_that_is_taken_while_it_is_held_is_let_go() -> None:
-    """We do not defend what we borrowed: ARP for it is answered no more, and the server hears of it."""
+def test_address_in_conflict_while_it_is_in_use_is_declined() -> None:
+    """It is not defended: ARP requests for it are no longer answered."""
     world, server, pinged = leasing()
     pinged.silent = True
     world.probe(7)
@@ -205,8 +205,8 @@ def test_address_that_is_taken_while_it_is_held_is_let_go() -> None:
     assert not [sent for _, sent in world.sent if sent.body[6:8] == b"\0\2"]
 
 
-def test_silent_echo_is_told_apart_from_arp() -> None:
-    """A gateway that answers ARP and drops ICMP: three echoes, and both are said."""
+def test_gateway_that_drops_icmp_is_reachable_by_arp() -> None:
+    """Three echo requests; both results are reported."""
     world, _, pinged = leasing()
     pinged.silent = True
     world.probe(7)
@@ -216,8 +216,8 @@ def test_silent_echo_is_told_apart_from_arp() -> None:
 
 
 @pytest.mark.parametrize("at_s", [0.32, 0.5, 1.5], ids=["requesting", "checking", "held"])
-def test_stop_gives_the_address_back(at_s: float) -> None:
-    """Whenever the process is told to stop: what was requested is released by the last frame."""
+def test_stop_releases_the_address(at_s: float) -> None:
+    """At any time: the last frame is a DHCPRELEASE."""
     world, server, pinged = leasing()
     pinged.silent = True
     if at_s < 0.4:
@@ -230,7 +230,7 @@ def test_stop_gives_the_address_back(at_s: float) -> None:
 
 
 def test_uplink_that_fails_ends_the_lease() -> None:
-    """Nothing can be given back through it; whoever waits is told, and no answer is owed any more."""
+    """Nothing can be released; the result is reported, and no state is left."""
     world, server, pinged = leasing()
     pinged.silent = True
     world.probe(7)
@@ -240,8 +240,8 @@ def test_uplink_that_fails_ends_the_lease() -> None:
     assert (server.of(RELEASE), world.trunk._leases, world.trunk._state.claims) == ([], {}, {})
 
 
-def test_arp_of_a_lease_keeps_the_pace() -> None:
-    """Probes, questions and answers together: never more than ten in a second on an inspected port."""
+def test_arp_of_leases_keeps_the_rate_limit() -> None:
+    """Probes, requests and replies together: at most ten in any second on an inspected port."""
     world = World(EngineSettings().for_inspected_ports(), routed=False, depth=Depth.LEASE)
     for vlan in range(1, 13):
         world.put(vlan, LeasingServer(), Gateway(), Pinged(silent=True))
@@ -255,7 +255,7 @@ def test_arp_of_a_lease_keeps_the_pace() -> None:
 
 
 def test_operator_address_is_used_without_a_lease() -> None:
-    """Its gateway is asked from it by ARP and ICMP, ARP for it is answered, and nothing is requested."""
+    """The gateway is checked from it by ARP and ICMP, ARP for it is answered, and no lease is requested."""
     world = World(routed=False, depth=Depth.LEASE)
     server, pinged = LeasingServer(), Pinged()
     world.put(7, server, Gateway(), pinged)
@@ -279,7 +279,7 @@ def test_operator_address_is_used_without_a_lease() -> None:
 
 
 def test_forged_echo_replies_on_the_vlan_change_nothing() -> None:
-    """N16: unasked, from another address, to another one, with another identifier, sequence or payload."""
+    """N16: another address, VLAN, identifier, sequence number or payload."""
     world, _, pinged = leasing()
     pinged.silent = True
     world.probe(7)
@@ -305,8 +305,8 @@ def test_forged_echo_replies_on_the_vlan_change_nothing() -> None:
     assert world.only().targets[0].echo.outcome is ReachOutcome.SILENT
 
 
-def test_acks_to_nobody_do_not_lease() -> None:
-    """An ACK that answers the DISCOVER itself is released at once; the lease is asked for all the same."""
+def test_unrequested_ack_is_not_a_lease() -> None:
+    """A DHCPACK in answer to the DHCPDISCOVER is released; the lease is requested nevertheless."""
     world, server, _ = leasing()
     world.probe(7)
     discovers = [s for f, _ in world.trunk.take_frames() if kind_of(s := frames.take_apart(f)) == 1]

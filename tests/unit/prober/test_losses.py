@@ -1,4 +1,4 @@
-"""When silence means nothing: frames that this host dropped, and frames that were lost on the way."""
+"""Silence is inconclusive if this host dropped frames or frames are lost on the way."""
 
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
 from services.prober.engine.losses import Losses
@@ -6,8 +6,8 @@ from services.prober.engine.settings import EngineSettings
 from tests.unit.prober.world import DHCPServer, Gateway, World
 
 
-def test_evidence_of_loss_fades() -> None:
-    """What a gateway that booted missed an hour ago says nothing of now."""
+def test_evidence_of_loss_decays() -> None:
+    """What a booting gateway missed an hour ago is no evidence now."""
     losses = Losses()
     losses.answered(1000.0, first_attempt=False)
     assert losses.explain_silence(1000.0)
@@ -15,8 +15,8 @@ def test_evidence_of_loss_fades() -> None:
     assert not losses.explain_silence(1200.0)
 
 
-def test_few_late_answers_among_many_prompt_ones_are_no_loss() -> None:
-    """A fifth of the round trips is what 10% each way makes; above it nothing can be told."""
+def test_few_late_replies_are_not_loss() -> None:
+    """10% loss each way makes a fifth of the replies late; above that, silence is inconclusive."""
     losses = Losses()
     for _ in range(100):
         losses.answered(1000.0, first_attempt=True)
@@ -28,8 +28,8 @@ def test_few_late_answers_among_many_prompt_ones_are_no_loss() -> None:
     assert losses.explain_silence(1000.0)
 
 
-def test_dropped_answer_is_asked_for_again_at_once() -> None:
-    """Not after the four seconds of RFC 2131: the frame was lost here, and the server has answered it."""
+def test_discover_is_repeated_soon_after_a_drop() -> None:
+    """Not after the four seconds of RFC 2131: the server has answered, and this host lost the frame."""
     world = World(routed=False)
     server = DHCPServer(ignore=1)
     world.put(7, server, Gateway())
@@ -47,8 +47,8 @@ def test_dropped_answer_is_asked_for_again_at_once() -> None:
     assert found.dropped_frames == 1
 
 
-def test_asking_again_is_bounded() -> None:
-    """However many drops there are: a flood on one VLAN makes no flood of DISCOVERs on another."""
+def test_repetition_after_drops_is_bounded() -> None:
+    """A flood on one VLAN does not make a flood of DHCPDISCOVERs on another."""
     world = World(EngineSettings(dhcp_deadline_s=10.0), routed=False)
     world.probe(7)
 
@@ -64,8 +64,8 @@ def test_asking_again_is_bounded() -> None:
     assert len(world.times_of(arp=False)) <= 5
 
 
-def test_gateway_whose_answers_were_dropped_is_asked_in_another_round() -> None:
-    """Three probes more, once; what answers then is there, and what does not is silent."""
+def test_gateway_check_has_another_round_after_a_drop() -> None:
+    """Three more probes, once; without a reply to them, the gateway is silent."""
     for ignore, outcome in ((4, ReachOutcome.REACHABLE), (9, ReachOutcome.SILENT)):
         world = World(routed=False)
         gateway = Gateway(ignore=ignore)

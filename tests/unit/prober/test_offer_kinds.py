@@ -1,4 +1,4 @@
-"""Each form that an answer to a DISCOVER may have, and what the verdict says of it."""
+"""Each kind of reply to a DHCPDISCOVER, and what the verdict contains."""
 
 from collections.abc import Collection
 
@@ -6,7 +6,7 @@ import pytest
 
 from services.contract.messages import Target, Verdict
 from services.contract.outcomes import DHCPOutcome
-from services.prober.engine import results as findings
+from services.prober.engine import results
 from services.prober.engine.settings import EngineSettings
 from services.prober.frames.ignore_reasons import IgnoreReason
 from tests.unit.prober import frames
@@ -14,9 +14,9 @@ from tests.unit.prober.frames import number, option, packed
 from tests.unit.prober.world import DHCPServer, World, target
 
 
-def told(world: World) -> Verdict:
-    """The verdict on VLAN 7, as it travels."""
-    made = findings.verdict(world.only(), host="n", request_id="r", incarnation=0, counter=0)
+def verdict_of(world: World) -> Verdict:
+    """Run, and return the verdict on VLAN 7 after a round trip through JSON."""
+    made = results.verdict(world.only(), host="n", request_id="r", incarnation=0, counter=0)
     return Verdict.from_wire(made.to_wire())
 
 
@@ -24,11 +24,11 @@ def offered(server: DHCPServer) -> Verdict:
     world = World(routed=False)
     world.put(7, server)
     world.probe(7)
-    return told(world)
+    return verdict_of(world)
 
 
 def test_relay_is_named() -> None:
-    """giaddr: the server is elsewhere, and which relay agent forwarded its answer is told."""
+    """giaddr names the relay agent that forwarded the offer."""
     verdict = offered(DHCPServer(server="10.99.0.1", relay="10.0.7.2", options=frames.offer_options()))
     assert verdict.dhcp is not None
     (offer,) = verdict.dhcp.servers
@@ -36,7 +36,7 @@ def test_relay_is_named() -> None:
 
 
 def test_option_121_counts_before_option_3() -> None:
-    """RFC 3442: the gateway is 121's, and what 3 says is told beside it."""
+    """RFC 3442: the gateway is that of option 121; the routers of option 3 are reported too."""
     routes = option(121, b"\0" + packed("10.0.7.9"))
     verdict = offered(DHCPServer(options=frames.offer_options(more=routes)))
     assert verdict.dhcp is not None
@@ -46,15 +46,15 @@ def test_option_121_counts_before_option_3() -> None:
 
 
 @pytest.mark.parametrize("unicast", [True, False])
-def test_answer_counts_by_unicast_and_by_broadcast(unicast: bool) -> None:
-    """Kea answers to our MAC in spite of the broadcast flag."""
+def test_offer_counts_by_unicast_and_by_broadcast(unicast: bool) -> None:
+    """Kea sends to our MAC address despite the broadcast flag."""
     verdict = offered(DHCPServer(unicast=unicast))
     assert verdict.dhcp is not None
     assert verdict.dhcp.outcome is DHCPOutcome.OFFERED
 
 
 def test_option_split_over_overloaded_fields_is_joined() -> None:
-    """RFC 3396 and option 52 together: the gateway stands half in options and half in sname."""
+    """RFC 3396 with option 52: one half of the gateway is in options, the other in sname."""
     world = World(routed=False)
     world.probe(7)
     asked = next(s for f, _ in world.trunk.take_frames() if (s := frames.take_apart(f)).dhcp)
@@ -64,35 +64,35 @@ def test_option_split_over_overloaded_fields_is_joined() -> None:
     sname = option(121, routes[9:]) + b"\xff"
     message = frames.bootp(xid=asked.dhcp[4:8], chaddr=asked.source, options=options, sname=sname)
     world.deliver(0.01, 7, frames.dhcp_frame(message))
-    assert str(told(world).targets[0].gateway) == "10.0.7.9"
+    assert str(verdict_of(world).targets[0].gateway) == "10.0.7.9"
 
 
-def test_nak_to_a_discover_is_no_offer_and_is_counted() -> None:
-    """A server that refuses what nobody requested offers nothing."""
+def test_nak_to_a_discover_is_ignored_and_counted() -> None:
+    """It is not an offer."""
     world = World(EngineSettings(dhcp_deadline_s=1.0), routed=False)
     world.put(7, DHCPServer(options=frames.offer_options(kind=6)))
     world.probe(7)
-    verdict = told(world)
+    verdict = verdict_of(world)
     assert verdict.dhcp is not None
     assert (verdict.dhcp.outcome, verdict.dhcp.servers) == (DHCPOutcome.NO_OFFER, ())
     assert world.trunk.ignored[IgnoreReason.DHCP_NAK] == 1
 
 
-def test_rapid_commit_is_told_and_given_back_once() -> None:
-    """RFC 4039: an ACK that nobody asked for counts as an offer; its copies release nothing again."""
+def test_rapid_commit_is_reported_and_released_once() -> None:
+    """RFC 4039: an unrequested DHCPACK counts as an offer; its duplicates are not released again."""
     world = World(routed=False)
     server = DHCPServer(options=frames.offer_options(kind=5))
     world.put(7, server, server)
     world.probe(7)
-    verdict = told(world)
+    verdict = verdict_of(world)
     assert verdict.dhcp is not None
     assert [offer.unasked_ack for offer in verdict.dhcp.servers] == [True]
     sent = [frames.options_of(sent.dhcp)[53] for _, sent in world.sent if sent.dhcp is not None]
     assert sent == [b"\x01", b"\x07"]
 
 
-def test_refused_messages_are_counted_by_reason() -> None:
-    """What was not believed, and why, can be looked at."""
+def test_malformed_messages_are_counted_by_reason() -> None:
+    """Here an option that extends beyond its field."""
     world = World(EngineSettings(dhcp_deadline_s=1.0), routed=False)
     world.put(7, DHCPServer(options=option(53, b"\x02") + b"\x03\xff"))
     world.probe(7)
@@ -133,12 +133,12 @@ FIRST, SECOND, THIRD = "10.0.7.2", "10.0.7.5", "10.0.7.9"
 def test_server_that_does_not_count_is_a_rogue(
     servers: Collection[str], named: Target, allowed: Collection[str], rogues: set[str]
 ) -> None:
-    """Unless it is on the list of allowed ones; with a list, whoever is not on it, though it be alone."""
+    """Unless it is an allowed server; with a list of those, every other one is a rogue, even alone."""
     world = World(EngineSettings(allowed_servers=frozenset(map(number, allowed))), routed=False)
     for server in servers:
         world.put(7, DHCPServer(server=server))
     world.probe(7, named)
-    verdict = told(world)
+    verdict = verdict_of(world)
     assert verdict.dhcp is not None
     assert {str(offer.server) for offer in verdict.dhcp.servers} == set(servers)
     assert {str(offer.server) for offer in verdict.dhcp.servers if offer.rogue} == rogues

@@ -1,4 +1,4 @@
-"""The small parts: identity, timers, token buckets, findings, settings and a scan's JSON."""
+"""Identity, timers, token buckets, results, settings and a scan's JSON."""
 
 import itertools
 from ipaddress import IPv4Address, IPv4Network
@@ -12,7 +12,7 @@ from services.contract.errors import ConfigurationError
 from services.contract.messages import DHCPFinding, Offer, Reach, Report, SegmentProbe, Verdict
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
 from services.network.policy import DEFAULT_POLICY
-from services.prober.engine import results as findings
+from services.prober.engine import results
 from services.prober.engine.identity import Identity
 from services.prober.engine.pacing import PacedQueue, TokenBucket
 from services.prober.engine.results import (
@@ -31,20 +31,20 @@ from tests.unit.prober.world import target
 
 
 def test_identity_is_stable_and_local() -> None:
-    """The same for ever for a (host, segment), locally administered, unicast, and our own prefix."""
+    """Constant for a (host, segment), locally administered, unicast, and with the host's prefix."""
     ours = Identity(host="node1", cluster_network="extra")
     again = Identity(host="node1", cluster_network="extra")
     assert [ours.mac(v) for v in (1, 7, 4094)] == [again.mac(v) for v in (1, 7, 4094)]
     assert ours.client_id(7) == again.client_id(7)
     assert ours.mac(7)[0] & 3 == 2
     assert ours.mac(7)[:4] == ours.prefix
-    # Pinned: another value would hold a second address in every pool after an update.
+    # Pinned: with another value, an update would take a second address from every pool.
     assert ours.mac(7).hex(":") == "62:94:7e:56:f0:07"
     assert ours.client_id(7).hex() == "00d370438be2be5aed0f34fb61317f0007"
 
 
 def test_identities_differ() -> None:
-    """By host, by cluster network and by VLAN; with one MAC, by VLAN in the client identifier alone."""
+    """By host, cluster network and VLAN; with one_mac, VLANs differ in the client identifier alone."""
     names = itertools.product([f"node{n}" for n in range(30)], ["mgmt", "extra"])
     identities = [Identity(host=host, cluster_network=network) for host, network in names]
     everyone = [(i.mac(v), i.client_id(v)) for i in identities for v in range(1, 100)]
@@ -56,7 +56,7 @@ def test_identities_differ() -> None:
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.booleans()), max_size=50))
 def test_timers_run_in_order_and_cancelled_ones_do_not(timings: list[tuple[float, bool]]) -> None:
-    """Each once, when its time has come, the earlier first."""
+    """Each runs once, when it is due, in the order of time."""
     timers = Timers()
     ran: list[float] = []
     for when, cancelled in timings:
@@ -72,8 +72,8 @@ def test_timers_run_in_order_and_cancelled_ones_do_not(timings: list[tuple[float
 
 
 @given(st.floats(0.5, 5000), st.lists(st.floats(0, 0.5), max_size=200))
-def test_bucket_never_gives_more_than_its_rate(rate: float, gaps: list[float]) -> None:
-    """In any stretch of time at most what the rate allows, and the burst that it began with."""
+def test_bucket_never_exceeds_its_rate(rate: float, gaps: list[float]) -> None:
+    """In any period: at most rate times its length, plus one burst."""
     bucket, now, taken = TokenBucket(rate), 100.0, []
     for gap in gaps:
         now += gap
@@ -85,18 +85,18 @@ def test_bucket_never_gives_more_than_its_rate(rate: float, gaps: list[float]) -
 
 
 @given(st.floats(0.5, 5000), st.integers(1, 60))
-def test_queue_lets_all_through_in_order_when_it_says(rate: float, count: int) -> None:
-    """Whoever comes back at the next deadline finds progress; nobody is passed by."""
+def test_paced_queue_runs_all_actions_in_order(rate: float, count: int) -> None:
+    """Every wakeup at the next deadline makes progress."""
     timers = Timers()
     paced = PacedQueue(timers, rate)
     ran: list[int] = []
     for number_ in range(count):
         paced.submit(0.0, lambda now, n=number_: ran.append(n))  # type: ignore[misc]
-    turns = 0
+    wakeups = 0
     while (due := timers.next_deadline()) is not None:
         timers.run_due(due)
-        turns += 1
-        assert turns <= 2 * count + 2, "it wakes without a token"
+        wakeups += 1
+        assert wakeups <= 2 * count + 2, "a wakeup without a token"
     assert ran == list(range(count))
 
 
@@ -128,9 +128,9 @@ FOUND = SegmentResult(
 )
 
 
-def test_finding_becomes_a_verdict_that_travels() -> None:
-    """Every field arrives, within the contract's bounds, over the wire and back."""
-    made = findings.verdict(FOUND, host="node1", request_id="r1", incarnation=5, counter=6)
+def test_result_becomes_a_verdict() -> None:
+    """Every field, within the contract's bounds; the message survives a round trip through JSON."""
+    made = results.verdict(FOUND, host="node1", request_id="r1", incarnation=5, counter=6)
     assert made.dhcp is not None
     (offer,) = made.dhcp.servers
     assert (str(offer.cidr), str(offer.relay), offer.after_ms) == ("10.0.0.0/20", "10.9.9.9", 12.346)
@@ -145,15 +145,15 @@ def test_finding_becomes_a_verdict_that_travels() -> None:
 
 
 def test_offer_without_a_mask_has_no_cidr() -> None:
-    """A network's size is never guessed."""
-    assert findings.cidr(OFFERED._replace(prefix=None)) is None
+    """The size of a network is never guessed."""
+    assert results.cidr(OFFERED._replace(prefix=None)) is None
 
 
-def test_untried_segment_says_so_for_every_target() -> None:
-    """The gateway that was to be asked is named all the same."""
+def test_untried_segment_has_a_result_for_every_target() -> None:
+    """With the gateway that would have been checked."""
     probe = SegmentProbe(vlan=9, ask_dhcp=True, targets=(target("10.0.9.1"), target(digest="1" * 16)))
-    made = findings.verdict(
-        findings.untried("extra", probe, Fault.STOPPED), host="n", request_id="r", incarnation=0, counter=0
+    made = results.verdict(
+        results.untried("extra", probe, Fault.STOPPED), host="n", request_id="r", incarnation=0, counter=0
     )
     assert Verdict.from_wire(made.to_wire()) == made
     assert made.dhcp is not None
@@ -234,12 +234,12 @@ def test_wrong_setting_is_named(flags: dict[str, Any], told: str) -> None:
         ProberSettings.load(**{"host": "node1", "uplinks": {"extra": "extra-bo"}, **flags})
 
 
-def test_settings_make_the_policy() -> None:
-    """What is set is what the engine does; the defaults are those of RFC 2131 and of the measurements."""
+def test_prober_settings_set_the_engine() -> None:
+    """The defaults are those of RFC 2131 and of measurements."""
     settings = ProberSettings.load(host="node1", uplinks={"extra": "extra-bo"}, arp_rate=10)
-    policy = settings.engine_settings()
-    assert (policy.dhcp_deadline_s, policy.arp_rate, policy.start_rate) == (12.0, 10.0, 1000.0)
-    assert policy.retransmit_s == (4.0, 8.0, 16.0)
+    engine = settings.engine_settings()
+    assert (engine.dhcp_deadline_s, engine.arp_rate, engine.start_rate) == (12.0, 10.0, 1000.0)
+    assert engine.retransmit_s == (4.0, 8.0, 16.0)
 
 
 def test_the_prober_denies_what_the_updater_refuses() -> None:
@@ -257,8 +257,8 @@ def test_the_prober_denies_what_the_updater_refuses() -> None:
 
 
 @pytest.mark.parametrize("up_s", [1e3, 2e7, 3e7, 1e9])
-def test_bucket_that_refuses_is_ready_later_however_long_the_host_is_up(up_s: float) -> None:
-    """Far from zero the clock's numbers lie far apart; a timer for the same time again would run for ever."""
+def test_empty_bucket_is_ready_later_whatever_the_uptime(up_s: float) -> None:
+    """Large floats are far apart; a timer set for the present time would loop."""
     bucket, now = TokenBucket(1000.0), up_s
     for _ in range(1000):
         while bucket.take(now):

@@ -1,4 +1,4 @@
-"""Parts that make the engine fast: templates, patched checksums, timers, and no reference cycles."""
+"""What makes the engine fast: templates, patched checksums, timers, and no reference cycles."""
 
 import gc
 import itertools
@@ -20,14 +20,14 @@ from tests.unit.prober.world import Gateway, World
 STATION = Identity(host="node1", cluster_network="extra").station(7)
 
 
-def test_kept_templates_are_what_scapy_builds() -> None:
+def test_templates_are_what_scapy_builds() -> None:
     """`python -m scripts.build_templates` writes them."""
     assert build() == template_bytes.FRAMES
 
 
 @given(st.binary(min_size=4, max_size=4), st.integers(0, 100_000), st.integers(1, 4094))
-def test_patched_checksum_is_the_right_one(xid: bytes, seconds: int, vlan: int) -> None:
-    """It is put together from shares; a receiver that sums all octets agrees, and secs does not overflow."""
+def test_patched_checksum_is_correct(xid: bytes, seconds: int, vlan: int) -> None:
+    """It equals the sum over all octets, and secs does not overflow."""
     station = Identity(host="node1", cluster_network="extra").station(vlan)
     sent = frames.take_apart(templates.load().discover.render(station=station, xid=xid, secs=seconds))
     assert sent.dhcp is not None
@@ -38,8 +38,8 @@ def test_patched_checksum_is_the_right_one(xid: bytes, seconds: int, vlan: int) 
     assert frames.internet_checksum(pseudo + sent.body[20:]) == 0
 
 
-def test_patched_checksum_is_right_at_an_odd_place() -> None:
-    """Where our identity ends within a 16-bit word, its share counts from the upper half."""
+def test_patched_checksum_is_correct_at_an_odd_offset() -> None:
+    """The client identifier may end within a 16-bit word."""
     frame = template_bytes.FRAMES["discover"]
     options = 18 + 28 + 240
     odd = frame[:options] + b"\0" + frame[options:-1]
@@ -48,8 +48,8 @@ def test_patched_checksum_is_right_at_an_odd_place() -> None:
     assert frames.internet_checksum(pseudo + sent.body[20:]) == 0
 
 
-def test_station_is_made_once() -> None:
-    """Its share of every checksum is not computed at every sweep."""
+def test_station_is_created_once() -> None:
+    """Its share of the checksums is not computed for every probe."""
     identity = Identity(host="node1", cluster_network="extra")
     assert identity.station(7) is identity.station(7)
     assert (identity.station(7).mac, identity.station(7).client_id) == (
@@ -61,8 +61,10 @@ def test_station_is_made_once() -> None:
 @given(
     st.lists(st.tuples(st.floats(0, 20), st.floats(0, 3), st.booleans()), max_size=60), st.floats(0.01, 2.5)
 )
-def test_timers_set_at_any_time_make_one_order(timings: list[tuple[float, float, bool]], step: float) -> None:
-    """By time, then as they were set: also those that are set while others run, for now or for earlier."""
+def test_timers_run_in_order_whenever_they_are_set(
+    timings: list[tuple[float, float, bool]], step: float
+) -> None:
+    """By time, then by the order of setting; also those set by an action for now or earlier."""
     timers = Timers()
     ran: list[tuple[float, int]] = []
     expected: list[tuple[float, int]] = []
@@ -74,7 +76,7 @@ def test_timers_set_at_any_time_make_one_order(timings: list[tuple[float, float,
         def action(_: float) -> None:
             ran.append((when, number))
             if wait_s is not None:
-                # "now" may be the time that a frame came at: what is set then may be due already.
+                # The time passed in may be that of an earlier frame, so a new timer may be due already.
                 put(when + wait_s, None, cancelled=cancelled)
 
         timer = timers.at(when, action)
@@ -94,25 +96,25 @@ def test_timers_set_at_any_time_make_one_order(timings: list[tuple[float, float,
 
 
 @given(st.lists(st.tuples(st.floats(0, 20), st.booleans()), min_size=1, max_size=60))
-def test_coming_back_at_the_next_deadline_runs_each_timer_in_time(timings: list[tuple[float, bool]]) -> None:
-    """Never after its time, never before it, and with at most one turn more for each slot of time."""
+def test_next_deadline_is_never_late(timings: list[tuple[float, bool]]) -> None:
+    """Each timer runs at its time, with at most one additional wakeup for each slot."""
     timers = Timers()
     late: list[float] = []
     for when, cancelled in timings:
         timer = timers.at(when, lambda now, when=when: late.append(now - when))  # type: ignore[misc]
         if cancelled:
             timer.cancel()
-    turns = 0
+    wakeups = 0
     while (due := timers.next_deadline()) is not None:
         timers.run_due(due)
-        turns += 1
-        assert turns <= 2 * len(timings)
+        wakeups += 1
+        assert wakeups <= 2 * len(timings)
     assert late == [0.0] * sum(not cancelled for _, cancelled in timings)
 
 
 @pytest.mark.parametrize("depth", Depth)
-def test_probes_that_have_ended_leave_no_garbage(depth: Depth) -> None:
-    """Nothing of theirs refers to itself: it is gone without being looked for, as seldom as that happens."""
+def test_ended_probes_leave_no_reference_cycles(depth: Depth) -> None:
+    """They are freed without the garbage collector, which runs seldom."""
     world = World(depth=depth)
     for vlan in range(1, 31):
         world.put(vlan, LeasingServer(), Gateway(), Pinged())
@@ -131,10 +133,10 @@ ADDRESSES = st.integers(0, 2**32 - 1)
 
 
 @given(ADDRESSES, ADDRESSES, st.sampled_from(["request", "decline"]), st.booleans())
-def test_checksum_of_a_message_about_an_address_is_right(
+def test_checksum_of_a_message_with_an_address_is_correct(
     address: int, server: int, name: str, odd: bool
 ) -> None:
-    """Their shares are added to what was there, wherever the options stand."""
+    """Wherever the options are."""
     frame = template_bytes.FRAMES[name]
     options = 18 + 28 + 240
     template = DHCPTemplate(frame[:options] + b"\0" + frame[options:-1] if odd else frame)
@@ -142,16 +144,16 @@ def test_checksum_of_a_message_about_an_address_is_right(
         template.render_with_address(station=STATION, xid=b"\1\2\3\4", secs=5, address=address, server=server)
     )
     assert sent.dhcp is not None
-    told = frames.options_of(sent.dhcp)
-    assert (told[50], told[54]) == (frames.packed(address), frames.packed(server))
+    options_sent = frames.options_of(sent.dhcp)
+    assert (options_sent[50], options_sent[54]) == (frames.packed(address), frames.packed(server))
     pseudo = sent.body[12:20] + b"\0\x11" + sent.body[24:26]
     assert frames.internet_checksum(pseudo + sent.body[20:]) == 0
     assert frames.internet_checksum(sent.body[:20]) == 0
 
 
 @given(ADDRESSES, ADDRESSES)
-def test_checksums_of_a_release_are_right(address: int, server: int) -> None:
-    """Both of them: the addresses stand in the header, in the pseudo header and in the message."""
+def test_checksums_of_a_release_are_correct(address: int, server: int) -> None:
+    """Both of them: the addresses are in the header, the pseudo header and the message."""
     sent = frames.take_apart(
         templates.load().release.render_release(
             station=STATION, xid=b"\1\2\3\4", address=address, server=server, server_mac=frames.SERVER_MAC
@@ -164,8 +166,8 @@ def test_checksums_of_a_release_are_right(address: int, server: int) -> None:
     assert frames.internet_checksum(sent.body[:20]) == 0
 
 
-def test_timer_that_is_cancelled_after_its_slot_began_wakes_nobody() -> None:
-    """What is near is looked through for those that are left."""
+def test_timer_that_is_cancelled_after_its_slot_began_is_no_deadline() -> None:
+    """Cancelled timers are skipped."""
     timers = Timers()
     timers.at(1.0, lambda _: None)
     later = timers.at(1.01, lambda _: None)

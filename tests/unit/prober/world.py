@@ -1,4 +1,4 @@
-"""A network that is a script, and an engine in it: time goes from event to event, and nobody waits."""
+"""A scripted network with an engine in it; time moves from event to event, without waiting."""
 
 import heapq
 import itertools
@@ -18,12 +18,12 @@ from tests.unit.prober.frames import Sent
 
 UPLINK = "extra"
 Reaction = Callable[[Sent], Iterator[tuple[float, bytes]]]
-"""A node on a VLAN: what it sends, and after how many seconds, when a frame comes by."""
+"""A node on a VLAN: for a received frame, the frames that it sends, each with a delay in seconds."""
 
 
 @dataclass
 class DHCPServer:
-    """Offers an address; ignore: so many DISCOVERs go unanswered first."""
+    """Offers an address. ignore: DHCPDISCOVERs that go unanswered at first."""
 
     server: str = "10.0.7.1"
     options: bytes = b""
@@ -55,7 +55,7 @@ class DHCPServer:
 
 @dataclass
 class Gateway:
-    """Answers ARP for one address; ignore: so many probes go unanswered first."""
+    """Answers ARP requests for one address. ignore: requests that go unanswered at first."""
 
     address: str = "10.0.7.1"
     delay_s: float = 0.001
@@ -72,7 +72,7 @@ class Gateway:
 
 @dataclass
 class Air:
-    """What happens to frames on their way, both ways."""
+    """Loss, duplication and jitter of frames in both directions."""
 
     loss: float = 0.0
     duplication: float = 0.0
@@ -80,7 +80,7 @@ class Air:
 
 
 class World:
-    """One engine on one trunk; nodes by VLAN, gateways that are routed by address."""
+    """An engine on one trunk, with nodes by VLAN and routed gateways by address."""
 
     def __init__(
         self,
@@ -120,12 +120,12 @@ class World:
         self.nodes.setdefault(vlan, []).extend(nodes)
 
     def probe(self, vlan: int, *targets: Target, ask_dhcp: bool = True, source: str | None = None) -> None:
-        """Begin a segment now; without targets, with one that takes what DHCP says. source: our address."""
+        """Start a segment. targets: by default one that takes the offered gateway. source: our address."""
         self._begun += 1
 
-        def done(finding: SegmentResult) -> None:
-            assert vlan not in self.found, "a finding is told once"
-            self.found[vlan] = finding
+        def done(result: SegmentResult) -> None:
+            assert vlan not in self.found, "a result is reported once"
+            self.found[vlan] = result
             self.found_at[vlan] = self.now
 
         probe = SegmentProbe(
@@ -137,15 +137,15 @@ class World:
         self.engine.start(UPLINK, probe, done=done, now=self.now)
 
     def at(self, delay_s: float, action: Callable[[], object]) -> None:
-        """Do something after so many seconds."""
+        """Run an action after delay_s."""
         heapq.heappush(self._events, (self.now + delay_s, next(self._count), action))
 
     def deliver(self, delay_s: float, vlan: int, frame: bytes) -> None:
-        """A frame comes in, by itself."""
+        """Deliver a frame to the engine after delay_s."""
         self.at(delay_s, lambda: self.trunk.receive(vlan, frame, verify_checksum=True, now=self.now))
 
     def run(self, *, until_s: float = 120.0) -> dict[int, SegmentResult]:
-        """Until every segment is finished, and no event is left before then."""
+        """Run until every segment has a result; return the results by VLAN."""
         limit = self.now + until_s
         while len(self.found) < self._begun:
             self._exchange()
@@ -154,9 +154,9 @@ class World:
             times = [self._events[0][0]] if self._events else []
             due = self.engine.next_deadline()
             times += [due] if due is not None else []
-            assert times, "something is awaited that never comes"
+            assert times, "no timer and no event is left, but a segment has no result"
             self.now = max(self.now, min(times))
-            assert self.now <= limit, "not finished in time"
+            assert self.now <= limit, "a segment has no result in time"
             while self._events and self._events[0][0] <= self.now:
                 heapq.heappop(self._events)[2]()
             self.engine.advance(self.now)
@@ -164,9 +164,9 @@ class World:
         return self.found
 
     def only(self) -> SegmentResult:
-        """Run, and the one finding."""
-        (finding,) = self.run().values()
-        return finding
+        """Run, and return the only result."""
+        (result,) = self.run().values()
+        return result
 
     def _exchange(self) -> None:
         for frame, _ in self.trunk.take_frames():
@@ -192,7 +192,7 @@ class World:
         return 2 if self.random.random() < self.air.duplication else 1
 
     def times_of(self, *, arp: bool) -> list[float]:
-        """When DISCOVERs or ARP probes went out, in seconds since the world began."""
+        """Return when DHCP messages or ARP requests were sent, in seconds since the start."""
         wanted = [at for at, sent in self.sent if (sent.arp_target if arp else sent.dhcp) is not None]
         return [at - 1000.0 for at in wanted]
 
