@@ -24,9 +24,9 @@ def test_silent_gateway_on_a_flapping_uplink_is_a_fault_of_the_uplink() -> None:
     world.probe(7, target("10.0.7.1", from_dhcp=False), ask_dhcp=False)
     for delay_s in (0.5, 4.0):
         world.at(delay_s, lambda: world.trunk.losses.carrier_changed(1))
-    finding = world.only()
-    assert finding.targets[0].vlan.outcome is ReachOutcome.INCONCLUSIVE
-    assert finding.fault is Fault.UPLINK_FLAPPING
+    result = world.only()
+    assert result.targets[0].vlan.outcome is ReachOutcome.INCONCLUSIVE
+    assert result.fault is Fault.UPLINK_FLAPPING
 
 
 def test_window_does_not_outlast_the_deadline() -> None:
@@ -34,9 +34,9 @@ def test_window_does_not_outlast_the_deadline() -> None:
     world = World(EngineSettings(dhcp_deadline_s=2.0, offer_window_s=0.3, arp_rate=None), routed=False)
     world.put(7, DHCPServer(delay_s=1.9), Gateway())
     world.probe(7)
-    finding = world.only()
-    assert finding.dhcp is not None
-    assert finding.dhcp.outcome is DHCPOutcome.OFFERED
+    result = world.only()
+    assert result.dhcp is not None
+    assert result.dhcp.outcome is DHCPOutcome.OFFERED
     assert world.found_at[7] == pytest.approx(1002.0)
 
 
@@ -54,9 +54,9 @@ def test_incomplete_checksum_is_accepted_where_the_link_says_so() -> None:
     for verify in (True, False):
         world.trunk.receive(7, frame, verify_checksum=verify, now=world.now)
         assert world.trunk.ignored[IgnoreReason.DHCP_DATAGRAM] == 1
-    finding = world.only()
-    assert finding.dhcp is not None
-    assert finding.dhcp.outcome is DHCPOutcome.OFFERED
+    result = world.only()
+    assert result.dhcp is not None
+    assert result.dhcp.outcome is DHCPOutcome.OFFERED
 
 
 def test_reply_before_the_request_does_not_count() -> None:
@@ -97,11 +97,11 @@ def test_tuples_constructed_unchecked_have_all_fields() -> None:
     world = World(routed=False, depth=Depth.LEASE)
     world.put(7, LeasingServer(), Gateway(), Pinged())
     world.probe(7)
-    finding = world.only()
-    assert finding.lease is not None
-    assert finding.lease.outcome is LeaseOutcome.HELD
+    result = world.only()
+    assert result.lease is not None
+    assert result.lease.outcome is LeaseOutcome.HELD
     found: list[object] = [
-        finding,
+        result,
         arp.parse(frames.arp_reply(sender="10.0.7.1", to=bytes(6))),
         icmp.parse_reply(echo(), start=14),
     ]

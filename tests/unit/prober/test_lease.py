@@ -33,9 +33,9 @@ def leasing(settings: EngineSettings | None = None) -> tuple[World, LeasingServe
     return world, server, pinged
 
 
-def lease_of(finding: SegmentResult) -> LeaseOutcome:
-    assert finding.lease is not None
-    return finding.lease.outcome
+def lease_of(result: SegmentResult) -> LeaseOutcome:
+    assert result.lease is not None
+    return result.lease.outcome
 
 
 def test_address_is_leased_used_and_released() -> None:

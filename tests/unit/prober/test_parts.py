@@ -218,7 +218,7 @@ def test_short_attributes_do_not_loop(tail: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
         ({"host": "Node 1"}, "--host='Node 1'"),
         ({"uplinks": {}}, "--uplinks={}"),
@@ -228,9 +228,9 @@ def test_short_attributes_do_not_loop(tail: bytes) -> None:
         ({"dhcp_deadline_s": -1}, "--dhcp-deadline-s=-1"),
     ],
 )
-def test_wrong_setting_is_named(flags: dict[str, Any], told: str) -> None:
+def test_wrong_setting_is_named(flags: dict[str, Any], message: str) -> None:
     """The field, the value and what was expected."""
-    with pytest.raises(ConfigurationError, match=told):
+    with pytest.raises(ConfigurationError, match=message):
         ProberSettings.load(**{"host": "node1", "uplinks": {"extra": "extra-bo"}, **flags})
 
 

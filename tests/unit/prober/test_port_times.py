@@ -94,8 +94,8 @@ class _Bench:
         while (due := self.engine.next_deadline()) is not None:
             self.clock.seconds = max(self.clock.seconds, due)
             self.engine.advance(self.clock.seconds)
-        ordered = sorted(self.found, key=lambda finding: finding.vlan)
-        return [finding.dhcp.offers[0].after_s for finding in ordered if finding.dhcp]
+        ordered = sorted(self.found, key=lambda result: result.vlan)
+        return [result.dhcp.offers[0].after_s for result in ordered if result.dhcp]
 
 
 def test_the_time_of_an_offer_is_from_its_own_frame_to_its_arrival() -> None:
