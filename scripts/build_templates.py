@@ -1,7 +1,7 @@
-"""Builds the frame templates with scapy: python -m scripts.build_templates
+"""Build the frame templates with scapy: python -m scripts.build_templates
 
-Writes services/prober/frames/template_bytes.py. The services only read the result, so that no process that
-probes imports scapy.
+Writes services/prober/frames/template_bytes.py. The services read only the result, so no process that probes
+imports scapy.
 """
 
 import warnings

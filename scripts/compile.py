@@ -1,9 +1,9 @@
-"""Compiles the engine's hot modules with mypyc: python scripts/compile.py FOLDER
+"""Compile the prober's hot modules with mypyc: python scripts/compile.py FOLDER
 
-FOLDER holds the package `services`: a copy of the sources, or the site-packages of an image. Beside each
-module that counts there is an extension module then, which Python prefers; the sources stay, for people and
-tracebacks. Needs mypy[mypyc], the prober's requirements, a C compiler and Python's headers. Nothing depends
-on it: without it the same modules are interpreted.
+FOLDER contains the package `services`: a copy of the sources, or the site-packages of an image. An extension
+module, which Python prefers, is put beside each source; the sources remain for tracebacks. Needs mypy[mypyc],
+the prober's requirements, a C compiler and Python's headers. Without extension modules, the sources are
+interpreted.
 """
 
 import contextlib
@@ -14,28 +14,28 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("services/prober/frames", "services/prober/engine")
-"""Pure code that runs for every frame, timer or segment: no sockets, no other service."""
-LEFT_OUT = frozenset({"ignore_reasons.py", "template_bytes.py", "templates.py", "settings.py", "results.py"})
-"""Data and message types: nothing to gain."""
-ALONE = (
+"""Packages whose code runs for every frame, timer or segment."""
+EXCLUDED = frozenset({"ignore_reasons.py", "template_bytes.py", "templates.py", "settings.py", "results.py"})
+"""Modules of these packages with data and message types, which compiling does not make faster."""
+OTHERS = (
     "services/contract/gateways.py",
     "services/prober/loop/ports.py",
     "services/prober/sockets/ring.py",
 )
-"""Hot modules elsewhere."""
+"""Hot modules of other packages."""
 MODULES = (
     *(
         str(path.relative_to(ROOT))
         for folder in FOLDERS
         for path in sorted((ROOT / folder).glob("[!_]*.py"))
-        if path.name not in LEFT_OUT
+        if path.name not in EXCLUDED
     ),
-    *ALONE,
+    *OTHERS,
 )
 
 
 def compile_into(folder: Path) -> list[Path]:
-    """Compile a copy, and put what came of it beside the sources; where it is now."""
+    """Compile a copy of the sources, and put the extension modules beside them; return their paths."""
     from mypyc.build import mypycify
     from setuptools import Distribution
     from setuptools.command.build_ext import build_ext
@@ -58,7 +58,7 @@ def compile_into(folder: Path) -> list[Path]:
 
 
 def main() -> int:
-    """0 when all was compiled."""
+    """Return 0 if every module was compiled."""
     if len(sys.argv) != 2 or not (Path(sys.argv[1]) / "services").is_dir():
         print(__doc__, file=sys.stderr)
         return 2

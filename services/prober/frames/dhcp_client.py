@@ -112,7 +112,7 @@ class DHCPTemplate:
 
 
 def _weight(at: int) -> int:
-    """Return the checksum weight of a field that ends at this offset."""
+    """Return the checksum weight of a field by the offset of its end, or, for whole words, of its start."""
     return 256 if (at - _UDP) % 2 else 1
 
 
