@@ -94,7 +94,7 @@ class ControllerDouble:
     def _guard(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except BaseException as failure:  # noqa: BLE001 - told by stop()
+        except BaseException as failure:  # noqa: BLE001 - raised by stop()
             self._failures.append(failure)
 
     def _watch(self) -> None:

@@ -76,8 +76,8 @@ class ResourceType:
 
     def invalid(self, name: str, *causes: Cause) -> ApiError:
         """Build a 422 with the invalid fields."""
-        told = ", ".join(f"{cause.field}: {cause.message}" for cause in causes)
-        message = f'{self.kind}{"." + self.group if self.group else ""} "{name}" is invalid: {told}'
+        reasons = ", ".join(f"{cause.field}: {cause.message}" for cause in causes)
+        message = f'{self.kind}{"." + self.group if self.group else ""} "{name}" is invalid: {reasons}'
         return ApiError(422, message, group=self.group, kind=self.kind, name=name, causes=causes)
 
     def field(self, path: str) -> Callable[[JsonObject], str] | None:

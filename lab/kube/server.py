@@ -159,7 +159,7 @@ class ApiServer:
     def _run(self, ready: threading.Event) -> None:
         try:
             asyncio.run(self._serve(ready))
-        except BaseException as error:  # noqa: BLE001  told to the thread that starts it
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that starts it
             self._failures.append(error)
         finally:
             ready.set()

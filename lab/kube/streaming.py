@@ -18,7 +18,7 @@ from lab.kube.selectors import Selection
 from lab.kube.signals import Listener
 from lab.kube.store import Store
 from lab.kube.tables import table
-from lab.kube.watches import OpenWatch, Watches, bookmark_line, error_line, line, told
+from lab.kube.watches import OpenWatch, Watches, bookmark_line, error_line, event_type, line
 
 DEFAULT_SECONDS = 1_800.0
 LONGEST_NAP = 5.0  # how late a closed connection may be noticed on a silent watch
@@ -119,7 +119,7 @@ class _Session:
         lines: list[bytes] = []
         for change in self.streaming.store.since(cursor):
             cursor = change.version
-            event = told(change, self.request, self.selection)
+            event = event_type(change, self.request, self.selection)
             if event is not None:
                 lines.append(self._line(event, change.after))
         return cursor, lines

@@ -98,7 +98,7 @@ def bookmark_line(request: Request, version: int) -> bytes:
     return b'{"type":"BOOKMARK","object":' + encode(body) + b"}\n"
 
 
-def told(change: Change, request: Request, selection: Selection) -> EventType | None:
+def event_type(change: Change, request: Request, selection: Selection) -> EventType | None:
     """Return what a change is to a watcher with a selection: an object that leaves it is deleted."""
     if change.kind is not request.kind:
         return None

@@ -18,7 +18,7 @@ def _all(demo: Demo, state: str) -> bool:
 
 
 @pytest.mark.kubectl
-def test_a_gateway_that_breaks_and_heals_is_told_everywhere(demo: Demo) -> None:
+def test_a_gateway_that_breaks_and_heals_is_reported_everywhere(demo: Demo) -> None:
     """Both networks on the VLAN fail and recover; no other network gets an Event meanwhile."""
     wait_until(lambda: _all(demo, "Active"), "both networks to become Active")
     neighbour = demo.events("warehouse")
@@ -31,10 +31,10 @@ def test_a_gateway_that_breaks_and_heals_is_told_everywhere(demo: Demo) -> None:
         "an Event on the network",
     )
     down = demo.events("storefront")
-    told = demo.nadroute("explain", "default/storefront")
-    assert "default/storefront is ✘ Unreachable" in told
-    assert "ARP for 10.0.112.1 on the VLAN: asked 3 times, no answer" in told
-    assert "is the router's interface for VLAN 7 up" in told
+    text = demo.nadroute("explain", "default/storefront")
+    assert "default/storefront is ✘ Unreachable" in text
+    assert "ARP for 10.0.112.1 on the VLAN: asked 3 times, no answer" in text
+    assert "is the router's interface for VLAN 7 up" in text
     demo.nadroute("demo", "heal", "7")
     wait_until(lambda: _all(demo, "Active"), "both networks to become Active again")
     assert demo.route("storefront")["connectivity"] == "true"
@@ -47,7 +47,7 @@ def test_a_gateway_that_breaks_and_heals_is_told_everywhere(demo: Demo) -> None:
 
 
 @pytest.mark.kubectl
-def test_a_pause_holds_still_what_is_told(demo: Demo) -> None:
+def test_a_pause_holds_the_reported_states(demo: Demo) -> None:
     """A broken gateway is not reported during a pause, and is reported after it."""
     wait_until(lambda: _all(demo, "Active"), "both networks to become Active")
     demo.nadroute("pause", "--reason", "test")

@@ -41,7 +41,8 @@ def assert_others_unmoved(world: World) -> None:
     usual = _usual_s(world.settings)
     for vlan in (SILENT, *WELL):
         finding = world.found[vlan]
-        assert told(finding) == (DHCPOutcome.NO_OFFER if vlan == SILENT else DHCPOutcome.OFFERED), vlan
+        expected = DHCPOutcome.NO_OFFER if vlan == SILENT else DHCPOutcome.OFFERED
+        assert dhcp_outcome(finding) == expected, vlan
         reached = finding.targets[0].vlan.outcome
         assert reached is (ReachOutcome.NOT_TRIED if vlan == SILENT else ReachOutcome.REACHABLE), vlan
         assert finding.fault is None
@@ -64,7 +65,7 @@ def asked(finding: SegmentResult) -> DiscoveryResult:
     return finding.dhcp
 
 
-def told(finding: SegmentResult) -> DHCPOutcome:
+def dhcp_outcome(finding: SegmentResult) -> DHCPOutcome:
     """Return the outcome of DHCP."""
     return asked(finding).outcome
 
@@ -124,4 +125,4 @@ def assert_unbelieved(forge: Forge) -> None:
     assert servers(served) == [TRUE]
     assert gateway(served) == TRUE
     assert served.targets[0].vlan.mac == frames.SERVER_MAC
-    assert (told(empty), gateway(empty)) == (DHCPOutcome.NO_OFFER, None)
+    assert (dhcp_outcome(empty), gateway(empty)) == (DHCPOutcome.NO_OFFER, None)

@@ -125,7 +125,7 @@ def test_n2_uplink_that_goes_down_ends_the_probe(trunk_site: RunningSite, spare:
     assert (healed.fault, outcome(healed)) == (None, DHCPOutcome.NO_OFFER)
 
 
-def test_n2_all_that_waits_on_it_is_told_and_other_uplinks_go_on() -> None:
+def test_n2_all_that_waits_on_it_is_reported_and_other_uplinks_go_on() -> None:
     """Every segment of the failed uplink gets the fault; a segment of another uplink gets its verdict."""
     world = World(routed=False)
     for vlan in range(1, 50):

@@ -17,10 +17,10 @@ from tests.faults.neighbours import (
     WELL,
     ask_all,
     asked,
+    dhcp_outcome,
     gateway,
     quiet,
     servers,
-    told,
 )
 from tests.support.manual_clock import ManualClock
 from tests.unit.prober import frames
@@ -36,7 +36,7 @@ def test_n4_silent_vlan_has_no_offer_at_the_deadline() -> None:
     """Silence is reported at the deadline, neither before nor after, and is not a fault of the host."""
     world = quiet()
     found = ask_all(world)[SILENT]
-    assert told(found) is DHCPOutcome.NO_OFFER
+    assert dhcp_outcome(found) is DHCPOutcome.NO_OFFER
     assert asked(found).elapsed_s == pytest.approx(DEADLINE_S)
     assert world.found_at[SILENT] - 1000.0 == pytest.approx(DEADLINE_S)
     assert (found.fault, gateway(found)) == (None, None)
@@ -47,7 +47,7 @@ def test_n4_silent_vlan_is_asked_again_and_again() -> None:
     world = quiet()
     world.put(FAULTY, DHCPServer(ignore=1), Gateway())
     found = ask_all(world)[FAULTY]
-    assert told(found) is DHCPOutcome.OFFERED
+    assert dhcp_outcome(found) is DHCPOutcome.OFFERED
     assert asked(found).attempts == 2
 
 
@@ -77,7 +77,7 @@ def test_n5_offer_at_the_deadline_counts_just_before_and_not_just_after(
     world = quiet(ONCE)
     world.put(FAULTY, DHCPServer(delay_s=delay_s))
     found = ask_all(world)[FAULTY]
-    assert told(found) is expected
+    assert dhcp_outcome(found) is expected
     assert asked(found).elapsed_s == pytest.approx(min(delay_s, DEADLINE_S))
 
 
@@ -92,7 +92,7 @@ def test_n5_late_offer_is_no_answer_to_the_next_question() -> None:
     world.found.clear()
     world._begun = 0
     world.probe(FAULTY)
-    assert told(world.only()) is DHCPOutcome.NO_OFFER
+    assert dhcp_outcome(world.only()) is DHCPOutcome.NO_OFFER
 
 
 @pytest.mark.parametrize(
@@ -119,13 +119,13 @@ def test_n5_what_counts_is_when_the_offer_came_and_not_when_it_is_read(
         if site.results.empty():
             site.runner._iterate()
             clock.seconds += 1.0
-    assert told(site.next()) is expected
+    assert dhcp_outcome(site.next()) is expected
     site.runner._end()
 
 
 @pytest.mark.parametrize("rogue_s", [0.001, 0.01, 0.2])
 @pytest.mark.parametrize("rogue", ["10.0.7.66", "10.0.6.66"], ids=["above", "below"])
-def test_n6_second_server_is_told_whoever_is_quicker(rogue: str, rogue_s: float) -> None:
+def test_n6_second_server_is_reported_whoever_is_quicker(rogue: str, rogue_s: float) -> None:
     """Both servers are reported in the order of their addresses; the choice depends on the addresses only."""
     world = quiet()
     world.put(FAULTY, DHCPServer(delay_s=0.01), DHCPServer(server=rogue, delay_s=rogue_s, address="10.0.7.9"))

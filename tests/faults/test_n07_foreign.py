@@ -15,11 +15,11 @@ from tests.faults.neighbours import (
     TRUE,
     ask_all,
     assert_unbelieved,
+    dhcp_outcome,
     forged_options,
     gateway,
     quiet,
     servers,
-    told,
 )
 from tests.faults.trunk import EMPTY, SERVED, assert_served, offerers, outcome, probe, standing_at_port
 from tests.unit.prober import frames
@@ -64,7 +64,7 @@ def test_n7_transaction_id_of_another_vlan_changes_nothing() -> None:
 
     world.put(FAULTY, cross)  # type: ignore[arg-type]
     world.put(SILENT, cross)  # type: ignore[arg-type]
-    assert told(ask_all(world)[FAULTY]) is DHCPOutcome.NO_OFFER
+    assert dhcp_outcome(ask_all(world)[FAULTY]) is DHCPOutcome.NO_OFFER
 
 
 @FEW
@@ -96,7 +96,7 @@ def test_n9_right_answer_on_the_wrong_vlan_changes_nothing(vlan: int) -> None:
         return []
 
     world.put(FAULTY, leak)  # type: ignore[arg-type]
-    assert told(ask_all(world)[FAULTY]) is DHCPOutcome.NO_OFFER
+    assert dhcp_outcome(ask_all(world)[FAULTY]) is DHCPOutcome.NO_OFFER
 
 
 @pytest.mark.parametrize("inner", [FAULTY, SILENT, 0])
@@ -111,7 +111,7 @@ def test_n9_second_tag_changes_nothing(kind: bytes, inner: int) -> None:
     assert_unbelieved(double)
 
 
-def test_n9_second_server_on_the_right_vlan_would_have_been_told() -> None:
+def test_n9_second_server_on_the_right_vlan_would_have_been_reported() -> None:
     """The same frame, correct in all three, is an offer: so it was ignored for no other reason."""
     world = quiet()
     world.put(FAULTY, DHCPServer(), Gateway())

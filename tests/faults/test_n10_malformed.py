@@ -19,10 +19,10 @@ from tests.faults.neighbours import (
     ask_all,
     asked,
     assert_unbelieved,
+    dhcp_outcome,
     forged_options,
     gateway,
     quiet,
-    told,
 )
 from tests.unit.prober import frames
 from tests.unit.prober.frames import Sent, option, packed
@@ -55,7 +55,7 @@ def heard(options: bytes, **fields: bytes) -> SegmentResult:
 
 def assert_refused(options: bytes, **fields: bytes) -> None:
     """Assert that the message is not taken for an offer."""
-    assert told(heard(options, **fields)) is DHCPOutcome.NO_OFFER
+    assert dhcp_outcome(heard(options, **fields)) is DHCPOutcome.NO_OFFER
     assert_unbelieved(lambda sent: [unsummed(sent, options, **fields)])
 
 
@@ -72,7 +72,7 @@ def test_n10_offer_cut_anywhere_on_the_wire_is_refused() -> None:
         return [(0.01, whole[:length]) for whole in wholes for length in range(len(whole))]
 
     world.put(FAULTY, cut)  # type: ignore[arg-type]
-    assert told(ask_all(world)[FAULTY]) is DHCPOutcome.NO_OFFER
+    assert dhcp_outcome(ask_all(world)[FAULTY]) is DHCPOutcome.NO_OFFER
     assert min(sizes) > 300
 
 
@@ -104,7 +104,7 @@ def test_n10_message_cut_anywhere_says_less_or_nothing() -> None:
         world.probe(FAULTY)
         found = world.only()
         if length < 243:
-            assert told(found) is DHCPOutcome.NO_OFFER, length
+            assert dhcp_outcome(found) is DHCPOutcome.NO_OFFER, length
         for offer in asked(found).offers:
             truth = (frames.number(FORGED), frames.number("10.0.7.100"))
             assert (offer.server, offer.address) == truth, length
@@ -225,7 +225,7 @@ def test_n13_options_without_an_end_are_read_to_the_end_of_the_message() -> None
     found = heard(
         (OFFER + SERVER + option(3, packed(FORGED)) + option(1, packed("255.255.255.0"))).ljust(1200, b"\0")
     )
-    assert (told(found), gateway(found)) == (DHCPOutcome.OFFERED, FORGED)
+    assert (dhcp_outcome(found), gateway(found)) == (DHCPOutcome.OFFERED, FORGED)
 
 
 def test_n13_servers_without_end_are_capped() -> None:

@@ -89,7 +89,7 @@ def test_n15_answer_before_the_question_changes_nothing() -> None:
     assert len(world.found) == 1
 
 
-def test_n15_first_of_two_owners_is_told_once() -> None:
+def test_n15_first_of_two_owners_is_reported_once() -> None:
     """If two stations claim the gateway's address, it is reachable by the first, and reported once."""
     world = quiet()
     world.put(FAULTY, DHCPServer(), Gateway(), Gateway(mac=ATTACKER, delay_s=0.0005))

@@ -99,7 +99,7 @@ def test_n17_answers_that_the_flood_pushed_out_are_asked_for_again(served: bool)
         assert world.now - 1000.0 < 2.5, "long before the retransmission of RFC 2131"
 
 
-def test_n17_dropped_frames_are_told_by_the_link() -> None:
+def test_n17_dropped_frames_are_reported_by_the_link() -> None:
     """PACKET_STATISTICS is read before silence is reported, and is part of the verdict."""
     with running(EngineSettings(dhcp_deadline_s=1.0)) as site:
         site.submit(FAULTY)

@@ -22,7 +22,7 @@ from services.network.judge.reduction import reduce
 from services.network.parse.intent import Intent
 from services.prober.engine.losses import Losses
 from services.prober.engine.results import SegmentResult, verdict
-from tests.faults.neighbours import FAULTY, FORGED, TRUE, asked, quiet, servers, told
+from tests.faults.neighbours import FAULTY, FORGED, TRUE, asked, dhcp_outcome, quiet, servers
 from tests.faults.trunk import outcome, probe, standing_at_port
 from tests.unit.prober import frames
 from tests.unit.prober.world import UPLINK, Air, DHCPServer, Gateway, World, target
@@ -65,8 +65,8 @@ def test_n18_up_to_a_tenth_lost_is_right_after_three_probes(loss: float) -> None
     for seed in range(PROBES):
         for vlan, finding in probed(loss=loss, seed=seed).items():
             assert finding.fault is None
-            offered[vlan] += told(finding) is DHCPOutcome.OFFERED
-            silent[vlan] += told(finding) is DHCPOutcome.NO_OFFER
+            offered[vlan] += dhcp_outcome(finding) is DHCPOutcome.OFFERED
+            silent[vlan] += dhcp_outcome(finding) is DHCPOutcome.NO_OFFER
             reached[vlan] += finding.targets[0].vlan.outcome is ReachOutcome.REACHABLE
     for vlan in LIVING:
         assert offered[vlan] > PROBES / 2, vlan
@@ -80,7 +80,7 @@ def test_n18_without_loss_a_dead_vlan_is_called_so() -> None:
     """Without any sign of loss, silence is reported as silence, not as inconclusive."""
     for seed in SEEDS:
         found = probed(loss=0.0, seed=seed)
-        assert {told(found[vlan]) for vlan in DEAD} == {DHCPOutcome.NO_OFFER}
+        assert {dhcp_outcome(found[vlan]) for vlan in DEAD} == {DHCPOutcome.NO_OFFER}
 
 
 @pytest.mark.parametrize("loss", [0.1, 0.12, 0.15, 0.2, 0.3, 0.4, 0.5])
@@ -105,16 +105,16 @@ def test_n18_beyond_a_tenth_no_living_server_is_called_dead(loss: float) -> None
     for seed in SEEDS:
         found = probed(loss=loss, seed=seed)
         for vlan in LIVING:
-            assert told(found[vlan]) in (DHCPOutcome.OFFERED, DHCPOutcome.INCONCLUSIVE), (seed, vlan)
+            assert dhcp_outcome(found[vlan]) in (DHCPOutcome.OFFERED, DHCPOutcome.INCONCLUSIVE), (seed, vlan)
         for vlan in DEAD:
-            assert told(found[vlan]) in (DHCPOutcome.NO_OFFER, DHCPOutcome.INCONCLUSIVE), (seed, vlan)
+            assert dhcp_outcome(found[vlan]) in (DHCPOutcome.NO_OFFER, DHCPOutcome.INCONCLUSIVE), (seed, vlan)
 
 
 def test_n18_everything_lost_from_some_vlans_leaves_the_others_right() -> None:
     """Dead VLANs, even a hundred, do not make the silence of others inconclusive."""
     found = probed(loss=0.0, seed=1, dead=range(1001, 1101))
-    assert {told(found[vlan]) for vlan in range(1001, 1101)} == {DHCPOutcome.NO_OFFER}
-    assert {told(found[vlan]) for vlan in LIVING} == {DHCPOutcome.OFFERED}
+    assert {dhcp_outcome(found[vlan]) for vlan in range(1001, 1101)} == {DHCPOutcome.NO_OFFER}
+    assert {dhcp_outcome(found[vlan]) for vlan in LIVING} == {DHCPOutcome.OFFERED}
 
 
 @pytest.mark.parametrize("quiet_s", [0.0, 600.0, 1e6])
@@ -139,11 +139,11 @@ def test_n18_slow_server_is_no_loss() -> None:
     for vlan in DEAD:
         world.probe(vlan)
     found = world.run()
-    assert {told(found[vlan]) for vlan in LIVING} == {DHCPOutcome.OFFERED}
-    assert {told(found[vlan]) for vlan in DEAD} == {DHCPOutcome.NO_OFFER}
+    assert {dhcp_outcome(found[vlan]) for vlan in LIVING} == {DHCPOutcome.OFFERED}
+    assert {dhcp_outcome(found[vlan]) for vlan in DEAD} == {DHCPOutcome.NO_OFFER}
 
 
-def test_n18_duplicates_are_told_once() -> None:
+def test_n18_duplicates_are_reported_once() -> None:
     """Duplicated frames give one server with its first offer, in the usual time."""
     world = World(air=Air(duplication=1.0), routed=False)
     world.put(FAULTY, DHCPServer(), Gateway())
@@ -180,7 +180,7 @@ def test_n18_no_loss_makes_a_false_answer(seed: int, loss: float) -> None:
         world.probe(vlan)
     for vlan, finding in world.run(until_s=30.0).items():
         assert finding.fault is None
-        if told(finding) is DHCPOutcome.OFFERED:
+        if dhcp_outcome(finding) is DHCPOutcome.OFFERED:
             assert vlan in living
             (offer,) = asked(finding).offers
             assert offer.gateway == frames.number(f"10.0.7.{vlan}")

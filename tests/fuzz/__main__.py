@@ -57,7 +57,7 @@ def fuzz(target: str, *, seconds: int) -> int:
             place.mkdir()
         for number, data in enumerate(known + read_inputs(REGRESSIONS, target)):
             (corpus / f"kept-{number}").write_bytes(data)
-        code, told = _run(
+        code, output = _run(
             target,
             *(f"-max_total_time={seconds}", f"-max_len={MAX_BYTES}", f"-timeout={SLOW_S}"),
             *(f"-rss_limit_mb={MEMORY_MB}", f"-artifact_prefix={crashes}/", "-print_final_stats=1"),
@@ -70,8 +70,8 @@ def fuzz(target: str, *, seconds: int) -> int:
         kept = known if broken or code else _smallest(target, corpus, folder / "merged")
         write_inputs(CORPUS, target, kept)
     if code:
-        _say(told)
-    _say(f"{target}: {_runs(told)} runs in {seconds} s, {len(kept)} inputs kept, {len(broken)} broke it")
+        _say(output)
+    _say(f"{target}: {_runs(output)} runs in {seconds} s, {len(kept)} inputs kept, {len(broken)} broke it")
     return 1 if broken or code else 0
 
 
@@ -100,8 +100,8 @@ def _run(target: str, *flags: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def _runs(told: str) -> str:
-    for line in told.splitlines():
+def _runs(output: str) -> str:
+    for line in output.splitlines():
         if line.startswith("stat::number_of_executed_units:"):
             return line.split()[-1]
     return "an unknown number of"

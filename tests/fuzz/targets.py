@@ -210,13 +210,13 @@ def _probe(data: bytes, depth: Depth) -> None:
         engine.advance(now)
         take()
     (finding,) = found
-    told = verdict(finding, host="node1", request_id="fuzz", incarnation=0, counter=0)
-    assert told.dhcp is not None
-    assert told.dhcp.outcome in (DHCPOutcome.OFFERED, DHCPOutcome.NO_OFFER)
-    assert meant or told.dhcp.outcome is DHCPOutcome.NO_OFFER, "an offer that nobody made to us"
-    assert depth is Depth.LEASE or told.dhcp.lease is None
-    if told.targets[0].vlan.outcome is ReachOutcome.REACHABLE:
-        assert told.targets[0].gateway is not None
+    made = verdict(finding, host="node1", request_id="fuzz", incarnation=0, counter=0)
+    assert made.dhcp is not None
+    assert made.dhcp.outcome in (DHCPOutcome.OFFERED, DHCPOutcome.NO_OFFER)
+    assert meant or made.dhcp.outcome is DHCPOutcome.NO_OFFER, "an offer that nobody made to us"
+    assert depth is Depth.LEASE or made.dhcp.lease is None
+    if made.targets[0].vlan.outcome is ReachOutcome.REACHABLE:
+        assert made.targets[0].gateway is not None
     assert {(frame[6:12], frame[14:16]) for frame in sent} == {(mac, VLAN.to_bytes(2, "big"))}
     assert len(sent) <= _OWN_FRAMES + strangers, "who sends us a frame gets no more than one for it"
 

@@ -43,16 +43,16 @@ def _entry(number: int, vlan: Vlan | None) -> Entry:
 
 
 def _server(vlan: Vlan, server: DhcpServer, *, rogue: bool) -> Entry:
-    told: Entry = {
+    entry: Entry = {
         "server": str(server.address),
         "cidr": str(vlan.cidr),
         "gateway": None if server.router is None else str(server.router),
     }
     if server.relay:
-        told["relay"] = str(vlan.gateway)
+        entry["relay"] = str(vlan.gateway)
     if rogue:
-        told["rogue"] = True
-    return told
+        entry["rogue"] = True
+    return entry
 
 
 def _counting(servers: list[DhcpServer]) -> DhcpServer | None:

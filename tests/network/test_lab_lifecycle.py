@@ -165,7 +165,7 @@ def test_a_mistake_in_the_file_is_one_line_and_starts_nothing(tmp_path: Path) ->
     assert not state.exists()
 
 
-def test_a_state_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_state_directory_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     """start_site raises the line that the process printed."""
     (tmp_path / "file").touch()
     with pytest.raises(SiteError, match=r"file/state: Not a directory$"):

@@ -126,11 +126,11 @@ def test_servers_that_ping_first_are_waited_for(site: RunningSite) -> None:
         assert_works(vlan, verdict)
 
 
-def test_each_failure_is_told_as_what_it_is(site: RunningSite) -> None:
+def test_each_failure_has_its_own_outcome(site: RunningSite) -> None:
     """Each failure has its own result: silent VLAN, silent or unrouted gateway, no router, no DHCP."""
     asked = [ask(vlan) for vlan in (SILENT, SILENT_GATEWAY, UNROUTED, ROUTERLESS, TWO_SERVERS)]
     found, printed = run(site, [*asked, check(MANUAL, gateway(MANUAL))], "--deadline", "3")
-    told = {
+    outcomes = {
         vlan: (
             v.dhcp and v.dhcp.outcome.value,
             v.targets[0].vlan.outcome.value,
@@ -138,7 +138,7 @@ def test_each_failure_is_told_as_what_it_is(site: RunningSite) -> None:
         )
         for vlan, v in found.items()
     }
-    assert told == {
+    assert outcomes == {
         SILENT: ("no_offer", "not_tried", "not_tried"),
         SILENT_GATEWAY: ("offered", "silent", "silent"),
         UNROUTED: ("offered", "reachable", "silent"),

@@ -118,7 +118,7 @@ def test_pool_of_four_survives_a_hundred_probes(site: RunningSite, depth: str) -
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, -signal.SIGINT)]
 )
-def test_address_is_given_back_when_told_to_stop(
+def test_address_is_released_on_a_stop(
     site: RunningSite, state: Path, number: signal.Signals, code: int
 ) -> None:
     """A scan that is interrupted while it holds a lease releases it at once."""

@@ -45,7 +45,7 @@ class Scan:
     """A scan with all kinds of recording, and when it ran (Unix time)."""
 
     results: list[dict[str, Any]]
-    told: str
+    stderr: str
     capture: Path
     summary: dict[str, Any]
     began: float
@@ -76,7 +76,7 @@ def _scan(site: RunningSite, folder: Path) -> Scan:
     )
     return Scan(
         results=json.loads(done.stdout),
-        told=done.stderr,
+        stderr=done.stderr,
         capture=capture,
         summary=json.loads(summary.read_text()),
         began=began,
@@ -159,14 +159,14 @@ def test_wireshark_reads_a_capture_as_it_is_meant(scan: Scan) -> None:
     assert found == steps(scan)
 
 
-def test_debug_tells_the_frames_of_its_vlan_as_they_went(scan: Scan) -> None:
+def test_debug_prints_the_frames_of_its_vlan_as_they_went(scan: Scan) -> None:
     """Standard error has the frames of that VLAN with times and fields, and of no other VLAN."""
-    heads = [match for line in scan.told.splitlines() if (match := HEAD.fullmatch(line))]
+    heads = [match for line in scan.stderr.splitlines() if (match := HEAD.fullmatch(line))]
     assert [(head[1], int(head[2])) for head in heads] == [
         (way, RELAYED) for way in ("sent", "received", "sent", "received")
     ]
-    assert f"giaddr    = {SITE.find_vlan(str(RELAYED)).gateway}" in scan.told
-    assert f"server_id={CENTRAL}" in scan.told
+    assert f"giaddr    = {SITE.find_vlan(str(RELAYED)).gateway}" in scan.stderr
+    assert f"server_id={CENTRAL}" in scan.stderr
 
 
 def test_the_summary_counts_what_the_capture_shows(scan: Scan) -> None:

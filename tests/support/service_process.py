@@ -38,9 +38,9 @@ class ServiceProcess:
     def missing(self) -> Mapping[str, str]:
         """Return the failed checks of /readyz; empty only with status 200."""
         status, body = self.get("/readyz")
-        told = json.loads(body)
-        assert (status == 200) is told["ready"] is (not told["missing"])
-        found: Mapping[str, str] = told["missing"]
+        answer = json.loads(body)
+        assert (status == 200) is answer["ready"] is (not answer["missing"])
+        found: Mapping[str, str] = answer["missing"]
         return found
 
     def wait(self, condition: Callable[[], bool]) -> None:

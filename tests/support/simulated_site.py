@@ -137,7 +137,7 @@ class SimulatedSite:
             due = self.manager.advance(now) if self.with_harvester else now + LONGEST_STEP_S
             news = self._feed.drain()
             for change in news:
-                self._tell(change, now)
+                self._notify(change, now)
             self._updater.review_due()
             wrote = False
             while self._updater.write_due():
@@ -149,7 +149,7 @@ class SimulatedSite:
             upcoming.append(self._later[0][0])
         return min(upcoming)
 
-    def _tell(self, change: Seen, now: float) -> None:
+    def _notify(self, change: Seen, now: float) -> None:
         if self.with_harvester:
             self.manager.observe(change)
         network = Network.from_object(change.body)

@@ -21,7 +21,7 @@ def _deployed(service: Service) -> dict[str, dict[str, str]]:
 
 @every_service
 @pytest.mark.parametrize("place", ["cluster", "compose"])
-def test_a_service_starts_with_what_it_is_told(
+def test_a_service_starts_with_its_environment(
     service: Service, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every NADROUTE_ variable is a setting with a valid value, and no required one is missing."""
@@ -34,14 +34,14 @@ def test_a_service_starts_with_what_it_is_told(
 
 
 @every_service
-def test_a_service_is_told_nothing_that_it_does_not_read(service: Service) -> None:
+def test_a_service_gets_no_setting_that_it_does_not_read(service: Service) -> None:
     """Beyond the shared settings, a service gets only its own."""
     fields = {f"{ENV_PREFIX}{name}".upper() for name in service.settings_class().model_fields}
     for variables in _deployed(service).values():
         assert {name for name in variables if name.startswith(ENV_PREFIX)} <= fields
 
 
-def test_the_prober_is_told_its_host_and_flower_its_password() -> None:
+def test_the_site_sets_the_probers_host_and_flowers_password() -> None:
     """Settings without a default in the services have none in the deployment either: the site sets them."""
     for service in SERVICES:
         required = {

@@ -77,7 +77,7 @@ def test_the_engine_is_compiled_where_the_image_takes_it_from() -> None:
     assert re.search(r"/tools/bin/python scripts/compile.py\W+\$\(/opt/nadroute/bin/python ", compiled)
 
 
-def test_the_image_runs_as_nobody_unless_told_otherwise() -> None:
+def test_the_image_runs_as_an_unprivileged_user_by_default() -> None:
     """The user is a number other than root, as runAsNonRoot requires; the entry point is `nadroute`."""
     stage = dict(final_stage())
     assert stage["USER"] == "65532:65532"

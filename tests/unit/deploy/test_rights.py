@@ -32,7 +32,7 @@ def test_the_watcher_reads_networks_and_holds_a_lease() -> None:
     }
 
 
-def test_the_updater_patches_networks_and_tells_by_events() -> None:
+def test_the_updater_patches_networks_and_posts_events() -> None:
     """The updater reads and patches networks and creates Events; it creates and deletes no network."""
     assert _rights_of("updater") == {
         *(("ClusterRole", *NETWORKS, verb) for verb in ("get", "list", "watch", "patch")),

@@ -236,7 +236,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(("text", "message"), MISTAKES.values(), ids=MISTAKES)
-def test_each_mistake_is_told_with_file_field_value_and_what_was_expected(text: str, message: str) -> None:
+def test_each_mistake_is_one_line_with_file_field_value_and_expectation(text: str, message: str) -> None:
     """A mistake in the file is exactly one line with file, field, value and what was expected."""
     with pytest.raises(SiteError) as refused:
         parse_site(text, origin="f")

@@ -201,7 +201,7 @@ def test_every_missing_program_is_named_with_its_package() -> None:
         ("user/max_user_namespaces", "9", "a reason that no sysctl shows"),
     ],
 )
-def test_denied_user_namespaces_are_told_with_the_sysctl_that_denies_them(
+def test_denied_user_namespaces_are_reported_with_the_sysctl_that_denies_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, value: str, advice: str
 ) -> None:
     """A denied user namespace is reported in one line with the sysctl to change."""
