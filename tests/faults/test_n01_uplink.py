@@ -85,7 +85,7 @@ def test_n1_uplink_made_anew_is_another_one(trunk_site: RunningSite, spare: list
         ip(spare, f"link delete {SPARE}")
         plug_in(spare)
         assert_untried(waiting.verdicts()[EMPTY], Fault.UPLINK_MISSING)
-    again = probe(trunk_site, [EMPTY], uplink=SPARE)[EMPTY]
+    again = probe(trunk_site, [EMPTY], deadline_s=3.0, uplink=SPARE)[EMPTY]
     assert (again.fault, outcome(again)) == (None, DHCPOutcome.NO_OFFER)
 
 
@@ -109,7 +109,7 @@ def test_n1_missing_uplink_leaves_the_routed_checks_alone() -> None:
 def test_n2_uplink_that_is_down_is_a_fault(trunk_site: RunningSite, spare: list[str], end: str) -> None:
     """An uplink that is administratively down or has no carrier is reported at once."""
     ip(spare, f"link set {end} down")
-    assert_untried(probe(trunk_site, [EMPTY], uplink=SPARE)[EMPTY], Fault.UPLINK_DOWN)
+    assert_untried(probe(trunk_site, [EMPTY], deadline_s=3.0, uplink=SPARE)[EMPTY], Fault.UPLINK_DOWN)
 
 
 @pytest.mark.network
@@ -121,7 +121,7 @@ def test_n2_uplink_that_goes_down_ends_the_probe(trunk_site: RunningSite, spare:
         ip(spare, f"link set {end} down")
         assert_untried(waiting.verdicts()[EMPTY], Fault.UPLINK_DOWN)
     ip(spare, f"link set {end} up")
-    healed = probe(trunk_site, [EMPTY], uplink=SPARE)[EMPTY]
+    healed = probe(trunk_site, [EMPTY], deadline_s=3.0, uplink=SPARE)[EMPTY]
     assert (healed.fault, outcome(healed)) == (None, DHCPOutcome.NO_OFFER)
 
 

@@ -126,7 +126,7 @@ def test_n9_tags_on_real_frames_are_what_the_kernel_says(trunk_site: RunningSite
     """On real frames, offers on another VLAN, untagged, priority-tagged or double-tagged are ignored."""
     scripts = {EMPTY: ["other tags"], EMPTY + 1: [], EMPTY + 2: ["other tags", "true"], EMPTY + 3: []}
     with standing_at_port(trunk_site, "hostile", json.dumps(scripts)):
-        found = probe(trunk_site, [*scripts, *SERVED])
+        found = probe(trunk_site, [*scripts, *SERVED], deadline_s=4.0)
     for vlan in (EMPTY, EMPTY + 1, EMPTY + 3):
         assert (found[vlan].fault, outcome(found[vlan])) == (None, DHCPOutcome.NO_OFFER), vlan
     assert offerers(found[EMPTY + 2]) == [TRUE]

@@ -68,7 +68,7 @@ def test_n14_fragment_is_refused_however_whole_it_looks(fragment: int) -> None:
 def test_n14_giants_and_fragments_on_real_frames_change_nothing(jumbo_site: RunningSite) -> None:
     """On real frames, giants and fragments change nothing: only the server beside them is found."""
     with standing_at_port(jumbo_site, "hostile", json.dumps(GIANT)):
-        found = probe(jumbo_site, [*GIANT, *SERVED])
+        found = probe(jumbo_site, [*GIANT, *SERVED], deadline_s=4.0)
     for vlan, scripts in GIANT.items():
         verdict = found[vlan]
         assert verdict.fault is None

@@ -86,7 +86,7 @@ class Probing:
 
 @contextmanager
 def probing(
-    site: RunningSite, vlans: Iterable[int], *, deadline_s: float = 3.0, uplink: str = UPLINK
+    site: RunningSite, vlans: Iterable[int], *, deadline_s: float = 12.0, uplink: str = UPLINK
 ) -> Iterator[Probing]:
     """Probe on the host's uplink for the duration of the block."""
     probes = json.dumps([ask(vlan).to_wire() for vlan in vlans])
@@ -105,7 +105,7 @@ def probing(
 
 
 def probe(
-    site: RunningSite, vlans: Iterable[int], *, deadline_s: float = 3.0, uplink: str = UPLINK
+    site: RunningSite, vlans: Iterable[int], *, deadline_s: float = 12.0, uplink: str = UPLINK
 ) -> dict[int, Verdict]:
     """Probe, and return the verdicts by VLAN."""
     with probing(site, vlans, deadline_s=deadline_s, uplink=uplink) as running:

@@ -1,6 +1,6 @@
 """The prober's runner as a program on a host of the lab.
 
-    python -m tests.network.prober_program INTERFACE '[SegmentProbe, ...]' [--deadline 3] [--rate 1000]
+    python -m tests.network.prober_program INTERFACE '[SegmentProbe, ...]' [--deadline 12] [--rate 1000]
 
 Prints `begun`, then one JSON object: `verdicts`, as the updater would receive them; `capabilities`, the
 effective ones; and `seconds`. With `--overflow ADDRESS VLAN` it sends ARP probes through a link with a tiny
@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("interface")
     parser.add_argument("probes", nargs="?", default="[]")
-    parser.add_argument("--deadline", type=float, default=3.0)
+    parser.add_argument("--deadline", type=float, default=12.0)
     parser.add_argument("--rate", type=float, default=None)
     parser.add_argument("--overflow", nargs=2)
     arguments = parser.parse_args()

@@ -25,6 +25,9 @@ RELAYED = {
 }
 MANY = range(101, 165)
 QUIET = ("--timeout", "0.3")
+PATIENCE_S = 30
+PATIENT = ("--timeout", str(PATIENCE_S))
+"""For an expected answer, which ends the wait."""
 SITE = build_site(
     [
         *(build_vlan(vlan, server=kind) for vlan, kind in SERVERS.items()),
@@ -53,7 +56,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
 @pytest.mark.parametrize("vlan", SERVERS)
 def test_each_kind_of_server_offers_an_address_of_its_pool(site: RunningSite, vlan: int) -> None:
     """dnsmasq, udhcpd and the lab's own server answer a tagged DISCOVER, and their gateway answers ARP."""
-    finding = ask(site, "node1", [vlan])[vlan]
+    finding = ask(site, "node1", [vlan], *PATIENT)[vlan]
     (offer,) = offers(finding)
     assert (offer["server"], offer["router"]) == (GATEWAY[vlan], GATEWAY[vlan])
     network = IPv4Network(f"{GATEWAY[vlan]}/20", strict=False)
@@ -64,14 +67,14 @@ def test_each_kind_of_server_offers_an_address_of_its_pool(site: RunningSite, vl
 @pytest.mark.parametrize("vlan", RELAYED)
 def test_a_relayed_server_answers_from_the_management_network(site: RunningSite, vlan: int) -> None:
     """The gateway relays a DISCOVER; the OFFER names a server elsewhere and an address of the VLAN."""
-    (offer,) = offers(ask(site, "node1", [vlan])[vlan])
+    (offer,) = offers(ask(site, "node1", [vlan], *PATIENT)[vlan])
     assert (offer["server"], offer["router"]) == (str(RELAYED[vlan][1]), GATEWAY[vlan])
     assert IPv4Address(offer["address"]) in IPv4Network(f"{GATEWAY[vlan]}/20", strict=False)
 
 
 def test_64_vlans_answer_at_once(site: RunningSite) -> None:
     """A burst of DISCOVERs on 64 VLANs loses none, and no reply arrives on another VLAN."""
-    found = ask(site, "node1", MANY)
+    found = ask(site, "node1", MANY, *PATIENT)
     assert {vlan: offers(finding)[0]["server"] for vlan, finding in found.items() if offers(finding)} == {
         vlan: GATEWAY[vlan] for vlan in MANY
     }
@@ -80,20 +83,20 @@ def test_64_vlans_answer_at_once(site: RunningSite) -> None:
 
 def test_a_second_server_answers_beside_the_first(site: RunningSite) -> None:
     """Both offers arrive, each from its own address."""
-    found = offers(ask(site, "node2", [TWO_SERVERS], "--servers", "2")[TWO_SERVERS])
+    found = offers(ask(site, "node2", [TWO_SERVERS], "--servers", "2", *PATIENT)[TWO_SERVERS])
     second = str(SITE.find_vlan(str(TWO_SERVERS)).dhcp[1].address)
     assert sorted(offer["server"] for offer in found) == sorted([GATEWAY[TWO_SERVERS], second])
 
 
 def test_a_server_without_a_gateway_names_no_router(site: RunningSite) -> None:
     """DHCP works, and names no gateway."""
-    (offer,) = offers(ask(site, "node1", [NO_GATEWAY])[NO_GATEWAY])
+    (offer,) = offers(ask(site, "node1", [NO_GATEWAY], *PATIENT)[NO_GATEWAY])
     assert offer["router"] is None
 
 
 def test_a_silent_gateway_does_not_answer_arp(site: RunningSite) -> None:
     """DHCP names the gateway's address, and no station has it."""
-    finding = ask(site, "node1", [SILENT], "--timeout", "1.5")[SILENT]
+    finding = ask(site, "node1", [SILENT], "--timeout", "4")[SILENT]
     assert offers(finding)[0]["router"] == GATEWAY[SILENT]
     assert finding["arp"] is None
 
@@ -119,7 +122,7 @@ def test_a_vlan_that_is_not_trunked_to_a_host_is_dead_there(site: RunningSite) -
 def test_routing_reaches_routed_gateways_alone(site: RunningSite) -> None:
     """Pings from a host reach routed gateways only; the island and the silent gateway are silent."""
     routed = [GATEWAY[vlan] for vlan in (1, 2, 3, MANUAL)]
-    assert ping(site, "node2", *routed, timeout=3) == dict.fromkeys(routed, "reply")
+    assert ping(site, "node2", *routed, timeout=PATIENCE_S) == dict.fromkeys(routed, "reply")
     apart = [GATEWAY[UNROUTED], GATEWAY[SILENT]]
     assert ping(site, "node2", *apart, timeout=0.5) == dict.fromkeys(apart, "silent")
 
@@ -132,7 +135,7 @@ def test_a_gateway_that_is_not_routed_lives_on_its_vlan(site: RunningSite) -> No
 def test_hosts_reach_each_other_on_the_management_network(site: RunningSite) -> None:
     """The router and the hosts answer each other's pings."""
     addresses = [str(SITE.management.gateway), *(str(host.address) for host in SITE.hosts)]
-    assert set(ping(site, "node1", *addresses, timeout=3).values()) == {"reply"}
+    assert set(ping(site, "node1", *addresses, timeout=PATIENCE_S).values()) == {"reply"}
 
 
 def test_hosts_hear_each_other_on_a_vlan(site: RunningSite) -> None:
@@ -161,16 +164,16 @@ def test_a_broken_vlan_is_silent_until_it_is_healed(site: RunningSite, vlan: int
     site.break_vlan(vlan)
     try:
         assert offers(ask(site, "node1", [vlan], *QUIET)[vlan]) == []
-        assert len(offers(ask(site, "node1", [other])[other])) == 1
+        assert len(offers(ask(site, "node1", [other], *PATIENT)[other])) == 1
         assert ask(site, "node1", [vlan], "--arp", GATEWAY[vlan], *QUIET)[vlan]["arp"] is None
         assert ping(site, "node1", GATEWAY[vlan], timeout=0.3) == {GATEWAY[vlan]: "silent"}
-        assert ping(site, "node1", GATEWAY[other], timeout=3) == {GATEWAY[other]: "reply"}
+        assert ping(site, "node1", GATEWAY[other], timeout=PATIENCE_S) == {GATEWAY[other]: "reply"}
     finally:
         site.heal_vlan(f"extra/{vlan}")
-    finding = ask(site, "node1", [vlan])[vlan]
+    finding = ask(site, "node1", [vlan], *PATIENT)[vlan]
     assert len(offers(finding)) == 1
     assert finding["arp"] is not None
-    assert ping(site, "node1", GATEWAY[vlan], timeout=3) == {GATEWAY[vlan]: "reply"}
+    assert ping(site, "node1", GATEWAY[vlan], timeout=PATIENCE_S) == {GATEWAY[vlan]: "reply"}
 
 
 def test_a_host_without_its_cables_hears_nothing(site: RunningSite) -> None:
@@ -178,11 +181,11 @@ def test_a_host_without_its_cables_hears_nothing(site: RunningSite) -> None:
     site.host_down("node1")
     try:
         assert offers(ask(site, "node1", [1], *QUIET)[1]) == []
-        assert len(offers(ask(site, "node2", [1])[1])) == 1
-        assert ping(site, "node1", GATEWAY[1], timeout=3) == {GATEWAY[1]: "reply"}
+        assert len(offers(ask(site, "node2", [1], *PATIENT)[1])) == 1
+        assert ping(site, "node1", GATEWAY[1], timeout=PATIENCE_S) == {GATEWAY[1]: "reply"}
     finally:
         site.host_up("node1")
-    assert len(offers(ask(site, "node1", [1])[1])) == 1
+    assert len(offers(ask(site, "node1", [1], *PATIENT)[1])) == 1
 
 
 def test_a_tagged_socket_does_not_hear_what_is_sent_beside_it(site: RunningSite) -> None:
