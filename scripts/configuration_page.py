@@ -28,6 +28,7 @@ CLIENT_HEADING = """\
 ## The commands that read and trigger
 
 `status`, `explain`, `probe`, `hosts`, `pause` and `resume` take those of these settings that concern them.
+They read `namespaces` and `cluster_networks` from the environment only: `status -n` filters what is shown.
 """
 
 

@@ -1,7 +1,4 @@
-"""How a command ends: its exit code, and one line that says what was wrong and what to do.
-
-Nobody who is called at three in the morning should have to read a traceback.
-"""
+"""How a command ends: an exit code, and for an error one line that says what was wrong and what to do."""
 
 import os
 import sys
@@ -15,10 +12,11 @@ from services.contract.errors import ConfigurationError, NadrouteError
 NOT_ALL_ACTIVE = 1
 USAGE = 2
 UNREACHABLE = 3
+INTERRUPTED = 130
 
 
 class CommandFailed(click.ClickException):
-    """The command cannot go on; its text names the thing, what it was, what was expected, what to do."""
+    """The command cannot go on. The text names the thing, its value, what was expected and what to do."""
 
     exit_code = USAGE
 
@@ -27,46 +25,47 @@ class CommandFailed(click.ClickException):
             click.echo(f"{click.style('nadroute:', fg='red', bold=True)} {line}", err=True)
 
 
-class OutOfReach(CommandFailed):
-    """Redis, Kubernetes or every prober is away."""
+class Unreachable(CommandFailed):
+    """Redis, Kubernetes or every prober is out of reach."""
 
     exit_code = UNREACHABLE
 
 
-def wrong(message: str) -> CommandFailed:
+def usage_error(message: str) -> CommandFailed:
     """What the user gave cannot be used: exit 2."""
     return CommandFailed(message)
 
 
 def unreachable(message: str) -> CommandFailed:
-    """Redis, Kubernetes or every prober is away: exit 3."""
-    return OutOfReach(message)
+    """Redis, Kubernetes or every prober is out of reach: exit 3."""
+    return Unreachable(message)
 
 
 @contextmanager
-def told_plainly(*, redis_url: str | None = None) -> Iterator[None]:
-    """Turn what services and clients raise into a line for people; the URL is shown without its password."""
+def plain_errors(*, redis_url: str | None = None) -> Iterator[None]:
+    """Turn the exceptions of services and clients into CommandFailed, which hides the URL's password."""
     try:
         yield
     except ConfigurationError as error:
-        raise wrong(str(error)) from None
+        raise usage_error(str(error)) from None
     except NadrouteError as error:
         raise unreachable(str(error)) from None
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "services":
             raise
-        raise wrong(
-            f"the package {error.name} is missing here; this command needs it: pip install 'nadroute[all]'"
+        raise usage_error(
+            f"the package {error.name} is not installed, and this command needs it: "
+            "pip install 'nadroute[all]'"
         ) from None
     except Exception as error:
-        told = _redis_trouble(error, redis_url)
-        if told is None:
+        failed = _redis_failure(error, redis_url)
+        if failed is None:
             raise
-        raise told from None
+        raise failed from None
 
 
-def _redis_trouble(error: Exception, redis_url: str | None) -> CommandFailed | None:
-    """None where the error is not Redis'; nothing is imported that was not there already."""
+def _redis_failure(error: Exception, redis_url: str | None) -> CommandFailed | None:
+    """None where the error is not Redis'. Imports nothing: without the client there is no such error."""
     roots = [
         getattr(sys.modules[module], name)
         for module, name in (("redis", "RedisError"), ("kombu.exceptions", "OperationalError"))
@@ -74,33 +73,46 @@ def _redis_trouble(error: Exception, redis_url: str | None) -> CommandFailed | N
     ]
     if not isinstance(error, tuple(roots)):
         return None
-    return redis_away(redis_url, str(error).strip().rstrip(".") or type(error).__name__)
+    return redis_unreachable(redis_url, str(error).strip().rstrip(".") or type(error).__name__)
 
 
-def redis_away(url: str | None, said: str) -> CommandFailed:
-    """Redis did not do what it was asked; said: what it or the client said."""
+def redis_unreachable(url: str | None, error: str) -> CommandFailed:
+    """Redis did not answer as expected; error: its own words or the client's."""
     from services.runtime.redis_client import redact
 
-    where = redact(url) if url else "the Redis URL in force"
+    where = redact(url) if url else "the configured URL"
     return unreachable(
-        f"Redis at {where}: {said}; expected it to answer: start it (`nadroute redis --port 6379`), or say "
-        "where it is with --redis-url or NADROUTE_REDIS_URL"
+        f"Redis at {where}: {error}; expected it to answer: start it (`nadroute redis --port 6379`), or name "
+        "another with --redis-url or NADROUTE_REDIS_URL"
     )
 
 
 def run_to_exit_code(command: Callable[[], object]) -> int:
-    """Run a click command without its own exit; what it returns is an exit code where it is a number."""
+    """Run a click command that does not exit by itself; an integer that it returns is the exit code."""
     try:
         result = command()
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.UsageError as error:
+        _one_line(error).show()
+        return error.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        return 130
+        return INTERRUPTED
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except BrokenPipeError:
-        # Whoever read us has gone (`| head`): not an error, and nothing more can be said there.
+        # The reader is gone (`| head`): no error, and there is nowhere left to write to.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return result if isinstance(result, int) else 0
+
+
+def _one_line(error: click.UsageError) -> CommandFailed:
+    """click's message without the usage that it prints above."""
+    path = error.ctx.command_path if error.ctx else "nadroute"
+    message = " ".join(error.format_message().split()).removesuffix(".")
+    return CommandFailed(f"{message}; see `{path} --help`")

@@ -1,39 +1,43 @@
-"""The entry point: names of commands, and where each is found once it is asked for."""
+"""The entry point: the names of the commands, and where each is found when it is used."""
 
 import importlib
 import sys
 from typing import Any, cast
 
 import click
+from click.shell_completion import CompletionItem
 
-from services.cli.failures import run_to_exit_code, told_plainly
+from services.cli.failures import plain_errors, run_to_exit_code
+from services.cli.terminal import use_ascii_where_needed
 from services.version import __version__
 
 COMMANDS = {
-    "status": ("networks.status_command:status", "What is known of each network."),
+    "status": ("networks.status_command:status", "Show the state of each network."),
+    "explain": ("explain.explain_command:explain", "Explain a network's state, and what to do about it."),
     "probe": ("probe.probe_command:probe", "Probe networks now, through the queues."),
-    "explain": ("explain.explain_command:explain", "Why a network is as it is, and what to do."),
-    "hosts": ("networks.hosts_command:hosts", "Hosts that are announced, and their queues."),
+    "hosts": ("networks.hosts_command:hosts", "Show the announced hosts and their queues."),
     "scan": ("scan.scan_command:scan", "Probe VLANs from this machine, without Redis or Kubernetes."),
-    "pause": ("networks.pause_command:pause", "Probe and write nothing, or leave networks alone."),
-    "resume": ("networks.pause_command:resume", "Go on again."),
-    "watcher": ("local.service_commands:watcher", "Run the service that knows what is due."),
+    "pause": ("networks.pause_command:pause", "Stop probing and writing, or leave networks alone."),
+    "resume": ("networks.pause_command:resume", "End a pause."),
+    "config": ("options.config_command:config", "Show the settings in force and where they come from."),
+    "watcher": ("local.service_commands:watcher", "Run the service that decides what to probe."),
     "prober": ("local.service_commands:prober", "Run the service that probes from one host."),
-    "updater": ("local.service_commands:updater", "Run the service that writes what was found."),
-    "flower": ("local.flower_command:flower", "Run Flower: workers and tasks in a browser."),
+    "updater": ("local.service_commands:updater", "Run the service that writes the results."),
+    "flower": ("local.service_commands:flower", "Run Flower: workers and tasks in a browser."),
     "up": ("local.up_command:up", "Run all services on this machine against a kubeconfig."),
+    "redis": ("local.redis_command:redis", "Run a Redis for trying things out."),
     "demo": ("local.demo_command:demo", "Work with a running demo: tour, break, heal, shell."),
-    "redis": ("local.redis_command:redis", "Run a Redis for trying out."),
-    "config": ("options.config_command:config", "What is in force, and where each value comes from."),
 }
-"""Name to (module:attribute in services.cli, short help). A module is imported when its command is used."""
+"""Name to (module:attribute in services.cli, short help)."""
+VIEWING = 8
+"""The first so many commands are for operators, the others run services."""
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module when that command is used: help stays instant."""
+    """A group that imports a command's module when the command is used, so that help is instant."""
 
     def __init__(self, name: str | None = None, **options: Any) -> None:
-        # Names alone, from which click suggests one for a name that is misspelt.
+        # The names alone, from which click suggests one for a misspelt name.
         super().__init__(name, commands={name: click.Command(name) for name in COMMANDS}, **options)
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
@@ -43,14 +47,25 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        with told_plainly():
+        with plain_errors():
             return cast(
                 "click.Command", getattr(importlib.import_module(f"services.cli.{module}"), attribute)
             )
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, help_text) for name, (_, help_text) in COMMANDS.items()])
+        records = [(name, help_text) for name, (_, help_text) in COMMANDS.items()]
+        for heading, part in (("Commands", records[:VIEWING]), ("Running services", records[VIEWING:])):
+            with formatter.section(heading):
+                formatter.write_dl(part)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Command names, without importing the commands."""
+        found = [
+            CompletionItem(name, help=help_text)
+            for name, (_, help_text) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
 
 @click.group(
@@ -58,16 +73,22 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, message="nadroute %(version)s")
 def cli() -> None:
-    """Keeps the route connectivity of every Harvester VM network true and visible.
+    """Keep the route connectivity of every Harvester VM network true and visible.
 
-    Every option of a service can also be given as an environment variable NADROUTE_<OPTION>; a flag wins.
-    Exit codes: 0 all is well, 1 not every network is Active, 2 wrong usage or configuration, 3 Redis,
-    Kubernetes or every prober is out of reach.
+    Every setting is an option of its service and an environment variable NADROUTE_<SETTING>; an option wins.
+
+    \b
+    Exit codes:
+      0  all is well
+      1  at least one network is not Active
+      2  wrong usage or configuration
+      3  Redis, Kubernetes or every prober is out of reach
     """
 
 
 def main() -> None:
     """The console script."""
+    use_ascii_where_needed()
     sys.exit(run_to_exit_code(lambda: cli.main(standalone_mode=False)))
 
 

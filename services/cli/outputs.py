@@ -1,23 +1,19 @@
-"""What commands print: a table for eyes, JSON and YAML for programs; the latter two never change shape."""
+"""What commands print: tables for people, and JSON or YAML for programs, whose shape is documented."""
 
 import json
-import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
 
 import click
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 Output = Literal["table", "json", "yaml"]
 Function = TypeVar("Function", bound=Callable[..., Any])
-WIDE = 4_000
-"""Columns where nobody looks on: a pipe has no width, and a cut line is of no use to grep."""
+GAP = 2
+"""Blanks between two columns."""
+ELLIPSIS = "…"
 
 
 def output_option(function: Function) -> Function:
@@ -28,57 +24,100 @@ def output_option(function: Function) -> Function:
         type=click.Choice(["table", "json", "yaml"]),
         default="table",
         show_default=True,
-        help="How to print.",
+        help="Output format.",
     )(function)
 
 
-def stdout_console() -> Console:
-    """For what was asked; NO_COLOR is respected."""
-    return _console(stderr=False)
+@dataclass(frozen=True)
+class Column:
+    """A column of a table."""
+
+    heading: str
+    cells: Sequence[Text]
+    rank: int = 0
+    """Where the terminal is too narrow, columns with a higher rank are left out first; 0: never."""
+    least: int | None = None
+    """The width to which it may be cut; None: it is not cut."""
+    keep_end: bool = False
+    """Cut in the middle, for texts that differ at their ends."""
+
+    @property
+    def width(self) -> int:
+        """The width of its widest cell."""
+        return max([len(self.heading), *(text.cell_len for text in self.cells)])
+
+    @property
+    def least_width(self) -> int:
+        """The width it needs at least."""
+        return self.width if self.least is None else min(self.width, max(self.least, len(self.heading)))
 
 
-def stderr_console() -> Console:
-    """For progress and remarks, so that what was asked can be piped on."""
-    return _console(stderr=True)
+def table_lines(columns: Sequence[Column], width: int) -> list[Text]:
+    """A table as its heading, a rule and a line for each row; no line is wider than width, and none wraps.
+
+    Columns stay by rank as long as their least widths fit. The width that is left goes to the most important
+    ones.
+    """
+    kept = _kept(columns, width)
+    widths = {id(column): column.least_width for column in kept}
+    spare = width - sum(widths.values()) - GAP * (len(kept) - 1)
+    for column in sorted(kept, key=lambda column: column.rank):
+        more = max(0, min(spare, column.width - widths[id(column)]))
+        widths[id(column)] += more
+        spare -= more
+    if spare < 0 and kept:
+        first = max(kept, key=lambda column: widths[id(column)])
+        widths[id(first)] = max(1, widths[id(first)] + spare)
+    headings = [Text(column.heading, style="bold") for column in kept]
+    rows = [headings, *([column.cells[index] for column in kept] for index in range(_rows(kept)))]
+    lines = [
+        _line([_cut(text, widths[id(column)], column) for text, column in zip(row, kept, strict=True)])
+        for row in rows
+    ]
+    rule = Text("─" * min(width, sum(widths.values()) + GAP * (len(kept) - 1)), style="dim")
+    return [lines[0], rule, *lines[1:]]
 
 
-def progress_bar() -> "Progress":
-    """A bar on standard error that goes when it is done; nothing at all where nobody looks on."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = stderr_console()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+def print_table(console: Console, columns: Sequence[Column]) -> None:
+    """The table, as wide as the terminal allows."""
+    print_lines(console, table_lines(columns, console.width))
 
 
-def _console(*, stderr: bool) -> Console:
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else WIDE)
+def print_lines(console: Console, lines: Sequence[Text]) -> None:
+    """Lines that are known to fit, as they are."""
+    for line in lines:
+        console.print(line, soft_wrap=True)
 
 
-def plain(text: object) -> str:
-    """Text that others wrote, without what would make a terminal do something."""
-    return "".join(character if character.isprintable() else "�" for character in str(text))
+def _kept(columns: Sequence[Column], width: int) -> list[Column]:
+    kept = list(columns)
+    while sum(column.least_width for column in kept) + GAP * (len(kept) - 1) > width:
+        last = max(kept, key=lambda column: column.rank)
+        if last.rank == 0 or len(kept) == 1:
+            break
+        kept.remove(last)
+    return kept
 
 
-def make_table(*columns: str, title: str | None = None) -> Table:
-    """A table without lines between rows: as wide as it must be."""
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        title=title,
-        title_justify="left",
-        header_style="bold",
-    )
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
+def _rows(columns: Sequence[Column]) -> int:
+    return max((len(column.cells) for column in columns), default=0)
 
 
-def cell(text: object, style: str = "") -> Text:
-    """A cell that holds what it is given, whatever brackets or control characters are in it."""
-    return Text(plain(text), style=style)
+def _cut(text: Text, width: int, column: Column) -> Text:
+    """The text in exactly this width."""
+    text = text.copy()
+    if text.cell_len > width and column.keep_end and width > len(ELLIPSIS) + 1:
+        head = (width - 1) // 2
+        tail = text[-(width - 1 - head) :]
+        text = Text.assemble(text[:head], ELLIPSIS, tail)
+    text.truncate(width, overflow="ellipsis", pad=True)
+    return text
+
+
+def _line(cells: Sequence[Text]) -> Text:
+    line = Text(" " * GAP).join(cells)
+    line.rstrip()
+    return line
 
 
 def print_data(data: Sequence[object] | dict[str, object], output: Output) -> None:

@@ -76,7 +76,20 @@ def load_client(source: str | None) -> "ApiClient":
     ) as error:
         # The loader does not validate the file: a kubeconfig that is a list ends in AttributeError.
         where = source if source is not None else "the pod's service account"
-        raise ConfigurationError(f"kubeconfig={where!r}: cannot be used: {error}") from None
+        raise ConfigurationError(f"kubeconfig={where!r}: cannot be used: {_describe(error)}") from None
     client = ApiClient(configuration=configuration)
     client.user_agent = USER_AGENT
     return client
+
+
+def _describe(error: Exception) -> str:
+    """Why a kubeconfig cannot be used, on one line."""
+    import yaml
+
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"not YAML: line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    if isinstance(error, (TypeError, AttributeError, KeyError)):
+        # The loader does not check the file's structure: a kubeconfig that is a list ends in AttributeError.
+        return "not a kubeconfig: expected clusters, users and a current-context"
+    return " ".join(str(error).split())

@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from services.contract.gateways import DENIED_SUBNETS
 from services.network.policy import Policy
@@ -11,6 +11,8 @@ from services.runtime.settings import Seconds, ServiceSettings
 
 class ClusterSettings(ServiceSettings):
     """The API server and its timeouts."""
+
+    HEADING: ClassVar[str] = "Kubernetes"
 
     kubeconfig: Path | None = None
     """A kubeconfig. Default: the pod's service account, $KUBECONFIG or ~/.kube/config."""
@@ -27,6 +29,8 @@ class ClusterSettings(ServiceSettings):
 
 class PolicySettings(ClusterSettings):
     """The policy: watcher, updater and command line need the same values to treat networks alike."""
+
+    HEADING: ClassVar[str] = "Networks"
 
     default_mode: Literal["auto", "off"] = "auto"
     """Networks without a route annotation: auto probes them like Harvester's auto mode, off ignores them."""

@@ -191,4 +191,14 @@ def _read_failure(response: urllib3.HTTPResponse) -> ClusterError:
 
 
 def _describe(error: BaseException) -> str:
+    """The innermost error: urllib3 wraps a refused connection several times."""
+    while isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
+        error = error.reason
+    cause = error.__cause__
+    if (
+        isinstance(error, urllib3.exceptions.NewConnectionError)
+        and isinstance(cause, OSError)
+        and cause.strerror
+    ):
+        return f"cannot connect: {cause.strerror}"
     return f"{type(error).__name__}: {error}"[:MAX_MESSAGE_CHARACTERS]

@@ -58,12 +58,21 @@ class NetworkWatch:
         self._version = ""
         self._stale_lists = 0
         self._failures = 0
+        self._heard_at = self._clock.monotonic()
         self._thread = threading.Thread(target=self._forever, name="network-watch", daemon=True)
 
     @property
     def is_alive(self) -> bool:
         """Whether its thread runs."""
         return is_alive(self._thread, self._stopping)
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the server last answered: the listener knows nothing newer.
+
+        A server that is well is heard within silence_s, because it is asked to end each watch sooner.
+        """
+        return self._clock.monotonic() - self._heard_at
 
     def problem(self) -> str | None:
         """Return why the listener does not know all networks yet; None once it does."""
@@ -107,6 +116,7 @@ class NetworkWatch:
 
     def _list(self) -> None:
         networks, version = self._cluster.list_networks()
+        self._heard_at = self._clock.monotonic()
         stale = is_older(version, than=self._version)
         if stale and self._stale_lists < STALE_LISTS_REFUSED:
             self._stale_lists += 1
@@ -127,6 +137,7 @@ class NetworkWatch:
         stream = self._cluster.watch_networks(
             self._version, server_timeout_s=server_timeout_s, silence_s=self._silence_s
         )
+        self._heard_at = self._clock.monotonic()
         with self._lock:
             self._stream = stream
             if self._stopping.is_set():
@@ -136,6 +147,7 @@ class NetworkWatch:
                 for line in stream:
                     if self._stopping.is_set():
                         return
+                    self._heard_at = self._clock.monotonic()
                     self._take(line)
                     self._failures = 0
                     events += 1
@@ -144,6 +156,7 @@ class NetworkWatch:
                 self._stream = None
         if not events and self._clock.monotonic() - began < SHORT_WATCH_S and not self._stopping.is_set():
             raise Unavailable("the server ends each watch immediately")
+        self._heard_at = self._clock.monotonic()
         self._failures = 0
 
     def _take(self, line: bytes) -> None:

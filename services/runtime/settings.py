@@ -4,7 +4,7 @@ import difflib
 import os
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,6 +27,8 @@ TCPPort = Annotated[int, Field(ge=0, le=65_535)]
 
 class ServiceSettings(BaseSettings):
     """The settings of every service. A field's docstring is its help text."""
+
+    HEADING: ClassVar[str] = "Redis and logs"
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
@@ -64,6 +66,8 @@ class ServiceSettings(BaseSettings):
 
 class TelemetrySettings(ServiceSettings):
     """The settings of services.runtime.telemetry; each service has a default port of its own."""
+
+    HEADING: ClassVar[str] = "Metrics and health"
 
     metrics_address: IPv4Address | IPv6Address = IPv4Address("127.0.0.1")
     """The address that serves /metrics, /healthz and /readyz, without authentication."""

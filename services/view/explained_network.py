@@ -1,4 +1,4 @@
-"""All there is to say of one network: what is asked and where that stands, what it means, what to do."""
+"""One network explained: what is asked and where that comes from, what the state means, what to do."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,53 +12,37 @@ from services.network.reasons.catalog import REASONS
 from services.network.reasons.states import DHCP_OUT, STATES
 from services.network.reasons.texts import Facts
 from services.view.host_checks import HostCheck, RedisView
-from services.view.network_lines import checks_of
-from services.view.rows import NetworkRow
+from services.view.rows import NetworkRow, checks_of
 
 SOME = 5
-"""Hosts that are named in a sentence."""
+"""Names listed in a sentence before the rest is counted."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One thing that is asked, and where that stands."""
+class AskedValue:
+    """One value that the owner asks for, and where it comes from."""
 
     what: str
     value: str
     source: str
 
-    def to_json(self) -> dict[str, object]:
-        """The documented shape (docs/cli.md)."""
-        return {"what": self.what, "value": self.value, "source": self.source}
-
 
 @dataclass(frozen=True)
-class Explained:
+class ExplainedNetwork:
     """One network, explained."""
 
     row: NetworkRow
-    asked: tuple[Asked, ...]
+    asked: tuple[AskedValue, ...]
     checks: tuple[HostCheck, ...] | None
-    """None where Redis did not say."""
+    """None where Redis could not be read."""
     meaning: tuple[str, ...]
     steps: tuple[str, ...]
     facts: Facts
 
-    def to_json(self) -> dict[str, object]:
-        """The documented shape (docs/cli.md): that of `status -o json`, and what explains it."""
-        checks = None if self.checks is None else [check.to_json() for check in self.checks]
-        return {
-            **self.row.to_json(),
-            "checks": checks,
-            "asked": [asked.to_json() for asked in self.asked],
-            "meaning": list(self.meaning),
-            "steps": list(self.steps),
-        }
-
 
 def explain_network(
     network: Network, row: NetworkRow, others: Iterable[Network], policy: Policy, view: RedisView
-) -> Explained:
+) -> ExplainedNetwork:
     """Explain a network from the cluster's objects and from Redis.
 
     row: the network's own. others: all networks, to find those that share the segment.
@@ -71,23 +55,23 @@ def explain_network(
     meaning += _clues(row, checks or ())
     if view.paused is not None:
         meaning.append(f"nadroute is {view.paused}.")
-    return Explained(row, tuple(asked), checks, tuple(meaning), tuple(steps), facts)
+    return ExplainedNetwork(row, tuple(asked), checks, tuple(meaning), tuple(steps), facts)
 
 
 def _meaning(row: NetworkRow, facts: Facts) -> tuple[list[str], list[str]]:
-    """The state, the reason, and what else is told; and the steps of all of them, each once."""
+    """Sentences on the state, the reason and the findings; and the steps of all of them, each once."""
     meaning = [STATES[State(row.state)].meaning] if row.state in set(State) else []
     steps: list[str] = []
     codes = [row.reason, *(code for code in sorted(row.findings) if code != row.reason)]
     for code in codes:
         if code not in set(Reason):
-            # A newer updater may know reasons that are unknown here.
+            # A newer updater may know reasons that this version does not.
             meaning.append(f"{code}: see docs/states.md of the nadroute that wrote this.")
             continue
         text = REASONS[Reason(code)]
-        told = row.detail if code == row.reason else row.findings.get(code, "")
+        detail = row.detail if code == row.reason else row.findings.get(code, "")
         head = "" if code == row.reason else f"Besides ({code}): "
-        meaning.append(f"{head}{facts.fill(text.meaning)}{f' ({told})' if told else ''}")
+        meaning.append(f"{head}{facts.fill(text.meaning)}{f' ({detail})' if detail else ''}")
         steps += [step for s in text.steps if (step := facts.fill(s)) not in steps]
     if row.dhcp_out:
         meaning.append(DHCP_OUT)
@@ -95,17 +79,17 @@ def _meaning(row: NetworkRow, facts: Facts) -> tuple[list[str], list[str]]:
 
 
 def _clues(row: NetworkRow, checks: Sequence[HostCheck]) -> list[str]:
-    """What the answers say when they are laid side by side."""
+    """What the hosts' answers say when compared."""
     clues = []
     macs: dict[str, list[str]] = {}
     for check in checks:
         if check.vlan.mac is not None:
             macs.setdefault(check.vlan.mac, []).append(check.host)
     if len(macs) > 1:
-        told = "; ".join(f"{mac} answered {', '.join(hosts[:SOME])}" for mac, hosts in sorted(macs.items()))
+        answers = "; ".join(f"{mac} to {_named(hosts)}" for mac, hosts in sorted(macs.items()))
         clues.append(
-            f"Different machines answer for {row.checked_gateway}: {told}. Unless they are one redundant "
-            "router, somebody else uses the gateway's address."
+            f"Different machines answer for {row.checked_gateway}: {answers}. Unless they are one redundant "
+            "router, another machine uses the gateway's address."
         )
     offered = [c for c in checks if c.dhcp is not None and c.dhcp.servers]
     silent = [c for c in offered if c.age_s is not None and c.vlan.outcome is ReachOutcome.SILENT]
@@ -117,7 +101,7 @@ def _clues(row: NetworkRow, checks: Sequence[HostCheck]) -> list[str]:
         assert check.dhcp is not None
         clues.append(
             f"The DHCP server {check.dhcp.servers[0].server} answered {check.host} on this VLAN, so the VLAN "
-            "does reach that host: it is the gateway itself that is silent, or has another address."
+            "does reach that host: the gateway itself is silent, or has another address."
         )
     heard = [
         c
@@ -127,38 +111,38 @@ def _clues(row: NetworkRow, checks: Sequence[HostCheck]) -> list[str]:
     unoffered = [c for c in checks if c.dhcp is not None and c.dhcp.outcome is DHCPOutcome.NO_OFFER]
     if unoffered and not heard and any(check.vlan.outcome is ReachOutcome.SILENT for check in checks):
         clues.append(
-            "Nothing at all answered on this VLAN, neither DHCP nor ARP: either the VLAN reaches no host, or "
-            "all that lives on it is down."
+            "Nothing answered on this VLAN, neither DHCP nor ARP: either the VLAN reaches no host, or every "
+            "machine on it is down."
         )
     if losing := [c.host for c in checks if c.dropped_frames]:
         clues.append(
-            f"The kernel dropped frames meanwhile on {', '.join(losing[:SOME])}: answers may be among them."
+            f"The kernel dropped frames on {_named(losing)} during the checks: answers may be among them."
         )
     return clues
 
 
-def _asked(network: Network, intent: Intent | None) -> list[Asked]:
+def _asked(network: Network, intent: Intent | None) -> list[AskedValue]:
     annotation = f"annotation {names.ROUTE}"
     if intent is None:
-        return [Asked("route", network.annotations.get(names.ROUTE, "none"), annotation)]
+        return [AskedValue("route", network.annotations.get(names.ROUTE, "none"), annotation)]
     asked = [
-        Asked("VLAN", str(intent.segment.vlan), "spec.config: vlan"),
-        Asked("cluster network", intent.segment.cluster_network, intent.cluster_network_source),
-        Asked("mode", intent.mode, intent.mode_source),
+        AskedValue("VLAN", str(intent.segment.vlan), "spec.config: vlan"),
+        AskedValue("cluster network", intent.segment.cluster_network, intent.cluster_network_source),
+        AskedValue("mode", intent.mode, intent.mode_source),
     ]
     if intent.mode == "manual":
-        asked.append(Asked("gateway", str(intent.gateway), f"{annotation}: gateway"))
-        asked.append(Asked("cidr", str(intent.cidr), f"{annotation}: cidr"))
+        asked.append(AskedValue("gateway", str(intent.gateway), f"{annotation}: gateway"))
+        asked.append(AskedValue("cidr", str(intent.cidr), f"{annotation}: cidr"))
     else:
         source = (
             f"{annotation}, until DHCP names another" if intent.known_gateway else "DHCP has not named it yet"
         )
-        asked.append(Asked("gateway", str(intent.known_gateway or "unknown"), source))
-        asked.append(Asked("cidr", str(intent.known_cidr or "unknown"), source))
+        asked.append(AskedValue("gateway", str(intent.known_gateway or "unknown"), source))
+        asked.append(AskedValue("cidr", str(intent.known_cidr or "unknown"), source))
         if intent.server:
-            asked.append(Asked("DHCP server", str(intent.server), f"{annotation}: serverIPAddr"))
+            asked.append(AskedValue("DHCP server", str(intent.server), f"{annotation}: serverIPAddr"))
     if intent.isolated:
-        asked.append(Asked("routing", "does not count", f"annotation {names.ISOLATED}"))
+        asked.append(AskedValue("routing", "does not count", f"annotation {names.ISOLATED}"))
     return asked
 
 
@@ -173,12 +157,10 @@ def _sharing(row: NetworkRow, others: Iterable[Network], policy: Policy) -> list
     return sorted(found)
 
 
-def _shared(refs: Sequence[NetworkRef]) -> list[Asked]:
+def _shared(refs: Sequence[NetworkRef]) -> list[AskedValue]:
     if not refs:
         return []
-    return [
-        Asked("shared with", _named(refs), "the same VLAN of the same cluster network: probed once for all")
-    ]
+    return [AskedValue("shared with", _named(refs), "same VLAN and cluster network: probed once for all")]
 
 
 def _named(things: Sequence[object]) -> str:
@@ -188,13 +170,13 @@ def _named(things: Sequence[object]) -> str:
 
 
 def _facts(network: Network, row: NetworkRow, checks: Sequence[HostCheck]) -> Facts:
-    told = network.status
+    status = network.status
     by_name = {check.host: check for check in checks}
     hosts = sorted(row.hosts) or sorted(by_name)
     first = by_name.get(hosts[0]) if hosts else None
     answering = [check.host for check in checks if check.vlan.outcome is ReachOutcome.REACHABLE]
     cluster_network = row.cluster_network or "its cluster network"
-    cidr = row.cidr or (told.servers[0].cidr if told and told.servers else "")
+    cidr = row.cidr or (status.servers[0].cidr if status and status.servers else "")
     return Facts(
         namespace=network.ref.namespace,
         name=network.ref.name,
@@ -202,7 +184,7 @@ def _facts(network: Network, row: NetworkRow, checks: Sequence[HostCheck]) -> Fa
         cluster_network=cluster_network,
         gateway=row.checked_gateway or "its gateway",
         cidr=cidr or "its subnet",
-        server=network.route.server or "the server that is named",
+        server=network.route.server or "the configured server",
         hosts=_named(hosts) or "each host",
         answering=_named(answering) or "the hosts that could ask",
         host=hosts[0] if hosts else "a host",

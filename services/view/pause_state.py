@@ -1,4 +1,4 @@
-"""The global pause as it stands in Redis: since when, by whom, and why."""
+"""The global pause in Redis: since when, by whom and why."""
 
 import json
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from services.view.durations import describe_age
 if TYPE_CHECKING:
     import redis
 
-MAX_TOLD_CHARACTERS = 200
+MAX_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
 class Pause:
-    """While it stands nothing is probed and nothing is written. Empty where the key does not say."""
+    """While it lasts, nothing is probed and nothing is written. Fields are empty where unknown."""
 
     since_ms: int | None = None
-    """Redis' time."""
+    """By Redis' clock."""
     by: str = ""
     reason: str = ""
 
@@ -29,7 +29,7 @@ class Pause:
 
     @classmethod
     def parse(cls, text: str) -> "Pause":
-        """Tolerant: that the key is there pauses, whatever is in it."""
+        """Read the key's value. Never raises: a key with any content pauses."""
         try:
             body = json.loads(text)
         except (ValueError, RecursionError):
@@ -39,12 +39,12 @@ class Pause:
         since, by, reason = (body.get(key) for key in ("since_ms", "by", "reason"))
         return cls(
             since if type(since) is int and since >= 0 else None,
-            by[:MAX_TOLD_CHARACTERS] if isinstance(by, str) else "",
-            reason[:MAX_TOLD_CHARACTERS] if isinstance(reason, str) else "",
+            by[:MAX_CHARACTERS] if isinstance(by, str) else "",
+            reason[:MAX_CHARACTERS] if isinstance(reason, str) else "",
         )
 
     def describe(self, now_ms: int) -> str:
-        """One sentence for people."""
+        """One sentence."""
         ago = "" if self.since_ms is None else f" for {describe_age((now_ms - self.since_ms) / 1_000)}"
         by = f" by {self.by}" if self.by else ""
         why = f": {self.reason}" if self.reason else ""
@@ -52,8 +52,8 @@ class Pause:
 
 
 def read_pause(client: "redis.Redis") -> Pause | None:
-    """None where all is going on."""
-    # MGET takes a key of another type for none, where GET would fail; EXISTS is what the services look at.
+    """The pause; None where there is none."""
+    # MGET returns nothing for a key of another type, where GET would fail; the services check EXISTS.
     (text,) = cast("list[str | None]", client.mget([PAUSED_KEY]))
     if text is not None:
         return Pause.parse(text)
@@ -61,19 +61,19 @@ def read_pause(client: "redis.Redis") -> Pause | None:
 
 
 def describe_pause(client: "redis.Redis") -> str | None:
-    """The pause in a sentence; None where there is none."""
+    """The pause as a sentence; None where there is none."""
     pause = read_pause(client)
     return None if pause is None else pause.describe(time_ms(client))
 
 
 def set_pause(client: "redis.Redis", *, by: str, reason: str) -> Pause | None:
-    """Pause; the pause that stood there before, which then stays, or None where there was none."""
-    pause = Pause(time_ms(client), by, reason[:MAX_TOLD_CHARACTERS])
+    """Pause, unless paused already; returns the pause that was there before, or None."""
+    pause = Pause(time_ms(client), by, reason[:MAX_CHARACTERS])
     if client.set(PAUSED_KEY, pause.dump(), nx=True):
         return None
     return read_pause(client)
 
 
 def lift_pause(client: "redis.Redis") -> bool:
-    """Whether there was one."""
+    """End the pause; whether there was one."""
     return bool(client.delete(PAUSED_KEY))

@@ -1,16 +1,19 @@
-"""What a person is shown of a network: what its owner asks, its route annotation, and our status."""
+"""Networks as rows: what the owner asks, the route annotation, our status, and what each host found."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
-from services.cli.failures import wrong
+from services.contract.messages import Segment
 from services.contract.outcomes import Reason, State
 from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.route import Route
 from services.network.parse.status import ServerOffer, Status
 from services.network.policy import DEFAULT_POLICY, Policy
+from services.view.host_checks import HostCheck, RedisView
+
+FINE = frozenset({State.ACTIVE, State.IGNORED, State.DISABLED})
+"""States in which nobody has to do anything."""
 
 
 @dataclass(frozen=True)
@@ -30,113 +33,93 @@ class NetworkRow:
     gateway: str = ""
     connectivity: str = ""
     hosts: Mapping[str, str] = field(default_factory=dict)
-    """Hosts that differ, or could not say, and why."""
+    """Hosts that differ or could not tell, and why."""
     hosts_omitted: int = 0
-    """Hosts that differ and are not named."""
+    """Number of hosts that differ and are not in `hosts`."""
     servers: tuple[ServerOffer, ...] = ()
     dhcp_out: bool = False
+    """DHCP names no usable gateway, and the one known from before is checked."""
     findings: Mapping[str, str] = field(default_factory=dict)
-    """What else is to be told, by its code, with its values."""
+    """Other reason codes that apply, each with its values."""
     intent: Intent | None = None
     """None where it is not probed."""
     checked_gateway: str = ""
-    """The gateway that counts, as our status has it, or else as the intent knows it."""
+    """The gateway that counts: of our status, or else of the intent."""
 
-    def to_json(self) -> dict[str, object]:
-        """The documented shape (docs/cli.md): every key is always there, null where nothing is known."""
-        return {
-            "namespace": self.ref.namespace,
-            "name": self.ref.name,
-            "clusterNetwork": self.cluster_network or None,
-            "vlan": self.vlan,
-            "mode": self.mode or None,
-            "cidr": self.cidr or None,
-            "gateway": self.gateway or None,
-            "connectivity": self.connectivity or None,
-            "state": self.state,
-            "reason": self.reason,
-            "since": self.since or None,
-            "detail": self.detail or None,
-            "hosts": dict(sorted(self.hosts.items())),
-            "dhcp": [
-                {"server": s.server, "cidr": s.cidr or None, "gateway": s.gateway or None}
-                for s in self.servers
-            ],
-            "dhcpOut": self.dhcp_out,
-            "hostsOmitted": self.hosts_omitted,
-            "findings": dict(sorted(self.findings.items())),
-        }
+    @property
+    def is_problem(self) -> bool:
+        """Whether somebody has to do something about it."""
+        return self.state not in FINE
+
+
+@dataclass(frozen=True)
+class NetworkLine:
+    """A row, and what each host found; checks is None where Redis could not be read."""
+
+    row: NetworkRow
+    checks: tuple[HostCheck, ...] | None = None
 
 
 def network_row(network: Network, policy: Policy = DEFAULT_POLICY) -> NetworkRow:
-    """From a NAD. An outcome of what its owner no longer asks is not shown as one of what is asked now."""
+    """From a NAD. A status that was found for another intent than the present one is not shown."""
     intent = read_intent(network, policy)
-    told, route = network.status, network.route
+    status, route = network.status, network.route
     if isinstance(intent, NotProbed):
-        same = told is not None and (told.state, told.reason) == (intent.state, intent.reason)
+        same = status is not None and (status.state, status.reason) == (intent.state, intent.reason)
         return NetworkRow(
             network.ref,
             intent.state,
             intent.reason,
-            since=told.since if told is not None and same else "",
+            since=status.since if status is not None and same else "",
             detail=intent.detail,
             mode=route.mode,
             cidr=route.cidr,
             gateway=route.gateway,
             connectivity=route.connectivity,
         )
-    if told is None or told.digest != intent.digest:
-        told = Status(State.PENDING, Reason.NOT_PROBED_YET)
-    return _probed(network, intent, route, told)
+    if status is None or status.digest != intent.digest:
+        status = Status(State.PENDING, Reason.NOT_PROBED_YET)
+    return _probed(network, intent, route, status)
 
 
-def _probed(network: Network, intent: Intent, route: Route, told: Status) -> NetworkRow:
-    outdated = route.outdated or told.state == State.PENDING
+def _probed(network: Network, intent: Intent, route: Route, status: Status) -> NetworkRow:
     known = intent.gateway or intent.known_gateway
     return NetworkRow(
         network.ref,
-        told.state,
-        told.reason,
-        since=told.since,
-        detail=told.detail,
+        status.state,
+        status.reason,
+        since=status.since,
+        detail=status.detail,
         cluster_network=intent.segment.cluster_network,
         vlan=intent.segment.vlan,
         mode=intent.mode,
         cidr=route.cidr,
         gateway=route.gateway,
-        connectivity="" if outdated and route.outdated else route.connectivity,
-        hosts=told.hosts,
-        servers=told.servers,
-        hosts_omitted=told.hosts_omitted,
-        dhcp_out=told.dhcp_out,
-        findings=told.findings,
+        connectivity="" if route.outdated else route.connectivity,
+        hosts=status.hosts,
+        servers=status.servers,
+        hosts_omitted=status.hosts_omitted,
+        dhcp_out=status.dhcp_out,
+        findings=status.findings,
         intent=intent,
-        checked_gateway=told.gateway or str(known or ""),
+        checked_gateway=status.gateway or str(known or ""),
     )
 
 
-def parse_refs(texts: Iterable[str]) -> list[NetworkRef]:
-    """From NAMESPACE/NAME; exit 2 where one is not."""
-    try:
-        return [NetworkRef.parse(text) for text in texts]
-    except ValueError as error:
-        raise wrong(f"network {error}, such as default/vlan7") from None
+def segments_of(rows: Iterable[NetworkRow]) -> set[Segment]:
+    """The segments that are probed for these networks."""
+    return {row.intent.segment for row in rows if row.intent is not None}
 
 
-def select(networks: Iterable[Network], refs: Iterable[NetworkRef]) -> list[Network]:
-    """Those that are named, all when none is, in order; exit 2 with near matches where one does not exist."""
-    by_ref = {network.ref: network for network in networks}
-    wanted = list(dict.fromkeys(refs))
-    missing = [ref for ref in wanted if ref not in by_ref]
-    if missing:
-        raise wrong("\n".join(_not_found(ref, by_ref) for ref in missing))
-    return [by_ref[ref] for ref in wanted or sorted(by_ref)]
+def with_checks(rows: Sequence[NetworkRow], view: RedisView) -> list[NetworkLine]:
+    """Each row with what its hosts found."""
+    return [NetworkLine(row, checks_of(row, view)) for row in rows]
 
 
-def _not_found(ref: NetworkRef, known: Iterable[NetworkRef]) -> str:
-    refs = sorted(known)
-    near = get_close_matches(str(ref), [str(other) for other in refs], n=3, cutoff=0.8)
-    near += [str(other) for other in refs if other.name == ref.name and str(other) not in near][:3]
-    if near:
-        return f"network {ref}: not found; did you mean {' or '.join(near)}?"
-    return f"network {ref}: not found; `nadroute status` lists all {len(refs)} there are"
+def checks_of(row: NetworkRow, view: RedisView) -> tuple[HostCheck, ...] | None:
+    """None where Redis could not be read; empty where the network is not probed."""
+    if view.trouble is not None:
+        return None
+    if row.intent is None:
+        return ()
+    return view.checks(row.intent.segment, row.intent.digest, row.checked_gateway)

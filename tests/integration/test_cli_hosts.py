@@ -39,8 +39,15 @@ def test_hosts_are_live_stale_or_gone(redis_server: RedisServer, monkeypatch: py
         "node3": ("gone", 2),
     }
     assert rows["node2"]["uplinks"] == {"extra": "extra-bo", "mgmt": "mgmt-bo"}
-    assert rows["node3"]["incarnationMs"] is None
-    assert set(rows["node1"]) == {"condition", "uplinks", "version", "incarnationMs", "queued", "expiresInMs"}
+    assert rows["node3"]["incarnation_ms"] is None
+    assert set(rows["node1"]) == {
+        "condition",
+        "uplinks",
+        "version",
+        "incarnation_ms",
+        "queued",
+        "expires_in_ms",
+    }
     table = hosts(monkeypatch, redis_server).out
     assert all(word in table for word in ("node1", "extra=extra-bo", "live", "stale", "gone", "0.1.0"))
 

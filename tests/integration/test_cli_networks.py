@@ -164,7 +164,7 @@ def test_probe_without_waiting_says_what_was_sent_to_whom(nadroute: Nadroute) ->
     assert (ran.code, ran.out) == (0, "sent: probe mgmt: 2 segments on node1\n")
     assert nadroute.server.client.llen(probe_queue("node1")) == 1
     (sent,) = json.loads(nadroute("probe", "default/attic", "-o", "json").out)
-    assert (sent["host"], sent["clusterNetwork"], sent["vlans"]) == ("node1", "mgmt", [8])
+    assert (sent["host"], sent["cluster_network"], sent["vlans"]) == ("node1", "mgmt", [8])
 
 
 def test_probe_without_a_host_says_so(nadroute: Nadroute) -> None:

@@ -66,5 +66,5 @@ def test_explain_tells_in_words_and_in_json(nadroute: Nadroute) -> None:
     ran = nadroute("explain", "default/office", "--redis-url", "redis://:s3cret@127.0.0.1:1/0")
     assert ran.code == 0
     assert "redis://:***@127.0.0.1:1/0" in ran.err
-    assert "Redis does not say" in ran.out
+    assert "Redis could not be read" in ran.out
     assert nadroute("explain", "default/offise").code == 2

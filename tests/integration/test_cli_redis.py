@@ -118,7 +118,7 @@ def test_redis_refuses_a_place_that_is_taken(short_folder: Path, monkeypatch: py
     with running_redis(listening, data=None, clock=SystemClock()) as process:
         ran = run(monkeypatch, "redis", "--socket", str(socket))
         assert ran.code == 2
-        assert f"--socket={socket}: somebody listens there already" in ran.err
+        assert f"--socket={socket}: already in use" in ran.err
         process.kill()
         process.wait()
     check_listening(listening)
@@ -181,11 +181,11 @@ def test_a_child_that_dies_is_started_again_and_all_end_together() -> None:
     timer = threading.Timer(TIMEOUT_S, ended.set)
     timer.start()
     try:
-        assert supervise(programs, ended=ended, say=say, clock=SystemClock()) == 0
+        assert supervise(programs, ended=ended, report=say, clock=SystemClock()) == 0
     finally:
         timer.cancel()
     assert said.count(("mortal", "hello")) >= 2
-    assert ("mortal", "ended, exit code 1; again in 1 s") in said
+    assert ("mortal", "ended, exit code 1; restart in 1 s") in said
     grandchild = next(int(line.split()[1]) for _, line in said if line.startswith("child"))
     wait_until(lambda: not runs(grandchild), "what a child started to end with it")
 
@@ -195,10 +195,10 @@ def test_a_child_whose_configuration_is_wrong_ends_all() -> None:
     said: list[str] = []
     programs = [_program("wrong", "raise SystemExit(2)"), _program("steady", "import time; time.sleep(600)")]
     code = supervise(
-        programs, ended=threading.Event(), say=lambda _, line: said.append(line), clock=SystemClock()
+        programs, ended=threading.Event(), report=lambda _, line: said.append(line), clock=SystemClock()
     )
     assert code == 2
-    assert any("configuration is wrong" in line for line in said)
+    assert any("wrong configuration" in line for line in said)
 
 
 def test_a_child_that_will_not_end_is_killed() -> None:
@@ -206,8 +206,8 @@ def test_a_child_that_will_not_end_is_killed() -> None:
     said: list[str] = []
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True)\n"
     code += "time.sleep(600)"
-    child = Child(_program("deaf", code), say=lambda _, line: said.append(line), clock=SystemClock())
-    child.look()
+    child = Child(_program("deaf", code), report=lambda _, line: said.append(line), clock=SystemClock())
+    child.poll()
     pid = child.pid
     assert pid is not None
     wait_until(lambda: "up" in said, "it to start")

@@ -118,14 +118,14 @@ def test_up_runs_all_services_and_leaves_nothing(tmp_path: Path) -> None:
         with program("up", "--kubeconfig", str(kubeconfig), "--flower-port", "0") as process:
             told = Told(process)
             told.until(
-                "prober │ does not run", "unix://", "Flower: http", "watcher started", "updater started"
+                "prober | not started", "unix://", "Flower: http", "watcher started", "updater started"
             )
             folder = Path(told.word("unix://")).parent
             processes = children(process.pid)
             assert len(processes) == 4
             watcher = next(p for p in processes if b"watcher" in Path(f"/proc/{p}/cmdline").read_bytes())
             os.kill(watcher, signal.SIGKILL)
-            told.until("watcher │ ended, by SIGKILL; again in 1 s")
+            told.until("watcher | ended, by SIGKILL; restart in 1 s")
             told.until("watcher started")
             processes |= children(process.pid)
             process.send_signal(signal.SIGINT)

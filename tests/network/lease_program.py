@@ -8,6 +8,7 @@ import sys
 from services.contract.outcomes import Depth
 from services.prober.engine.settings import EngineSettings
 from services.prober.scan.scanning import scan
+from services.view.documents import scanned_document
 
 QUICK = EngineSettings(offer_window_s=0.02, conflict_interval_s=0.05)
 
@@ -39,7 +40,7 @@ def main() -> None:
             host=arguments.host,
             settings=settings,
         )
-        rounds.append([result.to_json() | {"offered": _offered(result)} for result in results])
+        rounds.append([scanned_document(result) | {"offered": _offered(result)} for result in results])
     sys.stdout.write(json.dumps(rounds) + "\n")
 
 

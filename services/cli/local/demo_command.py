@@ -10,7 +10,7 @@ from typing import NoReturn, TypeVar
 
 import click
 
-from services.cli.failures import wrong
+from services.cli.failures import usage_error
 from services.cli.local.demo_site import (
     SOCKET_VARIABLE,
     find_socket,
@@ -18,7 +18,7 @@ from services.cli.local.demo_site import (
     read_site,
     send,
 )
-from services.cli.outputs import plain
+from services.cli.terminal import plain
 from services.runtime.clock import SystemClock
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -77,11 +77,11 @@ def shell(given: Path | None, host: str, command: tuple[str, ...]) -> NoReturn:
     """
     site = read_site(find_socket(given))
     if host not in site.hosts:
-        raise wrong(f"{plain(host)!r}: no such host; expected one of {plain(', '.join(site.hosts))}")
+        raise usage_error(f"{plain(host)!r}: no such host; expected one of {plain(', '.join(site.hosts))}")
     entry = site.hosts[host]
     nsenter = shutil.which("nsenter")
     if nsenter is None:
-        raise wrong("nsenter is not installed (Debian package util-linux)")
+        raise usage_error("nsenter is not installed (Debian package util-linux)")
     user = ["--user", "--preserve-credentials"] if site.user_namespace else []
     if not command:
         uplinks = ", ".join(f"{interface} ({network})" for network, interface in entry.uplinks.items())

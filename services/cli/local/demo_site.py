@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, Field, RootModel, ValidationError
 
-from services.cli.failures import unreachable, wrong
-from services.cli.outputs import plain
+from services.cli.failures import unreachable, usage_error
+from services.cli.terminal import plain
 
 SOCKET_VARIABLE = "LAB_CONTROL_SOCKET"
 """Names the demo's control socket. It does not begin with NADROUTE_ because it is not a service's setting."""
@@ -67,9 +67,9 @@ def find_socket(given: Path | None) -> Path:
 def send(command: str, path: Path) -> None:
     """Send one command to the control socket and wait until it has taken effect."""
     if any(not character.isprintable() for character in command) or len(command) > 200:
-        raise wrong("expected a VLAN such as 7 or extra/7, or the name of a host")
+        raise usage_error("expected a VLAN such as 7 or extra/7, or the name of a host")
     if len(os.fsencode(path)) > MAX_PATH_BYTES:
-        raise wrong(f"{path}: {len(os.fsencode(path))} bytes, expected at most {MAX_PATH_BYTES}")
+        raise usage_error(f"{path}: {len(os.fsencode(path))} bytes, expected at most {MAX_PATH_BYTES}")
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(TIMEOUT_S)
@@ -83,7 +83,7 @@ def send(command: str, path: Path) -> None:
             f"--socket or {SOCKET_VARIABLE}"
         ) from None
     if reply != "ok":
-        raise wrong(plain(f"demo: {reply.removeprefix('error: ') or 'it closed the connection'}"))
+        raise usage_error(plain(f"demo: {reply.removeprefix('error: ') or 'it closed the connection'}"))
 
 
 def read_environment(path: Path) -> dict[str, str]:
@@ -104,4 +104,4 @@ def _read(file: Path, model: type[Model]) -> Model:
             f"{file}: {error.strerror}; expected a running demo: start one with `make demo`"
         ) from None
     except ValidationError as error:
-        raise wrong(f"{file}: not written by a demo: {error.errors()[0]['msg']}") from None
+        raise usage_error(f"{file}: not written by a demo: {error.errors()[0]['msg']}") from None

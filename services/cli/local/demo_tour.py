@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import click
 
-from services.cli.outputs import plain, stderr_console
+from services.cli.terminal import plain, stderr_console
 from services.runtime.clock import Clock
 
 NETWORK = "default/storefront"

@@ -1,7 +1,7 @@
-"""Flower, the page with workers and tasks, on nadroute's own Celery app; in this process, in the foreground.
+"""Flower, the page of workers and tasks, on nadroute's own Celery app, in the foreground.
 
-Flower knows its options as one global set, which is filled here from our settings; its own flags, files and
-FLOWER_ variables play no part.
+Flower keeps its options in one global object, which is filled here from our settings; its own flags, files
+and FLOWER_ variables are not read.
 """
 
 import asyncio
@@ -22,25 +22,28 @@ from flower.options import default_options
 from flower.urls import settings as flower_application_settings
 from tornado.ioloop import IOLoop, PeriodicCallback
 
-from services.cli.failures import wrong
-from services.cli.local.flower_settings import FlowerSettings
+from services.cli.failures import usage_error
+from services.cli.local.service_commands import FlowerSettings
 from services.runtime.celery_app import make_app
 from services.runtime.clock import Clock, SystemClock
 
 RECONNECT_S = 2.0
-LOOK_FOR_WORKERS_MS = 2_000
+NEW_WORKERS_INTERVAL_MS = 2_000
 INSPECT_TIMEOUT_MS = 5_000.0
-"""A worker that is named answers within milliseconds; on a busy machine Flower's own second is too short."""
+"""A named worker answers within milliseconds; Flower's default of 1 s is too short on a busy machine."""
 MAX_TASKS = 10_000
-"""Kept in memory: a large site's last half hour."""
+"""Tasks kept in memory: the last half hour of a large site."""
 PURGE_OFFLINE_S = 3_600
 
 log = structlog.get_logger(__name__)
 
 
 class SteadyEvents(Events):  # type: ignore[misc]  # flower ships no types
-    """Listens for events, and again after a broken connection: Flower's own pause doubles without an end, so
-    that an hour without Redis would be followed by an hour without tasks on the page."""
+    """Listens for events, and reconnects after a constant pause.
+
+    Flower's own pause doubles without limit: after an hour without Redis the page would show no tasks for
+    another hour.
+    """
 
     def __init__(self, *args: object, clock: Clock, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
@@ -52,15 +55,15 @@ class SteadyEvents(Events):  # type: ignore[misc]  # flower ships no types
             try:
                 with self.capp.connection() as connection:
                     receiver = EventReceiver(connection, handlers={"*": self.on_event}, app=self.capp)
-                    # wakeup asks all workers to say that they are there.
+                    # wakeup asks all workers to announce themselves.
                     receiver.capture(limit=None, timeout=None, wakeup=True)
-            except Exception as error:  # noqa: BLE001  # whatever broke it, there is nothing but to listen again
-                log.warning("events are not heard, trying again", error=str(error), again_in_s=RECONNECT_S)
+            except Exception as error:  # noqa: BLE001  # whatever the error, listen again
+                log.warning("listening for events failed, retrying", error=str(error), again_in_s=RECONNECT_S)
                 self._clock.wait(self._never, RECONNECT_S)
 
 
 def main(settings: FlowerSettings) -> NoReturn:
-    """Serve until SIGINT or SIGTERM, and end the process: exit code 0."""
+    """Serve until SIGINT or SIGTERM, then end the process with exit code 0."""
     password = settings.flower_password
     generated = secrets.token_urlsafe(12) if password is None else None
     secret = generated or (password.get_secret_value() if password else "")
@@ -68,7 +71,7 @@ def main(settings: FlowerSettings) -> NoReturn:
 
 
 async def _serve(settings: FlowerSettings, password: str, *, announce_password: bool) -> NoReturn:
-    # A request that was served is no news, and one without a password yet is how every browser starts.
+    # Not every request, nor each browser's first one without a password.
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     options = default_options
     options.address = settings.flower_address
@@ -95,33 +98,33 @@ async def _serve(settings: FlowerSettings, password: str, *, announce_password: 
     try:
         port = flower.start_http_server()
     except OSError as error:
-        raise wrong(
+        raise usage_error(
             f"--address={settings.flower_address} --port={settings.flower_port}: {error.strerror or error}; "
-            "expected an address of this machine and a port that is free; 0 takes a free one"
+            "expected an address of this machine and a free port; 0 takes a free one"
         ) from None
     flower.events.start()
     flower.started = True
-    watch_workers = PeriodicCallback(lambda: _inspect_new_workers(flower), LOOK_FOR_WORKERS_MS)
+    watch_workers = PeriodicCallback(lambda: _inspect_new_workers(flower), NEW_WORKERS_INTERVAL_MS)
     watch_workers.start()
 
     shown = f"[{settings.flower_address}]" if ":" in settings.flower_address else settings.flower_address
     click.echo(f"Flower: http://{shown}:{port}/")
-    told = f", password {password}" if announce_password else ""
-    click.echo(f"Sign in as user {settings.flower_user}{told}")
+    shown_password = f", password {password}" if announce_password else ""
+    click.echo(f"Sign in as user {settings.flower_user}{shown_password}")
 
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     await ended.wait()
-    # Its threads may be waiting for the answers of workers, for seconds, and Python would wait for them.
-    # They hold nothing that could be lost.
+    # Flower's threads may wait seconds for workers to answer, and Python would wait for them. They hold no
+    # state.
     logging.shutdown()
     sys.stdout.flush()
     os._exit(0)
 
 
 def _inspect_new_workers(flower: Flower) -> None:
-    """Ask workers that came since for their queues and settings; Flower itself asks once, at its start."""
+    """Ask new workers for their queues and settings; Flower itself asks only at its start."""
     state = flower.events.state
     alive = {name for name, worker in list(state.workers.items()) if worker.alive}
     for name in alive - set(flower.inspector.workers):

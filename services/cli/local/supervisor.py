@@ -1,4 +1,4 @@
-"""Services as children of one process: lines in one stream, restarted when they die, ended with us."""
+"""Services as child processes: one output stream, restarted when they end, ended with their parent."""
 
 import contextlib
 import os
@@ -9,25 +9,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from services.cli.local.mortal import mortal
+from services.cli.local.parent_death import bound_to_parent
 from services.runtime.clock import Clock
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 HEALTHY_AFTER_S = 60.0
-"""A child that ran for this long starts at the first pause again."""
+"""After running this long, a child that ends is restarted after the first pause again."""
 GRACE_S = 20.0
-"""From SIGTERM to SIGKILL: longer than a prober's longest batch."""
-LOOK_S = 0.2
+"""Seconds from SIGTERM to SIGKILL: longer than a prober's longest batch."""
+POLL_S = 0.2
 WRONG_CONFIGURATION = 2
 
-Say = Callable[[str, str], None]
-"""(service, line)."""
+Report = Callable[[str, str], None]
+"""Called with (service, line)."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """What to run under which name."""
+    """A command and the name for its output."""
 
     name: str
     command: Sequence[str]
@@ -35,16 +35,16 @@ class Program:
 
 
 def pause_s(deaths: int) -> float:
-    """How long to wait before a start that follows this many deaths in a row."""
+    """Seconds to wait before a restart, after this many failures in a row."""
     return float(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(deaths - 1, 10)))
 
 
 class Child:
     """One program, running or waiting to be started again."""
 
-    def __init__(self, program: Program, *, say: Say, clock: Clock) -> None:
+    def __init__(self, program: Program, *, report: Report, clock: Clock) -> None:
         self.program = program
-        self._say = say
+        self._report = report
         self._clock = clock
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -54,13 +54,13 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """None while it does not run."""
+        """None while it is not running."""
         return self._process.pid if self._process else None
 
-    def look(self) -> int | None:
-        """Start it when it is time, notice its death; its exit code when it has just died.
+    def poll(self) -> int | None:
+        """Start the child when it is due; returns its exit code if it has ended since the last call.
 
-        To be called by the main thread: the kernel ends the child when the thread that started it ends.
+        Call it from the main thread: the kernel ends the child when the thread that started it ends.
         """
         now = self._clock.monotonic()
         if self._process is None:
@@ -74,21 +74,21 @@ class Child:
         self._deaths = 1 if now - self._started_at >= HEALTHY_AFTER_S else self._deaths + 1
         wait_s = pause_s(self._deaths)
         self._start_at = now + wait_s
-        self._say(self.program.name, f"ended, {_describe(code)}; again in {wait_s:g} s")
+        self._report(self.program.name, f"ended, {_describe(code)}; restart in {wait_s:g} s")
         return code
 
     def _start(self, now: float) -> None:
         self._started_at = now
         self._process = subprocess.Popen(
-            # By SIGKILL: a worker whose Redis hangs may take a minute to end on SIGTERM.
-            mortal(self.program.command, ended_by=signal.SIGKILL),
+            # SIGKILL: a worker whose Redis hangs may take a minute to end on SIGTERM.
+            bound_to_parent(self.program.command, signal=signal.SIGKILL),
             env=dict(self.program.environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             errors="replace",
-            # Its own group: Ctrl-C at the terminal is for us, and whatever it starts can be ended with it.
+            # Its own group: Ctrl-C reaches the parent alone, and the child's own children end with it.
             start_new_session=True,
         )
         assert self._process.stdout is not None
@@ -98,21 +98,21 @@ class Child:
     def _read(self, stream: IO[str]) -> None:
         with stream, contextlib.suppress(ValueError):
             for line in stream:
-                self._say(self.program.name, line.rstrip("\n"))
+                self._report(self.program.name, line.rstrip("\n"))
 
     def terminate(self) -> None:
-        """Ask it to end."""
+        """Send SIGTERM."""
         self._signal(signal.SIGTERM)
 
     def end(self, timeout_s: float) -> None:
-        """Wait for its end, then insist."""
+        """Wait for its end, then send SIGKILL."""
         if self._process is None:
             return
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            self._say(self.program.name, f"did not end within {GRACE_S:g} s of SIGTERM; killed")
-        # Also where it has ended: what it started and left behind is in its group.
+            self._report(self.program.name, f"did not end within {GRACE_S:g} s of SIGTERM; killed")
+        # Also after its end: children that it left behind are in its group.
         self._signal(signal.SIGKILL)
         self._process.wait()
         self._reap()
@@ -128,19 +128,19 @@ class Child:
         self._process = None
 
 
-def supervise(programs: Sequence[Program], *, ended: threading.Event, say: Say, clock: Clock) -> int:
-    """Run all until `ended` is set: 0; or until one says that its configuration is wrong: 2.
+def supervise(programs: Sequence[Program], *, ended: threading.Event, report: Report, clock: Clock) -> int:
+    """Run all until `ended` is set (returns 0), or until one exits with 2 for its configuration (returns 2).
 
-    Programs are started in their order, and asked to end in it.
+    Programs are started, and later asked to end, in their order.
     """
-    children = [Child(program, say=say, clock=clock) for program in programs]
+    children = [Child(program, report=report, clock=clock) for program in programs]
     try:
         while True:
             for child in children:
-                if child.look() == WRONG_CONFIGURATION:
-                    say(child.program.name, "its configuration is wrong, so it would never start: all end")
+                if child.poll() == WRONG_CONFIGURATION:
+                    report(child.program.name, "wrong configuration: ending all services")
                     return WRONG_CONFIGURATION
-            if clock.wait(ended, LOOK_S):
+            if clock.wait(ended, POLL_S):
                 return 0
     finally:
         for child in children:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import click
 
-from services.cli.failures import told_plainly
+from services.cli.failures import plain_errors
 from services.cli.local.redis_process import Listening, running_redis
 from services.cli.local.supervisor import Program, supervise
 from services.cli.options.services_table import FLOWER, PROBER, UPDATER, WATCHER, Service
 from services.cli.options.settings_options import load_settings
-from services.cli.outputs import plain
+from services.cli.terminal import plain
 from services.runtime import signals
 from services.runtime.clock import SystemClock
 from services.runtime.settings import ENV_PREFIX
@@ -29,20 +29,22 @@ REDIS_URL = f"{ENV_PREFIX}REDIS_URL"
 
 @click.command()
 @click.option(
-    "--kubeconfig", type=click.Path(path_type=Path), help="The kubeconfig; otherwise as kubectl finds it."
+    "--kubeconfig", type=click.Path(path_type=Path), help="The kubeconfig.  [default: as kubectl finds it]"
 )
-@click.option("--host", help="Probe from this machine, under this name: the node's in Kubernetes.")
+@click.option("--host", help="Probe from this machine under this name: its node's name in Kubernetes.")
 @click.option(
     "--uplink",
     "uplinks",
     multiple=True,
     metavar="NAME=IFACE",
-    help="A cluster network's interface on this machine; once for each.",
+    help="The interface of a cluster network on this machine. May be repeated.",
 )
 @click.option(
-    "--redis-url", help=f"A Redis that runs already; otherwise {REDIS_URL}, otherwise one is started."
+    "--redis-url",
+    metavar="URL",
+    help=f"A Redis that is running.  [default: {REDIS_URL}, otherwise one is started]",
 )
-@click.option("--flower/--no-flower", default=True, show_default=True, help="Whether Flower runs too.")
+@click.option("--flower/--no-flower", default=True, show_default=True, help="Run Flower too.")
 @click.option("--flower-port", help="Flower's port; 0 takes a free one.")
 def up(
     kubeconfig: Path | None,
@@ -54,9 +56,8 @@ def up(
 ) -> int:
     """Run watcher, updater, prober and Flower on this machine until Ctrl-C.
 
-    The prober runs when --host and --uplink say from where (or NADROUTE_HOST and NADROUTE_UPLINKS). What a
-    service can be told besides is told by its environment variables: see `nadroute config`. One that dies is
-    started again.
+    The prober runs if --host and --uplink are given (or NADROUTE_HOST and NADROUTE_UPLINKS). Other settings
+    come from environment variables: see `nadroute config`. A service that ends is restarted.
     """
     if kubeconfig is not None:
         os.environ[f"{ENV_PREFIX}KUBECONFIG"] = str(kubeconfig.expanduser().absolute())
@@ -69,22 +70,22 @@ def up(
     if host or uplinks or f"{ENV_PREFIX}UPLINKS" in os.environ:
         services.append((PROBER, dict(probing)))
     else:
-        _say(
-            "prober", "does not run: expected --host HOST and --uplink NAME=IFACE to probe from this machine"
+        _report(
+            "prober", "not started: expected --host HOST and --uplink NAME=IFACE to probe from this machine"
         )
     if flower:
         services.append((FLOWER, {}))
     for service, flags in services:
         load_settings(service, flags)
-    with told_plainly():
+    with plain_errors():
         from services.cluster.credentials import find_kubeconfig
 
         find_kubeconfig(kubeconfig or _kubeconfig_of_environment())
     clock = SystemClock()
-    # SIGHUP comes when the terminal is closed.
+    # SIGHUP arrives when the terminal is closed.
     with signals.event_on_signal(threading.Event(), (*signals.END, signal.SIGHUP)) as ended, _redis(clock):
         programs = [_program(service, flags) for service, flags in services]
-        return supervise(programs, ended=ended, say=_say, clock=clock)
+        return supervise(programs, ended=ended, report=_report, clock=clock)
 
 
 def _kubeconfig_of_environment() -> Path | None:
@@ -94,7 +95,7 @@ def _kubeconfig_of_environment() -> Path | None:
 
 @contextlib.contextmanager
 def _redis(clock: SystemClock) -> Iterator[None]:
-    """The Redis that was named, or one of our own for as long as the block lasts."""
+    """The given Redis, or a child process for as long as the block lasts."""
     if os.environ.get(REDIS_URL):
         yield
         return
@@ -102,12 +103,12 @@ def _redis(clock: SystemClock) -> Iterator[None]:
         listening = Listening(socket=Path(folder) / "redis.sock")
         with running_redis(listening, data=None, clock=clock) as process:
             os.environ[REDIS_URL] = listening.url
-            _say("redis", f"process {process.pid}, {listening.url} (for --redis-url of other commands)")
+            _report("redis", f"process {process.pid}, {listening.url} (for --redis-url of other commands)")
             yield
 
 
 def _program(service: Service, flags: dict[str, object]) -> Program:
-    """`nadroute SERVICE` by this very interpreter; its logs for eyes where ours are."""
+    """`nadroute SERVICE` run by this interpreter; logs for people at a terminal."""
     command = [sys.executable, "-m", "services.cli.main", service.name]
     for flag, value in flags.items():
         values = value if isinstance(value, tuple) else (value,)
@@ -123,10 +124,10 @@ def _program(service: Service, flags: dict[str, object]) -> Program:
 _lock = threading.Lock()
 
 
-def _say(service: str, line: str) -> None:
-    """A line under the service's name; several threads say something."""
+def _report(service: str, line: str) -> None:
+    """Print a line with the service's name; safe to call from several threads."""
     coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    prefix = f"{service:>7} │ "
+    prefix = f"{service:>7} | "
     with _lock:
         click.echo(
             (click.style(prefix, fg=COLOURS[service]) if coloured else prefix) + _shown(line, coloured),
@@ -135,7 +136,7 @@ def _say(service: str, line: str) -> None:
 
 
 def _shown(line: str, coloured: bool) -> str:
-    """A child's colours pass at a terminal; nothing else in its line drives it, whoever wrote it there."""
+    """The line with its colours at a terminal, and without any other control sequence."""
     if not coloured:
         return plain(click.unstyle(line))
     parts = COLOUR.split(line)

@@ -1,15 +1,16 @@
-"""`nadroute hosts`: who could probe now, and how much waits for each."""
+"""`nadroute hosts`: the announced hosts, and the length of each one's queue."""
 
 from datetime import UTC, datetime
 
 import click
-from rich.table import Table
 
-from services.cli.options.client_settings import REDIS, load_client_settings, redis_client
-from services.cli.options.services_table import CLIENT
-from services.cli.options.settings_options import settings_options
-from services.cli.outputs import Output, cell, make_table, output_option, plain, print_data, stdout_console
+from services.cli.options.client import client_options, load_client_settings, redis_client
+from services.cli.options.settings_options import GroupedCommand
+from services.cli.outputs import Column, Output, output_option, print_data, print_table
+from services.cli.terminal import cell, plain, stdout_console
+from services.contract.messages import HostAnnouncement
 from services.runtime.redis_client import time_ms
+from services.view.documents import host_document
 from services.view.durations import describe_age
 from services.view.hosts import HostRow, host_rows
 from services.view.pause_state import describe_pause
@@ -17,13 +18,16 @@ from services.view.pause_state import describe_pause
 STYLES = {"live": "green", "stale": "yellow", "gone": "red"}
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @output_option
-@settings_options(CLIENT, only=REDIS)
+@client_options()
 def hosts(output: Output, **flags: object) -> None:
-    """Hosts that are announced: uplinks, version, since when, and how many requests wait for each.
+    """Show the announced hosts: uplinks, version, since when, and how many requests wait for each.
 
-    live: renewed in time. stale: not renewed twice in a row. gone: not announced, yet requests wait for it.
+    \b
+    live   announced
+    stale  two renewals of the announcement were missed
+    gone   not announced, yet requests wait for it
     """
     settings = load_client_settings(flags)
     with redis_client(settings) as client:
@@ -31,33 +35,37 @@ def hosts(output: Output, **flags: object) -> None:
     if paused is not None:
         click.echo(plain(paused), err=True)
     if output != "table":
-        print_data([row.to_json() for row in rows], output)
+        print_data([host_document(row) for row in rows], output)
     elif rows:
-        stdout_console().print(_table(rows, now_ms))
+        print_table(stdout_console(), _columns(rows, now_ms))
     else:
         click.echo("no hosts: no prober is announced; start one with `nadroute prober --host HOST`", err=True)
 
 
-def _table(rows: list[HostRow], now_ms: int) -> Table:
-    table = make_table("host", "condition", "uplinks", "version", "since", "queued")
-    for row in rows:
-        told = row.announcement
-        uplinks = ", ".join(f"{name}={port}" for name, port in sorted(told.uplinks.items())) if told else ""
-        table.add_row(
-            cell(row.host, "bold"),
-            cell(row.condition, STYLES[row.condition]),
-            cell(uplinks),
-            cell(told.version if told else ""),
-            cell(_since(told.incarnation, now_ms) if told else ""),
-            cell(row.queued, "yellow" if row.queued else ""),
-        )
-    return table
+def _columns(rows: list[HostRow], now_ms: int) -> list[Column]:
+    announced = [row.announcement for row in rows]
+    return [
+        Column("host", [cell(row.host, "bold") for row in rows], least=20, keep_end=True),
+        Column("condition", [cell(row.condition, STYLES[row.condition]) for row in rows]),
+        Column("uplinks", [cell(_uplinks(host) if host else "") for host in announced], 2, least=14),
+        Column("version", [cell(host.version if host else "") for host in announced], 3),
+        Column("for", [cell(_age(host.incarnation, now_ms) if host else "") for host in announced], 1),
+        Column("queued", [cell(row.queued, "yellow" if row.queued else "") for row in rows]),
+        Column("since", [cell(_started(host.incarnation) if host else "") for host in announced], 4),
+    ]
 
 
-def _since(incarnation_ms: int, now_ms: int) -> str:
-    """By Redis' clock alone: the hosts' own may be wrong."""
+def _uplinks(host: HostAnnouncement) -> str:
+    return ", ".join(f"{name}={interface}" for name, interface in sorted(host.uplinks.items()))
+
+
+def _age(incarnation_ms: int, now_ms: int) -> str:
+    """Since its prober started, by Redis' clock: the hosts' own may be wrong."""
+    return describe_age((now_ms - incarnation_ms) / 1_000)
+
+
+def _started(incarnation_ms: int) -> str:
     try:
-        started = f"{datetime.fromtimestamp(incarnation_ms / 1_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return f"{datetime.fromtimestamp(incarnation_ms / 1_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
     except (OverflowError, OSError, ValueError):
         return str(incarnation_ms)
-    return f"{started} ({describe_age((now_ms - incarnation_ms) / 1_000)})"

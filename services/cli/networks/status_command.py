@@ -1,161 +1,163 @@
-"""`nadroute status`: what is known of each network, once or as it changes."""
+"""`nadroute status`: the state of each network, once or as it changes."""
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
-from services.cli.failures import NOT_ALL_ACTIVE
-from services.cli.networks.matrix import FINE, status_matrix
-from services.cli.options.client_settings import (
-    KUBERNETES,
-    ClientSettings,
-    cluster_client,
-    load_client_settings,
+from services.cli.failures import NOT_ALL_ACTIVE, unreachable, usage_error
+from services.cli.networks.matrix import status_screen
+from services.cli.options.arguments import (
+    NETWORK,
+    complete_host,
+    complete_namespace,
+    complete_network,
+    select_networks,
 )
-from services.cli.options.services_table import CLIENT
-from services.cli.options.settings_options import settings_options
-from services.cli.outputs import Output, cell, output_option, plain, print_data, stdout_console
+from services.cli.options.client import ClientSettings, client_options, cluster_client, load_client_settings
+from services.cli.options.settings_options import GroupedCommand
+from services.cli.outputs import Output, output_option, print_data, print_lines
+from services.cli.terminal import plain, stdout_console
+from services.contract.messages import Segment
 from services.network.parse.nad import Network, NetworkRef
-from services.runtime.clock import Clock, SystemClock
+from services.runtime.clock import SystemClock
+from services.view.documents import checked_document
 from services.view.host_checks import RedisReader, RedisView
-from services.view.network_lines import segments_of, with_checks
-from services.view.rows import NetworkRow, network_row, parse_refs, select
+from services.view.rows import NetworkLine, network_row, segments_of, with_checks
 
 if TYPE_CHECKING:
-    from services.cluster.client import Cluster
-
-REFRESH_S = 0.5
-REDIS_REFRESH_S = 2.0
-"""Between two looks at Redis: probes take longer anyhow."""
-FIRST_LIST_TIMEOUT_S = 20.0
-LINES_AROUND = 6
-"""Of the terminal's: heading, legend and summary."""
+    from rich.console import Console
 
 
-@click.command()
-@click.argument("networks", nargs=-1, metavar="[NAMESPACE/NAME]...")
+@dataclass(frozen=True)
+class Shown:
+    """Which networks and hosts are shown; empty: all."""
+
+    refs: Collection[NetworkRef] = ()
+    namespaces: Collection[str] = ()
+    host: str | None = None
+    problems: bool = False
+
+    def networks(self, networks: Sequence[Network]) -> list[Network]:
+        """The networks that were named, or those of the namespaces."""
+        return [
+            network
+            for network in sorted(networks, key=lambda network: network.ref)
+            if (not self.refs or network.ref in self.refs)
+            and (not self.namespaces or network.ref.namespace in self.namespaces)
+        ]
+
+    def lines(
+        self, networks: Sequence[Network], view: RedisView, settings: ClientSettings
+    ) -> list[NetworkLine]:
+        """The rows that are shown, with the checks of the hosts that are shown."""
+        rows = [network_row(network, settings.policy) for network in self.networks(networks)]
+        lines = with_checks([row for row in rows if row.is_problem or not self.problems], view)
+        if self.host is None:
+            return lines
+        mine = [(line, tuple(c for c in line.checks or () if c.host == self.host)) for line in lines]
+        return [NetworkLine(line.row, checks) for line, checks in mine if checks]
+
+    def check_host(self, view: RedisView) -> None:
+        """Exit 3 where hosts cannot be shown at all, exit 2 for one that nobody knows."""
+        if self.host is None:
+            return
+        if view.trouble is not None:
+            raise unreachable(f"--host={self.host!r}: {view.trouble}")
+        reported = {aged.verdict.host for known in view.verdicts.values() for aged in known.latest}
+        known = sorted({*view.hosts, *reported})
+        if self.host not in known:
+            expected = ", ".join(known) or "a host, and none is announced"
+            raise usage_error(f"--host={self.host!r}: not announced; expected one of {expected}")
+
+    def describe_none(self, networks: Sequence[Network]) -> str:
+        """Why nothing is shown."""
+        if not networks:
+            return "no networks: no NetworkAttachmentDefinition exists in any namespace"
+        if not self.networks(networks):
+            present = ", ".join(sorted({network.ref.namespace for network in networks}))
+            return f"no networks in {', '.join(self.namespaces)}: there are some in {present}"
+        where = f" on {self.host}" if self.host else ""
+        return f"no problems{where}" if self.problems else f"no networks{where}"
+
+
+@click.command(cls=GroupedCommand)
+@click.argument(
+    "networks", nargs=-1, metavar="[NAMESPACE/NAME]...", type=NETWORK, shell_complete=complete_network
+)
 @click.option("-w", "--watch", is_flag=True, help="Follow changes until Ctrl-C.")
+@click.option(
+    "-n",
+    "--namespace",
+    "in_namespaces",
+    multiple=True,
+    metavar="NAMESPACE",
+    shell_complete=complete_namespace,
+    help="Show the networks of this namespace. May be repeated.",
+)
+@click.option(
+    "--host",
+    metavar="HOST",
+    shell_complete=complete_host,
+    help="Show what this host found, on the networks it carries.",
+)
+@click.option("--problems", is_flag=True, help="Show the networks that need attention.")
 @output_option
-@settings_options(CLIENT, only=("watch_silence_s", "redis_url", *KUBERNETES))
-def status(networks: tuple[str, ...], watch: bool, output: Output, **flags: object) -> int:
-    """What is known of each network: its state, why, since when, and what each host found.
+@client_options(kubernetes=True, also=("watch_silence_s",))
+def status(
+    networks: tuple[NetworkRef, ...],
+    watch: bool,
+    in_namespaces: tuple[str, ...],
+    host: str | None,
+    problems: bool,
+    output: Output,
+    **flags: object,
+) -> int:
+    """Show the state of each network, its reason, since when, and what each host found.
 
-    Exit code 1 when a network that is probed is not Active. With --watch a live table at a terminal, and one
-    line for each change anywhere else. Without Redis all is shown but what each host found.
+    Exit code 1 if a network that is shown and probed is not Active. --watch shows a live table on a terminal,
+    and one line for each change anywhere else. Without Redis, everything but the hosts is shown.
     """
-    refs = parse_refs(networks)
     settings = load_client_settings(flags)
-    clock = SystemClock()
+    shown = Shown(frozenset(networks), in_namespaces, host, problems)
     with cluster_client(settings) as cluster:
-        chosen = select(cluster.list_networks()[0], refs)
+        present = cluster.list_networks()[0]
+        select_networks(present, networks)
         if watch:
-            return _watch(cluster, settings, refs, output=output, clock=clock)
-    rows = _rows(chosen, settings)
-    with closing(RedisReader(settings)) as reader:
-        view = reader.read(segments_of(rows))
-    lines = with_checks(rows, view)
-    for remark in _remarks(view):
+            from services.cli.networks.watching import follow
+
+            return follow(cluster, settings, shown, output=output, clock=SystemClock())
+    with closing(RedisReader(settings.redis_url.get_secret_value())) as reader:
+        view = reader.read(_segments(present, settings))
+    shown.check_host(view)
+    lines = shown.lines(present, view, settings)
+    for remark in remarks(view):
         click.echo(plain(remark), err=True)
     if output != "table":
-        print_data([line.to_json() for line in lines], output)
+        print_data([checked_document(line.row, line.checks) for line in lines], output)
     elif lines:
-        console = stdout_console()
-        console.print(status_matrix(lines, width=console.width, now=clock.now()))
+        _print(stdout_console(), lines)
     else:
-        click.echo("no networks: no NetworkAttachmentDefinition exists in any namespace", err=True)
-    return 0 if all(row.state in FINE for row in rows) else NOT_ALL_ACTIVE
+        click.echo(shown.describe_none(present), err=True)
+    return NOT_ALL_ACTIVE if any(line.row.is_problem for line in lines) else 0
 
 
-def _rows(networks: Sequence[Network], settings: ClientSettings) -> list[NetworkRow]:
-    return [network_row(network, settings.policy) for network in networks]
+def _segments(networks: Sequence[Network], settings: ClientSettings) -> set[Segment]:
+    return segments_of([network_row(network, settings.policy) for network in networks])
 
 
-def _remarks(view: RedisView) -> list[str]:
+def remarks(view: RedisView) -> list[str]:
     """What concerns all networks at once."""
     return [remark for remark in (view.paused, view.trouble) if remark is not None]
 
 
-def _watch(
-    cluster: "Cluster",
-    settings: ClientSettings,
-    refs: Sequence[NetworkRef],
-    *,
-    output: Output,
-    clock: Clock,
-) -> int:
-    """Follow until Ctrl-C; then 0."""
-    import random
-
-    from services.cluster.cache import NetworkCache
-    from services.cluster.watching import NetworkWatch
-
-    cache = NetworkCache()
-    watch = NetworkWatch(cluster, cache, random=random.SystemRandom().random)
-    wanted = set(refs)
-
-    def rows() -> list[NetworkRow]:
-        return _rows([n for n in cache.snapshot() if not wanted or n.ref in wanted], settings)
-
-    watch.start()
-    try:
-        clock.wait(watch.synced, FIRST_LIST_TIMEOUT_S)
-        console = stdout_console()
-        if output == "table" and console.is_terminal:
-            with closing(RedisReader(settings)) as reader:
-                _follow_live(rows, reader, clock)
-        else:
-            _follow_lines(rows, output=output, clock=clock)
-    except KeyboardInterrupt:
-        return 0
-    finally:
-        watch.stop()
-    return 0
-
-
-def _follow_live(rows: Callable[[], list[NetworkRow]], reader: RedisReader, clock: Clock) -> None:
-    from rich.live import Live
-
-    never = threading.Event()
-    console = stdout_console()
-    view, looked_at = RedisView(), -REDIS_REFRESH_S
-    with Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
-        while True:
-            present = rows()
-            if clock.monotonic() - looked_at >= REDIS_REFRESH_S:
-                view, looked_at = reader.read(segments_of(present)), clock.monotonic()
-            if len(present) > console.height - LINES_AROUND:
-                # What does not fit is cut off at the end, so what is wrong comes first.
-                present.sort(key=lambda row: row.state in FINE)
-            lines = with_checks(present, view)
-            shown = status_matrix(lines, width=console.width, now=clock.now(), remarks=_remarks(view))
-            live.update(shown, refresh=True)
-            clock.wait(never, REFRESH_S)
-
-
-def _follow_lines(rows: Callable[[], list[NetworkRow]], *, output: Output, clock: Clock) -> None:
-    """Each network as it is, then again whenever it changed; one JSON document a line, or a line of words."""
-    import json
-
-    never = threading.Event()
-    shown: dict[NetworkRef, NetworkRow] = {}
-    while True:
-        present = {row.ref: row for row in rows()}
-        for ref in [ref for ref in shown if ref not in present]:
-            del shown[ref]
-            gone = {"namespace": ref.namespace, "name": ref.name, "deleted": True}
-            click.echo(f"{ref} deleted" if output == "table" else json.dumps(gone))
-        for ref, row in present.items():
-            if shown.get(ref) != row:
-                shown[ref] = row
-                click.echo(_line(row) if output == "table" else json.dumps(row.to_json()))
-        clock.wait(never, REFRESH_S)
-
-
-def _line(row: NetworkRow) -> str:
-    fields = row.to_json()
-    told = {key: value for key, value in fields.items() if key not in ("namespace", "name", "state", "dhcp")}
-    text = " ".join(f"{key}={value}" for key, value in told.items() if value not in (None, {}, False))
-    return cell(f"{row.ref} {row.state} {text}").plain
+def _print(console: "Console", lines: list[NetworkLine]) -> None:
+    """The table; where it is longer than the terminal, problems come last, next to the prompt."""
+    now = SystemClock().now()
+    screen = status_screen(lines, width=console.width, now=now)
+    if console.is_terminal and len(screen.lines) >= console.height:
+        lines.sort(key=lambda line: line.row.is_problem)
+        screen = status_screen(lines, width=console.width, now=now)
+    print_lines(console, screen.lines)

@@ -1,24 +1,29 @@
-"""`nadroute config`: what is in force for each service, and where each value comes from."""
+"""`nadroute config`: the settings in force for each service, and where each value comes from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import click
-from rich.table import Table
+from rich.text import Text
 
-from services.cli.failures import CommandFailed, told_plainly
+from services.cli.failures import CommandFailed, plain_errors
 from services.cli.options.services_table import SERVICES, Service
 from services.cli.options.settings_options import (
     NOT_GIVEN,
+    GroupedCommand,
     SettingsOption,
     describe_options,
     load_settings,
     settings_options,
     source_of,
 )
-from services.cli.outputs import Output, cell, make_table, output_option, print_data, stdout_console
+from services.cli.outputs import Column, Output, output_option, print_data, print_table
+from services.cli.terminal import cell, stdout_console
 
 SOURCE_STYLES = {"flag": "bold green", "environment": "bold", "default": "dim"}
+VALUE_WIDTH = 34
+"""Columns after which a list goes on in the next line."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +35,8 @@ class SettingRow:
     value: object
     source: str
 
-    def to_json(self) -> dict[str, object]:
-        """The documented shape (docs/cli.md)."""
+    def document(self) -> dict[str, object]:
+        """The JSON that docs/cli.md documents."""
         return {
             "service": self.service,
             "setting": self.option.field,
@@ -43,7 +48,7 @@ class SettingRow:
 
 
 def setting_rows(service: Service, flags: dict[str, object]) -> list[SettingRow]:
-    """What the service would run with; secrets hidden. Exit 2 where it would not start."""
+    """The settings that the service would run with, secrets hidden; exit 2 where it would not start."""
     settings = load_settings(service, flags)
     shown = settings.redacted()
     options = describe_options(type(settings), flag_prefix=service.flag_prefix)
@@ -51,29 +56,61 @@ def setting_rows(service: Service, flags: dict[str, object]) -> list[SettingRow]
 
 
 def _print(rows: list[SettingRow], output: Output) -> None:
-    if output == "table":
-        stdout_console().print(_table(rows))
-    else:
-        print_data([row.to_json() for row in rows], output)
+    if output != "table":
+        print_data([row.document() for row in rows], output)
+        return
+    console = stdout_console()
+    for number, service in enumerate(dict.fromkeys(row.service for row in rows)):
+        if number:
+            console.print()
+        print_table(console, _columns(service, [row for row in rows if row.service == service]))
 
 
-def _table(rows: list[SettingRow]) -> Table:
-    table = make_table("service", "setting", "value", "from", "flag", "variable")
+def _columns(service: str, rows: list[SettingRow]) -> list[Column]:
+    """A line for each setting; a list that is long takes several."""
+    lines: list[tuple[Text, Text, Text, Text, Text]] = []
     for row in rows:
-        value = "" if row.value is None else row.value
-        table.add_row(
-            cell(row.service),
-            cell(row.option.field, "bold"),
-            cell(value),
-            cell(row.source, SOURCE_STYLES[row.source]),
-            cell(row.option.flag),
-            cell(row.option.variable),
+        first, *others = _value_lines(row.value)
+        option, source = row.option, cell(row.source, SOURCE_STYLES[row.source])
+        lines.append(
+            (cell(option.field, "bold"), cell(first), source, cell(option.flag), cell(option.variable))
         )
-    return table
+        lines += [(Text(), cell(other), Text(), Text(), Text()) for other in others]
+    settings, values, sources, flags, variables = zip(*lines, strict=True)
+    return [
+        Column(service, settings),
+        Column("value", values),
+        Column("from", sources),
+        Column("variable", variables, 2),
+        Column("flag", flags, 1),
+    ]
+
+
+def _value_lines(value: object) -> list[str]:
+    """A value as a user would type it."""
+    if value is None:
+        return [""]
+    if isinstance(value, bool):
+        return ["yes" if value else "no"]
+    if isinstance(value, float):
+        return [f"{value:g}"]
+    if isinstance(value, Mapping):
+        value = [f"{name}={item}" for name, item in value.items()]
+    if not isinstance(value, list):
+        return [str(value)]
+    lines = [""]
+    for item in map(str, value):
+        joined = f"{lines[-1]}, {item}" if lines[-1] else item
+        if len(joined) > VALUE_WIDTH and lines[-1]:
+            lines[-1] += ","
+            lines.append(item)
+        else:
+            lines[-1] = joined
+    return lines
 
 
 class ServiceGroup(click.Group):
-    """A sub-command for each service, with that service's options, made when it is asked for."""
+    """A sub-command for each service with the service's options, made when it is used."""
 
     def __init__(self, name: str | None = None, **options: Any) -> None:
         names = [service.name for service in SERVICES]
@@ -85,7 +122,7 @@ class ServiceGroup(click.Group):
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         for service in SERVICES:
             if service.name == cmd_name:
-                with told_plainly():
+                with plain_errors():
                     return _service_command(service)
         return None
 
@@ -94,17 +131,19 @@ def _service_command(service: Service) -> click.Command:
     def show(output: Output, **flags: object) -> None:
         _print(setting_rows(service, flags), output)
 
-    text = f"What `nadroute {service.name}` with these flags would run with."
-    return click.command(service.name, help=text)(output_option(settings_options(service)(show)))
+    text = f"Show what `nadroute {service.name}` with these options would run with."
+    command = click.command(service.name, cls=GroupedCommand, help=text, short_help=text)
+    return command(output_option(settings_options(service)(show)))
 
 
 @click.group(cls=ServiceGroup, invoke_without_command=True)
 @output_option
 @click.pass_context
 def config(context: click.Context, output: Output) -> int | None:
-    """What is in force for a service, or for all: each value, and whether a flag, the environment or the
-    default says so. Secrets are hidden. A value that is wrong ends this as it would end the service: exit 2;
-    without a SERVICE, one that is not given at all is only told.
+    """Show the settings of a service, or of all: each value, and where it comes from.
+
+    A value comes from a flag, the environment or the default. Secrets are hidden. Exit code 2 if a value is
+    wrong; without a SERVICE, a required setting that is missing is only reported.
     """
     if context.invoked_subcommand is not None:
         return None

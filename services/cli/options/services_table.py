@@ -1,4 +1,4 @@
-"""Which services there are: where each one's settings and its entry stand, as names until they are needed."""
+"""The services: names of the modules with their settings and entry points, imported on demand."""
 
 import importlib
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from services.runtime.settings import ServiceSettings
 
 @dataclass(frozen=True)
 class Service:
-    """A service by name; flag_prefix is what its fields carry in the environment and not on its flags."""
+    """A service. flag_prefix: the prefix of its fields and variables that its flags do without."""
 
     name: str
     settings: str
@@ -17,7 +17,7 @@ class Service:
     flag_prefix: str = ""
 
     def settings_class(self) -> type[ServiceSettings]:
-        """Imports the service's settings."""
+        """Import the service's settings class."""
         return cast("type[ServiceSettings]", load_name(self.settings))
 
 
@@ -26,12 +26,12 @@ PROBER = Service("prober", "services.prober.settings:ProberSettings", "services.
 UPDATER = Service("updater", "services.updater.settings:UpdaterSettings", "services.updater.app:main")
 FLOWER = Service(
     "flower",
-    "services.cli.local.flower_settings:FlowerSettings",
+    "services.cli.local.service_commands:FlowerSettings",
     "services.cli.local.flower_server:main",
     "flower_",
 )
-CLIENT = Service("client", "services.cli.options.client_settings:ClientSettings", "")
-"""The commands that read and trigger: not a service, and set by the same rules."""
+CLIENT = Service("client", "services.cli.options.client:ClientSettings", "")
+"""The commands that read and trigger: no service, but configured by the same rules."""
 
 SERVICES = (WATCHER, PROBER, UPDATER, FLOWER)
 
@@ -43,7 +43,7 @@ def load_name(name: str) -> object:
 
 
 def known_settings() -> list[type[ServiceSettings]]:
-    """Every settings class that is installed here: an image may carry one service alone."""
+    """Every settings class installed here: an image may contain only one service."""
     found = []
     for service in (*SERVICES, CLIENT):
         try:

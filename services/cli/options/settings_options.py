@@ -1,13 +1,13 @@
-"""Command-line options made from a settings class: one place says what can be set, and it is the class.
+"""Command-line options generated from settings classes.
 
-A field `sweep_interval_s` is the flag `--sweep-interval-s` and the variable NADROUTE_SWEEP_INTERVAL_S; one
-that holds many values, `uplinks`, is the repeated flag `--uplink`. Values are checked by the class alone, so
-that a flag and a variable that are wrong say the same.
+A field `sweep_interval_s` becomes the flag `--sweep-interval-s` and the variable NADROUTE_SWEEP_INTERVAL_S; a
+field with several values, `uplinks`, the repeatable flag `--uplink`. Only the class validates values, so a
+wrong flag and a wrong variable give the same error.
 """
 
 import os
 import types
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -17,7 +17,7 @@ from pydantic import SecretStr, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_settings import SettingsError
 
-from services.cli.failures import wrong
+from services.cli.failures import usage_error
 from services.cli.options.services_table import Service, known_settings
 from services.contract.errors import ConfigurationError
 from services.runtime.settings import ENV_PREFIX, ServiceSettings, check_environment
@@ -31,7 +31,7 @@ NOT_GIVEN = "not given"
 
 @dataclass(frozen=True)
 class SettingsOption:
-    """A field of a settings class, as the command line and the environment spell it."""
+    """A field of a settings class with its flag and its variable."""
 
     field: str
     flag: str
@@ -39,15 +39,15 @@ class SettingsOption:
     kind: Kind
     metavar: str
     default: str
-    """As it would be typed; empty where there is none."""
+    """The default as a user would type it; empty where there is none."""
     required: bool
     help: str
     words: tuple[str, ...] = ()
-    """What may stand in the place of all of a mapping, such as auto."""
+    """Words accepted in place of a whole mapping, such as auto."""
 
 
 def describe_options(settings: type[ServiceSettings], *, flag_prefix: str = "") -> list[SettingsOption]:
-    """The options of a settings class: its own first, then those that every service has."""
+    """The options of a settings class: its own first, then those of every service."""
     own = [name for name in settings.model_fields if name not in ServiceSettings.model_fields]
     names = own + [name for name in settings.model_fields if name in ServiceSettings.model_fields]
     return [_describe(name, settings.model_fields[name], flag_prefix) for name in names]
@@ -74,7 +74,7 @@ def _describe(name: str, field: FieldInfo, flag_prefix: str) -> SettingsOption:
 
 
 def _typed(value: object) -> str:
-    """A default as somebody would type it."""
+    """A default as a user would type it."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -110,7 +110,7 @@ def _kind_of(name: str, annotation: object) -> tuple[Kind, str]:
 
 
 def _words_of(annotation: object) -> tuple[str, ...]:
-    """The words of a setting that is one of them or a mapping."""
+    """The words of a setting whose value is one of them or a mapping."""
     annotation = _bare(annotation)
     if get_origin(annotation) not in (Union, types.UnionType):
         return ()
@@ -123,7 +123,7 @@ def _words_of(annotation: object) -> tuple[str, ...]:
 
 
 def _bare(annotation: object) -> object:
-    """Without Annotated, and without `| None`."""
+    """The annotation without Annotated and without `| None`."""
     while True:
         if get_origin(annotation) is Annotated:
             annotation = get_args(annotation)[0]
@@ -136,35 +136,67 @@ def _bare(annotation: object) -> object:
             return annotation
 
 
+class GroupedOption(click.Option):
+    """An option that help lists under its group's heading."""
+
+    def __init__(self, *args: Any, group: str = "Options", **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.group = group
+
+
+class GroupedCommand(click.Command):
+    """A command whose help lists options by group, its own first."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {"Options": []}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                groups.setdefault(getattr(param, "group", "Options"), []).append(record)
+        for group, records in groups.items():
+            with formatter.section(group):
+                formatter.write_dl(records)
+
+
 def settings_options(
-    service: Service, *, only: Collection[str] | None = None
+    service: Service, *, groups: Mapping[str, str] | None = None
 ) -> Callable[[Function], Function]:
-    """A decorator: the service's settings, or only some, as options; the command gets them by field name."""
-    options = describe_options(service.settings_class(), flag_prefix=service.flag_prefix)
-    if only is not None:
-        options = [option for option in options if option.field in only]
+    """A decorator: settings as options; the command gets them by field name.
+
+    groups: the fields, in order, with the headings under which help lists them; all fields where None.
+    """
+    settings = service.settings_class()
+    options = {o.field: o for o in describe_options(settings, flag_prefix=service.flag_prefix)}
+    chosen = groups if groups is not None else {field: _group(settings, field) for field in options}
 
     def decorate(function: Function) -> Function:
-        for option in reversed(options):
-            function = _click_option(option)(function)
+        for field in reversed(list(chosen)):
+            function = _click_option(options[field], chosen[field])(function)
         return function
 
     return decorate
 
 
-def _click_option(option: SettingsOption) -> Callable[[Function], Function]:
-    told = "required" if option.required else f"default: {option.default}" if option.default else ""
-    text = f"{option.help}  [{'; '.join(part for part in (told, f'env: {option.variable}') if part)}]"
+def _group(settings: type[ServiceSettings], field: str) -> str:
+    """The heading of the base class that first defines the field; a service's own settings have none."""
+    classes = [cls for cls in settings.__mro__ if issubclass(cls, ServiceSettings)]
+    first = [cls for cls in classes if field in cls.model_fields][-1]
+    return first.HEADING if "HEADING" in vars(first) else "Options"
+
+
+def _click_option(option: SettingsOption, group: str) -> Callable[[Function], Function]:
+    default = "required" if option.required else f"default: {option.default}" if option.default else ""
+    text = f"{option.help}  [{'; '.join(part for part in (default, f'env: {option.variable}') if part)}]"
     if option.kind == "flag":
-        return click.option(f"{option.flag}/--no-{option.flag[2:]}", option.field, default=None, help=text)
-    many = option.kind in ("mapping", "many")
-    return click.option(
-        option.flag, option.field, metavar=option.metavar, multiple=many, default=None, help=text
-    )
+        names, attributes = (f"{option.flag}/--no-{option.flag[2:]}", option.field), {}
+    else:
+        names = (option.flag, option.field)
+        attributes = {"metavar": option.metavar, "multiple": option.kind in ("mapping", "many")}
+    return click.option(*names, cls=GroupedOption, group=group, default=None, help=text, **attributes)
 
 
 def load_settings(service: Service, flags: Mapping[str, object]) -> ServiceSettings:
-    """The service's settings: flags as click gave them, then the environment; exit 2 where one is wrong."""
+    """The service's settings from click's flags, then the environment; exit 2 where a value is wrong."""
     settings = service.settings_class()
     options = {o.field: o for o in describe_options(settings, flag_prefix=service.flag_prefix)}
     given = given_flags(flags)
@@ -173,18 +205,18 @@ def load_settings(service: Service, flags: Mapping[str, object]) -> ServiceSetti
         check_environment(known_settings())
         return settings.load(**values)
     except SettingsError:
-        raise wrong(_broken_variables(settings, options)) from None
+        raise usage_error(_broken_variables(settings, options)) from None
     except ConfigurationError as error:
-        raise wrong(_with_our_flags(str(error), options)) from None
+        raise usage_error(_with_our_flags(str(error), options)) from None
 
 
 def given_flags(flags: Mapping[str, object]) -> dict[str, object]:
-    """Those that were on the command line."""
+    """The flags that were on the command line."""
     return {name: value for name, value in flags.items() if value is not None and value != ()}
 
 
 def source_of(option: SettingsOption, flags: Mapping[str, object]) -> str:
-    """Where a setting's value comes from."""
+    """flag, environment or default."""
     if option.field in given_flags(flags):
         return "flag"
     return "environment" if option.variable in map(str.upper, os.environ) else "default"
@@ -195,24 +227,24 @@ def _value(option: SettingsOption, value: object) -> object:
         try:
             return read_duration(str(value))
         except ValueError as error:
-            raise wrong(f"{option.flag}={error}") from None
+            raise usage_error(f"{option.flag}={error}") from None
     if option.kind == "mapping" and isinstance(value, tuple):
         if len(value) == 1 and value[0] in option.words:
             return value[0]
         pairs = [str(item).partition("=") for item in value]
         for name, sign, item in pairs:
             if not (name and sign and item):
-                raise wrong(
+                raise usage_error(
                     f"{option.flag}={name + sign + item!r}: expected NAME=VALUE, such as extra=extra-bo"
                 )
         if len({name for name, _, _ in pairs}) != len(pairs):
-            raise wrong(f"{option.flag}: expected each name once, got {', '.join(map(str, value))}")
+            raise usage_error(f"{option.flag}: expected each name once, got {', '.join(map(str, value))}")
         return {name: item for name, _, item in pairs}
     return value
 
 
 def _with_our_flags(text: str, options: Mapping[str, SettingsOption]) -> str:
-    """The class names a flag by its field; the command line may spell it otherwise, and so may be told it."""
+    """Errors of the class, which names fields, with flags as the command line spells them."""
     return "\n".join(_with_our_flag(line, options) for line in text.splitlines())
 
 
@@ -229,7 +261,7 @@ def _with_our_flag(line: str, options: Mapping[str, SettingsOption]) -> str:
 
 
 def _broken_variables(settings: type[ServiceSettings], options: Mapping[str, SettingsOption]) -> str:
-    """The library names the field and hides what was wrong with it; so each is read again here."""
+    """Name the variables that are not JSON: pydantic-settings names the field and hides the value."""
     lines = []
     for option in options.values():
         text = os.environ.get(option.variable)

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from services.cli.failures import NOT_ALL_ACTIVE, redis_away, told_plainly, unreachable, wrong
-from services.cli.options.client_settings import (
-    KUBERNETES,
+from services.cli.failures import NOT_ALL_ACTIVE, plain_errors, redis_unreachable, unreachable, usage_error
+from services.cli.options.arguments import DURATION, NETWORK, complete_host, complete_network, select_networks
+from services.cli.options.client import (
     ClientSettings,
+    client_options,
     cluster_client,
     load_client_settings,
     redis_client,
 )
-from services.cli.options.services_table import CLIENT
-from services.cli.options.settings_options import settings_options
-from services.cli.outputs import Output, output_option, plain, print_data, progress_bar, stdout_console
+from services.cli.options.settings_options import GroupedCommand
+from services.cli.outputs import Output, output_option, print_data, print_table
+from services.cli.terminal import plain, progress_bar, stdout_console
 from services.contract.messages import HostAnnouncement, ProbeRequest
 from services.contract.outcomes import State
 from services.network.parse.intent import Intent, NotProbed, read_intent
@@ -24,8 +25,7 @@ from services.network.parse.nad import Network, NetworkRef
 from services.runtime import announcements
 from services.runtime.clock import SystemClock
 from services.runtime.redis_client import time_ms
-from services.view.durations import Duration
-from services.view.rows import parse_refs, select
+from services.view.documents import probed_document, request_document
 from services.watcher.plan.on_demand import OnDemandPlan, plan_on_demand
 
 if TYPE_CHECKING:
@@ -34,25 +34,27 @@ if TYPE_CHECKING:
     from services.watcher.requests import Sent
 
 MAX_AGE_MS = 60_000
-"""Without --wait: a prober that comes to it later than this drops the request; the sweep asks anyway."""
+"""Without --wait, a prober drops the request when it is older than this: the sweep probes anyway."""
 
 
-@click.command()
-@click.argument("networks", nargs=-1, metavar="[NAMESPACE/NAME]...")
-@click.option("--all", "every", is_flag=True, help="All networks that can be probed.")
-@click.option("--host", help="Ask this host alone.")
-@click.option("--wait", is_flag=True, help="Wait for what is found, and show it by host.")
+@click.command(cls=GroupedCommand)
+@click.argument(
+    "networks", nargs=-1, metavar="[NAMESPACE/NAME]...", type=NETWORK, shell_complete=complete_network
+)
+@click.option("--all", "every", is_flag=True, help="Probe every network that can be probed.")
+@click.option("--host", metavar="HOST", shell_complete=complete_host, help="Probe from this host only.")
+@click.option("--wait", is_flag=True, help="Wait for the results and show them by host.")
 @click.option(
     "--timeout",
-    type=Duration(),
+    type=DURATION,
     default="60s",
     show_default=True,
-    help="With --wait: how long at most, such as 30s or 2m.",
+    help="With --wait: the longest time to wait, such as 30s or 2m.",
 )
 @output_option
-@settings_options(CLIENT, only=("active_when", "redis_url", *KUBERNETES))
+@client_options(kubernetes=True, also=("active_when",))
 def probe(
-    networks: tuple[str, ...],
+    networks: tuple[NetworkRef, ...],
     every: bool,
     host: str | None,
     wait: bool,
@@ -62,19 +64,17 @@ def probe(
 ) -> int:
     """Probe networks now, from every announced host that carries them.
 
-    One host asks DHCP and the others check the gateway that is known; where none is, they ask DHCP too. With
-    --wait the verdicts of each host are shown, and the exit code is 1 when one network is not Active. Exit
-    code 3: no announced host could be asked.
+    One host asks DHCP and the others check the known gateway; where no gateway is known, all ask DHCP. With
+    --wait, exit code 1 if a network is not Active. Exit code 3 if there is no announced host to ask.
     """
     if every == bool(networks):
-        raise wrong("expected NAMESPACE/NAME, one or more, or else --all")
-    refs = parse_refs(networks)
+        raise usage_error("expected either NAMESPACE/NAME, once or more, or --all")
     settings = load_client_settings(flags)
     with cluster_client(settings) as cluster:
-        chosen = select(cluster.list_networks()[0], refs)
-    intents = _intents(chosen, settings, told=not every)
+        chosen = select_networks(cluster.list_networks()[0], networks)
+    intents = _intents(chosen, settings, named=not every)
     if not intents:
-        click.echo("nothing to probe: no network here is a VLAN network that may be probed", err=True)
+        click.echo("nothing to probe: none of these is a VLAN network that may be probed", err=True)
         if output != "table":
             print_data([], output)
         return 0
@@ -97,14 +97,14 @@ def probe(
     return 0
 
 
-def _intents(chosen: Sequence[Network], settings: ClientSettings, *, told: bool) -> dict[NetworkRef, Intent]:
-    """What can be probed; told: say of each other one why it is not."""
+def _intents(chosen: Sequence[Network], settings: ClientSettings, *, named: bool) -> dict[NetworkRef, Intent]:
+    """The intents of networks that can be probed; named: report why each other one is not."""
     intents: dict[NetworkRef, Intent] = {}
     for network in chosen:
         intent = read_intent(network, settings.policy)
         if not isinstance(intent, NotProbed):
             intents[network.ref] = intent
-        elif told:
+        elif named:
             why = f"{intent.state} ({intent.reason}{': ' + intent.detail if intent.detail else ''})"
             click.echo(plain(f"{network.ref} is not probed: {why}"), err=True)
     return intents
@@ -113,14 +113,14 @@ def _intents(chosen: Sequence[Network], settings: ClientSettings, *, told: bool)
 def _hosts(present: Sequence[HostAnnouncement], host: str | None) -> Sequence[HostAnnouncement]:
     if not present:
         raise unreachable(
-            "no host to ask: no prober is announced in Redis; expected one at least: start `nadroute prober "
-            "--host HOST --uplink NAME=INTERFACE` there, and look with `nadroute hosts`"
+            "no host to ask: no prober is announced in Redis; start one with `nadroute prober --host HOST "
+            "--uplink NAME=INTERFACE`, then check with `nadroute hosts`"
         )
     if host is None:
         return present
-    chosen = [told for told in present if told.host == host]
+    chosen = [announced for announced in present if announced.host == host]
     if not chosen:
-        names = ", ".join(told.host for told in present)
+        names = ", ".join(announced.host for announced in present)
         raise unreachable(f"--host={host!r}: not announced; expected one of {names}; see `nadroute hosts`")
     return chosen
 
@@ -128,15 +128,15 @@ def _hosts(present: Sequence[HostAnnouncement], host: str | None) -> Sequence[Ho
 def _check_served(
     plan: OnDemandPlan, intents: Mapping[NetworkRef, Intent], hosts: Sequence[HostAnnouncement]
 ) -> None:
-    """Tell what nobody can probe; exit 3 where that is everything."""
+    """Report networks that no host can probe; exit 3 where that is all of them."""
     if not plan.unserved:
         return
     names = ", ".join(str(ref) for ref, intent in intents.items() if intent.segment in plan.unserved)
     missing = ", ".join(sorted({segment.cluster_network for segment in plan.unserved}))
-    carried = ", ".join(f"{told.host} ({', '.join(sorted(told.uplinks)) or 'none'})" for told in hosts)
+    carried = ", ".join(f"{each.host} ({', '.join(sorted(each.uplinks)) or 'none'})" for each in hosts)
     text = (
-        f"{names}: no host carries the cluster network {missing}; announced are {carried}; "
-        "start a prober with --uplink for it"
+        f"{names}: no host carries the cluster network {missing}; announced are {carried}; start a prober "
+        "with an --uplink for it"
     )
     if not plan.probes:
         raise unreachable(text)
@@ -147,10 +147,10 @@ def _send_only(settings: ClientSettings, requests: Sequence[ProbeRequest], outpu
     from services.runtime.celery_app import describe_probe, make_app
 
     url = settings.redis_url.get_secret_value()
-    with told_plainly(redis_url=url), make_app(url, name="nadroute-cli") as app:
+    with plain_errors(redis_url=url), make_app(url, name="nadroute-cli") as app:
         _send(app, requests, wait=False, url=url)
     if output != "table":
-        print_data([_request_json(request) for request in requests], output)
+        print_data([request_document(request) for request in requests], output)
         return
     for request in requests:
         click.echo(f"sent: {describe_probe(request.cluster_network, len(request.segments), request.host)}")
@@ -162,16 +162,7 @@ def _send(app: "Celery", requests: Sequence[ProbeRequest], *, wait: bool, url: s
     try:
         return send_requests(app, requests, wait=wait)
     except NotSent as error:
-        raise redis_away(url, str(error)) from None
-
-
-def _request_json(request: ProbeRequest) -> dict[str, object]:
-    return {
-        "id": request.id,
-        "host": request.host,
-        "clusterNetwork": request.cluster_network,
-        "vlans": [probe.vlan for probe in request.segments],
-    }
+        raise redis_unreachable(url, str(error)) from None
 
 
 def _probe_and_wait(
@@ -183,12 +174,13 @@ def _probe_and_wait(
     timeout_s: float,
     output: Output,
 ) -> int:
-    from services.cli.probe.report import find_states, report_table
+    from services.cli.probe.report import report_columns
     from services.cli.probe.waiting import collect
     from services.runtime.celery_app import make_app
+    from services.view.probe_results import conclude_probe
 
     url = settings.redis_url.get_secret_value()
-    with told_plainly(redis_url=url), make_app(url, name="nadroute-cli") as app, progress_bar() as progress:
+    with plain_errors(redis_url=url), make_app(url, name="nadroute-cli") as app, progress_bar() as progress:
         bar = progress.add_task(f"probing from {', '.join(plan.hosts)}", total=len(plan.probes))
         answers = collect(
             _send(app, requests, wait=True, url=url),
@@ -196,13 +188,13 @@ def _probe_and_wait(
             clock=SystemClock(),
             on_progress=lambda done: progress.update(bar, completed=done),
         )
-    findings = find_states(
+    probed = conclude_probe(
         intents, plan.hosts_by_segment(), answers.verdicts, answers.failures, policy=settings.policy
     )
     if output == "table":
-        stdout_console().print(report_table(findings))
+        print_table(stdout_console(), report_columns(probed))
     else:
-        print_data([found.to_json() for found in findings], output)
-    for name, told in sorted(answers.failures.items()):
-        click.echo(plain(f"{name}: {told}; see `nadroute hosts`, and the prober's log there"), err=True)
-    return 0 if all(f.finding.state is State.ACTIVE for f in findings) else NOT_ALL_ACTIVE
+        print_data([probed_document(network) for network in probed], output)
+    for name, failure in sorted(answers.failures.items()):
+        click.echo(plain(f"{name}: {failure}; see `nadroute hosts`, and the prober's log there"), err=True)
+    return 0 if all(network.conclusion.state is State.ACTIVE for network in probed) else NOT_ALL_ACTIVE

@@ -1,149 +1,49 @@
-"""What was found just now, by network and host: from verdicts to rows for eyes and programs."""
+"""Probed networks as a table, and the cells that `scan` shows too."""
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from rich.table import Table
 from rich.text import Text
 
-from services.cli.outputs import cell, make_table
-from services.cli.state_style import BAD, GOOD, UNTRIED, state_text, symbol
-from services.contract.messages import DHCPFinding, Offer, Reach, Segment, Verdict
+from services.cli.outputs import Column
+from services.cli.terminal import BAD, GOOD, UNTRIED, cell, sign_text, state_text
+from services.contract.messages import DHCPFinding, Reach
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
-from services.contract.verdicts import AgedVerdict
-from services.network.judge.reduction import Conclusion, reduce
-from services.network.parse.intent import Intent
-from services.network.parse.nad import NetworkRef
-from services.network.policy import Policy
+from services.view.probe_results import HostAnswer, ProbedNetwork
 
 
-@dataclass(frozen=True)
-class HostFinding:
-    """What one host found for one network; verdict None: nothing was heard of it, and told says why."""
-
-    host: str
-    verdict: Verdict | None
-    told: str = ""
-
-
-@dataclass(frozen=True)
-class NetworkFinding:
-    """A network, its state by this probe alone, and what each host found."""
-
-    ref: NetworkRef
-    intent: Intent
-    finding: Conclusion
-    hosts: tuple[HostFinding, ...]
-
-    def to_json(self) -> dict[str, object]:
-        """The documented shape (docs/cli.md)."""
-        segment = self.intent.segment
-        return {
-            "namespace": self.ref.namespace,
-            "name": self.ref.name,
-            "clusterNetwork": segment.cluster_network,
-            "vlan": segment.vlan,
-            "state": self.finding.state.value,
-            "reason": self.finding.reason.value,
-            "hosts": [_host_json(found, self.intent.digest) for found in self.hosts],
-        }
-
-
-def find_states(
-    intents: Mapping[NetworkRef, Intent],
-    asked: Mapping[Segment, Sequence[str]],
-    verdicts: Sequence[Verdict],
-    failures: Mapping[str, str],
-    *,
-    policy: Policy,
-) -> list[NetworkFinding]:
-    """Reduce this probe's verdicts as the updater would; asked: the hosts that were, for each segment.
-
-    A failure of DHCP needs no confirmation from other hosts here: a person is told what was seen just now.
-    """
-    found = []
-    for ref, intent in sorted(intents.items()):
-        by_host = {v.host: v for v in verdicts if v.segment == intent.segment}
-        latest = [AgedVerdict(verdict, 0.0) for verdict in by_host.values()]
-        finding = reduce(
-            intent,
-            latest,
-            [seen for seen in latest if seen.verdict.dhcp is not None],
-            hosts=frozenset(asked.get(intent.segment, ())),
-            fresh_s=math.inf,
-            policy=policy,
-            dhcp_confirmations=0,
-        )
-        hosts = tuple(
-            HostFinding(host, by_host.get(host), failures.get(host, "no answer"))
-            for host in asked.get(intent.segment, ())
-        )
-        found.append(NetworkFinding(ref, intent, finding, hosts))
-    return found
-
-
-def _host_json(found: HostFinding, digest: str) -> dict[str, object]:
-    verdict = found.verdict
-    if verdict is None:
-        return {"host": found.host, "answered": False, "error": found.told}
-    target = next((t for t in verdict.targets if t.digest == digest), None)
-    return {
-        "host": found.host,
-        "answered": True,
-        "fault": verdict.fault.value if verdict.fault else None,
-        "dhcp": dhcp_json(verdict.dhcp),
-        "gateway": str(target.gateway) if target and target.gateway else None,
-        "vlan": reach_json(target.vlan if target else None),
-        "routed": reach_json(target.routed if target else None),
-    }
-
-
-def dhcp_json(finding: DHCPFinding | None) -> dict[str, object]:
-    """{"outcome", "servers": [{"server", "cidr", "gateway"}]}, as `scan` prints it too."""
-    if finding is None:
-        return {"outcome": DHCPOutcome.NOT_TRIED.value, "servers": []}
-    return {"outcome": finding.outcome.value, "servers": [_offer_json(offer) for offer in finding.servers]}
-
-
-def _offer_json(offer: Offer) -> dict[str, object]:
-    return {
-        "server": str(offer.server),
-        "cidr": str(offer.cidr) if offer.cidr else None,
-        "gateway": str(offer.gateway) if offer.gateway else None,
-    }
-
-
-def reach_json(reach: Reach | None) -> dict[str, object]:
-    """{"outcome", "rtt_ms"}; rtt_ms is null where nothing answered."""
-    if reach is None:
-        return {"outcome": ReachOutcome.NOT_TRIED.value, "rtt_ms": None}
-    return {"outcome": reach.outcome.value, "rtt_ms": reach.rtt_ms}
-
-
-def report_table(findings: Sequence[NetworkFinding]) -> Table:
-    """Network by host, for eyes."""
-    table = make_table("network", "vlan", "state", "reason", "host", "DHCP", "gateway", "VLAN", "routed")
-    for network in findings:
+def report_columns(probed: Sequence[ProbedNetwork]) -> list[Column]:
+    """A row for each network and host; a network is named in its first row."""
+    rows: list[list[Text]] = []
+    for network in probed:
         first = [
             cell(network.ref, "bold"),
             cell(network.intent.segment.vlan),
-            state_text(network.finding.state),
-            cell(network.finding.reason),
+            state_text(network.conclusion.state),
+            cell(network.conclusion.reason),
         ]
-        for found in network.hosts or (HostFinding("", None, ""),):
-            table.add_row(*first, cell(found.host), *_host_cells(found, network.intent.digest))
-            first = [cell("")] * 4
-    return table
+        for answer in network.answers or (HostAnswer("", None),):
+            rows.append([*first, cell(answer.host), *_answer_cells(answer)])
+            first = [Text()] * len(first)
+    cells = list(zip(*rows, strict=True)) or [()] * 9
+    return [
+        Column("network", cells[0], least=14, keep_end=True),
+        Column("vlan", cells[1], 4),
+        Column("state", cells[2]),
+        Column("reason", cells[3], 6, least=14),
+        Column("host", cells[4], least=6, keep_end=True),
+        Column("DHCP", cells[5], 2, least=12),
+        Column("gateway", cells[6], 5),
+        Column("VLAN", cells[7], 1),
+        Column("routed", cells[8], 3),
+    ]
 
 
-def _host_cells(found: HostFinding, digest: str) -> list[Text]:
-    verdict = found.verdict
+def _answer_cells(answer: HostAnswer) -> list[Text]:
+    verdict, target = answer.verdict, answer.target
     if verdict is None:
-        return [cell(found.told, "red"), cell(""), cell(""), cell("")]
+        return [cell(answer.error, "red"), Text(), Text(), Text()]
     if verdict.fault is not None:
-        return [cell(f"{symbol(BAD)} {verdict.fault}", "red"), cell(""), cell(""), cell("")]
-    target = next((t for t in verdict.targets if t.digest == digest), None)
+        return [cell(f"{BAD} {verdict.fault}", "red"), Text(), Text(), Text()]
     return [
         dhcp_cell(verdict.dhcp),
         cell(target.gateway if target and target.gateway else ""),
@@ -153,22 +53,20 @@ def _host_cells(found: HostFinding, digest: str) -> list[Text]:
 
 
 def dhcp_cell(finding: DHCPFinding | None) -> Text:
-    """Who offered, for eyes."""
+    """Which servers offered what."""
     if finding is None or finding.outcome is DHCPOutcome.NOT_TRIED:
-        return cell(symbol(UNTRIED), "dim")
+        return sign_text(UNTRIED)
     if finding.outcome is DHCPOutcome.OFFERED:
         servers = ", ".join(f"{offer.server} ({offer.cidr or 'no subnet'})" for offer in finding.servers)
-        return cell(f"{symbol(GOOD)} {servers}", "green" if len(finding.servers) == 1 else "yellow")
+        return cell(f"{GOOD} {servers}", "green" if len(finding.servers) == 1 else "yellow")
     style = "red" if finding.outcome is DHCPOutcome.NO_OFFER else "yellow"
-    return cell(f"{symbol(BAD)} {finding.outcome.replace('_', ' ')}", style)
+    return cell(f"{BAD} {finding.outcome.replace('_', ' ')}", style)
 
 
 def reach_cell(reach: Reach | None) -> Text:
-    """Whether the gateway answered, for eyes."""
+    """Whether the gateway answered, and how fast."""
     if reach is None or reach.outcome is ReachOutcome.NOT_TRIED:
-        return cell(symbol(UNTRIED), "dim")
+        return sign_text(UNTRIED)
     if reach.outcome is ReachOutcome.REACHABLE:
-        rtt = "" if reach.rtt_ms is None else f" {reach.rtt_ms:.1f} ms"
-        return cell(f"{symbol(GOOD)}{rtt}", "green")
-    style = "red" if reach.outcome is ReachOutcome.SILENT else "yellow"
-    return cell(f"{symbol(BAD)} {reach.outcome}", style)
+        return sign_text(GOOD, "" if reach.rtt_ms is None else f"{reach.rtt_ms:.1f} ms")
+    return cell(f"{BAD} {reach.outcome}", "red" if reach.outcome is ReachOutcome.SILENT else "yellow")

@@ -1,4 +1,4 @@
-"""Waiting for what the probers found."""
+"""Waiting for the probers' results."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ POLL_S = 0.1
 
 @dataclass
 class Answers:
-    """What came back; failures: of each host from which something is missing, why."""
+    """What came back. failures: why something is missing, by host."""
 
     verdicts: list[Verdict] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
@@ -23,9 +23,9 @@ class Answers:
 def collect(
     sent: Sequence[Sent], *, timeout_s: float, clock: Clock, on_progress: Callable[[int], None]
 ) -> Answers:
-    """Wait until every request is answered or the time is over; on_progress is told of segments done.
+    """Wait until every request is answered or the time is over; on_progress gets the number of segments done.
 
-    Every result is forgotten in the end, so that nothing of it stays in Redis.
+    Every result is forgotten in the end, so that none stays in Redis.
     """
     answers = Answers()
     pending = list(sent)
@@ -54,14 +54,14 @@ def collect(
 
 
 def _done_so_far(one: Sent) -> int:
-    """As the prober notes it while it works; 0 before it began."""
+    """Segments done, as the prober reports while it works; 0 before it begins."""
     info = one.result.info
     done = info.get("done") if isinstance(info, dict) else None
     return min(done, len(one.request.segments)) if isinstance(done, int) and done > 0 else 0
 
 
 def _take(one: Sent, answers: Answers) -> None:
-    """A result is somebody else's words: what does not fit is told, and harms nothing."""
+    """Parse a result; what does not fit becomes a failure of the host."""
     host, result = one.request.host, one.result
     if not result.successful():
         answers.failures[host] = f"its task failed: {type(result.result).__name__}: {result.result}"

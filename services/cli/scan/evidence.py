@@ -1,4 +1,4 @@
-"""What `nadroute scan` shows of the wire: frames told as they go, and kept in a file."""
+"""The frames of `nadroute scan`: printed with --debug, saved with --pcap."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from services.cli.failures import told_plainly, wrong
-from services.cli.outputs import plain
+from services.cli.failures import plain_errors, usage_error
+from services.cli.scan.table import count
+from services.cli.terminal import plain
 from services.runtime.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def recording(*, interface: str, debug: int | None, pcap: Path | None) -> "Iterator[Evidence | None]":
-    """Record what goes over the wire meanwhile; None where nothing was asked for.
+    """Record frames while the block lasts; yields None where neither is asked for.
 
-    debug: the VLAN whose frames are told on standard error. pcap: the file to keep all frames in.
+    debug: the VLAN whose frames are printed on standard error. pcap: the file for all frames.
     """
     if debug is None and pcap is None:
         yield None
         return
-    with told_plainly():
+    with plain_errors():
         from services.prober.scan.capture_file import CaptureFile
         from services.prober.scan.evidence import Evidence, Narrator
     keepers: list[Callable[[Recorded], None]] = []
@@ -36,7 +37,9 @@ def recording(*, interface: str, debug: int | None, pcap: Path | None) -> "Itera
                 stack.callback(_close, file)
                 capture = CaptureFile(file, interface=interface)
             except OSError as error:
-                raise wrong(f"--pcap={str(pcap)!r}: {error.strerror}; expected a file to write") from None
+                raise usage_error(
+                    f"--pcap={str(pcap)!r}: {error.strerror}; expected a file to write"
+                ) from None
             keepers.append(capture.keep)
             finish.append(capture.finish)
         if debug is not None:
@@ -46,22 +49,25 @@ def recording(*, interface: str, debug: int | None, pcap: Path | None) -> "Itera
             yield evidence
         finally:
             evidence.close()
-            _tell_what_is_missing(evidence)
+            _report_losses(evidence)
 
 
 def _close(file: BinaryIO) -> None:
-    # It fails again where a write has failed, and that is told already.
+    # It fails again after a write has failed, which is reported already.
     with suppress(OSError):
         file.close()
 
 
 def _say(text: str) -> None:
-    # What is in a frame was written by others, line breaks apart.
+    # The contents of a frame come from others.
     click.echo("\n".join(map(plain, text.splitlines())), err=True)
 
 
-def _tell_what_is_missing(evidence: "Evidence") -> None:
+def _report_losses(evidence: "Evidence") -> None:
     if evidence.failure is not None:
-        click.echo(f"not all frames were kept: {evidence.failure.strerror}", err=True)
+        click.echo(f"not all frames were saved: {evidence.failure.strerror}", err=True)
     if evidence.lost:
-        click.echo(f"{evidence.lost} frames were not kept: they came faster than they could be", err=True)
+        click.echo(
+            f"{count(evidence.lost, 'frame')} not saved: they came faster than they could be written",
+            err=True,
+        )

@@ -1,139 +1,140 @@
-"""`nadroute scan`: VLANs probed from this machine by the engine alone."""
+"""`nadroute scan`: VLANs probed from this machine by the engine, without queues."""
 
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
-from services.cli.failures import told_plainly, wrong
-from services.cli.options.vlans import HIGHEST, LOWEST, VlanSet, read_vlans, write_vlans
-from services.cli.outputs import Output, output_option, print_data, progress_bar
+from services.cli.failures import plain_errors, usage_error
+from services.cli.options.arguments import (
+    ADDRESS,
+    DURATION,
+    HIGHEST_VLAN,
+    LOWEST_VLAN,
+    SOURCE_ADDRESS,
+    VLANS,
+    write_vlans,
+)
+from services.cli.options.settings_options import GroupedCommand, GroupedOption
+from services.cli.outputs import Output, output_option, print_data
 from services.cli.scan.evidence import recording
 from services.cli.scan.summary import Summary, summarize
-from services.cli.scan.table import print_table
+from services.cli.scan.table import count, print_scan
+from services.cli.terminal import progress_bar
 from services.contract.outcomes import Depth, Fault
 from services.runtime import logs
-from services.view.durations import Duration
+from services.view.documents import scanned_document
 
 ADVICE = {
     Fault.UPLINK_MISSING: "no such interface; expected one of those that `ip link` shows here",
     Fault.UPLINK_DOWN: "the interface is down; bring it up (`ip link set {interface} up`), or plug it in",
-    Fault.UPLINK_FLAPPING: "the interface goes up and down; look at its cable, its bond, its switch port",
+    Fault.UPLINK_FLAPPING: "the interface goes up and down; check its cable, bond and switch port",
     Fault.NO_PERMISSION: "no permission to open a packet socket; expected root or CAP_NET_RAW (try `sudo`)",
     Fault.SEND_FAILED: "frames cannot be sent on it; expected an Ethernet interface that is up",
-    Fault.STOPPED: "the scan was stopped before it was done",
+    Fault.STOPPED: "the scan was interrupted",
 }
 
 
-class Address(click.ParamType[IPv4Address]):
-    """A click type: an IPv4 address."""
-
-    name = "address"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> IPv4Address:
-        try:
-            return IPv4Address(str(value))
-        except ValueError:
-            self.fail(f"{value!r}: expected an IPv4 address", param, ctx)
+STDOUT = Path("-")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class SourceAddress(click.ParamType[tuple[int, IPv4Address]]):
-    """A click type: VLAN=ADDRESS."""
-
-    name = "vlan=address"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, IPv4Address]:
-        vlan, _, address = str(value).partition("=")
-        try:
-            (number,) = read_vlans(vlan)
-            return number, IPv4Address(address)
-        except ValueError:
-            self.fail(f"{value!r}: expected a VLAN and an IPv4 address, such as 7=10.0.112.5", param, ctx)
+def _option(group: str, *names: str, **attributes: Any) -> Callable[[Function], Function]:
+    return click.option(*names, cls=GroupedOption, group=group, **attributes)
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.option(
     "-i", "--interface", required=True, metavar="IFACE", help="A trunk port: a NIC, a bond or a veth."
 )
 @click.option(
     "--vlans",
-    type=VlanSet(),
+    type=VLANS,
     metavar="VLANS",
-    help="Such as 7,10-20.  [default: 1-4094; with --debug its VLAN alone]",
-)
-@click.option(
-    "--deadline",
-    type=Duration(),
-    default="12s",
-    show_default=True,
-    help="How long to wait for an offer, such as 500ms or 12s. Servers probe an address before they offer "
-    "it: below 12s healthy networks look dead.",
-)
-@click.option(
-    "--rate",
-    type=click.IntRange(min=0),
-    default=1_000,
-    show_default=True,
-    help="VLANs begun in a second; 0 for no limit.",
+    help="VLANs to scan, such as 7,10-20.  [default: 1-4094; with --debug its VLAN]",
 )
 @click.option(
     "--depth",
     type=click.Choice([depth.value for depth in Depth]),
     default=Depth.OFFER.value,
     show_default=True,
-    help="lease also takes an address, checks that nobody has it, asks the gateway from it by ICMP, and "
-    "gives it back.",
+    help="offer takes no address; lease takes one, checks for conflicts, pings the gateway from it and "
+    "releases it.",
 )
 @click.option(
     "--source",
     "sources",
     multiple=True,
-    type=SourceAddress(),
+    type=SOURCE_ADDRESS,
     metavar="VLAN=ADDRESS",
-    help="An address of this machine's own on a VLAN, to ask its gateway from by ICMP. May be repeated.",
+    help="An address of this machine on a VLAN, to ping its gateway from. May be repeated.",
 )
 @click.option(
     "--allow-server",
     "allowed",
     multiple=True,
-    type=Address(),
+    type=ADDRESS,
     metavar="ADDRESS",
-    help="A DHCP server that is no rogue; all others are. May be repeated.  [default: the one that counts]",
+    help="An expected DHCP server; all others are rogues. May be repeated.  [default: the server whose offer "
+    "counts]",
 )
-@click.option(
-    "--arp-inspection",
-    is_flag=True,
-    help="Send at most 10 ARP messages a second: for switches that inspect ARP and shut a port at more.",
-)
-@click.option(
-    "--one-mac",
-    is_flag=True,
-    help="The same MAC address on all VLANs: for switches that limit the addresses on a port.",
-)
-@click.option(
+@output_option
+@_option(
+    "Evidence",
     "--debug",
-    type=click.IntRange(LOWEST, HIGHEST),
+    type=click.IntRange(LOWEST_VLAN, HIGHEST_VLAN),
     metavar="VLAN",
-    help="Tell the frames of one VLAN on standard error as they go, with times.",
+    help="Print the frames of one VLAN on standard error, in time order.",
 )
-@click.option(
+@_option(
+    "Evidence",
     "--pcap",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Keep all frames that were sent and received, for Wireshark (pcapng).",
+    help="Save all frames sent and received, for Wireshark (pcapng).",
 )
-@click.option(
+@_option(
+    "Evidence",
     "--summary",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     metavar="FILE",
-    help="Write the numbers that a table ends with (counts, and how long answers took) as JSON.",
+    help="Write the numbers below the table (counts and times) as JSON; - writes them to standard output in "
+    "place of the table.",
 )
-@output_option
+@_option(
+    "Tuning",
+    "--deadline",
+    type=DURATION,
+    default="12s",
+    show_default=True,
+    help="How long to wait for an offer, such as 500ms or 12s. Servers probe an address before they offer "
+    "it: below 12s healthy networks look dead.",
+)
+@_option(
+    "Tuning",
+    "--rate",
+    type=click.IntRange(min=0),
+    default=1_000,
+    show_default=True,
+    help="VLANs started per second; 0 sets no limit.",
+)
+@_option(
+    "Tuning",
+    "--arp-inspection",
+    is_flag=True,
+    help="Send at most 10 ARP messages a second, for switches that inspect ARP and shut a port at more "
+    "than 15.",
+)
+@_option(
+    "Tuning",
+    "--one-mac",
+    is_flag=True,
+    help="Use one MAC address on all VLANs, for switches that limit the addresses on a port.",
+)
 def scan(
     interface: str,
     vlans: list[int] | None,
@@ -149,14 +150,16 @@ def scan(
     summary: Path | None,
     output: Output,
 ) -> None:
-    """Ask each VLAN for DHCP, and the gateway that is offered whether it answers.
+    """Ask DHCP on each VLAN, and check whether the offered gateway answers.
 
-    Needs root or CAP_NET_RAW, and neither Redis nor Kubernetes. Takes no lease and claims no address, unless
-    --depth or --source say so.
+    Needs root or CAP_NET_RAW, but neither Redis nor Kubernetes. Takes no lease and claims no address, except
+    with --depth lease or --source.
     """
     logs.configure(level="error", log_format="auto", service="scan")
     wanted = _wanted(vlans, debug)
-    with told_plainly():
+    if summary == STDOUT and output != "table":
+        raise usage_error(f"--summary=-: expected without --output={output}: both write to standard output")
+    with plain_errors():
         from services.prober.scan.scanning import ScanFailed
         from services.prober.scan.scanning import scan as scan_vlans
     with (
@@ -179,40 +182,43 @@ def scan(
             )
         except ScanFailed as error:
             advice = ADVICE[error.fault].format(interface=interface)
-            raise wrong(f"--interface={interface!r}: {error.fault}: {advice}") from None
+            raise usage_error(f"--interface={interface!r}: {error.fault}: {advice}") from None
     numbers = summarize(results)
-    if output == "table":
-        print_table(results)
+    if summary == STDOUT:
+        print_data(numbers.document(), "json")
+    elif output == "table":
+        print_scan(results)
         for line in numbers.lines():
             click.echo(line, err=True)
     else:
-        print_data([result.to_json() for result in results], output)
+        print_data([scanned_document(result) for result in results], output)
     dropped = numbers.dropped_frames
     if dropped:
-        advice = f"try a lower --rate than {rate}" if rate else "try it with a --rate"
-        click.echo(f"this machine dropped {dropped} frames or more: {advice}", err=True)
-    if summary is not None:
+        advice = f"try a lower --rate than {rate}" if rate else "try a --rate"
+        click.echo(f"this machine dropped at least {count(dropped, 'frame')}: {advice}", err=True)
+    if summary is not None and summary != STDOUT:
         _write(summary, numbers)
 
 
 def _wanted(vlans: list[int] | None, debug: int | None) -> list[int]:
+    """The VLANs to scan."""
     if vlans is None:
-        return list(range(LOWEST, HIGHEST + 1)) if debug is None else [debug]
+        return list(range(LOWEST_VLAN, HIGHEST_VLAN + 1)) if debug is None else [debug]
     if debug is not None and debug not in vlans:
-        raise wrong(f"--debug={debug}: not one of --vlans={write_vlans(vlans)}; expected one that is scanned")
+        raise usage_error(f"--debug={debug}: expected one of --vlans={write_vlans(vlans)}")
     return vlans
 
 
 def _write(path: Path, numbers: Summary) -> None:
     try:
-        path.write_text(json.dumps(numbers.to_json(), indent=2) + "\n")
+        path.write_text(json.dumps(numbers.document(), indent=2) + "\n")
     except OSError as error:
-        raise wrong(f"--summary={str(path)!r}: {error.strerror}; expected a file to write") from None
+        raise usage_error(f"--summary={str(path)!r}: {error.strerror}; expected a file to write") from None
 
 
 @contextmanager
 def _progress(interface: str, *, vlans: int, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar; none where it is to be quiet, because something else is told there."""
+    """A progress bar; none while frames are printed."""
     if quiet:
         yield None
         return

@@ -1,4 +1,4 @@
-"""What a scan found in numbers: how many VLANs of each kind, and how long answers took."""
+"""A scan in numbers: VLANs by outcome, and how long answers took."""
 
 import math
 from collections import Counter
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from services.cli.scan.table import count
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
 
 if TYPE_CHECKING:
@@ -14,79 +15,77 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Distribution:
-    """Of n times, in milliseconds, those that 50% and 95% did not exceed, and the longest; None of none.
+    """Percentiles and maximum of n times in milliseconds; None where n is 0.
 
-    Each is one that was measured: no mean, and nothing in between.
+    Each is a measured time: nothing is interpolated.
     """
 
     n: int
-    p50: float | None
-    p95: float | None
-    max: float | None
+    p50_ms: float | None
+    p95_ms: float | None
+    max_ms: float | None
 
     @classmethod
     def of(cls, times: Iterable[float]) -> "Distribution":
-        """By nearest rank."""
+        """Percentiles by nearest rank."""
         ordered = sorted(times)
         if not ordered:
             return cls(0, None, None, None)
         p50, p95 = (ordered[math.ceil(len(ordered) * share / 100) - 1] for share in (50, 95))
         return cls(len(ordered), p50, p95, ordered[-1])
 
-    def to_json(self) -> dict[str, object]:
-        return {"n": self.n, "p50": self.p50, "p95": self.p95, "max": self.max}
+    def document(self) -> dict[str, object]:
+        return {"n": self.n, "p50_ms": self.p50_ms, "p95_ms": self.p95_ms, "max_ms": self.max_ms}
 
     def __str__(self) -> str:
         if not self.n:
             return "n 0"
-        return f"n {self.n}, p50 {self.p50:.1f} ms, p95 {self.p95:.1f} ms, max {self.max:.1f} ms"
+        return f"n {self.n}, p50 {self.p50_ms:.1f} ms, p95 {self.p95_ms:.1f} ms, max {self.max_ms:.1f} ms"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Counts by outcome; offer_ms: from the last DISCOVER to each OFFER; the others: round trips to gateways.
+    """Counts by outcome, and times: offer from the last DISCOVER to each OFFER, arp and echo round trips.
 
-    dropped_frames: by the kernel, at least: the most of them while one VLAN was probed.
+    dropped_frames: the most that the kernel dropped while one VLAN was probed, so at least so many in all.
     """
 
     vlans: int
     dhcp: dict[str, int]
     gateways: dict[str, int]
     faults: dict[str, int]
-    offer_ms: Distribution
-    arp_ms: Distribution
-    echo_ms: Distribution
+    offer: Distribution
+    arp: Distribution
+    echo: Distribution
     rogue_servers: int
     dropped_frames: int
 
-    def to_json(self) -> dict[str, object]:
-        """The stable form."""
+    def document(self) -> dict[str, object]:
+        """The JSON that docs/cli.md documents."""
         return {
             "vlans": self.vlans,
             "dhcp": self.dhcp,
             "gateways": self.gateways,
             "faults": self.faults,
-            "offer_ms": self.offer_ms.to_json(),
-            "arp_ms": self.arp_ms.to_json(),
-            "echo_ms": self.echo_ms.to_json(),
+            "offer": self.offer.document(),
+            "arp": self.arp.document(),
+            "echo": self.echo.document(),
             "rogue_servers": self.rogue_servers,
             "dropped_frames": self.dropped_frames,
         }
 
     def lines(self) -> list[str]:
-        """For eyes; what did not happen is left out."""
-        told = [f"{self.vlans} VLANs: DHCP {_counts(self.dhcp)}; gateways {_counts(self.gateways)}"]
+        """For people; what did not occur is left out."""
+        parts = [
+            f"{count(self.vlans, 'VLAN')}: DHCP {_counts(self.dhcp)}",
+            f"gateways {_counts(self.gateways)}",
+        ]
         if any(self.faults.values()):
-            told[0] += f"; faults {_counts(self.faults)}"
+            parts.append(f"faults {_counts(self.faults)}")
         if self.rogue_servers:
-            told[0] += f"; {self.rogue_servers} DHCP servers that should not be there"
-        if self.offer_ms.n:
-            told.append(f"OFFER after DISCOVER: {self.offer_ms}")
-        if self.arp_ms.n:
-            told.append(f"ARP round trip:       {self.arp_ms}")
-        if self.echo_ms.n:
-            told.append(f"ICMP round trip:      {self.echo_ms}")
-        return told
+            parts.append(count(self.rogue_servers, "rogue DHCP server"))
+        times = {"OFFER after DISCOVER": self.offer, "ARP round trip": self.arp, "ICMP round trip": self.echo}
+        return ["; ".join(parts), *(f"{name + ':':<21} {times[name]}" for name in times if times[name].n)]
 
 
 def summarize(results: "Sequence[ScanResult]") -> Summary:
@@ -99,13 +98,11 @@ def summarize(results: "Sequence[ScanResult]") -> Summary:
         dhcp={outcome.value: dhcp[outcome] for outcome in DHCPOutcome},
         gateways={outcome.value: gateways[outcome] for outcome in ReachOutcome},
         faults={fault.value: count for fault, count in sorted(faults.items())},
-        offer_ms=Distribution.of(offer.after_ms for result in results for offer in result.dhcp.servers),
-        arp_ms=Distribution.of(
-            result.gateway.rtt_ms for result in results if result.gateway.rtt_ms is not None
-        ),
-        echo_ms=Distribution.of(result.echo.rtt_ms for result in results if result.echo.rtt_ms is not None),
+        offer=Distribution.of(offer.after_ms for result in results for offer in result.dhcp.servers),
+        arp=Distribution.of(result.gateway.rtt_ms for result in results if result.gateway.rtt_ms is not None),
+        echo=Distribution.of(result.echo.rtt_ms for result in results if result.echo.rtt_ms is not None),
         rogue_servers=sum(offer.rogue for result in results for offer in result.dhcp.servers),
-        # A frame that was lost counts for every VLAN that was being probed.
+        # A lost frame counts for every VLAN that was being probed.
         dropped_frames=max((result.dropped_frames for result in results), default=0),
     )
 

@@ -1,16 +1,15 @@
-"""A scan for eyes: what answered, a line each; what kept silent, together."""
+"""A scan as a table: a row for each VLAN that answered, and one line for the silent ones."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
 from rich.text import Text
 
-from services.cli.options.vlans import write_vlans
-from services.cli.outputs import cell, make_table, stdout_console
+from services.cli.options.arguments import write_vlans
+from services.cli.outputs import Column, print_table
 from services.cli.probe.report import dhcp_cell, reach_cell
-from services.cli.state_style import BAD, GOOD, symbol
+from services.cli.terminal import BAD, GOOD, cell, stdout_console
 from services.contract.messages import Lease, Offer
 from services.contract.outcomes import DHCPOutcome, LeaseOutcome, ReachOutcome
 
@@ -18,38 +17,49 @@ if TYPE_CHECKING:
     from services.prober.scan.scanning import ScanResult
 
 
-def print_table(results: "Sequence[ScanResult]") -> None:
+def print_scan(results: "Sequence[ScanResult]") -> None:
     """On standard output."""
     answered = [result for result in results if not _is_silent(result)]
     if answered:
-        stdout_console().print(make_scan_table(answered))
+        print_table(stdout_console(), scan_columns(answered))
     silent = [result.vlan for result in results if _is_silent(result)]
     if silent:
-        click.echo(f"no offer on {len(silent)} of {len(results)} VLANs: {write_vlans(silent)}")
+        click.echo(f"no offer on {len(silent)} of {count(len(results), 'VLAN')}: {write_vlans(silent)}")
 
 
-def make_scan_table(results: "Sequence[ScanResult]") -> Table:
-    """A line for each VLAN; columns for a lease, an echo and a fault only where there is one."""
+def count(number: int, noun: str) -> str:
+    """1 VLAN, 2 VLANs."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def scan_columns(results: "Sequence[ScanResult]") -> list[Column]:
+    """A row for each VLAN; columns for a lease, an echo and a fault only where there is one."""
     with_lease = any(result.dhcp.lease is not None for result in results)
     with_echo = any(result.echo.outcome is not ReachOutcome.NOT_TRIED for result in results)
     with_fault = any(result.fault is not None for result in results)
-    wanted = {"lease": with_lease, "echo": with_echo, "fault": with_fault}
-    columns = ["vlan", "DHCP", "cidr", "gateway", "answers"]
-    table = make_table(*columns, *(name for name, is_wanted in wanted.items() if is_wanted))
-    for result in results:
-        offers = result.dhcp.servers
-        cells = [
-            cell(result.vlan, "bold"),
-            _servers_cell(offers) if offers else dhcp_cell(result.dhcp),
-            cell(", ".join(dict.fromkeys(str(offer.cidr or "none") for offer in offers))),
-            cell(", ".join(dict.fromkeys(str(offer.gateway or "none") for offer in offers))),
-            reach_cell(result.gateway),
-        ]
-        cells += [_lease_cell(result.dhcp.lease)] if with_lease else []
-        cells += [reach_cell(result.echo)] if with_echo else []
-        cells += [cell(result.fault or "", "red")] if with_fault else []
-        table.add_row(*cells)
-    return table
+    columns = [
+        Column("vlan", [cell(result.vlan, "bold") for result in results]),
+        Column("DHCP", [_dhcp(result) for result in results], least=16),
+        Column("cidr", [_each(offer.cidr for offer in result.dhcp.servers) for result in results], 5),
+        Column("gateway", [_each(offer.gateway for offer in result.dhcp.servers) for result in results], 2),
+        Column("answers", [reach_cell(result.gateway) for result in results]),
+    ]
+    if with_lease:
+        columns.append(Column("lease", [_lease_cell(result.dhcp.lease) for result in results], 3))
+    if with_echo:
+        columns.append(Column("echo", [reach_cell(result.echo) for result in results], 4))
+    if with_fault:
+        columns.append(Column("fault", [cell(result.fault or "", "red") for result in results], 1))
+    return columns
+
+
+def _dhcp(result: "ScanResult") -> Text:
+    return _servers_cell(result.dhcp.servers) if result.dhcp.servers else dhcp_cell(result.dhcp)
+
+
+def _each(values: Iterable[object]) -> Text:
+    """Every different value once."""
+    return cell(", ".join(dict.fromkeys(str(value or "none") for value in values)))
 
 
 def _is_silent(result: "ScanResult") -> bool:
@@ -58,7 +68,7 @@ def _is_silent(result: "ScanResult") -> bool:
 
 def _servers_cell(offers: Sequence[Offer]) -> Text:
     style = "yellow" if any(offer.rogue or offer.unasked_ack for offer in offers) else "green"
-    return cell(f"{symbol(GOOD)} {', '.join(map(_server, offers))}", style)
+    return cell(f"{GOOD} {', '.join(map(_server, offers))}", style)
 
 
 def _server(offer: Offer) -> str:
@@ -73,6 +83,6 @@ def _lease_cell(lease: Lease | None) -> Text:
     if lease is None:
         return cell("")
     if lease.outcome is LeaseOutcome.HELD:
-        return cell(f"{symbol(GOOD)} {lease.address}", "green")
-    told = f"{symbol(BAD)} {lease.address} {lease.outcome.replace('_', ' ')}"
-    return cell(told, "yellow" if lease.outcome is LeaseOutcome.INCONCLUSIVE else "red")
+        return cell(f"{GOOD} {lease.address}", "green")
+    text = f"{BAD} {lease.address} {lease.outcome.replace('_', ' ')}"
+    return cell(text, "yellow" if lease.outcome is LeaseOutcome.INCONCLUSIVE else "red")

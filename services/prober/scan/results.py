@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import overload
 
-from services.contract.messages import NOT_TRIED, DHCPFinding, Offer, Reach
-from services.contract.outcomes import Fault, ReachOutcome
+from services.contract.messages import NOT_TRIED, DHCPFinding, Reach
+from services.contract.outcomes import Fault
 from services.prober.engine.results import SegmentResult, dhcp_message, reach_message
 
 
@@ -23,45 +23,6 @@ class ScanResult:
     """Frames that the kernel dropped on the interface during the probe (PACKET_STATISTICS)."""
     echo: Reach = NOT_TRIED
     """By ICMP echo on the VLAN, if there was a source address."""
-
-    def to_json(self) -> dict[str, object]:
-        """The stable form: {vlan, dhcp: {outcome, servers}, gateway: {outcome, rtt_ms}}.
-
-        cidr, gateway and rtt_ms are null where there is none. There only where they say something: fault,
-        echo, dhcp.lease, and of a server relay, rogue and unasked_ack.
-        """
-        dhcp: dict[str, object] = {
-            "outcome": self.dhcp.outcome.value,
-            "servers": [_server(offer) for offer in self.dhcp.servers],
-        }
-        if self.dhcp.lease is not None:
-            lease = self.dhcp.lease
-            dhcp["lease"] = {"outcome": lease.outcome.value, "address": str(lease.address)}
-        found: dict[str, object] = {"vlan": self.vlan, "dhcp": dhcp, "gateway": _reach(self.gateway)}
-        if self.echo.outcome is not ReachOutcome.NOT_TRIED:
-            found["echo"] = _reach(self.echo)
-        if self.fault is not None:
-            found["fault"] = self.fault.value
-        return found
-
-
-def _reach(reach: Reach) -> dict[str, object]:
-    return {"outcome": reach.outcome.value, "rtt_ms": reach.rtt_ms}
-
-
-def _server(offer: Offer) -> dict[str, object]:
-    fields: dict[str, object] = {
-        "server": str(offer.server),
-        "cidr": None if offer.cidr is None else str(offer.cidr),
-        "gateway": None if offer.gateway is None else str(offer.gateway),
-    }
-    if offer.relay is not None:
-        fields["relay"] = str(offer.relay)
-    if offer.rogue:
-        fields["rogue"] = True
-    if offer.unasked_ack:
-        fields["unasked_ack"] = True
-    return fields
 
 
 class ScanResults(Sequence[ScanResult]):

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from services.cli.main import COMMANDS
-from services.cli.probe.report import find_states
 from services.contract.messages import HostAnnouncement
 from services.contract.outcomes import ReachOutcome, Reason, State
 from services.network.policy import DEFAULT_POLICY
+from services.view.documents import checked_document, host_document, probed_document
 from services.view.hosts import HostRow
-from services.view.network_lines import with_checks
-from services.view.rows import network_row
+from services.view.probe_results import conclude_probe
+from services.view.rows import network_row, with_checks
 from tests.support.seen_networks import found, told_network, view
 from tests.unit.cli.test_probe_answers import INTENT, REF, SEGMENT
 from tests.unit.network.builders import dhcp, offer, verdict
@@ -33,18 +33,17 @@ def test_status_is_documented() -> None:
     (line,) = with_checks(
         [network_row(told_network(State.ACTIVE, Reason.GATEWAY_ANSWERS))], view(found("node1"))
     )
-    told = line.to_json()
-    assert list(_example("status")[0]) == list(told)
-    assert line.checks is not None
-    assert list(_example("status")[0]["checks"][0]) == list(line.checks[0].to_json())
+    document: Any = checked_document(line.row, line.checks)
+    assert list(_example("status")[0]) == list(document)
+    assert list(_example("status")[0]["checks"][0]) == list(document["checks"][0])
 
 
 def test_probe_is_documented() -> None:
     """Every key of it, of a host that answered and of one that did not."""
     answered = verdict(INTENT.digest, host="node2", dhcp=dhcp(offer()), vlan=ReachOutcome.REACHABLE)
     asked = {SEGMENT: ["node2", "node3"]}
-    (told,) = find_states({REF: INTENT}, asked, [answered], {}, policy=DEFAULT_POLICY)
-    body: Any = told.to_json()
+    (probed,) = conclude_probe({REF: INTENT}, asked, [answered], {}, policy=DEFAULT_POLICY)
+    body: Any = probed_document(probed)
     (example,) = _example("probe")
     assert list(example) == list(body)
     for documented, printed in zip(example["hosts"], body["hosts"], strict=True):
@@ -57,7 +56,7 @@ def test_probe_is_documented() -> None:
 def test_hosts_is_documented() -> None:
     """Every key of it."""
     told = HostAnnouncement(host="node1", uplinks={"extra": "extra-bo"}, version="1", incarnation=1)
-    assert list(_example("hosts")[0]) == list(HostRow("node1", told, 0).to_json())
+    assert list(_example("hosts")[0]) == list(host_document(HostRow("node1", told, 0)))
 
 
 def test_every_command_is_documented() -> None:

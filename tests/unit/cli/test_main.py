@@ -52,8 +52,8 @@ def test_the_version_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["probe"], "expected NAMESPACE/NAME, one or more, or else --all"),
-        (["probe", "--all", "default/x"], "or else --all"),
+        (["probe"], "expected either NAMESPACE/NAME, once or more, or --all"),
+        (["probe", "--all", "default/x"], "or --all"),
         (["probe", "vlan7"], "'vlan7': expected NAMESPACE/NAME"),
         (["probe", "--all", "--timeout", "soon"], "'soon': expected a duration such as 12s"),
         (["probe", "--all", "--timeout", "0s"], "expected more than 0"),

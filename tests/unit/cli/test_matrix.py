@@ -1,35 +1,23 @@
-"""Networks by hosts, for eyes: it fits, and says the same without colour."""
+"""Networks by hosts as a table: it fits, and says the same without colour."""
 
-import io
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 
 import pytest
-from rich.console import Console
 
-from services.cli.networks.matrix import status_matrix
+from services.cli.networks.matrix import status_screen
 from services.contract.outcomes import Fault, ReachOutcome, Reason, State
-from services.view.network_lines import NetworkLine, with_checks
-from services.view.rows import network_row
+from services.view.rows import NetworkLine, network_row, with_checks
 from tests.support.seen_networks import DOWN, UP, found, told_network, view
-from tests.unit.cli.running import Utf8
 
 NOW = datetime.fromisoformat("2026-11-23T03:07:05+00:00")
 LONGEST = "production-storefront-of-the-second-floor"
 
 
-@pytest.fixture(autouse=True)
-def _a_terminal_that_shows_unicode(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdout", Utf8())
-
-
 def drawn(lines: Sequence[NetworkLine], width: int, remarks: Sequence[str] = ()) -> str:
     """As a terminal of this width would show it, without colour."""
-    stream = io.StringIO()
-    console = Console(file=stream, width=width, no_color=True)
-    console.print(status_matrix(lines, width=width, now=NOW, remarks=remarks))
-    return stream.getvalue()
+    screen = status_screen(lines, width=width, now=NOW, remarks=remarks)
+    return "".join(f"{line.plain}\n" for line in screen.lines)
 
 
 def line(drawing: str, name: str) -> str:
@@ -47,12 +35,28 @@ def every_reason() -> list[NetworkLine]:
 
 
 def test_two_hosts_fit_in_a_hundred_columns() -> None:
-    """No line is cut or runs over, whatever the reason; each host has its column."""
+    """Each host has its column, and no line is longer, whatever the reason."""
     drawing = drawn(every_reason(), 100)
-    assert max(map(len, map(str.rstrip, drawing.splitlines()))) <= 100
-    assert "…" not in drawing
+    assert max(map(len, drawing.splitlines())) <= 100
     assert "node1  node2" in line(drawing, "network")
     assert "✔✔     ✘✔" in line(drawing, "default/vlan-3 ")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 200])
+def test_every_network_is_one_line_at_any_width(width: int) -> None:
+    """Nothing wraps and no line runs over: columns are left out and cut instead, the state never."""
+    lines = every_reason()
+    screen = status_screen(lines, width=width, now=NOW)
+    assert len(screen.rows) == len(lines)
+    assert all(line.cell_len <= width for line in screen.lines)
+    assert all(line.row.state in text.plain for line, text in zip(lines, screen.rows, strict=True))
+
+
+def test_at_eighty_columns_what_matters_stays() -> None:
+    """Network, VLAN, state, reason and hosts; a name is cut in its middle, no heading is split."""
+    heading, _, *rows = drawn(every_reason(), 80).splitlines()
+    assert heading.split() == ["network", "vlan", "state", "reason", "node1", "node2", "for"]
+    assert any(row.startswith("default/p") and "cond-floor" in row for row in rows)
 
 
 def test_where_room_is_scarce_a_reason_that_says_no_more_than_the_state_is_left_out() -> None:
@@ -78,8 +82,8 @@ def test_each_host_says_how_it_reaches_the_gateway() -> None:
     )
     drawing = drawn(with_checks([row], seen), 170)
     assert line(drawing, "default/office").split()[5:10] == ["✔✔", "✘?", "!", "·✘", "··"]
-    assert "✔ answers  ✘ silent  ? no telling  · not asked  ! host cannot probe" in drawing
-    assert "1\xa0◐\xa0Partial" in drawing
+    assert "✔ answers  ✘ silent  ? cannot tell  · not asked  ! host cannot probe" in drawing
+    assert "1 network: 1 ◐ Partial" in drawing
 
 
 def test_thirty_two_hosts_are_one_column_that_names_those_that_differ() -> None:
@@ -93,7 +97,7 @@ def test_thirty_two_hosts_are_one_column_that_names_those_that_differ() -> None:
         (140, ("node4, node5, node6", "+1"), "node7"),
     ):
         drawing = drawn(lines, width)
-        assert max(map(len, map(str.rstrip, drawing.splitlines()))) <= width
+        assert max(map(len, drawing.splitlines())) <= width
         assert omitted not in drawing
         words = " ".join(drawing.split())
         assert all(word in words for word in ("27✔ 4✘ 1·", *named)), drawing

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from services.cli.probe.report import find_states, report_table
+from services.cli.outputs import table_lines
+from services.cli.probe.report import report_columns
 from services.cli.probe.waiting import Answers, collect
 from services.contract.messages import ProbeRequest, Segment, Verdict
 from services.contract.outcomes import Fault, ReachOutcome
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import NetworkRef
 from services.network.policy import DEFAULT_POLICY
+from services.view.documents import probed_document
+from services.view.probe_results import conclude_probe
 from services.watcher.plan.workload import segment_probe
 from services.watcher.requests import Sent
 from tests.support.manual_clock import ManualClock
@@ -112,10 +115,10 @@ def test_states_are_those_of_this_probe_and_hosts_are_shown_side_by_side() -> No
         _verdict("node1", dhcp=dhcp(offer()), vlan=ReachOutcome.REACHABLE, routed=ReachOutcome.REACHABLE),
         verdict(INTENT.digest, host="node2", fault=Fault.UPLINK_DOWN),
     ]
-    (found,) = find_states(
+    (probed,) = conclude_probe(
         {REF: INTENT}, asked, verdicts, {"node3": "no answer within 5 s"}, policy=DEFAULT_POLICY
     )
-    body = found.to_json()
+    body = probed_document(probed)
     assert (body["state"], body["vlan"]) == ("Partial", 100)
     hosts = cast("list[dict[str, Any]]", body["hosts"])
     assert [host["host"] for host in hosts] == ["node1", "node2", "node3"]
@@ -126,11 +129,12 @@ def test_states_are_those_of_this_probe_and_hosts_are_shown_side_by_side() -> No
     assert hosts[0]["routed"] == {"outcome": "reachable", "rtt_ms": None}
     assert hosts[1]["fault"] == "UplinkDown"
     assert hosts[2] == {"host": "node3", "answered": False, "error": "no answer within 5 s"}
-    assert report_table([found]).row_count == 3
+    _, _, *rows = table_lines(report_columns([probed]), 120)
+    assert [row.plain.split()[0] for row in rows] == [str(REF), "node2", "node3"]
 
 
-def test_a_network_that_nobody_was_asked_for_is_shown_too() -> None:
+def test_a_network_that_no_host_was_asked_for_is_shown_too() -> None:
     """No host carries it: that is its reason, and it is not Active."""
-    (found,) = find_states({REF: INTENT}, {}, [], {}, policy=DEFAULT_POLICY)
-    assert (found.finding.state, found.finding.reason) == ("Pending", "NoHost")
-    assert report_table([found]).row_count == 1
+    (probed,) = conclude_probe({REF: INTENT}, {}, [], {}, policy=DEFAULT_POLICY)
+    assert (probed.conclusion.state, probed.conclusion.reason) == ("Pending", "NoHost")
+    assert len(table_lines(report_columns([probed]), 120)) == 3

@@ -60,14 +60,14 @@ RESULTS = [
 
 def test_each_vlan_is_counted_once_and_each_offer_is_a_time() -> None:
     """Outcomes that did not occur are there with 0, so that a program need not ask."""
-    assert summarize(RESULTS).to_json() == {
+    assert summarize(RESULTS).document() == {
         "vlans": 6,
         "dhcp": {"offered": 3, "no_offer": 1, "inconclusive": 1, "not_tried": 1},
         "gateways": {"reachable": 2, "silent": 1, "inconclusive": 0, "not_tried": 3},
         "faults": {"UplinkDown": 1},
-        "offer_ms": {"n": 4, "p50": 2.0, "p95": 1000.5, "max": 1000.5},
-        "arp_ms": {"n": 2, "p50": 0.25, "p95": 0.5, "max": 0.5},
-        "echo_ms": {"n": 1, "p50": 0.75, "p95": 0.75, "max": 0.75},
+        "offer": {"n": 4, "p50_ms": 2.0, "p95_ms": 1000.5, "max_ms": 1000.5},
+        "arp": {"n": 2, "p50_ms": 0.25, "p95_ms": 0.5, "max_ms": 0.5},
+        "echo": {"n": 1, "p50_ms": 0.75, "p95_ms": 0.75, "max_ms": 0.75},
         "rogue_servers": 1,
         "dropped_frames": 3,
     }
@@ -79,7 +79,7 @@ def test_people_are_told_what_occurred() -> None:
     assert first == (
         "6 VLANs: DHCP 3 offered, 1 no offer, 1 inconclusive, 1 not tried; "
         "gateways 2 reachable, 1 silent, 3 not tried; faults 1 UplinkDown; "
-        "1 DHCP servers that should not be there"
+        "1 rogue DHCP server"
     )
     assert others == [
         "OFFER after DISCOVER: n 4, p50 2.0 ms, p95 1000.5 ms, max 1000.5 ms",
@@ -91,8 +91,8 @@ def test_people_are_told_what_occurred() -> None:
 def test_without_answers_there_are_no_times() -> None:
     """Neither a line of them nor a zero that somebody could take for one."""
     summary = summarize([without_offer(4, DHCPOutcome.NO_OFFER)])
-    assert summary.lines() == ["1 VLANs: DHCP 1 no offer; gateways 1 not tried"]
-    assert summary.to_json()["arp_ms"] == {"n": 0, "p50": None, "p95": None, "max": None}
+    assert summary.lines() == ["1 VLAN: DHCP 1 no offer; gateways 1 not tried"]
+    assert summary.document()["arp"] == {"n": 0, "p50_ms": None, "p95_ms": None, "max_ms": None}
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_without_answers_there_are_no_times() -> None:
 def test_percentiles_are_nearest_ranks(times: list[float], expected: tuple[float, float, float]) -> None:
     """Each is a time that was measured."""
     found = Distribution.of(times)
-    assert (found.p50, found.p95, found.max) == expected
+    assert (found.p50_ms, found.p95_ms, found.max_ms) == expected
     assert found.n == len(times)
 
 
@@ -116,8 +116,8 @@ def test_percentiles_are_nearest_ranks(times: list[float], expected: tuple[float
 def test_no_more_than_their_share_exceeds_a_percentile(times: list[float]) -> None:
     """At most half of all exceed p50, at most a twentieth p95, none max; none smaller would do."""
     found = Distribution.of(times)
-    assert found.max == max(times)
-    for percentile, per_cent in ((found.p50, 50), (found.p95, 95)):
+    assert found.max_ms == max(times)
+    for percentile, per_cent in ((found.p50_ms, 50), (found.p95_ms, 95)):
         assert percentile in times
         assert sum(time <= percentile for time in times) * 100 >= per_cent * len(times)
         assert sum(time < percentile for time in times) * 100 < per_cent * len(times)

@@ -4,8 +4,8 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from services.cli.outputs import stdout_console
-from services.cli.scan.table import make_scan_table, print_table
+from services.cli.outputs import table_lines
+from services.cli.scan.table import print_scan, scan_columns
 from services.contract.messages import NOT_TRIED, DHCPFinding, Lease, Offer, Reach
 from services.contract.outcomes import DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
 from services.prober.scan.scanning import ScanResult
@@ -47,10 +47,7 @@ def result(
 
 def lines(*results: ScanResult) -> list[list[str]]:
     """The cells of the table, by line; without the rule below its head."""
-    console = stdout_console()
-    with console.capture() as captured:
-        console.print(make_scan_table(results))
-    text = captured.get().splitlines()
+    text = [line.plain for line in table_lines(scan_columns(results), 200)]
     return [[word.strip() for word in line.split("  ") if word.strip()] for line in (text[0], *text[2:])]
 
 
@@ -87,7 +84,7 @@ def test_silent_vlans_are_told_together(capsys: pytest.CaptureFixture[str]) -> N
     """4000 lines of nothing are of no use; one that could not be probed is no silent one."""
     silent = [result(vlan=vlan, gateway=NOT_TRIED) for vlan in (1, 2, 3, 9)]
     down = result(vlan=4, gateway=NOT_TRIED, fault=Fault.UPLINK_DOWN)
-    print_table([*silent, down, result(PLAIN)])
+    print_scan([*silent, down, result(PLAIN)])
     printed = capsys.readouterr().out
     assert printed.endswith("no offer on 4 of 6 VLANs: 1-3,9\n")
     assert "UplinkDown" in printed

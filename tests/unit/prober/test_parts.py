@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contract.errors import ConfigurationError
-from services.contract.messages import DHCPFinding, Offer, Reach, Report, SegmentProbe, Verdict
+from services.contract.messages import Report, SegmentProbe, Verdict
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
 from services.network.policy import DEFAULT_POLICY
 from services.prober.engine import results
@@ -23,7 +23,6 @@ from services.prober.engine.results import (
     TargetResult,
 )
 from services.prober.engine.timers import Timers
-from services.prober.scan import scanning
 from services.prober.settings import ProberSettings
 from services.prober.sockets import netlink as uplink
 from tests.unit.prober.frames import number
@@ -159,46 +158,6 @@ def test_untried_segment_has_a_result_for_every_target() -> None:
     assert made.dhcp is not None
     assert (made.fault, made.dhcp.outcome) == (Fault.STOPPED, DHCPOutcome.NOT_TRIED)
     assert [str(t.gateway) for t in made.targets] == ["10.0.9.1", "None"]
-
-
-def test_scan_json_is_the_documented_one() -> None:
-    """The stable form, with and without an answer."""
-    offer = Offer.model_validate(
-        {"server": "10.0.112.1", "address": "10.0.112.9", "cidr": "10.0.112.0/20", "gateway": "10.0.112.1"}
-    )
-    found = scanning.ScanResult(
-        vlan=7,
-        dhcp=DHCPFinding(outcome=DHCPOutcome.OFFERED, servers=(offer,)),
-        gateway=Reach(outcome=ReachOutcome.REACHABLE, rtt_ms=0.2),
-        fault=None,
-        dropped_frames=0,
-    )
-    server = {"server": "10.0.112.1", "cidr": "10.0.112.0/20", "gateway": "10.0.112.1"}
-    assert found.to_json() == {
-        "vlan": 7,
-        "dhcp": {"outcome": "offered", "servers": [server]},
-        "gateway": {"outcome": "reachable", "rtt_ms": 0.2},
-    }
-    silent = scanning.ScanResult(
-        vlan=8,
-        dhcp=DHCPFinding(outcome=DHCPOutcome.NO_OFFER),
-        gateway=Reach(outcome=ReachOutcome.NOT_TRIED),
-        fault=Fault.UPLINK_DOWN,
-        dropped_frames=0,
-    )
-    assert silent.to_json() == {
-        "vlan": 8,
-        "dhcp": {"outcome": "no_offer", "servers": []},
-        "gateway": {"outcome": "not_tried", "rtt_ms": None},
-        "fault": "UplinkDown",
-    }
-
-
-@pytest.mark.parametrize("vlans", [[0], [4095], [7, 5000]])
-def test_scan_of_no_vlan_is_refused(vlans: list[int]) -> None:
-    """Before anything is opened."""
-    with pytest.raises(ValueError, match="1 to 4094"):
-        scanning.scan("lo", vlans)
 
 
 def test_state_of_an_interface_is_read_from_the_kernel() -> None:

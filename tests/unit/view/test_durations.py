@@ -1,10 +1,7 @@
-"""Durations and VLAN sets as people write them."""
+"""Durations as people write them."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from services.cli.options.vlans import read_vlans, write_vlans
 from services.view.durations import describe_age, read_duration
 
 
@@ -32,26 +29,3 @@ def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
 def test_an_age_is_told_in_its_two_largest_units(seconds: float, text: str) -> None:
     """A clock that runs ahead makes no negative age."""
     assert describe_age(seconds) == text
-
-
-@given(st.sets(st.integers(1, 4094), min_size=1))
-def test_vlans_are_read_as_they_were_written(vlans: set[int]) -> None:
-    """Writing and reading any set gives that set, in order."""
-    assert read_vlans(write_vlans(vlans)) == sorted(vlans)
-
-
-@pytest.mark.parametrize(
-    ("text", "vlans"), [("7,10-12", [7, 10, 11, 12]), ("12-12, 3", [3, 12]), ("7,7", [7]), ("1-4094", None)]
-)
-def test_vlans_are_numbers_and_ranges(text: str, vlans: list[int] | None) -> None:
-    """Overlaps count once, spaces not at all."""
-    assert read_vlans(text) == (vlans or list(range(1, 4095)))
-
-
-@pytest.mark.parametrize(
-    "text", ["", "x", "0", "4095", "20-10", "7,", "1-", "-5", "1-2-3", "٣", "99999999999"]
-)
-def test_what_is_no_vlan_is_refused(text: str) -> None:
-    """The message says what was expected."""
-    with pytest.raises(ValueError, match="expected"):
-        read_vlans(text)

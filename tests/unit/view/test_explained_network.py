@@ -5,20 +5,21 @@ from dataclasses import replace
 
 import pytest
 
-from services.cli.explain.answers import told_by
+from services.cli.explain.answers import answers_of
 from services.contract.messages import Verdict
 from services.contract.outcomes import DHCPOutcome, Fault, Reason, State
 from services.network.parse import annotations as names
 from services.network.parse.nad import Network, NetworkRef
 from services.network.policy import DEFAULT_POLICY, Policy
-from services.view.explained_network import Explained, explain_network
+from services.view.documents import explained_document
+from services.view.explained_network import ExplainedNetwork, explain_network
 from services.view.host_checks import RedisView
 from services.view.rows import network_row
 from tests.support.seen_networks import DOWN, ROUTE, found, told_network, view
 from tests.unit.network.builders import config, dhcp, network, offer
 
 
-def explained(given: Network, seen: RedisView | None = None, *others: Network) -> Explained:
+def explained(given: Network, seen: RedisView | None = None, *others: Network) -> ExplainedNetwork:
     row = network_row(given, DEFAULT_POLICY)
     return explain_network(given, row, [given, *others], DEFAULT_POLICY, seen or view())
 
@@ -47,7 +48,7 @@ def test_what_each_host_tried_is_told_with_what_came_back() -> None:
     seen = view(found("node1"), found("node2", DOWN, fault=Fault.UPLINK_DOWN))
     told = explained(told_network(State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS), seen)
     assert told.checks is not None
-    first, second = ([a.text for a in told_by(check, told.facts)] for check in told.checks)
+    first, second = ([a.text for a in answers_of(check, told.facts)] for check in told.checks)
     assert first == [
         "ARP for 10.0.112.1 on the VLAN: answered by 02:00:00:00:00:01 after 0.4 ms",
         "ICMP echo to 10.0.112.1 through the host's routing: answered after 0.6 ms",
@@ -66,7 +67,7 @@ def test_an_active_network_names_the_hosts_that_the_gateway_answers() -> None:
     assert any("answers on VLAN 100 from the hosts that could ask" in text for text in away.meaning)
 
 
-def test_dhcp_answers_are_told_by_server() -> None:
+def test_dhcp_answers_are_answers_of_server() -> None:
     """Each offer with its subnet and router; no offer with how long was waited."""
     offered = asking("node1", vlan_answers=True)
     refused = asking("node2", outcome=DHCPOutcome.NO_OFFER)
@@ -75,7 +76,7 @@ def test_dhcp_answers_are_told_by_server() -> None:
         view(offered, refused, asked=(offered, refused)),
     )
     assert told.checks is not None
-    first, second = (told_by(check, told.facts)[0].text for check in told.checks)
+    first, second = (answers_of(check, told.facts)[0].text for check in told.checks)
     assert first.startswith("DISCOVER: 10.0.112.1 offered 10.0.112.50 in 10.0.112.0/20, router 10.0.112.1")
     assert "no offer" in second
 
@@ -146,7 +147,7 @@ def test_a_dhcp_server_that_answers_clears_the_vlan_of_suspicion() -> None:
     assert any("so the VLAN does reach that host" in text for text in told.meaning)
     nothing = asking("node1", outcome=DHCPOutcome.NO_OFFER)
     told = explained(given, view(nothing, asked=(nothing,)))
-    assert any("Nothing at all answered on this VLAN" in text for text in told.meaning)
+    assert any("Nothing answered on this VLAN" in text for text in told.meaning)
 
 
 def test_findings_and_reasons_of_a_newer_version_are_told() -> None:
@@ -165,7 +166,7 @@ def test_without_redis_the_rest_is_told() -> None:
     """Checks are null, and a pause is part of what it means."""
     told = explained(told_network(State.ACTIVE, Reason.GATEWAY_ANSWERS), RedisView(trouble="away"))
     assert told.checks is None
-    assert json.loads(json.dumps(told.to_json()))["checks"] is None
+    assert json.loads(json.dumps(explained_document(told)))["checks"] is None
     paused = explained(told_network(State.ACTIVE, Reason.GATEWAY_ANSWERS), RedisView(paused="paused by me"))
     assert "nadroute is paused by me." in paused.meaning
 

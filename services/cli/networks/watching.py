@@ -1,0 +1,227 @@
+"""`nadroute status --watch`: a live table on a terminal, a line for each change anywhere else."""
+
+import json
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from services.cli.networks.matrix import StatusScreen, status_screen
+from services.cli.networks.paging import QUIT, Pager, reading_keys
+from services.cli.networks.status_command import Shown, remarks
+from services.cli.options.client import ClientSettings
+from services.cli.outputs import Output
+from services.cli.terminal import cell, plain, stdout_console
+from services.cluster.cache import NetworkCache
+from services.cluster.watching import NetworkWatch
+from services.network.parse.nad import NetworkRef
+from services.runtime.clock import Clock
+from services.view.documents import deleted_document, network_document
+from services.view.durations import describe_age
+from services.view.host_checks import RedisReader, RedisView
+from services.view.rows import NetworkLine, NetworkRow, network_row, segments_of
+
+if TYPE_CHECKING:
+    from services.cluster.client import Cluster
+
+REFRESH_S = 0.5
+REDIS_REFRESH_S = 2.0
+"""Seconds between two readings of Redis: probes take longer anyway."""
+FIRST_LIST_TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is known at one moment."""
+
+    lines: list[NetworkLine]
+    view: RedisView
+    as_of: datetime
+    """When the API server last said something; now, while it does."""
+    stale_s: float | None
+    """Seconds since then, where that is longer than a watch may be silent."""
+
+    @property
+    def remarks(self) -> list[str]:
+        """What concerns all networks at once."""
+        if self.stale_s is None:
+            return remarks(self.view)
+        return [describe_stale(self.stale_s), *remarks(self.view)]
+
+
+def describe_stale(stale_s: float) -> str:
+    """The sentence on an API server that is silent."""
+    return f"the API server has been silent for {describe_age(stale_s)}: networks are shown as they were then"
+
+
+class Follower:
+    """Keeps the picture up to date from a watch and, every 2 s, from Redis."""
+
+    def __init__(
+        self,
+        watch: NetworkWatch,
+        cache: NetworkCache,
+        reader: RedisReader,
+        settings: ClientSettings,
+        shown: Shown,
+        clock: Clock,
+    ) -> None:
+        self._watch = watch
+        self._cache = cache
+        self._reader = reader
+        self._settings = settings
+        self._shown = shown
+        self._clock = clock
+        self._view = RedisView()
+        self._read_at = -REDIS_REFRESH_S
+
+    def picture(self, *, with_redis: bool = True) -> Picture:
+        """The present picture."""
+        networks = self._cache.snapshot()
+        if with_redis and self._clock.monotonic() - self._read_at >= REDIS_REFRESH_S:
+            rows = [network_row(network, self._settings.policy) for network in networks]
+            self._view, self._read_at = self._reader.read(segments_of(rows)), self._clock.monotonic()
+        silent_s = self._watch.silent_s
+        stale_s = silent_s if silent_s > self._settings.watch_silence_s else None
+        return Picture(
+            self._shown.lines(networks, self._view, self._settings),
+            self._view,
+            self._clock.now() - timedelta(seconds=stale_s or 0.0),
+            stale_s,
+        )
+
+
+def follow(
+    cluster: "Cluster", settings: ClientSettings, shown: Shown, *, output: Output, clock: Clock
+) -> int:
+    """Follow until Ctrl-C; returns 0."""
+    console = stdout_console()
+    live = output == "table" and console.is_terminal
+    # Line by line, a network that is fine again is reported too.
+    followed = shown if live else replace(shown, problems=False)
+    with _following(cluster, settings, followed, clock) as follower:
+        try:
+            if live:
+                _follow_live(follower, console, clock)
+            else:
+                _follow_lines(follower, shown, output=output, clock=clock)
+        except KeyboardInterrupt:
+            pass
+    return 0
+
+
+@contextmanager
+def _following(
+    cluster: "Cluster", settings: ClientSettings, shown: Shown, clock: Clock
+) -> Iterator[Follower]:
+    cache = NetworkCache()
+    watch = NetworkWatch(
+        cluster,
+        cache,
+        random=random.SystemRandom().random,
+        clock=clock,
+        silence_s=settings.watch_silence_s,
+    )
+    watch.start()
+    try:
+        clock.wait(watch.synced, FIRST_LIST_TIMEOUT_S)
+        with closing(RedisReader(settings.redis_url.get_secret_value())) as reader:
+            yield Follower(watch, cache, reader, settings, shown, clock)
+    finally:
+        watch.stop()
+
+
+def _follow_live(follower: Follower, console: Console, clock: Clock) -> None:
+    """Redraw in place; what was shown last stays."""
+    pager = Pager()
+    with (
+        Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live,
+        reading_keys(clock) as read_key,
+    ):
+        while True:
+            picture = follower.picture()
+            # The last line of the terminal is the cursor's.
+            width, height = console.width, console.height - 1
+            live.update(Group(*live_lines(picture, pager, width=width, height=height)), refresh=True)
+            key = read_key(REFRESH_S)
+            if key == QUIT:
+                return
+            screen = _screen(picture, width)
+            pager.press(key, rows=len(screen.rows), page=_page(screen, height))
+
+
+def live_lines(picture: Picture, pager: Pager, *, width: int, height: int) -> list[Text]:
+    """The lines of one refresh, as many as the terminal is high at most."""
+    screen = _screen(picture, width)
+    page = _page(screen, height)
+    if len(screen.rows) <= page:
+        return screen.lines
+    lines = sorted(picture.lines, key=lambda line: not line.row.is_problem)
+    screen = _screen(replace(picture, lines=lines), width)
+    pager.fit(rows=len(screen.rows), page=page)
+    rows = screen.rows[pager.first : pager.first + page]
+    where = cell(pager.describe(rows=len(screen.rows), page=page), "reverse")
+    return [*screen.head, *rows, *screen.foot, where]
+
+
+def _screen(picture: Picture, width: int) -> StatusScreen:
+    return status_screen(picture.lines, width=width, now=picture.as_of, remarks=picture.remarks)
+
+
+def _page(screen: StatusScreen, height: int) -> int:
+    """Rows that fit; with a line for the pager where not all do."""
+    room = height - len(screen.head) - len(screen.foot)
+    return max(1, room if len(screen.rows) <= room else room - 1)
+
+
+def _follow_lines(follower: Follower, shown: Shown, *, output: Output, clock: Clock) -> None:
+    """Each network as it is, then again whenever it changes."""
+    never = threading.Event()
+    printed: dict[NetworkRef, NetworkRow] = {}
+    was_stale = False
+    while True:
+        picture = follower.picture(with_redis=shown.host is not None)
+        if (picture.stale_s is not None) != was_stale:
+            was_stale = picture.stale_s is not None
+            click.echo(
+                describe_stale(picture.stale_s)
+                if picture.stale_s is not None
+                else "the API server answers again",
+                err=True,
+            )
+        if picture.view.trouble is None:
+            present = {line.row.ref: line.row for line in picture.lines}
+            _print_changes(present, printed, shown, output)
+        clock.wait(never, REFRESH_S)
+
+
+def _print_changes(
+    present: dict[NetworkRef, NetworkRow], printed: dict[NetworkRef, NetworkRow], shown: Shown, output: Output
+) -> None:
+    for ref in [ref for ref in printed if ref not in present]:
+        del printed[ref]
+        click.echo(f"{ref} deleted" if output == "table" else json.dumps(deleted_document(ref)))
+    for ref, row in present.items():
+        if shown.problems and not row.is_problem and ref not in printed:
+            continue
+        if printed.get(ref) != row:
+            printed[ref] = row
+            click.echo(_line(row) if output == "table" else json.dumps(network_document(row)))
+
+
+def _line(row: NetworkRow) -> str:
+    fields = {
+        key: value
+        for key, value in network_document(row).items()
+        if key not in ("namespace", "name", "state", "dhcp")
+    }
+    text = " ".join(f"{key}={value}" for key, value in fields.items() if value not in (None, {}, False, 0))
+    return plain(f"{row.ref} {row.state} {text}")

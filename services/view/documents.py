@@ -1,0 +1,199 @@
+"""The JSON of `status`, `explain`, `probe`, `hosts` and `scan`, as docs/cli.md documents it.
+
+Keys are snake_case with the unit in the name. Unknown values are null; a key is left out only where noted.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from services.contract.messages import DHCPFinding, Lease, Offer, ProbeRequest, Reach
+from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
+from services.network.parse.nad import NetworkRef
+from services.view.explained_network import ExplainedNetwork
+from services.view.host_checks import HostCheck
+from services.view.hosts import HostRow
+from services.view.probe_results import HostAnswer, ProbedNetwork
+from services.view.rows import NetworkRow
+
+Document = dict[str, object]
+
+
+class ScannedVlan(Protocol):
+    """What a scan found on one VLAN (services.prober.scan.results.ScanResult)."""
+
+    @property
+    def vlan(self) -> int: ...
+    @property
+    def dhcp(self) -> DHCPFinding: ...
+    @property
+    def gateway(self) -> Reach: ...
+    @property
+    def echo(self) -> Reach: ...
+    @property
+    def fault(self) -> Fault | None: ...
+
+
+def network_document(row: NetworkRow) -> Document:
+    """One network of `status`, without what each host found."""
+    return {
+        **_ref(row.ref),
+        "cluster_network": row.cluster_network or None,
+        "vlan": row.vlan,
+        "mode": row.mode or None,
+        "cidr": row.cidr or None,
+        "gateway": row.gateway or None,
+        "connectivity": row.connectivity or None,
+        "state": row.state,
+        "reason": row.reason,
+        "since": row.since or None,
+        "detail": row.detail or None,
+        "hosts": dict(sorted(row.hosts.items())),
+        "dhcp": [_server(s.server, s.cidr or None, s.gateway or None) for s in row.servers],
+        "dhcp_out": row.dhcp_out,
+        "hosts_omitted": row.hosts_omitted,
+        "findings": dict(sorted(row.findings.items())),
+    }
+
+
+def checked_document(row: NetworkRow, checks: Iterable[HostCheck] | None) -> Document:
+    """One network of `status`; checks is null where Redis could not be read."""
+    return {
+        **network_document(row),
+        "checks": None if checks is None else [_check(check) for check in checks],
+    }
+
+
+def explained_document(explained: ExplainedNetwork) -> Document:
+    """The network of `explain`: that of `status`, and what explains it."""
+    return {
+        **checked_document(explained.row, explained.checks),
+        "asked": [{"what": a.what, "value": a.value, "source": a.source} for a in explained.asked],
+        "meaning": list(explained.meaning),
+        "steps": list(explained.steps),
+    }
+
+
+def deleted_document(ref: NetworkRef) -> Document:
+    """A network that was deleted while `status --watch` followed it."""
+    return {**_ref(ref), "deleted": True}
+
+
+def host_document(row: HostRow) -> Document:
+    """One host of `hosts`."""
+    announced = row.announcement
+    return {
+        "host": row.host,
+        "condition": row.condition,
+        "uplinks": dict(sorted(announced.uplinks.items())) if announced else {},
+        "version": announced.version if announced else None,
+        "incarnation_ms": announced.incarnation if announced else None,
+        "queued": row.queued,
+        "expires_in_ms": row.expires_in_ms,
+    }
+
+
+def request_document(request: ProbeRequest) -> Document:
+    """One request of `probe` without --wait."""
+    return {
+        "id": request.id,
+        "host": request.host,
+        "cluster_network": request.cluster_network,
+        "vlans": [probe.vlan for probe in request.segments],
+    }
+
+
+def probed_document(probed: ProbedNetwork) -> Document:
+    """One network of `probe --wait`."""
+    segment = probed.intent.segment
+    return {
+        **_ref(probed.ref),
+        "cluster_network": segment.cluster_network,
+        "vlan": segment.vlan,
+        "state": probed.conclusion.state.value,
+        "reason": probed.conclusion.reason.value,
+        "hosts": [_answer(answer) for answer in probed.answers],
+    }
+
+
+def scanned_document(scanned: ScannedVlan) -> Document:
+    """One VLAN of `scan`. lease, echo and fault are there only where there is one."""
+    dhcp = dhcp_document(scanned.dhcp)
+    if scanned.dhcp.lease is not None:
+        dhcp["lease"] = _lease(scanned.dhcp.lease)
+    found: Document = {"vlan": scanned.vlan, "dhcp": dhcp, "gateway": reach_document(scanned.gateway)}
+    if scanned.echo.outcome is not ReachOutcome.NOT_TRIED:
+        found["echo"] = reach_document(scanned.echo)
+    if scanned.fault is not None:
+        found["fault"] = scanned.fault.value
+    return found
+
+
+def dhcp_document(finding: DHCPFinding | None) -> Document:
+    """{"outcome", "servers": [{"server", "cidr", "gateway"}]}."""
+    if finding is None:
+        return {"outcome": DHCPOutcome.NOT_TRIED.value, "servers": []}
+    return {"outcome": finding.outcome.value, "servers": _offers(finding.servers)}
+
+
+def reach_document(reach: Reach | None) -> Document:
+    """{"outcome", "rtt_ms"}; rtt_ms is null where nothing answered."""
+    if reach is None:
+        return {"outcome": ReachOutcome.NOT_TRIED.value, "rtt_ms": None}
+    return {"outcome": reach.outcome.value, "rtt_ms": reach.rtt_ms}
+
+
+def _ref(ref: NetworkRef) -> Document:
+    return {"namespace": ref.namespace, "name": ref.name}
+
+
+def _check(check: HostCheck) -> Document:
+    return {
+        "host": check.host,
+        "age_s": _rounded(check.age_s),
+        "announced": bool(check.interface),
+        "fault": check.fault.value if check.fault else None,
+        "gateway": str(check.gateway) if check.gateway else None,
+        "vlan": reach_document(check.vlan),
+        "routed": reach_document(check.routed),
+        "dhcp": dhcp_document(check.dhcp),
+        "dhcp_age_s": _rounded(check.dhcp_age_s),
+    }
+
+
+def _rounded(age_s: float | None) -> float | None:
+    return None if age_s is None else round(age_s, 1)
+
+
+def _answer(answer: HostAnswer) -> Document:
+    verdict, target = answer.verdict, answer.target
+    if verdict is None:
+        return {"host": answer.host, "answered": False, "error": answer.error}
+    return {
+        "host": answer.host,
+        "answered": True,
+        "fault": verdict.fault.value if verdict.fault else None,
+        "dhcp": dhcp_document(verdict.dhcp),
+        "gateway": str(target.gateway) if target and target.gateway else None,
+        "vlan": reach_document(target.vlan if target else None),
+        "routed": reach_document(target.routed if target else None),
+    }
+
+
+def _server(server: str, cidr: str | None, gateway: str | None) -> Document:
+    return {"server": server, "cidr": cidr, "gateway": gateway}
+
+
+def _offers(offers: Sequence[Offer]) -> list[Document]:
+    """relay, rogue and unasked_ack are there only where they say something."""
+    documents = []
+    for offer in offers:
+        cidr, gateway = (str(value) if value else None for value in (offer.cidr, offer.gateway))
+        document = _server(str(offer.server), cidr, gateway)
+        document |= {"relay": str(offer.relay)} if offer.relay is not None else {}
+        document |= {name: True for name in ("rogue", "unasked_ack") if getattr(offer, name)}
+        documents.append(document)
+    return documents
+
+
+def _lease(lease: Lease) -> Document:
+    return {"outcome": lease.outcome.value, "address": str(lease.address)}
