@@ -36,7 +36,7 @@ SITE = build_site(
 DISCOVER, OFFER, WHO_HAS, IS_AT = "discover", "offer", "who-has", "is-at"
 SENT, RECEIVED = 2, 1
 EXCHANGE = [(SENT, DISCOVER), (RECEIVED, OFFER), (SENT, WHO_HAS), (RECEIVED, IS_AT)]
-HEAD = re.compile(r"\+\d+\.\d{6} s  (sent|received) \d+ bytes on VLAN (\d+)")
+LINE = re.compile(r"\+\d+\.\d{6} s  (sent|recv)  \S+ > \S+  (ARP who has|ARP is at|DHCP \w+)\b.*")
 Step = tuple[int, str]
 
 
@@ -159,21 +159,24 @@ def test_wireshark_reads_a_capture_as_it_is_meant(scan: Scan) -> None:
     assert found == steps(scan)
 
 
-def test_debug_prints_the_frames_of_its_vlan_as_they_went(scan: Scan) -> None:
-    """Standard error has the frames of that VLAN with times and fields, and of no other VLAN."""
-    heads = [match for line in scan.stderr.splitlines() if (match := HEAD.fullmatch(line))]
-    assert [(head[1], int(head[2])) for head in heads] == [
-        (way, RELAYED) for way in ("sent", "received", "sent", "received")
+def test_debug_prints_the_frames_of_its_vlan_in_order_of_time(scan: Scan) -> None:
+    """On standard error, one a line with its time and fields, and none of another VLAN."""
+    lines = [match for line in scan.stderr.splitlines() if (match := LINE.fullmatch(line))]
+    assert [line.groups() for line in lines] == [
+        ("sent", "DHCP Discover"),
+        ("recv", "DHCP Offer"),
+        ("sent", "ARP who has"),
+        ("recv", "ARP is at"),
     ]
-    assert f"giaddr    = {SITE.find_vlan(str(RELAYED)).gateway}" in scan.stderr
+    assert f"giaddr={SITE.find_vlan(str(RELAYED)).gateway}" in scan.stderr
     assert f"server_id={CENTRAL}" in scan.stderr
 
 
 def test_the_summary_counts_what_the_capture_shows(scan: Scan) -> None:
     """The summary has one time for each OFFER and each gateway."""
     offers = [packet for packet in rdpcap(str(scan.capture)) if UDP in packet and kind(packet) == OFFER]
-    assert scan.summary["offer_ms"]["n"] == len(offers) == 4
-    assert scan.summary["arp_ms"]["n"] == 3
+    assert scan.summary["offer"]["n"] == len(offers) == 4
+    assert scan.summary["arp"]["n"] == 3
     assert scan.summary["dhcp"] == {"offered": 3, "no_offer": 1, "inconclusive": 0, "not_tried": 0}
-    for times in (scan.summary["offer_ms"], scan.summary["arp_ms"]):
-        assert 0 < times["p50"] <= times["p95"] <= times["max"] < 2000
+    for times in (scan.summary["offer"], scan.summary["arp"]):
+        assert 0 < times["p50_ms"] <= times["p95_ms"] <= times["max_ms"] < 2000

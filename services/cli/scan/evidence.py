@@ -27,7 +27,7 @@ def recording(*, interface: str, debug: int | None, pcap: Path | None) -> "Itera
         return
     with plain_errors():
         from services.prober.scan.capture_file import CaptureFile
-        from services.prober.scan.evidence import Evidence, Narrator
+        from services.prober.scan.evidence import Evidence, FramePrinter
     keepers: list[Callable[[Recorded], None]] = []
     finish: list[Callable[[], None]] = []
     with ExitStack() as stack:
@@ -43,7 +43,9 @@ def recording(*, interface: str, debug: int | None, pcap: Path | None) -> "Itera
             keepers.append(capture.keep)
             finish.append(capture.finish)
         if debug is not None:
-            keepers.append(Narrator(debug, say=_say, began=SystemClock().now()).keep)
+            printer = FramePrinter(debug, write=_write, began=SystemClock().now())
+            keepers.append(printer.keep)
+            finish.append(printer.finish)
         evidence = Evidence(keepers, finish=finish)
         try:
             yield evidence
@@ -58,9 +60,9 @@ def _close(file: BinaryIO) -> None:
         file.close()
 
 
-def _say(text: str) -> None:
+def _write(line: str) -> None:
     # The contents of a frame come from others.
-    click.echo("\n".join(map(plain, text.splitlines())), err=True)
+    click.echo(plain(line), err=True)
 
 
 def _report_losses(evidence: "Evidence") -> None:

@@ -1,15 +1,10 @@
 """A writer of pcapng capture files (draft-ietf-opsawg-pcapng)."""
 
-import heapq
-import itertools
 import struct
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import BinaryIO
 
-from services.prober.scan.evidence import Recorded
-
-HOLD = timedelta(seconds=1)
-"""Longer than a received frame waits to be read."""
+from services.prober.scan.evidence import HOLD, Recorded, TimeOrder
 
 # Blocks are in native byte order, which the section header declares.
 _SECTION, _INTERFACE, _PACKET = 0x0A0D0D0A, 1, 6
@@ -21,11 +16,7 @@ _OPTION = struct.Struct("=HH")
 
 
 class CaptureFile:
-    """Writes frames with their direction, in order of time.
-
-    Frames arrive out of order: a reply is read some time after it was received, and frames sent meanwhile
-    are recorded first.
-    """
+    """Writes frames with their direction, in order of time."""
 
     def __init__(self, file: BinaryIO, *, interface: str, hold: timedelta = HOLD) -> None:
         """file: closed by the caller. hold: how long a frame is held back for older ones to arrive.
@@ -33,28 +24,21 @@ class CaptureFile:
         Raises OSError, as keep and finish do.
         """
         self._file = file
-        self._hold = hold
-        self._held: list[tuple[datetime, int, Recorded]] = []
-        self._numbers = itertools.count()
+        self._order = TimeOrder(self._write, hold=hold)
         file.write(section_header(interface))
         file.flush()
 
     def keep(self, recorded: Recorded) -> None:
         """Add a frame; writes those that have been held long enough."""
-        heapq.heappush(self._held, (recorded.at, next(self._numbers), recorded))
-        self._write(until=recorded.at - self._hold)
+        self._order.keep(recorded)
 
     def finish(self) -> None:
         """Write all held frames."""
-        self._write(until=None)
+        self._order.finish()
 
-    def _write(self, *, until: datetime | None) -> None:
-        blocks = []
-        while self._held and (until is None or self._held[0][0] <= until):
-            blocks.append(packet_block(heapq.heappop(self._held)[2]))
-        if blocks:
-            self._file.write(b"".join(blocks))
-            self._file.flush()
+    def _write(self, recorded: Recorded) -> None:
+        self._file.write(packet_block(recorded))
+        self._file.flush()
 
 
 def section_header(interface: str) -> bytes:

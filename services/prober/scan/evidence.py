@@ -3,21 +3,23 @@
 Used only on request; a scan without it has no overhead.
 """
 
+import heapq
+import itertools
 import queue
-import re
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from services.prober.frames.ethernet import MAC_BYTES, TAG, VLAN_MASK
-from services.prober.scan.dissecting import dissect
+from services.prober.scan.dissecting import summarize
 from services.prober.sockets.link import Link, Received
 from services.runtime.clock import Clock
 
 MAX_WAITING = 100_000
 """Frames that may wait for the consumers; further ones are only counted."""
-_PADS = re.compile(r"(?: pad){2,}")
+HOLD = timedelta(seconds=1)
+"""Longer than a received frame waits to be read."""
 _TPID = b"\x81\x00"
 _ADDRESSES_BYTES = 2 * MAC_BYTES
 _STOP_TIMEOUT_S = 60.0
@@ -101,7 +103,7 @@ class Evidence:
     ) -> None:
         """keepers: get each frame in order; one that raises OSError gets no more. limit: queued frames.
 
-        finish: called after the last frame.
+        finish: called when no frame has come for a second, and after the last frame.
         """
         self._keepers = list(keepers)
         self._finish = finish
@@ -134,13 +136,23 @@ class Evidence:
             self.lost += 1
 
     def _run(self) -> None:
-        while (recorded := self._waiting.get()) is not None:
+        while True:
+            try:
+                recorded = self._waiting.get(timeout=HOLD.total_seconds())
+            except queue.Empty:
+                self._flush()
+                continue
+            if recorded is None:
+                self._flush()
+                return
             for keep in list(self._keepers):
                 try:
                     keep(recorded)
                 except OSError as error:
                     self.failure = error
                     self._keepers.remove(keep)
+
+    def _flush(self) -> None:
         for finish in self._finish:
             try:
                 finish()
@@ -148,29 +160,59 @@ class Evidence:
                 self.failure = error
 
 
-class Narrator:
-    """Prints the frames of one VLAN as text."""
+class TimeOrder:
+    """Passes frames on in order of time.
 
-    def __init__(self, vlan: int, *, say: Callable[[str], None], began: datetime) -> None:
-        """say: gets the lines of each frame, with times in seconds since `began`."""
+    Frames arrive out of order: a reply is read some time after it was received, and frames sent meanwhile
+    are recorded first.
+    """
+
+    def __init__(self, keep: Callable[[Recorded], None], *, hold: timedelta) -> None:
+        """hold: how long a frame is held back for older ones to arrive."""
+        self._keep = keep
+        self._hold = hold
+        self._held: list[tuple[datetime, int, Recorded]] = []
+        self._numbers = itertools.count()
+
+    def keep(self, recorded: Recorded) -> None:
+        """Add a frame; passes on those that have been held long enough."""
+        heapq.heappush(self._held, (recorded.at, next(self._numbers), recorded))
+        self._pass(until=recorded.at - self._hold)
+
+    def finish(self) -> None:
+        """Pass on all held frames."""
+        self._pass(until=None)
+
+    def _pass(self, *, until: datetime | None) -> None:
+        while self._held and (until is None or self._held[0][0] <= until):
+            self._keep(heapq.heappop(self._held)[2])
+
+
+class FramePrinter:
+    """Prints the frames of one VLAN, one a line, in order of time."""
+
+    def __init__(
+        self, vlan: int, *, write: Callable[[str], None], began: datetime, hold: timedelta = HOLD
+    ) -> None:
+        """write: gets a line for each frame, with the time in seconds since `began`."""
         self._vlan = vlan
-        self._say = say
-        self._began = began
+        self._order = TimeOrder(lambda recorded: write(describe_frame(recorded, began=began)), hold=hold)
 
     def keep(self, recorded: Recorded) -> None:
         """Print the frame if it is on the VLAN."""
         if recorded.vlan == self._vlan:
-            self._say(narrate(recorded, began=self._began))
+            self._order.keep(recorded)
+
+    def finish(self) -> None:
+        """Print all held frames."""
+        self._order.finish()
 
 
-def narrate(recorded: Recorded, *, began: datetime) -> str:
-    """Return a frame's time, direction and dissection as text."""
+def describe_frame(recorded: Recorded, *, began: datetime) -> str:
+    """Return a frame's time, direction and contents on one line."""
     seconds = (recorded.at - began).total_seconds()
-    way = "sent" if recorded.outbound else "received"
-    head = f"{seconds:+.6f} s  {way} {len(recorded.frame)} bytes on VLAN {recorded.vlan}"
+    head = f"{seconds:+.6f} s  {'sent' if recorded.outbound else 'recv'}  "
     try:
-        text = dissect(recorded.frame)
+        return head + " ".join(summarize(recorded.frame).split("\n"))
     except Exception as error:  # noqa: BLE001  # scapy's dissectors may raise anything on malformed frames
-        return f"{head}\nnot dissected ({type(error).__name__}): {recorded.frame.hex(' ')}"
-    # BOOTP messages are padded to 300 bytes, which scapy prints one by one.
-    return f"{head}\n{_PADS.sub(' pad ...', text)}"
+        return f"{head}not dissected ({type(error).__name__}): {recorded.frame.hex(' ')}"

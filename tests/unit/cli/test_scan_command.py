@@ -1,5 +1,6 @@
 """`nadroute scan`: what is refused before a frame is sent, and what becomes of a file that cannot be kept."""
 
+import json
 import os
 import threading
 from datetime import UTC, datetime
@@ -154,5 +155,15 @@ def test_a_file_that_fails_later_is_told_and_ends_nothing(
         for _ in range(2):
             recorder.sent(datetime.now(UTC), FRAME)
     told = capsys.readouterr().err
-    assert told.count("sent 64 bytes on VLAN 7") == 2
+    assert told.count(" s  sent  62:1f:00:ab:00:07 > ff:ff:ff:ff:ff:ff  ARP") == 2
     assert told.endswith("not all frames were saved: Broken pipe\n")
+
+
+def test_the_summary_can_be_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then it is all of it; it takes the place of the table and cannot stand beside other JSON."""
+    monkeypatch.setattr(scanning, "scan", lambda *_, **__: [])
+    ran = run(monkeypatch, "scan", "-i", "bond0", "--summary=-")
+    assert json.loads(ran.out)["vlans"] == 0
+    ran = run(monkeypatch, "scan", "-i", "bond0", "--summary=-", "-o", "yaml")
+    assert ran.code == 2
+    assert "expected without --output=yaml" in ran.err

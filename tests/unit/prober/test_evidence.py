@@ -17,7 +17,7 @@ from services.prober.frames import templates
 from services.prober.frames.ethernet import Station
 from services.prober.scan import evidence
 from services.prober.scan.capture_file import CaptureFile
-from services.prober.scan.evidence import Evidence, Narrator, Recorded, RecordingLink, narrate
+from services.prober.scan.evidence import Evidence, FramePrinter, Recorded, RecordingLink, describe_frame
 from services.prober.sockets.link import LinkError, Received
 from tests.support.manual_clock import ManualClock
 
@@ -245,25 +245,24 @@ def test_a_capture_file_is_read_by_scapy(recorded: list[Recorded]) -> None:
     assert {(meta.linktype, meta.tsresol, meta.ifname) for _, meta in found} <= {(1, 1_000_000, b"extra-bo")}
 
 
-def test_a_narrator_prints_only_frames_of_its_vlan() -> None:
-    """With the time since the start and the direction."""
+def test_frames_of_one_vlan_are_printed_in_order_of_time() -> None:
+    """One a line, with the time since the start and the direction."""
     printed: list[str] = []
-    narrator = Narrator(7, say=printed.append, began=BEGAN)
-    for vlan in (6, 7, 8):
-        narrator.keep(Recorded(BEGAN + timedelta(milliseconds=1.5), vlan == 7, tagged(vlan)))
-    (text,) = printed
-    assert text.splitlines()[0] == "+0.001500 s  sent 27 bytes on VLAN 7"
+    printer = FramePrinter(7, write=printed.append, began=BEGAN)
+    for vlan, milliseconds in ((6, 0), (7, 2.5), (7, 1.5), (8, 3)):
+        at = BEGAN + timedelta(milliseconds=milliseconds)
+        printer.keep(Recorded(at, milliseconds == 2.5, tagged(vlan)))
+    printer.finish()
+    assert [line.split("  ")[:2] for line in printed] == [["+0.001500 s", "recv"], ["+0.002500 s", "sent"]]
 
 
-def test_a_discover_is_printed_with_its_fields() -> None:
-    """Every layer with its fields; padding is abbreviated."""
+def test_a_discover_is_printed_on_one_line() -> None:
+    """Addresses, message and transaction; neither padding nor what every message of ours has."""
     frame = templates.load().discover.render(station=STATION, xid=bytes.fromhex("cafe0001"), secs=4)
-    lines = narrate(Recorded(BEGAN, True, frame), began=BEGAN).splitlines()
-    fields = {line.partition("=")[0].strip(): line.partition("=")[2].strip() for line in lines}
-    assert fields["vlan"] == "7"
-    assert fields["xid"] == "0xcafe0001"
-    assert fields["options"].startswith("[message-type=discover")
-    assert fields["options"].endswith("end pad ...]")
+    source = ":".join(f"{byte:02x}" for byte in frame[6:12])
+    assert describe_frame(Recorded(BEGAN, True, frame), began=BEGAN) == (
+        f"+0.000000 s  sent  {source} > ff:ff:ff:ff:ff:ff  DHCP Discover  xid=0xcafe0001"
+    )
 
 
 def test_a_frame_that_scapy_cannot_dissect_is_printed_in_hexadecimal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,18 +271,17 @@ def test_a_frame_that_scapy_cannot_dissect_is_printed_in_hexadecimal(monkeypatch
     def fail(frame: bytes) -> str:
         raise struct.error("unpack requires a buffer of 4 bytes")
 
-    monkeypatch.setattr(evidence, "dissect", fail)
-    lines = narrate(Recorded(BEGAN, False, tagged(7)), began=BEGAN).splitlines()
-    assert lines == [
-        "+0.000000 s  received 27 bytes on VLAN 7",
-        f"not dissected (error): {tagged(7).hex(' ')}",
-    ]
+    monkeypatch.setattr(evidence, "summarize", fail)
+    line = describe_frame(Recorded(BEGAN, False, tagged(7)), began=BEGAN)
+    assert line == f"+0.000000 s  recv  not dissected (error): {tagged(7).hex(' ')}"
 
 
 @given(st.binary(max_size=400), st.sampled_from([b"", b"\x08\x00", b"\x08\x06", b"\x81\x00"]))
 def test_any_frame_can_be_printed(payload: bytes, kind: bytes) -> None:
     """A hostile frame raises nothing."""
-    assert "VLAN 7" in narrate(Recorded(BEGAN, False, tagged(7, kind + payload)), began=BEGAN)
+    line = describe_frame(Recorded(BEGAN, False, tagged(7, kind + payload)), began=BEGAN)
+    assert line.startswith("+0.000000 s  recv  ")
+    assert "\n" not in line
 
 
 @given(st.data())
@@ -292,7 +290,9 @@ def test_any_dhcp_reply_can_be_printed(data: st.DataObject) -> None:
     frame = bytearray(templates.load().discover.render(station=STATION, xid=bytes(4), secs=0))
     options = data.draw(st.binary(min_size=1, max_size=len(frame) - 286))
     frame[286 : 286 + len(options)] = options
-    assert "VLAN 7" in narrate(Recorded(BEGAN, False, bytes(frame)), began=BEGAN)
+    line = describe_frame(Recorded(BEGAN, False, bytes(frame)), began=BEGAN)
+    assert line.startswith("+0.000000 s  recv  ")
+    assert "\n" not in line
 
 
 def test_the_restored_tag_is_parsed_by_scapy() -> None:
