@@ -19,7 +19,7 @@ GOOD, BAD, UNTRIED, UNCERTAIN, FAULTY = "✔", "✘", "·", "?", "!"
 SIGN_STYLES = {GOOD: "green", BAD: "red", UNTRIED: "dim", UNCERTAIN: "yellow", FAULTY: "red"}
 """What one check of one host came to."""
 ASCII = {
-    "✔": "+", "◐": "~", "◇": "#", "◌": "%", "✘": "x", "·": ".", "…": ".", "─": "-", "│": "|", "\xa0": " ",
+    "✔": "+", "◐": "o", "◇": "#", "◌": "%", "✘": "x", "·": ".", "…": "~", "─": "-", "│": "|", "\xa0": " ",
     "↑": "^", "↓": "v",
 }  # fmt: skip
 """Every symbol that is printed, one column wide as it is itself, for terminals that are not UTF-8."""

@@ -47,7 +47,7 @@ def _columns(rows: list[HostRow], now_ms: int) -> list[Column]:
     return [
         Column("host", [cell(row.host, "bold") for row in rows], least=20, keep_end=True),
         Column("condition", [cell(row.condition, STYLES[row.condition]) for row in rows]),
-        Column("uplinks", [cell(_uplinks(host) if host else "") for host in announced], 2, least=14),
+        Column("uplinks", [cell(_uplinks(host) if host else "") for host in announced], 2, least=24),
         Column("version", [cell(host.version if host else "") for host in announced], 3),
         Column("for", [cell(_age(host.incarnation, now_ms) if host else "") for host in announced], 1),
         Column("queued", [cell(row.queued, "yellow" if row.queued else "") for row in rows]),

@@ -76,16 +76,15 @@ class Summary:
 
     def lines(self) -> list[str]:
         """For people; what did not occur is left out."""
-        parts = [
-            f"{count(self.vlans, 'VLAN')}: DHCP {_counts(self.dhcp)}",
-            f"gateways {_counts(self.gateways)}",
-        ]
-        if any(self.faults.values()):
-            parts.append(f"faults {_counts(self.faults)}")
-        if self.rogue_servers:
-            parts.append(count(self.rogue_servers, "rogue DHCP server"))
+        counts = {
+            count(self.vlans, "VLAN"): _counts(self.dhcp),
+            "gateways": _counts(self.gateways),
+            "faults": _counts(self.faults) if any(self.faults.values()) else "",
+            "rogue DHCP servers": str(self.rogue_servers or ""),
+        }
         times = {"OFFER after DISCOVER": self.offer, "ARP round trip": self.arp, "ICMP round trip": self.echo}
-        return ["; ".join(parts), *(f"{name + ':':<21} {times[name]}" for name in times if times[name].n)]
+        texts = counts | {name: str(spread) for name, spread in times.items() if spread.n}
+        return [f"{name + ':':<21} {text}" for name, text in texts.items() if text]
 
 
 def summarize(results: "Sequence[ScanResult]") -> Summary:

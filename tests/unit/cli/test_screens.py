@@ -1,0 +1,317 @@
+"""What the commands look like at 80x24, at 120x40 and on an ASCII terminal, as recorded in screens/.
+
+`PYTEST_UPDATE_SCREENS=1 .venv/bin/pytest tests/unit/cli/test_screens.py` records them anew; look at the diff.
+"""
+
+import io
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import datetime
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.cli.explain import explain_command
+from services.cli.failures import run_to_exit_code
+from services.cli.main import cli
+from services.cli.networks import hosts_command, status_command
+from services.cli.scan import scan_command
+from services.cli.terminal import use_ascii_where_needed
+from services.contract.messages import (
+    NOT_TRIED,
+    DHCPFinding,
+    HostAnnouncement,
+    Offer,
+    Reach,
+    Segment,
+    TargetVerdict,
+    Verdict,
+)
+from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome, Reason, State
+from services.contract.verdicts import AgedVerdict, SegmentVerdicts
+from services.network.parse.intent import Intent, read_intent
+from services.network.parse.nad import Network, NetworkRef
+from services.network.parse.status import Status
+from services.prober.scan import scanning
+from services.prober.scan.results import ScanResult
+from services.view.host_checks import RedisView
+from services.view.hosts import HostRow
+from tests.support.manual_clock import ManualClock
+from tests.unit.cli.running import clear_environment
+from tests.unit.network.builders import config, network
+
+SCREENS = Path(__file__).parent / "screens"
+TERMINALS = {"80x24": (80, 24, "utf-8"), "120x40": (120, 40, "utf-8"), "ascii": (80, 24, "ascii")}
+COMMANDS = {
+    "status": ["status"],
+    "status-problems": ["status", "--problems", "-n", "production"],
+    "status-host": ["status", "--host", "node2"],
+    "explain": ["explain", "default/annex"],
+    "hosts": ["hosts"],
+    "config": ["config", "watcher"],
+    "scan": ["scan", "--interface", "bond0"],
+    "help": ["--help"],
+    "status-help": ["status", "--help"],
+    "explain-help": ["explain", "--help"],
+    "hosts-help": ["hosts", "--help"],
+    "config-help": ["config", "--help"],
+    "scan-help": ["scan", "--help"],
+    "watcher-help": ["watcher", "--help"],
+    "wrong-option": ["status", "--wide"],
+    "wrong-network": ["explain", "default/anex"],
+}
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+NOW = datetime.fromisoformat("2026-11-23T03:07:05+00:00")
+SINCE = "2026-11-23T02:47:05Z"
+UP, SILENT = ReachOutcome.REACHABLE, ReachOutcome.SILENT
+LAST = IPv4Address("10.70.0.140")
+
+
+def owned(name: str, vlan: int, *, gateway: str | None = None, namespace: str = "default") -> Network:
+    """A network in mode auto whose gateway, if any, is known."""
+    route = f'{{"mode":"auto","cidr":"10.{vlan % 250}.0.0/24","gateway":"{gateway}","connectivity":"true"}}'
+    return network(route if gateway else None, config=config(vlan), ref=NetworkRef(namespace, name), uid=name)
+
+
+def with_status(given: Network, state: State, reason: Reason, **more: Any) -> Network:
+    """The same with our status on what it asks."""
+    intent = read_intent(given)
+    assert isinstance(intent, Intent)
+    status = Status(state, reason, since=SINCE, digest=intent.digest, **more).dump()
+    return network(
+        given.annotations.get("network.harvesterhci.io/route"),
+        status=status,
+        config=given.config,
+        ref=given.ref,
+        uid=given.uid,
+    )
+
+
+ANNEX = with_status(
+    owned("annex", 70, gateway="10.70.0.1"),
+    State.PARTIAL,
+    Reason.GATEWAY_SILENT_ON_SOME_HOSTS,
+    gateway="10.70.0.1",
+    hosts={"node2": "GatewaySilentOnVlan"},
+)
+BASEMENT = with_status(owned("basement", 40), State.DHCP_FAILED, Reason.NO_DHCP_OFFER)
+NETWORKS = [
+    ANNEX,
+    BASEMENT,
+    network(config=config(0), ref=NetworkRef("default", "flat")),
+    network("{", ref=NetworkRef("default", "relic")),
+    with_status(
+        owned("storefront-of-the-second-floor", 7, gateway="10.7.0.1", namespace="production"),
+        State.UNREACHABLE,
+        Reason.GATEWAY_SILENT,
+        gateway="10.7.0.1",
+    ),
+    *(
+        with_status(
+            owned(f"vm-network-{vlan}", vlan, gateway=f"10.{vlan}.0.1"),
+            State.ACTIVE,
+            Reason.GATEWAY_ANSWERS,
+            gateway=f"10.{vlan}.0.1",
+            findings={"DHCPServersDisagree": "two"} if vlan == 101 else {},
+        )
+        for vlan in range(100, 116)
+    ),
+]
+
+
+def verdict_of(given: Network, host: str, vlan: ReachOutcome, routed: ReachOutcome, **more: Any) -> Verdict:
+    """What this host found of the network."""
+    intent = read_intent(given)
+    assert isinstance(intent, Intent)
+    target = TargetVerdict(
+        digest=intent.digest,
+        gateway=intent.known_gateway,
+        vlan=reach(vlan, 0.4, mac="02:00:00:00:00:01"),
+        routed=reach(routed, 0.6),
+    )
+    return Verdict(
+        segment=intent.segment,
+        host=host,
+        request_id="r",
+        incarnation=1,
+        counter=1,
+        targets=(target,),
+        **more,
+    )
+
+
+def reach(outcome: ReachOutcome, rtt_ms: float, *, mac: str | None = None) -> Reach:
+    answered = outcome is UP
+    return Reach(
+        outcome=outcome, attempts=3, rtt_ms=rtt_ms if answered else None, mac=mac if answered else None
+    )
+
+
+OFFER = Offer(
+    server=IPv4Address("10.70.0.1"),
+    address=LAST,
+    cidr=IPv4Network("10.70.0.0/24"),
+    gateway=IPv4Address("10.70.0.1"),
+    routers=(IPv4Address("10.70.0.1"),),
+    after_ms=1.2,
+)
+ROGUE = OFFER.model_copy(update={"server": IPv4Address("10.70.0.66"), "rogue": True})
+
+
+def redis_view() -> RedisView:
+    """Both hosts reach every active gateway; node2 not that of the annex, nobody that of the storefront."""
+    verdicts: dict[Segment, SegmentVerdicts] = {}
+    for each in NETWORKS:
+        intent = read_intent(each)
+        if not isinstance(intent, Intent):
+            continue
+        bad = each.ref.namespace == "production"
+        answers = {"node1": SILENT if bad else UP, "node2": SILENT if bad or each is ANNEX else UP}
+        found = [
+            verdict_of(each, host, vlan, SILENT if bad else UP)
+            if each is not BASEMENT
+            else verdict_of(each, host, ReachOutcome.NOT_TRIED, ReachOutcome.NOT_TRIED)
+            for host, vlan in answers.items()
+        ]
+        asked = [
+            verdict_of(each, "node1", UP, UP, dhcp=DHCPFinding(outcome=DHCPOutcome.OFFERED, servers=(OFFER,)))
+        ]
+        verdicts[intent.segment] = SegmentVerdicts(
+            tuple(AgedVerdict(one, 4.0) for one in found),
+            tuple(AgedVerdict(one, 64.0) for one in asked if each is ANNEX),
+        )
+    return RedisView(verdicts, {host.host: host for host in ANNOUNCED})
+
+
+ANNOUNCED = [
+    HostAnnouncement(
+        host=f"node{number}",
+        uplinks={"extra": "extra-bo", "mgmt": "mgmt-bo"},
+        version="0.1.0",
+        incarnation=1_795_407_449_968,
+    )
+    for number in (1, 2)
+]
+
+
+def scan_results() -> list[ScanResult]:
+    """An offer, two of them, silence, and a VLAN that could not be probed."""
+
+    def result(
+        vlan: int, *offers: Offer, gateway: Reach = NOT_TRIED, fault: Fault | None = None
+    ) -> ScanResult:
+        outcome = DHCPOutcome.OFFERED if offers else DHCPOutcome.NO_OFFER
+        return ScanResult(
+            vlan=vlan,
+            dhcp=DHCPFinding(outcome=outcome, servers=offers),
+            gateway=gateway,
+            fault=fault,
+            dropped_frames=0,
+        )
+
+    return [
+        result(7, OFFER, gateway=reach(UP, 0.2)),
+        result(8, OFFER, ROGUE, gateway=reach(SILENT, 0)),
+        result(9),
+        result(10, fault=Fault.UPLINK_DOWN),
+        *(result(vlan) for vlan in range(11, 41)),
+    ]
+
+
+class FakeCluster:
+    """An API server with NETWORKS."""
+
+    def list_networks(self) -> tuple[list[Network], str]:
+        return list(NETWORKS), "1"
+
+
+class FakeReader:
+    """Redis with the view above."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def read(self, _: object) -> RedisView:
+        return redis_view()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Terminal(io.TextIOWrapper):
+    """A terminal that takes this encoding."""
+
+    def __init__(self, encoding: str) -> None:
+        self.bytes = io.BytesIO()
+        super().__init__(self.bytes, encoding=encoding, write_through=True)
+
+    def isatty(self) -> bool:
+        return True
+
+
+@contextmanager
+def nothing(*_: object) -> Iterator[FakeCluster]:
+    """A client of the fake cluster."""
+    yield FakeCluster()
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither Kubernetes nor Redis nor an interface, and a clock that stands still."""
+    for module in (status_command, explain_command):
+        monkeypatch.setattr(module, "cluster_client", nothing)
+        monkeypatch.setattr(module, "RedisReader", FakeReader)
+        monkeypatch.setattr(module, "SystemClock", lambda: ManualClock(0.0, wall=NOW))
+    rows = [HostRow(host.host, host, 0, 14_000) for host in ANNOUNCED] + [HostRow("node3", None, 12)]
+    monkeypatch.setattr(hosts_command, "redis_client", nothing)
+    monkeypatch.setattr(hosts_command, "host_rows", lambda _: rows)
+    monkeypatch.setattr(hosts_command, "time_ms", lambda _: ANNOUNCED[0].incarnation + 3_725_000)
+    monkeypatch.setattr(hosts_command, "describe_pause", lambda _: None)
+    monkeypatch.setattr(scanning, "scan", lambda *_, **__: scan_results())
+    monkeypatch.setattr(scan_command, "_progress", lambda *_, **__: nullcontext())
+
+
+def drawn(monkeypatch: pytest.MonkeyPatch, arguments: list[str], terminal: str) -> str:
+    """Standard output and then standard error, as this terminal shows them, without colours."""
+    width, height, encoding = TERMINALS[terminal]
+    out, err = Terminal(encoding), Terminal(encoding)
+    with monkeypatch.context() as patch:
+        clear_environment(patch)
+        patch.setenv("COLUMNS", str(width))
+        patch.setenv("LINES", str(height))
+        patch.setenv("TERM", "xterm")
+        patch.setattr(sys, "stdout", out)
+        patch.setattr(sys, "stderr", err)
+        use_ascii_where_needed()
+        code = run_to_exit_code(lambda: cli.main(arguments, prog_name="nadroute", standalone_mode=False))
+    shown = [ESCAPE.sub("", stream.bytes.getvalue().decode(encoding)) for stream in (out, err)]
+    lines = [line.rstrip() for text in shown for line in text.replace("\r", "\n").splitlines()]
+    return f"$ nadroute {' '.join(arguments)}\n" + "\n".join([*lines, f"exit code {code}", ""])
+
+
+@pytest.mark.usefixtures("site")
+@pytest.mark.parametrize("terminal", TERMINALS)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_looks_as_recorded(name: str, terminal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line by line; the difference says which line changed."""
+    path = SCREENS / f"{name}-{terminal}.txt"
+    found = drawn(monkeypatch, COMMANDS[name], terminal)
+    if os.environ.get("PYTEST_UPDATE_SCREENS"):
+        path.write_text(found, encoding="utf-8")
+    assert found.splitlines() == path.read_text(encoding="utf-8").splitlines()
+    assert found.isascii() or terminal != "ascii"
+    width, _, _ = TERMINALS[terminal]
+    longest = max(found.splitlines()[1:], key=len)
+    assert len(longest) <= width, longest
+
+
+def test_no_recorded_screen_is_left_over() -> None:
+    """Each file belongs to a command and a terminal."""
+    assert {path.stem for path in SCREENS.glob("*")} == {
+        f"{name}-{terminal}" for name in COMMANDS for terminal in TERMINALS
+    }
