@@ -2,7 +2,6 @@
 
 import itertools
 import queue
-import threading
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from services.prober.metrics import ProberMetrics
 from services.runtime.celery_app import describe_report
 from services.runtime.clock import Clock
 from services.runtime.redis_client import delete_if_equal
+from services.runtime.repeating import RepeatingThread
 
 log = structlog.get_logger(__name__)
 
@@ -36,8 +36,8 @@ class _Item(NamedTuple):
     deliver: Deliver | None
 
 
-class Reporter:
-    """A thread that converts segment results to verdicts and sends them."""
+class Reporter(RepeatingThread):
+    """A thread that converts segment results to verdicts and sends them; stop() sends what is queued."""
 
     def __init__(
         self,
@@ -49,39 +49,26 @@ class Reporter:
         clock: Clock,
         metrics: ProberMetrics,
     ) -> None:
+        super().__init__(
+            "prober-reporter",
+            self._flush,
+            clock=clock,
+            interval_s=REPORT_INTERVAL_S,
+            finish=self._flush,
+            stop_timeout_s=_STOP_TIMEOUT_S,
+        )
         self._metrics = metrics
-        self.iterated_at: float | None = None
-        """Time of the last loop iteration in monotonic seconds; None while the loop does not run."""
         self._app = app
         self._client = client
         self._host = host
         self._incarnation = incarnation
-        self._clock = clock
         self._counter = itertools.count()
         self._inbox: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._waiting: list[Verdict] = []
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="prober-reporter", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
 
     def add(self, result: SegmentResult, *, request_id: str, deliver: Deliver | None) -> None:
         """Queue a result, from any thread. deliver: gets its verdict, in the reporter's thread."""
         self._inbox.put(_Item(result, request_id, next(self._counter), deliver))
-
-    def stop(self) -> None:
-        """Send what is queued, then stop."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(_STOP_TIMEOUT_S)
-
-    def _run(self) -> None:
-        while not self._clock.wait(self._stopping, REPORT_INTERVAL_S):
-            self.iterated_at = self._clock.monotonic()
-            self._flush()
-        self._flush()
-        self.iterated_at = None
 
     def _flush(self) -> None:
         while not self._inbox.empty():

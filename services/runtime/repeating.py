@@ -6,7 +6,6 @@ from collections.abc import Callable
 from services.runtime.clock import Clock
 
 STOP_TIMEOUT_S = 5.0
-"""How long stop() waits for the iteration under way."""
 
 
 def is_alive(thread: threading.Thread, stopping: threading.Event) -> bool:
@@ -25,14 +24,18 @@ class RepeatingThread:
         clock: Clock,
         interval_s: float,
         finish: Callable[[], None] = lambda: None,
+        stop_timeout_s: float = STOP_TIMEOUT_S,
     ) -> None:
         """action: called at once, then interval_s seconds after the end of each call. An exception ends the
         thread. finish: called in the thread after the last action, once stop() was called.
         """
+        self.iterated_at: float | None = None
+        """Time of the last iteration in monotonic seconds; None before the first one and after stop()."""
         self._action = action
         self._finish = finish
         self._clock = clock
         self._interval_s = interval_s
+        self._stop_timeout_s = stop_timeout_s
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -47,13 +50,15 @@ class RepeatingThread:
             self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; waits up to STOP_TIMEOUT_S for the action under way."""
+        """End the thread; waits up to stop_timeout_s for the action under way."""
         self._stopping.set()
         if self._thread.is_alive():
-            self._thread.join(STOP_TIMEOUT_S)
+            self._thread.join(self._stop_timeout_s)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            self.iterated_at = self._clock.monotonic()
             self._action()
             self._clock.wait(self._stopping, self._interval_s)
         self._finish()
+        self.iterated_at = None

@@ -32,6 +32,18 @@ def test_actions_are_an_interval_apart_and_finish_is_last() -> None:
     assert done == [*actions, ("finish", 6.0, "loop")]
 
 
+def test_the_time_of_the_last_iteration_is_known() -> None:
+    """It is None before the first iteration and after the last one."""
+    seen: list[float | None] = []
+    loop = RepeatingThread(
+        "loop", lambda: seen.append(loop.iterated_at), clock=ManualClock(100.0, stop_after=2), interval_s=2.0
+    )
+    seen.append(loop.iterated_at)
+    loop.start()
+    loop._thread.join(TIMEOUT_S)
+    assert [*seen, loop.iterated_at] == [None, 100.0, 102.0, None]
+
+
 def test_stop_waits_for_the_action_under_way() -> None:
     """When stop returns, the action is over and finish was called, without waiting for the interval."""
     under_way, done = threading.Event(), list[str]()
