@@ -16,6 +16,8 @@ from services.runtime.logs import TASK_LOGGERS, configure
 def _logging_as_before() -> Iterator[None]:
     root = logging.getLogger()
     before = (root.handlers[:], root.level)
+    # Also what an earlier test captured: capturing twice has no effect.
+    logging.captureWarnings(False)
     yield
     structlog.reset_defaults()
     root.handlers[:], root.level = before
