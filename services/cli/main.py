@@ -25,7 +25,7 @@ COMMANDS = {
     "updater": ("local.service_commands:updater", "Run the service that writes the results."),
     "flower": ("local.service_commands:flower", "Run Flower: workers and tasks in a browser."),
     "up": ("local.up_command:up", "Run all services on this machine against a kubeconfig."),
-    "redis": ("local.redis_command:redis", "Run a Redis for trying things out."),
+    "redis": ("local.redis_server:redis_command", "Run a Redis for trying things out."),
     "demo": ("local.demo_command:demo", "Work with a running demo: tour, break, heal, shell."),
 }
 """Name to (module:attribute in services.cli, short help)."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kubernetes.client import CoreV1Api
 
 from lab.kube import ApiServer
 from services.contract.names import probe_queue
@@ -22,17 +23,21 @@ KNOWN = '{"mode":"auto","cidr":"10.0.112.0/20","gateway":"10.0.112.1","connectiv
 
 
 @pytest.fixture
-def networks(tmp_path: Path) -> Iterator[Networks]:
+def api_server() -> Iterator[ApiServer]:
+    """The lab's API server."""
+    with ApiServer() as server:
+        yield server
+        server.faults.clear()
+
+
+@pytest.fixture
+def networks(api_server: ApiServer, tmp_path: Path) -> Iterator[Networks]:
     """Two networks on the management cluster network, one with a known gateway, and one that is untagged."""
-    with (
-        ApiServer() as server,
-        api_client(server.kubeconfig(tmp_path / "kubeconfig")) as api,
-    ):
+    with api_client(api_server.kubeconfig(tmp_path / "kubeconfig")) as api:
         made = Networks(api, "default", tmp_path / "kubeconfig")
         made.create(network("office", annotations={"network.harvesterhci.io/route": KNOWN}))
         made.create(network("attic", vlan=8))
-        untagged = network("untagged", vlan=0)
-        made.create(untagged)
+        made.create(network("untagged", vlan=0))
         yield made
 
 
@@ -103,6 +108,63 @@ def test_status_of_a_cluster_that_is_away_is_one_line(nadroute: Nadroute, tmp_pa
     assert "Kubernetes:" in ran.err
     assert str(tmp_path / "away") in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_status_is_filtered_by_namespace_host_and_problem(nadroute: Nadroute, networks: Networks) -> None:
+    """What is not shown plays no part in the exit code; a network of another namespace is not Ignored."""
+    CoreV1Api(networks.api).create_namespace({"metadata": {"name": "production"}})
+    Networks(networks.api, "production", networks.kubeconfig).create(
+        network("shop", vlan=9, annotations={"nadroute.io/probe": "disabled"})
+    )
+    announce(nadroute.server, "node1", mgmt="mgmt-bo")
+    announce(nadroute.server, "node2", extra="extra-bo")
+
+    def names(*options: str) -> tuple[int, list[str]]:
+        ran = nadroute("status", *options, "-o", "json")
+        return ran.code, [row["name"] for row in json.loads(ran.out)]
+
+    assert names("-n", "production") == (0, ["shop"])
+    assert names("--problems") == (1, ["attic", "office"])
+    assert names("--problems", "-n", "production") == (0, [])
+    assert names("--host", "node1") == (1, ["attic", "office"])
+    assert names("--host", "node2") == (0, [])
+    assert (
+        nadroute("status", "-n", "prod").err == "no networks in prod: there are some in default, production\n"
+    )
+    assert nadroute("status", "-n", "production", "--problems").err == "no problems\n"
+
+
+def test_status_of_a_host_that_nobody_knows_is_an_error(nadroute: Nadroute) -> None:
+    """Exit 2 with the hosts there are; exit 3 without Redis, which knows them."""
+    announce(nadroute.server, "node1", mgmt="mgmt-bo")
+    ran = nadroute("status", "--host", "node9")
+    assert (ran.code, ran.err) == (2, "nadroute: --host='node9': not announced; expected one of node1\n")
+    ran = nadroute("status", "--host", "node1", "--redis-url", "redis://127.0.0.1:1/0")
+    assert ran.code == 3
+    assert "Redis at redis://127.0.0.1:1/0" in ran.err
+
+
+def test_watching_a_frozen_api_server_says_how_old_the_picture_is(
+    api_server: ApiServer, networks: Networks
+) -> None:
+    """Once for as long as it is silent, and once when it answers again; the networks are not repeated."""
+    options = ["--watch", "--watch-silence-s=2", "--kubeconfig", str(networks.kubeconfig)]
+    with subprocess.Popen(
+        [*NADROUTE, "status", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert len([process.stdout.readline() for _ in range(3)]) == 3
+            api_server.faults.freeze()
+            line = process.stderr.readline()
+            assert line.startswith("the API server has been silent for 2s: networks are shown as they were")
+            api_server.faults.thaw()
+            assert process.stderr.readline() == "the API server answers again\n"
+            networks.delete("untagged")
+            assert process.stdout.readline() == "default/untagged deleted\n"
+        finally:
+            process.kill()
 
 
 def test_status_follows_changes_line_by_line(networks: Networks) -> None:

