@@ -1,1 +1,1 @@
-"""The demo: the whole of nadroute on the lab's site, from one command to nothing left behind."""
+"""The demo: all of nadroute on the lab's site, by one command."""

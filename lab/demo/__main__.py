@@ -1,4 +1,4 @@
-"""`make demo`: start everything, apply the examples, show what becomes of them, leave nothing behind."""
+"""`make demo`: start everything, apply the example networks, show their states, and clean up."""
 
 from __future__ import annotations
 
@@ -25,18 +25,32 @@ from lab.site_file import load_site
 
 START_TIMEOUT_S = 60.0
 EXAMPLES_TIMEOUT_S = 120.0
-LOOK_INTERVAL_S = 0.2
+POLL_INTERVAL_S = 0.2
 
 interrupted = threading.Event()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0: all examples are as expected (or Ctrl-C ended the live table); 1: not in time; 2: cannot start."""
-    parser = argparse.ArgumentParser(prog="make demo")
-    parser.add_argument("--once", action="store_true", help="end when every example is as its file says")
-    parser.add_argument("--site", type=Path, default=Path("examples/site.yaml"))
-    parser.add_argument("--networks", type=Path, default=Path("examples/networks"))
-    parser.add_argument("--seeds", type=Path, default=Path("examples/seeded"))
+    """Run the demo; return 0 on success or Ctrl-C, 1 on a failure or timeout, 2 if it cannot start."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lab.demo", description="Run nadroute on a site of network namespaces."
+    )
+    parser.add_argument("--once", action="store_true", help="end when each network has its expected state")
+    parser.add_argument(
+        "--site", type=Path, default=Path("examples/site.yaml"), help="the site (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--networks",
+        type=Path,
+        default=Path("examples/networks"),
+        help="folder of the networks to apply (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=Path,
+        default=Path("examples/seeded"),
+        help="folder of the networks that exist before the admission webhook (default: %(default)s)",
+    )
     options = parser.parse_args(argv)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -97,21 +111,22 @@ def _run(system: System, examples: Examples, *, once: bool) -> int:
         probe = [str(PROGRAM), "probe", "--wait", *differences]
         subprocess.run(probe, env={**os.environ, **system.environment}, check=False, timeout=60)
         for log in sorted((system.folder / "logs").glob("*.log")):
-            print(f"--- {log.name}", *_worries(log), sep="\n", file=sys.stderr)
+            print(f"--- {log.name}", *_last_warnings(log), sep="\n", file=sys.stderr)
         return 1
     if interrupted.is_set():
         return 130
     seconds = time.monotonic() - started
-    print(f"All {len(examples.expected)} examples became what their files say, within {seconds:.0f} s.")
+    count = len(examples.expected)
+    print(f"All {count} networks have the state that their file expects, after {seconds:.0f} s.")
     return 0
 
 
 def _show_until_interrupted(system: System) -> int:
-    """nadroute's own live table; it is what an operator would have open."""
+    """Show `nadroute status --watch` until Ctrl-C."""
     command = mortal([str(PROGRAM), "status", "--watch"])
     table = subprocess.Popen(command, env={**os.environ, **system.environment})
     try:
-        while table.poll() is None and not interrupted.wait(LOOK_INTERVAL_S):
+        while table.poll() is None and not interrupted.wait(POLL_INTERVAL_S):
             system.check()
     finally:
         if table.poll() is None:
@@ -125,8 +140,8 @@ def _show_until_interrupted(system: System) -> int:
     return 0
 
 
-def _worries(log: Path) -> list[str]:
-    """The last lines of a log that are no everyday ones."""
+def _last_warnings(log: Path) -> list[str]:
+    """Return the last five lines of a log that are not at level info."""
     lines = log.read_text(errors="replace").splitlines()
     return [line[:300] for line in lines if '"level": "info"' not in line][-5:]
 
@@ -153,18 +168,18 @@ def _missing(site: Site) -> list[str]:
     if shutil.which("setpriv") is None:
         missing.append("setpriv is not installed (Debian package util-linux)")
     if not PROGRAM.exists():
-        missing.append(f"{PROGRAM} is not there: make venv")
+        missing.append(f"{PROGRAM} does not exist: run `make venv`")
     return missing
 
 
 def _wait(system: System, condition: Callable[[], bool], timeout_s: float, what: str) -> None:
-    """Look again and again until it is so; TimeoutError when it is not in time."""
+    """Poll until the condition holds or the demo is interrupted. Raises TimeoutError."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         system.check()
         if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {timeout_s:.0f} s for {what}")
-        if interrupted.wait(LOOK_INTERVAL_S):
+            raise TimeoutError(f"timed out after {timeout_s:.0f} s waiting for {what}")
+        if interrupted.wait(POLL_INTERVAL_S):
             return
 
 
@@ -172,8 +187,8 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     interrupted.set()
 
 
-def _refuse(why: str) -> int:
-    print(f"demo: {why}", file=sys.stderr)
+def _refuse(reason: str) -> int:
+    print(f"demo: {reason}", file=sys.stderr)
     return 2
 
 

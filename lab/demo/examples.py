@@ -1,9 +1,9 @@
-"""The example networks: what is applied, and what each file says that it must become.
+"""The example networks, each with its expected result.
 
-A file's annotation `lab.nadroute.io/expect` is JSON. `state`, as nadroute.io/status tells it (null: nothing
-can be told there), and `route`, the whole route annotation as an object (null: there is none), are always
-named. `reason`, `hosts` (the hosts that differ, and why), `finding` (a code beside the state) and `event`
-(the reason of a Kubernetes Event on it) are where the example is about them.
+The annotation `lab.nadroute.io/expect` of each network holds the expectation as JSON. Always present are
+`state`, the state in nadroute.io/status (null: no status), and `route`, the whole route annotation as an
+object (null: no annotation). Optional are `reason`, `hosts` (the hosts that differ, and why), `finding` (a
+code in addition to the state) and `event` (the reason of a Kubernetes Event).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _FIELDS = frozenset({"state", "route", "reason", "hosts", "finding", "event"})
 
 
 class ExampleError(ValueError):
-    """An example file cannot be used; the message is one line for a person."""
+    """An example file is invalid; the message is one line for people."""
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """What a network has to become; None where the file does not say, but for state and route."""
+    """The expected result of a network. None: not checked, except for state and route."""
 
     state: str | None
     route: Mapping[str, object] | None
@@ -37,7 +37,7 @@ class Expectation:
     event: str | None = None
 
     def differs(self, annotations: Mapping[str, str], events: frozenset[str]) -> str | None:
-        """What is not yet as expected, in words; None when all is. events: the reasons of its Events."""
+        """Return the first difference in words, or None. events: the reasons of the network's Events."""
         status = _json_object(annotations.get(STATUS)) or {}
         findings = status.get("findings")
         found: list[tuple[str, object, object]] = [
@@ -60,7 +60,7 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Example:
-    """One network of the examples."""
+    """One example network."""
 
     path: Path
     namespace: str
@@ -71,24 +71,24 @@ class Example:
 
 @dataclass(frozen=True)
 class Examples:
-    """What is applied, in its order, and the networks that something is expected of."""
+    """All examples, in the order in which they are applied."""
 
     namespaces: tuple[str, ...]
     applied: tuple[Example, ...]
     seeded: tuple[Example, ...] = ()
-    """Networks that stand there before the admission: they could not be applied any more."""
+    """Networks that exist before the admission webhook, which would reject them."""
 
     @property
     def expected(self) -> tuple[Example, ...]:
-        """All networks."""
+        """Return all networks."""
         return (*self.applied, *self.seeded)
 
 
 def load_examples(folder: Path, seeds: Path | None = None) -> Examples:
-    """All objects in the folders' YAML files; raises ExampleError that names the file."""
+    """Load all YAML files of the folders. Raises ExampleError, which names the file."""
     paths = sorted(folder.glob("*.yaml"))
     if not paths:
-        raise ExampleError(f"{folder}: no *.yaml in it")
+        raise ExampleError(f"{folder}: contains no *.yaml")
     bodies = [(path, body) for path in paths for body in _read(path)]
     seeded = [(path, body) for path in sorted(seeds.glob("*.yaml")) for body in _read(path)] if seeds else []
     return Examples(

@@ -1,4 +1,4 @@
-"""The few calls that the demo makes to the lab's API server, by its kubeconfig; no kubectl is needed."""
+"""A client for the lab's API server, so that the demo needs no kubectl."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TIMEOUT_S = 10.0
 
 @dataclass(frozen=True)
 class KubernetesClient:
-    """Applies networks and lists them."""
+    """Creates and lists networks."""
 
     server: str
     token: str
@@ -28,7 +28,7 @@ class KubernetesClient:
 
     @classmethod
     def from_kubeconfig(cls, path: Path) -> KubernetesClient:
-        """By the first cluster and user of the file."""
+        """Create a client from the first cluster and user of a kubeconfig."""
         config = yaml.safe_load(path.read_text())
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         authority = cluster.get("certificate-authority-data")
@@ -41,17 +41,17 @@ class KubernetesClient:
         )
 
     def create_namespace(self, name: str) -> None:
-        """Create it, unless it is there."""
+        """Create a namespace, unless it exists."""
         self._create(
             "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         )
 
     def create_network(self, namespace: str, body: Mapping[str, object]) -> None:
-        """Create it; one that is there already stays as it is."""
+        """Create a network; an existing one stays unchanged."""
         self._create(f"{NETWORKS}/namespaces/{namespace}/{PLURAL}", body)
 
     def annotations(self) -> dict[tuple[str, str], Mapping[str, str]]:
-        """Of every network, by (namespace, name)."""
+        """Return the annotations of every network, by (namespace, name)."""
         items = self._call("GET", f"{NETWORKS}/{PLURAL}", None)["items"]
         assert isinstance(items, list)
         return {
@@ -61,7 +61,7 @@ class KubernetesClient:
         }
 
     def events(self) -> dict[tuple[str, str], frozenset[str]]:
-        """The reasons of the Events on every object, by (namespace, name)."""
+        """Return the reasons of all Events, by (namespace, name) of their object."""
         items = self._call("GET", "/api/v1/events", None)["items"]
         assert isinstance(items, list)
         reasons: dict[tuple[str, str], set[str]] = {}

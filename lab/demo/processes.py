@@ -1,4 +1,4 @@
-"""The demo's processes: started with a log each, watched, and ended in order, whatever happens."""
+"""The demo's processes: each has a log, all are monitored, and all are stopped in order."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ LINES_SHOWN = 20
 
 
 class ProcessDied(RuntimeError):
-    """A part of the system ended by itself; the message says which, and how its log ends."""
+    """A process ended by itself; the message names it and shows the end of its log."""
 
 
 def mortal(command: Sequence[str]) -> list[str]:
-    """The command, so that it is killed when its parent ends: nothing outlives a demo that was killed."""
+    """Wrap a command so that the kernel kills it when its parent ends: no process outlives a killed demo."""
     return [program("setpriv"), "--pdeathsig", "KILL", *command]
 
 
 @dataclass
 class Processes:
-    """The running parts, in the order in which they were started."""
+    """The running processes, in the order in which they were started."""
 
     logs: Path
     environment: Mapping[str, str]
@@ -48,11 +48,11 @@ class Processes:
             )
 
     def log(self, name: str) -> Path:
-        """Where the part's output goes."""
+        """Return the path of the log of a process."""
         return self.logs / f"{name}.log"
 
     def check(self) -> None:
-        """Raises ProcessDied when a part has ended."""
+        """Raise ProcessDied if a process has ended."""
         for name, process in self._running.items():
             code = process.poll()
             if code is not None:
@@ -60,7 +60,7 @@ class Processes:
                 raise ProcessDied(f"{name} ended with code {code}; its log ends:\n{tail}")
 
     def stop(self) -> None:
-        """End all, the last one first: those who work before what they work with."""
+        """Stop all processes: the services first, then Redis, the API server and the site."""
         stateless = [name for name in self._running if name not in ("redis", "kubernetes", "site")]
         self._stop(stateless)
         for name in reversed([name for name in self._running if name not in stateless]):

@@ -1,4 +1,4 @@
-"""The system that the demo runs: the lab's parts around nadroute's, each a process of its own."""
+"""The processes of the demo: the lab's site, API server and Redis, and nadroute's services."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from lab.site import Site
 
 FLOWER_USER = "demo"
 _SWEEP = ("--sweep-interval-s", "15")
-"""Much more often than in a cluster, so that somebody who breaks something need not wait."""
+"""Much shorter than in a cluster, so that a fault shows within seconds."""
 PROGRAM = Path(sys.executable).with_name("nadroute")
 
 
 @dataclass
 class System:
-    """All processes, and how to look at them. start() then stop(), also when start() failed half way."""
+    """All processes of the demo. Call stop() also when a start method has failed."""
 
     site: Site
     folder: Path
-    """Everything that is written goes here; its path is short, for it holds unix sockets."""
+    """The folder of all files. Its path is short, because the addresses of unix sockets are."""
     seeds: Path | None = None
-    """A folder of objects that the API server holds from the start."""
+    """A folder of objects that the API server has from the start."""
     flower_password: str = field(default_factory=lambda: secrets.token_urlsafe(9))
     flower_port: int = field(default_factory=lambda: _free_port())
     watcher_port: int = field(default_factory=lambda: _free_port())
     updater_port: int = field(default_factory=lambda: _free_port())
-    """Where these two tell of themselves; a prober has its default port to itself, on its own host."""
+    """The metrics ports of these two. Each prober uses the default port, in the namespace of its host."""
     running_site: RunningSite | None = None
 
     def __post_init__(self) -> None:
@@ -46,22 +46,22 @@ class System:
 
     @property
     def kubeconfig(self) -> Path:
-        """For kubectl and nadroute alike."""
+        """Return the path of the kubeconfig, for kubectl and nadroute."""
         return self.folder / "kubeconfig"
 
     @property
     def redis_url(self) -> str:
-        """A unix socket: it is reached from every network namespace."""
+        """Return the URL of a unix socket, which can be reached from every network namespace."""
         return f"unix://{self.folder}/redis.sock"
 
     @property
     def flower_url(self) -> str:
-        """Flower's page, with user and password in it."""
+        """Return the URL of Flower, with user and password."""
         return f"http://{FLOWER_USER}:{self.flower_password}@127.0.0.1:{self.flower_port}"
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What a nadroute command needs to find this system."""
+        """Return the variables with which nadroute and kubectl reach this demo."""
         return {
             "NADROUTE_REDIS_URL": self.redis_url,
             "NADROUTE_KUBECONFIG": str(self.kubeconfig),
@@ -70,7 +70,7 @@ class System:
         }
 
     def start_lab(self) -> None:
-        """Redis, the API server and the site."""
+        """Start Redis, the API server and the site."""
         self.processes.start("redis", [str(PROGRAM), "redis", "--socket", f"{self.folder}/redis.sock"])
         self.processes.start(
             "kubernetes",
@@ -84,11 +84,11 @@ class System:
         self.running_site = start_site(self.site, self.folder / "site")
 
     def is_lab_ready(self) -> bool:
-        """Whether the services can be started."""
+        """Return whether the services can be started."""
         return self.kubeconfig.exists() and (self.folder / "redis.sock").exists()
 
     def start_services(self) -> None:
-        """Updater and watcher, a prober in each host's namespace, and Flower."""
+        """Start updater, watcher, a prober in the namespace of each host, and Flower."""
         assert self.running_site is not None
         nadroute = str(PROGRAM)
         self.processes.start("updater", [nadroute, "updater", *_SWEEP, *_metrics(self.updater_port)])
@@ -96,7 +96,7 @@ class System:
         self.processes.start("watcher", [*watcher, *_metrics(self.watcher_port)])
         for host in self.site.hosts:
             uplinks = [f"--uplink={u.cluster_network}={u.interface}" for u in host.uplinks]
-            # Entering a user namespace clears the wish to die with the parent, so it is wished again inside.
+            # Entering a user namespace clears the parent-death signal, so it is set again inside.
             prober = mortal([nadroute, "prober", "--host", host.name, *uplinks])
             self.processes.start(f"prober-{host.name}", [*self.running_site.command(host.name), *prober])
         # Every user of the machine can read the arguments of a process; the environment is private.
@@ -107,24 +107,24 @@ class System:
         )
 
     def client(self) -> KubernetesClient:
-        """A client of the API server."""
+        """Return a client for the API server."""
         return KubernetesClient.from_kubeconfig(self.kubeconfig)
 
     def check(self) -> None:
-        """Raises ProcessDied when any part has ended by itself."""
+        """Raise ProcessDied or RuntimeError if a part has ended by itself."""
         self.processes.check()
         if self.running_site is not None and not self.running_site.is_running():
             raise RuntimeError("the site ended by itself")
 
     def stop(self) -> None:
-        """End all: the services, then what they used."""
+        """Stop all: the services, then what they use."""
         self.processes.stop()
         if self.running_site is not None:
             self.running_site.stop()
 
 
 def clear_environment() -> None:
-    """Forget NADROUTE_ variables of the caller's: the demo is the same wherever it runs."""
+    """Remove the caller's NADROUTE_ variables, so that the demo is the same everywhere."""
     for name in [name for name in os.environ if name.upper().startswith("NADROUTE_")]:
         del os.environ[name]
 

@@ -29,7 +29,7 @@ def test_make_demo_once_brings_every_example_to_what_its_file_says_and_leaves_no
         for path in (ROOT / "examples").rglob("*.yaml")
     )
     assert count >= 16
-    assert f"All {count} examples became what their files say" in said
+    assert f"All {count} networks have the state that their file expects" in said
     wait_until(lambda: footprint.remains() == [], "what the demo started to end")
     assert not demo.kubeconfig.parent.exists()
 
