@@ -1,1 +1,1 @@
-"""What crosses a queue between the services, and nothing else."""
+"""What crosses a queue between the services, and the rule which gateway is usable."""

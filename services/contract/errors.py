@@ -1,13 +1,13 @@
-"""The exceptions that services share; their docstrings are what they mean."""
+"""The exceptions that services share."""
 
 
 class NadrouteError(Exception):
-    """Something that nadroute can name went wrong."""
+    """Base of nadroute's own errors."""
 
 
 class MessageRefused(NadrouteError):
-    """A message does not fit the schema; it is recorded and dropped, never guessed at."""
+    """A message does not fit the schema. It is recorded as a dead letter and dropped."""
 
 
 class ConfigurationError(NadrouteError):
-    """A setting is unknown or wrong; the text names it, its value and what was expected."""
+    """A setting is unknown or wrong. The text names it, its value and what was expected."""

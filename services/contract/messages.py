@@ -1,9 +1,8 @@
 """The messages on the queues: requests to a prober, reports to the updater, and a host's announcement.
 
-Both ends validate. A message is refused as a whole when a field is unknown, missing, of another type or too
-large: what does not fit the schema was not written by this version and must not be guessed at. Durations are
-milliseconds and say so in their names; points in time are milliseconds of Redis' own clock, the only one that
-all parts can see.
+Both ends validate. A message is refused as a whole if a field is unknown, missing, of the wrong type or too
+large, because this version cannot have written it. Durations are milliseconds, as their names say.
+Points in time are milliseconds of Redis' clock, which all parts can read.
 """
 
 import json
@@ -19,11 +18,13 @@ from services.contract.outcomes import Depth, DHCPOutcome, Fault, LeaseOutcome, 
 
 SCHEMA_VERSION: Literal[1] = 1
 MAX_SEGMENTS = 256
-"""Segments in one request: beyond this the message grows faster than the overhead shrinks."""
+"""Segments in one request. With more, the message grows faster than the overhead per segment shrinks."""
 MAX_MESSAGE_BYTES = 12_000_000
-"""More than the largest message that the schema admits, so that no honest one is refused for its size."""
-MAX_PROBLEMS_TOLD = 5
-MAX_TOLD_CHARACTERS = 80
+"""More than the largest message that the schema allows, so that no valid message is refused for its size."""
+MAX_PROBLEMS = 5
+"""Wrong fields that an error names."""
+MAX_QUOTED_CHARACTERS = 80
+"""Length of a quoted name or value in an error."""
 MAX_TARGETS = 64
 MAX_SERVERS = 16
 MAX_ADDRESSES = 256
@@ -32,30 +33,30 @@ HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251
 """A Kubernetes node name: an RFC 1123 subdomain."""
 ClusterNetworkName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 InterfaceName = Annotated[str, StringConstraints(pattern=r"^[^/:\s\x00]{1,15}$")]
-"""A Linux interface name (IFNAMSIZ less the closing zero)."""
+"""A Linux interface name: IFNAMSIZ without the terminating zero."""
 MACAddress = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")]
 VlanId = Annotated[int, Field(ge=1, le=4094)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 Milliseconds = Annotated[float, Field(ge=0, le=86_400_000)]
 Ordinal = Annotated[int, Field(ge=0, le=2**53 - 1)]
-"""A whole number that Lua's and JavaScript's doubles hold exactly: what is compared in Redis must be."""
+"""An integer that a double holds exactly: Redis compares it in Lua."""
 RedisTime = Ordinal
 """Milliseconds of Redis' TIME."""
 
 
 class Message(BaseModel):
-    """A frozen model that refuses what it does not know."""
+    """A frozen model that refuses unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def to_wire(self) -> dict[str, object]:
-        """JSON-compatible fields, without those that hold their default."""
+        """Return JSON-compatible fields, without those that have their default."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
     @classmethod
     def from_wire(cls, body: object) -> Self:
-        """Validate what came from a queue; raises MessageRefused that names each wrong field."""
+        """Validate a message from a queue; raises MessageRefused that names the wrong fields."""
         try:
             if isinstance(body, Mapping):
                 body = json.dumps(body)
@@ -67,26 +68,26 @@ class Message(BaseModel):
                 return cls.model_validate_json(body, strict=True)
         except ValidationError as error:
             problems = error.errors(include_url=False, include_context=False)
-            told = "; ".join(map(_tell, problems[:MAX_PROBLEMS_TOLD]))
-            raise MessageRefused(f"{cls.__name__}: {told}") from None
+            listed = "; ".join(map(_describe, problems[:MAX_PROBLEMS]))
+            raise MessageRefused(f"{cls.__name__}: {listed}") from None
         except (ValueError, TypeError, RecursionError) as error:
-            reason = str(error)[:MAX_TOLD_CHARACTERS]
+            reason = str(error)[:MAX_QUOTED_CHARACTERS]
             raise MessageRefused(f"{cls.__name__}: not JSON: {reason}") from None
         raise MessageRefused(f"{cls.__name__}: expected an object, got {type(body).__name__}")
 
 
-def _tell(problem: ErrorDetails) -> str:
-    """One wrong field for people; a name or value of any size is cut to what a line can hold."""
-    where = ".".join(str(part)[:MAX_TOLD_CHARACTERS] for part in problem["loc"]) or "(whole)"
+def _describe(problem: ErrorDetails) -> str:
+    """Describe a wrong field in one line; names and values are cut."""
+    where = ".".join(str(part)[:MAX_QUOTED_CHARACTERS] for part in problem["loc"]) or "(whole)"
     value = problem["input"]
     if isinstance(value, (dict, list)):
-        # Not its text: a tower of brackets cannot be printed without climbing it.
+        # Not its text: printing a deeply nested value would recurse.
         value = f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
-    return f"{where}: {problem['msg'][:200]}, got {str(value)[:MAX_TOLD_CHARACTERS]!r}"
+    return f"{where}: {problem['msg'][:200]}, got {str(value)[:MAX_QUOTED_CHARACTERS]!r}"
 
 
 class Segment(Message):
-    """What is really probed, once, however many networks name it: one VLAN of one cluster network."""
+    """One VLAN of one cluster network: the unit that is probed, however many networks share it."""
 
     cluster_network: ClusterNetworkName
     vlan: VlanId
@@ -96,27 +97,27 @@ class Segment(Message):
 
 
 class Target(Message):
-    """One intent on a segment: whose gateway is to be checked."""
+    """One intent on a segment, whose gateway is to be checked."""
 
     digest: Digest
-    """Of the intent, so that a verdict on what its owner no longer asks can be dropped."""
+    """Of the intent, so that a verdict on a former intent can be dropped."""
     gateway: IPv4Address | None = None
-    """The gateway that is known: the owner's (manual), or the one that DHCP named before."""
+    """The known gateway: the owner's (manual), or the one that DHCP named before."""
     from_dhcp: bool = True
-    """Whether a gateway in a DHCPOFFER takes the place of the known one."""
+    """Whether a gateway in a DHCPOFFER replaces the known one."""
     server: IPv4Address | None = None
-    """The DHCP server whose offer counts; None: the first by the order that the prober documents."""
+    """The DHCP server whose offer counts. None: see prober.engine.choosing."""
 
 
 class SegmentProbe(Message):
-    """What to do on one segment."""
+    """How to probe one segment."""
 
     vlan: VlanId
     ask_dhcp: bool = False
     depth: Depth = Depth.OFFER
-    """How far to go with DHCP; a prober that is set to take leases does so in any case."""
+    """How far to go with DHCP. A prober that is configured to take leases always does."""
     source: IPv4Address | None = None
-    """An address on this VLAN that an operator gave this host: the gateway is asked from it too, by ICMP."""
+    """An address on the VLAN that the operator gave this host: the gateway is pinged from it as well."""
     targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=MAX_TARGETS)]
 
 
@@ -129,13 +130,13 @@ class ProbeRequest(Message):
     cluster_network: ClusterNetworkName
     sent_at_ms: RedisTime
     max_age_ms: Annotated[int, Field(ge=1_000, le=3_600_000)]
-    """Older than this in Redis' time, the request is dropped: whoever sent it has asked again since."""
+    """Age by Redis' clock from which the prober drops the request: the sender has repeated it by then."""
     segments: Annotated[tuple[SegmentProbe, ...], Field(min_length=1, max_length=MAX_SEGMENTS)]
 
     @model_validator(mode="after")
     def _each_vlan_once(self) -> Self:
         if len({probe.vlan for probe in self.segments}) != len(self.segments):
-            raise ValueError("segments: a VLAN is named twice")
+            raise ValueError("segments: duplicate VLAN")
         return self
 
     def to_wire(self) -> dict[str, object]:
@@ -143,95 +144,95 @@ class ProbeRequest(Message):
 
 
 class Offer(Message):
-    """What one DHCP server offered (RFC 2131 table 3, RFC 2132)."""
+    """The offer of one DHCP server (RFC 2131 table 3, RFC 2132)."""
 
     server: IPv4Address
-    """Option 54, or the packet's source address where that is missing."""
+    """Option 54; the packet's source address if that is missing."""
     address: IPv4Address
     cidr: IPv4Network | None = None
     """The offered address masked by option 1; None without a usable mask."""
     gateway: IPv4Address | None = None
-    """The default router: option 121 before option 3 (RFC 3442); None when none was named."""
+    """The default router, from option 121 before option 3 (RFC 3442); None without one."""
     routers: Annotated[tuple[IPv4Address, ...], Field(max_length=MAX_SERVERS)] = ()
-    """All that option 3 named, in its order."""
+    """All routers of option 3, in its order."""
     relay: IPv4Address | None = None
-    """giaddr, when a relay agent forwarded the answer."""
+    """giaddr, if a relay agent forwarded the answer."""
     lease_s: Annotated[int, Field(ge=0, le=0xFFFFFFFF)] | None = None
     after_ms: Milliseconds = 0.0
-    """From the DHCPDISCOVER that it answers to this offer."""
+    """Time since the DHCPDISCOVER that it answers."""
     rogue: bool = False
-    """Not a server that counts: not on the list of allowed ones, or, where there is none, a second one."""
+    """Whether the server is unexpected: not an allowed one, or, if none is configured, a second one."""
     unasked_ack: bool = False
-    """It leased at once (RFC 4039) what nobody had requested: the address was given back."""
+    """Whether the server sent an unrequested lease (rapid commit, RFC 4039), which was released."""
 
 
-class Lease(Message):
-    """What became of asking for an offered address."""
+class LeaseVerdict(Message):
+    """The result of requesting an offered address."""
 
     outcome: LeaseOutcome
     server: IPv4Address
     address: IPv4Address
     attempts: Annotated[int, Field(ge=0, le=100)] = 0
     elapsed_ms: Milliseconds = 0.0
-    """From the first DHCPREQUEST to its answer, or to the end."""
+    """From the first DHCPREQUEST to its answer, or to giving up."""
     owner: MACAddress | None = None
-    """Who else has the address."""
+    """The MAC address of another host that has the address."""
 
 
-class DHCPFinding(Message):
-    """What DHCP said on one segment: every server that answered within the window."""
+class DHCPVerdict(Message):
+    """The result of asking DHCP on one segment, with every server that answered within the window."""
 
     outcome: DHCPOutcome
     servers: Annotated[tuple[Offer, ...], Field(max_length=MAX_SERVERS)] = ()
     attempts: Annotated[int, Field(ge=0, le=100)] = 0
     elapsed_ms: Milliseconds = 0.0
-    lease: Lease | None = None
-    """None where no address was asked for."""
+    lease: LeaseVerdict | None = None
+    """None if no address was requested."""
 
 
-class Reach(Message):
+class ReachVerdict(Message):
     """Whether a gateway answered on one path."""
 
     outcome: ReachOutcome
     rtt_ms: Milliseconds | None = None
     attempts: Annotated[int, Field(ge=0, le=100)] = 0
     mac: MACAddress | None = None
-    """Who answered ARP."""
+    """The MAC address that answered ARP."""
 
 
-NOT_TRIED = Reach(outcome=ReachOutcome.NOT_TRIED)
+NOT_TRIED = ReachVerdict(outcome=ReachOutcome.NOT_TRIED)
 
 
 class TargetVerdict(Message):
-    """What was found for one intent."""
+    """The result for one intent."""
 
     digest: Digest
     cidr: IPv4Network | None = None
     gateway: IPv4Address | None = None
     """The gateway that was checked."""
-    vlan: Reach = NOT_TRIED
-    """By ARP on the VLAN."""
-    routed: Reach = NOT_TRIED
-    """By ICMP echo through the host's own routing."""
-    echo: Reach = NOT_TRIED
-    """By ICMP echo on the VLAN, from an address that was leased, or given by the operator."""
+    vlan: ReachVerdict = NOT_TRIED
+    """ARP on the VLAN."""
+    routed: ReachVerdict = NOT_TRIED
+    """ICMP echo through the host's own routing."""
+    echo: ReachVerdict = NOT_TRIED
+    """ICMP echo on the VLAN, from an address that was leased or that the operator gave."""
 
 
 class Verdict(Message):
-    """What one host found on one segment."""
+    """The result of one host's probe of one segment."""
 
     segment: Segment
     host: HostName
     request_id: Identifier
     incarnation: RedisTime
     counter: Ordinal
-    """Verdicts of one host are ordered by (incarnation, counter); nothing else orders them."""
-    dhcp: DHCPFinding | None = None
-    """None where DHCP was not asked."""
+    """Verdicts of one host are ordered by (incarnation, counter), and by nothing else."""
+    dhcp: DHCPVerdict | None = None
+    """None if DHCP was not asked."""
     targets: Annotated[tuple[TargetVerdict, ...], Field(max_length=MAX_TARGETS)] = ()
     fault: Fault | None = None
     dropped_frames: Annotated[int, Field(ge=0)] = 0
-    """Frames that this host's kernel dropped meanwhile (PACKET_STATISTICS)."""
+    """Frames that this host's kernel dropped during the probe (PACKET_STATISTICS)."""
 
 
 class Report(Message):
@@ -244,7 +245,7 @@ class Report(Message):
     @model_validator(mode="after")
     def _one_host(self) -> Self:
         if any(verdict.host != self.host for verdict in self.verdicts):
-            raise ValueError("verdicts: one is of another host than the report")
+            raise ValueError("verdicts: one is from another host than the report")
         return self
 
     def to_wire(self) -> dict[str, object]:
@@ -252,12 +253,12 @@ class Report(Message):
 
 
 class HostAnnouncement(Message):
-    """What a prober says of itself in Redis, for as long as it lives."""
+    """A prober's announcement in Redis, which expires with it."""
 
     host: HostName
     uplinks: dict[ClusterNetworkName, InterfaceName]
     version: Annotated[str, StringConstraints(max_length=64)]
     incarnation: RedisTime
-    """Redis' time when the process started: later is newer."""
+    """Redis' time when the process started; a larger one is newer."""
     addresses: Annotated[tuple[IPv4Address, ...], Field(max_length=MAX_ADDRESSES)] = ()
-    """The host's own: no gateway of a network can be one of them."""
+    """The host's own addresses, none of which can be a network's gateway."""

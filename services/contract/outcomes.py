@@ -1,65 +1,65 @@
-"""The outcomes of a probe: words for what came back, and never for what it means.
+"""Codes for results: the outcomes of a probe, and the states and reasons that networks are given.
 
-An outcome is a result. That nobody offered an address, or that a gateway kept silent, is an outcome;
-an exception is raised only where a probe could not be made at all.
+An outcome says what came back, not what it means. A missing offer or a silent gateway is an outcome, not an
+exception.
 """
 
 from enum import StrEnum
 
 
 class DHCPOutcome(StrEnum):
-    """What became of a DHCPDISCOVER (RFC 2131 section 3.1)."""
+    """The outcome of a DHCPDISCOVER (RFC 2131 section 3.1)."""
 
     OFFERED = "offered"
-    """At least one usable DHCPOFFER came."""
+    """At least one usable DHCPOFFER arrived."""
     NO_OFFER = "no_offer"
-    """The deadline passed without one, and nothing that was seen explains it by loss."""
+    """No offer arrived before the deadline, and there is no sign of loss."""
     INCONCLUSIVE = "inconclusive"
-    """No offer was seen, but frames were lost, on this host or on the way: nothing may be concluded."""
+    """No offer arrived, but frames were lost on this host or on the way, so silence proves nothing."""
     NOT_TRIED = "not_tried"
-    """The probe could not be sent; the verdict's fault says why."""
+    """The probe could not be sent; the verdict's fault gives the reason."""
 
 
 class Depth(StrEnum):
     """How far a DHCP exchange goes."""
 
     OFFER = "offer"
-    """DISCOVER and OFFER: no address is taken."""
+    """DISCOVER and OFFER: no address is leased."""
     LEASE = "lease"
-    """REQUEST and ACK too: the address is checked, used for an echo to the gateway, and given back."""
+    """REQUEST and ACK as well: the address is checked, used to ping the gateway, and released."""
 
 
 class LeaseOutcome(StrEnum):
-    """What became of an offered address that was asked for (RFC 2131 section 3.1)."""
+    """The outcome of requesting an offered address (RFC 2131 section 3.1)."""
 
     HELD = "held"
-    """Acknowledged, nobody else had it, and it was given back in the end (DHCPRELEASE)."""
+    """Acknowledged, free of conflicts, and released at the end (DHCPRELEASE)."""
     REFUSED = "refused"
-    """The server said no (DHCPNAK)."""
+    """The server refused (DHCPNAK)."""
     CONFLICT = "conflict"
-    """Somebody else on the VLAN has it (RFC 5227); the server was told (DHCPDECLINE)."""
+    """Another host on the VLAN has the address (RFC 5227); it was declined (DHCPDECLINE)."""
     NO_ANSWER = "no_answer"
-    """Neither DHCPACK nor DHCPNAK came, though an offer had."""
+    """Neither DHCPACK nor DHCPNAK arrived."""
     INCONCLUSIVE = "inconclusive"
-    """Neither came, but frames may have been lost."""
+    """Neither arrived, but frames may have been lost."""
     NOT_TRIED = "not_tried"
-    """It was ended before there was an answer; the verdict's fault says why."""
+    """It ended before an answer; the verdict's fault gives the reason."""
 
 
 class ReachOutcome(StrEnum):
-    """Whether a gateway answered: by ARP on its VLAN, or by ICMP echo through the host's routing."""
+    """Whether a gateway answered, to ARP on its VLAN or to ICMP echo through the host's routing."""
 
     REACHABLE = "reachable"
     SILENT = "silent"
-    """Every attempt was sent and none was answered."""
+    """All probes were sent, and none was answered."""
     INCONCLUSIVE = "inconclusive"
-    """None was answered, but replies may have been lost, on this host or on the way."""
+    """None was answered, but replies may have been lost on this host or on the way."""
     NOT_TRIED = "not_tried"
-    """There was no gateway to ask, or the probe could not be sent."""
+    """There was no gateway to probe, or the probe could not be sent."""
 
 
 class Fault(StrEnum):
-    """Why a host could not probe a segment at all: a fact about the host, not about the network."""
+    """Why a host could not probe a segment: a fact about the host, not about the network."""
 
     UPLINK_MISSING = "UplinkMissing"
     UPLINK_DOWN = "UplinkDown"
@@ -68,11 +68,11 @@ class Fault(StrEnum):
     """The process may not open a packet socket (CAP_NET_RAW)."""
     SEND_FAILED = "SendFailed"
     STOPPED = "Stopped"
-    """The prober was told to stop before this segment was done."""
+    """The prober stopped before this segment was done."""
 
 
 class State(StrEnum):
-    """What nadroute says of a network."""
+    """The state of a network."""
 
     ACTIVE = "Active"
     PARTIAL = "Partial"
@@ -88,10 +88,7 @@ class State(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a network is in its state, and what else is told of it: a code that a machine can read.
-
-    The one list of them: docs/states.md says what each means, what to look at and what to do.
-    """
+    """Why a network is in its state, or a finding beside it. Its texts are in network.reasons."""
 
     # The gateway was checked.
     GATEWAY_ANSWERS = "GatewayAnswers"
@@ -100,32 +97,32 @@ class Reason(StrEnum):
     GATEWAY_SILENT_ON_VLAN = "GatewaySilentOnVlan"
     GATEWAY_SILENT = "GatewaySilent"
 
-    # DHCP names no usable gateway. With one that is known from before these are findings, and no state.
+    # DHCP names no usable gateway. If one is known from before, these are findings.
     NO_DHCP_OFFER = "NoDHCPOffer"
     NO_ROUTER_OPTION = "NoRouterOption"
     NO_SUBNET_MASK = "NoSubnetMask"
-    """None, /0 or one with holes."""
+    """Missing, /0 or not contiguous."""
     SUBNET_TOO_SMALL = "SubnetTooSmall"
-    """/32: there is no room for a gateway in it."""
+    """/32: it has no room for a gateway."""
     ROUTER_OUTSIDE_SUBNET = "RouterOutsideSubnet"
     ROUTER_NOT_A_HOST = "RouterNotAHost"
     """Multicast, loopback, link-local, or the subnet's own or broadcast address."""
     ROUTER_IS_OFFERED_ADDRESS = "RouterIsOfferedAddress"
     ROUTER_REFUSED = "RouterRefused"
-    """It is in one of the denied subnets."""
+    """It is in a denied subnet, or a host's own address."""
     CONFIGURED_SERVER_SILENT = "ConfiguredServerSilent"
-    """Another DHCP server offered, the one that serverIPAddr names did not."""
+    """Other DHCP servers made offers, but the one in serverIPAddr did not."""
 
-    # Nobody can tell yet, or any more.
+    # No result.
     CONFIRMING_NO_OFFER = "ConfirmingNoOffer"
-    """A host was offered nothing, and other hosts are being asked before that is told."""
+    """A host received no offer, and other hosts ask before that is reported."""
     NOT_PROBED_YET = "NotProbedYet"
     NO_HOST = "NoHost"
-    """No announced host carries the cluster network."""
+    """No announced host has an uplink of the cluster network."""
     NO_FRESH_VERDICT = "NoFreshVerdict"
     INCONCLUSIVE = "Inconclusive"
     CANNOT_PROBE = "CannotProbe"
-    """Every host that was asked could not send: their faults say why."""
+    """No host could send; their faults give the reasons."""
 
     # Left alone.
     UNTAGGED = "Untagged"
@@ -136,10 +133,10 @@ class Reason(StrEnum):
     NO_ROUTE_ANNOTATION = "NoRouteAnnotation"
     """And default_mode is off."""
     OUT_OF_SCOPE = "OutOfScope"
-    """Its namespace or cluster network is not one of those that nadroute was told to look after."""
+    """Its namespace or cluster network is not in the configured scope."""
     DISABLED_BY_ANNOTATION = "DisabledByAnnotation"
 
-    # What its owner wrote cannot be read, or is refused.
+    # Unreadable or refused.
     BAD_CONFIG = "BadConfig"
     BAD_ROUTE = "BadRoute"
     """Not JSON, a field of the wrong type, an unknown mode."""
@@ -148,14 +145,14 @@ class Reason(StrEnum):
     BAD_GATEWAY = "BadGateway"
     GATEWAY_OUTSIDE_CIDR = "GatewayOutsideCIDR"
     GATEWAY_REFUSED = "GatewayRefused"
-    """It is in one of the denied subnets, or a host's own address."""
+    """It is in a denied subnet, or a host's own address."""
 
-    # Findings: told beside any state, and never a reason for one.
+    # Findings beside any state, never a reason for one.
     SEVERAL_ROUTERS = "SeveralRouters"
     DHCP_SERVERS_DISAGREE = "DHCPServersDisagree"
     OTHER_WRITER = "OtherWriter"
-    """Somebody else keeps writing another result into the route annotation."""
+    """Another writer puts different results into the route annotation."""
 
 
 FINDINGS = frozenset({Reason.SEVERAL_ROUTERS, Reason.DHCP_SERVERS_DISAGREE, Reason.OTHER_WRITER})
-"""Reasons that are told beside a state alone; those why DHCP is out may be too."""
+"""Reasons that are only ever findings. Those why DHCP is out are findings if a gateway is known."""

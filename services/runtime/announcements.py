@@ -12,7 +12,7 @@ from typing import cast
 import redis
 
 from services.contract.errors import MessageRefused
-from services.contract.messages import MAX_TOLD_CHARACTERS, HostAnnouncement
+from services.contract.messages import MAX_QUOTED_CHARACTERS, HostAnnouncement
 from services.contract.names import HOST_KEY_PREFIX, host_key
 
 MAX_HOSTS = 1_000
@@ -83,10 +83,10 @@ def _announcement(key: bytes, body: bytes) -> HostAnnouncement:
         raise MessageRefused(f"{kind}: not UTF-8: {error.reason} at byte {error.start}") from None
     announcement = HostAnnouncement.from_wire(text)
     if host_key(announcement.host).encode() != key:
-        expected = _printable(key).removeprefix(HOST_KEY_PREFIX)[:MAX_TOLD_CHARACTERS]
+        expected = _printable(key).removeprefix(HOST_KEY_PREFIX)[:MAX_QUOTED_CHARACTERS]
         raise MessageRefused(
             f"{kind}: host: under the key of another host, expected {expected!r}, "
-            f"got {announcement.host[:MAX_TOLD_CHARACTERS]!r}"
+            f"got {announcement.host[:MAX_QUOTED_CHARACTERS]!r}"
         )
     return announcement
 

@@ -8,7 +8,7 @@ from typing import Protocol, cast
 
 import redis
 
-from services.contract.names import corrections_key, told_key
+from services.contract.names import corrections_key, posted_status_key
 from services.network.parse.status import Status
 from services.network.write.writing import MAX_CORRECTIONS
 from services.runtime.redis_client import time_ms
@@ -54,13 +54,13 @@ class RedisMemories:
         ordered = list(uids)
         if not ordered:
             return {}
-        texts = cast("Sequence[str | None]", self._client.mget([told_key(uid) for uid in ordered]))
+        texts = cast("Sequence[str | None]", self._client.mget([posted_status_key(uid) for uid in ordered]))
         read = {uid: Status.parse(text) for uid, text in zip(ordered, texts, strict=True) if text is not None}
         return {uid: status for uid, status in read.items() if status is not None}
 
     def remember_posted(self, uid: str, status: Status) -> None:
         """See Memories."""
-        self._client.set(told_key(uid), status.dump(), ex=POSTED_KEPT_S)
+        self._client.set(posted_status_key(uid), status.dump(), ex=POSTED_KEPT_S)
 
     def corrections(self, uids: Collection[str]) -> Mapping[str, int]:
         """See Memories."""

@@ -6,7 +6,7 @@ Keys are snake_case with the unit in the name. Unknown values are null; a key is
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from services.contract.messages import DHCPFinding, Lease, Offer, ProbeRequest, Reach
+from services.contract.messages import DHCPVerdict, LeaseVerdict, Offer, ProbeRequest, ReachVerdict
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
 from services.network.parse.nad import NetworkRef
 from services.view.explained_network import ExplainedNetwork
@@ -24,11 +24,11 @@ class ScannedVlan(Protocol):
     @property
     def vlan(self) -> int: ...
     @property
-    def dhcp(self) -> DHCPFinding: ...
+    def dhcp(self) -> DHCPVerdict: ...
     @property
-    def gateway(self) -> Reach: ...
+    def gateway(self) -> ReachVerdict: ...
     @property
-    def echo(self) -> Reach: ...
+    def echo(self) -> ReachVerdict: ...
     @property
     def fault(self) -> Fault | None: ...
 
@@ -128,14 +128,14 @@ def scanned_document(scanned: ScannedVlan) -> Document:
     return found
 
 
-def dhcp_document(finding: DHCPFinding | None) -> Document:
+def dhcp_document(finding: DHCPVerdict | None) -> Document:
     """{"outcome", "servers": [{"server", "cidr", "gateway"}]}."""
     if finding is None:
         return {"outcome": DHCPOutcome.NOT_TRIED.value, "servers": []}
     return {"outcome": finding.outcome.value, "servers": _offers(finding.servers)}
 
 
-def reach_document(reach: Reach | None) -> Document:
+def reach_document(reach: ReachVerdict | None) -> Document:
     """{"outcome", "rtt_ms"}; rtt_ms is null where nothing answered."""
     if reach is None:
         return {"outcome": ReachOutcome.NOT_TRIED.value, "rtt_ms": None}
@@ -195,5 +195,5 @@ def _offers(offers: Sequence[Offer]) -> list[Document]:
     return documents
 
 
-def _lease(lease: Lease) -> Document:
+def _lease(lease: LeaseVerdict) -> Document:
     return {"outcome": lease.outcome.value, "address": str(lease.address)}

@@ -6,9 +6,9 @@ from ipaddress import IPv4Address
 
 from services.contract.messages import (
     NOT_TRIED,
-    DHCPFinding,
+    DHCPVerdict,
     HostAnnouncement,
-    Reach,
+    ReachVerdict,
     Segment,
     TargetVerdict,
     Verdict,
@@ -30,10 +30,10 @@ class HostCheck:
     fault: Fault | None = None
     gateway: IPv4Address | None = None
     """The gateway that was checked."""
-    vlan: Reach = NOT_TRIED
-    routed: Reach = NOT_TRIED
-    echo: Reach = NOT_TRIED
-    dhcp: DHCPFinding | None = None
+    vlan: ReachVerdict = NOT_TRIED
+    routed: ReachVerdict = NOT_TRIED
+    echo: ReachVerdict = NOT_TRIED
+    dhcp: DHCPVerdict | None = None
     """From the newest verdict that asked DHCP."""
     dhcp_age_s: float | None = None
     dropped_frames: int = 0

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from services.contract.names import OBSERVED_TIME_KEY, PAUSED_KEY, corrections_key, told_key
+from services.contract.names import OBSERVED_TIME_KEY, PAUSED_KEY, corrections_key, posted_status_key
 from services.network.parse.status import Status
 from services.network.write.writing import MAX_CORRECTIONS
 from services.runtime.verdict_store import LONGEST_TICK_S, VerdictStore
@@ -26,9 +26,9 @@ def test_a_posted_status_is_remembered_by_uid(redis_server: RedisServer, memorie
     """All updaters share it, also after a restart; junk under its key is ignored."""
     assert memories.posted([]) == {}
     memories.remember_posted("uid-1", STATUS)
-    redis_server.client.set(told_key("uid-2"), "junk")
+    redis_server.client.set(posted_status_key("uid-2"), "junk")
     assert memories.posted(["uid-1", "uid-2", "uid-3"]) == {"uid-1": STATUS}
-    assert int(redis_server.client.ttl(told_key("uid-1"))) > 0
+    assert int(redis_server.client.ttl(posted_status_key("uid-1"))) > 0
 
 
 def test_corrections_count_for_an_hour(redis_server: RedisServer, memories: RedisMemories) -> None:

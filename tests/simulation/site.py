@@ -5,9 +5,9 @@ from ipaddress import IPv4Address, IPv4Network
 
 from services.contract.messages import (
     NOT_TRIED,
-    DHCPFinding,
+    DHCPVerdict,
     Offer,
-    Reach,
+    ReachVerdict,
     Segment,
     SegmentProbe,
     TargetVerdict,
@@ -20,9 +20,9 @@ OFFERED_AFTER_S = 0.4
 SILENT_AFTER_S = 4.0
 ANSWERED_AFTER_S = 0.01
 
-UP = Reach(outcome=ReachOutcome.REACHABLE, attempts=1)
-DOWN = Reach(outcome=ReachOutcome.SILENT, attempts=3)
-NOBODY = DHCPFinding(outcome=DHCPOutcome.NO_OFFER)
+UP = ReachVerdict(outcome=ReachOutcome.REACHABLE, attempts=1)
+DOWN = ReachVerdict(outcome=ReachOutcome.SILENT, attempts=3)
+NOBODY = DHCPVerdict(outcome=DHCPOutcome.NO_OFFER)
 
 Outage = tuple[float, float]
 """Begin and end of an outage, in seconds."""
@@ -98,7 +98,7 @@ def _probe(
         offer = Offer(
             server=site.gateway, address=site.gateway + 9, cidr=site.cidr, gateway=site.gateway, routers=()
         )
-        finding = DHCPFinding(outcome=DHCPOutcome.OFFERED, servers=(offer,)) if is_offered else NOBODY
+        finding = DHCPVerdict(outcome=DHCPOutcome.OFFERED, servers=(offer,)) if is_offered else NOBODY
         after_s = OFFERED_AFTER_S if is_offered else DHCP_DEADLINE_S
     targets, arp_probes = [], 0
     for target in probe.targets:

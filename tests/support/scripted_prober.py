@@ -11,11 +11,11 @@ from celery import Celery
 
 from lab.harvester import Fabric, Lease
 from services.contract.messages import (
-    DHCPFinding,
+    DHCPVerdict,
     HostAnnouncement,
     Offer,
     ProbeRequest,
-    Reach,
+    ReachVerdict,
     Report,
     Segment,
     SegmentProbe,
@@ -27,8 +27,8 @@ from services.contract.names import REPORT_QUEUE, REPORT_TASK, host_key, outstan
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
 
 LOOK_S = 0.2
-REACHABLE = Reach(outcome=ReachOutcome.REACHABLE, attempts=1)
-SILENT = Reach(outcome=ReachOutcome.SILENT, attempts=3)
+REACHABLE = ReachVerdict(outcome=ReachOutcome.REACHABLE, attempts=1)
+SILENT = ReachVerdict(outcome=ReachOutcome.SILENT, attempts=3)
 
 
 def find(
@@ -45,7 +45,7 @@ def find(
     dhcp = None
     if probe.ask_dhcp:
         outcome = DHCPOutcome.NO_OFFER if offer is None else DHCPOutcome.OFFERED
-        dhcp = DHCPFinding(outcome=outcome, servers=() if offer is None else (offer,), attempts=3)
+        dhcp = DHCPVerdict(outcome=outcome, servers=() if offer is None else (offer,), attempts=3)
     return Verdict(
         segment=segment,
         host=host,

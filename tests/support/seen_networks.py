@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Address
 
-from services.contract.messages import HostAnnouncement, Reach, TargetVerdict, Verdict
+from services.contract.messages import HostAnnouncement, ReachVerdict, TargetVerdict, Verdict
 from services.contract.outcomes import Fault, ReachOutcome, Reason, State
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.parse.intent import Intent, read_intent
@@ -49,10 +49,10 @@ def found(
     target = TargetVerdict(
         digest=digest(),
         gateway=gateway,
-        vlan=Reach(
+        vlan=ReachVerdict(
             outcome=vlan, attempts=3, mac=mac if vlan is UP else None, rtt_ms=0.4 if vlan is UP else None
         ),
-        routed=Reach(outcome=routed, attempts=3, rtt_ms=0.6 if routed is UP else None),
+        routed=ReachVerdict(outcome=routed, attempts=3, rtt_ms=0.6 if routed is UP else None),
     )
     return Verdict(
         segment=SEGMENT,

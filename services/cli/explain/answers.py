@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from services.cli.terminal import BAD, FAULTY, GOOD, UNCERTAIN, UNTRIED
-from services.contract.messages import DHCPFinding, Offer, Reach
+from services.contract.messages import DHCPVerdict, Offer, ReachVerdict
 from services.contract.outcomes import DHCPOutcome, LeaseOutcome, ReachOutcome
 from services.network.reasons.states import FAULTS
 from services.network.reasons.texts import Facts
@@ -46,7 +46,7 @@ def answers_of(check: HostCheck, facts: Facts) -> list[PathAnswer]:
     return answers
 
 
-def _reach(path: str, what: str, reach: Reach) -> PathAnswer:
+def _reach(path: str, what: str, reach: ReachVerdict) -> PathAnswer:
     times = "once" if reach.attempts == 1 else f"{reach.attempts} times"
     if reach.outcome is ReachOutcome.REACHABLE:
         who = f" by {reach.mac}" if reach.mac else ""
@@ -94,7 +94,7 @@ def _offer(offer: Offer) -> str:
     )
 
 
-def _lease(finding: DHCPFinding) -> list[PathAnswer]:
+def _lease(finding: DHCPVerdict) -> list[PathAnswer]:
     lease = finding.lease
     if lease is None:
         return []

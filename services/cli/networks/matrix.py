@@ -22,7 +22,7 @@ from services.cli.terminal import (
     sign_text,
     state_text,
 )
-from services.contract.messages import Reach
+from services.contract.messages import ReachVerdict
 from services.contract.outcomes import ReachOutcome, Reason, State
 from services.view.durations import describe_age, seconds_since
 from services.view.host_checks import HostCheck
@@ -128,7 +128,7 @@ def _host_cell(check: HostCheck) -> Text:
     return text
 
 
-def _sign(reach: Reach) -> str:
+def _sign(reach: ReachVerdict) -> str:
     if reach.outcome is ReachOutcome.REACHABLE:
         return GOOD
     if reach.outcome is ReachOutcome.SILENT:

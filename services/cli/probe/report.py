@@ -6,7 +6,7 @@ from rich.text import Text
 
 from services.cli.outputs import Column
 from services.cli.terminal import BAD, GOOD, UNTRIED, cell, sign_text, state_text
-from services.contract.messages import DHCPFinding, Reach
+from services.contract.messages import DHCPVerdict, ReachVerdict
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
 from services.view.probe_results import HostAnswer, ProbedNetwork
 
@@ -52,7 +52,7 @@ def _answer_cells(answer: HostAnswer) -> list[Text]:
     ]
 
 
-def dhcp_cell(finding: DHCPFinding | None) -> Text:
+def dhcp_cell(finding: DHCPVerdict | None) -> Text:
     """Which servers offered what."""
     if finding is None or finding.outcome is DHCPOutcome.NOT_TRIED:
         return sign_text(UNTRIED)
@@ -63,7 +63,7 @@ def dhcp_cell(finding: DHCPFinding | None) -> Text:
     return cell(f"{BAD} {finding.outcome.replace('_', ' ')}", style)
 
 
-def reach_cell(reach: Reach | None) -> Text:
+def reach_cell(reach: ReachVerdict | None) -> Text:
     """Whether the gateway answered, and how fast."""
     if reach is None or reach.outcome is ReachOutcome.NOT_TRIED:
         return sign_text(UNTRIED)

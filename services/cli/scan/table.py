@@ -10,7 +10,7 @@ from services.cli.options.arguments import write_vlans
 from services.cli.outputs import Column, print_table
 from services.cli.probe.report import dhcp_cell, reach_cell
 from services.cli.terminal import BAD, GOOD, cell, stdout_console
-from services.contract.messages import Lease, Offer
+from services.contract.messages import LeaseVerdict, Offer
 from services.contract.outcomes import DHCPOutcome, LeaseOutcome, ReachOutcome
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _server(offer: Offer) -> str:
     return " ".join(words)
 
 
-def _lease_cell(lease: Lease | None) -> Text:
+def _lease_cell(lease: LeaseVerdict | None) -> Text:
     if lease is None:
         return cell("")
     if lease.outcome is LeaseOutcome.HELD:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
-from services.contract.messages import Reach, TargetVerdict, Verdict
+from services.contract.messages import ReachVerdict, TargetVerdict, Verdict
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome, Reason, State
 from services.contract.verdicts import AgedVerdict
 from services.network.judge.dhcp import DHCPSummary, summarize_dhcp
@@ -216,14 +216,14 @@ def _state(any_answers: bool, *, on_vlan: bool, is_routed: bool, rule: _Rule) ->
     return State.UNREACHABLE, Reason.GATEWAY_SILENT_ON_VLAN if rule == "isolated" else Reason.GATEWAY_SILENT
 
 
-def _conclude(reach: Reach) -> ReachOutcome:
+def _conclude(reach: ReachVerdict) -> ReachOutcome:
     """Return the outcome; silence is inconclusive after fewer than DOWN_AFTER probes."""
     if reach.outcome is ReachOutcome.SILENT and reach.attempts < DOWN_AFTER:
         return ReachOutcome.INCONCLUSIVE
     return reach.outcome
 
 
-def _any_reachable(checks: Sequence[Reach]) -> bool | None:
+def _any_reachable(checks: Sequence[ReachVerdict]) -> bool | None:
     """Whether it answered on any host; None if no host could tell."""
     outcomes = {_conclude(check) for check in checks}
     if ReachOutcome.REACHABLE in outcomes:

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from services.contract.messages import (
     MAX_SERVERS,
-    DHCPFinding,
-    Lease,
+    DHCPVerdict,
+    LeaseVerdict,
     Offer,
-    Reach,
+    ReachVerdict,
     Segment,
     SegmentProbe,
     TargetVerdict,
@@ -144,10 +144,10 @@ def cidr(offer: DHCPOffer) -> IPv4Network | None:
     return IPv4Network((offer.address >> host_bits << host_bits, offer.prefix))
 
 
-def dhcp_message(result: SegmentResult) -> DHCPFinding:
+def dhcp_message(result: SegmentResult) -> DHCPVerdict:
     """Return the result of DHCP as a message."""
     discovery = result.dhcp or DISCOVERY_NOT_TRIED
-    return DHCPFinding(
+    return DHCPVerdict(
         outcome=discovery.outcome,
         servers=tuple(
             Offer(
@@ -170,8 +170,8 @@ def dhcp_message(result: SegmentResult) -> DHCPFinding:
     )
 
 
-def _lease_message(result: LeaseResult) -> Lease:
-    return Lease(
+def _lease_message(result: LeaseResult) -> LeaseVerdict:
+    return LeaseVerdict(
         outcome=result.outcome,
         server=IPv4Address(result.server),
         address=IPv4Address(result.address),
@@ -181,9 +181,9 @@ def _lease_message(result: LeaseResult) -> Lease:
     )
 
 
-def reach_message(result: ReachResult) -> Reach:
+def reach_message(result: ReachResult) -> ReachVerdict:
     """Return the result of a gateway check as a message."""
-    return Reach(
+    return ReachVerdict(
         outcome=result.outcome,
         rtt_ms=None if result.rtt_s is None else milliseconds(result.rtt_s),
         attempts=min(result.attempts, _MAX_ATTEMPTS),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import overload
 
-from services.contract.messages import NOT_TRIED, DHCPFinding, Reach
+from services.contract.messages import NOT_TRIED, DHCPVerdict, ReachVerdict
 from services.contract.outcomes import Fault
 from services.prober.engine.results import SegmentResult, dhcp_message, reach_message
 
@@ -14,14 +14,14 @@ class ScanResult:
     """The result for one VLAN."""
 
     vlan: int
-    dhcp: DHCPFinding
-    gateway: Reach
+    dhcp: DHCPVerdict
+    gateway: ReachVerdict
     """By ARP on the VLAN; NOT_TRIED when no offer has a gateway."""
     fault: Fault | None
     """Why the VLAN could not be probed: a fault of this host."""
     dropped_frames: int
     """Frames that the kernel dropped on the interface during the probe (PACKET_STATISTICS)."""
-    echo: Reach = NOT_TRIED
+    echo: ReachVerdict = NOT_TRIED
     """By ICMP echo on the VLAN, if there was a source address."""
 
 

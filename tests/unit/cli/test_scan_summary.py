@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.cli.scan.summary import Distribution, summarize
-from services.contract.messages import NOT_TRIED, DHCPFinding, Offer, Reach
+from services.contract.messages import NOT_TRIED, DHCPVerdict, Offer, ReachVerdict
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
 from services.prober.scan.scanning import ScanResult
 
 TIMES = st.floats(min_value=0, max_value=1e6)
 
 
-def offered(vlan: int, *after_ms: float, rtt_ms: float | None, echo: Reach = NOT_TRIED) -> ScanResult:
+def offered(vlan: int, *after_ms: float, rtt_ms: float | None, echo: ReachVerdict = NOT_TRIED) -> ScanResult:
     """A VLAN with an offer for each time, whose gateway answered or kept silent; only the first is meant."""
     offers = tuple(
         Offer(
@@ -28,8 +28,8 @@ def offered(vlan: int, *after_ms: float, rtt_ms: float | None, echo: Reach = NOT
     outcome = ReachOutcome.SILENT if rtt_ms is None else ReachOutcome.REACHABLE
     return ScanResult(
         vlan=vlan,
-        dhcp=DHCPFinding(outcome=DHCPOutcome.OFFERED, servers=offers),
-        gateway=Reach(outcome=outcome, rtt_ms=rtt_ms),
+        dhcp=DHCPVerdict(outcome=DHCPOutcome.OFFERED, servers=offers),
+        gateway=ReachVerdict(outcome=outcome, rtt_ms=rtt_ms),
         fault=None,
         dropped_frames=0,
         echo=echo,
@@ -41,7 +41,7 @@ def without_offer(
 ) -> ScanResult:
     return ScanResult(
         vlan=vlan,
-        dhcp=DHCPFinding(outcome=outcome),
+        dhcp=DHCPVerdict(outcome=outcome),
         gateway=NOT_TRIED,
         fault=fault,
         dropped_frames=dropped,
@@ -50,7 +50,7 @@ def without_offer(
 
 RESULTS = [
     offered(1, 3.0, 1000.5, rtt_ms=0.5),
-    offered(2, 1.0, rtt_ms=0.25, echo=Reach(outcome=ReachOutcome.REACHABLE, rtt_ms=0.75)),
+    offered(2, 1.0, rtt_ms=0.25, echo=ReachVerdict(outcome=ReachOutcome.REACHABLE, rtt_ms=0.75)),
     offered(3, 2.0, rtt_ms=None),
     without_offer(4, DHCPOutcome.NO_OFFER, dropped=2),
     without_offer(5, DHCPOutcome.INCONCLUSIVE, dropped=3),

@@ -6,7 +6,7 @@ import pytest
 
 from services.cli.outputs import table_lines
 from services.cli.scan.table import print_scan, scan_columns
-from services.contract.messages import NOT_TRIED, DHCPFinding, Lease, Offer, Reach
+from services.contract.messages import NOT_TRIED, DHCPVerdict, LeaseVerdict, Offer, ReachVerdict
 from services.contract.outcomes import DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
 from services.prober.scan.scanning import ScanResult
 
@@ -19,24 +19,26 @@ PLAIN = Offer(
 )
 ROGUE = Offer(server=IPv4Address("10.0.7.250"), address=ADDRESS, rogue=True)
 RELAYED = Offer(server=IPv4Address("172.30.0.200"), address=ADDRESS, relay=IPv4Address("10.0.7.1"))
-REACHED = Reach(outcome=ReachOutcome.REACHABLE, rtt_ms=0.25)
+REACHED = ReachVerdict(outcome=ReachOutcome.REACHABLE, rtt_ms=0.25)
 
 
 def result(
     *offers: Offer,
     vlan: int = 7,
-    gateway: Reach = REACHED,
+    gateway: ReachVerdict = REACHED,
     lease: LeaseOutcome | None = None,
-    echo: Reach = NOT_TRIED,
+    echo: ReachVerdict = NOT_TRIED,
     fault: Fault | None = None,
 ) -> ScanResult:
     """What was found on a VLAN."""
     return ScanResult(
         vlan=vlan,
-        dhcp=DHCPFinding(
+        dhcp=DHCPVerdict(
             outcome=DHCPOutcome.OFFERED if offers else DHCPOutcome.NO_OFFER,
             servers=offers,
-            lease=None if lease is None else Lease(outcome=lease, server=PLAIN.server, address=ADDRESS),
+            lease=None
+            if lease is None
+            else LeaseVerdict(outcome=lease, server=PLAIN.server, address=ADDRESS),
         ),
         gateway=gateway,
         fault=fault,
@@ -75,7 +77,7 @@ def test_of_each_server_is_told_what_is_strange() -> None:
 )
 def test_a_lease_is_told_with_what_became_of_it(outcome: LeaseOutcome, told: str) -> None:
     """And the echo from it."""
-    head, line = lines(result(PLAIN, lease=outcome, echo=Reach(outcome=ReachOutcome.SILENT)))
+    head, line = lines(result(PLAIN, lease=outcome, echo=ReachVerdict(outcome=ReachOutcome.SILENT)))
     assert head[5:] == ["lease", "echo"]
     assert line[5:] == [told, "✘ silent"]
 

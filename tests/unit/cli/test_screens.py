@@ -24,10 +24,10 @@ from services.cli.scan import scan_command
 from services.cli.terminal import use_ascii_where_needed
 from services.contract.messages import (
     NOT_TRIED,
-    DHCPFinding,
+    DHCPVerdict,
     HostAnnouncement,
     Offer,
-    Reach,
+    ReachVerdict,
     Segment,
     TargetVerdict,
     Verdict,
@@ -145,9 +145,9 @@ def verdict_of(given: Network, host: str, vlan: ReachOutcome, routed: ReachOutco
     )
 
 
-def reach(outcome: ReachOutcome, rtt_ms: float, *, mac: str | None = None) -> Reach:
+def reach(outcome: ReachOutcome, rtt_ms: float, *, mac: str | None = None) -> ReachVerdict:
     answered = outcome is UP
-    return Reach(
+    return ReachVerdict(
         outcome=outcome, attempts=3, rtt_ms=rtt_ms if answered else None, mac=mac if answered else None
     )
 
@@ -179,7 +179,7 @@ def redis_view() -> RedisView:
             for host, vlan in answers.items()
         ]
         asked = [
-            verdict_of(each, "node1", UP, UP, dhcp=DHCPFinding(outcome=DHCPOutcome.OFFERED, servers=(OFFER,)))
+            verdict_of(each, "node1", UP, UP, dhcp=DHCPVerdict(outcome=DHCPOutcome.OFFERED, servers=(OFFER,)))
         ]
         verdicts[intent.segment] = SegmentVerdicts(
             tuple(AgedVerdict(one, 4.0) for one in found),
@@ -203,12 +203,12 @@ def scan_results() -> list[ScanResult]:
     """An offer, two of them, silence, and a VLAN that could not be probed."""
 
     def result(
-        vlan: int, *offers: Offer, gateway: Reach = NOT_TRIED, fault: Fault | None = None
+        vlan: int, *offers: Offer, gateway: ReachVerdict = NOT_TRIED, fault: Fault | None = None
     ) -> ScanResult:
         outcome = DHCPOutcome.OFFERED if offers else DHCPOutcome.NO_OFFER
         return ScanResult(
             vlan=vlan,
-            dhcp=DHCPFinding(outcome=outcome, servers=offers),
+            dhcp=DHCPVerdict(outcome=outcome, servers=offers),
             gateway=gateway,
             fault=fault,
             dropped_frames=0,

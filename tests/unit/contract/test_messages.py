@@ -14,12 +14,12 @@ from services.contract.messages import (
     MAX_SEGMENTS,
     MAX_SERVERS,
     MAX_TARGETS,
-    DHCPFinding,
+    DHCPVerdict,
     HostAnnouncement,
     Message,
     Offer,
     ProbeRequest,
-    Reach,
+    ReachVerdict,
     Report,
     Segment,
     SegmentProbe,
@@ -56,11 +56,11 @@ offers = st.builds(
     lease_s=st.none() | st.integers(0, 2**32 - 1), after_ms=MS,
 )  # fmt: skip
 findings = st.builds(
-    DHCPFinding, outcome=st.sampled_from(DHCPOutcome), servers=st.lists(offers, max_size=3).map(tuple),
+    DHCPVerdict, outcome=st.sampled_from(DHCPOutcome), servers=st.lists(offers, max_size=3).map(tuple),
     attempts=st.integers(0, 100), elapsed_ms=MS,
 )  # fmt: skip
 reaches = st.builds(
-    Reach, outcome=st.sampled_from(ReachOutcome), rtt_ms=st.none() | MS, attempts=st.integers(0, 100),
+    ReachVerdict, outcome=st.sampled_from(ReachOutcome), rtt_ms=st.none() | MS, attempts=st.integers(0, 100),
     mac=st.none() | st.from_regex(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", fullmatch=True),
 )  # fmt: skip
 target_verdicts = st.builds(
@@ -160,7 +160,7 @@ VERDICT = {
         ({"sent_at_ms": 5.0}, "sent_at_ms"),
         ({"max_age_ms": 0}, "max_age_ms"),
         ({"segments": []}, "segments"),
-        ({"segments": REQUEST["segments"] * 2}, "a VLAN is named twice"),  # type: ignore[operator]
+        ({"segments": REQUEST["segments"] * 2}, "duplicate VLAN"),  # type: ignore[operator]
         ({"segments": [{"vlan": 0, "targets": [{"digest": "0" * 16}]}]}, "segments.0.vlan"),
         ({"segments": [{"vlan": 4095, "targets": [{"digest": "0" * 16}]}]}, "segments.0.vlan"),
         ({"segments": [{"vlan": 7, "targets": [{"digest": "x"}]}]}, "segments.0.targets.0.digest"),
@@ -201,7 +201,7 @@ def test_the_largest_message_of_the_schema_fits() -> None:
     """No honest message is refused for its size."""
     address = IPv4Address("255.255.255.255")
     net = IPv4Network("255.255.255.255/32")
-    reach = Reach(
+    reach = ReachVerdict(
         outcome=ReachOutcome.INCONCLUSIVE, rtt_ms=12345678.123456789, attempts=100, mac="ff:" * 5 + "ff"
     )
     offer = Offer(server=address, address=address, cidr=net, gateway=address,
@@ -210,7 +210,7 @@ def test_the_largest_message_of_the_schema_fits() -> None:
     verdict = Verdict(
         segment=Segment(cluster_network="c" * 63, vlan=4094), host="h" * 253, request_id="r" * 64,
         incarnation=2**53 - 1, counter=2**53 - 1, fault=Fault.UPLINK_FLAPPING, dropped_frames=2**40,
-        dhcp=DHCPFinding(outcome=DHCPOutcome.INCONCLUSIVE, servers=(offer,) * MAX_SERVERS, attempts=100,
+        dhcp=DHCPVerdict(outcome=DHCPOutcome.INCONCLUSIVE, servers=(offer,) * MAX_SERVERS, attempts=100,
                          elapsed_ms=12345678.123456789),
         targets=(TargetVerdict(digest="0" * 16, cidr=net, gateway=address, vlan=reach, routed=reach),)
         * MAX_TARGETS,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
 
-from services.contract.messages import DHCPFinding, Offer, Reach, Segment, TargetVerdict, Verdict
+from services.contract.messages import DHCPVerdict, Offer, ReachVerdict, Segment, TargetVerdict, Verdict
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
 from services.contract.verdicts import AgedVerdict
 from services.network.parse import annotations as names
@@ -42,9 +42,9 @@ def network(
     return Network(ref, uid, version, config, given, {}, deleting)
 
 
-def reach(outcome: ReachOutcome, attempts: int = 3) -> Reach:
+def reach(outcome: ReachOutcome, attempts: int = 3) -> ReachVerdict:
     """As after three probes, unless said otherwise: fewer do not make a gateway silent."""
-    return Reach(outcome=outcome, attempts=attempts)
+    return ReachVerdict(outcome=outcome, attempts=attempts)
 
 
 def offer(
@@ -61,10 +61,10 @@ def offer(
     )
 
 
-def dhcp(*offers: Offer, outcome: DHCPOutcome | None = None) -> DHCPFinding:
+def dhcp(*offers: Offer, outcome: DHCPOutcome | None = None) -> DHCPVerdict:
     """What DHCP said: offers, or none."""
     chosen = outcome or (DHCPOutcome.OFFERED if offers else DHCPOutcome.NO_OFFER)
-    return DHCPFinding(outcome=chosen, servers=offers)
+    return DHCPVerdict(outcome=chosen, servers=offers)
 
 
 def verdict(
@@ -74,7 +74,7 @@ def verdict(
     vlan: ReachOutcome = ReachOutcome.REACHABLE,
     routed: ReachOutcome = ReachOutcome.REACHABLE,
     gateway: IPv4Address | None = GATEWAY,
-    dhcp: DHCPFinding | None = None,
+    dhcp: DHCPVerdict | None = None,
     fault: Fault | None = None,
     attempts: int = 3,
     counter: int = 1,

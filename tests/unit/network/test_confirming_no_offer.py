@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.contract.messages import DHCPFinding
+from services.contract.messages import DHCPVerdict
 from services.contract.outcomes import ReachOutcome, Reason, State
 from services.contract.verdicts import AgedVerdict
 from services.network.judge.reduction import Conclusion, reduce
@@ -20,7 +20,7 @@ HOSTS = ("node1", "node2", "node3", "node4")
 NOTHING, R = ReachOutcome.NOT_TRIED, ReachOutcome.REACHABLE
 
 
-def asked(host: str, age_s: float, said: DHCPFinding) -> AgedVerdict:
+def asked(host: str, age_s: float, said: DHCPVerdict) -> AgedVerdict:
     """What a host heard of DHCP; without an offer it had no gateway to check."""
     if said.servers:
         return seen(verdict(AUTO.digest, host=host, dhcp=said), age_s)

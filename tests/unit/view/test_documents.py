@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.contract.messages import NOT_TRIED, DHCPFinding, Lease, Offer, Reach
+from services.contract.messages import NOT_TRIED, DHCPVerdict, LeaseVerdict, Offer, ReachVerdict
 from services.contract.outcomes import DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
 from services.prober.scan.results import ScanResult
 from services.view.documents import scanned_document
@@ -14,13 +14,16 @@ SERVER = {"server": "10.0.112.1", "cidr": "10.0.112.0/20", "gateway": "10.0.112.
 
 
 def scanned(
-    *offers: Offer, lease: Lease | None = None, echo: Reach = NOT_TRIED, fault: Fault | None = None
+    *offers: Offer,
+    lease: LeaseVerdict | None = None,
+    echo: ReachVerdict = NOT_TRIED,
+    fault: Fault | None = None,
 ) -> ScanResult:
     outcome = DHCPOutcome.OFFERED if offers else DHCPOutcome.NO_OFFER
     return ScanResult(
         vlan=7,
-        dhcp=DHCPFinding(outcome=outcome, servers=offers, lease=lease),
-        gateway=Reach(outcome=ReachOutcome.REACHABLE, rtt_ms=0.2) if offers else NOT_TRIED,
+        dhcp=DHCPVerdict(outcome=outcome, servers=offers, lease=lease),
+        gateway=ReachVerdict(outcome=ReachOutcome.REACHABLE, rtt_ms=0.2) if offers else NOT_TRIED,
         fault=fault,
         dropped_frames=0,
         echo=echo,
@@ -44,8 +47,8 @@ def test_a_scanned_vlan_is_dhcp_and_gateway() -> None:
 
 def test_a_lease_and_an_echo_are_there_if_they_were_tried() -> None:
     """With what became of them."""
-    lease = Lease(outcome=LeaseOutcome.HELD, server=OFFER.server, address=OFFER.address)
-    document = scanned_document(scanned(OFFER, lease=lease, echo=Reach(outcome=ReachOutcome.SILENT)))
+    lease = LeaseVerdict(outcome=LeaseOutcome.HELD, server=OFFER.server, address=OFFER.address)
+    document = scanned_document(scanned(OFFER, lease=lease, echo=ReachVerdict(outcome=ReachOutcome.SILENT)))
     assert document["echo"] == {"outcome": "silent", "rtt_ms": None}
     assert document["dhcp"] == {
         "outcome": "offered",
