@@ -1,4 +1,4 @@
-"""What an operator decided for all networks: whom to look after, whom never to ask, what counts as active."""
+"""The site policy: which networks nadroute manages, which gateways it never probes, what counts as active."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,20 +14,20 @@ ActiveWhen = Literal["routed", "vlan"]
 
 @dataclass(frozen=True)
 class Policy:
-    """The same for watcher, updater and command line, or they would speak of different networks."""
+    """Settings that watcher, updater and command line must share."""
 
     default_mode: DefaultMode = "auto"
-    """What a network without a route annotation is taken for."""
+    """How to treat a network without a route annotation."""
     active_when: ActiveWhen = "routed"
-    """When connectivity is "true"."""
+    """Which result makes connectivity "true"."""
     denied_subnets: tuple[IPv4Network, ...] = DENIED_SUBNETS
-    """Gateways in these are refused: a tenant's, and those that DHCP names."""
+    """Gateways in these are refused, whether an owner or DHCP names them."""
     host_addresses: frozenset[IPv4Address] = frozenset()
-    """The hosts' own addresses: they are no gateways, and would always answer."""
+    """The hosts' own addresses, which would always answer and cannot be gateways."""
     namespaces: frozenset[str] = frozenset()
-    """Networks of other namespaces are left alone; empty: none are."""
+    """Namespaces of the networks to manage; empty: all."""
     cluster_networks: frozenset[str] = frozenset()
-    """Networks of other cluster networks are left alone; empty: none are."""
+    """Cluster networks of the networks to manage; empty: all."""
 
     @cached_property
     def denied(self) -> tuple[MaskedSubnet, ...]:
@@ -35,18 +35,18 @@ class Policy:
         return masked([*self.denied_subnets, *map(IPv4Network, self.host_addresses)])
 
     def denial(self, address: IPv4Address) -> str | None:
-        """Why no host may be made to ask this address, in words; None where it may."""
+        """Return why this address may not be probed; None if it may."""
         if address in self.host_addresses:
             return f"{address} is a host's own address"
         subnet = next((subnet for subnet in self.denied_subnets if address in subnet), None)
         return None if subnet is None else f"{address} is in the denied subnet {subnet}"
 
     def covers_namespace(self, ref: NetworkRef) -> bool:
-        """Whether networks of this namespace are looked after."""
+        """Whether networks of this namespace are managed."""
         return not self.namespaces or ref.namespace in self.namespaces
 
     def covers_cluster_network(self, name: str) -> bool:
-        """Whether networks of this cluster network are looked after."""
+        """Whether networks of this cluster network are managed."""
         return not self.cluster_networks or name in self.cluster_networks
 
 

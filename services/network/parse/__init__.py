@@ -1,1 +1,1 @@
-"""From a NetworkAttachmentDefinition to its owner's intent."""
+"""From a NetworkAttachmentDefinition to the intent of its owner."""

@@ -1,4 +1,4 @@
-"""What the owner of a network asks for, read from its NAD, and the digest of that asking."""
+"""The intent of a network's owner, read from the NAD, with its digest."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ Mode = Literal["auto", "manual"]
 MAX_CONFIG_CHARACTERS = 65_536
 BRIDGE_SUFFIX = "-br"
 OVERLAY_CLUSTER_NETWORK = "mgmt"
-"""Where Harvester puts all overlay networks."""
+"""The cluster network of all overlay networks in Harvester."""
 
 
 class Source(StrEnum):
@@ -40,7 +40,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True)
 class Intent:
-    """A network that is to be probed, and how."""
+    """How a network is to be probed."""
 
     segment: Segment
     mode: Mode
@@ -51,16 +51,16 @@ class Intent:
     server: IPv4Address | None = None
     """The DHCP server whose offer counts (serverIPAddr)."""
     known_gateway: IPv4Address | None = None
-    """Auto: what DHCP named before, as the annotation remembers it. Not part of what is asked."""
+    """Auto: what DHCP named before, as the annotation remembers it. Not part of the digest."""
     known_cidr: IPv4Network | None = None
     isolated: bool = False
-    """By annotation: what is routed does not count. Nobody is asked anything else for it."""
+    """Whether routing does not count, by annotation. It does not change what is probed."""
     cluster_network_source: Source = field(default=Source.BRIDGE, compare=False)
     mode_source: Source = field(default=Source.MODE_FIELD, compare=False)
 
     @cached_property
     def digest(self) -> str:
-        """Sixteen hex digits that change when, and only when, what is asked changes."""
+        """Sixteen hex digits that change exactly when what is to be probed changes."""
         asked = [
             self.segment.cluster_network,
             self.segment.vlan,
@@ -73,19 +73,19 @@ class Intent:
 
 
 class Channel(Enum):
-    """How a network that is not probed is told so."""
+    """How nadroute reports that a network is not probed."""
 
     STATUS = "status"
-    """In our annotation."""
+    """In the status annotation."""
     EVENT = "event"
-    """By an Event: Harvester's webhook refuses every write to such an object, and is not tried in vain."""
+    """By an Event only, because Harvester's webhook refuses every write to such an object."""
     NOTHING = "nothing"
-    """Not at all: it is none of ours, and nothing is written to it."""
+    """Not at all: nadroute does not manage the network."""
 
 
 @dataclass(frozen=True)
 class NotProbed:
-    """A network that is left alone, and why."""
+    """Why a network is not probed."""
 
     state: State
     reason: Reason
@@ -94,7 +94,7 @@ class NotProbed:
 
 
 class _Refused(Exception):
-    """What the owner wrote is refused."""
+    """The owner's configuration is refused."""
 
     def __init__(self, reason: Reason, detail: str, channel: Channel = Channel.STATUS) -> None:
         super().__init__(detail)
@@ -102,7 +102,7 @@ class _Refused(Exception):
 
 
 def read_intent(network: Network, policy: Policy = DEFAULT_POLICY) -> Intent | NotProbed:
-    """From a NAD to what is asked. Never raises: a tenant may have written anything."""
+    """Read the intent of a network's owner. Never raises: a tenant may have written anything."""
     if network.is_system:
         return NotProbed(State.IGNORED, Reason.SYSTEM_NETWORK, channel=Channel.NOTHING)
     if not policy.covers_namespace(network.ref):
@@ -128,7 +128,7 @@ def read_intent(network: Network, policy: Policy = DEFAULT_POLICY) -> Intent | N
 
 
 def _read_segment(network: Network, policy: Policy) -> tuple[Segment, Source] | NotProbed:
-    """spec.config says it; labels come later, and only Harvester's controller keeps them true."""
+    """Read spec.config: labels come later, and only Harvester's controller maintains them."""
 
     def bad(detail: str) -> NotProbed:
         return NotProbed(State.INVALID, Reason.BAD_CONFIG, f"spec.config: {detail}", Channel.EVENT)
@@ -142,8 +142,8 @@ def _read_segment(network: Network, policy: Policy) -> tuple[Segment, Source] | 
     except ValueError as error:
         return bad(str(error))
     if config.get("type") not in ("bridge", "kube-ovn"):
-        told = f"spec.config: type is {shown(config.get('type'))}"
-        return NotProbed(State.IGNORED, Reason.NOT_A_BRIDGE, told, Channel.NOTHING)
+        detail = f"spec.config: type is {shown(config.get('type'))}"
+        return NotProbed(State.IGNORED, Reason.NOT_A_BRIDGE, detail, Channel.NOTHING)
     cluster_network, source = _read_cluster_network(config, network)
     if not policy.covers_cluster_network(cluster_network):
         return NotProbed(State.IGNORED, Reason.OUT_OF_SCOPE, channel=Channel.NOTHING)
@@ -151,7 +151,7 @@ def _read_segment(network: Network, policy: Policy) -> tuple[Segment, Source] | 
         return NotProbed(State.IGNORED, Reason.OVERLAY)
     vlan = config.get("vlan", 0)
     if isinstance(vlan, bool) or not isinstance(vlan, int) or not 0 <= vlan <= 4094:
-        return bad(f"vlan: expected a whole number from 0 to 4094, got {shown(vlan)}")
+        return bad(f"vlan: expected an integer from 0 to 4094, got {shown(vlan)}")
     if vlan == 0:
         return NotProbed(State.IGNORED, Reason.TRUNK if config.get("vlanTrunk") else Reason.UNTAGGED)
     try:
@@ -193,39 +193,41 @@ def _read_route(segment: Segment, network: Network, policy: Policy) -> Intent:
         or gateway is None
         or find_flaw_in(gateway, cidr, denied=policy.denied) is not None
     ):
-        # The VLAN has changed since, or what stands there is junk: neither is known of this segment.
+        # The VLAN has changed since, or the values are junk: no gateway is known on this segment.
         return auto
     return replace(auto, known_gateway=gateway, known_cidr=cidr)
 
 
 def _manual(segment: Segment, route: Route, policy: Policy) -> Intent:
-    """The owner's own cidr and gateway; refused with the field, its value and what was expected."""
+    """Read the owner's cidr and gateway; an error names the field, its value and what was expected."""
     gateway, cidr = read_gateway(route.gateway), read_cidr(route.cidr)
     if gateway is None:
         channel = _channel(route, accepted=_is_address(route.gateway))
-        told = f"gateway: expected a host's IPv4 address, got {shown(route.gateway)}"
-        raise _Refused(Reason.BAD_GATEWAY, told, channel)
+        detail = f"gateway: expected a host's IPv4 address, got {shown(route.gateway)}"
+        raise _Refused(Reason.BAD_GATEWAY, detail, channel)
     if cidr is None:
         channel = _channel(route, accepted=_is_narrow_subnet(route.cidr))
-        told = f"cidr: expected an IPv4 subnet, and not /0, got {shown(route.cidr)}"
-        raise _Refused(Reason.BAD_CIDR, told, channel)
+        detail = f"cidr: expected an IPv4 subnet other than /0, got {shown(route.cidr)}"
+        raise _Refused(Reason.BAD_CIDR, detail, channel)
     if (denial := policy.denial(gateway)) is not None:
-        raise _Refused(Reason.GATEWAY_REFUSED, f"gateway: expected one that hosts may ask, but {denial}")
+        raise _Refused(
+            Reason.GATEWAY_REFUSED, f"gateway: expected an address that may be probed, but {denial}"
+        )
     flaw = find_flaw_in(gateway, cidr)
     if flaw is Flaw.NO_ROOM:
-        told = f"cidr: expected a subnet with room for a gateway, /31 at most, got {shown(route.cidr)}"
-        raise _Refused(Reason.BAD_CIDR, told)
+        detail = f"cidr: expected a subnet with room for a gateway, at most /31, got {shown(route.cidr)}"
+        raise _Refused(Reason.BAD_CIDR, detail)
     if flaw is Flaw.OUTSIDE:
-        told = f"gateway: expected an address in cidr {cidr}, got {shown(route.gateway)}"
-        raise _Refused(Reason.GATEWAY_OUTSIDE_CIDR, told)
+        detail = f"gateway: expected an address in cidr {cidr}, got {shown(route.gateway)}"
+        raise _Refused(Reason.GATEWAY_OUTSIDE_CIDR, detail)
     if flaw is not None:
-        told = f"gateway: expected a host's address in {cidr}, got {shown(route.gateway)}, {flaw.value}"
-        raise _Refused(Reason.BAD_GATEWAY, told)
+        detail = f"gateway: expected a host's address in {cidr}, got {shown(route.gateway)}, {flaw.value}"
+        raise _Refused(Reason.BAD_GATEWAY, detail)
     return Intent(segment, "manual", gateway=gateway, cidr=cidr)
 
 
 def _channel(route: Route, *, accepted: bool) -> Channel:
-    """What Harvester's webhook looks at in manual mode alone, it refuses with every other write as well."""
+    """Return the channel for a value that the webhook checks in manual mode, at every write."""
     return Channel.STATUS if accepted or route.mode != "manual" else Channel.EVENT
 
 
@@ -245,6 +247,6 @@ def _is_narrow_subnet(text: str) -> bool:
 
 
 def _was_filled_in(auto: Intent, network: Network) -> bool:
-    """Whether it was by DHCP, and by this project, that the gateway came here: our own annotation knows."""
+    """Whether nadroute wrote the gateway from DHCP, according to the status annotation."""
     status = network.status
     return status is not None and (status.digest, status.gateway) == (auto.digest, network.route.gateway)

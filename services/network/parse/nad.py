@@ -1,4 +1,4 @@
-"""A NetworkAttachmentDefinition as it came from Kubernetes, narrowed to what is read here."""
+"""A NetworkAttachmentDefinition, narrowed to what nadroute reads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from services.network.parse.status import Status
 
 @dataclass(frozen=True, order=True)
 class NetworkRef:
-    """Which network: namespace and name."""
+    """Namespace and name of a network."""
 
     namespace: str
     name: str
@@ -21,7 +21,7 @@ class NetworkRef:
 
     @classmethod
     def parse(cls, text: str) -> "NetworkRef":
-        """From NAMESPACE/NAME; raises ValueError."""
+        """Parse NAMESPACE/NAME; raises ValueError."""
         namespace, slash, name = text.partition("/")
         if not (namespace and slash and name) or "/" in name:
             raise ValueError(f"{text!r}: expected NAMESPACE/NAME")
@@ -30,20 +30,23 @@ class NetworkRef:
 
 @dataclass(frozen=True)
 class Network:
-    """One version of one NAD. uid and resource_version guard every write that is computed from it."""
+    """One version of one NAD. uid and resource_version guard every write that is computed from it.
+
+    The annotations are parsed once, when they are first read; broken ones raise nothing.
+    """
 
     ref: NetworkRef
     uid: str
     resource_version: str
     config: object
-    """spec.config; a JSON string where all is well, and whatever a tenant wrote where it is not."""
+    """spec.config: a JSON string, or anything else that a tenant wrote."""
     annotations: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     deleting: bool = False
 
     @classmethod
     def from_object(cls, body: Mapping[str, object]) -> "Network":
-        """From the API's JSON; raises ValueError where it has no metadata that could be written back to."""
+        """Read the API's JSON; raises ValueError if the metadata that a write needs is missing."""
         metadata = _mapping(body.get("metadata"))
         namespace, name, uid, version = (
             metadata.get(key) for key in ("namespace", "name", "uid", "resourceVersion")
@@ -94,7 +97,7 @@ class Network:
 
     @property
     def is_system(self) -> bool:
-        """Harvester's own networks, which nothing may touch."""
+        """Whether it is one of Harvester's own networks, which nadroute never changes."""
         return (
             self.ref.namespace == names.SYSTEM_NAMESPACE
             or self.ref.name.startswith(names.SYSTEM_NAME_PREFIXES)

@@ -1,8 +1,7 @@
-"""Harvester's route annotation: reading it without harm, and writing it without loss.
+"""Harvester's route annotation, read tolerantly and written without loss.
 
-Harvester reads it into a fixed Go struct, whose JSON keys match without regard to case; users, the UI,
-Terraform and two controllers write it. So a field is found under any spelling, kept under its own, and what
-is not ours stays where it was.
+Users, the UI, Terraform and two controllers write it. Harvester reads it into a Go struct, so keys match in
+any case. A field is found under any spelling and keeps it, and unknown fields stay.
 """
 
 import json
@@ -12,12 +11,12 @@ from dataclasses import dataclass, field
 from services.network.parse.tolerance import load_object, shown
 
 MAX_ROUTE_CHARACTERS = 16_384
-"""Far beyond any real one; a larger one is refused before it is parsed."""
+"""Far longer than any real one. A longer text is refused before it is parsed."""
 
 
 @dataclass(frozen=True)
 class Route:
-    """The annotation's fields as they stand, empty where absent; fields holds the JSON object itself."""
+    """The annotation's fields, empty if absent. fields holds the whole JSON object."""
 
     mode: str = ""
     cidr: str = ""
@@ -29,9 +28,9 @@ class Route:
 
     @classmethod
     def parse(cls, text: str) -> "Route":
-        """Read the annotation; raises ValueError that names the field, its value and what was expected.
+        """Parse the annotation; raises ValueError that names the field, its value and what was expected.
 
-        An empty string is an empty route, as it is to Harvester.
+        An empty string is an empty route, as in Harvester.
         """
         if not text.strip():
             return cls()
@@ -64,7 +63,7 @@ class Route:
         )
 
     def with_fields(self, changes: Mapping[str, str | None]) -> str:
-        """The annotation with these fields set, or taken away where None; all else as it was."""
+        """Return the annotation's text with these fields set, or removed if None; all others stay."""
         fields = dict(self.fields)
         for name, value in changes.items():
             spellings = _spellings(fields, name)
@@ -73,12 +72,12 @@ class Route:
                     del fields[spelling]
             else:
                 fields[spellings[-1] if spellings else name] = value
-        # In ASCII: an escaped half of a surrogate pair has no other form that could be sent.
+        # In ASCII: half of a surrogate pair can only be sent as an escape.
         return json.dumps(fields, separators=(",", ":"))
 
 
 def _spellings(fields: Mapping[str, object], name: str) -> list[str]:
-    """The keys that are this field to Go, in their order: the last one is the one that counts."""
+    """Return the keys that Go reads as this field, in their order; the last one counts."""
     return [key for key in fields if key.casefold() == name.casefold()]
 
 

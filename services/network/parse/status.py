@@ -1,9 +1,9 @@
-"""The annotation nadroute.io/status: what nadroute says of a network, as compact JSON.
+"""The annotation nadroute.io/status: what nadroute reports about a network, as compact JSON.
 
 `{"state":"Partial","reason":"GatewaySilentOnSomeHosts","since":"2026-11-23T03:04:05Z","digest":"…",
 "gateway":"10.0.112.1","connectivity":"true","hosts":{"node2":"GatewaySilentOnVlan"},
 "dhcp":[{"server":"10.0.112.1","cidr":"10.0.112.0/20","gateway":"10.0.112.1"}],
-"findings":{"SeveralRouters":"…"}}`; a field that would be empty is left out.
+"findings":{"SeveralRouters":"…"}}`; empty fields are omitted.
 """
 
 import json
@@ -16,7 +16,7 @@ from services.network.parse.tolerance import load_object
 
 MAX_STATUS_CHARACTERS = 65_536
 MAX_HOSTS = 64
-"""Hosts that are named; of the others their number is told. An object's annotations hold 256 KiB in all."""
+"""Hosts that are named; the others are counted. All annotations of an object share 256 KiB."""
 MAX_SERVERS = 16
 MAX_DETAIL_CHARACTERS = 500
 MAX_FINDINGS = 8
@@ -25,7 +25,7 @@ _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII
 
 @dataclass(frozen=True)
 class ServerOffer:
-    """A DHCP server, and what it offered."""
+    """A DHCP server and what it offered."""
 
     server: str
     cidr: str = ""
@@ -34,30 +34,32 @@ class ServerOffer:
 
 @dataclass(frozen=True)
 class Status:
-    """What is told of a network. hosts names those that differ, or could not say, and why."""
+    """What is reported about a network."""
 
     state: str
     reason: str
     since: str = ""
-    """RFC 3339, UTC: when the network came into this state."""
+    """When the network entered this state (RFC 3339, UTC)."""
     digest: str = ""
-    """Of the intent that this is said of."""
+    """Digest of the intent that it is about."""
     gateway: str = ""
     """The gateway that was checked."""
     connectivity: str = ""
-    """What we say the route annotation should; another value in it is another writer's."""
+    """The value that nadroute sets in the route annotation; another value there is another writer's."""
     detail: str = ""
+    """The values behind the reason."""
     hosts: Mapping[str, str] = field(default_factory=dict)
+    """Hosts that differ or could not tell, with the reason or fault."""
     servers: tuple[ServerOffer, ...] = ()
     dhcp_out: bool = False
-    """DHCP no longer answers, though a gateway is known from before."""
+    """DHCP names no usable gateway, but one is known from before."""
     hosts_omitted: int = 0
-    """Hosts that differ and are not named."""
+    """Number of further hosts that differ."""
     findings: Mapping[str, str] = field(default_factory=dict)
-    """What else is to be told, by its code in outcomes.Reason, with its values."""
+    """Findings beside the state, by reason code, with their values."""
 
     def limited(self) -> "Status":
-        """This status cut to what an annotation can hold."""
+        """Return this status, cut to what an annotation can hold."""
         named = dict(sorted(self.hosts.items())[:MAX_HOSTS])
         return replace(
             self,
@@ -72,7 +74,7 @@ class Status:
         )
 
     def dump(self) -> str:
-        """The annotation's text: the same for the same status."""
+        """Return the annotation's text; equal statuses have equal texts."""
         body: dict[str, object] = {"state": self.state, "reason": self.reason, "since": self.since}
         if self.digest:
             body["digest"] = self.digest
@@ -103,7 +105,7 @@ class Status:
 
     @classmethod
     def parse(cls, text: str) -> "Status | None":
-        """What was told before; None where nothing readable stands there: anyone may write there."""
+        """Parse the annotation; None if it is unreadable, since anyone may write it."""
         if len(text) > MAX_STATUS_CHARACTERS:
             return None
         try:
@@ -138,7 +140,7 @@ class Status:
         )
 
     def following(self, before: "Status | None", *, now: str) -> "Status":
-        """This status with its `since`: that of before while it says the same of the same, otherwise now."""
+        """Return this status with `since` from before if state and intent are the same, else now."""
         same = before is not None and (before.state, before.digest) == (self.state, self.digest)
         if before is not None and same and _TIMESTAMP.fullmatch(before.since):
             return replace(self, since=before.since)

@@ -1,4 +1,4 @@
-"""Reading JSON that anybody may have written: bounded, finite, and never an exception but ValueError."""
+"""Parsing values that anyone may have written: JSON within bounds, addresses and subnets."""
 
 import json
 import re
@@ -9,12 +9,12 @@ from typing import NoReturn
 from services.contract.gateways import is_router
 
 MAX_DEPTH = 64
-"""Nesting that no real annotation has; a deeper one could be read, and then neither printed nor written."""
+"""Deeper than any real annotation. A deeper value could be parsed, but neither printed nor written."""
 SHOWN_CHARACTERS = 60
 
 
 def load_object(text: str) -> dict[str, object]:
-    """A JSON object (RFC 8259, so without NaN); raises ValueError that says what was expected."""
+    """Parse a JSON object (RFC 8259, so without NaN); raises ValueError that says what was expected."""
     try:
         value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
@@ -26,7 +26,7 @@ def load_object(text: str) -> dict[str, object]:
 
 
 def shown(value: object) -> str:
-    """A wrong value for people, cut short; of an object or a list only that it is one."""
+    """Quote a wrong value for an error, cut short; objects and lists are only named."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):
@@ -65,15 +65,15 @@ def _check_depth(value: object) -> None:
         ]
         if not level:
             return
-    raise ValueError(f"nested more than {MAX_DEPTH} deep")
+    raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not isfinite(number):
-        raise ValueError(f"{text[:SHOWN_CHARACTERS]} is too large a number")
+        raise ValueError(f"number too large: {text[:SHOWN_CHARACTERS]}")
     return number

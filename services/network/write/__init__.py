@@ -1,1 +1,1 @@
-"""From a state to the annotations that say so."""
+"""From a conclusion to annotations."""

@@ -1,7 +1,7 @@
-"""What should stand in a NAD's annotations, compared with what stands there: the change, or none.
+"""Decide which annotations of a network to change, from what they are and what they should be.
 
-Computed from one version of the object, which the patch then names; so whoever else wrote meanwhile is seen
-and decided upon again, and nothing that is the owner's is ever put back to what it was.
+A decision is for one version of the object, which the patch names. After anyone else's write it is made
+again, so an owner's edit is never reverted.
 """
 
 from collections.abc import Mapping
@@ -17,48 +17,48 @@ from services.network.parse.status import Status
 from services.network.parse.tolerance import shown
 
 SILENT_REASONS = frozenset({Reason.NO_ROUTE_ANNOTATION})
-"""Not told of a network that nothing was told of: it would gain words, and nobody any knowledge."""
+"""Not written to a network without a status: it would tell nobody anything new."""
 MAX_CORRECTIONS = 4
-"""Times in an hour that another writer's result is replaced by ours: never a war of writes."""
+"""Corrections of another writer per hour and network, so that two writers do not fight."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """Annotations to set, and what the network comes to be in. Without annotations it is told by an Event."""
+    """Annotations to set, and the status before and after. Without annotations, only an Event reports it."""
 
     annotations: Mapping[str, str]
     before: Status | None
     after: Status
     is_correction: bool = False
-    """Whether it takes back what another writer put over a result of ours that still holds."""
+    """Whether it reverts another writer's change to a result of ours that still holds."""
 
     @property
     def is_transition(self) -> bool:
-        """Whether the network's state is another than was told before, and worth an Event."""
+        """Whether the state changed in a way that is worth an Event."""
         if self.before is None:
             return self.after.state not in (State.IGNORED, State.PENDING)
         if self.after.state == State.INVALID:
-            # Its owner has changed it, and it is still refused: they look for the answer.
+            # The owner changed it and it is still refused: they need to know why.
             return (self.before.reason, self.before.detail) != (self.after.reason, self.after.detail)
         return self.before.state != self.after.state
 
     @property
     def new_findings(self) -> Mapping[str, str]:
-        """What is told beside the state, and was not told before."""
+        """Findings that the status before did not have, by code."""
         known = {} if self.before is None else self.before.findings
         return {code: text for code, text in self.after.findings.items() if code not in known}
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What is known of a network that does not stand on it."""
+    """What is remembered of a network outside its annotations."""
 
     posted: Status | None = None
-    """The last status posted by an Event alone."""
+    """The status last reported by an Event alone."""
     corrections: int = 0
-    """Times that another writer's result was taken back in the last hour."""
+    """Corrections of another writer within the last hour."""
     observe_only: bool = False
-    """Nothing is written to any network."""
+    """Whether nothing may be written to any network."""
 
 
 NOTHING_REMEMBERED = Memory()
@@ -72,9 +72,9 @@ def decide(
     now: str,
     memory: Memory = NOTHING_REMEMBERED,
 ) -> Change | None:
-    """What to write on this very version of the network; None where all is as it should be.
+    """Return what to write to this version of the network; None if nothing.
 
-    conclusion: what the hosts found, None for a network that is not probed. now: RFC 3339, for `since`.
+    conclusion: None for a network that is not probed. now: RFC 3339, for `since`.
     """
     channel = intent.channel if isinstance(intent, NotProbed) else Channel.STATUS
     if network.deleting or network.is_system or channel is Channel.NOTHING:
@@ -97,7 +97,7 @@ def decide(
             changes[names.ROUTE] = wanted.route.with_fields(wanted.fields)
             is_correction = bool(overwritten)
         if names.ROUTE not in changes and _is_being_pinged(network.route):
-            # Any write of ours would make Harvester start its ping of this network again.
+            # Any write would make Harvester restart its ping of this network.
             return None
     after = after.limited().following(before, now=now)
     if before != after:
@@ -108,7 +108,7 @@ def decide(
 def _decide_event(
     intent: Intent | NotProbed, conclusion: Conclusion | None, *, now: str, memory: Memory
 ) -> Change | None:
-    """What is to be told where nothing can, or may, be written; None where it was told."""
+    """Return what an Event should report because nothing can or may be written; None if it was reported."""
     before = memory.posted
     after = _status(intent, conclusion, before).limited().following(before, now=now)
     if before == after or (before is None and after.state in (State.PENDING, State.IGNORED)):
@@ -135,12 +135,12 @@ def _status(intent: Intent | NotProbed, conclusion: Conclusion | None, before: S
 
 
 def _is_pending(status: Status) -> bool:
-    """Nothing to tell yet. That a host was offered nothing is told: the watcher has the next one ask."""
+    """Whether there is nothing to report. A host without an offer is reported, so that the next one asks."""
     return status.state == State.PENDING and status.reason != Reason.CONFIRMING_NO_OFFER
 
 
 def _checked_gateway(intent: Intent, conclusion: Conclusion, before: Status | None) -> str:
-    """The gateway that this is said of; while nobody can tell, the one that it was said of before."""
+    """Return the gateway that the status is about; while there is no result, that of the status before."""
     if conclusion.state is State.DHCP_FAILED:
         return ""
     gateway = conclusion.gateway or intent.gateway or intent.known_gateway
@@ -151,14 +151,14 @@ def _checked_gateway(intent: Intent, conclusion: Conclusion, before: Status | No
 
 @dataclass(frozen=True)
 class _Wanted:
-    """The route annotation's fields as they should be; None takes a field away."""
+    """The fields that the route annotation should have; None removes a field."""
 
     route: Route
     fields: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def differing(self) -> dict[str, str]:
-        """The fields that are otherwise, and what stands in them."""
+        """The present values of the fields that differ."""
         present = {
             "mode": self.route.mode,
             "cidr": self.route.cidr,
@@ -172,7 +172,7 @@ class _Wanted:
 def _want(network: Network, intent: Intent, conclusion: Conclusion) -> _Wanted:
     route = network.route
     if conclusion.connectivity is None:
-        # cidr and gateway without connectivity would make Harvester ping at once.
+        # Without connectivity, cidr and gateway would make Harvester ping at once.
         return _Wanted(route)
     fields: dict[str, str | None] = {}
     if intent.mode == "auto" and conclusion.cidr is not None and conclusion.gateway is not None:
@@ -180,12 +180,12 @@ def _want(network: Network, intent: Intent, conclusion: Conclusion) -> _Wanted:
             fields["mode"] = "auto"
         fields |= {"cidr": str(conclusion.cidr), "gateway": str(conclusion.gateway)}
     elif not network.has_route:
-        # A bare mode would make Harvester start a Job; without an offer our own annotation says so.
+        # A bare mode would make Harvester start a Job. Without an offer, only the status is written.
         return _Wanted(route)
     if not _is_of_a_former_gateway(route, conclusion):
         fields["connectivity"] = conclusion.connectivity
     if conclusion.state is State.DHCP_FAILED:
-        # No gateway is known: what stands there is junk, or of the VLAN that this network had before.
+        # No gateway is known: the values are junk, or from the network's former VLAN.
         fields |= {name: None for name, value in (("cidr", route.cidr), ("gateway", route.gateway)) if value}
     if route.outdated:
         fields["outdated"] = None
@@ -193,21 +193,21 @@ def _want(network: Network, intent: Intent, conclusion: Conclusion) -> _Wanted:
 
 
 def _is_of_a_former_gateway(route: Route, conclusion: Conclusion) -> bool:
-    """Harvester goes on to ping, at every tick, what it once took for the gateway.
+    """Whether "false" is Harvester's result for a gateway that the annotation no longer names.
 
-    Where none stands any more, "false" says no more than "DHCP failed", and is nothing to dispute.
+    Harvester keeps pinging that gateway. Its "false" says no more than "DHCP failed", so it stays.
     """
-    nowhere = not (route.cidr or route.gateway or route.outdated)
-    return conclusion.state is State.DHCP_FAILED and nowhere and route.connectivity == "false"
+    is_unnamed = not (route.cidr or route.gateway or route.outdated)
+    return conclusion.state is State.DHCP_FAILED and is_unnamed and route.connectivity == "false"
 
 
 def _overwritten(wanted: _Wanted, before: Status | None, after: Status) -> str:
-    """What somebody else put over a result of ours that still holds, in words; empty where nobody did.
+    """Describe another writer's change to a result of ours that still holds; empty if there is none.
 
-    A field that was emptied is no result: so does a save in Harvester's UI, and it is filled in again freely.
+    An emptied field does not count: saving in Harvester's UI empties fields, which are filled in again.
     """
-    told = (before.digest, before.gateway, before.connectivity) if before is not None else None
-    if not after.connectivity or told != (after.digest, after.gateway, after.connectivity):
+    written_before = (before.digest, before.gateway, before.connectivity) if before is not None else None
+    if not after.connectivity or written_before != (after.digest, after.gateway, after.connectivity):
         return ""
     if wanted.route.outdated:
         return ""
@@ -216,16 +216,16 @@ def _overwritten(wanted: _Wanted, before: Status | None, after: Status) -> str:
 
 
 def _with_other_writer(after: Status, before: Status | None, overwritten: str, corrections: int) -> Status:
-    """The finding that another writer disagrees, for as long as one did in the last hour.
+    """Add the finding about another writer, for as long as one was corrected within the last hour.
 
-    It keeps the words that it began with: others for each of its writes would be a write more of ours.
+    The text stays as it was first: a new one for each write of theirs would be one more write of ours.
     """
     known = before.findings.get(Reason.OTHER_WRITER, "") if before is not None and corrections else ""
-    limit = f"corrected at most {MAX_CORRECTIONS} times an hour, and then left so"
+    limit = f"nadroute corrects this at most {MAX_CORRECTIONS} times an hour"
     text = known or (f"{overwritten}; {limit}" if overwritten else "")
     return replace(after, findings={**after.findings, Reason.OTHER_WRITER.value: text}) if text else after
 
 
 def _is_being_pinged(route: Route) -> bool:
-    """cidr and gateway without connectivity: Harvester's controller is pinging this gateway just now."""
+    """Whether Harvester's controller is pinging the gateway now: there is no connectivity yet."""
     return bool(route.cidr and route.gateway and not route.connectivity and not route.outdated)

@@ -86,7 +86,7 @@ REFUSED = [
     (_manual("10.0.0.0/24", "169.254.1.1"), Reason.BAD_GATEWAY, Channel.STATUS, "got '169.254.1.1'"),
     (_manual("10.0.0.0/24", "10.0.0.0"), Reason.BAD_GATEWAY, Channel.STATUS, "the subnet's own address"),
     (_manual("10.0.0.0/24", "10.0.0.255"), Reason.BAD_GATEWAY, Channel.STATUS, "broadcast address"),
-    (_manual("10.0.0.9/32", "10.0.0.9"), Reason.BAD_CIDR, Channel.STATUS, "/31 at most, got '10.0.0.9/32'"),
+    (_manual("10.0.0.9/32", "10.0.0.9"), Reason.BAD_CIDR, Channel.STATUS, "at most /31, got '10.0.0.9/32'"),
     (_manual("10.0.0.0/24", "10.0.1.1"), Reason.GATEWAY_OUTSIDE_CIDR, Channel.STATUS,
      "gateway: expected an address in cidr 10.0.0.0/24, got '10.0.1.1'"),
     (_manual("10.52.0.0/16", "10.52.0.1"), Reason.GATEWAY_REFUSED, Channel.STATUS,

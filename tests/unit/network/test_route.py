@@ -69,10 +69,10 @@ def test_every_form_that_was_seen_is_read(text: str, expected: Route) -> None:
         ('{"outdated":"true"}', "outdated: expected true or false, got 'true'"),
         ('{"mode":"Auto"}', "mode: expected auto or manual, got 'Auto'"),
         ('{"gateway":{"a":1}}', "gateway: expected a string, got an object"),
-        ('{"x":NaN}', "NaN is no JSON number"),
-        ('{"x":1e999}', "too large a number"),
+        ('{"x":NaN}', "NaN is not a JSON number"),
+        ('{"x":1e999}', "number too large"),
         ('{"x":' + "9" * 5000 + "}", "not JSON"),
-        ('{"x":' + "[" * 65 + "]" * 65 + "}", "nested more than 64 deep"),
+        ('{"x":' + "[" * 65 + "]" * 65 + "}", "nested more than 64 levels deep"),
         (" " * MAX_ROUTE_CHARACTERS + "{}", "characters, expected at most 16384"),
     ],
 )
