@@ -1,4 +1,4 @@
-"""What anybody may have written: JSON of all sorts, and annotations that are nearly right."""
+"""Strategies for values that anyone may have written: any JSON, and annotations that are nearly valid."""
 
 import json
 from collections.abc import Callable
@@ -41,7 +41,7 @@ UNKNOWN = st.dictionaries(
 
 @st.composite
 def valid_routes(draw: Callable[..., object]) -> dict[str, object]:
-    """Route annotations that Harvester's webhook lets through, with keys of other writers in them."""
+    """Route annotations that Harvester's webhook accepts, with unknown keys in them."""
     known = draw(
         st.fixed_dictionaries(
             {},
@@ -78,7 +78,7 @@ ANY_CONFIG = (
 
 @st.composite
 def any_networks(draw: Callable[..., object]) -> Network:
-    """Networks as a hostile tenant might leave them."""
+    """Networks that a hostile tenant might write."""
     keys = st.sampled_from([names.ROUTE, names.STATUS, names.PROBE, names.PROBE_NOW, "example.com/x"])
     annotations = draw(st.dictionaries(keys, ANY_TEXT | st.just("disabled"), max_size=5))
     assert isinstance(annotations, dict)

@@ -1,4 +1,4 @@
-"""That a host was offered nothing is written at once, with its name: the watcher has another one ask then."""
+"""A host without an offer is written at once, by name, so that the watcher makes another host ask."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ NOTHING, R = ReachOutcome.NOT_TRIED, ReachOutcome.REACHABLE
 
 
 def asked(host: str, age_s: float, said: DHCPVerdict) -> AgedVerdict:
-    """What a host heard of DHCP; without an offer it had no gateway to check."""
+    """The result of a host that asked DHCP; without an offer it had no gateway to check."""
     if said.servers:
         return seen(verdict(AUTO.digest, host=host, dhcp=said), age_s)
     return seen(verdict(AUTO.digest, host=host, dhcp=said, gateway=None, vlan=NOTHING, routed=NOTHING), age_s)
@@ -34,7 +34,7 @@ def found(intent: Intent, *verdicts: AgedVerdict, hosts: tuple[str, ...] = HOSTS
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_it_takes_up_to_three_hosts_to_call_dhcp_failed(count: int) -> None:
-    """All there are, or three; until then it is pending, and names those that were offered nothing."""
+    """All there are, or three; until then the state is Pending and names the hosts without an offer."""
     hosts = HOSTS[:count]
     for silent in range(1, count + 1):
         finding = found(AUTO, *(asked(host, 5.0, dhcp()) for host in hosts[:silent]), hosts=hosts)
@@ -46,8 +46,8 @@ def test_it_takes_up_to_three_hosts_to_call_dhcp_failed(count: int) -> None:
             assert finding.connectivity is None
 
 
-def test_it_is_written_to_a_network_of_which_nothing_was_told() -> None:
-    """Though pending otherwise is not; and the route annotation is left alone."""
+def test_a_host_without_an_offer_is_written_to_a_new_network() -> None:
+    """Pending otherwise is not written; the route annotation stays."""
     finding = found(AUTO, asked("node1", 1.0, dhcp()))
     change = decide(network(), AUTO, finding, now=NOW)
     assert change is not None
@@ -60,7 +60,7 @@ def test_it_is_written_to_a_network_of_which_nothing_was_told() -> None:
 
 
 def test_each_further_host_is_written_too() -> None:
-    """Otherwise the watcher would wait for its window to have the third one ask."""
+    """Otherwise the watcher would wait for its ask window before the third host asks."""
     first = decide(network(), AUTO, found(AUTO, asked("node1", 9.0, dhcp())), now=NOW)
     assert first is not None
     after = network(status=first.annotations[names.STATUS])
@@ -70,8 +70,8 @@ def test_each_further_host_is_written_too() -> None:
     assert set(second.after.hosts) == {"node1", "node2"}
 
 
-def test_of_a_known_gateway_it_is_told_beside_the_state() -> None:
-    """Active holds, the host that differs is named until it is offered something, and DHCP is not out yet."""
+def test_with_a_known_gateway_the_host_is_named_beside_the_state() -> None:
+    """Active holds, the host is named until it receives an offer, and DHCP is not out yet."""
     heard = asked("node1", 100.0, dhcp(offer()))
     finding = found(KNOWN, heard, asked("node2", 5.0, dhcp()))
     assert (finding.state, finding.dhcp_out) == (State.ACTIVE, False)
@@ -81,8 +81,8 @@ def test_of_a_known_gateway_it_is_told_beside_the_state() -> None:
     assert found(KNOWN, heard, *silent).dhcp_out is True
 
 
-def test_a_silent_gateway_says_more_than_missing_dhcp() -> None:
-    """A host that is cut off from the VLAN hears neither; the gateway is what is named."""
+def test_a_silent_gateway_takes_precedence_over_a_missing_offer() -> None:
+    """A host that is cut off from the VLAN gets neither; its reason is the gateway."""
     latest = [seen(verdict(AUTO.digest)), seen(verdict(AUTO.digest, host="node2", vlan=ReachOutcome.SILENT))]
     said = [asked("node1", 9.0, dhcp(offer())), asked("node2", 1.0, dhcp())]
     finding = reduce(KNOWN, latest, said, hosts=frozenset(HOSTS[:2]), fresh_s=600.0)

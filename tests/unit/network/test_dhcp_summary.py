@@ -1,4 +1,4 @@
-"""What DHCP answers mean: which offer counts, which is of no use and why, and when DHCP is called out."""
+"""The summary of DHCP: which offer counts, which are unusable and why, and when DHCP is out."""
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
@@ -15,7 +15,7 @@ from tests.unit.network.test_reduction import reduce_now as _reduce
 
 
 def test_an_offer_gives_cidr_and_gateway() -> None:
-    """What DHCP named is what is to be written."""
+    """They are what is written to the annotation."""
     finding = _reduce(AUTO, [seen(verdict(AUTO.digest, dhcp=dhcp(offer())))])
     assert (finding.state, finding.cidr, finding.gateway) == (State.ACTIVE, CIDR, GATEWAY)
     assert [server.server for server in finding.servers] == ["10.0.112.1"]
@@ -46,7 +46,7 @@ def test_an_offer_gives_cidr_and_gateway() -> None:
 def test_no_usable_offer_is_dhcp_failed_or_dhcp_out(
     finding: object, server: IPv4Address | None, reason: Reason
 ) -> None:
-    """Without a known gateway the state says it; with one the gateway's state holds and DHCP is out."""
+    """Without a known gateway the state is DHCPFailed; with one its state holds, and DHCP is out."""
     intent = replace(AUTO, server=server)
     given_dhcp = [seen(verdict(intent.digest, dhcp=finding, gateway=None, vlan=N, routed=N))]  # type: ignore[arg-type]
     failed = _reduce(intent, given_dhcp)
@@ -71,7 +71,7 @@ def test_no_usable_offer_is_dhcp_failed_or_dhcp_out(
 def test_a_known_gateway_that_the_offer_itself_rules_out_is_forgotten(
     router: str, subnet: str | None, forgotten: bool
 ) -> None:
-    """Somebody took this very offer at its word; with another router, or no subnet, it says nothing."""
+    """It came from this offer. An offer with another router, or without a subnet, does not rule it out."""
     gateway = IPv4Address("10.9.0.1") if router.startswith("10.9") else IPv4Address(router)
     known = replace(AUTO, known_gateway=gateway, known_cidr=IPv4Network((gateway, 24), strict=False))
     asked = [seen(verdict(known.digest, gateway=gateway, dhcp=dhcp(offer(router, cidr=subnet))))]
@@ -81,7 +81,7 @@ def test_a_known_gateway_that_the_offer_itself_rules_out_is_forgotten(
 
 
 def test_frames_lost_on_the_host_are_never_a_failure_of_dhcp() -> None:
-    """Inconclusive is not no offer."""
+    """An inconclusive result is not a missing offer."""
     lost = dhcp(outcome=DHCPOutcome.INCONCLUSIVE)
     finding = _reduce(AUTO, [seen(verdict(AUTO.digest, dhcp=lost, gateway=None, vlan=N, routed=N))])
     assert (finding.state, finding.reason) == (State.PENDING, Reason.INCONCLUSIVE)
@@ -92,8 +92,8 @@ def _no_offer(host: str, age_s: float = 1.0) -> AgedVerdict:
 
 
 @pytest.mark.parametrize(("present", "needed"), [(1, 1), (2, 2), (3, 3), (8, 3)])
-def test_that_nobody_offers_is_told_when_others_heard_nothing_either(present: int, needed: int) -> None:
-    """Two other hosts, or all that there are: until then it is being confirmed."""
+def test_a_missing_offer_is_reported_once_other_hosts_confirm_it(present: int, needed: int) -> None:
+    """By two other hosts, or by all there are; until then the state is Pending."""
     hosts = tuple(f"node{i}" for i in range(present))
     for asked in range(1, needed + 1):
         finding = _reduce(AUTO, [_no_offer(host) for host in hosts[:asked]], hosts=hosts)
@@ -104,13 +104,13 @@ def test_that_nobody_offers_is_told_when_others_heard_nothing_either(present: in
 
 
 def test_a_host_that_cannot_probe_confirms_nothing_and_is_not_waited_for() -> None:
-    """Its uplink is down: what the others heard stands."""
+    """Its uplink is down, so the results of the others decide."""
     broken = seen(verdict(AUTO.digest, host="node2", fault=Fault.UPLINK_DOWN))
     assert _reduce(AUTO, [_no_offer("node1"), broken], hosts=("node1", "node2")).state is State.DHCP_FAILED
 
 
-def test_an_offer_that_cannot_be_used_needs_no_confirmation() -> None:
-    """It is what DHCP says, and no silence."""
+def test_an_unusable_offer_needs_no_confirmation() -> None:
+    """It is an answer, not silence."""
     asked = [seen(verdict(AUTO.digest, dhcp=dhcp(offer(gateway=None)), gateway=None, vlan=N, routed=N))]
     finding = _reduce(AUTO, asked, hosts=("node1", "node2", "node3"))
     assert (finding.state, finding.reason) == (State.DHCP_FAILED, Reason.NO_ROUTER_OPTION)
@@ -131,10 +131,10 @@ SECOND = "10.0.112.66"
         (AUTO, (offer("10.9.0.1"), offer(SECOND, server=SECOND)), SECOND),
     ],
 )
-def test_of_two_servers_that_disagree_the_choice_is_always_the_same(
+def test_the_choice_between_servers_that_disagree_is_stable(
     intent: Intent, offers: tuple[Offer, ...], chosen: IPv4Address | str
 ) -> None:
-    """The named one; else the known gateway's; else the lowest that is usable. And it is told."""
+    """The configured one, else the known gateway's, else the lowest usable one; and it is a finding."""
     asked = [seen(verdict(intent.digest, dhcp=dhcp(*offers), gateway=IPv4Address(chosen)))]
     finding = _reduce(intent, asked)
     assert finding.gateway == IPv4Address(chosen)
@@ -143,8 +143,8 @@ def test_of_two_servers_that_disagree_the_choice_is_always_the_same(
     assert "nadroute uses the offer of" in text
 
 
-def test_a_rogue_server_that_only_one_host_hears_does_not_take_the_network_over() -> None:
-    """In rotation one host after another asks: without this the gateway would flap with each."""
+def test_a_rogue_server_that_one_host_receives_does_not_take_over() -> None:
+    """Hosts ask in rotation: the gateway must not change with the host that asked last."""
     asked = [
         seen(verdict(KNOWN.digest, dhcp=dhcp(offer())), 200.0),
         seen(verdict(KNOWN.digest, dhcp=dhcp(offer("10.0.112.3", server="10.0.112.0")), host="node2"), 2.0),
@@ -155,31 +155,31 @@ def test_a_rogue_server_that_only_one_host_hears_does_not_take_the_network_over(
 
 
 def test_servers_that_agree_are_no_finding() -> None:
-    """Two that offer the same are a pair, as they should be."""
+    """Two servers with the same offer are redundant by intent."""
     asked = [seen(verdict(AUTO.digest, dhcp=dhcp(offer(), offer(server=SECOND))))]
     assert _reduce(AUTO, asked).findings == {}
 
 
-def test_of_several_routers_the_first_usable_one_counts() -> None:
-    """And it is told that there are more."""
+def test_the_first_usable_of_several_routers_is_used() -> None:
+    """The others are a finding."""
     several = offer("10.9.0.1").model_copy(
         update={"routers": (IPv4Address("10.9.0.1"), GATEWAY, GATEWAY + 1)}
     )
     finding = _reduce(AUTO, [seen(verdict(AUTO.digest, dhcp=dhcp(several)))])
     assert (finding.gateway, finding.cidr) == (GATEWAY, CIDR)
-    told = "10.0.112.1 names 10.9.0.1, 10.0.112.1, 10.0.112.2; nadroute uses 10.0.112.1"
-    assert finding.findings == {Reason.SEVERAL_ROUTERS: told}
+    text = "10.0.112.1 names 10.9.0.1, 10.0.112.1, 10.0.112.2; nadroute uses 10.0.112.1"
+    assert finding.findings == {Reason.SEVERAL_ROUTERS: text}
 
 
 def test_a_point_to_point_subnet_has_room_for_a_gateway() -> None:
-    """/31: both addresses are hosts' (RFC 3021)."""
+    """Both addresses of a /31 are hosts' (RFC 3021)."""
     pair = offer("10.0.112.51", cidr="10.0.112.50/31")
     found = verdict(AUTO.digest, dhcp=dhcp(pair), gateway=IPv4Address("10.0.112.51"))
     assert _reduce(AUTO, [seen(found)]).gateway == IPv4Address("10.0.112.51")
 
 
-def test_an_offer_is_given_up_when_all_others_hear_nothing() -> None:
-    """Two others that were asked since, or all there are."""
+def test_dhcp_is_out_when_all_other_hosts_receive_no_offer() -> None:
+    """Three hosts that asked since the offer, or all there are."""
     offered = seen(verdict(KNOWN.digest, dhcp=dhcp(offer())), 300.0)
     hosts = ("node1", "node2", "node3", "node4")
     silent = [_no_offer(host, 5.0) for host in hosts[1:]]
@@ -187,8 +187,8 @@ def test_an_offer_is_given_up_when_all_others_hear_nothing() -> None:
     assert _reduce(KNOWN, [offered, *silent], hosts=hosts).dhcp_out is True
 
 
-def test_one_host_without_dhcp_does_not_outweigh_one_that_was_offered() -> None:
-    """Rotation asks one host after another: without this the state would flap with each."""
+def test_one_host_without_an_offer_does_not_outweigh_one_with_an_offer() -> None:
+    """Hosts ask in rotation: the state must not change with the host that asked last."""
     offered = seen(verdict(AUTO.digest, dhcp=dhcp(offer())), 300.0)
     finding = _reduce(AUTO, [offered, _no_offer("node2", 5.0)], hosts=("node1", "node2"))
     assert (finding.gateway, finding.dhcp_out) == (GATEWAY, False)
@@ -201,8 +201,8 @@ def test_one_host_without_dhcp_does_not_outweigh_one_that_was_offered() -> None:
     assert out.dhcp_out is True
 
 
-def test_the_newest_offer_is_the_one_that_counts() -> None:
-    """A gateway that moved is followed, without waiting for the older offer to grow stale."""
+def test_the_newest_offer_counts() -> None:
+    """A gateway that moved is followed before the older offer is stale."""
     moved = IPv4Address("10.0.112.254")
     asked = [
         seen(verdict(AUTO.digest, dhcp=dhcp(offer()), host="node1"), 200.0),
@@ -211,8 +211,8 @@ def test_the_newest_offer_is_the_one_that_counts() -> None:
     assert _reduce(AUTO, asked, hosts=("node1", "node2")).gateway == moved
 
 
-def test_every_server_that_any_host_heard_is_told() -> None:
-    """A second, rogue server does not flicker with the host that was asked last."""
+def test_servers_of_all_hosts_are_listed() -> None:
+    """A rogue server stays listed whichever host asked last."""
     rogue = offer("10.0.112.66", server="10.0.112.66")
     asked = [
         seen(verdict(AUTO.digest, dhcp=dhcp(offer(), rogue), host="node1"), 200.0),

@@ -1,4 +1,4 @@
-"""From a NAD to what its owner asks: by table, and never an exception."""
+"""Reading an intent from a NAD."""
 
 import json
 from dataclasses import replace
@@ -58,8 +58,8 @@ ROUTES = [
 
 
 @pytest.mark.parametrize(("route", "expected"), ROUTES)
-def test_every_route_that_was_seen_becomes_an_intent(route: str | None, expected: Intent) -> None:
-    """What is asked is read from the annotation; junk that Harvester left behind counts as nothing known."""
+def test_every_known_form_of_route_becomes_an_intent(route: str | None, expected: Intent) -> None:
+    """Junk that Harvester left behind counts as an unknown gateway."""
     assert read_intent(network(route)) == expected
 
 
@@ -68,7 +68,7 @@ def _manual(cidr: str, gateway: str) -> str:
 
 
 REFUSED = [
-    # Harvester's webhook refuses these with every write, so an Event is the only way to tell.
+    # Harvester's webhook refuses every write to these, so only an Event can report them.
     (_manual("", ""), Reason.BAD_GATEWAY, Channel.EVENT, "gateway: expected a host's IPv4 address, got ''"),
     (_manual("10.0.0.0/24", "gw.lan"), Reason.BAD_GATEWAY, Channel.EVENT, "got 'gw.lan'"),
     (_manual("10.0.0.0/24", "<nil>"), Reason.BAD_GATEWAY, Channel.EVENT, "got '<nil>'"),
@@ -78,7 +78,7 @@ REFUSED = [
     ('{"connectivity":true}', Reason.BAD_ROUTE, Channel.EVENT, "connectivity: expected a string"),
     ('{"outdated":"yes"}', Reason.BAD_ROUTE, Channel.EVENT, "outdated: expected true or false"),
     ("{", Reason.BAD_ROUTE, Channel.EVENT, "not JSON"),
-    # These it lets through.
+    # The webhook accepts these.
     (_manual("10.0.0.0/24", "fd00::1"), Reason.BAD_GATEWAY, Channel.STATUS, "got 'fd00::1'"),
     (_manual("fd00::/64", "10.0.0.1"), Reason.BAD_CIDR, Channel.STATUS, "got 'fd00::/64'"),
     (_manual("10.0.0.0/24", "127.0.0.1"), Reason.BAD_GATEWAY, Channel.STATUS, "got '127.0.0.1'"),
@@ -98,19 +98,19 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("route", "reason", "channel", "told"), REFUSED)
+@pytest.mark.parametrize(("route", "reason", "channel", "detail"), REFUSED)
 def test_a_refused_route_says_field_value_and_expectation(
-    route: str, reason: Reason, channel: Channel, told: str
+    route: str, reason: Reason, channel: Channel, detail: str
 ) -> None:
-    """The network is invalid, alone, and its owner reads why, where anything can be written at all."""
+    """The network is Invalid, and its owner reads why, in the status or in an Event."""
     found = read_intent(network(route))
     assert isinstance(found, NotProbed)
     assert (found.state, found.reason, found.channel) == (State.INVALID, reason, channel)
-    assert told in found.detail
+    assert detail in found.detail
 
 
-def test_what_an_operator_denies_is_refused() -> None:
-    """The configured subnets take the place of the default; a host's own address is no gateway either."""
+def test_a_denied_gateway_is_refused() -> None:
+    """Configured subnets replace the default; a host's own address is refused too."""
     route = _manual("10.0.112.0/20", "10.0.112.1")
     denied = read_intent(network(route), Policy(denied_subnets=(IPv4Network("10.0.112.0/24"),)))
     own = read_intent(network(route), Policy(host_addresses=frozenset({GATEWAY})))
@@ -122,8 +122,8 @@ def test_what_an_operator_denies_is_refused() -> None:
     assert isinstance(read_intent(network(pods), Policy(denied_subnets=())), Intent)
 
 
-def test_what_is_out_of_scope_is_none_of_ours() -> None:
-    """Nothing is asked and nothing is written, whatever kind of network it is."""
+def test_a_network_out_of_scope_is_left_alone() -> None:
+    """It is neither probed nor written, whatever kind of network it is."""
     nothing = NotProbed(State.IGNORED, Reason.OUT_OF_SCOPE, channel=Channel.NOTHING)
     namespaces, cluster_networks = (
         Policy(namespaces=frozenset({"prod"})),
@@ -142,8 +142,8 @@ def test_what_is_out_of_scope_is_none_of_ours() -> None:
     assert read_intent(network(), inside) == AUTO
 
 
-def test_the_owner_can_say_that_a_network_is_isolated() -> None:
-    """It asks nothing else of the hosts for it."""
+def test_the_owner_can_mark_a_network_as_isolated() -> None:
+    """The mark does not change what is probed."""
     isolated = read_intent(network(annotations={names.ISOLATED: "true"}))
     assert isolated == replace(AUTO, isolated=True)
     assert isinstance(isolated, Intent)
@@ -176,10 +176,10 @@ def test_the_owner_can_say_that_a_network_is_isolated() -> None:
         (" " * 70_000, State.INVALID, Reason.BAD_CONFIG),
     ],
 )
-def test_what_is_no_vlan_network_is_left_alone_with_a_reason(
+def test_a_network_without_a_vlan_is_not_probed_for_a_reason(
     spec: object, state: State, reason: Reason
 ) -> None:
-    """spec.config alone decides what kind of network it is; labels may be missing."""
+    """spec.config alone decides the kind of network, since labels may be missing."""
     found = read_intent(network(config=spec))
     assert isinstance(found, NotProbed)
     assert (found.state, found.reason) == (state, reason)
@@ -196,45 +196,45 @@ def test_what_is_no_vlan_network_is_left_alone_with_a_reason(
     ],
 )
 def test_harvesters_own_networks_are_ignored(system: Network) -> None:
-    """Nothing may touch them."""
+    """nadroute never changes them."""
     assert read_intent(system) == NotProbed(State.IGNORED, Reason.SYSTEM_NETWORK, channel=Channel.NOTHING)
 
 
-def test_the_owner_can_switch_probing_off() -> None:
-    """nadroute.io/probe: "disabled" is all it takes."""
+def test_the_owner_can_disable_probing() -> None:
+    """With nadroute.io/probe: "disabled"."""
     assert read_intent(network(annotations={names.PROBE: "disabled"})) == NotProbed(
         State.DISABLED, Reason.DISABLED_BY_ANNOTATION
     )
 
 
 def test_default_mode_off_leaves_networks_without_annotation_alone() -> None:
-    """Only the absence of the annotation counts; an empty one is its owner's."""
+    """An empty annotation counts as the owner's."""
     assert read_intent(network(), Policy(default_mode="off")) == NotProbed(
         State.IGNORED, Reason.NO_ROUTE_ANNOTATION
     )
     assert read_intent(network("{}"), Policy(default_mode="off")) == AUTO
 
 
-def test_a_label_names_the_cluster_network_where_the_bridge_does_not() -> None:
-    """The label is the second source, for a bridge of another form."""
+def test_the_label_names_the_cluster_network_if_the_bridge_does_not() -> None:
+    """For a bridge with a name of another form."""
     labelled = replace(network(config=config(bridge=None)), labels={names.CLUSTER_NETWORK_LABEL: "extra"})
     assert read_intent(labelled) == AUTO
 
 
-def test_a_gateway_that_we_filled_in_does_not_become_its_owners() -> None:
-    """With an empty mode only our own annotation knows whose the gateway is, whatever state it tells."""
-    told = Status("DHCPFailed", "NoDHCPOffer", digest=AUTO.digest, gateway="10.0.112.1")
-    assert read_intent(network(f"{{{LEASED}}}", status=told.dump())) == KNOWN
+def test_a_gateway_from_dhcp_does_not_become_the_owners() -> None:
+    """Without a mode, the status says who wrote the gateway, whatever its state."""
+    status = Status("DHCPFailed", "NoDHCPOffer", digest=AUTO.digest, gateway="10.0.112.1")
+    assert read_intent(network(f"{{{LEASED}}}", status=status.dump())) == KNOWN
 
 
-def test_a_gateway_that_its_owner_changes_is_its_owners() -> None:
-    """An edit of what we had filled in makes it manual: it is not to be overwritten by DHCP."""
-    told = Status("Active", "GatewayAnswers", digest=AUTO.digest, gateway="10.0.112.254")
-    assert read_intent(network(f"{{{LEASED}}}", status=told.dump())) == MANUAL
+def test_a_gateway_that_the_owner_changes_is_the_owners() -> None:
+    """Editing the gateway makes the network manual, so DHCP does not overwrite it."""
+    status = Status("Active", "GatewayAnswers", digest=AUTO.digest, gateway="10.0.112.254")
+    assert read_intent(network(f"{{{LEASED}}}", status=status.dump())) == MANUAL
 
 
-def test_the_digest_is_of_what_is_asked_and_nothing_else() -> None:
-    """What DHCP named before is no part of it; segment, mode, gateway, cidr and server are."""
+def test_the_digest_covers_what_is_to_be_probed() -> None:
+    """Segment, mode, gateway, cidr and server, but not what DHCP named before."""
     assert KNOWN.digest == AUTO.digest
     different = [
         AUTO,
@@ -249,8 +249,8 @@ def test_the_digest_is_of_what_is_asked_and_nothing_else() -> None:
 
 
 @given(any_networks())
-def test_reading_never_raises(tenants: Network) -> None:
-    """A tenant may have written anything anywhere."""
+def test_reading_an_intent_never_raises(tenants: Network) -> None:
+    """A tenant may have written anything."""
     found = read_intent(tenants)
     assert isinstance(found, (Intent, NotProbed))
     if isinstance(found, Intent) and found.mode == "manual":
@@ -260,7 +260,7 @@ def test_reading_never_raises(tenants: Network) -> None:
 
 @pytest.mark.parametrize("key", ["type", "vlan", "bridge"])
 def test_no_depth_of_nesting_in_the_config_raises(key: str) -> None:
-    """Every depth that can be parsed can be told of."""
+    """Every depth that can be parsed can be reported."""
     for depth in range(1, 2500, 7):
         spec = {"type": "bridge", "vlan": 1, "bridge": "extra-br"}
         text = json.dumps({**spec, key: "@"}).replace('"@"', "[" * depth + "]" * depth)
@@ -271,14 +271,14 @@ def test_no_depth_of_nesting_in_the_config_raises(key: str) -> None:
     "body",
     [{}, {"metadata": None}, {"metadata": {"name": "a", "namespace": "b", "uid": 3, "resourceVersion": "1"}}],
 )
-def test_an_object_that_could_not_be_written_back_to_is_refused(body: dict[str, object]) -> None:
-    """Without namespace, name, uid and resourceVersion no guarded write can be made."""
+def test_an_object_without_the_metadata_for_a_write_is_refused(body: dict[str, object]) -> None:
+    """A guarded write needs namespace, name, uid and resourceVersion."""
     with pytest.raises(ValueError, match="metadata"):
         Network.from_object(body)
 
 
-def test_an_objects_annotations_are_narrowed_to_strings() -> None:
-    """What is no string is not read; the rest is, with the deletion mark."""
+def test_annotations_that_are_not_strings_are_dropped() -> None:
+    """The rest is read, with the deletion timestamp."""
     body = {
         "metadata": {
             "name": "net", "namespace": "default", "uid": "u", "resourceVersion": "9",
@@ -292,7 +292,7 @@ def test_an_objects_annotations_are_narrowed_to_strings() -> None:
 
 
 def test_a_networks_annotations_are_parsed_once_and_broken_ones_are_empty() -> None:
-    """Whatever stands there, reading it raises nothing."""
+    """Reading a broken annotation raises nothing."""
     whole = network(
         '{"mode":"auto","gateway":"10.0.112.1"}', status='{"state":"Active","reason":"GatewayAnswers"}'
     )
@@ -309,6 +309,6 @@ def test_a_networks_annotations_are_parsed_once_and_broken_ones_are_empty() -> N
 
 @pytest.mark.parametrize("text", ["", "net", "/net", "default/", "a/b/c"])
 def test_a_reference_is_namespace_and_name(text: str) -> None:
-    """Anything else is refused with the text itself."""
+    """Anything else is refused, and the error quotes it."""
     with pytest.raises(ValueError, match="expected NAMESPACE/NAME"):
         NetworkRef.parse(text)

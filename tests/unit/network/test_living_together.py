@@ -1,4 +1,4 @@
-"""Living together with Harvester and other writers: what is told where, and no war of writes."""
+"""Decisions about networks that Harvester and others write too."""
 
 import json
 from dataclasses import replace
@@ -17,8 +17,8 @@ from tests.unit.network.test_writing import decide_now as _decide
 
 
 @pytest.mark.parametrize("reason", [Reason.UNTAGGED, Reason.TRUNK, Reason.OVERLAY])
-def test_what_is_no_vlan_network_is_told_so_once_and_by_no_event(reason: Reason) -> None:
-    """In our own annotation alone: Harvester shows N/A."""
+def test_a_network_without_a_vlan_gets_one_status_and_no_event(reason: Reason) -> None:
+    """Harvester shows N/A for it."""
     change = decide(network(), NotProbed(State.IGNORED, reason), None, now=NOW)
     assert change is not None
     assert set(change.annotations) == {names.STATUS}
@@ -29,7 +29,7 @@ def test_what_is_no_vlan_network_is_told_so_once_and_by_no_event(reason: Reason)
 
 @pytest.mark.parametrize("channel", [Channel.NOTHING, Channel.EVENT])
 def test_what_the_webhook_would_refuse_is_never_written(channel: Channel) -> None:
-    """One Event tells it where its owner can do something; then nothing, until something else is wrong."""
+    """One Event reports it if the owner can act; then nothing, until something else is wrong."""
     broken = network("{")
     refused = NotProbed(State.INVALID, Reason.BAD_ROUTE, "not JSON", channel)
     change = decide(broken, refused, None, now=NOW)
@@ -45,8 +45,8 @@ def test_what_the_webhook_would_refuse_is_never_written(channel: Channel) -> Non
     assert changed.is_transition
 
 
-def test_observing_writes_nothing() -> None:
-    """What would be told is told by Events, each transition once."""
+def test_observe_only_writes_nothing() -> None:
+    """Events report each transition once."""
     watched = network(f'{{"mode":"auto",{LEASED},"connectivity":"false"}}')
     memory = Memory(observe_only=True)
     change = decide(watched, read_intent(watched), ACTIVE, now=NOW, memory=memory)
@@ -59,22 +59,22 @@ def test_observing_writes_nothing() -> None:
     assert (down.annotations, down.is_transition) == ({}, True)
 
 
-def _told_active() -> Network:
+def _reported_active() -> Network:
     first = _decide(network(), ACTIVE)
     assert first is not None
     return apply(network(), first)
 
 
 def _overwrite(target: Network, **fields: str) -> Network:
-    """Another writer sets these."""
+    """Let another writer set these fields."""
     route = {**json.loads(target.annotations[names.ROUTE]), **fields}
     return replace(target, annotations={**target.annotations, names.ROUTE: json.dumps(route)})
 
 
 @pytest.mark.parametrize("fields", [{"connectivity": "false"}, {"gateway": "10.0.112.9"}, {"cidr": "<nil>"}])
-def test_another_writers_result_is_taken_back_and_told(fields: dict[str, str]) -> None:
-    """Ours still holds: it is put back, the disagreement is a finding, and stays one for the hour."""
-    taken_over = _overwrite(_told_active(), **fields)
+def test_another_writers_result_is_corrected_and_reported(fields: dict[str, str]) -> None:
+    """While nadroute's result holds, it is restored; the finding stays for an hour."""
+    taken_over = _overwrite(_reported_active(), **fields)
     change = _decide(taken_over, ACTIVE)
     assert change is not None
     assert change.is_correction
@@ -88,9 +88,9 @@ def test_another_writers_result_is_taken_back_and_told(fields: dict[str, str]) -
     assert over.after.findings == {}
 
 
-def test_there_is_no_war_of_writes() -> None:
-    """After four times in an hour the other's result is left; it is told once, whatever the other writes."""
-    taken_over = _overwrite(_told_active(), connectivity="false")
+def test_corrections_are_limited() -> None:
+    """After four in an hour the other result stays; it is reported once, whatever the other writes."""
+    taken_over = _overwrite(_reported_active(), connectivity="false")
     memory = Memory(corrections=MAX_CORRECTIONS)
     change = decide(taken_over, read_intent(taken_over), ACTIVE, now=LATER, memory=memory)
     assert change is not None
@@ -104,15 +104,15 @@ def test_there_is_no_war_of_writes() -> None:
     assert decide(otherwise, read_intent(otherwise), ACTIVE, now=LATER, memory=memory) is None
     assert decide(left, read_intent(left), ACTIVE, now=LATER, memory=memory) is None
     verdict = decide(left, read_intent(left), OUT, now=LATER, memory=memory)
-    assert verdict is not None, "what is found newly is written all the same"
+    assert verdict is not None, "a new result is written all the same"
     assert names.ROUTE not in verdict.annotations or "false" in verdict.annotations[names.ROUTE]
 
 
 FAILED = Conclusion(State.DHCP_FAILED, Reason.ROUTER_OUTSIDE_SUBNET, "DHCP failed", detail="why")
 
 
-def test_a_ping_of_a_gateway_that_stands_no_more_is_no_dispute() -> None:
-    """Harvester's tick says "false" of what was taken away: nothing is written; "true" is taken back."""
+def test_harvesters_ping_of_a_removed_gateway_is_not_corrected() -> None:
+    """Its "false" stays, since no gateway is named; a "true" is corrected."""
     first = _decide(network('{"mode":"auto"}'), FAILED)
     assert first is not None
     told = apply(network('{"mode":"auto"}'), first)
@@ -127,9 +127,9 @@ def test_a_ping_of_a_gateway_that_stands_no_more_is_no_dispute() -> None:
 
 
 @pytest.mark.parametrize("fields", [{"connectivity": ""}, {"cidr": "", "gateway": "", "connectivity": ""}])
-def test_a_save_in_the_ui_is_no_dispute(fields: dict[str, str]) -> None:
-    """It empties what is ours, and is answered at once, however often."""
-    saved = _overwrite(_told_active(), **fields)
+def test_fields_emptied_by_the_ui_are_filled_in_again(fields: dict[str, str]) -> None:
+    """At once, however often, and without a finding."""
+    saved = _overwrite(_reported_active(), **fields)
     memory = Memory(corrections=MAX_CORRECTIONS)
     change = decide(saved, read_intent(saved), ACTIVE, now=LATER, memory=memory)
     assert change is not None
@@ -137,9 +137,9 @@ def test_a_save_in_the_ui_is_no_dispute(fields: dict[str, str]) -> None:
     assert json.loads(change.annotations[names.ROUTE])["connectivity"] == "true"
 
 
-def test_an_outcome_of_another_intent_is_not_shown_as_this_ones() -> None:
-    """A VLAN of another number is pending at once; connectivity stays until a fresh verdict."""
-    moved = replace(_overwrite(_told_active()), config=config(vlan=101), resource_version="9")
+def test_a_result_for_a_former_intent_is_not_shown() -> None:
+    """After a change of VLAN the state is Pending; connectivity stays until there is a fresh verdict."""
+    moved = replace(_overwrite(_reported_active()), config=config(vlan=101), resource_version="9")
     outdated = replace(
         moved,
         annotations={

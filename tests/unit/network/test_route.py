@@ -54,13 +54,13 @@ def _named(route: Route) -> tuple[str, str, str, str, str, bool]:
 
 
 @pytest.mark.parametrize(("text", "expected"), SEEN)
-def test_every_form_that_was_seen_is_read(text: str, expected: Route) -> None:
-    """Harvester, its UI, Terraform and users write these; each means what it means to Harvester."""
+def test_every_known_form_is_read(text: str, expected: Route) -> None:
+    """Harvester, its UI, Terraform and users write these; each is read as Harvester reads it."""
     assert _named(Route.parse(text)) == _named(expected)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("not json", "not JSON"),
         ("[]", "expected a JSON object, got a list"),
@@ -76,14 +76,14 @@ def test_every_form_that_was_seen_is_read(text: str, expected: Route) -> None:
         (" " * MAX_ROUTE_CHARACTERS + "{}", "characters, expected at most 16384"),
     ],
 )
-def test_a_wrong_one_is_refused_with_field_value_and_expectation(text: str, told: str) -> None:
-    """Whoever wrote it reads what to put right."""
-    with pytest.raises(ValueError, match=re.escape(told)):
+def test_an_invalid_annotation_is_refused_with_field_value_and_expectation(text: str, message: str) -> None:
+    """Its author learns what to correct."""
+    with pytest.raises(ValueError, match=re.escape(message)):
         Route.parse(text)
 
 
-def test_no_depth_of_nesting_ends_in_anything_but_an_answer() -> None:
-    """Near the interpreter's own limit a value can be read and then neither printed nor written."""
+def test_no_depth_of_nesting_raises_anything_but_value_error() -> None:
+    """Near the interpreter's recursion limit a value can be parsed, but neither printed nor written."""
     for depth in range(1, 2500, 7):
         tower = "[" * depth + "]" * depth
         for text in (f'{{"cidr":{tower}}}', f'{{"x":{tower}}}'):
@@ -96,7 +96,7 @@ def test_no_depth_of_nesting_ends_in_anything_but_an_answer() -> None:
 @given(text=ANY_TEXT)
 @example(text='{"x":"\\ud800"}')
 def test_any_text_is_read_or_refused(text: str) -> None:
-    """No annotation raises anything but ValueError, and what was read can be written as UTF-8 JSON."""
+    """Any error is a ValueError, and any route can be written as UTF-8 JSON."""
     try:
         route = Route.parse(text)
     except ValueError:
@@ -112,7 +112,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     ),
 )
 def test_only_the_named_fields_change(text: str, changes: dict[str, str | None]) -> None:
-    """Keys of other writers and all fields that were not named stay as they were, in value and in order."""
+    """Unknown keys and all other fields keep their values and their order."""
     before = json.loads(text)
     after = json.loads(Route.parse(text).with_fields(changes))
     assert {k: v for k, v in after.items() if k not in changes} == {
@@ -123,8 +123,8 @@ def test_only_the_named_fields_change(text: str, changes: dict[str, str | None])
     assert [key for key in after if key in before] == kept
 
 
-def test_of_two_spellings_the_last_one_counts() -> None:
-    """Go's decoder lets the later key win whatever its case, so that is the one to read and to write."""
+def test_the_last_of_two_spellings_counts() -> None:
+    """Go's decoder lets the later key win, in any case, so that key is read and written."""
     route = Route.parse('{"connectivity":"true","Connectivity":"false"}')
     assert route.connectivity == "false"
     assert json.loads(route.with_fields({"connectivity": "x"})) == {
@@ -138,8 +138,8 @@ def test_of_two_spellings_the_last_one_counts() -> None:
     "text", ["", "<nil>", "fd00::1", "gw.example.com", "10.0.0", "0.0.0.0", "127.0.0.1", "224.0.0.1",
              "255.255.255.255", "240.0.0.1", "10.0.0.1/24", " 10.0.0.1"]
 )  # fmt: skip
-def test_what_no_gateway_can_be_is_none(text: str) -> None:
-    """A host would answer itself at 127.0.0.1, and everybody at a broadcast: neither is ever asked."""
+def test_an_address_that_no_gateway_can_have_is_not_read(text: str) -> None:
+    """A host would answer itself at 127.0.0.1, and every host would answer a broadcast."""
     assert read_gateway(text) is None
 
 
@@ -156,6 +156,6 @@ def test_a_subnet_may_have_host_bits(text: str, expected: str) -> None:
     "text", ["", "<nil>", "0.0.0.0/0", "10.0.0.1/0", "10.0.0.0", "10.0.0.0/255.255.255.0", "10.0.0.0/33",
              "fd00::/64", "10.0.0.0/024", "10.0.0.0/-1", "10.0.0.0/24\n"]
 )  # fmt: skip
-def test_what_go_would_not_take_for_a_subnet_is_none(text: str) -> None:
-    """Python takes netmasks and bare addresses for subnets, Harvester does not; and /0 is never told."""
+def test_a_subnet_that_go_does_not_parse_is_not_read(text: str) -> None:
+    """Python also parses netmasks and bare addresses; /0 is never accepted."""
     assert read_cidr(text) is None
