@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from services.network.parse.nad import Network, NetworkRef
 from services.watcher.plan.schedule import COALESCE_S, PROBE_NOW_GAP_S
-from services.watcher.plan.segment_plan import HostProbe
+from services.watcher.plan.segment_plan import MIN_ASK_GAP_S, HostProbe
 from tests.unit.watcher.builders import ACTIVE, KNOWN, MANUAL, SAVED, host, network, status_of
 from tests.unit.watcher.test_schedule_properties import HISTORY, HOSTS, Simulation
 
@@ -74,6 +74,9 @@ def test_an_edit_is_due_within_100_ms(
     run.schedule.set_hosts(run.hosts.values(), run.now)
     run.schedule.upsert(before, run.now)
     run.advance(run.now + QUIET_S)
+    while run.sent and run.sent[-1][0] > run.now - MIN_ASK_GAP_S:
+        # A regular ask has just begun: the next one would have to wait.
+        run.advance(run.now + MIN_ASK_GAP_S)
     after = edited(before, edit)
     if after is None:
         return
