@@ -5,6 +5,8 @@ import os
 import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.contract.outcomes import Fault
 from services.prober.sockets import netlink as uplink
@@ -133,3 +135,19 @@ def test_another_netlink_error_is_raised() -> None:
 def test_truncated_messages_raise_nothing(length: int) -> None:
     """Complete messages before the truncation are parsed."""
     list(uplink.parse_messages(link_message(16, 7, 0x10001, 5)[:length]))
+
+
+def test_state_of_an_interface_is_read_from_the_kernel() -> None:
+    """The loopback is there; what is not there is None and no error."""
+    state = uplink.read_state("lo")
+    assert state is not None
+    assert state.index == 1
+    assert uplink.read_state("no-such-if") is None
+
+
+@given(st.binary(min_size=32, max_size=120))
+def test_short_attributes_do_not_loop(tail: bytes) -> None:
+    """A length of zero in an answer ends the reading."""
+    header = uplink._HEADER.pack(16 + len(tail), 16, 0, 1, 0)
+    state = uplink.parse_reply(header + tail)
+    assert state is None or state.carrier_changes >= 0

@@ -1,5 +1,6 @@
 """Edge cases of a probe: deadlines, first replies and send times."""
 
+import gc
 from typing import NamedTuple, cast
 
 import pytest
@@ -142,3 +143,20 @@ def test_gateway_that_answers_after_the_end_gets_no_echo() -> None:
     assert world.found_at[7] < 1000.9 < world.found_at[8]
     destinations = [sent.body[16:20] for sent in pinged.seen]
     assert (slow.asked, destinations) == (1, [frames.packed("10.0.7.9")])
+
+
+@pytest.mark.parametrize("depth", Depth)
+def test_ended_probes_leave_no_reference_cycles(depth: Depth) -> None:
+    """They are freed without the garbage collector, which runs seldom."""
+    world = World(depth=depth)
+    for vlan in range(1, 31):
+        world.put(vlan, LeasingServer(), Gateway(), Pinged())
+        world.probe(vlan, source="10.0.7.77" if vlan % 2 else None)
+    gc.collect()
+    gc.disable()
+    try:
+        world.run()
+        assert gc.collect() < len(world.found)
+    finally:
+        gc.enable()
+    assert len(world.found) == 30
