@@ -8,14 +8,19 @@ import warnings
 from pathlib import Path
 
 from services.prober.frames import dhcp_options
-from services.prober.frames.dhcp import CLIENT_PORT, MAX_MESSAGE_BYTES, MIN_MESSAGE_BYTES, SERVER_PORT
-from services.prober.frames.ethernet import CLIENT_ID_BYTES, MIN_FRAME_BYTES, TAG_BYTES
+from services.prober.frames.dhcp import CLIENT_PORT, MAX_MESSAGE_BYTES
+from services.prober.frames.ethernet import CLIENT_ID_BYTES, TAG_BYTES
 
 TEMPLATE_BYTES = Path(__file__).resolve().parent.parent / "services/prober/frames/template_bytes.py"
 VENDOR_CLASS = b"nadroute"
 """Option 60: lets the operator of a DHCP server recognize or exclude our requests."""
 ECHO_PAYLOAD_BYTES = 56
 """The default of ping(8)."""
+SERVER_PORT = 67
+MIN_MESSAGE_BYTES = 300
+"""The minimum that BOOTP relays and servers accept (RFC 1542 section 2.1)."""
+MIN_FRAME_BYTES = 60
+"""The shortest frame without its tag and its checksum (IEEE 802.3 clause 4)."""
 _BOOTP_BEFORE_OPTIONS = 240
 _BROADCAST_FLAG = 0x8000
 _PLACEHOLDER_MAC = "02:00:00:00:00:00"

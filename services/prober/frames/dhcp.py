@@ -8,13 +8,10 @@ from services.prober.frames import dhcp_options
 from services.prober.frames.ignore_reasons import IgnoreReason
 
 CLIENT_PORT: Final = 68
-SERVER_PORT: Final = 67
 OFFER: Final = 2
 ACK: Final = 5
 NAK: Final = 6
 BOOTREPLY: Final = 2
-MIN_MESSAGE_BYTES: Final = 300
-"""The minimum that BOOTP relays and servers accept (RFC 1542 section 2.1)."""
 MAX_MESSAGE_BYTES: Final = 1472
 """The maximum that our messages allow (option 57): what fits an MTU of 1500."""
 COOKIE: Final = b"\x63\x82\x53\x63"

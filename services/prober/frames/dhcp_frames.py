@@ -49,6 +49,7 @@ _XID: Final = 46
 _SIZES: Final = {MESSAGE_TYPE: 1, SERVER_ID: 4, SUBNET_MASK: 4, ROUTER: 4, LEASE_TIME: 4}
 """The options that are read, and their lengths in a layout that is remembered."""
 _NOT_REMEMBERED: Final = {OVERLOAD, CLASSLESS_ROUTES}
+_UNSOLICITED: Final = IgnoreReason.DHCP_UNSOLICITED
 
 
 class DHCPFrameReader:
@@ -65,7 +66,7 @@ class DHCPFrameReader:
         """
         if frame[_IP : _IP + 1] == _PLAIN_HEADER and frame[_XID : _XID + 4] not in xids:
             # Most messages to other clients end here, at little cost.
-            return IgnoreReason.DHCP_UNSOLICITED
+            return _UNSOLICITED
         for layout in self._layouts.get(len(frame), ()):
             reply = layout.read(frame, verify_checksum=verify_checksum)
             if reply is not None:
@@ -74,7 +75,7 @@ class DHCPFrameReader:
         if datagram is None or datagram.destination_port != dhcp.CLIENT_PORT:
             return IgnoreReason.DHCP_DATAGRAM
         if dhcp.xid_of(datagram.payload) not in xids:
-            return IgnoreReason.DHCP_UNSOLICITED
+            return _UNSOLICITED
         read = dhcp.parse_reply(datagram.payload, source=datagram.source)
         if isinstance(read, Reply):
             self._remember(frame)

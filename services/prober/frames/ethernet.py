@@ -9,8 +9,6 @@ from typing import Final
 HEADER_BYTES: Final = 14
 TAG_BYTES: Final = 4
 TAGGED_HEADER_BYTES: Final = HEADER_BYTES + TAG_BYTES
-MIN_FRAME_BYTES: Final = 60
-"""The shortest frame without its tag and its checksum (IEEE 802.3 clause 4)."""
 BROADCAST: Final = b"\xff" * 6
 TYPE_IPV4: Final = b"\x08\x00"
 TYPE_ARP: Final = b"\x08\x06"
