@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from services.contract.messages import HostAnnouncement
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.nad import Network, NetworkRef
 from services.watcher.plan.schedule import Schedule
 from services.watcher.plan.segment_plan import HostProbe, Pace
@@ -30,7 +30,7 @@ def _network(vlan: int) -> Network:
         f"uid-{vlan}",
         "1",
         json.dumps({"type": "bridge", "bridge": "extra-br", "vlan": vlan}),
-        {names.ROUTE: json.dumps(route), names.STATUS: ACTIVE},
+        {nad.ROUTE: json.dumps(route), nad.STATUS: ACTIVE},
     )
 
 
@@ -67,7 +67,7 @@ class _Bench:
     def edit_all(self) -> int:
         self.now += 1.0
         for network in self.networks:
-            changed = {**network.annotations, names.PROBE_NOW: "1"}
+            changed = {**network.annotations, nad.PROBE_NOW: "1"}
             self.schedule.upsert(replace(network, annotations=changed), self.now)
         return VLANS
 

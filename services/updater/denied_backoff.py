@@ -3,7 +3,7 @@
 import threading
 from dataclasses import dataclass, replace
 
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.status import Status
 from services.network.write.writing import Change
 from services.runtime.clock import Clock
@@ -59,4 +59,4 @@ class DeniedBackoff:
 
 def _content(change: Change) -> Content:
     """What a change writes, without the time at which it was computed."""
-    return change.annotations.get(names.ROUTE), replace(change.after, since="")
+    return change.annotations.get(nad.ROUTE), replace(change.after, since="")

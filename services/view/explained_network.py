@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from services.contract.outcomes import DHCPOutcome, ReachOutcome, Reason, State
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.policy import Policy
@@ -122,9 +122,9 @@ def _clues(row: NetworkRow, checks: Sequence[HostCheck]) -> list[str]:
 
 
 def _asked(network: Network, intent: Intent | None) -> list[AskedValue]:
-    annotation = f"annotation {names.ROUTE}"
+    annotation = f"annotation {nad.ROUTE}"
     if intent is None:
-        return [AskedValue("route", network.annotations.get(names.ROUTE, "none"), annotation)]
+        return [AskedValue("route", network.annotations.get(nad.ROUTE, "none"), annotation)]
     asked = [
         AskedValue("VLAN", str(intent.segment.vlan), "spec.config: vlan"),
         AskedValue("cluster network", intent.segment.cluster_network, intent.cluster_network_source),
@@ -142,7 +142,7 @@ def _asked(network: Network, intent: Intent | None) -> list[AskedValue]:
         if intent.server:
             asked.append(AskedValue("DHCP server", str(intent.server), f"{annotation}: serverIPAddr"))
     if intent.isolated:
-        asked.append(AskedValue("routing", "does not count", f"annotation {names.ISOLATED}"))
+        asked.append(AskedValue("routing", "does not count", f"annotation {nad.ISOLATED}"))
     return asked
 
 
@@ -189,5 +189,5 @@ def _facts(network: Network, row: NetworkRow, checks: Sequence[HostCheck]) -> Fa
         answering=_named(answering) or "the hosts that could ask",
         host=hosts[0] if hosts else "a host",
         interface=(first.interface if first else "") or f"{row.cluster_network or 'CLUSTERNETWORK'}-bo",
-        route=names.ROUTE,
+        route=nad.ROUTE,
     )

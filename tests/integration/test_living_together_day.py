@@ -16,7 +16,7 @@ from lab.harvester.access import Key
 from lab.kube.errors import ApiError
 from lab.kube.resources import NADS
 from services.contract.messages import Segment
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from tests.support.shared_networks import (
     AUTO,
     CLUSTER_NETWORK,
@@ -74,10 +74,10 @@ class Day:
             lambda name: site.ui.save(_key(name), server=""),
             lambda name: site.terraform.apply(_key(name)),
             self.apply_manual,
-            lambda name: site.annotate(name, names.ROUTE, '{"mode":"auto","note":"mine"}'),
-            lambda name: site.annotate(name, names.ROUTE, None),
+            lambda name: site.annotate(name, nad.ROUTE, '{"mode":"auto","note":"mine"}'),
+            lambda name: site.annotate(name, nad.ROUTE, None),
             lambda name: site.annotate(name, "mine", str(self.chance.randrange(9))),
-            lambda name: site.annotate(name, names.PROBE, self.chance.choice(["disabled", None])),
+            lambda name: site.annotate(name, nad.PROBE, self.chance.choice(["disabled", None])),
             self.recreate,
             lambda name: self.break_gateway(self.vlan_of(name)),
             lambda name: self.break_dhcp(self.vlan_of(name)),
@@ -136,14 +136,14 @@ def test_every_annotation_is_right_in_the_end(day: Day) -> None:
         network = day.site.get(name)
         route = {key: value for key, value in route_of(network).items() if value and key != "note"}
         route.pop("serverIPAddr", None)
-        if network.annotations.get(names.PROBE) == "disabled":
+        if network.annotations.get(nad.PROBE) == "disabled":
             continue
         vlan = day.vlan_of(name)
         if route.get("mode") == "manual" and route["gateway"] != gateway_of(vlan):
             # Its VLAN was changed after its owner's gateway was: that one is silent there.
             assert route["connectivity"] in ("true", "false")
             continue
-        if network.annotations.get(names.ROUTE) and "serverIPAddr" in route_of(network):
+        if network.annotations.get(nad.ROUTE) and "serverIPAddr" in route_of(network):
             server = route_of(network)["serverIPAddr"]
             if server not in ("", gateway_of(vlan)):
                 continue

@@ -11,7 +11,7 @@ import pytest
 from lab.harvester import Lease
 from lab.kube.errors import ApiError
 from lab.kube.resources import NADS
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from tests.support.shared_networks import (
     AUTO,
     CLUSTER_NETWORK,
@@ -36,11 +36,11 @@ Edit = Callable[[SimulatedSite], object]
 CUTS: dict[str, Edit] = {
     "a save in the UI": lambda site: site.ui.save(KEY),
     "an apply of Terraform": lambda site: site.terraform.apply(KEY),
-    "a bare mode": lambda site: site.annotate("net", names.ROUTE, AUTO),
+    "a bare mode": lambda site: site.annotate("net", nad.ROUTE, AUTO),
     "an empty connectivity": lambda site: site.annotate(
-        "net", names.ROUTE, json.dumps({**filled(100), "connectivity": ""})
+        "net", nad.ROUTE, json.dumps({**filled(100), "connectivity": ""})
     ),
-    "no annotation": lambda site: site.annotate("net", names.ROUTE, None),
+    "no annotation": lambda site: site.annotate("net", nad.ROUTE, None),
 }
 
 
@@ -103,7 +103,7 @@ def test_nothing_but_the_verdict_is_written_while_harvester_pings() -> None:
     make_well(site.fabric, 100)
     site.create("net", vlan=100, route=json.dumps({**filled(100), "connectivity": ""}))
     site.annotate(
-        "net", names.STATUS, '{"state":"Active","reason":"GatewayAnswers","digest":"0000000000000000"}'
+        "net", nad.STATUS, '{"state":"Active","reason":"GatewayAnswers","digest":"0000000000000000"}'
     )
     site.run(3.5)
     assert by_us(site.store.writes.all()) == []
@@ -213,8 +213,8 @@ def test_a_broken_route_is_told_by_one_event(route: str) -> None:
     (event,) = site.writer.events
     assert event[:2] == ("net", "Invalid")
     with pytest.raises(ApiError, match="denied the request"):
-        site.annotate("net", names.ROUTE, AUTO)
-    site.annotate("net", names.ROUTE, None)
+        site.annotate("net", nad.ROUTE, AUTO)
+    site.annotate("net", nad.ROUTE, None)
     site.run(SECONDS)
     assert route_of(site.get("net")) == filled(100)
 
@@ -244,7 +244,7 @@ def test_a_network_that_is_going_is_not_written() -> None:
     site.with_harvester = False
     site.store.delete(NADS, NAMESPACE, "net")
     before = len(by_us(site.store.writes.all()))
-    site.annotate("net", names.ROUTE, AUTO)
+    site.annotate("net", nad.ROUTE, AUTO)
     site.fabric.route(gateway_of(100), answers=False)
     site.run(3_600)
     assert len(by_us(site.store.writes.all())) == before

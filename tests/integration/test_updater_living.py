@@ -12,7 +12,7 @@ from lab.kube.harvester import HarvesterAdmission
 from lab.kube.resources import NADS
 from services.contract.names import PAUSED_KEY
 from services.contract.outcomes import ReachOutcome
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.nad import Network
 from tests.integration.test_updater_process import ACTIVE, LEASED, segment, settle
 from tests.support.redis_server import running_redis
@@ -63,9 +63,9 @@ def test_a_gateway_outside_its_cidr_is_reported_in_the_status(site: UpdaterSite)
     route = '{"mode":"manual","cidr":"10.0.112.0/24","gateway":"10.9.0.1"}'
     site.create("outside", vlan=203, route=route)
     after = site.wait_for("outside", lambda n: state_of(n) == "Invalid")
-    status = json.loads(after.annotations[names.STATUS])
+    status = json.loads(after.annotations[nad.STATUS])
     assert status["reason"] == "GatewayOutsideCIDR"
-    assert after.annotations[names.ROUTE] == route
+    assert after.annotations[nad.ROUTE] == route
 
 
 def test_a_save_in_the_ui_is_completed_from_known_verdicts(site: UpdaterSite) -> None:
@@ -75,7 +75,7 @@ def test_a_save_in_the_ui_is_completed_from_known_verdicts(site: UpdaterSite) ->
     after = site.wait_for("saved", lambda n: route_of(n) == ACTIVE)
     kept = {key: route_of(after).get(key, "") for key in ("mode", "serverIPAddr", "cidr", "gateway")}
     before = site.server.writes[-1].sequence
-    site.edit("saved", names.ROUTE, json.dumps(kept))
+    site.edit("saved", nad.ROUTE, json.dumps(kept))
     site.wait_for("saved", lambda n: route_of(n).get("connectivity") == "true", after=before)
     assert [event["reason"] for event in site.events("saved")] == ["Active"]
 
@@ -89,12 +89,12 @@ def test_a_wrong_false_is_corrected_four_times_and_then_left(site: UpdaterSite) 
     theirs = json.dumps({**ACTIVE, "connectivity": "false"})
     for _ in range(4):
         before = site.server.writes[-1].sequence
-        site.edit("disputed", names.ROUTE, theirs)
+        site.edit("disputed", nad.ROUTE, theirs)
         site.wait_for("disputed", lambda n: route_of(n) == ACTIVE, after=before)
-    site.edit("disputed", names.ROUTE, theirs)
+    site.edit("disputed", nad.ROUTE, theirs)
     settle(site, 205)
     assert route_of(site.get("disputed"))["connectivity"] == "false"
-    assert "4 times" in site.get("disputed").annotations[names.STATUS]
+    assert "4 times" in site.get("disputed").annotations[nad.STATUS]
     assert len(site.writes("disputed")) == 5
     assert [event["reason"] for event in site.events("disputed")] == ["Active", "OtherWriter"]
 
@@ -124,7 +124,7 @@ def test_a_network_that_is_not_a_vlan_gets_a_status_at_most(site: UpdaterSite) -
     """Untagged ones get the status; types that the webhook denies and Harvester's own get nothing."""
     site.create("untagged", vlan=0)
     after = site.wait_for("untagged", lambda n: state_of(n) == "Ignored")
-    assert names.ROUTE not in after.annotations
+    assert nad.ROUTE not in after.annotations
     site.create("storagenetwork-x", vlan=208)
     settle(site, 208)
     assert site.writes("storagenetwork-x") == []

@@ -14,7 +14,7 @@ from lab.kube.resources import NADS
 from services.contract.messages import Segment
 from services.contract.names import DEAD_LETTERS_KEY
 from services.contract.outcomes import ReachOutcome
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.nad import Network
 from tests.support.redis_server import running_redis
 from tests.support.updater_site import (
@@ -75,7 +75,7 @@ def test_a_network_reduced_to_its_mode_is_filled_in_again(site: UpdaterSite) -> 
     site.send(verdict(digest_of(network), segment=segment(102), dhcp=dhcp(offer())))
     site.wait_for("cut", lambda n: route_of(n) == ACTIVE)
     before = site.server.writes[-1].sequence
-    site.edit("cut", names.ROUTE, '{"mode":"auto"}')
+    site.edit("cut", nad.ROUTE, '{"mode":"auto"}')
     site.wait_for("cut", lambda n: route_of(n) == ACTIVE, after=before)
 
 
@@ -89,7 +89,7 @@ def test_without_dhcp_no_route_annotation_is_written(site: UpdaterSite) -> None:
     assert state_of(confirming) == "Pending"
     site.send(silent.model_copy(update={"host": "node2"}))
     after = site.wait_for("nodhcp", lambda n: state_of(n) == "DHCPFailed")
-    assert names.ROUTE not in after.annotations
+    assert nad.ROUTE not in after.annotations
     site.wait(lambda: len(site.events("nodhcp")) == 1)
     (event,) = site.events("nodhcp")
     assert (event["type"], event["reason"]) == ("Warning", "DHCPFailed")
@@ -133,7 +133,7 @@ def test_a_verdict_of_another_intent_is_dropped(site: UpdaterSite) -> None:
     """Its digest is not the network's present one."""
     network = site.create("stale", vlan=106, route=f'{{"mode":"manual",{LEASED}}}')
     old = digest_of(network)
-    site.edit("stale", names.ROUTE, '{"mode":"manual","cidr":"10.0.112.0/20","gateway":"10.0.112.9"}')
+    site.edit("stale", nad.ROUTE, '{"mode":"manual","cidr":"10.0.112.0/20","gateway":"10.0.112.9"}')
     site.send(verdict(old, segment=segment(106)))
     site.wait(lambda: site.stored(segment(106), "node1") == 1)
     settle(site, 106)
@@ -147,7 +147,7 @@ def test_an_edit_during_a_write_is_never_reverted(site: UpdaterSite) -> None:
     users = {"mode": "manual", "cidr": "10.0.112.0/20", "gateway": "10.0.112.77", "serverIPAddr": "10.0.0.3"}
 
     def edit(request: Request) -> None:
-        site.edit("edited", names.ROUTE, json.dumps(users))
+        site.edit("edited", nad.ROUTE, json.dumps(users))
 
     fault = site.server.faults.hook(
         before=edit, match=Match(verb="patch", resource=NADS.plural, name="edited")
@@ -194,7 +194,7 @@ def test_nothing_is_written_to_another_object_of_the_same_name(site: UpdaterSite
     site.wait(lambda: bool(site.writes("again")))
     settle(site, 109)
     assert [write.changed for write in site.writes("again")] == [False]
-    assert site.get("again").annotations == {names.ROUTE: f'{{"mode":"manual",{LEASED}}}'}
+    assert site.get("again").annotations == {nad.ROUTE: f'{{"mode":"manual",{LEASED}}}'}
 
 
 def test_a_denied_write_is_posted_once_and_not_repeated(site: UpdaterSite) -> None:

@@ -13,7 +13,7 @@ from services.contract.names import (
     host_key,
     outstanding_key,
 )
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.runtime.redis_client import time_ms
 from services.watcher.dispatch import segments_of
 from tests.support.kube_api import Networks, network
@@ -52,7 +52,7 @@ def test_one_host_asks_dhcp_and_the_others_check_what_it_found(site: Site, netwo
         # With two hosts, the rotation of VLAN 8 begins with the first.
         site.wait("node1", lambda r: names_vlan(8)(r) and r.segments[0].ask_dhcp)
         assert site.take("node2") == []
-        networks.annotate("a", **{names.ROUTE: ROUTE})
+        networks.annotate("a", **{nad.ROUTE: ROUTE})
         request = site.wait("node2", names_vlan(8))
     (probe,) = request.segments
     assert (probe.ask_dhcp, str(probe.targets[0].gateway)) == (False, "10.0.7.1")
@@ -64,12 +64,12 @@ def test_an_outstanding_probe_is_not_sent_again_unless_it_changed(site: Site, ne
     with watching(site, networks):
         networks.create(network("a", vlan=7))
         first = site.wait("node1", names_vlan(7))
-        networks.annotate("a", **{names.PROBE_NOW: "1"})
+        networks.annotate("a", **{nad.PROBE_NOW: "1"})
         networks.create(network("b", vlan=9))
         site.wait("node1", names_vlan(9))
         assert [r for r in site.taken if names_vlan(7)(r)] == [first]
         manual = '{"mode":"manual","cidr":"10.0.7.0/24","gateway":"10.0.7.9"}'
-        networks.annotate("a", **{names.ROUTE: manual})
+        networks.annotate("a", **{nad.ROUTE: manual})
         request = site.wait("node1", names_vlan(7))
     assert (request.segments[0].ask_dhcp, str(request.segments[0].targets[0].gateway)) == (False, "10.0.7.9")
 
@@ -80,7 +80,7 @@ def test_probe_now_sends_a_finished_network_again(site: Site, networks: Networks
     with watching(site, networks):
         networks.create(network("a", vlan=7))
         site.finish(site.wait("node1", names_vlan(7)))
-        networks.annotate("a", **{names.PROBE_NOW: "please"})
+        networks.annotate("a", **{nad.PROBE_NOW: "please"})
         assert site.wait("node1", names_vlan(7)).segments[0].ask_dhcp
 
 
@@ -88,9 +88,9 @@ def test_a_route_reduced_to_its_mode_is_probed_again(site: Site, networks: Netwo
     """From a full annotation to {"mode":"auto"}: DHCP is asked at once."""
     site.announce("node1")
     with watching(site, networks):
-        networks.create(network("a", vlan=7, annotations={names.ROUTE: ROUTE}))
+        networks.create(network("a", vlan=7, annotations={nad.ROUTE: ROUTE}))
         site.finish(site.wait("node1", names_vlan(7)))
-        networks.annotate("a", **{names.ROUTE: '{"mode":"auto"}'})
+        networks.annotate("a", **{nad.ROUTE: '{"mode":"auto"}'})
         probe = site.wait("node1", names_vlan(7)).segments[0]
     assert (probe.ask_dhcp, probe.targets[0].gateway) == (True, None)
 
@@ -128,7 +128,7 @@ def test_system_networks_are_not_probed(site: Site, networks: Networks, server: 
     site.announce("node1")
     with watching(site, networks):
         networks.create(network("storagenetwork-x", vlan=5))
-        networks.create(network("off", vlan=6, annotations={names.PROBE: "disabled"}))
+        networks.create(network("off", vlan=6, annotations={nad.PROBE: "disabled"}))
         networks.create(network("a", vlan=7))
         site.wait("node1", names_vlan(7))
     assert {probe.vlan for r in site.taken for probe in r.segments} == {7}
@@ -144,7 +144,7 @@ def test_a_malformed_announcement_is_recorded_once(site: Site, networks: Network
     with watching(site, networks):
         networks.create(network("a", vlan=7))
         site.wait("node1", names_vlan(7))
-        networks.annotate("a", **{names.ROUTE: '{"mode":"auto","serverIPAddr":"10.0.7.5"}'})
+        networks.annotate("a", **{nad.ROUTE: '{"mode":"auto","serverIPAddr":"10.0.7.5"}'})
         site.wait("node1", lambda r: r.segments[0].targets[0].server is not None)
     letters = [json.loads(letter)["where"] for letter in client.lrange(DEAD_LETTERS_KEY, 0, -1)]
     assert sorted(letters) == [f"{HOST_KEY_PREFIX}junk", f"{HOST_KEY_PREFIX}liar"]
@@ -164,7 +164,7 @@ def test_a_sweep_probes_active_networks_again(site: Site, networks: Networks) ->
     site.announce("node1")
     status = '{"state":"Active","reason":"GatewayAnswers"}'
     with watching(site, networks, sweep_interval_s=1.0):
-        networks.create(network("a", vlan=7, annotations={names.ROUTE: ROUTE, names.STATUS: status}))
+        networks.create(network("a", vlan=7, annotations={nad.ROUTE: ROUTE, nad.STATUS: status}))
         for _ in range(3):
             site.finish(site.wait("node1", names_vlan(7)))
 

@@ -8,7 +8,7 @@ import pytest
 
 from services.contract.messages import ProbeRequest
 from services.contract.names import PAUSED_KEY, WATCHED_KEY, host_key
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.watcher.hosts import HostReader
 from tests.support.kube_api import Networks, network
 from tests.support.redis_server import RedisServer, running_redis
@@ -32,7 +32,7 @@ def site(redis_server: RedisServer) -> Site:
 def create_all(networks: Networks) -> None:
     """Create networks that are Active, so that none of them is news."""
     for vlan in sorted(VLANS):
-        annotations = {names.ROUTE: ROUTE, names.STATUS: ACTIVE}
+        annotations = {nad.ROUTE: ROUTE, nad.STATUS: ACTIVE}
         networks.create(network(f"net-{vlan}", vlan=vlan, annotations=annotations))
 
 
@@ -147,7 +147,7 @@ def test_after_an_outage_only_due_probes_are_sent(networks: Networks, short_fold
             create_all(networks)
             collect(site)
             redis_server.client.config_set("maxmemory", "1")
-            networks.annotate("net-100", **{names.PROBE_NOW: "1"})
+            networks.annotate("net-100", **{nad.PROBE_NOW: "1"})
             networks.create(network("new", vlan=7))
             until(lambda: "errorstat_OOM" in redis_server.client.info("errorstats"))
             redis_server.client.config_set("maxmemory", "0")
@@ -175,6 +175,6 @@ def test_a_dhcp_failure_is_confirmed_at_once(site: Site, networks: Networks) -> 
             "reason": "ConfirmingNoOffer",
             "hosts": {first.host: "NoDHCPOffer"},
         }
-        networks.annotate("new", **{names.STATUS: json.dumps(status)})
+        networks.annotate("new", **{nad.STATUS: json.dumps(status)})
         (other,) = {*HOSTS} - {first.host}
         assert dhcp(site.wait(other, names_vlan(8)))

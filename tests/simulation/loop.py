@@ -12,7 +12,7 @@ from ipaddress import IPv4Address
 
 from services.contract.messages import HostAnnouncement, Segment, Verdict
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
 from services.updater.assessing import Assessor
@@ -196,7 +196,7 @@ class Loop:
         self.networks[vlan] = written
         record = self.records[vlan]
         record.writes += 1
-        status = Status.parse(written.annotations.get(names.STATUS, ""))
+        status = Status.parse(written.annotations.get(nad.STATUS, ""))
         assert status is not None
         reported = (status.state, status.reason, status.dhcp_out)
         if not record.reported or record.reported[-1][1:] != reported:
@@ -211,5 +211,5 @@ def network_of(vlan: Vlan) -> Network:
     """Return a network on this VLAN as its owner writes it."""
     config = f'{{"type":"bridge","bridge":"extra-br","vlan":{vlan.vlan}}}'
     route = f'{{"mode":"manual","cidr":"{vlan.cidr}","gateway":"{vlan.gateway}"}}'
-    annotations = {names.ROUTE: route} if vlan.is_manual else {}
+    annotations = {nad.ROUTE: route} if vlan.is_manual else {}
     return Network(NetworkRef("default", f"net-{vlan.vlan}"), f"uid-{vlan.vlan}", "1", config, annotations)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from lab.harvester import Fabric, Lease
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.nad import Network
 from services.network.parse.status import Status
 from tests.support.write_history import fields
@@ -44,12 +44,12 @@ def make_well(fabric: Fabric, *vlans: int) -> None:
 
 def route_of(network: Network) -> Mapping[str, object]:
     """Return the fields of the route annotation."""
-    return fields(network.annotations.get(names.ROUTE))
+    return fields(network.annotations.get(nad.ROUTE))
 
 
 def status_of(network: Network) -> Status | None:
     """Return our status annotation."""
-    return Status.parse(network.annotations.get(names.STATUS, ""))
+    return Status.parse(network.annotations.get(nad.STATUS, ""))
 
 
 def state_of(network: Network) -> str:

@@ -21,7 +21,7 @@ from lab.kube.resources import EVENTS, NADS
 from lab.kube.writes import WriteRecord
 from services.contract.messages import HostAnnouncement, Report, Segment, Verdict
 from services.contract.names import REPORT_QUEUE, REPORT_TASK, host_key, verdicts_key
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
 from services.runtime.celery_app import make_app
@@ -48,7 +48,7 @@ class UpdaterSite:
 
     def create(self, name: str, *, vlan: int, route: str | None = None, **annotations: str) -> Network:
         """Create a VM network as its owner does."""
-        given = {**annotations, **({} if route is None else {names.ROUTE: route})}
+        given = {**annotations, **({} if route is None else {nad.ROUTE: route})}
         config = {"cniVersion": "0.3.1", "type": "bridge", "bridge": "extra-br", "vlan": vlan}
         body: dict[str, Any] = {
             "apiVersion": "k8s.cni.cncf.io/v1",
@@ -127,14 +127,14 @@ def digest_of(network: Network) -> str:
 
 def route_of(network: Network) -> dict[str, object]:
     """Return the fields of the route annotation; empty without one."""
-    fields = json.loads(network.annotations.get(names.ROUTE) or "{}")
+    fields = json.loads(network.annotations.get(nad.ROUTE) or "{}")
     assert isinstance(fields, dict)
     return fields
 
 
 def state_of(network: Network) -> str:
     """Return the reported state."""
-    return str(json.loads(network.annotations.get(names.STATUS, "{}")).get("state", ""))
+    return str(json.loads(network.annotations.get(nad.STATUS, "{}")).get("state", ""))
 
 
 def wait_until(condition: Callable[[], bool], explain: Callable[[], str] = lambda: "") -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from lab.kube.jsontypes import JsonObject, metadata, section, strings
 from lab.kube.resources import NADS
 from lab.kube.writes import WriteRecord
-from services.network.parse import annotations as names
+from services.network.parse import nad
 
 OURS_IN_AUTO = frozenset({"cidr", "gateway", "connectivity", "outdated"})
 OURS_IN_MANUAL = frozenset({"connectivity", "outdated"})
@@ -53,7 +53,7 @@ def on_route(records: Iterable[WriteRecord]) -> list[WriteRecord]:
 
 
 def _asked(body: JsonObject) -> tuple[object, object]:
-    return strings(metadata(body), "annotations").get(names.ROUTE), section(body, "spec").get("config")
+    return strings(metadata(body), "annotations").get(nad.ROUTE), section(body, "spec").get("config")
 
 
 def committed(records: Sequence[WriteRecord]) -> list[WriteRecord]:
@@ -87,12 +87,12 @@ def trespasses(record: WriteRecord) -> list[str]:
     found += [
         f"annotation {key}"
         for key in _differing(strings(before, "annotations"), strings(after, "annotations"))
-        if key not in (names.ROUTE, names.STATUS)
+        if key not in (nad.ROUTE, nad.STATUS)
     ]
     if before.get("finalizers") != after.get("finalizers"):
         found.append("finalizers")
     return found + _route_trespasses(
-        strings(before, "annotations").get(names.ROUTE), strings(after, "annotations").get(names.ROUTE)
+        strings(before, "annotations").get(nad.ROUTE), strings(after, "annotations").get(nad.ROUTE)
     )
 
 

@@ -18,7 +18,7 @@ from services.cli.options.client import (
 )
 from services.cli.options.settings_options import GroupedCommand
 from services.cli.terminal import plain
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.nad import NetworkRef
 from services.runtime.redis_client import time_ms
 from services.view.pause_state import lift_pause, set_pause
@@ -89,16 +89,16 @@ def _annotate_one(cluster: "Cluster", ref: NetworkRef, value: str | None) -> boo
     for _ in range(ATTEMPTS):
         try:
             network = cluster.get_network(ref)
-            if (network.annotations.get(names.PROBE) == DISABLED) == (value == DISABLED):
+            if (network.annotations.get(nad.PROBE) == DISABLED) == (value == DISABLED):
                 return False
-            cluster.annotate(network, {names.PROBE: value})
+            cluster.annotate(network, {nad.PROBE: value})
         except Conflict:
             continue
         except NotFound:
             raise usage_error(f"network {ref}: deleted meanwhile") from None
         except Denied as error:
             raise usage_error(
-                f"network {ref}: the cluster refuses the annotation {names.PROBE}: {error}; see `nadroute "
+                f"network {ref}: the cluster refuses the annotation {nad.PROBE}: {error}; see `nadroute "
                 f"explain {ref}` for what is wrong with the network itself"
             ) from None
         return True

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from services.contract.gateways import Flaw, find_flaw_in
 from services.contract.messages import Segment
 from services.contract.outcomes import Reason, State
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.nad import Network
 from services.network.parse.route import Route
 from services.network.parse.tolerance import load_object, read_cidr, read_gateway, shown
@@ -31,11 +31,11 @@ class Source(StrEnum):
     """Where a value of an intent comes from."""
 
     BRIDGE = "spec.config: bridge"
-    LABEL = f"label {names.CLUSTER_NETWORK_LABEL}"
-    MODE_FIELD = f"annotation {names.ROUTE}: mode"
+    LABEL = f"label {nad.CLUSTER_NETWORK_LABEL}"
+    MODE_FIELD = f"annotation {nad.ROUTE}: mode"
     DEFAULT_MODE = "setting default_mode: there is no route annotation"
-    OWN_GATEWAY = f"annotation {names.ROUTE}: no mode, and a gateway that nadroute did not write"
-    NO_OWN_GATEWAY = f"annotation {names.ROUTE}: no mode, and no gateway of the owner's"
+    OWN_GATEWAY = f"annotation {nad.ROUTE}: no mode, and a gateway that nadroute did not write"
+    NO_OWN_GATEWAY = f"annotation {nad.ROUTE}: no mode, and no gateway of the owner's"
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class _Refused(Exception):
 
     def __init__(self, reason: Reason, detail: str, channel: Channel = Channel.STATUS) -> None:
         super().__init__(detail)
-        self.invalid = NotProbed(State.INVALID, reason, f"{names.ROUTE}: {detail}", channel)
+        self.invalid = NotProbed(State.INVALID, reason, f"{nad.ROUTE}: {detail}", channel)
 
 
 def read_intent(network: Network, policy: Policy = DEFAULT_POLICY) -> Intent | NotProbed:
@@ -113,7 +113,7 @@ def read_intent(network: Network, policy: Policy = DEFAULT_POLICY) -> Intent | N
     try:
         if network.route_error:
             raise _Refused(Reason.BAD_ROUTE, network.route_error, Channel.EVENT)
-        if network.annotations.get(names.PROBE) == "disabled":
+        if network.annotations.get(nad.PROBE) == "disabled":
             return NotProbed(State.DISABLED, Reason.DISABLED_BY_ANNOTATION)
         if isinstance(found, NotProbed):
             return found
@@ -123,7 +123,7 @@ def read_intent(network: Network, policy: Policy = DEFAULT_POLICY) -> Intent | N
         intent = _read_route(segment, network, policy)
     except _Refused as refused:
         return refused.invalid
-    isolated = network.annotations.get(names.ISOLATED) == "true"
+    isolated = network.annotations.get(nad.ISOLATED) == "true"
     return replace(intent, isolated=isolated, cluster_network_source=source)
 
 
@@ -166,7 +166,7 @@ def _read_cluster_network(config: Mapping[str, object], network: Network) -> tup
     bridge = config.get("bridge")
     if isinstance(bridge, str) and bridge.endswith(BRIDGE_SUFFIX):
         return bridge.removesuffix(BRIDGE_SUFFIX), Source.BRIDGE
-    return network.labels.get(names.CLUSTER_NETWORK_LABEL, ""), Source.LABEL
+    return network.labels.get(nad.CLUSTER_NETWORK_LABEL, ""), Source.LABEL
 
 
 def _read_route(segment: Segment, network: Network, policy: Policy) -> Intent:

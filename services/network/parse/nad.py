@@ -1,12 +1,30 @@
-"""A NetworkAttachmentDefinition, narrowed to what nadroute reads."""
+"""A NetworkAttachmentDefinition (NAD), its annotations and its labels, as far as nadroute reads them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from services.network.parse import annotations as names
 from services.network.parse.route import Route
 from services.network.parse.status import Status
+
+ROUTE = "network.harvesterhci.io/route"
+"""A JSON string, shared with Harvester's controller, its UI and Terraform: see route.py."""
+STATUS = "nadroute.io/status"
+"""nadroute's own, compact JSON: see status.py."""
+PROBE = "nadroute.io/probe"
+"""Set by the owner: "disabled" stops probing this network."""
+PROBE_NOW = "nadroute.io/probe-now"
+"""Set by the owner: any new value triggers a probe."""
+ISOLATED = "nadroute.io/isolated"
+"""Set by the owner: "true" if the network is not meant to be routed, so that the VLAN alone counts."""
+CLUSTER_NETWORK_LABEL = "network.harvesterhci.io/clusternetwork"
+
+SYSTEM_NAMESPACE = "harvester-system"
+SYSTEM_NAME_PREFIXES = ("storagenetwork-", "rwx-network-")
+SYSTEM_ANNOTATIONS = (
+    "storage-network.settings.harvesterhci.io",
+    "rwx-network.settings.harvesterhci.io",
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -71,7 +89,7 @@ class Network:
     @property
     def has_route(self) -> bool:
         """Whether there is a route annotation, readable or not."""
-        return names.ROUTE in self.annotations
+        return ROUTE in self.annotations
 
     @property
     def route(self) -> Route:
@@ -86,22 +104,22 @@ class Network:
     @cached_property
     def _read_route(self) -> tuple[Route, str]:
         try:
-            return Route.parse(self.annotations.get(names.ROUTE, "")), ""
+            return Route.parse(self.annotations.get(ROUTE, "")), ""
         except ValueError as error:
             return Route(), str(error)
 
     @cached_property
     def status(self) -> Status | None:
         """nadroute's own status annotation; None if it is missing or unreadable."""
-        return Status.parse(self.annotations.get(names.STATUS, ""))
+        return Status.parse(self.annotations.get(STATUS, ""))
 
     @property
     def is_system(self) -> bool:
         """Whether it is one of Harvester's own networks, which nadroute never changes."""
         return (
-            self.ref.namespace == names.SYSTEM_NAMESPACE
-            or self.ref.name.startswith(names.SYSTEM_NAME_PREFIXES)
-            or any(self.annotations.get(key) == "true" for key in names.SYSTEM_ANNOTATIONS)
+            self.ref.namespace == SYSTEM_NAMESPACE
+            or self.ref.name.startswith(SYSTEM_NAME_PREFIXES)
+            or any(self.annotations.get(key) == "true" for key in SYSTEM_ANNOTATIONS)
         )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from services.contract.outcomes import Reason, State
 from services.network.judge.reduction import Conclusion
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.intent import Channel, Intent, NotProbed
 from services.network.parse.nad import Network
 from services.network.parse.route import Route
@@ -94,14 +94,14 @@ def decide(
         if overwritten or memory.corrections:
             after = _with_other_writer(after, before, overwritten, memory.corrections)
         if wanted.differing and (not overwritten or memory.corrections < MAX_CORRECTIONS):
-            changes[names.ROUTE] = wanted.route.with_fields(wanted.fields)
+            changes[nad.ROUTE] = wanted.route.with_fields(wanted.fields)
             is_correction = bool(overwritten)
-        if names.ROUTE not in changes and _is_being_pinged(network.route):
+        if nad.ROUTE not in changes and _is_being_pinged(network.route):
             # Any write would make Harvester restart its ping of this network.
             return None
     after = after.limited().following(before, now=now)
     if before != after:
-        changes[names.STATUS] = after.dump()
+        changes[nad.STATUS] = after.dump()
     return Change(changes, before, after, is_correction) if changes else None
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from services.contract.outcomes import Reason, State
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network
 from services.network.parse.route import Route
@@ -80,7 +80,7 @@ def observe(network: Network, policy: Policy) -> Observed | NotProbed:
         uid=network.uid,
         intent=intent,
         digest=digest,
-        probe_now=network.annotations.get(names.PROBE_NOW, ""),
+        probe_now=network.annotations.get(nad.PROBE_NOW, ""),
         wants_connectivity=_wants_connectivity(network.route),
         is_check_failing=reported is None or reported.state != State.ACTIVE,
         is_ask_failing=reported is None or reported.state not in VLAN_STATES or reported.dhcp_out,

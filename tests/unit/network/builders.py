@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Network
 from services.contract.messages import DHCPVerdict, Offer, ReachVerdict, Segment, TargetVerdict, Verdict
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
 from services.contract.verdicts import AgedVerdict
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.nad import Network, NetworkRef
 
 SEGMENT = Segment(cluster_network="extra", vlan=100)
@@ -36,9 +36,9 @@ def network(
     """A network with this route annotation, if any, and our status, if any."""
     given = dict(annotations or {})
     if route is not None:
-        given[names.ROUTE] = route
+        given[nad.ROUTE] = route
     if status is not None:
-        given[names.STATUS] = status
+        given[nad.STATUS] = status
     return Network(ref, uid, version, config, given, {}, deleting)
 
 

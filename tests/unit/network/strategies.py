@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.nad import Network
 from tests.unit.network.builders import config, network
 
@@ -79,7 +79,7 @@ ANY_CONFIG = (
 @st.composite
 def any_networks(draw: Callable[..., object]) -> Network:
     """Networks that a hostile tenant might write."""
-    keys = st.sampled_from([names.ROUTE, names.STATUS, names.PROBE, names.PROBE_NOW, "example.com/x"])
+    keys = st.sampled_from([nad.ROUTE, nad.STATUS, nad.PROBE, nad.PROBE_NOW, "example.com/x"])
     annotations = draw(st.dictionaries(keys, ANY_TEXT | st.just("disabled"), max_size=5))
     assert isinstance(annotations, dict)
     return network(annotations=annotations, config=draw(ANY_CONFIG))

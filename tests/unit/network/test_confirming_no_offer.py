@@ -8,7 +8,7 @@ from services.contract.messages import DHCPVerdict
 from services.contract.outcomes import ReachOutcome, Reason, State
 from services.contract.verdicts import AgedVerdict
 from services.network.judge.reduction import Conclusion, reduce
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.intent import Intent
 from services.network.parse.status import Status
 from services.network.write.writing import decide
@@ -51,8 +51,8 @@ def test_a_host_without_an_offer_is_written_to_a_new_network() -> None:
     finding = found(AUTO, asked("node1", 1.0, dhcp()))
     change = decide(network(), AUTO, finding, now=NOW)
     assert change is not None
-    assert set(change.annotations) == {names.STATUS}
-    told = Status.parse(change.annotations[names.STATUS])
+    assert set(change.annotations) == {nad.STATUS}
+    told = Status.parse(change.annotations[nad.STATUS])
     assert told is not None
     assert (told.reason, told.hosts) == (Reason.CONFIRMING_NO_OFFER, {"node1": Reason.NO_DHCP_OFFER})
     pending = Conclusion(State.PENDING, Reason.NOT_PROBED_YET)
@@ -63,7 +63,7 @@ def test_each_further_host_is_written_too() -> None:
     """Otherwise the watcher would wait for its ask window before the third host asks."""
     first = decide(network(), AUTO, found(AUTO, asked("node1", 9.0, dhcp())), now=NOW)
     assert first is not None
-    after = network(status=first.annotations[names.STATUS])
+    after = network(status=first.annotations[nad.STATUS])
     both = found(AUTO, asked("node1", 20.0, dhcp()), asked("node2", 1.0, dhcp()))
     second = decide(after, AUTO, both, now=NOW)
     assert second is not None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from services.contract.outcomes import Reason, State
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.intent import Channel, Intent, NotProbed, read_intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.route import Route
@@ -133,7 +133,7 @@ def test_a_network_out_of_scope_is_left_alone() -> None:
         network(),
         network("{"),
         network(config=config(vlan=0)),
-        network(annotations={names.PROBE: "disabled"}),
+        network(annotations={nad.PROBE: "disabled"}),
     ]
     for each in broken:
         assert read_intent(each, namespaces) == nothing
@@ -144,11 +144,11 @@ def test_a_network_out_of_scope_is_left_alone() -> None:
 
 def test_the_owner_can_mark_a_network_as_isolated() -> None:
     """The mark does not change what is probed."""
-    isolated = read_intent(network(annotations={names.ISOLATED: "true"}))
+    isolated = read_intent(network(annotations={nad.ISOLATED: "true"}))
     assert isolated == replace(AUTO, isolated=True)
     assert isinstance(isolated, Intent)
     assert isolated.digest == AUTO.digest
-    assert read_intent(network(annotations={names.ISOLATED: "yes"})) == AUTO
+    assert read_intent(network(annotations={nad.ISOLATED: "yes"})) == AUTO
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_harvesters_own_networks_are_ignored(system: Network) -> None:
 
 def test_the_owner_can_disable_probing() -> None:
     """With nadroute.io/probe: "disabled"."""
-    assert read_intent(network(annotations={names.PROBE: "disabled"})) == NotProbed(
+    assert read_intent(network(annotations={nad.PROBE: "disabled"})) == NotProbed(
         State.DISABLED, Reason.DISABLED_BY_ANNOTATION
     )
 
@@ -217,7 +217,7 @@ def test_default_mode_off_leaves_networks_without_annotation_alone() -> None:
 
 def test_the_label_names_the_cluster_network_if_the_bridge_does_not() -> None:
     """For a bridge with a name of another form."""
-    labelled = replace(network(config=config(bridge=None)), labels={names.CLUSTER_NETWORK_LABEL: "extra"})
+    labelled = replace(network(config=config(bridge=None)), labels={nad.CLUSTER_NETWORK_LABEL: "extra"})
     assert read_intent(labelled) == AUTO
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from services.contract.outcomes import Reason, State
 from services.network.judge.reduction import Conclusion
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.intent import Channel, NotProbed, read_intent
 from services.network.parse.nad import Network
 from services.network.write.writing import MAX_CORRECTIONS, Memory, decide
@@ -21,7 +21,7 @@ def test_a_network_without_a_vlan_gets_one_status_and_no_event(reason: Reason) -
     """Harvester shows N/A for it."""
     change = decide(network(), NotProbed(State.IGNORED, reason), None, now=NOW)
     assert change is not None
-    assert set(change.annotations) == {names.STATUS}
+    assert set(change.annotations) == {nad.STATUS}
     assert not change.is_transition
     again = apply(network(), change)
     assert decide(again, NotProbed(State.IGNORED, reason), None, now=LATER) is None
@@ -67,8 +67,8 @@ def _reported_active() -> Network:
 
 def _overwrite(target: Network, **fields: str) -> Network:
     """Let another writer set these fields."""
-    route = {**json.loads(target.annotations[names.ROUTE]), **fields}
-    return replace(target, annotations={**target.annotations, names.ROUTE: json.dumps(route)})
+    route = {**json.loads(target.annotations[nad.ROUTE]), **fields}
+    return replace(target, annotations={**target.annotations, nad.ROUTE: json.dumps(route)})
 
 
 @pytest.mark.parametrize("fields", [{"connectivity": "false"}, {"gateway": "10.0.112.9"}, {"cidr": "<nil>"}])
@@ -80,7 +80,7 @@ def test_another_writers_result_is_corrected_and_reported(fields: dict[str, str]
     assert change.is_correction
     assert set(change.new_findings) == {Reason.OTHER_WRITER}
     corrected = apply(taken_over, change)
-    assert json.loads(corrected.annotations[names.ROUTE])["connectivity"] == "true"
+    assert json.loads(corrected.annotations[nad.ROUTE])["connectivity"] == "true"
     quiet = decide(corrected, read_intent(corrected), ACTIVE, now=LATER, memory=Memory(corrections=1))
     assert quiet is None
     over = decide(corrected, read_intent(corrected), ACTIVE, now=LATER)
@@ -94,7 +94,7 @@ def test_corrections_are_limited() -> None:
     memory = Memory(corrections=MAX_CORRECTIONS)
     change = decide(taken_over, read_intent(taken_over), ACTIVE, now=LATER, memory=memory)
     assert change is not None
-    assert set(change.annotations) == {names.STATUS}
+    assert set(change.annotations) == {nad.STATUS}
     first = _decide(taken_over, ACTIVE)
     assert first is not None
     assert change.after.findings == first.after.findings
@@ -105,7 +105,7 @@ def test_corrections_are_limited() -> None:
     assert decide(left, read_intent(left), ACTIVE, now=LATER, memory=memory) is None
     verdict = decide(left, read_intent(left), OUT, now=LATER, memory=memory)
     assert verdict is not None, "a new result is written all the same"
-    assert names.ROUTE not in verdict.annotations or "false" in verdict.annotations[names.ROUTE]
+    assert nad.ROUTE not in verdict.annotations or "false" in verdict.annotations[nad.ROUTE]
 
 
 FAILED = Conclusion(State.DHCP_FAILED, Reason.ROUTER_OUTSIDE_SUBNET, "DHCP failed", detail="why")
@@ -116,14 +116,14 @@ def test_harvesters_ping_of_a_removed_gateway_is_not_corrected() -> None:
     first = _decide(network('{"mode":"auto"}'), FAILED)
     assert first is not None
     told = apply(network('{"mode":"auto"}'), first)
-    assert json.loads(told.annotations[names.ROUTE]) == {"mode": "auto", "connectivity": "DHCP failed"}
+    assert json.loads(told.annotations[nad.ROUTE]) == {"mode": "auto", "connectivity": "DHCP failed"}
     assert _decide(_overwrite(told, connectivity="false"), FAILED) is None
     claimed = _decide(_overwrite(told, connectivity="true"), FAILED)
     assert claimed is not None
     assert claimed.is_correction
     junk = _decide(_overwrite(told, connectivity="false", gateway="<nil>"), FAILED)
     assert junk is not None
-    assert '"DHCP failed"' in junk.annotations[names.ROUTE]
+    assert '"DHCP failed"' in junk.annotations[nad.ROUTE]
 
 
 @pytest.mark.parametrize("fields", [{"connectivity": ""}, {"cidr": "", "gateway": "", "connectivity": ""}])
@@ -134,7 +134,7 @@ def test_fields_emptied_by_the_ui_are_filled_in_again(fields: dict[str, str]) ->
     change = decide(saved, read_intent(saved), ACTIVE, now=LATER, memory=memory)
     assert change is not None
     assert not change.is_correction
-    assert json.loads(change.annotations[names.ROUTE])["connectivity"] == "true"
+    assert json.loads(change.annotations[nad.ROUTE])["connectivity"] == "true"
 
 
 def test_a_result_for_a_former_intent_is_not_shown() -> None:
@@ -144,14 +144,14 @@ def test_a_result_for_a_former_intent_is_not_shown() -> None:
         moved,
         annotations={
             **moved.annotations,
-            names.ROUTE: f'{{"mode":"auto",{LEASED},"connectivity":"true","outdated":true}}',
+            nad.ROUTE: f'{{"mode":"auto",{LEASED},"connectivity":"true","outdated":true}}',
         },
     )
     for target in (moved, outdated):
         change = _decide(target, PENDING)
         assert change is not None
-        assert set(change.annotations) == {names.STATUS}
+        assert set(change.annotations) == {nad.STATUS}
         assert (change.after.state, change.after.since) == ("Pending", NOW)
     fresh = _decide(outdated, ACTIVE)
     assert fresh is not None
-    assert "outdated" not in fresh.annotations[names.ROUTE]
+    assert "outdated" not in fresh.annotations[nad.ROUTE]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from services.contract.outcomes import Reason, State
 from services.contract.verdicts import AgedVerdict
 from services.network.judge.reduction import Conclusion, reduce
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import MAX_HOSTS, MAX_STATUS_CHARACTERS, ServerOffer, Status
@@ -82,7 +82,7 @@ def test_the_route_annotation_by_table(
 ) -> None:
     """Each form that was seen, and what becomes of it."""
     change = decide_now(network(route), finding)
-    written = None if change is None else change.annotations.get(names.ROUTE)
+    written = None if change is None else change.annotations.get(nad.ROUTE)
     assert (None if written is None else json.loads(written)) == expected
 
 
@@ -92,7 +92,7 @@ def test_a_network_that_harvester_is_pinging_gets_nothing_but_the_verdict() -> N
     assert decide_now(pinged, UNKNOWN) is None
     change = decide_now(pinged, MANUAL_ACTIVE)
     assert change is not None
-    assert names.ROUTE in change.annotations
+    assert nad.ROUTE in change.annotations
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_what_cannot_be_parsed_is_told() -> None:
     broken = network('{"mode":"manual","cidr":"10.0.0.0/24","gateway":"fd00::1","connectivity":"false"}')
     change = decide(broken, read_intent(broken), None, now=NOW)
     assert change is not None
-    assert set(change.annotations) == {names.STATUS}
+    assert set(change.annotations) == {nad.STATUS}
     assert "gateway: expected a host's IPv4 address, got 'fd00::1'" in change.after.detail
 
 
@@ -151,7 +151,7 @@ def test_a_thousand_differing_hosts_fit_into_an_annotation() -> None:
     finding = replace(ACTIVE, hosts={f"node{i}." + "x" * 240: "GatewaySilentOnVlan" for i in range(1000)})
     change = decide_now(network(), finding)
     assert change is not None
-    text = change.annotations[names.STATUS]
+    text = change.annotations[nad.STATUS]
     assert len(text) < MAX_STATUS_CHARACTERS
     assert (len(change.after.hosts), change.after.hosts_omitted) == (MAX_HOSTS, 1000 - MAX_HOSTS)
     assert decide_now(apply(network(), change), finding) is None
@@ -186,17 +186,17 @@ def _found(intent: Intent, latest: list[AgedVerdict]) -> Conclusion:
 
 
 def _check_route(before: Network, after: Network, intent: Intent) -> None:
-    text = after.annotations.get(names.ROUTE)
-    if text == before.annotations.get(names.ROUTE):
+    text = after.annotations.get(nad.ROUTE)
+    if text == before.annotations.get(nad.ROUTE):
         return
     assert text is not None
-    old = json.loads(before.annotations.get(names.ROUTE) or "{}")
+    old = json.loads(before.annotations.get(nad.ROUTE) or "{}")
     new = json.loads(text)
     assert isinstance(new.get("connectivity"), str)
     assert new["connectivity"] in ("true", "false", "DHCP failed")
     assert new.get("outdated", False) is False
     ours = {"connectivity", "outdated"} | ({"cidr", "gateway"} if intent.mode == "auto" else set())
-    if names.ROUTE not in before.annotations:
+    if nad.ROUTE not in before.annotations:
         assert new.pop("mode") == "auto"
         assert {"cidr", "gateway", "connectivity"} <= set(new)
     assert {k: v for k, v in new.items() if k not in ours} == {k: v for k, v in old.items() if k not in ours}
@@ -212,8 +212,8 @@ def test_deciding_never_raises(target: Network, finding: Conclusion) -> None:
         return
     for text in change.annotations.values():
         text.encode()
-    if names.STATUS in change.annotations:
-        assert Status.parse(change.annotations[names.STATUS]) == change.after
+    if nad.STATUS in change.annotations:
+        assert Status.parse(change.annotations[nad.STATUS]) == change.after
 
 
 @given(

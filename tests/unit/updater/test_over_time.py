@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.contract.messages import Verdict
 from services.contract.names import HOST_TTL_S
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.intent import Intent
 from tests.unit.network.builders import GATEWAY
 from tests.unit.updater.world import FRESH_S, HOSTS, R, S, World
@@ -49,7 +49,7 @@ class Judge:
         self.undecided_since = None
         state, connectivity = expected
         assert (reported.get("state"), reported.get("digest")) == (state, digest), (reported, self.said())
-        if connectivity == "DHCP failed" and names.ROUTE not in self.world.present.annotations:
+        if connectivity == "DHCP failed" and nad.ROUTE not in self.world.present.annotations:
             return
         if len([at for at in self.world.memories.times if now - at < 3_600]) < 4:
             assert self.world.route().get("connectivity") == connectivity
@@ -200,7 +200,7 @@ def test_reported_states_follow_the_table(
         getattr(world, str(name))(*arguments)
         judge.work()
         ours = world.cluster.written[wrote:]
-        if connectivity == "true" and any('"false"' in str(w.get(names.ROUTE)) for w in ours):
+        if connectivity == "true" and any('"false"' in str(w.get(nad.ROUTE)) for w in ours):
             _check_that_three_probes_failed(judge)
     times = world.memories.times
     for start in times:

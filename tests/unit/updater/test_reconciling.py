@@ -18,7 +18,7 @@ from services.cluster.errors import (
     Unavailable,
 )
 from services.contract.outcomes import ReachOutcome
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
 from services.updater.assessing import Assessor
@@ -82,7 +82,7 @@ def test_a_write_is_one_patch_and_one_event(bench: Bench) -> None:
     """Route and status are one patch, and the transition is one Event."""
     assert bench.reconcile() is None
     (written,) = bench.cluster.written
-    assert set(written) == {names.ROUTE, names.STATUS}
+    assert set(written) == {nad.ROUTE, nad.STATUS}
     assert bench.cluster.events == [
         ("Normal", "Active", "gateway 10.0.112.1 answers on extra/100 from node1")
     ]
@@ -107,7 +107,7 @@ def test_a_conflict_is_decided_again_on_the_fresh_object(bench: Bench) -> None:
 def test_an_edit_that_makes_the_verdict_void_ends_the_write(bench: Bench) -> None:
     """The fresh object has another intent without verdicts, so nothing is written."""
     manual = json.dumps({"mode": "manual", "cidr": "10.0.0.0/24", "gateway": "10.0.0.1"})
-    bench.cluster.edit(bench.target.ref, **{names.ROUTE: manual})
+    bench.cluster.edit(bench.target.ref, **{nad.ROUTE: manual})
     assert bench.reconcile() is None
     assert bench.cluster.written == []
 

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from services.cluster.errors import Unavailable
 from services.contract.messages import Report
 from services.contract.outcomes import ReachOutcome
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.intent import Intent
 from services.network.parse.nad import Network
 from services.updater.gauges import NetworkGauges
@@ -183,9 +183,9 @@ def test_an_owners_edit_is_completed_from_known_verdicts(bench: Bench) -> None:
     bench.report(dhcp=dhcp(offer()))
     bench.work()
     (target,) = bench.cluster.objects.values()
-    bench.updater.upserted(bench.cluster.edit(target.ref, **{names.ROUTE: '{"mode":"auto"}'}))
+    bench.updater.upserted(bench.cluster.edit(target.ref, **{nad.ROUTE: '{"mode":"auto"}'}))
     assert bench.work() == 1
-    assert '"connectivity":"true"' in bench.cluster.objects[target.ref].annotations[names.ROUTE]
+    assert '"connectivity":"true"' in bench.cluster.objects[target.ref].annotations[nad.ROUTE]
 
 
 def test_only_transitions_are_events(bench: Bench) -> None:
@@ -275,7 +275,7 @@ def test_a_broken_route_is_posted_once_and_never_written(bench: Bench, broken: s
     assert (kind, reason) == ("Warning", "Invalid")
     assert "network.harvesterhci.io/route: " in message
     (target,) = bench.cluster.objects.values()
-    bench.updater.upserted(bench.cluster.edit(target.ref, **{names.ROUTE: '{"mode":1}'}))
+    bench.updater.upserted(bench.cluster.edit(target.ref, **{nad.ROUTE: '{"mode":1}'}))
     bench.work()
     assert len(bench.cluster.events) == 2
 
@@ -289,7 +289,7 @@ def test_a_second_dhcp_server_is_posted_once(bench: Bench) -> None:
         bench.clock.seconds += SETTINGS.reduce_interval_s
     assert [reason for _, reason, _ in bench.cluster.events] == ["Active", "DHCPServersDisagree"]
     (target,) = bench.cluster.objects.values()
-    assert "10.0.112.66 offers" in target.annotations[names.STATUS]
+    assert "10.0.112.66 offers" in target.annotations[nad.STATUS]
 
 
 def test_another_writer_is_corrected_four_times_an_hour(bench: Bench) -> None:
@@ -299,13 +299,13 @@ def test_another_writer_is_corrected_four_times_an_hour(bench: Bench) -> None:
     bench.work()
     (target,) = bench.cluster.objects.values()
     for _ in range(7):
-        route = bench.cluster.objects[target.ref].annotations[names.ROUTE]
+        route = bench.cluster.objects[target.ref].annotations[nad.ROUTE]
         theirs = route.replace('"connectivity":"true"', '"connectivity":"false"')
-        bench.updater.upserted(bench.cluster.edit(target.ref, **{names.ROUTE: theirs}))
+        bench.updater.upserted(bench.cluster.edit(target.ref, **{nad.ROUTE: theirs}))
         bench.work()
         bench.clock.seconds += SETTINGS.reduce_interval_s
         bench.work()
-    assert len([w for w in bench.cluster.written[1:] if names.ROUTE in w]) == 4
+    assert len([w for w in bench.cluster.written[1:] if nad.ROUTE in w]) == 4
     assert len(bench.cluster.written) == 5
-    assert '"connectivity":"false"' in bench.cluster.objects[target.ref].annotations[names.ROUTE]
+    assert '"connectivity":"false"' in bench.cluster.objects[target.ref].annotations[nad.ROUTE]
     assert [reason for _, reason, _ in bench.cluster.events] == ["Active", "OtherWriter"]

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from services.contract.messages import Report, Verdict
 from services.contract.outcomes import Fault, ReachOutcome
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
 from services.updater.service import Updater
@@ -71,14 +71,14 @@ class JudgedCluster(FakeCluster):
     """Checks every write: only the updater's annotations, and in the route only its own fields."""
 
     def annotate(self, network: Network, annotations: Mapping[str, str | None]) -> Network:
-        assert set(annotations) <= {names.ROUTE, names.STATUS}
-        if names.ROUTE not in annotations:
-            route = json.loads(network.annotations.get(names.ROUTE) or "{}")
+        assert set(annotations) <= {nad.ROUTE, nad.STATUS}
+        if nad.ROUTE not in annotations:
+            route = json.loads(network.annotations.get(nad.ROUTE) or "{}")
             pinged = route.get("cidr") and route.get("gateway") and not route.get("connectivity")
             assert not pinged or route.get("outdated"), "this makes Harvester ping it once more"
         else:
-            text = network.annotations.get(names.ROUTE)
-            old, new = json.loads(text or "{}"), json.loads(annotations[names.ROUTE] or "{}")
+            text = network.annotations.get(nad.ROUTE)
+            old, new = json.loads(text or "{}"), json.loads(annotations[nad.ROUTE] or "{}")
             ours = OURS["manual" if old.get("mode") == "manual" else "auto"]
             if text is None:
                 assert new.pop("mode") == "auto"
@@ -150,12 +150,12 @@ class World:
         return intent
 
     def route(self) -> dict[str, object]:
-        fields = json.loads(self.present.annotations.get(names.ROUTE) or "{}")
+        fields = json.loads(self.present.annotations.get(nad.ROUTE) or "{}")
         assert isinstance(fields, dict)
         return fields
 
     def status(self) -> dict[str, object]:
-        reported = json.loads(self.present.annotations.get(names.STATUS, "{}"))
+        reported = json.loads(self.present.annotations.get(nad.STATUS, "{}"))
         assert isinstance(reported, dict)
         return reported
 
@@ -206,21 +206,21 @@ class World:
         route = self.route()
         edits: dict[str, str] = {}
         if how in ("true", "false", "ping failed") and route.get("cidr"):
-            edits[names.ROUTE] = json.dumps({**route, "connectivity": how})
+            edits[nad.ROUTE] = json.dumps({**route, "connectivity": how})
         elif how in ("ui", "ui gateway") and route:
             if how == "ui gateway" and self.mode == "manual":
                 self.gateway = 3 - self.gateway
                 route |= self._owners()
             kept = {key: route.get(key, "") for key in ("mode", "serverIPAddr", "cidr", "gateway")}
-            edits[names.ROUTE] = json.dumps(kept)
+            edits[nad.ROUTE] = json.dumps(kept)
         elif how == "terraform" and route:
-            edits[names.ROUTE] = json.dumps({"mode": "auto"} if self.mode == "auto" else self._owners())
+            edits[nad.ROUTE] = json.dumps({"mode": "auto"} if self.mode == "auto" else self._owners())
         elif how == "gateway" and self.mode == "manual":
             self.gateway = 3 - self.gateway
-            edits[names.ROUTE] = json.dumps({**route, **self._owners()})
+            edits[nad.ROUTE] = json.dumps({**route, **self._owners()})
         elif how == "cidr" and self.mode == "manual":
             self.prefix = 41 - self.prefix
-            edits[names.ROUTE] = json.dumps({**route, **self._owners()})
+            edits[nad.ROUTE] = json.dumps({**route, **self._owners()})
         elif how == "vlan":
             self.vlan = 301 - self.vlan
             self._change_vlan(route)
@@ -230,7 +230,7 @@ class World:
     def _change_vlan(self, route: dict[str, object]) -> None:
         """Change the VLAN as the webhook does, which marks an auto network's route as outdated."""
         if route and self.mode == "auto":
-            self.cluster.edit(self.ref, **{names.ROUTE: json.dumps({**route, "outdated": True})})
+            self.cluster.edit(self.ref, **{nad.ROUTE: json.dumps({**route, "outdated": True})})
         present = self.present
         self.cluster.objects[self.ref] = Network(
             present.ref, present.uid, str(int(present.resource_version) + 1), config(vlan=self.vlan),

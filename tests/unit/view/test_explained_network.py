@@ -8,7 +8,7 @@ import pytest
 from services.cli.explain.answers import answers_of
 from services.contract.messages import Verdict
 from services.contract.outcomes import DHCPOutcome, Fault, Reason, State
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.nad import Network, NetworkRef
 from services.network.policy import DEFAULT_POLICY, Policy
 from services.view.documents import explained_document
@@ -92,7 +92,7 @@ def test_where_each_value_comes_from_is_told() -> None:
     assert sources["mode"] == ("manual", "annotation network.harvesterhci.io/route: mode")
     assert sources["cluster network"] == ("extra", "spec.config: bridge")
     own = '{"cidr":"10.0.112.0/20","gateway":"10.0.112.1"}'
-    labels = {names.CLUSTER_NETWORK_LABEL: "extra"}
+    labels = {nad.CLUSTER_NETWORK_LABEL: "extra"}
     labelled = replace(network(own, config=config(bridge="br0", name="not-the-bridge-br")), labels=labels)
     sources = {a.what: (a.value, a.source) for a in explained(labelled).asked}
     assert sources["cluster network"] == ("extra", "label network.harvesterhci.io/clusternetwork")

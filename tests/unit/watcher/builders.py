@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 
 from services.contract.messages import HostAnnouncement
-from services.network.parse import annotations as names
+from services.network.parse import nad
 from services.network.parse.nad import Network, NetworkRef
 from services.watcher.plan.schedule import Schedule
 from services.watcher.plan.segment_plan import HostProbe, Pace
@@ -28,7 +28,7 @@ def network(
     cluster_network: str = "extra",
     deleting: bool = False,
 ) -> Network:
-    given = {names.ROUTE: route, names.STATUS: status, names.PROBE_NOW: probe_now}
+    given = {nad.ROUTE: route, nad.STATUS: status, nad.PROBE_NOW: probe_now}
     return Network(
         NetworkRef("default", name),
         uid,
