@@ -50,7 +50,7 @@ class Progress:
         elif self._collected:
             doing = f"{self._collected} packages collected"
         else:
-            doing = "starting pip"
+            doing = "checking packages"
         return f"{self._what}: {doing}, {elapsed_s:.0f} s"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from lab.site_file import load_site
 
 START_TIMEOUT_S = 60.0
 EXAMPLES_TIMEOUT_S = 120.0
+READING_TIME_S = 20.0
 POLL_INTERVAL_S = 0.2
 
 interrupted = threading.Event()
@@ -88,6 +90,8 @@ def _run(system: System, examples: Examples, *, once: bool) -> int:
         client.create_network(example.namespace, example.body)
     print(_instructions(system), flush=True)
     if not once:
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            wait_for_reader(system.check)
         return _show_until_interrupted(system)
     started = time.monotonic()
     differences: dict[str, str] = {}
@@ -119,6 +123,17 @@ def _run(system: System, examples: Examples, *, once: bool) -> int:
     count = len(examples.expected)
     print(f"All {count} networks have the state that their file expects, after {seconds:.0f} s.")
     return 0
+
+
+def wait_for_reader(check: Callable[[], None], *, limit_s: float = READING_TIME_S) -> None:
+    """Leave the instructions on the screen until Enter, or for limit_s: the table may hide them."""
+    print(f"The table of all networks follows when you press Enter, or in {limit_s:.0f} s.", flush=True)
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline and not interrupted.is_set():
+        check()
+        if select.select([sys.stdin], [], [], POLL_INTERVAL_S)[0]:
+            sys.stdin.readline()
+            return
 
 
 def _show_until_interrupted(system: System) -> int:
@@ -156,7 +171,7 @@ def _instructions(system: System) -> str:
 
   In another terminal:
     eval "$({PROGRAM} demo env)"
-    nadroute demo tour            # break a gateway, watch, explain, heal: guided
+    nadroute demo tour            # guided: break, watch, explain, heal
     nadroute demo shell {hosts[0].name}     # a shell on a host of the site
     nadroute explain default/annex
     kubectl get network-attachment-definitions -A

@@ -41,7 +41,7 @@ def test_a_terminal_sees_each_step_in_one_line() -> None:
     """The line is rewritten, counts packages, and goes on while pip prints nothing."""
     states = shown([PIP[0], PIP[1], None, *PIP[2:]], Terminal()).rstrip("\n").split("\r")[1:]
     assert [re.sub(r", \d+ s\x1b\[K$", "", state).removeprefix("Setting up .venv: ") for state in states] == [
-        "starting pip",
+        "checking packages",
         *["1 packages collected"] * 3,
         "2 packages collected",
         *["installing 3 packages"] * 2,
@@ -52,7 +52,7 @@ def test_a_log_gets_two_lines() -> None:
     """Where nobody watches, the start and the end are enough."""
     lines = shown(PIP, io.StringIO()).splitlines()
     assert [line.partition(": ")[2].rpartition(",")[0] for line in lines] == [
-        "starting pip",
+        "checking packages",
         "installing 3 packages",
     ]
 
