@@ -191,14 +191,11 @@ def _read_failure(response: urllib3.HTTPResponse) -> ClusterError:
 
 
 def _describe(error: BaseException) -> str:
-    """The innermost error: urllib3 wraps a refused connection several times."""
+    """Return the innermost error: urllib3 wraps a refused connection several times."""
+    where = ""
     while isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
+        where = f" to {error.pool.host}:{error.pool.port}" if error.pool else ""
         error = error.reason
-    cause = error.__cause__
-    if (
-        isinstance(error, urllib3.exceptions.NewConnectionError)
-        and isinstance(cause, OSError)
-        and cause.strerror
-    ):
-        return f"cannot connect: {cause.strerror}"
+    if isinstance(error, urllib3.exceptions.NewConnectionError) and isinstance(error.__cause__, OSError):
+        return f"cannot connect{where}: {error.__cause__.strerror or error.__cause__}"
     return f"{type(error).__name__}: {error}"[:MAX_MESSAGE_CHARACTERS]

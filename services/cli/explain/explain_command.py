@@ -70,10 +70,7 @@ def print_explained(console: Console, explained: ExplainedNetwork, *, now: datet
     )
     console.print(headline, width=width)
     _heading(console, "What is asked")
-    asked = _grid(3)
-    for each in explained.asked:
-        asked.add_row(cell(each.what), cell(each.value, "bold"), cell(each.source, "dim"))
-    console.print(Padding(asked, (0, 0, 0, 2), expand=False), width=width)
+    console.print(Padding(_asked(explained, width), (0, 0, 0, 2), expand=False), width=width)
     if row.intent is not None:
         _heading(console, "What each host tried, and what came back")
         _print_checks(console, explained, width=width)
@@ -87,6 +84,20 @@ def print_explained(console: Console, explained: ExplainedNetwork, *, now: datet
         _print_step(console, number, step, width=width)
     if not explained.steps:
         console.print("  Nothing.")
+
+
+def _asked(explained: ExplainedNetwork, width: int) -> Table:
+    """What is asked, each with its source beside it, or below it where a value is long."""
+    is_long = any(len(asked.value) > width // 2 for asked in explained.asked)
+    table = _grid(2 if is_long else 3)
+    for asked in explained.asked:
+        what, value, source = cell(asked.what), cell(asked.value, "bold"), cell(asked.source, "dim")
+        if is_long:
+            table.add_row(what, value)
+            table.add_row(Text(), source)
+        else:
+            table.add_row(what, value, source)
+    return table
 
 
 def _print_step(console: Console, number: int, step: str, *, width: int) -> None:

@@ -22,7 +22,7 @@ class ClientSettings(PolicySettings):
     """The commands that read and trigger."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "error"
-    """The least severe log messages written."""
+    """The least severe level that is logged."""
     watch_silence_s: Seconds = 10.0
     """Seconds of silence after which a watch counts as broken, and `status --watch` says that it is old. The
     server is asked to end each watch sooner, so a longer silence is a fault."""

@@ -155,6 +155,7 @@ def config(context: click.Context, output: Output) -> int | None:
         except CommandFailed as error:
             if any(NOT_GIVEN not in line for line in error.message.splitlines()):
                 failed = error.exit_code
-            click.echo(f"{service.name}: {error.message}", err=True)
+            for line in error.message.splitlines():
+                click.echo(f"{service.name}: {line}", err=True)
     _print(rows, output)
     return failed

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -73,8 +74,29 @@ def test_wrong_usage_is_one_plain_line(
     ran = run(monkeypatch, *arguments)
     assert ran.code == 2
     assert expected in ran.err
-    assert "Traceback" not in ran.err
+    assert len(ran.err.splitlines()) == 1
     assert ran.out == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("{ clusters: [", "not YAML: line 1, column 14: expected the node content"),
+        ("hello", "not a kubeconfig: expected clusters, users and a current-context"),
+        ("clusters: []", "cannot be used: Invalid kube-config file"),
+    ],
+)
+def test_a_broken_kubeconfig_is_one_line(
+    content: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 2 with the file and what is wrong with it."""
+    path = tmp_path / "kubeconfig"
+    path.write_text(content)
+    ran = run(monkeypatch, "status", "--kubeconfig", str(path))
+    assert ran.code == 2
+    assert len(ran.err.splitlines()) == 1
+    assert repr(str(path)) in ran.err
+    assert expected in ran.err
 
 
 def test_a_redis_that_is_away_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,7 @@ COMMANDS = {
     "status-problems": ["status", "--problems", "-n", "production"],
     "status-host": ["status", "--host", "node2"],
     "explain": ["explain", "default/annex"],
+    "explain-invalid": ["explain", "default/typo"],
     "hosts": ["hosts"],
     "config": ["config", "watcher"],
     "scan": ["scan", "--interface", "bond0"],
@@ -105,6 +106,9 @@ NETWORKS = [
     BASEMENT,
     network(config=config(0), ref=NetworkRef("default", "flat")),
     network("{", ref=NetworkRef("default", "relic")),
+    network(
+        '{"mode":"manual","cidr":"10.30.0.0/24","gateway":"10.31.0.1"}', ref=NetworkRef("default", "typo")
+    ),
     with_status(
         owned("storefront-of-the-second-floor", 7, gateway="10.7.0.1", namespace="production"),
         State.UNREACHABLE,
