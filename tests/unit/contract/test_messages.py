@@ -1,4 +1,4 @@
-"""What crosses a queue: it arrives as it was sent, and anything else is refused, never guessed at."""
+"""Messages on the queues: valid ones arrive unchanged, and all others are refused."""
 
 import json
 from collections.abc import Callable
@@ -91,7 +91,7 @@ announcements = st.builds(
 
 @given(requests | reports() | announcements)
 def test_a_message_arrives_as_it_was_sent(message: Message) -> None:
-    """Through JSON, as a mapping, a text or bytes."""
+    """Through JSON, as a mapping, a string or bytes."""
     text = json.dumps(message.to_wire())
     for wire in (json.loads(text), text, text.encode()):
         assert type(message).from_wire(wire) == message
@@ -106,8 +106,8 @@ JSON_VALUES: st.SearchStrategy[object] = st.recursive(
 
 @pytest.mark.parametrize("kind", [ProbeRequest, Report, HostAnnouncement, Verdict])
 @given(body=JSON_VALUES | st.text(max_size=50) | st.binary(max_size=50))
-def test_anything_else_is_refused_and_nothing_else_is_raised(kind: type[Message], body: object) -> None:
-    """Whatever lies in a queue ends in MessageRefused, in one line that fits into a log."""
+def test_an_invalid_message_raises_only_message_refused(kind: type[Message], body: object) -> None:
+    """Whatever is in a queue, in one line that fits into a log."""
     with pytest.raises(MessageRefused) as refused:
         kind.from_wire(body)
     assert str(refused.value).startswith(kind.__name__)
@@ -123,8 +123,8 @@ def _paths(value: object, path: tuple[object, ...] = ()) -> list[tuple[object, .
 
 
 @given(message=requests | reports(), data=st.data())
-def test_an_unknown_field_is_refused_wherever_it_stands(message: Message, data: st.DataObject) -> None:
-    """A field that this version does not know may change the meaning of all others."""
+def test_an_unknown_field_is_refused_at_every_level(message: Message, data: st.DataObject) -> None:
+    """A field that this version does not know may change the meaning of the others."""
     wire = json.loads(json.dumps(message.to_wire()))
     place = wire
     for step in data.draw(st.sampled_from(_paths(wire))):
@@ -145,7 +145,7 @@ VERDICT = {
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"schema_version": 2}, "schema_version"),
         ({"id": ""}, "id"),
@@ -168,22 +168,22 @@ VERDICT = {
         ({"segments": [{"vlan": 7, "targets": [{"digest": "0" * 16, "gateway": 167772161}]}]}, "gateway"),
     ],
 )
-def test_a_wrong_field_is_refused_by_name(change: dict[str, object], told: str) -> None:
-    """Whoever looks at the dead letters sees which field, its value and what was expected."""
+def test_a_wrong_field_is_refused_by_name(change: dict[str, object], message: str) -> None:
+    """A dead letter names the field, its value and what was expected."""
     ProbeRequest.from_wire(REQUEST)
-    with pytest.raises(MessageRefused, match=told):
+    with pytest.raises(MessageRefused, match=message):
         ProbeRequest.from_wire({**REQUEST, **change})
 
 
 @pytest.mark.parametrize("missing", sorted(set(REQUEST) - {"schema_version"}))
 def test_a_missing_field_is_refused_by_name(missing: str) -> None:
-    """Nothing that is needed has a default."""
+    """Required fields have no default."""
     with pytest.raises(MessageRefused, match=missing):
         ProbeRequest.from_wire({key: value for key, value in REQUEST.items() if key != missing})
 
 
-def test_a_report_speaks_for_one_host() -> None:
-    """A host cannot give verdicts in the name of another."""
+def test_a_report_holds_verdicts_of_one_host() -> None:
+    """A host cannot report for another."""
     Report.from_wire({"host": "node1", "verdicts": [VERDICT]})
     with pytest.raises(MessageRefused, match="another host"):
         Report.from_wire({"host": "node2", "verdicts": [VERDICT]})
@@ -191,14 +191,14 @@ def test_a_report_speaks_for_one_host() -> None:
 
 @pytest.mark.parametrize("bad", ["NaN", "Infinity", "-1", "1e999", '"3"'])
 def test_a_duration_is_a_finite_number(bad: str) -> None:
-    """NaN would poison every comparison after it."""
+    """NaN would break every comparison."""
     body = json.dumps({**VERDICT, "dhcp": {"outcome": "no_offer", "elapsed_ms": 0}})
     with pytest.raises(MessageRefused):
         Verdict.from_wire(body.replace('"elapsed_ms": 0', f'"elapsed_ms": {bad}'))
 
 
 def test_the_largest_message_of_the_schema_fits() -> None:
-    """No honest message is refused for its size."""
+    """No valid message is refused for its size."""
     address = IPv4Address("255.255.255.255")
     net = IPv4Network("255.255.255.255/32")
     reach = ReachVerdict(
@@ -221,16 +221,16 @@ def test_the_largest_message_of_the_schema_fits() -> None:
 
 
 @pytest.mark.parametrize("kind", [ProbeRequest, Report])
-def test_an_oversized_message_is_refused_before_it_is_read(kind: type[Message]) -> None:
-    """In either form, a mapping or a text."""
+def test_an_oversized_message_is_refused_before_it_is_parsed(kind: type[Message]) -> None:
+    """As a mapping and as a string."""
     big = {"x": "y" * MAX_MESSAGE_BYTES}
     for body in (big, json.dumps(big), json.dumps(big).encode()):
         with pytest.raises(MessageRefused, match="expected at most"):
             kind.from_wire(body)
 
 
-def test_no_depth_of_nesting_raises_anything_else() -> None:
-    """As a text, and as the objects that a decoder made of it."""
+def test_no_depth_of_nesting_raises_anything_but_message_refused() -> None:
+    """As a string, and as decoded objects."""
     nested: dict[str, object] = {}
     inner = nested
     for _ in range(100_000):
@@ -248,14 +248,14 @@ def test_no_depth_of_nesting_raises_anything_else() -> None:
     "body", [{"k" * 1_000_000: 1}, {"host": "h" * 1_000_000}, {1: 2}, {("a",): 1}, {"a": {1}}]
 )
 def test_a_refusal_is_one_line_whatever_was_sent(body: object) -> None:
-    """Names and values are cut to what a log can hold."""
+    """Names and values are cut."""
     with pytest.raises(MessageRefused) as refused:
         Report.from_wire(body)
     assert len(str(refused.value)) < 3_000
 
 
 @pytest.mark.parametrize("body", [None, 5, [], [1], True, 1.5])
-def test_what_is_no_object_is_refused(body: object) -> None:
-    """Celery hands over whatever JSON there was."""
+def test_a_message_that_is_not_an_object_is_refused(body: object) -> None:
+    """Celery passes any JSON value on."""
     with pytest.raises(MessageRefused, match="expected an object"):
         Report.from_wire(body)

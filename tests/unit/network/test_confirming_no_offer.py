@@ -37,19 +37,19 @@ def test_it_takes_up_to_three_hosts_to_call_dhcp_failed(count: int) -> None:
     """All there are, or three; until then the state is Pending and names the hosts without an offer."""
     hosts = HOSTS[:count]
     for silent in range(1, count + 1):
-        finding = found(AUTO, *(asked(host, 5.0, dhcp()) for host in hosts[:silent]), hosts=hosts)
+        conclusion = found(AUTO, *(asked(host, 5.0, dhcp()) for host in hosts[:silent]), hosts=hosts)
         if silent >= min(3, count):
-            assert finding.state is State.DHCP_FAILED
+            assert conclusion.state is State.DHCP_FAILED
         else:
-            assert (finding.state, finding.reason) == (State.PENDING, Reason.CONFIRMING_NO_OFFER)
-            assert finding.hosts == dict.fromkeys(hosts[:silent], Reason.NO_DHCP_OFFER)
-            assert finding.connectivity is None
+            assert (conclusion.state, conclusion.reason) == (State.PENDING, Reason.CONFIRMING_NO_OFFER)
+            assert conclusion.hosts == dict.fromkeys(hosts[:silent], Reason.NO_DHCP_OFFER)
+            assert conclusion.connectivity is None
 
 
 def test_a_host_without_an_offer_is_written_to_a_new_network() -> None:
     """Pending otherwise is not written; the route annotation stays."""
-    finding = found(AUTO, asked("node1", 1.0, dhcp()))
-    change = decide(network(), AUTO, finding, now=NOW)
+    conclusion = found(AUTO, asked("node1", 1.0, dhcp()))
+    change = decide(network(), AUTO, conclusion, now=NOW)
     assert change is not None
     assert set(change.annotations) == {nad.STATUS}
     told = Status.parse(change.annotations[nad.STATUS])
@@ -73,9 +73,9 @@ def test_each_further_host_is_written_too() -> None:
 def test_with_a_known_gateway_the_host_is_named_beside_the_state() -> None:
     """Active holds, the host is named until it receives an offer, and DHCP is not out yet."""
     heard = asked("node1", 100.0, dhcp(offer()))
-    finding = found(KNOWN, heard, asked("node2", 5.0, dhcp()))
-    assert (finding.state, finding.dhcp_out) == (State.ACTIVE, False)
-    assert finding.hosts == {"node2": Reason.NO_DHCP_OFFER}
+    conclusion = found(KNOWN, heard, asked("node2", 5.0, dhcp()))
+    assert (conclusion.state, conclusion.dhcp_out) == (State.ACTIVE, False)
+    assert conclusion.hosts == {"node2": Reason.NO_DHCP_OFFER}
     assert found(KNOWN, heard, asked("node2", 1.0, dhcp(offer()))).hosts == {}
     silent = [asked(host, 5.0, dhcp()) for host in HOSTS[1:]]
     assert found(KNOWN, heard, *silent).dhcp_out is True
@@ -85,5 +85,5 @@ def test_a_silent_gateway_takes_precedence_over_a_missing_offer() -> None:
     """A host that is cut off from the VLAN gets neither; its reason is the gateway."""
     latest = [seen(verdict(AUTO.digest)), seen(verdict(AUTO.digest, host="node2", vlan=ReachOutcome.SILENT))]
     said = [asked("node1", 9.0, dhcp(offer())), asked("node2", 1.0, dhcp())]
-    finding = reduce(KNOWN, latest, said, hosts=frozenset(HOSTS[:2]), fresh_s=600.0)
-    assert finding.hosts == {"node2": Reason.GATEWAY_SILENT_ON_VLAN}
+    conclusion = reduce(KNOWN, latest, said, hosts=frozenset(HOSTS[:2]), fresh_s=600.0)
+    assert conclusion.hosts == {"node2": Reason.GATEWAY_SILENT_ON_VLAN}

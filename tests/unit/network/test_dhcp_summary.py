@@ -16,13 +16,13 @@ from tests.unit.network.test_reduction import reduce_now as _reduce
 
 def test_an_offer_gives_cidr_and_gateway() -> None:
     """They are what is written to the annotation."""
-    finding = _reduce(AUTO, [seen(verdict(AUTO.digest, dhcp=dhcp(offer())))])
-    assert (finding.state, finding.cidr, finding.gateway) == (State.ACTIVE, CIDR, GATEWAY)
-    assert [server.server for server in finding.servers] == ["10.0.112.1"]
+    conclusion = _reduce(AUTO, [seen(verdict(AUTO.digest, dhcp=dhcp(offer())))])
+    assert (conclusion.state, conclusion.cidr, conclusion.gateway) == (State.ACTIVE, CIDR, GATEWAY)
+    assert [server.server for server in conclusion.servers] == ["10.0.112.1"]
 
 
 @pytest.mark.parametrize(
-    ("finding", "server", "reason"),
+    ("answer", "server", "reason"),
     [
         (dhcp(), None, Reason.NO_DHCP_OFFER),
         (dhcp(offer(gateway=None)), None, Reason.NO_ROUTER_OPTION),
@@ -44,11 +44,11 @@ def test_an_offer_gives_cidr_and_gateway() -> None:
     ids=str,
 )
 def test_no_usable_offer_is_dhcp_failed_or_dhcp_out(
-    finding: object, server: IPv4Address | None, reason: Reason
+    answer: object, server: IPv4Address | None, reason: Reason
 ) -> None:
     """Without a known gateway the state is DHCPFailed; with one its state holds, and DHCP is out."""
     intent = replace(AUTO, server=server)
-    given_dhcp = [seen(verdict(intent.digest, dhcp=finding, gateway=None, vlan=N, routed=N))]  # type: ignore[arg-type]
+    given_dhcp = [seen(verdict(intent.digest, dhcp=answer, gateway=None, vlan=N, routed=N))]  # type: ignore[arg-type]
     failed = _reduce(intent, given_dhcp)
     assert (failed.state, failed.reason, failed.connectivity) == (State.DHCP_FAILED, reason, "DHCP failed")
     assert (failed.cidr, failed.gateway) == (None, None)
@@ -75,16 +75,16 @@ def test_a_known_gateway_that_the_offer_itself_rules_out_is_forgotten(
     gateway = IPv4Address("10.9.0.1") if router.startswith("10.9") else IPv4Address(router)
     known = replace(AUTO, known_gateway=gateway, known_cidr=IPv4Network((gateway, 24), strict=False))
     asked = [seen(verdict(known.digest, gateway=gateway, dhcp=dhcp(offer(router, cidr=subnet))))]
-    finding = _reduce(known, asked)
-    assert (finding.state is State.DHCP_FAILED) == forgotten
-    assert finding.dhcp_out != forgotten
+    conclusion = _reduce(known, asked)
+    assert (conclusion.state is State.DHCP_FAILED) == forgotten
+    assert conclusion.dhcp_out != forgotten
 
 
 def test_frames_lost_on_the_host_are_never_a_failure_of_dhcp() -> None:
     """An inconclusive result is not a missing offer."""
     lost = dhcp(outcome=DHCPOutcome.INCONCLUSIVE)
-    finding = _reduce(AUTO, [seen(verdict(AUTO.digest, dhcp=lost, gateway=None, vlan=N, routed=N))])
-    assert (finding.state, finding.reason) == (State.PENDING, Reason.INCONCLUSIVE)
+    conclusion = _reduce(AUTO, [seen(verdict(AUTO.digest, dhcp=lost, gateway=None, vlan=N, routed=N))])
+    assert (conclusion.state, conclusion.reason) == (State.PENDING, Reason.INCONCLUSIVE)
 
 
 def _no_offer(host: str, age_s: float = 1.0) -> AgedVerdict:
@@ -96,11 +96,11 @@ def test_a_missing_offer_is_reported_once_other_hosts_confirm_it(present: int, n
     """By two other hosts, or by all there are; until then the state is Pending."""
     hosts = tuple(f"node{i}" for i in range(present))
     for asked in range(1, needed + 1):
-        finding = _reduce(AUTO, [_no_offer(host) for host in hosts[:asked]], hosts=hosts)
+        conclusion = _reduce(AUTO, [_no_offer(host) for host in hosts[:asked]], hosts=hosts)
         confirmed = (State.DHCP_FAILED, Reason.NO_DHCP_OFFER)
         pending = (State.PENDING, Reason.CONFIRMING_NO_OFFER)
-        assert (finding.state, finding.reason) == (confirmed if asked == needed else pending)
-        assert (finding.connectivity is None) == (asked < needed)
+        assert (conclusion.state, conclusion.reason) == (confirmed if asked == needed else pending)
+        assert (conclusion.connectivity is None) == (asked < needed)
 
 
 def test_a_host_that_cannot_probe_confirms_nothing_and_is_not_waited_for() -> None:
@@ -112,9 +112,9 @@ def test_a_host_that_cannot_probe_confirms_nothing_and_is_not_waited_for() -> No
 def test_an_unusable_offer_needs_no_confirmation() -> None:
     """It is an answer, not silence."""
     asked = [seen(verdict(AUTO.digest, dhcp=dhcp(offer(gateway=None)), gateway=None, vlan=N, routed=N))]
-    finding = _reduce(AUTO, asked, hosts=("node1", "node2", "node3"))
-    assert (finding.state, finding.reason) == (State.DHCP_FAILED, Reason.NO_ROUTER_OPTION)
-    assert finding.detail == "10.0.112.1 offered 10.0.112.50 (10.0.112.0/20)"
+    conclusion = _reduce(AUTO, asked, hosts=("node1", "node2", "node3"))
+    assert (conclusion.state, conclusion.reason) == (State.DHCP_FAILED, Reason.NO_ROUTER_OPTION)
+    assert conclusion.detail == "10.0.112.1 offered 10.0.112.50 (10.0.112.0/20)"
 
 
 SECOND = "10.0.112.66"
@@ -136,9 +136,9 @@ def test_the_choice_between_servers_that_disagree_is_stable(
 ) -> None:
     """The configured one, else the known gateway's, else the lowest usable one; and it is a finding."""
     asked = [seen(verdict(intent.digest, dhcp=dhcp(*offers), gateway=IPv4Address(chosen)))]
-    finding = _reduce(intent, asked)
-    assert finding.gateway == IPv4Address(chosen)
-    text = finding.findings[Reason.DHCP_SERVERS_DISAGREE]
+    conclusion = _reduce(intent, asked)
+    assert conclusion.gateway == IPv4Address(chosen)
+    text = conclusion.findings[Reason.DHCP_SERVERS_DISAGREE]
     assert SECOND in text
     assert "nadroute uses the offer of" in text
 
@@ -149,9 +149,9 @@ def test_a_rogue_server_that_one_host_receives_does_not_take_over() -> None:
         seen(verdict(KNOWN.digest, dhcp=dhcp(offer())), 200.0),
         seen(verdict(KNOWN.digest, dhcp=dhcp(offer("10.0.112.3", server="10.0.112.0")), host="node2"), 2.0),
     ]
-    finding = _reduce(KNOWN, asked, hosts=("node1", "node2"))
-    assert finding.gateway == GATEWAY
-    assert Reason.DHCP_SERVERS_DISAGREE in finding.findings
+    conclusion = _reduce(KNOWN, asked, hosts=("node1", "node2"))
+    assert conclusion.gateway == GATEWAY
+    assert Reason.DHCP_SERVERS_DISAGREE in conclusion.findings
 
 
 def test_servers_that_agree_are_no_finding() -> None:
@@ -165,10 +165,10 @@ def test_the_first_usable_of_several_routers_is_used() -> None:
     several = offer("10.9.0.1").model_copy(
         update={"routers": (IPv4Address("10.9.0.1"), GATEWAY, GATEWAY + 1)}
     )
-    finding = _reduce(AUTO, [seen(verdict(AUTO.digest, dhcp=dhcp(several)))])
-    assert (finding.gateway, finding.cidr) == (GATEWAY, CIDR)
+    conclusion = _reduce(AUTO, [seen(verdict(AUTO.digest, dhcp=dhcp(several)))])
+    assert (conclusion.gateway, conclusion.cidr) == (GATEWAY, CIDR)
     text = "10.0.112.1 names 10.9.0.1, 10.0.112.1, 10.0.112.2; nadroute uses 10.0.112.1"
-    assert finding.findings == {Reason.SEVERAL_ROUTERS: text}
+    assert conclusion.findings == {Reason.SEVERAL_ROUTERS: text}
 
 
 def test_a_point_to_point_subnet_has_room_for_a_gateway() -> None:
@@ -190,8 +190,8 @@ def test_dhcp_is_out_when_all_other_hosts_receive_no_offer() -> None:
 def test_one_host_without_an_offer_does_not_outweigh_one_with_an_offer() -> None:
     """Hosts ask in rotation: the state must not change with the host that asked last."""
     offered = seen(verdict(AUTO.digest, dhcp=dhcp(offer())), 300.0)
-    finding = _reduce(AUTO, [offered, _no_offer("node2", 5.0)], hosts=("node1", "node2"))
-    assert (finding.gateway, finding.dhcp_out) == (GATEWAY, False)
+    conclusion = _reduce(AUTO, [offered, _no_offer("node2", 5.0)], hosts=("node1", "node2"))
+    assert (conclusion.gateway, conclusion.dhcp_out) == (GATEWAY, False)
     all_silent = _reduce(AUTO, [offered, _no_offer("node2", 5.0), _no_offer("node3", 9.0)],
                          hosts=("node1", "node2", "node3"))  # fmt: skip
     assert all_silent.gateway == GATEWAY
@@ -218,6 +218,6 @@ def test_servers_of_all_hosts_are_listed() -> None:
         seen(verdict(AUTO.digest, dhcp=dhcp(offer(), rogue), host="node1"), 200.0),
         seen(verdict(AUTO.digest, dhcp=dhcp(offer()), host="node2"), 2.0),
     ]
-    finding = _reduce(AUTO, asked, hosts=("node1", "node2"))
-    assert [server.server for server in finding.servers] == ["10.0.112.1", "10.0.112.66"]
-    assert finding.gateway == GATEWAY
+    conclusion = _reduce(AUTO, asked, hosts=("node1", "node2"))
+    assert [server.server for server in conclusion.servers] == ["10.0.112.1", "10.0.112.66"]
+    assert conclusion.gateway == GATEWAY

@@ -1,4 +1,4 @@
-"""From verdicts to words: the table of the design, written a second time as an oracle."""
+"""The reduction of verdicts to a state, held against a second reading of the table of states."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ def reduce_now(
 
 @dataclass(frozen=True)
 class Host:
-    """What one host found of the gateway: the VLAN path, the routed path, and a fault instead."""
+    """One host's results for the gateway, on the VLAN and through routing, or its fault."""
 
     vlan: ReachOutcome
     routed: ReachOutcome
@@ -51,15 +51,15 @@ class Host:
 
 
 def _oracle(hosts: Mapping[str, Host]) -> tuple[State, bool | None]:
-    """The design's table, read literally: (state, whether routed answers), None where nobody could tell."""
+    """Return state and whether it is routed, None if no host could tell, as the table of states says."""
     if all(host.fault for host in hosts.values()):
         return State.UNKNOWN, None
     paths = [host.routed for host in hosts.values()]
     routed = True if R in paths else False if S in paths else None
-    told = [host for host in hosts.values() if host.fault or host.vlan in (R, S)]
-    if routed is None or not any(not host.fault for host in told):
+    decided = [host for host in hosts.values() if host.fault or host.vlan in (R, S)]
+    if routed is None or not any(not host.fault for host in decided):
         return State.PENDING, None
-    answers = [not host.fault and host.vlan is R for host in told]
+    answers = [not host.fault and host.vlan is R for host in decided]
     if all(answers):
         return (State.ACTIVE if routed else State.ISOLATED), routed
     if any(answers):
@@ -72,7 +72,7 @@ ONE_HOST = [Host(v, r, f) for v, r, f in product((R, S, L, N), (R, S, L, N), (No
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_every_combination_agrees_with_the_table(count: int) -> None:
-    """Each way in which one or two hosts can answer gives the table's state and Harvester's connectivity."""
+    """All results of one or two hosts give the table's state and connectivity."""
     for found in product(ONE_HOST, repeat=count):
         hosts = {f"node{i}": host for i, host in enumerate(found)}
         _check(hosts)
@@ -80,7 +80,7 @@ def test_every_combination_agrees_with_the_table(count: int) -> None:
 
 @given(st.lists(st.sampled_from(ONE_HOST), min_size=3, max_size=6))
 def test_many_hosts_agree_with_the_table(found: list[Host]) -> None:
-    """So do any number of hosts."""
+    """Any number of hosts does too."""
     _check({f"node{i}": host for i, host in enumerate(found)})
 
 
@@ -91,30 +91,34 @@ def _check(hosts: Mapping[str, Host]) -> None:
     ]
     state, routed = _oracle(hosts)
     for active_when in ("routed", "vlan"):
-        finding = reduce_now(MANUAL, verdicts, hosts=tuple(hosts), active_when=active_when)
-        assert finding.state is state, (hosts, finding)
+        conclusion = reduce_now(MANUAL, verdicts, hosts=tuple(hosts), active_when=active_when)
+        assert conclusion.state is state, (hosts, conclusion)
         if state in (State.PENDING, State.UNKNOWN):
-            assert finding.connectivity is None
+            assert conclusion.connectivity is None
         elif active_when == "routed":
-            assert finding.connectivity == ("true" if routed else "false")
+            assert conclusion.connectivity == ("true" if routed else "false")
         else:
-            assert finding.connectivity == ("true" if state in (State.ACTIVE, State.ISOLATED) else "false")
-        assert {h for h, found in hosts.items() if found.fault} <= set(finding.hosts or {})
+            assert conclusion.connectivity == ("true" if state in (State.ACTIVE, State.ISOLATED) else "false")
+        assert {h for h, found in hosts.items() if found.fault} <= set(conclusion.hosts or {})
+        if state not in (State.PENDING, State.UNKNOWN):
+            able = {name: host for name, host in hosts.items() if not host.fault}
+            assert set(conclusion.answering) == {name for name, host in able.items() if host.vlan is R}
+            assert set(conclusion.silent) == {name for name, host in able.items() if host.vlan is S}
 
 
 def test_partial_names_the_host_that_differs() -> None:
-    """Who differs, and why, is what a person needs."""
-    finding = reduce_now(
+    """With its reason."""
+    conclusion = reduce_now(
         MANUAL,
         [seen(verdict(MANUAL.digest)), seen(verdict(MANUAL.digest, host="node2", vlan=S))],
         hosts=("node1", "node2"),
     )
-    assert (finding.state, finding.hosts) == (State.PARTIAL, {"node2": Reason.GATEWAY_SILENT_ON_VLAN})
+    assert (conclusion.state, conclusion.hosts) == (State.PARTIAL, {"node2": Reason.GATEWAY_SILENT_ON_VLAN})
 
 
-def test_a_host_that_only_was_stopped_takes_nothing_from_the_others() -> None:
-    """That a prober was told to stop is no fault of the network."""
-    finding = reduce_now(
+def test_a_prober_that_stopped_does_not_change_the_state() -> None:
+    """It says nothing about the network."""
+    conclusion = reduce_now(
         MANUAL,
         [
             seen(verdict(MANUAL.digest)),
@@ -122,12 +126,12 @@ def test_a_host_that_only_was_stopped_takes_nothing_from_the_others() -> None:
         ],
         hosts=("node1", "node2"),
     )
-    assert finding.state is State.ACTIVE
+    assert conclusion.state is State.ACTIVE
 
 
 def test_a_host_that_has_not_checked_the_gateway_yet_is_not_named() -> None:
-    """Hosts join in one after another; naming each would be a write for each."""
-    finding = reduce_now(
+    """Hosts join one after another; naming each would be a write for each."""
+    conclusion = reduce_now(
         AUTO,
         [
             seen(verdict(AUTO.digest, dhcp=dhcp(offer()))),
@@ -135,7 +139,7 @@ def test_a_host_that_has_not_checked_the_gateway_yet_is_not_named() -> None:
         ],
         hosts=("node1", "node2"),
     )
-    assert (finding.state, finding.hosts) == (State.ACTIVE, {})
+    assert (conclusion.state, conclusion.hosts) == (State.ACTIVE, {})
 
 
 @pytest.mark.parametrize(
@@ -151,28 +155,28 @@ def test_a_host_that_has_not_checked_the_gateway_yet_is_not_named() -> None:
          Reason.NOT_PROBED_YET),
     ],
 )  # fmt: skip
-def test_what_is_old_gone_or_of_another_intent_does_not_count(
+def test_verdicts_that_are_old_or_of_a_gone_host_or_another_intent_do_not_count(
     latest: list[AgedVerdict], hosts: tuple[str, ...], state: State, reason: Reason
 ) -> None:
-    """Nothing is concluded from it, and connectivity stays as it is."""
-    finding = reduce_now(MANUAL, latest, hosts=hosts)
-    assert (finding.state, finding.reason, finding.connectivity) == (state, reason, None)
+    """Nothing is concluded from them, and connectivity stays."""
+    conclusion = reduce_now(MANUAL, latest, hosts=hosts)
+    assert (conclusion.state, conclusion.reason, conclusion.connectivity) == (state, reason, None)
 
 
-def test_a_host_that_cannot_probe_says_so_whatever_was_asked() -> None:
-    """A fault is a fact about the host: it counts without a target of this intent."""
+def test_a_fault_counts_for_every_intent() -> None:
+    """A fault is about the host, so the verdict needs no target of this intent."""
     broken = verdict(AUTO.digest, fault=Fault.UPLINK_MISSING).model_copy(update={"targets": ()})
-    finding = reduce_now(AUTO, [seen(broken)])
-    assert (finding.state, finding.reason) == (State.UNKNOWN, Reason.CANNOT_PROBE)
-    assert finding.hosts == {"node1": "UplinkMissing"}
+    conclusion = reduce_now(AUTO, [seen(broken)])
+    assert (conclusion.state, conclusion.reason) == (State.UNKNOWN, Reason.CANNOT_PROBE)
+    assert conclusion.hosts == {"node1": "UplinkMissing"}
 
 
 @pytest.mark.parametrize("attempts", [0, 1, 2])
-def test_a_gateway_is_down_after_three_probes_and_no_fewer(attempts: int) -> None:
-    """Fewer are no finding, on either path; one answer is enough."""
+def test_a_gateway_is_silent_after_three_probes_and_no_fewer(attempts: int) -> None:
+    """Fewer are inconclusive, on either path; one answer is enough."""
     silence = seen(verdict(MANUAL.digest, vlan=S, routed=S, attempts=attempts))
-    finding = reduce_now(MANUAL, [silence])
-    assert (finding.state, finding.reason, finding.connectivity) == (
+    conclusion = reduce_now(MANUAL, [silence])
+    assert (conclusion.state, conclusion.reason, conclusion.connectivity) == (
         State.PENDING,
         Reason.INCONCLUSIVE,
         None,
@@ -183,20 +187,20 @@ def test_a_gateway_is_down_after_three_probes_and_no_fewer(attempts: int) -> Non
 
 @given(st.lists(st.sampled_from(ONE_HOST), min_size=1, max_size=5))
 def test_an_isolated_network_is_judged_by_its_vlan_alone(found: list[Host]) -> None:
-    """By annotation: what is routed changes nothing."""
+    """Routing changes nothing."""
     intent = replace(MANUAL, isolated=True)
     hosts = {f"node{i}": host for i, host in enumerate(found)}
     verdicts = [
         seen(verdict(intent.digest, host=name, vlan=h.vlan, routed=h.routed, fault=h.fault))
         for name, h in hosts.items()
     ]
-    finding = reduce_now(intent, verdicts, hosts=tuple(hosts))
+    conclusion = reduce_now(intent, verdicts, hosts=tuple(hosts))
     as_if = {name: replace(h, routed=R if h.vlan is R else S) for name, h in hosts.items()}
     state, _ = _oracle(as_if)
     expected = {State.OFF_VLAN: State.UNREACHABLE, State.ISOLATED: State.ACTIVE}.get(state, state)
-    assert finding.state is expected
-    if finding.connectivity is not None:
-        assert finding.connectivity == ("true" if state in (State.ACTIVE, State.ISOLATED) else "false")
+    assert conclusion.state is expected
+    if conclusion.connectivity is not None:
+        assert conclusion.connectivity == ("true" if state in (State.ACTIVE, State.ISOLATED) else "false")
 
 
 OUTCOMES = st.sampled_from([R, S, L, N])
@@ -216,8 +220,8 @@ ANY_DHCP = st.none() | st.builds(
 def any_seen(digest: str) -> st.SearchStrategy[list[AgedVerdict]]:
     """Verdicts of up to three hosts on one intent."""
     one = st.builds(
-        lambda host, vlan, routed, gateway, finding, fault, age: seen(
-            verdict(digest, host=host, vlan=vlan, routed=routed, gateway=gateway, dhcp=finding, fault=fault),
+        lambda host, vlan, routed, gateway, answer, fault, age: seen(
+            verdict(digest, host=host, vlan=vlan, routed=routed, gateway=gateway, dhcp=answer, fault=fault),
             age,
         ),
         st.sampled_from(["node1", "node2", "node3"]),
@@ -232,16 +236,16 @@ def any_seen(digest: str) -> st.SearchStrategy[list[AgedVerdict]]:
 
 
 @given(any_seen(AUTO.digest), st.sampled_from([AUTO, KNOWN]))
-def test_what_is_found_of_an_auto_network_is_whole(latest: list[AgedVerdict], intent: Intent) -> None:
-    """cidr and gateway come together and are usable; connectivity is Harvester's word or left alone."""
-    finding = reduce_now(intent, latest, hosts=("node1", "node2"))
-    assert (finding.cidr is None) == (finding.gateway is None)
-    assert finding.gateway in (None, GATEWAY, IPv4Address("10.0.112.254"))
-    assert finding.cidr in (None, CIDR, IPv4Network("10.9.0.0/16"))
-    assert finding.connectivity in (None, "true", "false", "DHCP failed")
-    assert (finding.connectivity == "DHCP failed") == (finding.state is State.DHCP_FAILED)
-    assert (finding.connectivity is None) == (finding.state in (State.PENDING, State.UNKNOWN))
-    if intent is KNOWN and finding.state is State.DHCP_FAILED:
+def test_a_conclusion_on_an_auto_network_is_complete(latest: list[AgedVerdict], intent: Intent) -> None:
+    """cidr and gateway come together and are usable; connectivity is one of Harvester's values or None."""
+    conclusion = reduce_now(intent, latest, hosts=("node1", "node2"))
+    assert (conclusion.cidr is None) == (conclusion.gateway is None)
+    assert conclusion.gateway in (None, GATEWAY, IPv4Address("10.0.112.254"))
+    assert conclusion.cidr in (None, CIDR, IPv4Network("10.9.0.0/16"))
+    assert conclusion.connectivity in (None, "true", "false", "DHCP failed")
+    assert (conclusion.connectivity == "DHCP failed") == (conclusion.state is State.DHCP_FAILED)
+    assert (conclusion.connectivity is None) == (conclusion.state in (State.PENDING, State.UNKNOWN))
+    if intent is KNOWN and conclusion.state is State.DHCP_FAILED:
         asked = [one.verdict.dhcp for one in latest if one.verdict.dhcp is not None]
         named = [(found.gateway, found.cidr) for of_host in asked for found in of_host.servers]
         assert (GATEWAY, IPv4Network("10.9.0.0/16")) in named, "an offer that rules the known gateway out"

@@ -1,4 +1,4 @@
-"""What is written: the rules of living together with Harvester, by table and by property."""
+"""What is written to a network's annotations, by table and by property."""
 
 import json
 from dataclasses import replace
@@ -30,18 +30,18 @@ LEASED = '"cidr":"10.0.112.0/20","gateway":"10.0.112.1"'
 LATER = "2027-01-01T00:00:00Z"
 
 
-def decide_now(target: Network, finding: Conclusion) -> Change | None:
-    return decide(target, read_intent(target), finding, now=NOW)
+def decide_now(target: Network, conclusion: Conclusion) -> Change | None:
+    return decide(target, read_intent(target), conclusion, now=NOW)
 
 
 def apply(target: Network, change: Change) -> Network:
-    """The object as Kubernetes would have it after the change."""
+    """Return the object as it is after the change."""
     version = str(int(target.resource_version) + 1)
     return replace(target, annotations={**target.annotations, **change.annotations}, resource_version=version)
 
 
 @pytest.mark.parametrize(
-    ("route", "finding", "expected"),
+    ("route", "conclusion", "expected"),
     [
         (None, ACTIVE, {"mode": "auto", "cidr": str(CIDR), "gateway": str(GATEWAY), "connectivity": "true"}),
         (None, FAILED, None),
@@ -77,17 +77,17 @@ def apply(target: Network, change: Change) -> Network:
         ("", FAILED, {"connectivity": "DHCP failed"}),
     ],
 )  # fmt: skip
-def test_the_route_annotation_by_table(
-    route: str | None, finding: Conclusion, expected: dict[str, object] | None
+def test_every_known_form_of_route_annotation_is_completed(
+    route: str | None, conclusion: Conclusion, expected: dict[str, object] | None
 ) -> None:
-    """Each form that was seen, and what becomes of it."""
-    change = decide_now(network(route), finding)
+    """By a table of what is written to each."""
+    change = decide_now(network(route), conclusion)
     written = None if change is None else change.annotations.get(nad.ROUTE)
     assert (None if written is None else json.loads(written)) == expected
 
 
-def test_a_network_that_harvester_is_pinging_gets_nothing_but_the_verdict() -> None:
-    """Any other write of ours would start that ping again."""
+def test_a_network_that_harvester_is_pinging_gets_only_a_result() -> None:
+    """Any other write would make Harvester restart its ping."""
     pinged = network(f'{{"mode":"manual",{LEASED}}}')
     assert decide_now(pinged, UNKNOWN) is None
     change = decide_now(pinged, MANUAL_ACTIVE)
@@ -103,20 +103,20 @@ def test_a_network_that_harvester_is_pinging_gets_nothing_but_the_verdict() -> N
         network(annotations={"storage-network.settings.harvesterhci.io": "true"}),
     ],
 )
-def test_nothing_is_written_to_a_network_that_goes_or_is_harvesters_own(left_alone: Network) -> None:
-    """Whatever was found of it."""
+def test_a_network_that_is_deleted_or_harvesters_own_is_not_written(left_alone: Network) -> None:
+    """Whatever the conclusion is."""
     assert decide(left_alone, Intent(SEGMENT, "auto"), ACTIVE, now=NOW) is None
 
 
-def test_a_network_of_which_nothing_is_known_is_not_written_to() -> None:
-    """Words without knowledge would only be writes."""
+def test_a_network_without_a_result_is_not_written() -> None:
+    """A status without information would only be a write."""
     assert decide_now(network(), PENDING) is None
     off = NotProbed(State.IGNORED, Reason.NO_ROUTE_ANNOTATION)
     assert decide(network(), off, None, now=NOW) is None
 
 
-def test_what_cannot_be_parsed_is_told() -> None:
-    """Its owner reads the field, its value and what was expected."""
+def test_an_unreadable_field_is_reported_in_the_status() -> None:
+    """With the field, its value and what was expected."""
     broken = network('{"mode":"manual","cidr":"10.0.0.0/24","gateway":"fd00::1","connectivity":"false"}')
     change = decide(broken, read_intent(broken), None, now=NOW)
     assert change is not None
@@ -125,21 +125,21 @@ def test_what_cannot_be_parsed_is_told() -> None:
 
 
 def test_since_stays_while_the_state_does() -> None:
-    """The time of the last transition, not of the last write."""
+    """It is the time of the last transition, not of the last write."""
     first = decide_now(network(), ACTIVE)
     assert first is not None
-    told = apply(network(), first)
-    second = decide(told, read_intent(told), replace(ACTIVE, hosts={"node2": "UplinkDown"}), now=LATER)
+    written = apply(network(), first)
+    second = decide(written, read_intent(written), replace(ACTIVE, hosts={"node2": "UplinkDown"}), now=LATER)
     assert second is not None
     assert (second.after.since, second.is_transition) == (NOW, False)
-    third = decide(told, read_intent(told), OUT, now=LATER)
+    third = decide(written, read_intent(written), OUT, now=LATER)
     assert third is not None
     assert (third.after.since, third.is_transition) == (LATER, True)
 
 
 @pytest.mark.parametrize("since", ["", "yesterday", "\ud800", "9" * 5000])
-def test_a_since_that_somebody_wrote_is_not_believed(since: str) -> None:
-    """Our annotation is open to its owner: what stands there must not get into what we send."""
+def test_a_forged_since_is_replaced(since: str) -> None:
+    """Anyone may write the status annotation; an invalid time is not copied from it."""
     forged = Status("Active", "GatewayAnswers", since=since).dump()
     change = decide_now(network(status=forged), ACTIVE)
     assert change is not None
@@ -147,23 +147,25 @@ def test_a_since_that_somebody_wrote_is_not_believed(since: str) -> None:
 
 
 def test_a_thousand_differing_hosts_fit_into_an_annotation() -> None:
-    """As many as can be are named, of the others the number is told; and it reads back as it was."""
-    finding = replace(ACTIVE, hosts={f"node{i}." + "x" * 240: "GatewaySilentOnVlan" for i in range(1000)})
-    change = decide_now(network(), finding)
+    """Up to MAX_HOSTS are named and the others counted; the status is read back unchanged."""
+    conclusion = replace(ACTIVE, hosts={f"node{i}." + "x" * 240: "GatewaySilentOnVlan" for i in range(1000)})
+    change = decide_now(network(), conclusion)
     assert change is not None
     text = change.annotations[nad.STATUS]
     assert len(text) < MAX_STATUS_CHARACTERS
     assert (len(change.after.hosts), change.after.hosts_omitted) == (MAX_HOSTS, 1000 - MAX_HOSTS)
-    assert decide_now(apply(network(), change), finding) is None
+    assert decide_now(apply(network(), change), conclusion) is None
 
 
-FINDINGS = st.sampled_from([ACTIVE, OUT, FAILED, PENDING, UNKNOWN])
+CONCLUSIONS = st.sampled_from([ACTIVE, OUT, FAILED, PENDING, UNKNOWN])
 VALID = texts_of(valid_routes())
 
 
 @given(route=st.none() | VALID, status=st.none() | ANY_TEXT, data=st.data())
-def test_what_is_written_keeps_the_rules(route: str | None, status: str | None, data: st.DataObject) -> None:
-    """From any verdicts on any valid network: the invariants, and once is enough."""
+def test_writes_keep_the_invariants_and_are_idempotent(
+    route: str | None, status: str | None, data: st.DataObject
+) -> None:
+    """For any verdicts on any valid network."""
     target = network(route, status=status)
     intent = read_intent(target)
     assume(isinstance(intent, Intent))
@@ -204,10 +206,10 @@ def _check_route(before: Network, after: Network, intent: Intent) -> None:
         assert IPv4Network(new["cidr"], strict=False).prefixlen > 0 or new["cidr"] == old["cidr"]
 
 
-@given(target=any_networks(), finding=FINDINGS)
-def test_deciding_never_raises(target: Network, finding: Conclusion) -> None:
-    """Whatever a tenant wrote, what is sent is UTF-8, and our own word is readable again as it was meant."""
-    change = decide(target, read_intent(target), finding, now=NOW)
+@given(target=any_networks(), conclusion=CONCLUSIONS)
+def test_deciding_never_raises(target: Network, conclusion: Conclusion) -> None:
+    """Whatever a tenant wrote, annotations are valid UTF-8, and the status is read back unchanged."""
+    change = decide(target, read_intent(target), conclusion, now=NOW)
     if change is None:
         return
     for text in change.annotations.values():
@@ -234,11 +236,11 @@ def test_deciding_never_raises(target: Network, finding: Conclusion) -> None:
     )
 )
 def test_a_status_is_read_back_as_it_was_written(status: Status) -> None:
-    """Or every look at it would be a write."""
+    """Otherwise every review would write it again."""
     assert Status.parse(status.dump()) == status
 
 
 @given(ANY_TEXT | st.just('{"state":[]}') | st.just('{"state":"Active","hosts":{"a":[]},"dhcp":[3,{}]}'))
-def test_any_text_in_our_annotation_is_read_or_ignored(text: str) -> None:
-    """Anyone may write there."""
+def test_any_text_in_the_status_annotation_is_read_or_ignored(text: str) -> None:
+    """Anyone may write it."""
     assert isinstance(Status.parse(text), (Status, type(None)))
