@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from lab.demo.examples import ExampleError, Examples, load_examples
+from lab.demo.kubernetes_client import KubernetesClient
 from lab.demo.processes import ProcessDied, mortal
 from lab.demo.system import FLOWER_USER, PROGRAM, System, clear_environment
 from lab.prerequisites import missing_prerequisites
@@ -93,6 +94,11 @@ def _run(system: System, examples: Examples, *, once: bool) -> int:
         if sys.stdin.isatty() and sys.stdout.isatty():
             wait_for_reader(system.check)
         return _show_until_interrupted(system)
+    return _check_examples(system, client, examples)
+
+
+def _check_examples(system: System, client: KubernetesClient, examples: Examples) -> int:
+    """Wait until every network is as expected; return the exit code."""
     started = time.monotonic()
     differences: dict[str, str] = {}
 

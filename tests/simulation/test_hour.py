@@ -40,10 +40,8 @@ def _vlans() -> Iterator[Vlan]:
                 yield Vlan(vlan, has_dhcp=False)
             case 1:
                 yield Vlan(vlan, is_manual=True, gateway_out=(0.0, HOUR_S * 2))
-            case 2:
-                yield Vlan(vlan, gateway_out=outage())
-            case 3:
-                yield Vlan(vlan, is_manual=True, gateway_out=outage())
+            case 2 | 3 as kind:
+                yield Vlan(vlan, is_manual=kind == 3, gateway_out=outage())
             case 4:
                 yield Vlan(vlan, dhcp_out=outage())
             case 5 if vlan < 200:

@@ -45,16 +45,19 @@ def _unknown_fields(value: Any, kind: str, path: str) -> Iterator[str]:
         if type(value).__name__ != kind:
             yield f"{path}: expected {kind}, got {value!r}"
     elif kind != "object":
-        model = getattr(models, kind)
-        names = {wire: name for name, wire in model.attribute_map.items()}
-        if not isinstance(value, dict):
-            yield f"{path}: expected a mapping"
-            return
-        for key, item in value.items():
-            if key in names:
-                yield from _unknown_fields(item, model.openapi_types[names[key]], f"{path}.{key}")
-            else:
-                yield f"{path}.{key}: no such field"
+        yield from _unknown_model_fields(value, getattr(models, kind), path)
+
+
+def _unknown_model_fields(value: Any, model: Any, path: str) -> Iterator[str]:
+    names = {wire: name for name, wire in model.attribute_map.items()}
+    if not isinstance(value, dict):
+        yield f"{path}: expected a mapping"
+        return
+    for key, item in value.items():
+        if key in names:
+            yield from _unknown_fields(item, model.openapi_types[names[key]], f"{path}.{key}")
+        else:
+            yield f"{path}.{key}: no such field"
 
 
 @pytest.mark.parametrize("manifest", manifests(), ids=lambda m: f"{m['kind']}-{m['metadata']['name']}")
