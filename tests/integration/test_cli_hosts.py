@@ -13,18 +13,20 @@ from tests.unit.cli.running import Ran, run
 
 
 def announce(server: RedisServer, host: str, *, ttl_ms: int = 15_000, **uplinks: str) -> None:
-    """As a prober does."""
-    told = HostAnnouncement(host=host, uplinks=uplinks, version="0.1.0", incarnation=time_ms(server.client))
-    server.client.set(host_key(host), json.dumps(told.to_wire()), px=ttl_ms)
+    """Announce a host as a prober does."""
+    announcement = HostAnnouncement(
+        host=host, uplinks=uplinks, version="0.1.0", incarnation=time_ms(server.client)
+    )
+    server.client.set(host_key(host), json.dumps(announcement.to_wire()), px=ttl_ms)
 
 
 def hosts(monkeypatch: pytest.MonkeyPatch, server: RedisServer, *arguments: str) -> Ran:
-    """Run it against this Redis."""
+    """Run `nadroute hosts` against this Redis."""
     return run(monkeypatch, "hosts", *arguments, REDIS_URL=server.url)
 
 
 def test_hosts_are_live_stale_or_gone(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By what is left of their announcement; a queue that nobody empties is told with its length."""
+    """The condition follows from the announcement's TTL; each queue has its length."""
     announce(redis_server, "node1", extra="extra-bo")
     announce(redis_server, "node2", ttl_ms=3_000, extra="extra-bo", mgmt="mgmt-bo")
     with make_app(redis_server.url) as app:
@@ -52,19 +54,19 @@ def test_hosts_are_live_stale_or_gone(redis_server: RedisServer, monkeypatch: py
     assert all(word in table for word in ("node1", "extra=extra-bo", "live", "stale", "gone", "0.1.0"))
 
 
-def test_no_hosts_are_told_with_what_to_do(
+def test_without_hosts_the_remedy_is_printed(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An empty table would say nothing."""
+    """Standard error says how to start a prober."""
     ran = hosts(monkeypatch, redis_server)
     assert (ran.code, ran.out) == (0, "")
     assert "no prober is announced" in ran.err
 
 
-def test_a_queue_whose_name_is_no_text_hides_no_host(
+def test_a_queue_name_that_is_not_text_hides_no_host(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever reaches Redis can make one; it is told as what it is, and its bytes reach no terminal."""
+    """Any client of Redis can create one; it is shown escaped."""
     announce(redis_server, "node1", extra="extra-bo")
     redis_server.client.rpush(probe_queue("").encode() + b"\xff\xfe", "anything")
     ran = hosts(monkeypatch, redis_server, "-o", "json")

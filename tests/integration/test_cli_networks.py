@@ -24,7 +24,7 @@ KNOWN = '{"mode":"auto","cidr":"10.0.112.0/20","gateway":"10.0.112.1","connectiv
 
 @pytest.fixture
 def api_server() -> Iterator[ApiServer]:
-    """The lab's API server."""
+    """Yield the lab's API server."""
     with ApiServer() as server:
         yield server
         server.faults.clear()
@@ -32,7 +32,7 @@ def api_server() -> Iterator[ApiServer]:
 
 @pytest.fixture
 def networks(api_server: ApiServer, tmp_path: Path) -> Iterator[Networks]:
-    """Two networks on the management cluster network, one with a known gateway, and one that is untagged."""
+    """Create networks of the cluster network mgmt: with a known gateway, without one, and untagged."""
     with api_client(api_server.kubeconfig(tmp_path / "kubeconfig")) as api:
         made = Networks(api, "default", tmp_path / "kubeconfig")
         made.create(network("office", annotations={"network.harvesterhci.io/route": KNOWN}))
@@ -43,12 +43,12 @@ def networks(api_server: ApiServer, tmp_path: Path) -> Iterator[Networks]:
 
 @pytest.fixture
 def nadroute(networks: Networks, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> "Nadroute":
-    """The program, set up for both."""
+    """Return the program with this kubeconfig and Redis."""
     return Nadroute(networks, redis_server, monkeypatch)
 
 
 class Nadroute:
-    """Runs commands with the fixtures' kubeconfig and Redis."""
+    """Runs commands with a kubeconfig and a Redis."""
 
     def __init__(self, networks: Networks, server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
         self.server = server
@@ -61,7 +61,7 @@ class Nadroute:
 
 @contextlib.contextmanager
 def work(server: RedisServer, host: str, *silent_vlans: int) -> Iterator[None]:
-    """A worker on the host's queue whose gateways answer, but for some VLANs."""
+    """Run a worker on the host's queue, for which all gateways but those of silent_vlans answer."""
     command = [sys.executable, "-m", "tests.unit.cli.toy_prober", server.url, host, *map(str, silent_vlans)]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
         try:
@@ -71,7 +71,7 @@ def work(server: RedisServer, host: str, *silent_vlans: int) -> Iterator[None]:
 
 
 def test_status_shows_every_network(nadroute: Nadroute) -> None:
-    """Exit 1, since two of them are not Active; in a table, and in JSON and YAML that say the same."""
+    """The exit code is 1 as two are not Active; table, JSON and YAML have the same content."""
     ran = nadroute("status", "-o", "json")
     assert ran.code == 1
     rows = {row["name"]: row for row in json.loads(ran.out)}
@@ -89,8 +89,8 @@ def test_status_shows_every_network(nadroute: Nadroute) -> None:
     assert yaml.safe_load(nadroute("status", "-o", "yaml").out) == json.loads(ran.out)
 
 
-def test_status_of_named_networks_is_theirs_alone(nadroute: Nadroute) -> None:
-    """Exit 0 where none of them is to be Active; exit 2 for one that does not exist."""
+def test_status_shows_only_the_named_networks(nadroute: Nadroute) -> None:
+    """The exit code is 0 if none of them is probed, and 2 for an unknown one."""
     ran = nadroute("status", "default/untagged", "-o", "json")
     assert (ran.code, [row["name"] for row in json.loads(ran.out)]) == (0, ["untagged"])
     ran = nadroute("status", "default/offise")
@@ -98,8 +98,8 @@ def test_status_of_named_networks_is_theirs_alone(nadroute: Nadroute) -> None:
     assert "did you mean default/office?" in ran.err
 
 
-def test_status_of_a_cluster_that_is_away_is_one_line(nadroute: Nadroute, tmp_path: Path) -> None:
-    """Exit 3, with what to check."""
+def test_an_unreachable_cluster_is_one_line(nadroute: Nadroute, tmp_path: Path) -> None:
+    """The exit code is 3, and the line has address, error and kubeconfig."""
     config = (tmp_path / "kubeconfig").read_text()
     port = config.partition("https://127.0.0.1:")[2].split()[0]
     (tmp_path / "away").write_text(config.replace(f"127.0.0.1:{port}", "127.0.0.1:1"))
@@ -111,7 +111,7 @@ def test_status_of_a_cluster_that_is_away_is_one_line(nadroute: Nadroute, tmp_pa
 
 
 def test_status_is_filtered_by_namespace_host_and_problem(nadroute: Nadroute, networks: Networks) -> None:
-    """What is not shown plays no part in the exit code; a network of another namespace is not Ignored."""
+    """The exit code is that of the networks shown; those of other namespaces are not Ignored."""
     CoreV1Api(networks.api).create_namespace({"metadata": {"name": "production"}})
     Networks(networks.api, "production", networks.kubeconfig).create(
         network("shop", vlan=9, annotations={"nadroute.io/probe": "disabled"})
@@ -134,8 +134,8 @@ def test_status_is_filtered_by_namespace_host_and_problem(nadroute: Nadroute, ne
     assert nadroute("status", "-n", "production", "--problems").err == "no problems\n"
 
 
-def test_status_of_a_host_that_nobody_knows_is_an_error(nadroute: Nadroute) -> None:
-    """Exit 2 with the hosts there are; exit 3 without Redis, which knows them."""
+def test_status_of_an_unknown_host_is_an_error(nadroute: Nadroute) -> None:
+    """The exit code is 2, or 3 if Redis is unreachable."""
     announce(nadroute.server, "node1", mgmt="mgmt-bo")
     ran = nadroute("status", "--host", "node9")
     assert (ran.code, ran.err) == (2, "nadroute: --host='node9': not announced; expected one of node1\n")
@@ -144,10 +144,8 @@ def test_status_of_a_host_that_nobody_knows_is_an_error(nadroute: Nadroute) -> N
     assert "Redis at redis://127.0.0.1:1/0" in ran.err
 
 
-def test_watching_a_frozen_api_server_says_how_old_the_picture_is(
-    api_server: ApiServer, networks: Networks
-) -> None:
-    """Once for as long as it is silent, and once when it answers again; the networks are not repeated."""
+def test_watch_reports_a_silent_api_server(api_server: ApiServer, networks: Networks) -> None:
+    """Once when it is silent and once when it answers again, without repeating the networks."""
     options = ["--watch", "--watch-silence-s=2", "--kubeconfig", str(networks.kubeconfig)]
     with subprocess.Popen(
         [*NADROUTE, "status", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -168,7 +166,7 @@ def test_watching_a_frozen_api_server_says_how_old_the_picture_is(
 
 
 def test_status_follows_changes_line_by_line(networks: Networks) -> None:
-    """Where standard output is no terminal, each change is a line, and a deletion too."""
+    """If standard output is no terminal, each change and each deletion is a line."""
     command = [*NADROUTE, "status", "--watch", "--kubeconfig", str(networks.kubeconfig)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -185,8 +183,8 @@ def test_status_follows_changes_line_by_line(networks: Networks) -> None:
             process.kill()
 
 
-def test_probe_waits_and_shows_what_each_host_found(nadroute: Nadroute) -> None:
-    """Exit 1, since one network is not Active; exit 0 for the one that is. Nothing is left in Redis."""
+def test_probe_waits_and_shows_each_hosts_results(nadroute: Nadroute) -> None:
+    """The exit code is 1 unless all are Active, and no result stays in Redis."""
     for host in ("node1", "node2"):
         announce(nadroute.server, host, mgmt="mgmt-bo")
     with work(nadroute.server, "node1", 8), work(nadroute.server, "node2", 8):
@@ -208,8 +206,8 @@ def test_probe_waits_and_shows_what_each_host_found(nadroute: Nadroute) -> None:
     assert list(nadroute.server.client.scan_iter("celery-task-meta-*")) == []
 
 
-def test_probe_gives_up_on_a_host_that_does_not_answer(nadroute: Nadroute) -> None:
-    """What the other one found is shown, and who is missing is named."""
+def test_probe_names_a_host_that_does_not_answer_in_time(nadroute: Nadroute) -> None:
+    """The results of the other host are shown."""
     announce(nadroute.server, "node1", mgmt="mgmt-bo")
     announce(nadroute.server, "node2", mgmt="mgmt-bo")
     with work(nadroute.server, "node1"):
@@ -219,8 +217,8 @@ def test_probe_gives_up_on_a_host_that_does_not_answer(nadroute: Nadroute) -> No
     assert "node2: no answer within 8 s" in ran.err
 
 
-def test_probe_without_waiting_says_what_was_sent_to_whom(nadroute: Nadroute) -> None:
-    """The requests are on the hosts' queues, and are valid."""
+def test_probe_without_wait_lists_the_requests(nadroute: Nadroute) -> None:
+    """They are on the hosts' queues."""
     announce(nadroute.server, "node1", mgmt="mgmt-bo")
     ran = nadroute("probe", "--all")
     assert (ran.code, ran.out) == (0, "sent: probe mgmt: 2 segments on node1\n")
@@ -229,8 +227,8 @@ def test_probe_without_waiting_says_what_was_sent_to_whom(nadroute: Nadroute) ->
     assert (sent["host"], sent["cluster_network"], sent["vlans"]) == ("node1", "mgmt", [8])
 
 
-def test_probe_without_a_host_says_so(nadroute: Nadroute) -> None:
-    """Exit 3: nobody is announced, not that one, or nobody who carries the network."""
+def test_probe_without_a_host_is_an_error(nadroute: Nadroute) -> None:
+    """The exit code is 3 if no host, not this host, or none with the cluster network is announced."""
     ran = nadroute("probe", "--all")
     assert ran.code == 3
     assert "no prober is announced" in ran.err
@@ -244,8 +242,8 @@ def test_probe_without_a_host_says_so(nadroute: Nadroute) -> None:
     assert "node1 (extra)" in ran.err
 
 
-def test_a_network_that_cannot_be_probed_is_told_with_its_reason(nadroute: Nadroute) -> None:
-    """Nothing is sent, and that is no error."""
+def test_probe_names_the_reason_of_a_network_that_is_not_probed(nadroute: Nadroute) -> None:
+    """Nothing is sent, and the exit code is 0."""
     ran = nadroute("probe", "default/untagged", "--wait", "-o", "json")
     assert (ran.code, json.loads(ran.out)) == (0, [])
     assert "default/untagged is not probed: Ignored (Untagged)" in ran.err

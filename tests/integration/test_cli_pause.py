@@ -4,15 +4,15 @@ import json
 
 from services.contract.names import PAUSED_KEY
 from tests.integration.test_cli_hosts import announce
-from tests.integration.test_cli_networks import Nadroute, nadroute, networks
+from tests.integration.test_cli_networks import Nadroute, api_server, nadroute, networks
 from tests.support.kube_api import Networks
 
-__all__ = ["nadroute", "networks"]
+__all__ = ["api_server", "nadroute", "networks"]
 PROBE = "nadroute.io/probe"
 
 
-def test_the_global_pause_is_set_shown_and_lifted(nadroute: Nadroute) -> None:
-    """By whom and why is seen by everybody; a second pause does not replace the first."""
+def test_the_global_pause_is_set_shown_and_ended(nadroute: Nadroute) -> None:
+    """Author and reason are shown; a second pause does not replace the first."""
     announce(nadroute.server, "node1", mgmt="mgmt-bo")
     assert nadroute("pause", "--reason", "switch upgrade").code == 0
     kept = json.loads(str(nadroute.server.client.get(PAUSED_KEY)))
@@ -28,8 +28,8 @@ def test_the_global_pause_is_set_shown_and_lifted(nadroute: Nadroute) -> None:
     assert "not paused" in nadroute("resume").err
 
 
-def test_a_pause_of_another_type_is_a_pause_and_can_be_lifted(nadroute: Nadroute) -> None:
-    """What the services obey is that the key exists."""
+def test_a_pause_key_of_another_type_is_a_pause(nadroute: Nadroute) -> None:
+    """It pauses by its existence, and can be ended."""
     nadroute.server.client.lpush(PAUSED_KEY, "x")
     assert "paused;" in nadroute("hosts").err
     assert "already paused" in nadroute("pause").err
@@ -38,7 +38,7 @@ def test_a_pause_of_another_type_is_a_pause_and_can_be_lifted(nadroute: Nadroute
 
 
 def test_networks_are_paused_by_their_annotation(nadroute: Nadroute, networks: Networks) -> None:
-    """Set once, taken away again, everything else as it was."""
+    """It is set and removed, and nothing else changes."""
     before = networks.get("office")["metadata"]["annotations"]
     assert nadroute("pause", "default/office", "default/attic").out.splitlines() == [
         "default/office paused",
@@ -53,16 +53,16 @@ def test_networks_are_paused_by_their_annotation(nadroute: Nadroute, networks: N
     assert nadroute("pause", "default/office", "--reason", "x").code == 2
 
 
-def test_explain_tells_in_words_and_in_json(nadroute: Nadroute) -> None:
-    """What is asked, that no host has reported, and what to do; also while Redis is away."""
+def test_explain_prints_text_and_json(nadroute: Nadroute) -> None:
+    """What is asked, the missing report and the steps; also without Redis."""
     announce(nadroute.server, "node1", mgmt="mgmt-bo")
     ran = nadroute("explain", "default/office")
     assert ran.code == 0
     for words in ("default/office is … Pending", "node1 by mgmt-bo, has not reported yet", "What to do"):
         assert words in ran.out
-    told = json.loads(nadroute("explain", "default/office", "-o", "json").out)
-    assert {"asked", "checks", "meaning", "steps", "state", "reason"} <= set(told)
-    assert [check["host"] for check in told["checks"]] == ["node1"]
+    document = json.loads(nadroute("explain", "default/office", "-o", "json").out)
+    assert {"asked", "checks", "meaning", "steps", "state", "reason"} <= set(document)
+    assert [check["host"] for check in document["checks"]] == ["node1"]
     ran = nadroute("explain", "default/office", "--redis-url", "redis://:s3cret@127.0.0.1:1/0")
     assert ran.code == 0
     assert "redis://:***@127.0.0.1:1/0" in ran.err

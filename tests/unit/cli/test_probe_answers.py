@@ -1,4 +1,4 @@
-"""What comes back from the probers, what does not, and how it is shown."""
+"""`probe --wait`: collecting the probers' results, and the report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,25 +26,25 @@ SEGMENT = Segment(cluster_network="extra", vlan=100)
 
 @dataclass
 class FakeResult:
-    """A Celery result that becomes ready when it has been looked at often enough."""
+    """A Celery result that becomes ready after some polls."""
 
     result: object = None
     ready_after: int = 1
     failed: bool = False
     infos: Sequence[object] = ()
     forgotten: bool = field(default=False, init=False)
-    _looks: int = field(default=0, init=False)
+    _polls: int = field(default=0, init=False)
 
     def ready(self) -> bool:
-        self._looks += 1
-        return self._looks > self.ready_after
+        self._polls += 1
+        return self._polls > self.ready_after
 
     def successful(self) -> bool:
         return not self.failed
 
     @property
     def info(self) -> object:
-        return self.infos[min(self._looks, len(self.infos)) - 1] if self.infos else None
+        return self.infos[min(self._polls, len(self.infos)) - 1] if self.infos else None
 
     def forget(self) -> None:
         self.forgotten = True
@@ -69,8 +69,8 @@ def _verdict(host: str = "node1", **more: Any) -> Verdict:
     return verdict(INTENT.digest, host=host, **more)
 
 
-def test_verdicts_are_collected_and_progress_is_told() -> None:
-    """All requests answered: no failure, and the bar is full in the end."""
+def test_verdicts_are_collected_with_progress() -> None:
+    """If all requests are answered, there is no failure and progress ends at 100 %."""
     done = [
         FakeResult([_verdict(host).to_wire()], ready_after=n) for n, host in enumerate(("node1", "node2"), 1)
     ]
@@ -80,15 +80,15 @@ def test_verdicts_are_collected_and_progress_is_told() -> None:
     assert progress[-1] == 2
 
 
-def test_a_host_that_does_not_answer_is_named_when_the_time_is_over() -> None:
-    """What others found stands all the same."""
+def test_a_host_that_does_not_answer_in_time_is_a_failure() -> None:
+    """The verdicts of the other hosts are kept."""
     answers, _ = _collect(FakeResult([_verdict().to_wire()]), FakeResult(ready_after=10**6))
     assert [found.host for found in answers.verdicts] == ["node1"]
     assert answers.failures == {"node2": "no answer within 5 s"}
 
 
-def test_an_answer_that_is_no_verdict_harms_nothing() -> None:
-    """Of another shape, of another host, missing, or a failed task: told by host."""
+def test_an_invalid_result_is_a_failure_of_its_host() -> None:
+    """Another shape, another host's verdict, none, or a failed task."""
     for result in (
         FakeResult([{"segment": 5}]),
         FakeResult([_verdict("node9").to_wire()]),
@@ -101,15 +101,15 @@ def test_an_answer_that_is_no_verdict_harms_nothing() -> None:
         assert list(answers.failures) == ["node1"]
 
 
-def test_progress_is_never_more_than_there_is() -> None:
-    """A prober's notes are numbers from elsewhere: junk counts as nothing."""
+def test_progress_is_bounded() -> None:
+    """A prober's progress report that is invalid counts as 0, one that is too large as all."""
     infos: list[object] = [{"done": 10**9}, {"done": "x"}, {"done": -4}, None, "text"]
     _, progress = _collect(FakeResult([_verdict().to_wire()], ready_after=5, infos=infos), hosts=["node1"])
     assert set(progress) <= {0, 1}
 
 
-def test_states_are_those_of_this_probe_and_hosts_are_shown_side_by_side() -> None:
-    """One host reaches the gateway, one cannot probe, one was silent: Partial, with each one's finding."""
+def test_a_report_has_the_state_by_this_probe_and_each_hosts_answer() -> None:
+    """One host reaches the gateway, one has a fault, one did not answer: Partial."""
     asked = {SEGMENT: ["node1", "node2", "node3"]}
     verdicts = [
         _verdict("node1", dhcp=dhcp(offer()), vlan=ReachOutcome.REACHABLE, routed=ReachOutcome.REACHABLE),
@@ -133,8 +133,8 @@ def test_states_are_those_of_this_probe_and_hosts_are_shown_side_by_side() -> No
     assert [row.plain.split()[0] for row in rows] == [str(REF), "node2", "node3"]
 
 
-def test_a_network_that_no_host_was_asked_for_is_shown_too() -> None:
-    """No host carries it: that is its reason, and it is not Active."""
+def test_a_network_without_a_host_is_reported_too() -> None:
+    """Its reason is NoHost."""
     (probed,) = conclude_probe({REF: INTENT}, {}, [], {}, policy=DEFAULT_POLICY)
     assert (probed.conclusion.state, probed.conclusion.reason) == ("Pending", "NoHost")
     assert len(table_lines(report_columns([probed]), 120)) == 3

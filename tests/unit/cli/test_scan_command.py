@@ -1,4 +1,4 @@
-"""`nadroute scan`: what is refused before a frame is sent, and what becomes of a file that cannot be kept."""
+"""`nadroute scan`: arguments refused before a frame is sent, options, and files."""
 
 import json
 import os
@@ -21,7 +21,7 @@ FRAME = b"\xff" * 6 + b"\x62\x1f\x00\xab\x00\x07" + b"\x81\x00\x00\x07\x08\x06" 
 
 @pytest.fixture
 def scans(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
-    """The VLANs of each scan that would have been made."""
+    """Record the VLANs of each scan, which then fails."""
     made: list[list[int]] = []
 
     def scan(interface: str, vlans: list[int], **_: object) -> list[ScanResult]:
@@ -32,10 +32,10 @@ def scans(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     return made
 
 
-def test_a_capture_file_that_cannot_be_written_is_told_before_the_scan(
+def test_an_unwritable_capture_file_is_an_error_before_the_scan(
     monkeypatch: pytest.MonkeyPatch, scans: list[list[int]], tmp_path: Path
 ) -> None:
-    """Nobody waits twelve seconds to learn it."""
+    """The exit code is 2 and nothing is scanned."""
     path = tmp_path / "none" / "scan.pcapng"
     ran = run(monkeypatch, "scan", "-i", "bond0", f"--pcap={path}")
     assert ran.code == 2
@@ -43,18 +43,18 @@ def test_a_capture_file_that_cannot_be_written_is_told_before_the_scan(
     assert scans == []
 
 
-def test_debug_scans_its_vlan_alone_unless_others_are_named(
+def test_debug_scans_only_its_vlan_by_default(
     monkeypatch: pytest.MonkeyPatch, scans: list[list[int]]
 ) -> None:
-    """Who looks at one VLAN need not wait for 4094; who wants to see it among others says so."""
+    """With --vlans it scans those."""
     run(monkeypatch, "scan", "-i", "bond0")
     run(monkeypatch, "scan", "-i", "bond0", "--debug=7")
     run(monkeypatch, "scan", "-i", "bond0", "--debug=7", "--vlans=6-8")
     assert scans == [list(range(1, 4095)), [7], [6, 7, 8]]
 
 
-def test_what_is_asked_for_is_what_is_scanned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every option reaches the engine; without any it takes no address."""
+def test_every_option_reaches_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any option, the scan takes no address."""
     asked: list[dict[str, object]] = []
 
     def scan(interface: str, vlans: list[int], **options: object) -> list[ScanResult]:
@@ -100,20 +100,20 @@ def test_what_is_asked_for_is_what_is_scanned(monkeypatch: pytest.MonkeyPatch) -
     "option",
     ["--source=7", "--source=7-8=10.0.7.5", "--source=0=10.0.7.5", "--source=7=x", "--allow-server=x"],
 )
-def test_an_address_that_is_none_is_refused(
+def test_an_invalid_address_is_refused(
     monkeypatch: pytest.MonkeyPatch, scans: list[list[int]], option: str
 ) -> None:
-    """With what was expected in its place."""
+    """The error says what was expected."""
     ran = run(monkeypatch, "scan", "-i", "bond0", option)
     assert ran.code == 2
     assert "expected" in ran.err
     assert scans == []
 
 
-def test_a_vlan_to_debug_that_is_not_scanned_is_refused(
+def test_debug_refuses_a_vlan_that_is_not_scanned(
     monkeypatch: pytest.MonkeyPatch, scans: list[list[int]]
 ) -> None:
-    """It would be silent, and nobody would know why."""
+    """It would print nothing, without a reason."""
     ran = run(monkeypatch, "scan", "-i", "bond0", "--debug=9", "--vlans=6-8")
     assert ran.code == 2
     assert "--debug=9: expected one of --vlans=6-8" in ran.err
@@ -121,16 +121,16 @@ def test_a_vlan_to_debug_that_is_not_scanned_is_refused(
 
 
 @pytest.mark.parametrize("vlan", ["0", "4095", "x"])
-def test_a_vlan_to_debug_has_to_be_one(
+def test_debug_refuses_an_invalid_vlan(
     monkeypatch: pytest.MonkeyPatch, scans: list[list[int]], vlan: str
 ) -> None:
-    """1 to 4094."""
+    """Valid are 1 to 4094."""
     assert run(monkeypatch, "scan", "-i", "bond0", f"--debug={vlan}").code == 2
     assert scans == []
 
 
-def test_nothing_is_recorded_where_nobody_asked() -> None:
-    """And so the link is the one without a recorder."""
+def test_nothing_is_recorded_by_default() -> None:
+    """There is no recorder."""
     with recording(interface="bond0", debug=None, pcap=None) as recorder:
         assert recorder is None
 
@@ -140,10 +140,10 @@ def _read_a_little(path: Path) -> None:
         file.read(1)
 
 
-def test_a_file_that_fails_later_is_told_and_ends_nothing(
+def test_a_capture_file_that_fails_later_is_reported_at_the_end(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Here whoever reads it goes away; a full disk is the same."""
+    """The reader of the pipe goes away; printing goes on. A full disk is the same case."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     reader = threading.Thread(target=_read_a_little, args=(path,))
@@ -151,16 +151,16 @@ def test_a_file_that_fails_later_is_told_and_ends_nothing(
     with recording(interface="bond0", debug=7, pcap=path) as recorder:
         reader.join(TIMEOUT_S)
         assert recorder is not None
-        # What fails may be the first or the second: a pipe takes what nobody reads any more.
+        # Either write may fail: a pipe buffers the first.
         for _ in range(2):
             recorder.sent(datetime.now(UTC), FRAME)
-    told = capsys.readouterr().err
-    assert told.count(" s  sent  62:1f:00:ab:00:07 > ff:ff:ff:ff:ff:ff  ARP") == 2
-    assert told.endswith("not all frames were saved: Broken pipe\n")
+    errors = capsys.readouterr().err
+    assert errors.count(" s  sent  62:1f:00:ab:00:07 > ff:ff:ff:ff:ff:ff  ARP") == 2
+    assert errors.endswith("not all frames were saved: Broken pipe\n")
 
 
 def test_the_summary_can_be_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Then it is all of it; it takes the place of the table and cannot stand beside other JSON."""
+    """--summary=- replaces the table and excludes other JSON."""
     monkeypatch.setattr(scanning, "scan", lambda *_, **__: [])
     ran = run(monkeypatch, "scan", "-i", "bond0", "--summary=-")
     assert json.loads(ran.out)["vlans"] == 0

@@ -15,7 +15,7 @@ TIMES = st.floats(min_value=0, max_value=1e6)
 
 
 def offered(vlan: int, *after_ms: float, rtt_ms: float | None, echo: ReachVerdict = NOT_TRIED) -> ScanResult:
-    """A VLAN with an offer for each time, whose gateway answered or kept silent; only the first is meant."""
+    """Return a VLAN with an offer for each time, all but the first rogue; rtt_ms None: a silent gateway."""
     offers = tuple(
         Offer(
             server=IPv4Address(167772160 + number),
@@ -59,7 +59,7 @@ RESULTS = [
 
 
 def test_each_vlan_is_counted_once_and_each_offer_is_a_time() -> None:
-    """Outcomes that did not occur are there with 0, so that a program need not ask."""
+    """Outcomes that did not occur are 0."""
     assert summarize(RESULTS).document() == {
         "vlans": 6,
         "dhcp": {"offered": 3, "no_offer": 1, "inconclusive": 1, "not_tried": 1},
@@ -74,7 +74,7 @@ def test_each_vlan_is_counted_once_and_each_offer_is_a_time() -> None:
 
 
 def test_the_summary_lists_what_occurred() -> None:
-    """With the n of each distribution: a p95 of two is no p95."""
+    """Each distribution has its n, since p95 of two values means little."""
     assert summarize(RESULTS).lines() == [
         "6 VLANs:              3 offered, 1 no offer, 1 inconclusive, 1 not tried",
         "gateways:             2 reachable, 1 silent, 3 not tried",
@@ -87,7 +87,7 @@ def test_the_summary_lists_what_occurred() -> None:
 
 
 def test_without_answers_there_are_no_times() -> None:
-    """Neither a line of them nor a zero that could be read as one."""
+    """There is no line of them, and percentiles are null."""
     summary = summarize([without_offer(4, DHCPOutcome.NO_OFFER)])
     assert summary.lines() == ["1 VLAN:               1 no offer", "gateways:             1 not tried"]
     assert summary.document()["arp"] == {"n": 0, "p50_ms": None, "p95_ms": None, "max_ms": None}
@@ -104,7 +104,7 @@ def test_without_answers_there_are_no_times() -> None:
     ],
 )
 def test_percentiles_are_nearest_ranks(times: list[float], expected: tuple[float, float, float]) -> None:
-    """Each is a time that was measured."""
+    """Each is one of the measured times."""
     found = Distribution.of(times)
     assert (found.p50_ms, found.p95_ms, found.max_ms) == expected
     assert found.n == len(times)
@@ -112,7 +112,7 @@ def test_percentiles_are_nearest_ranks(times: list[float], expected: tuple[float
 
 @given(st.lists(TIMES, min_size=1, max_size=200))
 def test_no_more_than_their_share_exceeds_a_percentile(times: list[float]) -> None:
-    """At most half of all exceed p50, at most a twentieth p95, none max; none smaller would do."""
+    """At most 50 % exceed p50, 5 % p95 and none max, and no smaller value has this property."""
     found = Distribution.of(times)
     assert found.max_ms == max(times)
     for percentile, per_cent in ((found.p50_ms, 50), (found.p95_ms, 95)):

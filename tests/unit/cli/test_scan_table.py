@@ -1,4 +1,4 @@
-"""A scan for eyes: a line for each VLAN that answered, and a column only where there is something in it."""
+"""The table of `scan`: a row for each VLAN that answered, and no empty columns."""
 
 from ipaddress import IPv4Address, IPv4Network
 
@@ -30,7 +30,7 @@ def result(
     echo: ReachVerdict = NOT_TRIED,
     fault: Fault | None = None,
 ) -> ScanResult:
-    """What was found on a VLAN."""
+    """Return the result of a VLAN."""
     return ScanResult(
         vlan=vlan,
         dhcp=DHCPVerdict(
@@ -48,42 +48,42 @@ def result(
 
 
 def lines(*results: ScanResult) -> list[list[str]]:
-    """The cells of the table, by line; without the rule below its head."""
+    """Return the cells of the table by line, without the rule."""
     text = [line.plain for line in table_lines(scan_columns(results), 200)]
     return [[word.strip() for word in line.split("  ") if word.strip()] for line in (text[0], *text[2:])]
 
 
-def test_a_vlan_is_a_line_of_what_was_offered() -> None:
-    """Without what there is not: no column for a lease, an echo or a fault."""
+def test_a_vlan_is_a_row_of_its_offer() -> None:
+    """Lease, echo and fault have no column if there is none."""
     assert lines(result(PLAIN)) == [
         ["vlan", "DHCP", "cidr", "gateway", "answers"],
         ["7", "✔ 10.0.7.1", "10.0.7.0/24", "10.0.7.1", "✔ 0.2 ms"],
     ]
 
 
-def test_of_each_server_is_told_what_is_strange() -> None:
-    """One that should not be there, and one behind a relay."""
+def test_an_unusual_server_is_marked() -> None:
+    """A rogue server, and one behind a relay."""
     assert lines(result(PLAIN, ROGUE))[1][1] == "✔ 10.0.7.1, 10.0.7.250 rogue"
     assert lines(result(RELAYED))[1][1] == "✔ 172.30.0.200 via 10.0.7.1"
 
 
 @pytest.mark.parametrize(
-    ("outcome", "told"),
+    ("outcome", "expected"),
     [
         (LeaseOutcome.HELD, "✔ 10.0.7.100"),
         (LeaseOutcome.CONFLICT, "✘ 10.0.7.100 conflict"),
         (LeaseOutcome.NO_ANSWER, "✘ 10.0.7.100 no answer"),
     ],
 )
-def test_a_lease_is_told_with_what_became_of_it(outcome: LeaseOutcome, told: str) -> None:
-    """And the echo from it."""
+def test_a_lease_is_shown_with_its_outcome(outcome: LeaseOutcome, expected: str) -> None:
+    """The echo from its address is in the next column."""
     head, line = lines(result(PLAIN, lease=outcome, echo=ReachVerdict(outcome=ReachOutcome.SILENT)))
     assert head[5:] == ["lease", "echo"]
-    assert line[5:] == [told, "✘ silent"]
+    assert line[5:] == [expected, "✘ silent"]
 
 
-def test_silent_vlans_are_told_together(capsys: pytest.CaptureFixture[str]) -> None:
-    """4000 lines of nothing are of no use; one that could not be probed is no silent one."""
+def test_silent_vlans_share_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A VLAN with a fault is not among them."""
     silent = [result(vlan=vlan, gateway=NOT_TRIED) for vlan in (1, 2, 3, 9)]
     down = result(vlan=4, gateway=NOT_TRIED, fault=Fault.UPLINK_DOWN)
     print_scan([*silent, down, result(PLAIN)])

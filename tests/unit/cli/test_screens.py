@@ -1,4 +1,4 @@
-"""What the commands look like at 80x24, at 120x40 and on an ASCII terminal, as recorded in screens/.
+"""The screens of the commands at 80x24, at 120x40 and on an ASCII terminal, recorded in screens/.
 
 `PYTEST_UPDATE_SCREENS=1 .venv/bin/pytest tests/unit/cli/test_screens.py` records them anew; look at the diff.
 """
@@ -74,13 +74,13 @@ LAST = IPv4Address("10.70.0.140")
 
 
 def owned(name: str, vlan: int, *, gateway: str | None = None, namespace: str = "default") -> Network:
-    """A network in mode auto whose gateway, if any, is known."""
+    """Return a network in mode auto with a known gateway, if any."""
     route = f'{{"mode":"auto","cidr":"10.{vlan % 250}.0.0/24","gateway":"{gateway}","connectivity":"true"}}'
     return network(route if gateway else None, config=config(vlan), ref=NetworkRef(namespace, name), uid=name)
 
 
 def with_status(given: Network, state: State, reason: Reason, **more: Any) -> Network:
-    """The same with our status on what it asks."""
+    """Return the network with a status of its present intent."""
     intent = read_intent(given)
     assert isinstance(intent, Intent)
     status = Status(state, reason, since=SINCE, digest=intent.digest, **more).dump()
@@ -129,7 +129,7 @@ NETWORKS = [
 
 
 def verdict_of(given: Network, host: str, vlan: ReachOutcome, routed: ReachOutcome, **more: Any) -> Verdict:
-    """What this host found of the network."""
+    """Return this host's verdict on the network."""
     intent = read_intent(given)
     assert isinstance(intent, Intent)
     target = TargetVerdict(
@@ -168,7 +168,7 @@ ROGUE = OFFER.model_copy(update={"server": IPv4Address("10.70.0.66"), "rogue": T
 
 
 def redis_view() -> RedisView:
-    """Both hosts reach every active gateway; node2 not that of the annex, nobody that of the storefront."""
+    """Return verdicts: node2 does not reach the annex's gateway, no host that of the storefront."""
     verdicts: dict[Segment, SegmentVerdicts] = {}
     for each in NETWORKS:
         intent = read_intent(each)
@@ -204,7 +204,7 @@ ANNOUNCED = [
 
 
 def scan_results() -> list[ScanResult]:
-    """An offer, two of them, silence, and a VLAN that could not be probed."""
+    """Return an offer, two of them, silence, and a VLAN with a fault."""
 
     def result(
         vlan: int, *offers: Offer, gateway: ReachVerdict = NOT_TRIED, fault: Fault | None = None
@@ -266,7 +266,7 @@ def nothing(*_: object) -> Iterator[FakeCluster]:
 
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither Kubernetes nor Redis nor an interface, and a clock that stands still."""
+    """Replace Kubernetes, Redis, the scan and the clock."""
     for module in (status_command, explain_command):
         monkeypatch.setattr(module, "cluster_client", nothing)
         monkeypatch.setattr(module, "RedisReader", FakeReader)
@@ -281,7 +281,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def drawn(monkeypatch: pytest.MonkeyPatch, arguments: list[str], terminal: str) -> str:
-    """Standard output and then standard error, as this terminal shows them, without colours."""
+    """Return standard output and standard error as this terminal shows them, without colours."""
     width, height, encoding = TERMINALS[terminal]
     out, err = Terminal(encoding), Terminal(encoding)
     with monkeypatch.context() as patch:
@@ -302,7 +302,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch, arguments: list[str], terminal: str) 
 @pytest.mark.parametrize("terminal", TERMINALS)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_looks_as_recorded(name: str, terminal: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line by line; the difference says which line changed."""
+    """No line is wider than the terminal; a difference names the line."""
     path = SCREENS / f"{name}-{terminal}.txt"
     found = drawn(monkeypatch, COMMANDS[name], terminal)
     if os.environ.get("PYTEST_UPDATE_SCREENS"):

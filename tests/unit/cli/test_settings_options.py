@@ -23,9 +23,11 @@ def _config(
     return {row["setting"]: (row["value"], row["source"]) for row in json.loads(ran.out)}
 
 
-def test_a_flag_wins_over_the_environment_and_that_over_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And `config` says of each value where it comes from."""
-    told = _config(
+def test_a_flag_overrides_the_environment_which_overrides_the_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`config` shows each value's source."""
+    values = _config(
         monkeypatch,
         "prober",
         *PROBER_FLAGS,
@@ -35,32 +37,32 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_default(monkeypatch:
         ARP_RATE="20",
         ECHO_RATE="30",
     )
-    assert told["arp_rate"] == (10.0, "flag")
-    assert told["echo_rate"] == (30.0, "environment")
-    assert told["start_rate"] == (1000.0, "default")
-    assert told["uplinks"] == ({"extra": "extra-bo", "mgmt": "mgmt-bo"}, "flag")
+    assert values["arp_rate"] == (10.0, "flag")
+    assert values["echo_rate"] == (30.0, "environment")
+    assert values["start_rate"] == (1000.0, "default")
+    assert values["uplinks"] == ({"extra": "extra-bo", "mgmt": "mgmt-bo"}, "flag")
 
 
-def test_a_duration_is_taken_in_any_unit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flag of a field in seconds takes 2m; its variable takes seconds."""
-    told = _config(monkeypatch, "watcher", "--sweep-interval-s", "2m", RETRY_INTERVAL_S="7")
-    assert told["sweep_interval_s"] == (120.0, "flag")
-    assert told["retry_interval_s"] == (7.0, "environment")
+def test_a_duration_flag_accepts_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flag takes 2m; its variable takes seconds."""
+    values = _config(monkeypatch, "watcher", "--sweep-interval-s", "2m", RETRY_INTERVAL_S="7")
+    assert values["sweep_interval_s"] == (120.0, "flag")
+    assert values["retry_interval_s"] == (7.0, "environment")
 
 
-def test_a_switch_can_be_turned_off_by_its_flag(monkeypatch: pytest.MonkeyPatch) -> None:
-    """--no-leader-election is False, and not merely absent."""
+def test_a_boolean_flag_has_a_negative_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    """--no-leader-election is False, not absent."""
     assert _config(monkeypatch, "watcher", "--no-leader-election")["leader_election"] == (False, "flag")
 
 
-def test_a_mapping_is_taken_from_the_environment_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    """NADROUTE_UPLINKS is what a DaemonSet can set."""
-    told = _config(monkeypatch, "prober", HOST="node1", UPLINKS='{"extra": "eth1"}')
-    assert told["uplinks"] == ({"extra": "eth1"}, "environment")
+def test_a_mapping_variable_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NADROUTE_UPLINKS is set so in a DaemonSet."""
+    values = _config(monkeypatch, "prober", HOST="node1", UPLINKS='{"extra": "eth1"}')
+    assert values["uplinks"] == ({"extra": "eth1"}, "environment")
 
 
-def test_a_word_may_stand_for_a_whole_mapping(monkeypatch: pytest.MonkeyPatch) -> None:
-    """--uplink auto, and NADROUTE_UPLINKS=auto without quotes; not among other uplinks, and no other word."""
+def test_auto_replaces_a_mapping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a flag and as a variable without quotes, but not among other uplinks, and no other word."""
     assert _config(monkeypatch, "prober", "--host", "n", "--uplink", "auto")["uplinks"] == ("auto", "flag")
     assert _config(monkeypatch, "prober", HOST="n", UPLINKS="auto")["uplinks"] == ("auto", "environment")
     for flags in (("--uplink", "auto", "--uplink", "a=b"), ("--uplink", "automatic")):
@@ -70,7 +72,7 @@ def test_a_word_may_stand_for_a_whole_mapping(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither a password nor the one in a URL is shown, in any form of output."""
+    """No output shows a password or the password in a URL."""
     for output in ("table", "json", "yaml"):
         ran = run(
             monkeypatch,
@@ -110,7 +112,7 @@ def test_a_wrong_setting_is_named_with_its_value(
     expected: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The service and `config` end alike: exit 2, field, value, what was expected, no traceback."""
+    """The service and `config` fail alike: exit 2 with field, value and what was expected."""
     for command in (arguments, ("config", *arguments)):
         ran = run(monkeypatch, *command, **environment)
         assert ran.code == 2
@@ -118,43 +120,43 @@ def test_a_wrong_setting_is_named_with_its_value(
         assert "Traceback" not in ran.err
 
 
-def test_config_shows_all_services_where_one_is_not_configured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A prober needs a host: on a machine without one, that is told and no error."""
+def test_config_shows_the_other_services_if_one_is_not_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing host of the prober is reported, but is no error."""
     ran = run(monkeypatch, "config", "-o", "json")
     assert ran.code == 0
     assert {row["service"] for row in json.loads(ran.out)} == {"watcher", "updater", "flower"}
     assert "prober: --host: not given" in ran.err
 
 
-def test_config_of_all_services_fails_where_one_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wrong is another thing than not given."""
+def test_config_of_all_services_fails_if_a_value_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong value is an error; a missing one is not."""
     assert run(monkeypatch, "config", FLOWER_PORT="many").code == 2
 
 
 @pytest.mark.parametrize("service", [*SERVICES, CLIENT], ids=lambda service: service.name)
-def test_every_setting_explains_itself(service: Service) -> None:
-    """A field without a docstring would be an option without help."""
+def test_every_setting_has_help(service: Service) -> None:
+    """The help of an option is its field's docstring."""
     for option in describe_options(service.settings_class(), flag_prefix=service.flag_prefix):
         assert option.help, option.field
 
 
 @pytest.mark.parametrize("service", [*SERVICES, CLIENT], ids=lambda service: service.name)
-def test_flags_of_a_service_are_all_different(service: Service) -> None:
-    """Taking a prefix or a plural off must not make two fields one flag."""
+def test_flags_of_a_service_are_unique(service: Service) -> None:
+    """Removing a prefix or a plural must not make two fields one flag."""
     options = describe_options(service.settings_class(), flag_prefix=service.flag_prefix)
     assert len({option.flag for option in options}) == len(options)
 
 
 def test_all_settings_classes_are_known() -> None:
-    """check_environment refuses what none of these knows, so none may be missing."""
+    """check_environment refuses variables of unknown classes."""
     assert {settings.__name__ for settings in known_settings()} == {
         *("WatcherSettings", "ProberSettings", "UpdaterSettings", "FlowerSettings", "ClientSettings")
     }
     assert all(issubclass(settings, ServiceSettings) for settings in known_settings())
 
 
-def test_a_service_of_another_image_does_not_hinder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package that one service needs and this image lacks is no reason for another not to start."""
+def test_a_service_that_is_not_installed_does_not_hinder_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that only one service needs may be missing."""
     real = Service.settings_class
 
     def settings_class(service: Service) -> type[ServiceSettings]:
@@ -167,8 +169,8 @@ def test_a_service_of_another_image_does_not_hinder(monkeypatch: pytest.MonkeyPa
     assert len(known_settings()) == len(SERVICES)
 
 
-def test_the_page_on_configuration_is_what_the_classes_say() -> None:
-    """`make docs` writes docs/configuration.md."""
+def test_the_configuration_page_is_up_to_date() -> None:
+    """docs/configuration.md is what `make docs` writes."""
     assert PAGE.read_text() == render()
     for service in (*SERVICES, CLIENT):
         for option in describe_options(service.settings_class(), flag_prefix=service.flag_prefix):

@@ -16,7 +16,7 @@ from services.view.host_checks import RedisView
 from services.view.rows import network_row, with_checks
 from tests.support.manual_clock import ManualClock
 from tests.support.seen_networks import DOWN as SILENT
-from tests.support.seen_networks import found, told_network, view
+from tests.support.seen_networks import found, network_with_status, view
 
 NOW = datetime.fromisoformat("2026-11-23T03:07:05+00:00")
 
@@ -24,9 +24,9 @@ NOW = datetime.fromisoformat("2026-11-23T03:07:05+00:00")
 def picture(networks: int, *, bad: int = 0) -> Picture:
     """Networks by name, the last ones of which are Partial."""
     made = [
-        told_network(State.ACTIVE, Reason.GATEWAY_ANSWERS, name=f"net-{number:03}")
+        network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS, name=f"net-{number:03}")
         if number < networks - bad
-        else told_network(State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS, name=f"net-{number:03}")
+        else network_with_status(State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS, name=f"net-{number:03}")
         for number in range(networks)
     ]
     seen = view(found("node1"), found("node2", SILENT))

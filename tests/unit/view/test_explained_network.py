@@ -1,4 +1,4 @@
-"""What `explain` says of one network: asked, tried, meant, to be done."""
+"""The explanation of a network: what is asked and tried, its meaning, and the steps."""
 
 import json
 from dataclasses import replace
@@ -15,7 +15,7 @@ from services.view.documents import explained_document
 from services.view.explained_network import ExplainedNetwork, explain_network
 from services.view.host_checks import RedisView
 from services.view.rows import network_row
-from tests.support.seen_networks import DOWN, ROUTE, found, told_network, view
+from tests.support.seen_networks import DOWN, ROUTE, found, network_with_status, view
 from tests.unit.network.builders import config, dhcp, network, offer
 
 
@@ -25,30 +25,30 @@ def explained(given: Network, seen: RedisView | None = None, *others: Network) -
 
 
 def asking(host: str, *, outcome: DHCPOutcome | None = None, vlan_answers: bool = False) -> Verdict:
-    """A verdict that asked DHCP."""
+    """Return a verdict that asked DHCP."""
     offers = [] if outcome else [offer()]
     base = found(host) if vlan_answers else found(host, DOWN, DOWN)
     return base.model_copy(update={"dhcp": dhcp(*offers, outcome=outcome)})
 
 
-def test_a_partial_network_names_the_host_its_port_and_the_command_to_try() -> None:
-    """What a person needs to go to the switch: which host, which VLAN, and how to see it."""
-    given = told_network(
+def test_a_partial_network_names_the_host_and_the_commands_to_try() -> None:
+    """The steps name the host, the VLAN and how to observe it."""
+    given = network_with_status(
         State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS, hosts={"node2": "GatewaySilentOnVlan"}
     )
-    told = explained(given, view(found("node1"), found("node2", DOWN)))
-    assert "VLAN 100 is missing on its switch port" in " ".join(told.meaning)
-    assert told.steps[0].startswith("On the switch port of node2, check that the port is a trunk")
-    assert any("`tcpdump -eni extra-bo 'vlan 100 and arp'`" in step for step in told.steps)
-    assert told.steps[-1].endswith("`nadroute probe default/office --wait`")
+    result = explained(given, view(found("node1"), found("node2", DOWN)))
+    assert "VLAN 100 is missing on its switch port" in " ".join(result.meaning)
+    assert result.steps[0].startswith("On the switch port of node2, check that the port is a trunk")
+    assert any("`tcpdump -eni extra-bo 'vlan 100 and arp'`" in step for step in result.steps)
+    assert result.steps[-1].endswith("`nadroute probe default/office --wait`")
 
 
-def test_what_each_host_tried_is_told_with_what_came_back() -> None:
-    """The MAC that answered ARP, the time of the echo, silence with its number of probes."""
+def test_each_hosts_checks_are_described() -> None:
+    """With the MAC address, the times, or the fault."""
     seen = view(found("node1"), found("node2", DOWN, fault=Fault.UPLINK_DOWN))
-    told = explained(told_network(State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS), seen)
-    assert told.checks is not None
-    first, second = ([a.text for a in answers_of(check, told.facts)] for check in told.checks)
+    result = explained(network_with_status(State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS), seen)
+    assert result.checks is not None
+    first, second = ([a.text for a in answers_of(check, result.facts)] for check in result.checks)
     assert first == [
         "ARP for 10.0.112.1 on the VLAN: answered by 02:00:00:00:00:01 after 0.4 ms",
         "ICMP echo to 10.0.112.1 through the host's routing: answered after 0.6 ms",
@@ -58,7 +58,7 @@ def test_what_each_host_tried_is_told_with_what_came_back() -> None:
 
 def test_an_active_network_names_the_hosts_that_the_gateway_answers() -> None:
     """A host that cannot probe, or has not reported yet, is not one of them; without Redis none is named."""
-    given = told_network(State.ACTIVE, Reason.GATEWAY_ANSWERS)
+    given = network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS)
     seen = view(found("node1"), found("node2", fault=Fault.STOPPED), hosts=3)
     assert any(
         "answers on VLAN 100 from node1, and through" in text for text in explained(given, seen).meaning
@@ -67,21 +67,21 @@ def test_an_active_network_names_the_hosts_that_the_gateway_answers() -> None:
     assert any("answers on VLAN 100 from the hosts that could ask" in text for text in away.meaning)
 
 
-def test_dhcp_answers_are_answers_of_server() -> None:
-    """Each offer with its subnet and router; no offer with how long was waited."""
+def test_each_dhcp_offer_is_described() -> None:
+    """With subnet and router, or with the time waited."""
     offered = asking("node1", vlan_answers=True)
     refused = asking("node2", outcome=DHCPOutcome.NO_OFFER)
-    told = explained(
-        told_network(State.ACTIVE, Reason.GATEWAY_ANSWERS),
+    result = explained(
+        network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS),
         view(offered, refused, asked=(offered, refused)),
     )
-    assert told.checks is not None
-    first, second = (answers_of(check, told.facts)[0].text for check in told.checks)
+    assert result.checks is not None
+    first, second = (answers_of(check, result.facts)[0].text for check in result.checks)
     assert first.startswith("DISCOVER: 10.0.112.1 offered 10.0.112.50 in 10.0.112.0/20, router 10.0.112.1")
     assert "no offer" in second
 
 
-def test_where_each_value_comes_from_is_told() -> None:
+def test_each_value_has_its_source() -> None:
     """The mode, the gateway and the cluster network each have more than one source."""
     sources = {a.what: (a.value, a.source) for a in explained(network()).asked}
     assert sources["mode"] == ("auto", "setting default_mode: there is no route annotation")
@@ -100,7 +100,7 @@ def test_where_each_value_comes_from_is_told() -> None:
 
 
 def test_networks_on_the_same_segment_are_named() -> None:
-    """They are probed once, and break together."""
+    """They share one probe."""
     other = network(ROUTE, ref=NetworkRef("lab", "twin"))
     elsewhere = network(ROUTE, ref=NetworkRef("lab", "far"), config=config(101))
     shared = [a.value for a in explained(network(ROUTE), None, other, elsewhere).asked if "shared" in a.what]
@@ -123,58 +123,64 @@ def test_networks_on_the_same_segment_are_named() -> None:
 def test_a_network_that_is_not_probed_is_explained_without_any_host(
     given: Network, reason: str, step: str
 ) -> None:
-    """From the network itself; what is wrong with its fields is in the meaning."""
-    told = explained(given)
-    assert (told.row.reason, told.checks) == (reason, ())
-    assert any(step in each for each in told.steps) or not (step or told.steps)
-    assert not told.row.detail or any(told.row.detail in text for text in told.meaning)
+    """The reason comes from the network itself; the meaning names the wrong field."""
+    result = explained(given)
+    assert (result.row.reason, result.checks) == (reason, ())
+    assert any(step in each for each in result.steps) or not (step or result.steps)
+    assert not result.row.detail or any(result.row.detail in text for text in result.meaning)
 
 
-def test_two_machines_that_answer_for_one_gateway_are_told() -> None:
-    """An address that is used twice looks well from each host by itself."""
+def test_two_machines_that_answer_for_one_gateway_are_reported() -> None:
+    """Each host by itself sees a gateway that answers."""
     seen = view(found("node1"), found("node2", mac="02:00:00:00:00:02"))
-    told = explained(told_network(State.ACTIVE, Reason.GATEWAY_ANSWERS), seen)
-    assert any("Different machines answer for 10.0.112.1" in text for text in told.meaning)
-    same = explained(told_network(State.ACTIVE, Reason.GATEWAY_ANSWERS), view(found("node1"), found("node2")))
+    result = explained(network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS), seen)
+    assert any("Different machines answer for 10.0.112.1" in text for text in result.meaning)
+    same = explained(
+        network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS), view(found("node1"), found("node2"))
+    )
     assert not any("Different machines" in text for text in same.meaning)
 
 
-def test_a_dhcp_server_that_answers_clears_the_vlan_of_suspicion() -> None:
-    """Then it is the gateway that is silent; where DHCP is silent too, the VLAN is suspected again."""
-    given = told_network(State.UNREACHABLE, Reason.GATEWAY_SILENT)
+def test_a_dhcp_answer_shows_that_the_vlan_reaches_the_host() -> None:
+    """Then the gateway is silent; without a DHCP answer, the VLAN may be at fault."""
+    given = network_with_status(State.UNREACHABLE, Reason.GATEWAY_SILENT)
     offered = asking("node1")
-    told = explained(given, view(offered, asked=(offered,)))
-    assert any("so the VLAN does reach that host" in text for text in told.meaning)
+    result = explained(given, view(offered, asked=(offered,)))
+    assert any("so the VLAN does reach that host" in text for text in result.meaning)
     nothing = asking("node1", outcome=DHCPOutcome.NO_OFFER)
-    told = explained(given, view(nothing, asked=(nothing,)))
-    assert any("Nothing answered on this VLAN" in text for text in told.meaning)
+    result = explained(given, view(nothing, asked=(nothing,)))
+    assert any("Nothing answered on this VLAN" in text for text in result.meaning)
 
 
-def test_findings_and_reasons_of_a_newer_version_are_told() -> None:
-    """Each finding with its meaning, steps and values; a code that is unknown here by its name."""
-    given = told_network(
+def test_findings_and_unknown_codes_are_explained() -> None:
+    """A finding with its meaning, steps and values; a code of a newer version by its name."""
+    given = network_with_status(
         State.UNREACHABLE, Reason.GATEWAY_SILENT, findings={"DHCPServersDisagree": "a; b", "Brandnew": "c"}
     )
-    told = explained(given)
-    assert any(text.startswith("Besides (DHCPServersDisagree)") and "(a; b)" in text for text in told.meaning)
-    assert any(text.startswith("Brandnew:") for text in told.meaning)
-    assert any("does not belong there" in step for step in told.steps)
-    assert len(set(told.steps)) == len(told.steps)
+    result = explained(given)
+    assert any(
+        text.startswith("Besides (DHCPServersDisagree)") and "(a; b)" in text for text in result.meaning
+    )
+    assert any(text.startswith("Brandnew:") for text in result.meaning)
+    assert any("does not belong there" in step for step in result.steps)
+    assert len(set(result.steps)) == len(result.steps)
 
 
-def test_without_redis_the_rest_is_told() -> None:
-    """Checks are null, and a pause is part of what it means."""
-    told = explained(told_network(State.ACTIVE, Reason.GATEWAY_ANSWERS), RedisView(trouble="away"))
-    assert told.checks is None
-    assert json.loads(json.dumps(explained_document(told)))["checks"] is None
-    paused = explained(told_network(State.ACTIVE, Reason.GATEWAY_ANSWERS), RedisView(paused="paused by me"))
+def test_without_redis_the_rest_is_explained() -> None:
+    """Checks are null. A pause is part of the meaning."""
+    result = explained(network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS), RedisView(trouble="away"))
+    assert result.checks is None
+    assert json.loads(json.dumps(explained_document(result)))["checks"] is None
+    paused = explained(
+        network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS), RedisView(paused="paused by me")
+    )
     assert "nadroute is paused by me." in paused.meaning
 
 
-def test_a_verdict_of_an_older_asking_is_none_of_this_one() -> None:
-    """Its owner changed the VLAN or the gateway since: the host has not reported yet."""
+def test_a_verdict_on_an_older_intent_is_not_shown() -> None:
+    """After a change by its owner, the host has not reported yet."""
     manual = '{"mode":"manual","cidr":"10.0.112.0/20","gateway":"10.0.112.9"}'
     given = network(manual)
-    told = explain_network(given, network_row(given), [], Policy(), view(found("node1"), hosts=1))
-    assert told.checks is not None
-    assert [check.age_s for check in told.checks] == [None]
+    result = explain_network(given, network_row(given), [], Policy(), view(found("node1"), hosts=1))
+    assert result.checks is not None
+    assert [check.age_s for check in result.checks] == [None]

@@ -1,4 +1,4 @@
-"""What a person is shown of a network."""
+"""A network as a row."""
 
 import pytest
 
@@ -32,8 +32,8 @@ def _status(digest: str, state: State = State.PARTIAL) -> str:
     ).dump()
 
 
-def test_a_network_is_shown_with_its_route_and_its_status() -> None:
-    """The JSON has every documented key, and what both annotations say."""
+def test_a_row_has_the_route_and_the_status() -> None:
+    """Its JSON has every documented key."""
     row = network_row(network(ROUTE, status=_status(_digest())))
     assert network_document(row) == {
         "namespace": "default",
@@ -56,8 +56,8 @@ def test_a_network_is_shown_with_its_route_and_its_status() -> None:
     }
 
 
-def test_an_outcome_of_another_asking_is_not_shown_as_one_of_this() -> None:
-    """Somebody changed the VLAN: what was found on the old one says nothing of the new one."""
+def test_a_status_of_an_older_intent_is_not_shown() -> None:
+    """After a change of the VLAN, the network is Pending."""
     row = network_row(network(ROUTE, status=_status(_digest()), config=config(101)))
     assert (row.state, row.reason, row.since, dict(row.hosts)) == ("Pending", "NotProbedYet", "", {})
 
@@ -74,8 +74,8 @@ def test_an_outcome_of_another_asking_is_not_shown_as_one_of_this() -> None:
         (network(ref=NetworkRef("harvester-system", "x")), "Ignored", "SystemNetwork"),
     ],
 )
-def test_a_network_that_is_not_probed_says_why(given: object, state: str, reason: str) -> None:
-    """Whatever stands in the status annotation, or nothing: the reason comes from the network itself."""
+def test_a_network_that_is_not_probed_has_a_reason(given: object, state: str, reason: str) -> None:
+    """The reason comes from the network itself, not from its status."""
     from services.network.parse.nad import Network
 
     assert isinstance(given, Network)
@@ -83,7 +83,7 @@ def test_a_network_that_is_not_probed_says_why(given: object, state: str, reason
     assert (row.state, row.reason) == (state, reason)
 
 
-def test_the_default_mode_decides_about_a_network_without_a_route() -> None:
-    """off leaves it alone, as the watcher does."""
+def test_default_mode_applies_to_a_network_without_a_route() -> None:
+    """off ignores it."""
     assert network_row(network()).state == "Pending"
     assert network_row(network(), Policy(default_mode="off")).reason == "NoRouteAnnotation"

@@ -1,12 +1,12 @@
-"""The global pause, as it is told."""
+"""The global pause."""
 
 import pytest
 
 from services.view.pause_state import Pause
 
 
-def test_a_pause_says_since_when_by_whom_and_why() -> None:
-    """What was written is read back, and is one sentence."""
+def test_a_pause_has_time_author_and_reason() -> None:
+    """It is written, read back and described in one sentence."""
     pause = Pause(1_000, "ada@desk", "switch upgrade")
     assert Pause.parse(pause.dump()) == pause
     assert pause.describe(61_000).startswith("paused for 1m by ada@desk: switch upgrade; ")
@@ -17,6 +17,6 @@ def test_a_pause_says_since_when_by_whom_and_why() -> None:
     ["", "1", "[]", "{", '{"since_ms":"x","by":[],"reason":{}}', '{"since_ms":-1}', "[" * 100_000, '"' * 9],
 )
 def test_a_key_of_any_content_is_a_pause(text: str) -> None:
-    """Somebody set it by hand: it pauses, and nothing is known of it."""
+    """A key set by hand pauses too, with unknown fields."""
     assert Pause.parse(text) == Pause()
     assert Pause.parse(text).describe(5).startswith("paused; ")
