@@ -1,5 +1,6 @@
 """The running demo as the other commands see it: its control socket, its environment and its hosts."""
 
+import contextlib
 import os
 import socket
 from pathlib import Path
@@ -51,17 +52,20 @@ def find_socket(given: Path | None) -> Path:
         return given
     if named := os.environ.get(SOCKET_VARIABLE):
         return Path(named)
-    sockets = [
+    own = [
         path
         for path in Path("/tmp").glob(SOCKET_PATTERN)
         if path.is_socket() and path.stat().st_uid == os.geteuid()
     ]
-    if not sockets:
-        raise unreachable(
-            f"no demo of yours runs on this machine: /tmp/{SOCKET_PATTERN} does not exist; start one with "
-            "`make demo` and try again in another terminal"
-        )
-    return max(sockets, key=lambda path: path.stat().st_mtime)
+    for path in sorted(own, key=lambda path: path.stat().st_mtime, reverse=True):
+        # A demo that was killed leaves its socket behind.
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.connect(str(path))
+            return path
+    raise unreachable(
+        f"no demo of yours runs on this machine: nothing answers at /tmp/{SOCKET_PATTERN}; start one with "
+        "`make demo` and try again in another terminal"
+    )
 
 
 def send(command: str, path: Path) -> None:

@@ -92,6 +92,7 @@ def demo_folder(folder: Path, site_json: object) -> Iterator[Path]:
     (folder / "site" / "site.json").write_text(json.dumps(site_json))
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "site" / "control.sock"))
+        listener.listen()
         yield folder / "site" / "control.sock"
 
 
@@ -117,6 +118,20 @@ def test_a_demo_of_another_user_is_not_taken(short_folder: Path, monkeypatch: py
         assert run(monkeypatch, "demo", "env").code == 0
         monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
         assert run(monkeypatch, "demo", "env").code == 3
+
+
+def test_a_demo_that_was_killed_hides_no_other(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its socket is the newest, but nothing answers there."""
+    monkeypatch.delenv("LAB_CONTROL_SOCKET", raising=False)
+    monkeypatch.setattr(demo_site, "SOCKET_PATTERN", f"{short_folder.name}/*/site/control.sock")
+    for name in ("a", "b"):
+        (short_folder / name).mkdir()
+    with demo_folder(short_folder / "a", {}) as living:
+        with demo_folder(short_folder / "b", {}) as killed:
+            pass
+        os.utime(living, (0, 0))
+        assert killed.is_socket()
+        assert demo_site.find_socket(None) == living
 
 
 SITE = {"user_namespace": False, "hosts": {"node1": {"pid": 4711, "uplinks": {"extra": "extra-bo"}}}}
