@@ -4,8 +4,9 @@ Anyone with access to Redis can write these keys. So each entry is validated by 
 returned with the reason, and does not hide the others.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import cast
 
@@ -59,6 +60,24 @@ def read(client: redis.Redis) -> Announcements:
         if len(hosts) == MAX_HOSTS:
             break
     return Announcements(tuple(hosts), tuple(refused))
+
+
+class AnnouncementReader:
+    """Reads the announcements repeatedly; returns an invalid entry once, and again when its body changes."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._refused: OrderedDict[str, str] = OrderedDict()
+
+    def read(self) -> Announcements:
+        """Return the valid announcements and the invalid entries that are new; see read()."""
+        found = read(self._client)
+        fresh = tuple(entry for entry in found.refused if self._refused.get(entry.key) != entry.body)
+        self._refused |= {entry.key: entry.body for entry in fresh}
+        # With a lower limit, more invalid entries than that would be new at every call.
+        while len(self._refused) > MAX_REFUSED:
+            self._refused.popitem(last=False)
+        return replace(found, refused=fresh)
 
 
 def _entries(client: redis.Redis) -> Iterator[tuple[bytes, bytes]]:

@@ -8,7 +8,7 @@ import structlog
 
 from services.contract.messages import HostAnnouncement
 from services.contract.names import HOST_TTL_S, PAUSED_KEY
-from services.runtime import announcements
+from services.runtime.announcements import AnnouncementReader
 from services.runtime.clock import Clock
 
 CACHED_S = 1.0
@@ -24,7 +24,7 @@ class AnnouncedHosts:
     """
 
     def __init__(self, client: redis.Redis, clock: Clock) -> None:
-        self._client = client
+        self._announcements = AnnouncementReader(client)
         self._clock = clock
         self._lock = threading.Lock()
         self._hosts: dict[str, HostAnnouncement] = {}
@@ -49,7 +49,10 @@ class AnnouncedHosts:
         now = self._clock.monotonic()
         if self._read_at is not None and now - self._read_at < CACHED_S:
             return
-        present = self._read()
+        found = self._announcements.read()
+        for entry in found.refused:
+            log.warning("announcement ignored", key=entry.key, error=entry.reason)
+        present = {announced.host: announced for announced in found.hosts}
         vanished = self._hosts.keys() - present.keys()
         if len(vanished) * 2 > len(self._hosts):
             if self._doubted_since is None:
@@ -62,12 +65,6 @@ class AnnouncedHosts:
         self._hosts = present
         self._addresses = frozenset(address for host in present.values() for address in host.addresses)
         self._read_at = now
-
-    def _read(self) -> dict[str, HostAnnouncement]:
-        found = announcements.read(self._client)
-        for entry in found.refused:
-            log.warning("announcement ignored", key=entry.key, error=entry.reason)
-        return {announced.host: announced for announced in found.hosts}
 
 
 class PauseSwitch:

@@ -1,7 +1,6 @@
 """Polling Redis once a second: which hosts are announced, and whether probing is paused."""
 
 import uuid
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
@@ -11,13 +10,10 @@ import structlog
 
 from services.contract.messages import HostAnnouncement
 from services.contract.names import PAUSED_KEY, WATCHED_KEY
-from services.runtime import announcements, dead_letters
-from services.runtime.announcements import RefusedEntry
+from services.runtime import dead_letters
+from services.runtime.announcements import AnnouncementReader
 from services.runtime.clock import Clock
 from services.runtime.repeating import RepeatingThread
-
-REMEMBERED_REFUSED = announcements.MAX_REFUSED
-"""With a lower limit, more refused entries than that would be recorded again at every poll."""
 
 log = structlog.get_logger(__name__)
 
@@ -35,24 +31,20 @@ class PollResult:
 
 
 class HostReader:
-    """Reads all announcements. A refused one is recorded once and otherwise ignored."""
+    """Polls Redis. A refused announcement is recorded once as a dead letter and otherwise ignored."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._refused: OrderedDict[str, str] = OrderedDict()
+        self._announcements = AnnouncementReader(client)
         self._mark: str | None = None
 
     def poll(self) -> PollResult:
         """Poll Redis once; raise redis.RedisError: unreadable is not the same as no hosts."""
         lost = self._has_lost()
-        return PollResult(self.read(), bool(self._client.exists(PAUSED_KEY)), lost)
-
-    def read(self) -> tuple[HostAnnouncement, ...]:
-        """Return the announced hosts, by name; raise redis.RedisError."""
-        found = announcements.read(self._client)
+        found = self._announcements.read()
         for entry in found.refused:
-            self._record_once(entry)
-        return found.hosts
+            dead_letters.record(self._client, where=entry.key, reason=entry.reason, body=entry.body)
+        return PollResult(found.hosts, bool(self._client.exists(PAUSED_KEY)), lost)
 
     def _has_lost(self) -> bool:
         before, mark = self._mark, cast("str | None", self._client.get(WATCHED_KEY))
@@ -66,14 +58,6 @@ class HostReader:
                 mark = None
         self._mark = mark
         return before is not None and mark != before
-
-    def _record_once(self, entry: RefusedEntry) -> None:
-        if self._refused.get(entry.key) == entry.body:
-            return
-        self._refused[entry.key] = entry.body
-        if len(self._refused) > REMEMBERED_REFUSED:
-            self._refused.popitem(last=False)
-        dead_letters.record(self._client, where=entry.key, reason=entry.reason, body=entry.body)
 
 
 class HostPoll(RepeatingThread):

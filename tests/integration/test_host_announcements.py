@@ -8,7 +8,7 @@ import pytest
 from services.contract.messages import HostAnnouncement
 from services.contract.names import HOST_KEY_PREFIX, WATCHED_KEY, host_key
 from services.runtime import announcements
-from services.runtime.announcements import BATCH, MAX_HOSTS, MAX_REFUSED
+from services.runtime.announcements import BATCH, MAX_HOSTS, MAX_REFUSED, AnnouncementReader
 from services.runtime.redis_client import connect
 from services.watcher.hosts import HostReader
 from tests.support.redis_server import RedisServer
@@ -105,6 +105,18 @@ def test_many_invalid_entries_hide_no_valid_one(redis_server: RedisServer) -> No
     seen = announcements.read(redis_server.client)
     assert seen.hosts == (announcement("node1"),)
     assert [entry.key for entry in seen.refused] == [host_key(f"a{n:05}") for n in range(MAX_REFUSED)]
+
+
+def test_a_reader_returns_an_invalid_entry_once(redis_server: RedisServer) -> None:
+    """It is returned again when its body changes; the other invalid entries and the hosts are unaffected."""
+    reader = AnnouncementReader(redis_server.client)
+    redis_server.client.set(host_key("node1"), announced("node1"))
+    redis_server.client.mset({host_key(f"a{number:05}"): "junk" for number in range(MAX_REFUSED)})
+    assert len(reader.read().refused) == MAX_REFUSED
+    assert reader.read() == announcements.Announcements((announcement("node1"),))
+    redis_server.client.set(host_key("a00003"), "other junk")
+    assert [entry.body for entry in reader.read().refused] == ["other junk"]
+    assert reader.read() == announcements.Announcements((announcement("node1"),))
 
 
 def test_the_number_of_hosts_is_limited(redis_server: RedisServer) -> None:

@@ -173,7 +173,7 @@ def test_hosts_are_found_by_cluster_network(redis_server: RedisServer, clock: Ma
 def test_an_announcement_under_another_hosts_key_changes_nothing(
     redis_server: RedisServer, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is logged, announces no host, and does not affect the host that it names."""
+    """It is logged once, announces no host, and does not affect the host that it names."""
     lines = log_lines(monkeypatch, updater_hosts)
     hosts = AnnouncedHosts(redis_server.client, clock)
     announce(redis_server, "node1", "extra")
@@ -183,6 +183,9 @@ def test_an_announcement_under_another_hosts_key_changes_nothing(
     clock.seconds += 1
     assert hosts.carrying("extra") == {"node1"}
     assert hosts.carrying("other") == frozenset()
+    clock.seconds += 1
+    hosts.carrying("extra")
+    assert [line["event"] for line in lines].count("announcement ignored") == 2
     errors = {line["key"]: line["error"] for line in lines if line["event"] == "announcement ignored"}
     assert set(errors) == {host_key("node2"), host_key("node4")}
     assert "host: under the key of another host, expected 'node2', got 'node1'" in errors[host_key("node2")]
