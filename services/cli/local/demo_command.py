@@ -65,7 +65,7 @@ def env(given: Path | None) -> None:
     click.echo(f'export PATH={shlex.quote(str(_program_folder()))}:"$PATH"')
 
 
-@demo.command(context_settings={"ignore_unknown_options": True})
+@demo.command(context_settings={"allow_interspersed_args": False})
 @_socket_option
 @click.argument("host")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)

@@ -141,6 +141,7 @@ SITE = {"user_namespace": False, "hosts": {"node1": {"pid": 4711, "uplinks": {"e
     ("user_namespace", "arguments", "expected"),
     [
         (False, ["ip", "-br", "address"], "--target 4711 --net -- ip -br address"),
+        (False, ["nadroute", "--help"], "--target 4711 --net -- nadroute --help"),
         (True, ["true"], "--target 4711 --user --preserve-credentials --net -- true"),
         (False, [], "--target 4711 --net -- /bin/sh"),
     ],
