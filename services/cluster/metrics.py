@@ -6,9 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 class WatchMetrics:
     """Counters of one watch, in the registry that is passed in."""
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        """Without a registry the metrics are exported nowhere."""
-        registry = registry or CollectorRegistry()
+    def __init__(self, registry: CollectorRegistry) -> None:
         self._events = Counter(
             "nadroute_watch_events",
             "Networks reported by the watch: upserted or deleted.",

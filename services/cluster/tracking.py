@@ -38,9 +38,9 @@ def is_older(version: str, than: str) -> bool:
 class Tracker:
     """Passes to a listener what differs from what it has received before, and counts it."""
 
-    def __init__(self, listener: NetworkListener, *, metrics: WatchMetrics | None = None) -> None:
+    def __init__(self, listener: NetworkListener, *, metrics: WatchMetrics) -> None:
         self._listener = listener
-        self._metrics = metrics or WatchMetrics()
+        self._metrics = metrics
         self._known: dict[NetworkRef, _Version] = {}
 
     def listed(self, networks: Sequence[Network], *, accept_older: bool = False) -> None:

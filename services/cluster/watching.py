@@ -17,10 +17,9 @@ from services.cluster.errors import ClusterError, Expired, Unavailable, backoff_
 from services.cluster.metrics import WatchMetrics
 from services.cluster.tracking import NetworkListener, Tracker, is_older
 from services.cluster.transport import EventStream
-from services.runtime.clock import Clock, SystemClock
+from services.runtime.clock import Clock
 from services.runtime.repeating import is_alive
 
-SILENCE_S = 20.0
 STALE_LISTS_REFUSED = 5
 """Lists older than what was seen that are refused in a row; one more means a cluster restored from backup."""
 STOP_TIMEOUT_S = 5.0
@@ -39,18 +38,18 @@ class NetworkWatch:
         listener: NetworkListener,
         *,
         random: Callable[[], float],
-        clock: Clock | None = None,
-        silence_s: float = SILENCE_S,
-        metrics: WatchMetrics | None = None,
+        clock: Clock,
+        silence_s: float,
+        metrics: WatchMetrics,
     ) -> None:
         """random gives numbers from 0 to 1; silence_s: silence after which a stream counts as broken."""
-        self._metrics = metrics or WatchMetrics()
+        self._metrics = metrics
         self.synced = threading.Event()
         """Set once the listener has received a complete list."""
         self._cluster = cluster
-        self._tracker = Tracker(listener, metrics=self._metrics)
+        self._tracker = Tracker(listener, metrics=metrics)
         self._random = random
-        self._clock = clock or SystemClock()
+        self._clock = clock
         self._silence_s = silence_s
         self._stopping = threading.Event()
         self._lock = threading.Lock()

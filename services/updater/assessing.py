@@ -75,10 +75,10 @@ class Assessor:
         fresh_s: float,
         policy: Policy = DEFAULT_POLICY,
         observe_only: bool = False,
-        metrics: UpdaterMetrics | None = None,
+        metrics: UpdaterMetrics,
     ) -> None:
         """fresh_s: seconds for which a verdict counts."""
-        self._metrics = metrics or UpdaterMetrics()
+        self._metrics = metrics
         self._verdicts = verdicts
         self._hosts = hosts
         self._memories = memories

@@ -29,9 +29,7 @@ class ReadAt(NamedTuple):
 class UpdaterMetrics:
     """Metrics in the registry that is passed in. Thread-safe. Times are monotonic seconds."""
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        """Without a registry the metrics are exported nowhere."""
-        registry = registry or CollectorRegistry()
+    def __init__(self, registry: CollectorRegistry) -> None:
         self._reports = Counter(
             "nadroute_reports",
             "Reports from probers: taken, refused as malformed, or lost because Redis was away.",

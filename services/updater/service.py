@@ -56,12 +56,12 @@ class Updater:
         *,
         is_paused: Callable[[], bool],
         random: Callable[[], float],
-        metrics: UpdaterMetrics | None = None,
+        metrics: UpdaterMetrics,
     ) -> None:
         """random gives numbers from 0 to 1; is_paused may raise redis.RedisError."""
         self.iterated_at: float | None = None
         """When the review loop iterated last (monotonic seconds); None before its start."""
-        self._metrics = metrics or UpdaterMetrics()
+        self._metrics = metrics
         self._is_paused = is_paused
         self._store = store
         self._clock = clock
@@ -74,7 +74,7 @@ class Updater:
             fresh_s=settings.fresh_s,
             policy=settings.policy,
             observe_only=settings.observe_only,
-            metrics=self._metrics,
+            metrics=metrics,
         )
 
         def segment_of(network: Network) -> Segment | None:
@@ -93,7 +93,7 @@ class Updater:
             is_paused=is_paused,
             random=random,
             stopping=self._stopping,
-            metrics=self._metrics,
+            metrics=metrics,
         )
         self._lock = threading.Lock()
         self._networks: set[NetworkRef] = set()

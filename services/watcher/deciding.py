@@ -36,11 +36,11 @@ class Decider:
         is_leader: Callable[[], bool],
         clock: Clock,
         random: Callable[[], float],
-        metrics: WatcherMetrics | None = None,
+        metrics: WatcherMetrics,
     ) -> None:
         self.iterated_at = clock.monotonic()
         """When the loop iterated last (monotonic seconds)."""
-        self._metrics = metrics or WatcherMetrics()
+        self._metrics = metrics
         self._summary = SendSummary()
         self._schedule = schedule
         self._mailbox = mailbox

@@ -32,9 +32,7 @@ class BoundedLabel:
 class WatcherMetrics:
     """Gauges and counters in the registry that is passed in."""
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        """Without a registry the metrics are exported nowhere."""
-        registry = registry or CollectorRegistry()
+    def __init__(self, registry: CollectorRegistry) -> None:
         self._size = {
             name: Gauge(f"nadroute_{name}", text, registry=registry)
             for name, text in (
@@ -68,7 +66,7 @@ class WatcherMetrics:
         )
         self._host = BoundedLabel()
 
-    def iterated(self, size: Mapping[str, int], *, lag_s: float, leads: bool, paused: bool = False) -> None:
+    def iterated(self, size: Mapping[str, int], *, lag_s: float, leads: bool, paused: bool) -> None:
         """Record one iteration of the loop. size: as Schedule.size; lag_s: see nadroute_due_lag_seconds."""
         for name, gauge in self._size.items():
             gauge.set(size[name])

@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from lab.kube import ApiServer, Match
 from services.cluster.client import Cluster
+from services.cluster.metrics import WatchMetrics
 from services.cluster.watching import NetworkWatch
+from services.runtime.clock import SystemClock
 from tests.support.kube_api import Networks, lab_networks, network
 from tests.support.listening import TIMEOUT_S, Recorder
 
@@ -30,7 +33,14 @@ class Watching:
         self.cluster = Cluster.connect(kubeconfig)
         self.seen = Recorder()
         chance = random.Random(7)
-        self.watch = NetworkWatch(self.cluster, self.seen, random=chance.random, silence_s=silence_s)
+        self.watch = NetworkWatch(
+            self.cluster,
+            self.seen,
+            random=chance.random,
+            clock=SystemClock(),
+            silence_s=silence_s,
+            metrics=WatchMetrics(CollectorRegistry()),
+        )
 
     def __enter__(self) -> "Watching":
         self.watch.start()
@@ -235,7 +245,14 @@ def test_a_failing_listener_still_receives_the_other_networks(networks: Networks
         networks.create(network(name))
     w = Watching(networks.kubeconfig)
     seen = Stumbling()
-    w.watch = NetworkWatch(w.cluster, seen, random=lambda: 0.5)
+    w.watch = NetworkWatch(
+        w.cluster,
+        seen,
+        random=lambda: 0.5,
+        clock=SystemClock(),
+        silence_s=20.0,
+        metrics=WatchMetrics(CollectorRegistry()),
+    )
     with w:
         assert seen.names() == {"a", "c"}
         networks.create("d")

@@ -10,12 +10,15 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 
+from prometheus_client import CollectorRegistry
+
 from services.contract.messages import HostAnnouncement, Segment, Verdict
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.parse import nad
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
 from services.updater.assessing import Assessor
+from services.updater.metrics import UpdaterMetrics
 from services.watcher.plan.schedule import Schedule
 from services.watcher.plan.segment_plan import HostProbe, Pace
 from tests.simulation.site import Probers, Vlan
@@ -82,6 +85,7 @@ class Loop:
             _Nothing(),
             self.clock,
             fresh_s=2 * PACE.sweep_s,
+            metrics=UpdaterMetrics(CollectorRegistry()),
         )
         self._to_review: set[int] = set()
         self._events: list[tuple[float, int, Callable[[], None]]] = []

@@ -9,6 +9,8 @@ import random
 from collections.abc import Callable
 from functools import partial
 
+from prometheus_client import CollectorRegistry
+
 from lab.harvester import Fabric, HarvesterUi, Manager, Pace, StoreNetworks, Terraform
 from lab.harvester.access import Seen
 from lab.kube.columns import ROUTE_ANNOTATION
@@ -19,6 +21,7 @@ from lab.kube.resources import NADS
 from lab.kube.store import Store
 from services.contract.messages import HostAnnouncement, Report
 from services.network.parse.nad import Network
+from services.updater.metrics import UpdaterMetrics
 from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
 from services.watcher.plan.schedule import Schedule
@@ -82,6 +85,7 @@ class SimulatedSite:
             given,
             is_paused=lambda: False,
             random=chance.random,
+            metrics=UpdaterMetrics(CollectorRegistry()),
         )
         self._chance = chance
         self._counter = itertools.count(1)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
+from prometheus_client import CollectorRegistry
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
@@ -21,6 +22,7 @@ from services.cli.options.client import ClientSettings
 from services.cli.outputs import Output
 from services.cli.terminal import cell, plain, stdout_console
 from services.cluster.cache import NetworkCache
+from services.cluster.metrics import WatchMetrics
 from services.cluster.watching import NetworkWatch
 from services.network.parse.nad import NetworkRef
 from services.runtime.clock import Clock
@@ -129,6 +131,7 @@ def _following(
         random=random.SystemRandom().random,
         clock=clock,
         silence_s=settings.watch_silence_s,
+        metrics=WatchMetrics(CollectorRegistry()),
     )
     watch.start()
     try:

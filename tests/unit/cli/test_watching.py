@@ -5,11 +5,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+from prometheus_client import CollectorRegistry
+
 from services.cli.networks.paging import BOTTOM, DOWN, PAGE_DOWN, PAGE_UP, TOP, UP, Pager
 from services.cli.networks.status_command import Shown
 from services.cli.networks.watching import Follower, Picture, live_lines
 from services.cli.options.client import ClientSettings
 from services.cluster.cache import NetworkCache
+from services.cluster.metrics import WatchMetrics
 from services.cluster.watching import NetworkWatch
 from services.contract.outcomes import Reason, State
 from services.view.host_checks import RedisView
@@ -86,7 +89,14 @@ class NoRedis:
 def test_silence_of_the_api_server_makes_the_picture_old() -> None:
     """Once it is longer than a watch may be silent; the picture is then as of the last answer."""
     clock, cache, settings = ManualClock(), NetworkCache(), ClientSettings()
-    watch = NetworkWatch(cast("Any", None), cache, random=random.Random(1).random, clock=clock)
+    watch = NetworkWatch(
+        cast("Any", None),
+        cache,
+        random=random.Random(1).random,
+        clock=clock,
+        silence_s=settings.watch_silence_s,
+        metrics=WatchMetrics(CollectorRegistry()),
+    )
     follower = Follower(watch, cache, cast("Any", NoRedis()), settings, Shown(), clock)
     clock.seconds += settings.watch_silence_s
     assert follower.picture().stale_s is None

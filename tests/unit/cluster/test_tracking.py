@@ -17,7 +17,7 @@ def network(name: str = "a", *, version: int | str = 1, uid: str = "u1") -> Netw
 def test_a_known_version_is_not_reported_again() -> None:
     """It makes no difference whether it comes by list or by event."""
     seen = Recorder()
-    tracker = Tracker(seen)
+    tracker = Tracker(seen, metrics=WatchMetrics(CollectorRegistry()))
     tracker.listed([network()])
     tracker.changed(network())
     tracker.listed([network()])
@@ -27,7 +27,7 @@ def test_a_known_version_is_not_reported_again() -> None:
 def test_a_network_missing_from_a_list_was_deleted() -> None:
     """A new list shows the deletions that no event reported."""
     seen = Recorder()
-    tracker = Tracker(seen)
+    tracker = Tracker(seen, metrics=WatchMetrics(CollectorRegistry()))
     tracker.listed([network("a"), network("b", uid="u2")])
     tracker.listed([network("a")])
     assert seen.calls[2:] == [("deleted", "b", "u2")]
@@ -49,7 +49,7 @@ def test_only_what_is_reported_is_counted() -> None:
 def test_an_older_version_changes_nothing() -> None:
     """Versions of one object only grow; 9 is older than 10."""
     seen = Recorder()
-    tracker = Tracker(seen)
+    tracker = Tracker(seen, metrics=WatchMetrics(CollectorRegistry()))
     tracker.changed(network(version=10))
     tracker.changed(network(version=9))
     assert seen.calls == [("upserted", "a", "10")]
@@ -58,7 +58,7 @@ def test_an_older_version_changes_nothing() -> None:
 def test_an_opaque_version_is_taken() -> None:
     """It cannot be compared, so what comes later wins."""
     seen = Recorder()
-    tracker = Tracker(seen)
+    tracker = Tracker(seen, metrics=WatchMetrics(CollectorRegistry()))
     tracker.changed(network(version="x"))
     tracker.changed(network(version="abc"))
     assert seen.calls == [("upserted", "a", "x"), ("upserted", "a", "abc")]
@@ -67,7 +67,7 @@ def test_an_opaque_version_is_taken() -> None:
 def test_another_uid_is_reported_as_a_deletion_first() -> None:
     """The network was deleted and created again, and the deletion was missed."""
     seen = Recorder()
-    tracker = Tracker(seen)
+    tracker = Tracker(seen, metrics=WatchMetrics(CollectorRegistry()))
     tracker.changed(network(version=1))
     tracker.changed(network(version=2, uid="u2"))
     assert seen.calls[1:] == [("deleted", "a", "u1"), ("upserted", "a", "2")]
@@ -76,7 +76,7 @@ def test_another_uid_is_reported_as_a_deletion_first() -> None:
 def test_the_late_deletion_of_a_predecessor_is_ignored() -> None:
     """The successor stays."""
     seen = Recorder()
-    tracker = Tracker(seen)
+    tracker = Tracker(seen, metrics=WatchMetrics(CollectorRegistry()))
     tracker.changed(network(version=3, uid="u2"))
     tracker.removed(network(version=2, uid="u1"))
     assert seen.names() == {"a"}
@@ -85,7 +85,7 @@ def test_the_late_deletion_of_a_predecessor_is_ignored() -> None:
 def test_an_accepted_older_list_replaces_newer_versions() -> None:
     """After restoring a backup the listener gets the old version, and the deletion of the newer one."""
     seen = Recorder()
-    tracker = Tracker(seen)
+    tracker = Tracker(seen, metrics=WatchMetrics(CollectorRegistry()))
     tracker.listed([network(version=10)])
     tracker.listed([network(version=4)], accept_older=True)
     assert seen.calls[1:] == [("deleted", "a", "u1"), ("upserted", "a", "4")]
@@ -110,7 +110,7 @@ def test_a_list_repairs_any_missed_events(steps: list[tuple[str, str, bool]]) ->
     """In any history of which the watch sees any part, the listener is right after a list, and every deletion
     it gets is of a uid that it knew."""
     seen = Recorder()
-    tracker = Tracker(seen)
+    tracker = Tracker(seen, metrics=WatchMetrics(CollectorRegistry()))
     truth: dict[str, Network] = {}
     uid = 0
     for version, (name, step, is_seen) in enumerate(steps, start=1):

@@ -150,7 +150,7 @@ def gauges(
     fresh_s: float = 600.0,
 ) -> NetworkGauges:
     """Gauges over these networks, and these verdicts of a second ago."""
-    metrics, present = UpdaterMetrics(), list(networks)
+    metrics, present = UpdaterMetrics(CollectorRegistry()), list(networks)
     by_segment: dict[Segment, list[AgedVerdict]] = {}
     for each_verdict in verdicts:
         by_segment.setdefault(each_verdict.segment, []).append(AgedVerdict(each_verdict, 1.0))

@@ -1,6 +1,7 @@
 """A state without a conclusion is held back; a conclusion is reported at once."""
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from services.contract.names import HOST_TTL_S
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
@@ -8,6 +9,7 @@ from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
 from services.network.parse.status import Status
 from services.updater.assessing import CONFIRMED_WITHIN_S, Assessment, Assessor
+from services.updater.metrics import UpdaterMetrics
 from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import CIDR, GATEWAY, SEGMENT, config, dhcp, network, offer, verdict
 from tests.unit.updater.fakes import FakeHosts, FakeMemories, FakeStore
@@ -22,7 +24,14 @@ class Bench:
 
     def __init__(self) -> None:
         self.clock, self.store, self.hosts = ManualClock(), FakeStore(), FakeHosts("node1")
-        self.assessor = Assessor(self.store, self.hosts, FakeMemories(), self.clock, fresh_s=FRESH_S)
+        self.assessor = Assessor(
+            self.store,
+            self.hosts,
+            FakeMemories(),
+            self.clock,
+            fresh_s=FRESH_S,
+            metrics=UpdaterMetrics(CollectorRegistry()),
+        )
 
     def assess(self, target: Network) -> Assessment:
         (assessment,) = self.assessor.assess([target])
@@ -90,7 +99,14 @@ def test_unknown_stays_without_new_verdicts(bench: Bench) -> None:
 def test_after_unknown_a_missing_offer_is_reported(bench: Bench) -> None:
     """It is no conclusion yet, but it makes the watcher have another host ask."""
     bench.hosts = FakeHosts("node1", "node2")
-    bench.assessor = Assessor(bench.store, bench.hosts, FakeMemories(), bench.clock, fresh_s=FRESH_S)
+    bench.assessor = Assessor(
+        bench.store,
+        bench.hosts,
+        FakeMemories(),
+        bench.clock,
+        fresh_s=FRESH_S,
+        metrics=UpdaterMetrics(CollectorRegistry()),
+    )
     nothing = ReachOutcome.NOT_TRIED
     bench.store.set_verdicts(verdict(DIGEST, dhcp=dhcp(), gateway=None, vlan=nothing, routed=nothing))
     status = Status("Unknown", "NoFreshVerdict", since="2026-11-23T00:00:00Z", digest=DIGEST)

@@ -52,7 +52,8 @@ def test_each_network_is_in_one_state_and_every_state_is_exported() -> None:
 
 def test_a_status_posted_by_an_event_counts_while_reviews_read_it() -> None:
     """It takes precedence over the annotation, and is forgotten when later reviews do not read it again."""
-    clock, metrics, network = ManualClock(), UpdaterMetrics(), reported("a", "Active")
+    clock, metrics = ManualClock(), UpdaterMetrics(CollectorRegistry())
+    network = reported("a", "Active")
     found = NetworkGauges(
         lambda: [network], metrics, clock, review_interval_s=5.0, fresh_s=600.0, max_series=1
     )

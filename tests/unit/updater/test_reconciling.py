@@ -44,7 +44,10 @@ class Bench:
         self.stopping = threading.Event()
         self.memories = FakeMemories()
         self.paused = False
-        assessor = Assessor(self.store, FakeHosts("node1"), self.memories, self.clock, fresh_s=600.0)
+        metrics = UpdaterMetrics(self.registry)
+        assessor = Assessor(
+            self.store, FakeHosts("node1"), self.memories, self.clock, fresh_s=600.0, metrics=metrics
+        )
         self.reconciler = Reconciler(
             self.cluster,
             self.cache,
@@ -54,7 +57,7 @@ class Bench:
             is_paused=lambda: self.paused,
             random=lambda: 0.5,
             stopping=self.stopping,
-            metrics=UpdaterMetrics(self.registry),
+            metrics=metrics,
         )
 
     @property

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from services.contract.messages import Report, Verdict
@@ -13,6 +14,7 @@ from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.parse import nad
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
+from services.updater.metrics import UpdaterMetrics
 from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
 from tests.support.manual_clock import ManualClock
@@ -127,6 +129,7 @@ class World:
             ),
             is_paused=lambda: False,
             random=lambda: 0.5,
+            metrics=UpdaterMetrics(CollectorRegistry()),
         )
         self.updater.upserted(target)
         self.counter = 0

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from typing import cast
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from services.watcher.deciding import LONGEST_WAIT_S, RESEND_CAP_S, Decider
 from services.watcher.dispatch import Dispatched, Dispatcher, Paused
 from services.watcher.hosts import PollResult
 from services.watcher.mailbox import Mailbox
+from services.watcher.metrics import WatcherMetrics
 from services.watcher.plan.schedule import LIMIT, PROBES_PER_S
 from services.watcher.plan.segment_plan import HostProbe
 from services.watcher.requests import NotSent
@@ -53,6 +55,7 @@ class Loop:
             is_leader=lambda: self.leads,
             clock=self.clock,
             random=lambda: 1.0,
+            metrics=WatcherMetrics(CollectorRegistry()),
         )
         self.mailbox.polled(PollResult((host("n1"),)))
         self.mailbox.upserted(network(route=MANUAL, status=ACTIVE))
