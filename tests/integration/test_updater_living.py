@@ -77,6 +77,7 @@ def test_a_save_in_the_ui_is_completed_from_known_verdicts(site: UpdaterSite) ->
     before = site.server.writes[-1].sequence
     site.edit("saved", nad.ROUTE, json.dumps(kept))
     site.wait_for("saved", lambda n: route_of(n).get("connectivity") == "true", after=before)
+    site.wait(lambda: bool(site.events("saved")))
     assert [event["reason"] for event in site.events("saved")] == ["Active"]
 
 
@@ -96,6 +97,7 @@ def test_a_wrong_false_is_corrected_four_times_and_then_left(site: UpdaterSite) 
     assert route_of(site.get("disputed"))["connectivity"] == "false"
     assert "4 times" in site.get("disputed").annotations[nad.STATUS]
     assert len(site.writes("disputed")) == 5
+    site.wait(lambda: len(site.events("disputed")) >= 2)
     assert [event["reason"] for event in site.events("disputed")] == ["Active", "OtherWriter"]
 
 
