@@ -1,8 +1,7 @@
 """The cluster's networks: list, watch, read, annotate, and post Events."""
 
 import uuid
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from urllib.parse import quote
 
 import structlog
@@ -13,14 +12,12 @@ from services.cluster.settings import ClusterSettings
 from services.cluster.transport import JSON_PATCH, EventStream, Transport
 from services.network.parse.nad import Network, NetworkRef
 from services.network.reasons.events import Event
-from services.runtime.clock import Clock, SystemClock
+from services.runtime.clock import Clock
 
 NETWORKS_PATH = "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions"
 API_VERSION = "k8s.cni.cncf.io/v1"
 KIND = "NetworkAttachmentDefinition"
 PAGE = 500
-WRITE_TIMEOUT_S = 30.0
-"""Longer than the 20 s after which the API server gives up on a frozen webhook."""
 MAX_EVENT_MESSAGE_CHARACTERS = 1_024
 """Kubernetes' limit for an Event's message."""
 
@@ -30,39 +27,14 @@ log = structlog.get_logger(__name__)
 class Cluster:
     """An API server. Methods raise only the errors of cluster.errors. Thread-safe."""
 
-    def __init__(
-        self,
-        transport: Transport,
-        *,
-        connect_timeout_s: float = 5.0,
-        read_timeout_s: float = 15.0,
-        write_timeout_s: float = WRITE_TIMEOUT_S,
-        clock: Clock | None = None,
-        new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
-    ) -> None:
-        self.transport = transport
-        self.connect_timeout_s = connect_timeout_s
-        self._read = (connect_timeout_s, read_timeout_s)
-        self._write = (connect_timeout_s, write_timeout_s)
-        self._clock = clock or SystemClock()
-        self._new_id = new_id
-
-    @classmethod
-    def connect(cls, kubeconfig: Path | None) -> "Cluster":
+    def __init__(self, settings: ClusterSettings, *, clock: Clock) -> None:
         """Read the credentials, without sending anything; raise ConfigurationError naming what is missing."""
-        source = find_kubeconfig(kubeconfig)
-        return cls(Transport(lambda: load_client(source)))
-
-    @classmethod
-    def from_settings(cls, settings: ClusterSettings) -> "Cluster":
-        """Connect with the timeouts of the settings; see connect."""
         source = find_kubeconfig(settings.kubeconfig)
-        return cls(
-            Transport(lambda: load_client(source)),
-            connect_timeout_s=settings.api_connect_timeout_s,
-            read_timeout_s=settings.api_read_timeout_s,
-            write_timeout_s=settings.api_write_timeout_s,
-        )
+        self.transport = Transport(lambda: load_client(source))
+        self._connect_timeout_s = settings.api_connect_timeout_s
+        self._read = (settings.api_connect_timeout_s, settings.api_read_timeout_s)
+        self._write = (settings.api_connect_timeout_s, settings.api_write_timeout_s)
+        self._clock = clock
 
     def list_networks(self) -> tuple[list[Network], str]:
         """List the networks of all namespaces; return them and the resourceVersion to watch from.
@@ -101,7 +73,7 @@ class Cluster:
             ("timeoutSeconds", str(server_timeout_s)),
         ]
         return self.transport.stream(
-            NETWORKS_PATH, query=query, timeout_s=(self.connect_timeout_s, silence_s)
+            NETWORKS_PATH, query=query, timeout_s=(self._connect_timeout_s, silence_s)
         )
 
     def get_network(self, ref: NetworkRef) -> Network:
@@ -145,7 +117,7 @@ class Cluster:
     def post_event(self, network: Network, event: Event) -> None:
         """Post an Event on the network; a longer message than Kubernetes allows is cut."""
         now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        name = f"{network.ref.name[:200]}.{self._new_id()[:16]}"
+        name = f"{network.ref.name[:200]}.{uuid.uuid4().hex[:16]}"
         body = {
             "apiVersion": "v1",
             "kind": "Event",

@@ -13,7 +13,7 @@ import structlog
 
 from services.cluster.client import Cluster
 from services.cluster.errors import ClusterError, Conflict, NotFound
-from services.runtime.clock import Clock, SystemClock
+from services.runtime.clock import Clock
 from services.runtime.repeating import RepeatingThread
 
 DURATION_S = 15
@@ -60,17 +60,15 @@ class LeaderLease(RepeatingThread):
         name: str,
         namespace: str,
         identity: str,
-        clock: Clock | None = None,
-        duration_s: int = DURATION_S,
-        retry_s: float = RETRY_S,
-        on_change: Callable[[bool], None] = lambda _: None,
+        clock: Clock,
+        on_change: Callable[[bool], None],
     ) -> None:
         """on_change is called from the lease's thread with True on becoming leader, False on losing it."""
         super().__init__(
             "leader-lease",
             self.attempt,
-            clock=clock or SystemClock(),
-            interval_s=retry_s,
+            clock=clock,
+            interval_s=RETRY_S,
             # So that another process need not wait for it to expire.
             finish=self._release,
         )
@@ -79,7 +77,6 @@ class LeaderLease(RepeatingThread):
         self._path = f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace, safe='')}/leases"
         self._namespace = namespace
         self._identity = identity
-        self._duration_s = duration_s
         self._on_change = on_change
         self._record: _Record | None = None
         self._led_until = float("-inf")
@@ -130,7 +127,7 @@ class LeaderLease(RepeatingThread):
 
     def _hold(self, body: Mapping[str, object], asked_at: float) -> None:
         self._record = _Record(body, self._clock.monotonic())
-        self._led_until = asked_at + self._duration_s
+        self._led_until = asked_at + DURATION_S
 
     def _next(self, record: _Record | None) -> dict[str, object]:
         """Return the Lease with us as its holder; its timestamps are for people only."""
@@ -138,7 +135,7 @@ class LeaderLease(RepeatingThread):
         ours = record is not None and record.holder == self._identity
         spec = {
             "holderIdentity": self._identity,
-            "leaseDurationSeconds": self._duration_s,
+            "leaseDurationSeconds": DURATION_S,
             "acquireTime": (record.field("acquireTime") if ours and record else None) or now,
             "renewTime": now,
             "leaseTransitions": 0 if record is None else record.transitions + (0 if ours else 1),

@@ -48,7 +48,7 @@ def main(settings: UpdaterSettings) -> int:
     with contextlib.ExitStack() as stack:
         telemetry.start()
         stack.callback(telemetry.stop)
-        cluster = Cluster.from_settings(settings)
+        cluster = Cluster(settings, clock=clock)
         stack.callback(cluster.close)
         client = connect(url)
         stack.callback(client.close)

@@ -51,7 +51,7 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
     with contextlib.ExitStack() as stack:
         telemetry.start()
         stack.callback(telemetry.stop)
-        cluster = Cluster.from_settings(settings)
+        cluster = Cluster(settings, clock=clock)
         stack.callback(cluster.close)
         client = redis_client.connect(url)
         stack.callback(client.close)

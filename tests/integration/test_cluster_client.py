@@ -17,10 +17,13 @@ from services.cluster.errors import (
     Unauthorized,
     Unavailable,
 )
+from services.cluster.settings import ClusterSettings
 from services.contract.errors import ConfigurationError
 from services.network.parse.nad import Network, NetworkRef
 from services.network.reasons.events import Event
+from services.runtime.clock import SystemClock
 from services.version import __version__
+from tests.support.clusters import connect
 from tests.support.kube_api import Networks
 
 KEY = "nadroute.io/status"
@@ -29,7 +32,7 @@ NADS = "network-attachment-definitions"
 
 @pytest.fixture
 def cluster(networks: Networks) -> Iterator[Cluster]:
-    found = Cluster.connect(networks.kubeconfig)
+    found = connect(networks.kubeconfig)
     yield found
     found.close()
 
@@ -208,8 +211,8 @@ def test_a_refused_connection_is_unavailable(cluster: Cluster, networks: Network
 
 def test_a_frozen_server_is_unavailable(networks: Networks, server: ApiServer) -> None:
     """It is, after silence longer than the read timeout."""
-    transport = Cluster.connect(networks.kubeconfig).transport
-    cluster = Cluster(transport, read_timeout_s=0.2)
+    settings = ClusterSettings(kubeconfig=networks.kubeconfig, api_read_timeout_s=0.2)
+    cluster = Cluster(settings, clock=SystemClock())
     server.faults.freeze(Match(resource=NADS))
     with pytest.raises(Unavailable):
         cluster.list_networks()
@@ -219,7 +222,7 @@ def test_a_frozen_server_is_unavailable(networks: Networks, server: ApiServer) -
 
 def test_a_rotated_token_is_read_again(server: ApiServer, tmp_path: Path) -> None:
     """Requests succeed after the token file was rewritten and the old token revoked."""
-    cluster = Cluster.connect(server.kubeconfig(tmp_path / "file.yaml", token_file=True))
+    cluster = connect(server.kubeconfig(tmp_path / "file.yaml", token_file=True))
     cluster.list_networks()
     server.tokens.rotate()
     cluster.list_networks()
@@ -228,7 +231,7 @@ def test_a_rotated_token_is_read_again(server: ApiServer, tmp_path: Path) -> Non
 
 def test_a_rejected_token_is_unauthorized(server: ApiServer, tmp_path: Path) -> None:
     """Reading the same token again does not help, and is not repeated forever."""
-    cluster = Cluster.connect(server.kubeconfig(tmp_path / "someone.yaml", user="someone"))
+    cluster = connect(server.kubeconfig(tmp_path / "someone.yaml", user="someone"))
     cluster.list_networks()
     server.tokens.revoke(token_of(tmp_path / "someone.yaml"))
     with pytest.raises(Unauthorized):
@@ -283,7 +286,7 @@ def test_a_broken_kubeconfig_is_named(tmp_path: Path, content: str, message: str
     path = tmp_path / "config"
     path.write_text(content)
     with pytest.raises(ConfigurationError, match=message) as caught:
-        Cluster.connect(path)
+        connect(path)
     assert str(path) in str(caught.value)
 
 
@@ -301,7 +304,7 @@ def test_a_response_that_is_not_from_kubernetes_is_an_error_of_ours(
     http_server: Callable[[bytes], Path], call: Callable[[Cluster], object], body: bytes
 ) -> None:
     """A proxy's page with status 200 or junk raises our errors only, or nothing."""
-    cluster = Cluster.connect(http_server(body))
+    cluster = connect(http_server(body))
     try:
         call(cluster)
     except ClusterError:

@@ -10,6 +10,7 @@ import pytest
 from lab.kube import ApiServer, Match
 from services.cluster.client import Cluster
 from services.cluster.lease import LeaderLease
+from tests.support.clusters import connect
 from tests.support.manual_clock import ManualClock
 
 LEASES = Match(resource="leases")
@@ -24,7 +25,7 @@ def server() -> Iterator[ApiServer]:
 
 @pytest.fixture
 def cluster(server: ApiServer, tmp_path: Path) -> Iterator[Cluster]:
-    found = Cluster.connect(server.kubeconfig(tmp_path / "kubeconfig"))
+    found = connect(server.kubeconfig(tmp_path / "kubeconfig"))
     yield found
     server.faults.clear()
     found.close()

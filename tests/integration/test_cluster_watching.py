@@ -8,10 +8,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from lab.kube import ApiServer, Match
-from services.cluster.client import Cluster
 from services.cluster.metrics import WatchMetrics
 from services.cluster.watching import NetworkWatch
 from services.runtime.clock import SystemClock
+from tests.support.clusters import connect
 from tests.support.kube_api import Networks, lab_networks, network
 from tests.support.listening import TIMEOUT_S, Recorder
 
@@ -30,7 +30,7 @@ class Watching:
     """A running watch and what it reports."""
 
     def __init__(self, kubeconfig: Path, *, silence_s: float = 20.0) -> None:
-        self.cluster = Cluster.connect(kubeconfig)
+        self.cluster = connect(kubeconfig)
         self.seen = Recorder()
         chance = random.Random(7)
         self.watch = NetworkWatch(

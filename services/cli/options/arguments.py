@@ -117,16 +117,11 @@ def _present_networks(context: click.Context) -> list[NetworkRef]:
     with suppress(Exception):
         from services.cli.options.client import load_client_settings
         from services.cluster.client import Cluster
-        from services.cluster.credentials import find_kubeconfig, load_client
-        from services.cluster.transport import Transport
+        from services.runtime.clock import SystemClock
 
-        kubeconfig = find_kubeconfig(load_client_settings(_settings_of(context)).kubeconfig)
-        cluster = Cluster(
-            Transport(lambda: load_client(kubeconfig)),
-            connect_timeout_s=COMPLETION_TIMEOUT_S,
-            read_timeout_s=COMPLETION_TIMEOUT_S,
-        )
-        return [network.ref for network in cluster.list_networks()[0]]
+        timeouts = dict.fromkeys(("api_connect_timeout_s", "api_read_timeout_s"), COMPLETION_TIMEOUT_S)
+        settings = load_client_settings(_settings_of(context)).model_copy(update=timeouts)
+        return [network.ref for network in Cluster(settings, clock=SystemClock()).list_networks()[0]]
     return []
 
 
