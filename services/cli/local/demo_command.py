@@ -47,7 +47,7 @@ def _add_fault(verb: str, argument: str, text: str) -> None:
         click.echo(f"{verb} {plain(name)}: done; see `nadroute status --watch`")
 
 
-_add_fault("break", "VLAN", "Silence the gateway and the DHCP servers of a VLAN: 7, or extra/7.")
+_add_fault("break", "VLAN", "Silence gateway and DHCP servers of a VLAN (7, or extra/7).")
 _add_fault("heal", "VLAN", "Undo break.")
 _add_fault("host-down", "HOST", "Take down the uplinks of a host.")
 _add_fault("host-up", "HOST", "Undo host-down.")
@@ -70,7 +70,7 @@ def env(given: Path | None) -> None:
 @click.argument("host")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def shell(given: Path | None, host: str, command: tuple[str, ...]) -> NoReturn:
-    """Start a shell on a host of the demo's site, or run COMMAND there.
+    """Start a shell on a host of the site, or run a command there.
 
     Both run in the host's network namespace, as root: `ip address`, `ping` and `nadroute scan` see what the
     host sees.
@@ -101,7 +101,7 @@ def shell(given: Path | None, host: str, command: tuple[str, ...]) -> NoReturn:
 @_socket_option
 @click.option("--no-wait", is_flag=True, help="Do not wait for Enter before each command.")
 def tour(given: Path | None, no_wait: bool) -> int:
-    """Break a gateway, watch, explain, heal: a guided tour of two minutes.
+    """Take a guided tour: break a gateway, watch, explain, heal.
 
     Each step shows a command and runs it when you press Enter. The tour heals what it broke, also when you
     end it by Ctrl-C.

@@ -52,6 +52,15 @@ def test_each_command_is_one_line(
     assert ran.out.startswith(f"{' '.join(arguments)}: done")
 
 
+def test_the_help_lists_every_command_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On 80 columns, no description is cut."""
+    monkeypatch.setenv("COLUMNS", "80")
+    ran = run(monkeypatch, "demo", "--help")
+    assert ran.code == 0
+    assert "tour" in ran.out
+    assert "..." not in ran.out.partition("Commands:")[2]
+
+
 def test_what_the_site_refuses_is_told(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit 2 with its words, and also where it says nothing at all."""
     monkeypatch.setenv("LAB_CONTROL_SOCKET", str(short_folder / "a"))
