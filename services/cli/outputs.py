@@ -37,7 +37,7 @@ class Column:
     rank: int = 0
     """Where the terminal is too narrow, columns with a higher rank are left out first; 0: never."""
     least: int | None = None
-    """The width to which it may be cut; None: it is not cut."""
+    """The width to which it may be cut, heading included; None: it is not cut."""
     keep_end: bool = False
     """Cut in the middle, for texts that differ at their ends."""
 
@@ -49,7 +49,7 @@ class Column:
     @property
     def least_width(self) -> int:
         """The width it needs at least."""
-        return self.width if self.least is None else min(self.width, max(self.least, len(self.heading)))
+        return self.width if self.least is None else min(self.width, self.least)
 
 
 def table_lines(columns: Sequence[Column], width: int) -> list[Text]:

@@ -32,7 +32,7 @@ MAX_NAMED = 3
 """Differing hosts named in a row where the hosts share one column."""
 CONNECTIVITY_STYLES = {"true": "green", "": ""}
 LEAST_HOST = 7
-"""Columns that a host's name is cut to at least."""
+"""The width to which a host's name may be cut."""
 
 
 @dataclass(frozen=True)
@@ -61,26 +61,25 @@ def status_screen(
 
 
 def _columns(lines: Sequence[NetworkLine], *, width: int, now: datetime) -> tuple[list[Column], str]:
-    """The columns, and whether hosts have "columns" of their own, are "condensed" into one, or "" unknown."""
+    """The columns, and the form of the hosts: "columns" of their own, "condensed" into one, or "" without."""
     hosts = sorted({check.host for line in lines for check in line.checks or ()})
-    brief = False
-    form = "columns" if hosts else "condensed" if any(line.row.hosts for line in lines) else ""
-    columns = _assembled(lines, _host_columns(lines, hosts), now=now, brief=brief)
-    if form == "columns" and _needed(columns) > width:
+    form = "columns" if hosts else ""
+    columns = _assembled(lines, _host_columns(lines, hosts), now=now)
+    if hosts and _least_width(columns) > width:
         form = "condensed"
-    if form == "condensed":
-        columns = _assembled(lines, [_condensed_column(lines, MAX_NAMED)], now=now, brief=brief)
-    if _total(columns) > width:
-        # Where room is scarce, a reason that says no more than the state is left out.
-        condensed = form == "condensed"
-        shared = [_condensed_column(lines, 1)] if condensed else _host_columns(lines, hosts)
-        columns = _assembled(lines, shared, now=now, brief=True)
-    return columns, form if hosts else ""
+    if form == "condensed" or (not hosts and any(line.row.hosts for line in lines)):
+        columns = _assembled(lines, [_condensed_column(lines, MAX_NAMED)], now=now)
+        if _total(columns) > width:
+            columns = _assembled(lines, [_condensed_column(lines, 1)], now=now, brief=True)
+    elif _total(columns) > width:
+        columns = _assembled(lines, _host_columns(lines, hosts), now=now, brief=True)
+    return columns, form
 
 
 def _assembled(
-    lines: Sequence[NetworkLine], hosts: Sequence[Column], *, now: datetime, brief: bool
+    lines: Sequence[NetworkLine], hosts: Sequence[Column], *, now: datetime, brief: bool = False
 ) -> list[Column]:
+    """All columns; brief: without reasons that say no more than the state."""
     rows = [line.row for line in lines]
     several = len({row.cluster_network for row in rows if row.cluster_network}) > 1
     connectivity = [cell(row.connectivity, CONNECTIVITY_STYLES.get(row.connectivity, "red")) for row in rows]
@@ -96,8 +95,8 @@ def _assembled(
     ]
 
 
-def _needed(columns: Sequence[Column]) -> int:
-    """The least width of what has to be there: the network, its state, reason and hosts."""
+def _least_width(columns: Sequence[Column]) -> int:
+    """The least width of the network, its state, reason and hosts."""
     needed = [column for column in columns if column.rank <= 2]
     return sum(column.least_width for column in needed) + GAP * (len(needed) - 1)
 
@@ -111,8 +110,7 @@ def _host_columns(lines: Sequence[NetworkLine], hosts: Sequence[str]) -> list[Co
     for host in hosts:
         checks = [next((check for check in line.checks or () if check.host == host), None) for line in lines]
         cells = [Text("") if check is None else _host_cell(check) for check in checks]
-        heading = host if len(host) <= LEAST_HOST else f"{host[:3]}…{host[-3:]}"
-        columns.append(Column(heading, cells, 1))
+        columns.append(Column(host, cells, 1, least=LEAST_HOST, keep_end=True))
     return columns
 
 

@@ -103,6 +103,14 @@ def test_thirty_two_hosts_share_a_column_that_names_those_that_differ() -> None:
         assert all(word in words for word in ("27✔ 4✘ 1·", *named)), drawing
 
 
+def test_long_host_names_are_cut_if_there_is_no_room() -> None:
+    """They are cut in the middle, since hosts differ by their numbers."""
+    row = network_row(network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS))
+    lines = with_checks([row], view(found("harvester-node-01"), found("harvester-node-02"), hosts=0))
+    assert "harvester-node-01  harvester-node-02" in drawn(lines, 140)
+    assert "harve…de-01  har…-02" in drawn(lines, 60)
+
+
 def test_without_redis_differing_hosts_come_from_the_annotation() -> None:
     """There are no columns of hosts and no signs of checks."""
     row = network_row(
