@@ -23,45 +23,42 @@ _MAX_ROUNDS: Final = 2
 """A round in which this host lost frames is repeated once."""
 
 
+class CheckContext:
+    """What all checks by one protocol share: timers, rate limit, settings, and evidence of losses."""
+
+    __slots__ = ("losses", "pace", "settings", "timers")
+
+    def __init__(self, timers: Timers, pace: PacedQueue, settings: EngineSettings, losses: Losses) -> None:
+        self.timers = timers
+        self.pace = pace
+        self.settings = settings
+        self.losses = losses
+
+
 class GatewayCheck(ABC):
     """The check of one gateway by one protocol; several callers may wait for its result."""
 
     __slots__ = (
         "_attempts",
         "_callbacks",
+        "_context",
         "_finished",
         "_last_attempt",
         "_loss_events_before",
-        "_losses",
-        "_pace",
-        "_settings",
         "_timer",
-        "_timers",
         "gateway",
         "sent_at",
     )
 
-    def __init__(
-        self,
-        gateway: int,
-        callback: CheckCallback,
-        *,
-        timers: Timers,
-        pace: PacedQueue,
-        settings: EngineSettings,
-        losses: Losses,
-    ) -> None:
+    def __init__(self, gateway: int, context: CheckContext, callback: CheckCallback) -> None:
         self.gateway = gateway
         self.sent_at = 0.0
-        self._timers = timers
-        self._pace = pace
-        self._settings = settings
-        self._losses = losses
+        self._context = context
         self._callbacks = [callback]
         self._timer: Timer | None = None
-        self._loss_events_before = losses.loss_events
+        self._loss_events_before = context.losses.loss_events
         self._attempts = 0
-        self._last_attempt = settings.reach_attempts
+        self._last_attempt = context.settings.reach_attempts
         """The attempt that ends the present round."""
         self._finished = False
 
@@ -79,13 +76,13 @@ class GatewayCheck(ABC):
 
     def start(self, now: float) -> None:
         """Send the next probe as soon as the rate limit allows."""
-        self._pace.submit(now, self._probe)
+        self._context.pace.submit(now, self._probe)
 
     def answered(self, now: float, *, mac: bytes | None = None, sent: float | None = None) -> None:
         """Handle a reply. sent: when its probe was sent; None if the reply does not name its probe."""
         if self._attempts:
             rtt = now - (self.sent_at if sent is None else sent)
-            self._losses.answered(now, first_attempt=self._attempts == 1)
+            self._context.losses.answered(now, first_attempt=self._attempts == 1)
             fields = (_REACHABLE, rtt if rtt > 0.0 else 0.0, self._attempts, mac)
             self._end(new_unchecked(ReachResult, fields), now)
 
@@ -98,15 +95,16 @@ class GatewayCheck(ABC):
             return
         self._attempts += 1
         self.sent_at = now
+        timers, settings = self._context.timers, self._context.settings
         if self._attempts < self._last_attempt:
-            self._timer = self._timers.at(now + self._settings.reach_interval_s, self.start)
+            self._timer = timers.at(now + settings.reach_interval_s, self.start)
         else:
-            self._timer = self._timers.at(now + self._settings.reach_wait_s, self._give_up)
+            self._timer = timers.at(now + settings.reach_wait_s, self._give_up)
         self._send(now)
 
     def _give_up(self, now: float) -> None:
         """End with SILENT or INCONCLUSIVE, or start another round if this host has lost frames."""
-        losses, attempts = self._losses, self._settings.reach_attempts
+        losses, attempts = self._context.losses, self._context.settings.reach_attempts
         doubtful = losses.loss_events > self._loss_events_before
         if doubtful and self._attempts < _MAX_ROUNDS * attempts:
             self._last_attempt += attempts
@@ -136,6 +134,7 @@ class ARPCheck(GatewayCheck):
     def __init__(
         self,
         gateway: int,
+        context: CheckContext,
         trunk: TrunkState,
         station: Station,
         source: int,
@@ -143,15 +142,7 @@ class ARPCheck(GatewayCheck):
         callback: CheckCallback,
     ) -> None:
         """source: our address, or 0. checks: the trunk's open ones by (VLAN, gateway); this one is added."""
-        GatewayCheck.__init__(
-            self,
-            gateway,
-            callback,
-            timers=trunk.timers,
-            pace=trunk.arp_pace,
-            settings=trunk.settings,
-            losses=trunk.losses,
-        )
+        GatewayCheck.__init__(self, gateway, context, callback)
         self.station = station
         self._trunk = trunk
         self._source = source
@@ -175,6 +166,7 @@ class EchoCheck(GatewayCheck):
     def __init__(
         self,
         gateway: int,
+        context: CheckContext,
         trunk: TrunkState,
         station: Station,
         source: int,
@@ -183,15 +175,7 @@ class EchoCheck(GatewayCheck):
         callback: CheckCallback,
     ) -> None:
         """source: our address. checks: the trunk's open ones by (VLAN, gateway); this one is added."""
-        GatewayCheck.__init__(
-            self,
-            gateway,
-            callback,
-            timers=trunk.timers,
-            pace=trunk.echo_pace,
-            settings=trunk.settings,
-            losses=trunk.losses,
-        )
+        GatewayCheck.__init__(self, gateway, context, callback)
         self.station = station
         self._trunk = trunk
         self._source = source

@@ -9,7 +9,7 @@ from typing import Final
 
 from services.prober.engine.losses import Losses
 from services.prober.engine.pacing import PacedQueue
-from services.prober.engine.reachability import CheckCallback, GatewayCheck
+from services.prober.engine.reachability import CheckCallback, CheckContext, GatewayCheck
 from services.prober.engine.settings import EngineSettings
 from services.prober.engine.timers import Timers
 from services.prober.frames import icmp
@@ -35,15 +35,7 @@ class _RoutedEchoCheck(GatewayCheck):
     __slots__ = ("_echoes", "sequences")
 
     def __init__(self, gateway: int, *, echoes: "RoutedEchoes", callback: CheckCallback) -> None:
-        GatewayCheck.__init__(
-            self,
-            gateway,
-            callback,
-            timers=echoes.timers,
-            pace=echoes.pace,
-            settings=echoes.settings,
-            losses=echoes.losses,
-        )
+        GatewayCheck.__init__(self, gateway, echoes.context, callback)
         self._echoes = echoes
         self.sequences: list[int] = []
 
@@ -68,9 +60,7 @@ class RoutedEchoes:
         self.losses = Losses()
         self.identifier: int = randomness.getrandbits(16)
         """The ICMP identifier of all our requests."""
-        self.settings = settings
-        self.timers = timers
-        self.pace = PacedQueue(timers, settings.echo_rate)
+        self.context = CheckContext(timers, PacedQueue(timers, settings.echo_rate), settings, self.losses)
         self._template = template
         self._random = randomness
         self._checks: dict[int, _RoutedEchoCheck] = {}

@@ -11,7 +11,8 @@ from services.prober.engine.discovery import Discovery, DiscoveryHandler
 from services.prober.engine.identity import Identity
 from services.prober.engine.lease import LeasedAddress, LeaseHandler, OperatorAddress
 from services.prober.engine.losses import Losses
-from services.prober.engine.reachability import ARPCheck, CheckCallback, EchoCheck
+from services.prober.engine.pacing import PacedQueue
+from services.prober.engine.reachability import ARPCheck, CheckCallback, CheckContext, EchoCheck
 from services.prober.engine.results import DHCPOffer
 from services.prober.engine.settings import EngineSettings
 from services.prober.engine.timers import Timers
@@ -46,6 +47,10 @@ class Trunk:
         self._state = TrunkState(
             identity=identity, templates=templates, settings=settings, timers=timers, randomness=randomness
         )
+        losses = self._state.losses
+        self._arp_context = CheckContext(timers, self._state.arp_pace, settings, losses)
+        # ICMP echoes on a VLAN follow its DHCP exchange, so the same rate is enough.
+        self._echo_context = CheckContext(timers, PacedQueue(timers, settings.start_rate), settings, losses)
         self._dhcp_reader = DHCPFrameReader()
         self._discoveries: dict[Discovery, None] = {}
         self._leases: dict[LeasedAddress, None] = {}
@@ -132,7 +137,8 @@ class Trunk:
         if check is not None:
             check.add_callback(callback)
             return
-        ARPCheck(gateway, self._state, station, source, self._arp_checks, callback).start(now)
+        check = ARPCheck(gateway, self._arp_context, self._state, station, source, self._arp_checks, callback)
+        check.start(now)
 
     def echo_gateway(
         self,
@@ -149,7 +155,17 @@ class Trunk:
         if check is not None:
             check.add_callback(callback)
             return
-        EchoCheck(gateway, self._state, station, source, gateway_mac, self._echo_checks, callback).start(now)
+        check = EchoCheck(
+            gateway,
+            self._echo_context,
+            self._state,
+            station,
+            source,
+            gateway_mac,
+            self._echo_checks,
+            callback,
+        )
+        check.start(now)
 
     def frames_lost(self, now: float, *, wait_s: float = 0.0) -> None:
         """Repeat what is unanswered, after wait_s or later: this host has lost frames."""

@@ -83,8 +83,6 @@ class TrunkState:
         self.start_pace = PacedQueue(timers, settings.start_rate)
         self.arp_pace = PacedQueue(timers, settings.arp_rate)
         """For every ARP message sent, replies included: a switch that inspects ARP counts them all."""
-        self.echo_pace = PacedQueue(timers, settings.start_rate)
-        """For ICMP echoes on VLANs. Each follows a DHCP exchange, so the same rate is enough."""
         self.echo_identifier = randomness.getrandbits(16)
         self.transactions: dict[bytes, Transaction] = {}
         """Messages that wait for a reply, by xid."""
