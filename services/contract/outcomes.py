@@ -152,7 +152,3 @@ class Reason(StrEnum):
     DHCP_SERVERS_DISAGREE = "DHCPServersDisagree"
     OTHER_WRITER = "OtherWriter"
     """Another writer puts different results into the route annotation."""
-
-
-FINDINGS = frozenset({Reason.SEVERAL_ROUTERS, Reason.DHCP_SERVERS_DISAGREE, Reason.OTHER_WRITER})
-"""Reasons that are only ever findings. Those why DHCP is out are findings if a gateway is known."""
