@@ -106,7 +106,7 @@ class Target(Message):
     from_dhcp: bool = True
     """Whether a gateway in a DHCPOFFER replaces the known one."""
     server: IPv4Address | None = None
-    """The DHCP server whose offer counts. None: see prober.engine.choosing."""
+    """The DHCP server whose offer counts. None: see prober.engine.offers."""
 
 
 class SegmentProbe(Message):

@@ -56,7 +56,7 @@ def network_document(row: NetworkRow) -> Document:
 
 
 def checked_document(row: NetworkRow, checks: Iterable[HostCheck] | None) -> Document:
-    """One network of `status`; checks is null where Redis could not be read."""
+    """One network of `status`; checks is null if Redis could not be read."""
     return {
         **network_document(row),
         "checks": None if checks is None else [_check(check) for check in checks],
@@ -64,7 +64,7 @@ def checked_document(row: NetworkRow, checks: Iterable[HostCheck] | None) -> Doc
 
 
 def explained_document(explained: ExplainedNetwork) -> Document:
-    """The network of `explain`: that of `status`, and what explains it."""
+    """One network of `explain`: the network of `status`, with the explanation."""
     return {
         **checked_document(explained.row, explained.checks),
         "asked": [{"what": a.what, "value": a.value, "source": a.source} for a in explained.asked],
@@ -116,7 +116,7 @@ def probed_document(probed: ProbedNetwork) -> Document:
 
 
 def scanned_document(scanned: ScannedVlan) -> Document:
-    """One VLAN of `scan`. lease, echo and fault are there only where there is one."""
+    """One VLAN of `scan`; lease, echo and fault are present only if there is one."""
     dhcp = dhcp_document(scanned.dhcp)
     if scanned.dhcp.lease is not None:
         dhcp["lease"] = _lease(scanned.dhcp.lease)
@@ -136,7 +136,7 @@ def dhcp_document(finding: DHCPVerdict | None) -> Document:
 
 
 def reach_document(reach: ReachVerdict | None) -> Document:
-    """{"outcome", "rtt_ms"}; rtt_ms is null where nothing answered."""
+    """{"outcome", "rtt_ms"}; rtt_ms is null without an answer."""
     if reach is None:
         return {"outcome": ReachOutcome.NOT_TRIED.value, "rtt_ms": None}
     return {"outcome": reach.outcome.value, "rtt_ms": reach.rtt_ms}
@@ -184,7 +184,7 @@ def _server(server: str, cidr: str | None, gateway: str | None) -> Document:
 
 
 def _offers(offers: Sequence[Offer]) -> list[Document]:
-    """relay, rogue and unasked_ack are there only where they say something."""
+    """Return the offers; relay, rogue and unasked_ack are present only if set."""
     documents = []
     for offer in offers:
         cidr, gateway = (str(value) if value else None for value in (offer.cidr, offer.gateway))

@@ -8,7 +8,7 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|)")
 
 
 def read_duration(text: str) -> float:
-    """Seconds; raises ValueError that says what was expected."""
+    """Parse a duration to seconds; raises ValueError that says what was expected."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r}: expected a duration such as 12s, 500ms, 2m or 1h")
@@ -16,7 +16,7 @@ def read_duration(text: str) -> float:
 
 
 def describe_age(seconds: float) -> str:
-    """An age in its two largest units: 3d 4h, 5m 10s, 7s."""
+    """Format an age in its two largest units: 3d 4h, 5m 10s, 7s."""
     left = max(0, int(seconds))
     parts: list[str] = []
     for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
@@ -27,7 +27,7 @@ def describe_age(seconds: float) -> str:
 
 
 def seconds_since(timestamp: str, now: datetime) -> float | None:
-    """Seconds from an RFC 3339 timestamp until now; None where it is no timestamp."""
+    """Return the seconds from an RFC 3339 timestamp until now; None if it is invalid."""
     try:
         then = datetime.fromisoformat(timestamp)
     except ValueError:

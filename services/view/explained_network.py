@@ -15,12 +15,12 @@ from services.view.host_checks import HostCheck, RedisView
 from services.view.rows import NetworkRow, checks_of
 
 SOME = 5
-"""Names listed in a sentence before the rest is counted."""
+"""Number of names in a sentence; further ones are counted."""
 
 
 @dataclass(frozen=True)
 class AskedValue:
-    """One value that the owner asks for, and where it comes from."""
+    """One value of the intent, and its source."""
 
     what: str
     value: str
@@ -34,7 +34,7 @@ class ExplainedNetwork:
     row: NetworkRow
     asked: tuple[AskedValue, ...]
     checks: tuple[HostCheck, ...] | None
-    """None where Redis could not be read."""
+    """None if Redis could not be read."""
     meaning: tuple[str, ...]
     steps: tuple[str, ...]
     facts: Facts
@@ -59,7 +59,7 @@ def explain_network(
 
 
 def _meaning(row: NetworkRow, facts: Facts) -> tuple[list[str], list[str]]:
-    """Sentences on the state, the reason and the findings; and the steps of all of them, each once."""
+    """Return sentences on the state, the reason and the findings, and the steps of all of them, each once."""
     meaning = [STATES[State(row.state)].meaning] if row.state in set(State) else []
     steps: list[str] = []
     codes = [row.reason, *(code for code in sorted(row.findings) if code != row.reason)]
@@ -79,7 +79,7 @@ def _meaning(row: NetworkRow, facts: Facts) -> tuple[list[str], list[str]]:
 
 
 def _clues(row: NetworkRow, checks: Sequence[HostCheck]) -> list[str]:
-    """What the hosts' answers say when compared."""
+    """Return conclusions from comparing the hosts' answers."""
     clues = []
     macs: dict[str, list[str]] = {}
     for check in checks:
@@ -164,7 +164,7 @@ def _shared(refs: Sequence[NetworkRef]) -> list[AskedValue]:
 
 
 def _named(things: Sequence[object]) -> str:
-    """The first few, and how many more there are; empty without any."""
+    """Join the first few names and the number of the others; empty without any."""
     more = f" and {len(things) - SOME} more" if len(things) > SOME else ""
     return ", ".join(map(str, things[:SOME])) + more
 

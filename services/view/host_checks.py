@@ -17,12 +17,12 @@ from services.contract.outcomes import Fault
 from services.contract.verdicts import SegmentVerdicts
 
 CONNECT_TIMEOUT_S = 2.0
-"""Short: without Redis, what the networks' own annotations say is still shown."""
+"""Short, because the networks' annotations can be shown without Redis."""
 
 
 @dataclass(frozen=True)
 class HostCheck:
-    """What one host found for one network; without a verdict, that the host is there."""
+    """One host's newest results for one network; without a verdict, only the host's name and uplink."""
 
     host: str
     age_s: float | None = None
@@ -38,25 +38,28 @@ class HostCheck:
     dhcp_age_s: float | None = None
     dropped_frames: int = 0
     interface: str = ""
-    """The host's uplink of the cluster network; empty where none is announced."""
+    """The host's uplink of the cluster network; empty if none is announced."""
 
 
 @dataclass(frozen=True)
 class RedisView:
-    """One reading of Redis; trouble says why there is none."""
+    """The data of one read of Redis; if it failed, trouble gives the reason."""
 
     verdicts: Mapping[Segment, SegmentVerdicts] = field(default_factory=dict)
     hosts: Mapping[str, HostAnnouncement] = field(default_factory=dict)
     paused: str | None = None
-    """A sentence on the global pause."""
+    """The global pause as a sentence; None without one."""
     trouble: str | None = None
 
     def carrying(self, cluster_network: str) -> list[str]:
-        """The announced hosts with an uplink of this cluster network, by name."""
+        """Return the announced hosts with an uplink of this cluster network, by name."""
         return sorted(name for name, host in self.hosts.items() if cluster_network in host.uplinks)
 
     def checks(self, segment: Segment, digest: str, gateway: str) -> tuple[HostCheck, ...]:
-        """By every host that carries the segment or reported on it; gateway: the one that counts."""
+        """Return the checks of all hosts that carry the segment or reported on it.
+
+        gateway: the one that counts.
+        """
         known = self.verdicts.get(segment, SegmentVerdicts())
         latest = {aged.verdict.host: aged for aged in known.latest}
         asked = {aged.verdict.host: aged for aged in known.asked_dhcp}
@@ -66,7 +69,7 @@ class RedisView:
             interface = host.uplinks.get(segment.cluster_network, "") if host else ""
             target = _target(aged.verdict, digest, gateway) if aged else None
             if aged is None or (target is None and aged.verdict.fault is None):
-                # No verdict, or one on what the owner no longer asks for.
+                # No verdict, or one on a former intent.
                 checks.append(HostCheck(name, interface=interface))
                 continue
             checks.append(
@@ -88,13 +91,13 @@ class RedisView:
 
 
 def _target(verdict: Verdict, digest: str, gateway: str) -> TargetVerdict | None:
-    """The target of this intent; of several, the one with this gateway."""
+    """Return the target of this intent; of several, the one with this gateway."""
     mine = [target for target in verdict.targets if target.digest == digest]
     return next((target for target in mine if str(target.gateway) == gateway), mine[0] if mine else None)
 
 
 class RedisReader:
-    """Reads Redis repeatedly over one connection. Raises nothing: the view reports a Redis that is away."""
+    """Reads Redis repeatedly over one connection. Never raises: a failed read is a RedisView with trouble."""
 
     def __init__(self, url: str) -> None:
         import redis
@@ -108,7 +111,7 @@ class RedisReader:
         self._store = VerdictStore(self._client)
 
     def read(self, segments: Collection[Segment]) -> RedisView:
-        """The present verdicts on these segments, announcements and pause."""
+        """Return the present verdicts on these segments, announcements and pause."""
         from services.runtime import announcements
         from services.view.pause_state import describe_pause
 

@@ -10,31 +10,31 @@ from services.runtime import announcements
 
 SCAN_BATCH = 500
 STALE_BELOW_MS = (HOST_TTL_S - 2 * HOST_RENEWAL_S) * 1_000
-"""An announcement that expires sooner has missed two renewals in a row."""
+"""An announcement with less time to live has missed two renewals in a row."""
 PRIORITY_STEPS = ("", "\x06\x163", "\x06\x166", "\x06\x169")
 """Suffixes of the Redis lists that kombu keeps, one for each priority."""
 
 
 @dataclass(frozen=True)
 class HostRow:
-    """A host; announcement is None for one that is gone while requests still wait for it."""
+    """A host; announcement is None if it is gone while requests still wait for it."""
 
     host: str
     announcement: HostAnnouncement | None
     queued: int
-    """Requests on probe.<host> that no worker has taken yet."""
+    """Requests that wait on probe.<host>."""
     expires_in_ms: int = 0
 
     @property
     def condition(self) -> str:
-        """live; stale: the announcement missed two renewals; gone: there is none."""
+        """Return live, stale (two renewals of the announcement were missed) or gone (no announcement)."""
         if self.announcement is None:
             return "gone"
         return "live" if self.expires_in_ms >= STALE_BELOW_MS else "stale"
 
 
 def host_rows(client: redis.Redis) -> list[HostRow]:
-    """All announced hosts, and hosts that are gone and left requests behind, by name."""
+    """Return all announced hosts and all hosts with waiting requests, by name."""
     announced = announcements.read(client).hosts
     with client.pipeline(transaction=False) as pipe:
         for announcement in announced:

@@ -16,7 +16,7 @@ MAX_CHARACTERS = 200
 
 @dataclass(frozen=True)
 class Pause:
-    """While it lasts, nothing is probed and nothing is written. Fields are empty where unknown."""
+    """The global pause, during which nothing is probed or written. Fields are empty if unknown."""
 
     since_ms: int | None = None
     """By Redis' clock."""
@@ -24,12 +24,12 @@ class Pause:
     reason: str = ""
 
     def dump(self) -> str:
-        """The key's value."""
+        """Return the key's value."""
         return json.dumps({"since_ms": self.since_ms, "by": self.by, "reason": self.reason})
 
     @classmethod
     def parse(cls, text: str) -> "Pause":
-        """Read the key's value. Never raises: a key with any content pauses."""
+        """Parse the key's value. Never raises: a key with any content means a pause."""
         try:
             body = json.loads(text)
         except (ValueError, RecursionError):
@@ -44,7 +44,7 @@ class Pause:
         )
 
     def describe(self, now_ms: int) -> str:
-        """One sentence."""
+        """Describe the pause in one sentence."""
         ago = "" if self.since_ms is None else f" for {describe_age((now_ms - self.since_ms) / 1_000)}"
         by = f" by {self.by}" if self.by else ""
         why = f": {self.reason}" if self.reason else ""
@@ -52,7 +52,7 @@ class Pause:
 
 
 def read_pause(client: "redis.Redis") -> Pause | None:
-    """The pause; None where there is none."""
+    """Return the pause; None if there is none."""
     # MGET returns nothing for a key of another type, where GET would fail; the services check EXISTS.
     (text,) = cast("list[str | None]", client.mget([PAUSED_KEY]))
     if text is not None:
@@ -61,13 +61,13 @@ def read_pause(client: "redis.Redis") -> Pause | None:
 
 
 def describe_pause(client: "redis.Redis") -> str | None:
-    """The pause as a sentence; None where there is none."""
+    """Return the pause as a sentence; None if there is none."""
     pause = read_pause(client)
     return None if pause is None else pause.describe(time_ms(client))
 
 
 def set_pause(client: "redis.Redis", *, by: str, reason: str) -> Pause | None:
-    """Pause, unless paused already; returns the pause that was there before, or None."""
+    """Pause unless paused already; return the pause that existed before, or None."""
     pause = Pause(time_ms(client), by, reason[:MAX_CHARACTERS])
     if client.set(PAUSED_KEY, pause.dump(), nx=True):
         return None
@@ -75,5 +75,5 @@ def set_pause(client: "redis.Redis", *, by: str, reason: str) -> Pause | None:
 
 
 def lift_pause(client: "redis.Redis") -> bool:
-    """End the pause; whether there was one."""
+    """End the pause; return whether there was one."""
     return bool(client.delete(PAUSED_KEY))

@@ -1,4 +1,4 @@
-"""The result of one probe by hand: each network's state by its verdicts alone, and each host's answer."""
+"""The result of an on-demand probe: each network's state by its verdicts alone, and each host's answer."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from services.network.policy import Policy
 
 @dataclass(frozen=True)
 class HostAnswer:
-    """What one host found for one network; error says why there is no verdict."""
+    """What one host found for one network; if there is no verdict, error gives the reason."""
 
     host: str
     verdict: Verdict | None
@@ -43,7 +43,7 @@ def conclude_probe(
 ) -> list[ProbedNetwork]:
     """Reduce these verdicts as the updater would. asked: the hosts of each segment; failures: by host.
 
-    A failure of DHCP needs no confirmation by other hosts: a person wants to know what was seen just now.
+    A failure of DHCP is not confirmed by other hosts: the user wants to see the result of this probe.
     """
     probed = []
     for ref, intent in sorted(intents.items()):

@@ -13,12 +13,12 @@ from services.network.policy import DEFAULT_POLICY, Policy
 from services.view.host_checks import HostCheck, RedisView
 
 FINE = frozenset({State.ACTIVE, State.IGNORED, State.DISABLED})
-"""States in which nobody has to do anything."""
+"""States that need no attention."""
 
 
 @dataclass(frozen=True)
 class NetworkRow:
-    """One network. Texts are empty where nothing is known."""
+    """One network. Texts are empty if unknown."""
 
     ref: NetworkRef
     state: str
@@ -42,26 +42,26 @@ class NetworkRow:
     findings: Mapping[str, str] = field(default_factory=dict)
     """Other reason codes that apply, each with its values."""
     intent: Intent | None = None
-    """None where it is not probed."""
+    """None if it is not probed."""
     checked_gateway: str = ""
     """The gateway that counts: of our status, or else of the intent."""
 
     @property
     def is_problem(self) -> bool:
-        """Whether somebody has to do something about it."""
+        """Whether it needs attention."""
         return self.state not in FINE
 
 
 @dataclass(frozen=True)
 class NetworkLine:
-    """A row, and what each host found; checks is None where Redis could not be read."""
+    """A row with the checks of each host; None if Redis could not be read."""
 
     row: NetworkRow
     checks: tuple[HostCheck, ...] | None = None
 
 
 def network_row(network: Network, policy: Policy = DEFAULT_POLICY) -> NetworkRow:
-    """From a NAD. A status that was found for another intent than the present one is not shown."""
+    """Build the row of a NAD; a status of a former intent is not shown."""
     intent = read_intent(network, policy)
     status, route = network.status, network.route
     if isinstance(intent, NotProbed):
@@ -107,17 +107,17 @@ def _probed(network: Network, intent: Intent, route: Route, status: Status) -> N
 
 
 def segments_of(rows: Iterable[NetworkRow]) -> set[Segment]:
-    """The segments that are probed for these networks."""
+    """Return the segments that are probed for these networks."""
     return {row.intent.segment for row in rows if row.intent is not None}
 
 
 def with_checks(rows: Sequence[NetworkRow], view: RedisView) -> list[NetworkLine]:
-    """Each row with what its hosts found."""
+    """Add to each row what its hosts found."""
     return [NetworkLine(row, checks_of(row, view)) for row in rows]
 
 
 def checks_of(row: NetworkRow, view: RedisView) -> tuple[HostCheck, ...] | None:
-    """None where Redis could not be read; empty where the network is not probed."""
+    """Return the checks of a row; None if Redis could not be read, empty if the network is not probed."""
     if view.trouble is not None:
         return None
     if row.intent is None:

@@ -71,7 +71,7 @@ def scan(
     sources: by VLAN, an address given by the operator to ping the gateway from.
     arp_inspection: at most 10 ARP messages per second, for switches that disable a port at more than 15.
     one_mac: the same MAC address on all VLANs, for switches that limit the addresses on a port.
-    allowed_servers: permitted DHCP servers; see services.prober.engine.rogues.
+    allowed_servers: permitted DHCP servers; see services.prober.engine.offers.
     progress: called in this thread with (VLANs done, VLANs in total), also before the first.
     host: the host that MAC addresses are derived from; the machine's name by default.
     recorder: gets every frame; see services.prober.scan.evidence.
