@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, TypeVar
 
 import click
@@ -41,7 +42,7 @@ class Column:
     keep_end: bool = False
     """Cut in the middle, for texts that differ at their ends."""
 
-    @property
+    @cached_property
     def width(self) -> int:
         """The width of its widest cell."""
         return max([len(self.heading), *(text.cell_len for text in self.cells)])
@@ -52,11 +53,11 @@ class Column:
         return self.width if self.least is None else min(self.width, self.least)
 
 
-def table_lines(columns: Sequence[Column], width: int) -> list[Text]:
+def table_lines(columns: Sequence[Column], width: int, rows: Sequence[int] | None = None) -> list[Text]:
     """A table as its heading, a rule and a line for each row; no line is wider than width, and none wraps.
 
     Columns stay by rank as long as their least widths fit. The width that is left goes to the most important
-    ones.
+    ones. rows: the indexes of the rows to show, in order; all if None. Widths are those of all rows.
     """
     kept = _kept(columns, width)
     widths = {id(column): column.least_width for column in kept}
@@ -69,10 +70,11 @@ def table_lines(columns: Sequence[Column], width: int) -> list[Text]:
         first = max(kept, key=lambda column: widths[id(column)])
         widths[id(first)] = max(1, widths[id(first)] + spare)
     headings = [Text(column.heading, style="bold") for column in kept]
-    rows = [headings, *([column.cells[index] for column in kept] for index in range(_rows(kept)))]
+    shown = range(max((len(column.cells) for column in kept), default=0)) if rows is None else rows
+    cells = [headings, *([column.cells[index] for column in kept] for index in shown)]
     lines = [
         _line([_cut(text, widths[id(column)], column) for text, column in zip(row, kept, strict=True)])
-        for row in rows
+        for row in cells
     ]
     rule = Text("─" * min(width, sum(widths.values()) + GAP * (len(kept) - 1)), style="dim")
     return [lines[0], rule, *lines[1:]]
@@ -97,10 +99,6 @@ def _kept(columns: Sequence[Column], width: int) -> list[Column]:
             break
         kept.remove(last)
     return kept
-
-
-def _rows(columns: Sequence[Column]) -> int:
-    return max((len(column.cells) for column in columns), default=0)
 
 
 def _cut(text: Text, width: int, column: Column) -> Text:

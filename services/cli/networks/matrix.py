@@ -31,22 +31,28 @@ from services.view.rows import FINE, NetworkLine, NetworkRow
 MAX_NAMED = 3
 """Differing hosts named in a row where the hosts share one column."""
 CONNECTIVITY_STYLES = {"true": "green", "": ""}
+HOST_RANK = 1
 LEAST_HOST = 7
 """The width to which a host's name may be cut."""
 
 
 @dataclass(frozen=True)
 class StatusScreen:
-    """The parts of the screen; all lines fit the width. rows: one for each network, in the given order."""
+    """The screen of `status`; no line is wider than width."""
 
-    head: list[Text]
-    rows: list[Text]
-    foot: list[Text]
+    columns: Sequence[Column]
+    width: int
+    head: Sequence[Text]
+    foot: Sequence[Text]
 
     @property
-    def lines(self) -> list[Text]:
-        """All of it."""
-        return [*self.head, *self.rows, *self.foot]
+    def lines_around(self) -> int:
+        """Lines besides the rows: remarks, heading, rule, legend and summary."""
+        return len(self.head) + 2 + len(self.foot)
+
+    def lines(self, rows: Sequence[int] | None = None) -> list[Text]:
+        """All lines, with the rows of these networks in this order; with all rows if None."""
+        return [*self.head, *table_lines(self.columns, self.width, rows), *self.foot]
 
 
 def status_screen(
@@ -54,10 +60,8 @@ def status_screen(
 ) -> StatusScreen:
     """Remarks, the table, what its symbols mean, and how many networks are in each state."""
     columns, form = _columns(lines, width=width, now=now)
-    table = table_lines(columns, width)
     head = [line for remark in remarks for line in _wrapped(remark, width, "bold yellow")]
-    foot = [Text(""), *_legend(form, width), *_summary(lines, width)]
-    return StatusScreen([*head, *table[:2]], table[2:], foot)
+    return StatusScreen(columns, width, head, [Text(""), *_legend(form, width), *_summary(lines, width)])
 
 
 def _columns(lines: Sequence[NetworkLine], *, width: int, now: datetime) -> tuple[list[Column], str]:
@@ -67,19 +71,27 @@ def _columns(lines: Sequence[NetworkLine], *, width: int, now: datetime) -> tupl
     columns = _assembled(lines, _host_columns(lines, hosts), now=now)
     if hosts and _least_width(columns) > width:
         form = "condensed"
-    if form == "condensed" or (not hosts and any(line.row.hosts for line in lines)):
-        columns = _assembled(lines, [_condensed_column(lines, MAX_NAMED)], now=now)
-        if _total(columns) > width:
-            columns = _assembled(lines, [_condensed_column(lines, 1)], now=now, brief=True)
-    elif _total(columns) > width:
-        columns = _assembled(lines, _host_columns(lines, hosts), now=now, brief=True)
+    is_condensed = form == "condensed" or (not hosts and any(line.row.hosts for line in lines))
+    if is_condensed:
+        columns = _with_hosts(columns, _condensed_column(lines, MAX_NAMED))
+    if _total(columns) > width:
+        columns = [
+            _reasons(lines, brief=True) if column.heading == "reason" else column for column in columns
+        ]
+        if is_condensed:
+            columns = _with_hosts(columns, _condensed_column(lines, 1))
     return columns, form
 
 
-def _assembled(
-    lines: Sequence[NetworkLine], hosts: Sequence[Column], *, now: datetime, brief: bool = False
-) -> list[Column]:
-    """All columns; brief: without reasons that say no more than the state."""
+def _with_hosts(columns: Sequence[Column], hosts: Column) -> list[Column]:
+    """The columns with one of hosts in place of theirs."""
+    others = [column for column in columns if column.rank != HOST_RANK]
+    after = next(index for index, column in enumerate(others) if column.heading == "reason") + 1
+    return [*others[:after], hosts, *others[after:]]
+
+
+def _assembled(lines: Sequence[NetworkLine], hosts: Sequence[Column], *, now: datetime) -> list[Column]:
+    """All columns."""
     rows = [line.row for line in lines]
     several = len({row.cluster_network for row in rows if row.cluster_network}) > 1
     connectivity = [cell(row.connectivity, CONNECTIVITY_STYLES.get(row.connectivity, "red")) for row in rows]
@@ -87,12 +99,16 @@ def _assembled(
         Column("network", [cell(row.ref, "bold") for row in rows], 0, least=20, keep_end=True),
         Column("vlan", [_vlan(row, several=several) for row in rows], 4),
         Column("state", [state_text(row.state) for row in rows], 0),
-        Column("reason", [_reason(row, brief=brief) for row in rows], 2, least=18),
+        _reasons(lines, brief=False),
         *hosts,
         Column("route", connectivity, 6, least=6),
         Column("gateway", [_gateway(row) for row in rows], 7),
         Column("for", [cell(_age(row.since, now)) for row in rows], 5),
     ]
+
+
+def _reasons(lines: Sequence[NetworkLine], *, brief: bool) -> Column:
+    return Column("reason", [_reason(line.row, brief=brief) for line in lines], 2, least=18)
 
 
 def _least_width(columns: Sequence[Column]) -> int:
@@ -110,7 +126,7 @@ def _host_columns(lines: Sequence[NetworkLine], hosts: Sequence[str]) -> list[Co
     for host in hosts:
         checks = [next((check for check in line.checks or () if check.host == host), None) for line in lines]
         cells = [Text("") if check is None else _host_cell(check) for check in checks]
-        columns.append(Column(host, cells, 1, least=LEAST_HOST, keep_end=True))
+        columns.append(Column(host, cells, HOST_RANK, least=LEAST_HOST, keep_end=True))
     return columns
 
 
@@ -135,7 +151,7 @@ def _sign(reach: ReachVerdict) -> str:
 
 
 def _condensed_column(lines: Sequence[NetworkLine], named: int) -> Column:
-    return Column("hosts", [_condensed(line, named=named) for line in lines], 1, least=12)
+    return Column("hosts", [_condensed(line, named=named) for line in lines], HOST_RANK, least=12)
 
 
 def _condensed(line: NetworkLine, *, named: int) -> Text:

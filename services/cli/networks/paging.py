@@ -33,24 +33,28 @@ KEYS = {
 
 @dataclass
 class Pager:
-    """The first row shown, of rows that may come and go."""
+    """Which rows are shown; rows may come and go, and the terminal may change its height."""
 
+    rows: int = 0
+    page: int = 1
     first: int = 0
 
-    def press(self, key: str, *, rows: int, page: int) -> None:
-        """Move by a key of KEYS."""
-        moves = {UP: -1, DOWN: 1, PAGE_UP: -page, PAGE_DOWN: page, TOP: -rows, BOTTOM: rows}
-        self.first += moves.get(key, 0)
-        self.fit(rows=rows, page=page)
-
     def fit(self, *, rows: int, page: int) -> None:
-        """Move back where rows went away or the terminal grew."""
+        """Take the present numbers of rows and of rows that fit; move back if there are no rows below."""
+        self.rows, self.page = rows, page
         self.first = max(0, min(self.first, rows - page))
 
-    def describe(self, *, rows: int, page: int) -> str:
+    def press(self, key: str) -> None:
+        """Move by a key of KEYS."""
+        page = self.page
+        moves = {UP: -1, DOWN: 1, PAGE_UP: -page, PAGE_DOWN: page, TOP: -self.rows, BOTTOM: self.rows}
+        self.first += moves.get(key, 0)
+        self.fit(rows=self.rows, page=page)
+
+    def describe(self) -> str:
         """Which rows are shown, and how to see the others."""
-        last = min(rows, self.first + page)
-        return f"rows {self.first + 1}-{last} of {rows}, problems first (↑ ↓ space b scroll, q quits)"
+        last = min(self.rows, self.first + self.page)
+        return f"rows {self.first + 1}-{last} of {self.rows}, problems first (↑ ↓ space b scroll, q quits)"
 
 
 @contextmanager

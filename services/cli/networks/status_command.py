@@ -153,11 +153,10 @@ def remarks(view: RedisView) -> list[str]:
     return [remark for remark in (view.paused, view.trouble) if remark is not None]
 
 
-def _print(console: "Console", lines: list[NetworkLine]) -> None:
-    """The table; where it is longer than the terminal, problems come last, next to the prompt."""
-    now = SystemClock().now()
-    screen = status_screen(lines, width=console.width, now=now)
-    if console.is_terminal and len(screen.lines) >= console.height:
-        lines.sort(key=lambda line: line.row.is_problem)
-        screen = status_screen(lines, width=console.width, now=now)
-    print_lines(console, screen.lines)
+def _print(console: "Console", lines: Sequence[NetworkLine]) -> None:
+    """The table; if it is longer than the terminal, problems come last, next to the prompt."""
+    screen = status_screen(lines, width=console.width, now=SystemClock().now())
+    rows = list(range(len(lines)))
+    if console.is_terminal and screen.lines_around + len(rows) >= console.height:
+        rows.sort(key=lambda index: lines[index].row.is_problem)
+    print_lines(console, screen.lines(rows))

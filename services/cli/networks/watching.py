@@ -15,7 +15,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from services.cli.networks.matrix import StatusScreen, status_screen
+from services.cli.networks.matrix import status_screen
 from services.cli.networks.paging import QUIT, Pager, reading_keys
 from services.cli.networks.status_command import Shown, remarks
 from services.cli.options.client import ClientSettings
@@ -150,39 +150,26 @@ def _follow_live(follower: Follower, console: Console, clock: Clock) -> None:
         reading_keys(clock) as read_key,
     ):
         while True:
-            picture = follower.picture()
             # The last line of the terminal is the cursor's.
-            width, height = console.width, console.height - 1
-            live.update(Group(*live_lines(picture, pager, width=width, height=height)), refresh=True)
+            lines = live_lines(follower.picture(), pager, width=console.width, height=console.height - 1)
+            live.update(Group(*lines), refresh=True)
             key = read_key(REFRESH_S)
             if key == QUIT:
                 return
-            screen = _screen(picture, width)
-            pager.press(key, rows=len(screen.rows), page=_page(screen, height))
+            pager.press(key)
 
 
 def live_lines(picture: Picture, pager: Pager, *, width: int, height: int) -> list[Text]:
     """The lines of one refresh, as many as the terminal is high at most."""
-    screen = _screen(picture, width)
-    page = _page(screen, height)
-    if len(screen.rows) <= page:
-        return screen.lines
-    lines = sorted(picture.lines, key=lambda line: not line.row.is_problem)
-    screen = _screen(replace(picture, lines=lines), width)
-    pager.fit(rows=len(screen.rows), page=page)
-    rows = screen.rows[pager.first : pager.first + page]
-    where = cell(pager.describe(rows=len(screen.rows), page=page), "reverse")
-    return [*screen.head, *rows, *screen.foot, where]
-
-
-def _screen(picture: Picture, width: int) -> StatusScreen:
-    return status_screen(picture.lines, width=width, now=picture.as_of, remarks=picture.remarks)
-
-
-def _page(screen: StatusScreen, height: int) -> int:
-    """Rows that fit; with a line for the pager where not all do."""
-    room = height - len(screen.head) - len(screen.foot)
-    return max(1, room if len(screen.rows) <= room else room - 1)
+    lines = picture.lines
+    screen = status_screen(lines, width=width, now=picture.as_of, remarks=picture.remarks)
+    room = height - screen.lines_around
+    if len(lines) <= room:
+        return screen.lines()
+    pager.fit(rows=len(lines), page=max(1, room - 1))
+    worst_first = sorted(range(len(lines)), key=lambda index: not lines[index].row.is_problem)
+    shown = worst_first[pager.first : pager.first + pager.page]
+    return [*screen.lines(shown), cell(pager.describe(), "reverse")]
 
 
 def _follow_lines(follower: Follower, shown: Shown, *, output: Output, clock: Clock) -> None:

@@ -17,7 +17,7 @@ LONGEST = "production-storefront-of-the-second-floor"
 def drawn(lines: Sequence[NetworkLine], width: int, remarks: Sequence[str] = ()) -> str:
     """Return the screen of a terminal of this width, without colour."""
     screen = status_screen(lines, width=width, now=NOW, remarks=remarks)
-    return "".join(f"{line.plain}\n" for line in screen.lines)
+    return "".join(f"{line.plain}\n" for line in screen.lines())
 
 
 def line(drawing: str, name: str) -> str:
@@ -47,9 +47,10 @@ def test_every_network_is_one_line_at_any_width(width: int) -> None:
     """Nothing wraps: columns are left out or cut, but never the state."""
     lines = every_reason()
     screen = status_screen(lines, width=width, now=NOW)
-    assert len(screen.rows) == len(lines)
-    assert all(line.cell_len <= width for line in screen.lines)
-    assert all(line.row.state in text.plain for line, text in zip(lines, screen.rows, strict=True))
+    assert len(screen.lines()) == len(lines) + screen.lines_around
+    assert all(line.cell_len <= width for line in screen.lines())
+    rows = screen.lines()[2 : 2 + len(lines)]
+    assert all(line.row.state in text.plain for line, text in zip(lines, rows, strict=True))
 
 
 def test_eighty_columns_keep_the_important_columns() -> None:

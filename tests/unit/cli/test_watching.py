@@ -60,11 +60,12 @@ def test_a_table_that_does_not_fit_shows_problems_first() -> None:
 def test_keys_scroll_within_the_rows() -> None:
     """By line, by page, to either end, and never beyond."""
     pager = Pager()
+    pager.fit(rows=25, page=10)
     for key, first in [
         (UP, 0), (DOWN, 1), (PAGE_DOWN, 11), (PAGE_DOWN, 15), (UP, 14), (PAGE_UP, 4), (TOP, 0), (BOTTOM, 15),
         ("", 15),
     ]:  # fmt: skip
-        pager.press(key, rows=25, page=10)
+        pager.press(key)
         assert pager.first == first
     pager.fit(rows=12, page=10)
     assert pager.first == 2, "rows went away"
