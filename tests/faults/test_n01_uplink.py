@@ -28,7 +28,7 @@ from tests.unit.prober.world import UPLINK as MEMORY_UPLINK
 from tests.unit.prober.world import DHCPServer, Gateway, World, target
 
 SPARE, SPARE_PEER = "spare-bo", "spare-peer"
-LONG_S = 600.0
+LONG_S = 120.0
 """A deadline that no test waits for."""
 FLAPPING_S = 40.0
 """An upper bound: flapping ends when the test has its result."""

@@ -77,8 +77,10 @@ class Probing:
 
     def verdicts(self) -> dict[int, Verdict]:
         """Wait for all verdicts and return them by VLAN."""
-        output, _ = self._process.communicate(timeout=WAIT_S)
-        assert self._process.returncode == 0
+        # Not communicate(), which would miss what came together with the first line, and lies in a buffer.
+        assert self._process.stdout is not None
+        output = self._process.stdout.read()
+        assert self._process.wait(WAIT_S) == 0
         printed = json.loads(output.splitlines()[-1])
         verdicts = [Verdict.model_validate_json(json.dumps(verdict)) for verdict in printed["verdicts"]]
         return {verdict.segment.vlan: verdict for verdict in verdicts}
