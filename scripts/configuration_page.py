@@ -24,11 +24,14 @@ extra=extra-bo` shows what that very command line would run with.
 - In Kubernetes, set `enableServiceLinks: false` on each pod: otherwise a Service whose name begins with
   `nadroute` puts variables such as `NADROUTE_REDIS_PORT` into it, which no service knows, so none starts.
 """
+SCOPE = ("namespaces", "cluster_networks")
+"""Settings that the commands take from the environment only."""
 CLIENT_HEADING = """\
 ## The commands that read and trigger
 
 `status`, `explain`, `probe`, `hosts`, `pause` and `resume` take those of these settings that concern them.
-They read `namespaces` and `cluster_networks` from the environment only: `status -n` filters what is shown.
+They read `NADROUTE_NAMESPACES` and `NADROUTE_CLUSTER_NETWORKS` too, but have no flags for them: `status -n`
+filters what is shown.
 """
 
 
@@ -37,13 +40,13 @@ def render() -> str:
     parts = [INTRODUCTION, "## All services\n", _table(_common(ServiceSettings))]
     for service in SERVICES:
         parts += [_heading(service), _table(_own(service))]
-    parts += [CLIENT_HEADING, _table(_own(CLIENT))]
+    parts += [CLIENT_HEADING, _table([o for o in _own(CLIENT) if o.field not in SCOPE])]
     return "\n".join(parts)
 
 
 def _heading(service: Service) -> str:
-    told = " ".join((service.settings_class().__doc__ or "").split())
-    return f"## `nadroute {service.name}`\n\n{told}\n"
+    text = " ".join((service.settings_class().__doc__ or "").split())
+    return f"## `nadroute {service.name}`\n\n{text}\n"
 
 
 def _common(settings: type[ServiceSettings]) -> list[SettingsOption]:

@@ -23,7 +23,7 @@ class UpdaterSettings(PolicySettings, TelemetrySettings):
     """Networks written concurrently. A frozen webhook holds one of them for 20 seconds."""
 
     metrics_port: TCPPort = 9403
-    """TCP port of /metrics, /healthz and /readyz; 0 disables it."""
+    """The TCP port that serves /metrics, /healthz and /readyz; 0 disables them."""
     metrics_series: Annotated[int, Field(ge=0, le=1_000_000)] = 5_000
     """Limit of series per metric for metrics with one series per network, or per gateway and host. Those with
     a problem come first."""

@@ -29,6 +29,6 @@ class WatcherSettings(PolicySettings, TelemetrySettings):
     lease_namespace: str = ""
     """The Lease's namespace; empty: the pod's own, or `default`."""
     metrics_port: TCPPort = 9401
-    """TCP port of /metrics, /healthz and /readyz; 0 disables it."""
+    """The TCP port that serves /metrics, /healthz and /readyz; 0 disables them."""
     lease_identity: str = ""
     """This watcher's identity in the Lease; empty: the host name and a random suffix."""

@@ -9,6 +9,7 @@ import os
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -97,6 +98,8 @@ def _kind_of(name: str, annotation: object) -> tuple[Kind, str]:
         return "flag", ""
     if origin is Literal:
         return "text", "|".join(map(str, get_args(annotation)))
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return "text", "|".join(annotation)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return "mapping", "NAME=VALUE"
     if origin in (tuple, list, set, frozenset):
