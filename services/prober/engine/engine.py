@@ -14,6 +14,7 @@ from services.prober.engine.segment import ResultCallback, SegmentJob, TrunkJobs
 from services.prober.engine.settings import EngineSettings
 from services.prober.engine.timers import Timers
 from services.prober.engine.trunk import Trunk
+from services.prober.engine.trunk_state import TrunkState
 from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.frames.templates import Templates
 
@@ -98,13 +99,13 @@ class Engine:
     def _group(self, cluster_network: str) -> TrunkJobs:
         group = self._groups.get(cluster_network)
         if group is None:
-            trunk = Trunk(
+            state = TrunkState(
                 identity=Identity(host=self._host, cluster_network=cluster_network, one_mac=self._one_mac),
                 templates=self._templates,
                 settings=self._settings,
                 timers=self._timers,
                 randomness=self._random,
             )
-            group = TrunkJobs(cluster_network, trunk, self.echoes, self._depth)
+            group = TrunkJobs(cluster_network, Trunk(state), self.echoes, self._depth)
             self._groups[cluster_network] = group
         return group

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from services.contract.outcomes import ReachOutcome
 from services.prober.engine.losses import Losses
@@ -126,8 +126,8 @@ class GatewayCheck(ABC):
             callback(self.gateway, result, now)
 
 
-class ARPCheck(GatewayCheck):
-    """ARP requests for the gateway, from our address on the VLAN or as probes from 0.0.0.0 (RFC 5227)."""
+class TrunkCheck(GatewayCheck):
+    """The check of one gateway on its VLAN."""
 
     __slots__ = ("_checks", "_source", "_trunk", "station")
 
@@ -138,10 +138,11 @@ class ARPCheck(GatewayCheck):
         trunk: TrunkState,
         station: Station,
         source: int,
-        checks: "dict[tuple[int, int], ARPCheck]",
+        checks: dict[tuple[int, int], Any],
         callback: CheckCallback,
     ) -> None:
-        """source: our address, or 0. checks: the trunk's open ones by (VLAN, gateway); this one is added."""
+        """source: our address, or 0. checks: the trunk's open checks of this class by (VLAN, gateway), to
+        which this one is added."""
         GatewayCheck.__init__(self, gateway, context, callback)
         self.station = station
         self._trunk = trunk
@@ -149,19 +150,25 @@ class ARPCheck(GatewayCheck):
         self._checks = checks
         checks[station.vlan, gateway] = self
 
+    def _ended(self) -> None:
+        del self._checks[self.station.vlan, self.gateway]
+
+
+class ARPCheck(TrunkCheck):
+    """ARP requests for the gateway, from our address on the VLAN or as probes from 0.0.0.0 (RFC 5227)."""
+
+    __slots__ = ()
+
     def _send(self, _: float) -> None:
         trunk = self._trunk
         frame = trunk.templates.arp.render(station=self.station, target=self.gateway, sender=self._source)
         trunk.outbox.append((frame, self))
 
-    def _ended(self) -> None:
-        del self._checks[self.station.vlan, self.gateway]
 
-
-class EchoCheck(GatewayCheck):
+class EchoCheck(TrunkCheck):
     """ICMP echo requests on the VLAN to the gateway's MAC address, whatever the host's routing table says."""
 
-    __slots__ = ("_checks", "_gateway_mac", "_sent", "_source", "_trunk", "station")
+    __slots__ = ("_gateway_mac", "_sent")
 
     def __init__(
         self,
@@ -174,16 +181,11 @@ class EchoCheck(GatewayCheck):
         checks: "dict[tuple[int, int], EchoCheck]",
         callback: CheckCallback,
     ) -> None:
-        """source: our address. checks: the trunk's open ones by (VLAN, gateway); this one is added."""
-        GatewayCheck.__init__(self, gateway, context, callback)
-        self.station = station
-        self._trunk = trunk
-        self._source = source
+        """source: our address. checks: see TrunkCheck."""
+        TrunkCheck.__init__(self, gateway, context, trunk, station, source, checks, callback)
         self._gateway_mac = gateway_mac
         self._sent: list[tuple[bytes, float]] = []
         """Nonce and time of each request."""
-        self._checks = checks
-        checks[station.vlan, gateway] = self
 
     def replied(self, reply: EchoReply, now: float) -> bool:
         """Handle an echo reply from the gateway; return whether it answers one of our requests."""
@@ -212,6 +214,3 @@ class EchoCheck(GatewayCheck):
             nonce=nonce,
         )
         trunk.outbox.append((frame, self))
-
-    def _ended(self) -> None:
-        del self._checks[self.station.vlan, self.gateway]

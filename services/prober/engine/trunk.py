@@ -3,7 +3,6 @@
 Pure: frames are bytes, and the time is passed in. A frame that matches no open probe changes nothing.
 """
 
-import random
 from collections import Counter
 from typing import Final
 
@@ -14,15 +13,12 @@ from services.prober.engine.losses import Losses
 from services.prober.engine.pacing import PacedQueue
 from services.prober.engine.reachability import ARPCheck, CheckCallback, CheckContext, EchoCheck
 from services.prober.engine.results import DHCPOffer
-from services.prober.engine.settings import EngineSettings
-from services.prober.engine.timers import Timers
 from services.prober.engine.trunk_state import AddressClaim, Timestamped, TrunkState
 from services.prober.frames import arp, ethernet, icmp, ipv4
 from services.prober.frames.arp import ARPMessage
 from services.prober.frames.dhcp_frames import DHCPFrameReader
 from services.prober.frames.ethernet import Station
 from services.prober.frames.ignore_reasons import IgnoreReason
-from services.prober.frames.templates import Templates
 
 _PROTOCOL_AT: Final = 23
 # Module constants, because a flood consists of these, and an attribute of an enum is looked up by name.
@@ -35,20 +31,10 @@ _DHCP_UNSOLICITED: Final = IgnoreReason.DHCP_UNSOLICITED
 class Trunk:
     """The probes of one cluster network."""
 
-    def __init__(
-        self,
-        *,
-        identity: Identity,
-        templates: Templates,
-        settings: EngineSettings,
-        timers: Timers,
-        randomness: random.Random,
-    ) -> None:
-        self._state = TrunkState(
-            identity=identity, templates=templates, settings=settings, timers=timers, randomness=randomness
-        )
-        losses = self._state.losses
-        self._arp_context = CheckContext(timers, self._state.arp_pace, settings, losses)
+    def __init__(self, state: TrunkState) -> None:
+        self._state = state
+        timers, settings, losses = state.timers, state.settings, state.losses
+        self._arp_context = CheckContext(timers, state.arp_pace, settings, losses)
         # ICMP echoes on a VLAN follow its DHCP exchange, so the same rate is enough.
         self._echo_context = CheckContext(timers, PacedQueue(timers, settings.start_rate), settings, losses)
         self._dhcp_reader = DHCPFrameReader()
