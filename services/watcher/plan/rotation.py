@@ -27,17 +27,13 @@ class Rotation:
         """The host that had the last turn."""
         self.began_at = -NEVER
         self._busy_s = busy_s
-        self._busy_until = -NEVER
-        self._start = start
-
-    @property
-    def busy_until(self) -> float:
+        self.busy_until = -NEVER
         """When the host that had the last turn is done at the latest."""
-        return self._busy_until
+        self._start = start
 
     def is_busy(self, host: str, now: float) -> bool:
         """Return whether this host may be busy now."""
-        return host == self.host and now < self._busy_until
+        return host == self.host and now < self.busy_until
 
     def next_by(self, at: float) -> None:
         """Make the next turn due at this time, unless it is due earlier."""
@@ -45,7 +41,7 @@ class Rotation:
 
     def choose(self, hosts: Collection[str], now: float, *, besides: Collection[str] = ()) -> str:
         """Return the busy host, or else the next one in the rotation, if possible none of besides."""
-        if self.host in hosts and now < self._busy_until:
+        if self.host in hosts and now < self.busy_until:
             return self.host
         ordered = sorted(hosts)
         ordered = [host for host in ordered if host not in besides] or ordered
@@ -56,8 +52,8 @@ class Rotation:
     def begin(self, host: str, now: float, *, next_at: float) -> None:
         """Begin this host's turn; the next turn is due at next_at."""
         self.host, self.began_at, self.at = host, now, next_at
-        self._busy_until = now + self._busy_s
+        self.busy_until = now + self._busy_s
 
     def end(self, now: float) -> None:
         """End the present turn."""
-        self._busy_until = min(self._busy_until, now)
+        self.busy_until = min(self.busy_until, now)

@@ -69,12 +69,12 @@ class Schedule:
             self._drop(network.ref, now)
             return Trigger.NOTHING
         before = known.observed if known else None
-        if before is not None and before.intent.segment != observed.intent.segment:
-            self._leave(network.ref, before.intent.segment, now)
+        if before is not None and before.demand.intent.segment != observed.demand.intent.segment:
+            self._leave(network.ref, before.demand.intent.segment, now)
         if known is None:
             known = self._networks[network.ref] = _Known(observed)
         known.observed = observed
-        plan = self._plan(observed.intent.segment)
+        plan = self._plan(observed.demand.intent.segment)
         trigger = compare(before, observed)
         plan.put(network.ref, observed.demand, now)
         is_settled = before is None and observed.is_settled
@@ -195,7 +195,7 @@ class Schedule:
     def _drop(self, ref: NetworkRef, now: float) -> None:
         known = self._networks.pop(ref, None)
         if known is not None:
-            self._leave(ref, known.observed.intent.segment, now)
+            self._leave(ref, known.observed.demand.intent.segment, now)
 
     def _coalesce(self, known: _Known, now: float) -> float:
         """Return when a change is due: the first of a burst at once, the following ones together."""

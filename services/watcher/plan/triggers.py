@@ -36,31 +36,15 @@ class Observed:
     """The parts of one version of a probed network that decide when it is due."""
 
     uid: str
-    intent: Intent
-    digest: str
+    demand: Demand
+    """What the network requires of its segment's plan."""
     probe_now: str
     wants_connectivity: bool
     """Whether cidr and gateway are set without connectivity, as after a save in Harvester's UI."""
-    is_check_failing: bool
-    """Whether its status is not Active, missing, or of another intent."""
-    is_ask_failing: bool
-    """Whether the status is missing, says that DHCP is out, or that no host reaches the gateway by VLAN."""
-    answers: bool | None = None
-    """Whether the gateway answers any host on the VLAN, by the status; None if the status does not say."""
-    is_partial: bool = False
-    """Whether it answers some hosts but not all, by the status."""
-    unoffered: frozenset[str] = frozenset()
+    is_partial: bool
+    """Whether the gateway answers some hosts but not all, by the status."""
+    unoffered: frozenset[str]
     """Hosts that got no DHCP offer, by the status."""
-
-    @property
-    def demand(self) -> Demand:
-        """What the network requires of its segment's plan."""
-        return Demand(
-            self.intent,
-            is_check_failing=self.is_check_failing,
-            is_ask_failing=self.is_ask_failing,
-            answers=self.answers,
-        )
 
     @property
     def is_settled(self) -> bool:
@@ -73,18 +57,18 @@ def observe(network: Network, policy: Policy) -> Observed | NotProbed:
     intent = read_intent(network, policy)
     if isinstance(intent, NotProbed):
         return intent
-    digest = intent.digest
     status = network.status
-    reported = status if status is not None and status.digest in ("", digest) else None
+    reported = status if status is not None and status.digest in ("", intent.digest) else None
     return Observed(
         uid=network.uid,
-        intent=intent,
-        digest=digest,
+        demand=Demand(
+            intent,
+            is_check_failing=reported is None or reported.state != State.ACTIVE,
+            is_ask_failing=reported is None or reported.state not in VLAN_STATES or reported.dhcp_out,
+            answers=None if reported is None else _answers(reported, intent),
+        ),
         probe_now=network.annotations.get(nad.PROBE_NOW, ""),
         wants_connectivity=_wants_connectivity(network.route),
-        is_check_failing=reported is None or reported.state != State.ACTIVE,
-        is_ask_failing=reported is None or reported.state not in VLAN_STATES or reported.dhcp_out,
-        answers=None if reported is None else _answers(reported, intent),
         is_partial=reported is not None and reported.state == State.PARTIAL,
         unoffered=frozenset() if reported is None else _unoffered(reported),
     )
@@ -92,11 +76,14 @@ def observe(network: Network, policy: Policy) -> Observed | NotProbed:
 
 def compare(before: Observed | None, after: Observed) -> Trigger:
     """Return what the change from one version to the next makes due."""
-    if before is None or before.uid != after.uid or before.digest != after.digest:
+    if before is None or before.uid != after.uid:
+        return Trigger.EVERYTHING
+    intent_before, intent = before.demand.intent, after.demand.intent
+    if intent_before.digest != intent.digest:
         return Trigger.EVERYTHING
     if after.wants_connectivity and not before.wants_connectivity:
         return Trigger.EVERYTHING
-    known_before, known = before.intent.known_gateway, after.intent.known_gateway
+    known_before, known = intent_before.known_gateway, intent.known_gateway
     if known_before is not None and known is None:
         # Somebody removed the gateway from the annotation: DHCP must be asked for it again.
         return Trigger.EVERYTHING
@@ -111,9 +98,10 @@ def compare(before: Observed | None, after: Observed) -> Trigger:
 
 def _contradicts(before: Observed, after: Observed) -> bool:
     """Return whether the status of a known gateway went up, or from all hosts to some."""
-    if before.answers is None:
+    answered = before.demand.answers
+    if answered is None:
         return False
-    return bool(after.answers and not before.answers) or (after.is_partial and not before.is_partial)
+    return bool(after.demand.answers and not answered) or (after.is_partial and not before.is_partial)
 
 
 def _wants_connectivity(route: Route) -> bool:

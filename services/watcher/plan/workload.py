@@ -19,11 +19,12 @@ class Demand:
 
     intent: Intent
     is_check_failing: bool
-    """Whether its status is missing or not Active."""
+    """Whether its status is not Active, missing, or of another intent."""
     is_ask_failing: bool
-    """Whether its status is missing or reports DHCP out or the gateway silent: DHCP may name another one."""
+    """Whether its status is missing, says that DHCP is out, or that no host reaches the gateway by VLAN: DHCP
+    may name another one."""
     answers: bool | None
-    """Whether the gateway answers any host, by the status; None if the status does not say."""
+    """Whether the gateway answers any host on the VLAN, by the status; None if the status does not say."""
 
     @property
     def is_failing(self) -> bool:
