@@ -1,6 +1,5 @@
 """The watcher's metrics: what it knows, what it sends, and whether it keeps up."""
 
-import threading
 from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -11,26 +10,22 @@ OTHER = "other"
 
 
 class BoundedLabel:
-    """A label with a bounded number of values: further ones become "other". Thread-safe."""
+    """A label with a bounded number of values: further ones become "other". Not thread-safe."""
 
     def __init__(self, limit: int = 1_000) -> None:
         self._limit = limit
-        self._lock = threading.Lock()
         self._known: set[str] = set()
 
     def __call__(self, value: str) -> str:
         """Return the label of a value."""
-        with self._lock:
-            if value in self._known:
-                return value
-            if len(self._known) >= self._limit:
-                return OTHER
-            self._known.add(value)
-            return value
+        if value not in self._known and len(self._known) >= self._limit:
+            return OTHER
+        self._known.add(value)
+        return value
 
 
 class WatcherMetrics:
-    """Gauges and counters in the registry that is passed in."""
+    """Gauges and counters in the registry that is passed in, for the one thread that decides."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._size = {
