@@ -139,6 +139,10 @@ class ProbeRequest(Message):
             raise ValueError("segments: duplicate VLAN")
         return self
 
+    def probed(self) -> list[Segment]:
+        """Return the segments, in the order of their probes."""
+        return [Segment(cluster_network=self.cluster_network, vlan=probe.vlan) for probe in self.segments]
+
     def to_wire(self) -> dict[str, object]:
         return {"schema_version": SCHEMA_VERSION, **super().to_wire()}
 

@@ -11,7 +11,7 @@ import structlog
 from celery import Celery
 
 from services.contract.errors import MessageRefused
-from services.contract.messages import ProbeRequest, Segment, Verdict
+from services.contract.messages import ProbeRequest, Verdict
 from services.contract.names import PROBE_TASK
 from services.prober.engine.results import SegmentResult
 from services.prober.loop.runner import Runner
@@ -65,7 +65,8 @@ class ProbeService:
         refusal = self._refusal(request)
         if refusal is not None:
             self._record(*refusal, body)
-            clear_outstanding(self._client, host=request.host, done=_outstanding(request))
+            done = [(segment, request.id) for segment in request.probed()]
+            clear_outstanding(self._client, host=request.host, done=done)
             return []
         self._metrics.request_taken()
         log.debug(
@@ -129,13 +130,6 @@ class ProbeService:
     def _record(self, code: str, reason: str, body: object) -> None:
         self._metrics.request_refused(code)
         dead_letters.record(self._client, where=f"prober@{self._host}", reason=reason, body=body)
-
-
-def _outstanding(request: ProbeRequest) -> list[tuple[Segment, str]]:
-    return [
-        (Segment(cluster_network=request.cluster_network, vlan=probe.vlan), request.id)
-        for probe in request.segments
-    ]
 
 
 def register(app: Celery, service: ProbeService) -> None:

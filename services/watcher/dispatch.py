@@ -120,7 +120,7 @@ class Dispatcher:
     def _mark(self, requests: Sequence[ProbeRequest]) -> None:
         with self._client.pipeline(transaction=False) as pipe:
             for request in requests:
-                for segment in segments_of(request):
+                for segment in request.probed():
                     pipe.set(outstanding_key(request.host, segment), request.id, px=self._max_age_ms)
             pipe.execute()
 
@@ -133,11 +133,6 @@ class Dispatcher:
             del self._outstanding[key]
         until = now + self._max_age_ms / 1000
         for request in requests:
-            for segment, probe in zip(segments_of(request), request.segments, strict=True):
+            for segment, probe in zip(request.probed(), request.segments, strict=True):
                 self._outstanding.pop((request.host, segment), None)
                 self._outstanding[request.host, segment] = _Outstanding(request.id, probe, until)
-
-
-def segments_of(request: ProbeRequest) -> list[Segment]:
-    """Return the segments of a request, in its order."""
-    return [Segment(cluster_network=request.cluster_network, vlan=probe.vlan) for probe in request.segments]

@@ -15,7 +15,6 @@ from services.contract.names import (
 )
 from services.network.parse import nad
 from services.runtime.redis_client import time_ms
-from services.watcher.dispatch import segments_of
 from tests.support.kube_api import Networks, network
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.watcher_site import Site, names_vlan, until, watching
@@ -38,7 +37,7 @@ def test_a_network_from_yaml_is_probed_at_once(site: Site, networks: Networks) -
     assert (request.host, request.cluster_network, probe.ask_dhcp) == ("node1", "mgmt", True)
     assert abs(time_ms(site.redis.client) - request.sent_at_ms) < 20_000
     assert site.shadows == ["probe mgmt: 1 segment on node1"]
-    (segment,) = segments_of(request)
+    (segment,) = request.probed()
     assert site.redis.client.get(outstanding_key("node1", segment)) == request.id
     assert 0 < int(site.redis.client.pttl(outstanding_key("node1", segment))) <= request.max_age_ms
 

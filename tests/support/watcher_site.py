@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from services.contract.messages import HostAnnouncement, ProbeRequest
 from services.contract.names import PROBE_TASK, host_key, outstanding_key, probe_queue
 from services.watcher.app import run
-from services.watcher.dispatch import segments_of
 from services.watcher.settings import WatcherSettings
 from tests.support.kube_api import Networks
 from tests.support.redis_server import RedisServer
@@ -58,7 +57,7 @@ class Site:
 
     def finish(self, request: ProbeRequest) -> None:
         """Release the request's segments, as the prober does after reporting."""
-        for segment in segments_of(request):
+        for segment in request.probed():
             key = outstanding_key(request.host, segment)
             if self.redis.client.get(key) == request.id:
                 self.redis.client.delete(key)
