@@ -139,6 +139,7 @@ def test_status_of_an_unknown_host_is_an_error(nadroute: Nadroute) -> None:
     announce(nadroute.server, "node1", mgmt="mgmt-bo")
     ran = nadroute("status", "--host", "node9")
     assert (ran.code, ran.err) == (2, "nadroute: --host='node9': not announced; expected one of node1\n")
+    assert nadroute("status", "--host", "node9", "--watch") == ran
     ran = nadroute("status", "--host", "node1", "--redis-url", "redis://127.0.0.1:1/0")
     assert ran.code == 3
     assert "Redis at redis://127.0.0.1:1/0" in ran.err

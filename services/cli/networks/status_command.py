@@ -125,13 +125,13 @@ def status(
     with cluster_client(settings) as cluster:
         present = cluster.list_networks()[0]
         select_networks(present, networks)
+        with closing(RedisReader(settings.redis_url.get_secret_value())) as reader:
+            view = reader.read(_segments(present, settings))
+        shown.check_host(view)
         if watch:
             from services.cli.networks.watching import follow
 
             return follow(cluster, settings, shown, output=output, clock=SystemClock())
-    with closing(RedisReader(settings.redis_url.get_secret_value())) as reader:
-        view = reader.read(_segments(present, settings))
-    shown.check_host(view)
     lines = shown.lines(present, view, settings)
     for remark in remarks(view):
         click.echo(plain(remark), err=True)

@@ -182,19 +182,19 @@ def _probe_and_wait(
     url = settings.redis_url.get_secret_value()
     with plain_errors(redis_url=url), make_app(url, name="nadroute-cli") as app, progress_bar() as progress:
         bar = progress.add_task(f"probing from {', '.join(plan.hosts)}", total=len(plan.probes))
-        answers = collect(
+        results = collect(
             _send(app, requests, wait=True, url=url),
             timeout_s=timeout_s,
             clock=SystemClock(),
             on_progress=lambda done: progress.update(bar, completed=done),
         )
     probed = conclude_probe(
-        intents, plan.hosts_by_segment(), answers.verdicts, answers.failures, policy=settings.policy
+        intents, plan.hosts_by_segment(), results.verdicts, results.failures, policy=settings.policy
     )
     if output == "table":
         print_table(stdout_console(), report_columns(probed))
     else:
         print_data([probed_document(network) for network in probed], output)
-    for name, failure in sorted(answers.failures.items()):
+    for name, failure in sorted(results.failures.items()):
         click.echo(plain(f"{name}: {failure}; see `nadroute hosts`, and the prober's log there"), err=True)
     return 0 if all(network.conclusion.state is State.ACTIVE for network in probed) else NOT_ALL_ACTIVE

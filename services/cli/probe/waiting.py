@@ -13,7 +13,7 @@ POLL_S = 0.1
 
 
 @dataclass
-class Answers:
+class ProbeResults:
     """What came back. failures: why something is missing, by host."""
 
     verdicts: list[Verdict] = field(default_factory=list)
@@ -22,12 +22,12 @@ class Answers:
 
 def collect(
     sent: Sequence[Sent], *, timeout_s: float, clock: Clock, on_progress: Callable[[int], None]
-) -> Answers:
+) -> ProbeResults:
     """Wait until every request is answered or the time is over; on_progress gets the number of segments done.
 
     Every result is forgotten in the end, so that none stays in Redis.
     """
-    answers = Answers()
+    results = ProbeResults()
     pending = list(sent)
     done: dict[str, int] = {}
     deadline = clock.monotonic() + timeout_s
@@ -36,7 +36,7 @@ def collect(
         while True:
             for one in list(pending):
                 if one.result.ready():
-                    _take(one, answers)
+                    _take(one, results)
                     done[one.request.id] = len(one.request.segments)
                     pending.remove(one)
                 else:
@@ -49,8 +49,8 @@ def collect(
         for one in sent:
             one.result.forget()
     for one in pending:
-        answers.failures[one.request.host] = f"no answer within {timeout_s:g} s"
-    return answers
+        results.failures[one.request.host] = f"no answer within {timeout_s:g} s"
+    return results
 
 
 def _done_so_far(one: Sent) -> int:
@@ -60,11 +60,11 @@ def _done_so_far(one: Sent) -> int:
     return min(done, len(one.request.segments)) if isinstance(done, int) and done > 0 else 0
 
 
-def _take(one: Sent, answers: Answers) -> None:
+def _take(one: Sent, results: ProbeResults) -> None:
     """Parse a result; what does not fit becomes a failure of the host."""
     host, result = one.request.host, one.result
     if not result.successful():
-        answers.failures[host] = f"its task failed: {type(result.result).__name__}: {result.result}"
+        results.failures[host] = f"its task failed: {type(result.result).__name__}: {result.result}"
         return
     bodies = result.result if isinstance(result.result, list) else []
     wanted = {probe.vlan for probe in one.request.segments}
@@ -73,12 +73,12 @@ def _take(one: Sent, answers: Answers) -> None:
         try:
             verdict = Verdict.from_wire(body)
         except MessageRefused as error:
-            answers.failures[host] = f"its answer cannot be read: {error}"
+            results.failures[host] = f"its result is invalid: {error}"
             continue
         segment = verdict.segment
         if verdict.host != host or segment.cluster_network != one.request.cluster_network:
             continue
         taken.add(segment.vlan)
-        answers.verdicts.append(verdict)
+        results.verdicts.append(verdict)
     if not wanted <= taken:
-        answers.failures.setdefault(host, "it refused the request, and its log says why")
+        results.failures.setdefault(host, "it refused the request")

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from services.cli.outputs import table_lines
 from services.cli.probe.report import report_columns
-from services.cli.probe.waiting import Answers, collect
+from services.cli.probe.waiting import ProbeResults, collect
 from services.contract.messages import ProbeRequest, Segment, Verdict
 from services.contract.outcomes import Fault, ReachOutcome
 from services.network.parse.intent import Intent, read_intent
@@ -57,7 +57,9 @@ def _request(host: str = "node1") -> ProbeRequest:
     )
 
 
-def _collect(*results: FakeResult, hosts: Sequence[str] = ("node1", "node2")) -> tuple[Answers, list[int]]:
+def _collect(
+    *results: FakeResult, hosts: Sequence[str] = ("node1", "node2")
+) -> tuple[ProbeResults, list[int]]:
     progress: list[int] = []
     sent = [Sent(_request(host), cast("Any", result)) for host, result in zip(hosts, results, strict=False)]
     answers = collect(sent, timeout_s=5.0, clock=ManualClock(), on_progress=progress.append)
