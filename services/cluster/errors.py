@@ -84,6 +84,17 @@ class Expired(ClusterError):
     """The resourceVersion or continue token is too old (410): list again."""
 
 
+_BY_STATUS: Mapping[int, type[ClusterError]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    408: Unavailable,
+    409: Conflict,
+    410: Expired,
+    422: PatchRefused,
+}
+
+
 def backoff_s(attempt: int, error: ClusterError, *, jitter: float) -> float:
     """Return the seconds to wait after the attempt-th failure in a row (from 1).
 
@@ -121,27 +132,11 @@ def from_status(status: int, message: str, *, retry_after_s: float = DEFAULT_RET
     text = f"HTTP {status}: {message.strip()[:MAX_MESSAGE_CHARACTERS]}"
     if _DENIAL.search(message):
         return Denied(text)
-    match status:
-        case 401:
-            return Unauthorized(text)
-        case 403:
-            return Forbidden(text)
-        case 404:
-            return NotFound(text)
-        case 409:
-            return Conflict(text)
-        case 422:
-            return PatchRefused(text)
-        case 410:
-            return Expired(text)
-        case 429:
-            return Throttled(text, retry_after_s=retry_after_s)
-        case 408:
-            return Unavailable(text)
-        case _ if 400 <= status < 500:
-            # Too large, malformed, not supported: the same request would fail again.
-            return Denied(text)
-    return Unavailable(text)
+    if status == 429:
+        return Throttled(text, retry_after_s=retry_after_s)
+    # Any other 4xx is too large, malformed or not supported: the same request would fail again.
+    other = Denied if 400 <= status < 500 else Unavailable
+    return _BY_STATUS.get(status, other)(text)
 
 
 def _read_status(body: bytes) -> Mapping[str, object]:

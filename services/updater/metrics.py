@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Mapping
+from types import NoneType
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -17,6 +18,12 @@ WRITE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
 REPORTS = ("taken", "refused", "lost")
 VERDICTS = ("new", "old", "stopped")
 WRITES = ("written", "denied", "gone", "throttled", "failed")
+_RESULTS: Mapping[type, str] = {
+    NoneType: "written",
+    Denied: "denied",
+    NotFound: "gone",
+    Throttled: "throttled",
+}
 
 
 class ReadAt(NamedTuple):
@@ -102,7 +109,7 @@ class UpdaterMetrics:
         if isinstance(error, Conflict):
             self._conflicts.inc()
         else:
-            self._writes.labels(_result(error)).inc()
+            self._writes.labels(_RESULTS.get(type(error), "failed")).inc()
 
     def posted(self, error: ClusterError | None) -> None:
         """Count an Event; error: None where it was posted."""
@@ -138,17 +145,3 @@ class UpdaterMetrics:
             since = self._posted_read_at - within_s
             self._posted = {uid: known for uid, known in self._posted.items() if known[0] >= since}
             return {uid: state for uid, (_, state) in self._posted.items()}
-
-
-def _result(error: ClusterError | None) -> str:
-    match error:
-        case None:
-            return "written"
-        case Denied():
-            return "denied"
-        case NotFound():
-            return "gone"
-        case Throttled():
-            return "throttled"
-        case _:
-            return "failed"
