@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from http.client import HTTPException
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 import urllib3
@@ -34,6 +34,16 @@ MAX_LINE_BYTES = 16_000_000
 Query = Sequence[tuple[str, str]]
 
 log = structlog.get_logger(__name__)
+
+
+class _Request(NamedTuple):
+    method: str
+    path: str
+    timeout_s: tuple[float, float]
+    """For connecting, and between two reads."""
+    query: Query = ()
+    body: object = None
+    content_type: str = JSON
 
 
 class EventStream:
@@ -92,7 +102,7 @@ class Transport:
         content_type: str = JSON,
     ) -> Mapping[str, object]:
         """Send a request; return the response's JSON object. timeout_s: for connecting, and between reads."""
-        response = self._send(method, path, query, body, content_type, timeout_s)
+        response = self._send(_Request(method, path, timeout_s, query, body, content_type))
         try:
             data = response.read()
             document = json.loads(data)
@@ -108,30 +118,22 @@ class Transport:
 
     def stream(self, path: str, *, timeout_s: tuple[float, float], query: Query) -> EventStream:
         """Open a watch; the caller closes it."""
-        return EventStream(self._send("GET", path, query, None, JSON, timeout_s))
+        return EventStream(self._send(_Request("GET", path, timeout_s, query)))
 
     def close(self) -> None:
         """Close the pooled connections."""
         with self._lock:
             self._client.close()
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        query: Query,
-        body: object,
-        content_type: str,
-        timeout_s: tuple[float, float],
-    ) -> urllib3.HTTPResponse:
+    def _send(self, request: _Request) -> urllib3.HTTPResponse:
         with self._lock:
             client, generation = self._client, self._generation
         try:
-            return _send_once(client, method, path, query, body, content_type, timeout_s)
+            return _send_once(client, request)
         except Unauthorized:
             # A rotated token: the client reads a token file only once, so make a new client.
             client = self._renew(generation)
-        return _send_once(client, method, path, query, body, content_type, timeout_s)
+        return _send_once(client, request)
 
     def _renew(self, generation: int) -> "ApiClient":
         with self._lock:
@@ -147,18 +149,11 @@ class Transport:
             return self._client
 
 
-def _send_once(
-    client: "ApiClient",
-    method: str,
-    path: str,
-    query: Query,
-    body: object,
-    content_type: str,
-    timeout_s: tuple[float, float],
-) -> urllib3.HTTPResponse:
+def _send_once(client: "ApiClient", request: _Request) -> urllib3.HTTPResponse:
     """Return the response of a successful request, its body unread; raise ClusterError otherwise."""
     from kubernetes.client import ApiException
 
+    method, path, timeout_s, query, body, content_type = request
     headers = {"Accept": JSON}
     if body is not None:
         headers["Content-Type"] = content_type
