@@ -4,9 +4,7 @@ Liveness covers the process's own loops and threads only. An unreachable Redis o
 the process: it would come back to the same outage without its state. Readiness covers what the work needs.
 """
 
-import threading
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
 
 from services.runtime.clock import Clock
 
@@ -14,9 +12,8 @@ STALL_S = 120.0
 """Longer than any loop waits for an unreachable or frozen Redis or API server, with timeouts and retries."""
 
 
-class _Loop(NamedTuple):
-    iterated_at: Callable[[], float | None]
-    limit_s: float
+Check = Callable[[], str | None]
+"""Returns the problem; None without one."""
 
 
 class Health:
@@ -24,10 +21,8 @@ class Health:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
-        self._loops: dict[str, _Loop] = {}
-        self._threads: dict[str, Callable[[], bool]] = {}
-        self._readiness: dict[str, Callable[[], str | None]] = {}
+        self._liveness: dict[str, Check] = {}
+        self._readiness: dict[str, Check] = {}
 
     def add_liveness_check(
         self, name: str, iterated_at: Callable[[], float | None], *, limit_s: float = STALL_S
@@ -36,33 +31,31 @@ class Health:
 
         iterated_at: monotonic time of the last iteration in seconds; None while the loop need not run.
         """
-        with self._lock:
-            self._loops[name] = _Loop(iterated_at, limit_s)
+
+        def problem() -> str | None:
+            at = iterated_at()
+            silent_s = 0.0 if at is None else self._clock.monotonic() - at
+            return f"no iteration for {silent_s:.0f} s" if silent_s > limit_s else None
+
+        self._liveness[name] = problem
 
     def add_thread_check(self, name: str, is_alive: Callable[[], bool]) -> None:
         """Register a liveness check: the thread must not have ended by itself. See repeating.is_alive."""
-        with self._lock:
-            self._threads[name] = is_alive
+        self._liveness[name] = lambda: None if is_alive() else "the thread has ended"
 
-    def add_readiness_check(self, name: str, problem: Callable[[], str | None]) -> None:
+    def add_readiness_check(self, name: str, problem: Check) -> None:
         """Register a readiness check. problem: why the work cannot be done, None when it can."""
-        with self._lock:
-            self._readiness[name] = problem
+        self._readiness[name] = problem
 
     def liveness_problems(self) -> dict[str, str]:
         """Return the failed liveness checks with their reasons."""
-        with self._lock:
-            loops, threads = dict(self._loops), dict(self._threads)
-        now = self._clock.monotonic()
-        problems = {name: "the thread has ended" for name, is_alive in threads.items() if not is_alive()}
-        for name, loop in loops.items():
-            iterated_at = loop.iterated_at()
-            if iterated_at is not None and now - iterated_at > loop.limit_s:
-                problems[name] = f"no iteration for {now - iterated_at:.0f} s"
-        return problems
+        return _problems(self._liveness)
 
     def readiness_problems(self) -> dict[str, str]:
         """Return the failed readiness checks with their reasons."""
-        with self._lock:
-            checks = dict(self._readiness)
-        return {name: problem for name, check in checks.items() if (problem := check()) is not None}
+        return _problems(self._readiness)
+
+
+def _problems(checks: Mapping[str, Check]) -> dict[str, str]:
+    # A copy: the endpoint serves while the service still registers checks.
+    return {name: problem for name, check in dict(checks).items() if (problem := check()) is not None}
