@@ -48,10 +48,8 @@ def main(settings: UpdaterSettings) -> int:
     with contextlib.ExitStack() as stack:
         telemetry.start()
         stack.callback(telemetry.stop)
-        cluster = Cluster(settings, clock=clock)
-        stack.callback(cluster.close)
-        client = connect(url)
-        stack.callback(client.close)
+        cluster = stack.enter_context(contextlib.closing(Cluster(settings, clock=clock)))
+        client = stack.enter_context(connect(url))
         updater = Updater(
             cluster,
             VerdictStore(client),

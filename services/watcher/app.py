@@ -51,10 +51,8 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
     with contextlib.ExitStack() as stack:
         telemetry.start()
         stack.callback(telemetry.stop)
-        cluster = Cluster(settings, clock=clock)
-        stack.callback(cluster.close)
-        client = redis_client.connect(url)
-        stack.callback(client.close)
+        cluster = stack.enter_context(contextlib.closing(Cluster(settings, clock=clock)))
+        client = stack.enter_context(redis_client.connect(url))
         app = make_app(url, name="nadroute-watcher")
         stack.callback(app.close)
         mailbox = Mailbox(clock)
