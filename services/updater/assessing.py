@@ -107,9 +107,10 @@ class Assessor:
         known = self._verdicts.read({i.segment for i in intents if isinstance(i, Intent)})
         self._metrics.verdicts_read(known, self._clock.monotonic())
         memories = self._remember(networks, intents)
+        blank = Memory(observe_only=self._observe_only)
         now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         return [
-            self._assess(network, intent, known, memories.get(network.uid, self._blank), now)
+            self._assess(network, intent, known, memories.get(network.uid, blank), now)
             for network, intent in zip(networks, intents, strict=True)
         ]
 
@@ -118,10 +119,6 @@ class Assessor:
         with self._lock:
             self._held_since.pop(uid, None)
             self._unconfirmed_since.pop(uid, None)
-
-    @property
-    def _blank(self) -> Memory:
-        return Memory(observe_only=self._observe_only)
 
     def _remember(
         self, networks: Sequence[Network], intents: Sequence[Intent | NotProbed]

@@ -73,13 +73,10 @@ def reduce(
     of_intent = [seen for seen in latest if _counts(seen.verdict, digest)]
     fresh = [seen for seen in of_intent if seen.age_s < fresh_s and seen.verdict.host in hosts]
     if not fresh:
+        state = State.UNKNOWN if of_intent else State.PENDING
         if not hosts:
-            return Conclusion(State.UNKNOWN if of_intent else State.PENDING, Reason.NO_HOST)
-        return (
-            Conclusion(State.UNKNOWN, Reason.NO_FRESH_VERDICT)
-            if of_intent
-            else Conclusion(State.PENDING, Reason.NOT_PROBED_YET)
-        )
+            return Conclusion(state, Reason.NO_HOST)
+        return Conclusion(state, Reason.NO_FRESH_VERDICT if of_intent else Reason.NOT_PROBED_YET)
     verdicts = [seen.verdict for seen in fresh]
     faults = {v.host: v.fault.value for v in verdicts if v.fault is not None}
     if len(faults) == len(verdicts):

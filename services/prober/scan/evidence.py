@@ -191,12 +191,10 @@ class TimeOrder:
 class FramePrinter:
     """Prints the frames of one VLAN, one a line, in order of time."""
 
-    def __init__(
-        self, vlan: int, *, write: Callable[[str], None], began: datetime, hold: timedelta = HOLD
-    ) -> None:
+    def __init__(self, vlan: int, *, write: Callable[[str], None], began: datetime) -> None:
         """write: gets a line for each frame, with the time in seconds since `began`."""
         self._vlan = vlan
-        self._order = TimeOrder(lambda recorded: write(describe_frame(recorded, began=began)), hold=hold)
+        self._order = TimeOrder(lambda recorded: write(describe_frame(recorded, began=began)), hold=HOLD)
 
     def keep(self, recorded: Recorded) -> None:
         """Print the frame if it is on the VLAN."""
