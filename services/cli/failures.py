@@ -32,12 +32,12 @@ class Unreachable(CommandFailed):
 
 
 def usage_error(message: str) -> CommandFailed:
-    """What the user gave cannot be used: exit 2."""
+    """Build the error for invalid input: exit 2."""
     return CommandFailed(message)
 
 
 def unreachable(message: str) -> CommandFailed:
-    """Redis, Kubernetes or every prober is out of reach: exit 3."""
+    """Build the error for an unreachable Redis or Kubernetes, or without any prober: exit 3."""
     return Unreachable(message)
 
 
@@ -65,7 +65,7 @@ def plain_errors(*, redis_url: str | None = None) -> Iterator[None]:
 
 
 def _redis_failure(error: Exception, redis_url: str | None) -> CommandFailed | None:
-    """None where the error is not Redis'. Imports nothing: without the client there is no such error."""
+    """Return the error for an exception of Redis' client, else None; imports nothing that is not loaded."""
     roots = [
         getattr(sys.modules[module], name)
         for module, name in (("redis", "RedisError"), ("kombu.exceptions", "OperationalError"))
@@ -77,7 +77,7 @@ def _redis_failure(error: Exception, redis_url: str | None) -> CommandFailed | N
 
 
 def redis_unreachable(url: str | None, error: str) -> CommandFailed:
-    """Redis did not answer as expected; error: its own words or the client's."""
+    """Build the error for a Redis that failed; error: its own or the client's message."""
     from services.runtime.redis_client import redact
 
     where = redact(url) if url else "the configured URL"

@@ -30,7 +30,7 @@ COMMANDS = {
 }
 """Name to (module:attribute in services.cli, short help)."""
 VIEWING = 8
-"""The first so many commands are for operators, the others run services."""
+"""Number of commands for operators, which come first; the others run services."""
 
 
 class LazyGroup(click.Group):

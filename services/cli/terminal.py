@@ -1,4 +1,4 @@
-"""What a terminal can show: consoles, symbols and colours of states, and ASCII where it knows no more."""
+"""What the terminal can show: consoles, symbols and colours of states, and ASCII without UTF-8."""
 
 import codecs
 import io
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 PIPE_WIDTH = 4_000
-"""Columns where standard output is no terminal: a pipe has no width, and a cut line is of no use to grep."""
+"""Width of a table that is not printed on a terminal: lines stay whole, for grep."""
 GOOD, BAD, UNTRIED, UNCERTAIN, FAULTY = "✔", "✘", "·", "?", "!"
 SIGN_STYLES = {GOOD: "green", BAD: "red", UNTRIED: "dim", UNCERTAIN: "yellow", FAULTY: "red"}
-"""What one check of one host came to."""
+"""The style of a check's sign."""
 ASCII = {
     "✔": "+", "◐": "o", "◇": "#", "◌": "%", "✘": "x", "·": ".", "…": "~", "─": "-", "│": "|", "\xa0": " ",
     "↑": "^", "↓": "v",
 }  # fmt: skip
-"""Every symbol that is printed, one column wide as it is itself, for terminals that are not UTF-8."""
+"""Replacements of all printed symbols, each one column wide, for terminals without UTF-8."""
 ASCII_ERRORS = "nadroute-ascii"
 
 
 @dataclass(frozen=True)
 class StateStyle:
-    """How a state is shown: a symbol that tells it apart without colour, and a colour."""
+    """The symbol and the colour of a state; the symbol suffices without colour."""
 
     symbol: str
     style: str
@@ -50,7 +50,7 @@ STATE_STYLES = {
 
 
 def state_text(state: str) -> "Text":
-    """A state with its symbol and colour; one that is unknown here is shown as it is."""
+    """Return a state with its symbol and colour; an unknown state is shown as plain text."""
     from rich.text import Text
 
     known = STATE_STYLES.get(state)
@@ -58,36 +58,36 @@ def state_text(state: str) -> "Text":
 
 
 def sign_text(sign: str, text: str = "") -> "Text":
-    """A check's sign in its colour, and what it says."""
+    """Return a check's sign in its colour, and the text."""
     from rich.text import Text
 
     return Text(f"{sign} {plain(text)}" if text else sign, style=SIGN_STYLES[sign])
 
 
 def plain(text: object) -> str:
-    """Text from others, without the characters that would make a terminal do something."""
+    """Remove control characters, which could control the terminal, from untrusted text."""
     return "".join(character if character.isprintable() else "�" for character in str(text))
 
 
 def cell(text: object, style: str = "") -> "Text":
-    """Text from others as a table's cell: brackets are no markup, control characters do nothing."""
+    """Return untrusted text as a table's cell: without markup or control characters."""
     from rich.text import Text
 
     return Text(plain(text), style=style)
 
 
 def stdout_console() -> "Console":
-    """For what was asked; NO_COLOR is respected."""
+    """Return the console for results; it respects NO_COLOR."""
     return _console(stderr=False)
 
 
 def stderr_console() -> "Console":
-    """For progress and remarks, so that what was asked can be piped on."""
+    """Return the console for progress and remarks, so that results can be piped."""
     return _console(stderr=True)
 
 
 def progress_bar() -> "Progress":
-    """A bar on standard error that disappears when done; nothing where that is no terminal."""
+    """Return a bar on standard error that disappears when done; invisible if that is not a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = stderr_console()
@@ -103,7 +103,7 @@ def _console(*, stderr: bool) -> "Console":
 
 
 def use_ascii_where_needed() -> None:
-    """Make standard output and error write ASCII where the terminal takes no UTF-8; no text raises then."""
+    """Write ASCII to standard output and error if the terminal does not accept UTF-8; never raises."""
     codecs.register_error(ASCII_ERRORS, _to_ascii)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and not takes_utf8(stream, os.environ):
@@ -111,10 +111,10 @@ def use_ascii_where_needed() -> None:
 
 
 def takes_utf8(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Whether UTF-8 can be written there.
+    """Return whether the stream accepts UTF-8.
 
-    Python writes UTF-8 in the C locale too (PEP 538 and 540), whatever the terminal is; whoever asks for C
-    by name gets ASCII, unless PYTHONIOENCODING or PYTHONUTF8 says otherwise.
+    In the C locale Python writes UTF-8 whatever the terminal accepts (PEP 538 and 540). An explicit C or
+    POSIX locale selects ASCII, unless PYTHONIOENCODING or PYTHONUTF8 says otherwise.
     """
     if not (stream.encoding or "").lower().startswith("utf"):
         return False
@@ -122,7 +122,7 @@ def takes_utf8(stream: TextIO, environment: Mapping[str, str]) -> bool:
         return True
     named = environment.get("LC_ALL") or environment.get("LC_CTYPE", "")
     if named in ("", "C.UTF-8"):
-        # C.UTF-8 is also what Python itself puts into LC_CTYPE for C.
+        # Python itself sets LC_CTYPE to C.UTF-8 in the C locale.
         named = environment.get("LC_ALL") or environment.get("LANG") or named
     return named not in ("C", "POSIX")
 

@@ -21,7 +21,7 @@ class PathAnswer:
 
 
 def answers_of(check: HostCheck, facts: Facts) -> list[PathAnswer]:
-    """Everything the host tried, in its order; empty for a host that has not reported."""
+    """Return everything that the host tried, in order; empty for a host without a report."""
     answers = []
     if check.fault is not None:
         interface = check.interface or facts.interface
@@ -61,7 +61,7 @@ def _reach(path: str, what: str, reach: ReachVerdict) -> PathAnswer:
 
 
 def _dhcp(check: HostCheck) -> list[PathAnswer]:
-    """Empty where this host never asked: one host asks at a time, and none in manual mode."""
+    """Return the DHCP answers; empty if this host never asked, as in manual mode or while another host asks."""
     finding = check.dhcp
     if finding is None:
         return []

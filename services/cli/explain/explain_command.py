@@ -25,7 +25,7 @@ from services.view.host_checks import RedisReader
 from services.view.rows import network_row, segments_of
 
 READABLE = 110
-"""The longest line of prose, in columns."""
+"""Maximum width of prose, in columns."""
 STEP_INDENT = 7
 TYPED = re.compile(r"`([^`]*)`")
 """What a user may type, in a text."""
@@ -58,7 +58,7 @@ def explain(network: NetworkRef, output: Output, **flags: object) -> None:
 
 
 def print_explained(console: Console, explained: ExplainedNetwork, *, now: datetime) -> None:
-    """The whole page."""
+    """Print the whole explanation."""
     width = min(console.width, READABLE)
     row = explained.row
     headline = Text.assemble(

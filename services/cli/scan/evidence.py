@@ -55,7 +55,7 @@ def recording(*, interface: str, debug: int | None, pcap: Path | None) -> "Itera
 
 
 def _close(file: BinaryIO) -> None:
-    # It fails again after a write has failed, which is reported already.
+    # After a failed write, which has been reported, closing fails as well.
     with suppress(OSError):
         file.close()
 

@@ -75,7 +75,7 @@ class Summary:
         }
 
     def lines(self) -> list[str]:
-        """For people; what did not occur is left out."""
+        """Return the lines of the summary; counts of 0 are omitted."""
         counts = {
             count(self.vlans, "VLAN"): _counts(self.dhcp),
             "gateways": _counts(self.gateways),
@@ -88,7 +88,7 @@ class Summary:
 
 
 def summarize(results: "Sequence[ScanResult]") -> Summary:
-    """The numbers of a scan."""
+    """Compute the summary of a scan."""
     dhcp = Counter(result.dhcp.outcome for result in results)
     gateways = Counter(result.gateway.outcome for result in results)
     faults = Counter(result.fault for result in results if result.fault is not None)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def print_scan(results: "Sequence[ScanResult]") -> None:
-    """On standard output."""
+    """Print the table on standard output."""
     answered = [result for result in results if not _is_silent(result)]
     if answered:
         print_table(stdout_console(), scan_columns(answered))
@@ -28,7 +28,7 @@ def print_scan(results: "Sequence[ScanResult]") -> None:
 
 
 def count(number: int, noun: str) -> str:
-    """1 VLAN, 2 VLANs."""
+    """Return a count with its noun: 1 VLAN, 2 VLANs."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
@@ -58,7 +58,7 @@ def _dhcp(result: "ScanResult") -> Text:
 
 
 def _each(values: Iterable[object]) -> Text:
-    """Every different value once."""
+    """Return every distinct value once."""
     return cell(", ".join(dict.fromkeys(str(value or "none") for value in values)))
 
 
