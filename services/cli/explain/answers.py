@@ -61,7 +61,7 @@ def _reach(path: str, what: str, reach: ReachVerdict) -> PathAnswer:
 
 
 def _dhcp(check: HostCheck) -> list[PathAnswer]:
-    """Return the DHCP answers; empty if this host never asked, as in manual mode or while another host asks."""
+    """Return the DHCP answers; empty if this host never asked, as in manual mode or if others ask."""
     finding = check.dhcp
     if finding is None:
         return []
