@@ -6,6 +6,7 @@ from functools import cached_property
 
 from services.network.parse.route import Route
 from services.network.parse.status import Status
+from services.network.parse.tolerance import strings
 
 ROUTE = "network.harvesterhci.io/route"
 """A JSON string, shared with Harvester's controller, its UI and Terraform: see route.py."""
@@ -81,8 +82,8 @@ class Network:
             uid=uid,
             resource_version=version,
             config=_mapping(body.get("spec")).get("config"),
-            annotations=_strings(metadata.get("annotations")),
-            labels=_strings(metadata.get("labels")),
+            annotations=strings(metadata.get("annotations")),
+            labels=strings(metadata.get("labels")),
             deleting=metadata.get("deletionTimestamp") is not None,
         )
 
@@ -125,7 +126,3 @@ class Network:
 
 def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _strings(value: object) -> dict[str, str]:
-    return {k: v for k, v in _mapping(value).items() if isinstance(k, str) and isinstance(v, str)}

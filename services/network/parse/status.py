@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from services.contract.outcomes import State
-from services.network.parse.tolerance import load_object
+from services.network.parse.tolerance import load_object, strings
 
 MAX_STATUS_CHARACTERS = 65_536
 MAX_HOSTS = 64
@@ -75,32 +75,22 @@ class Status:
 
     def dump(self) -> str:
         """Return the annotation's text; equal statuses have equal texts."""
-        body: dict[str, object] = {"state": self.state, "reason": self.reason, "since": self.since}
-        if self.digest:
-            body["digest"] = self.digest
-        if self.gateway:
-            body["gateway"] = self.gateway
-        if self.connectivity:
-            body["connectivity"] = self.connectivity
-        if self.detail:
-            body["detail"] = self.detail
-        if self.hosts:
-            body["hosts"] = dict(sorted(self.hosts.items()))
-        if self.servers:
-            body["dhcp"] = [
-                {
-                    "server": s.server,
-                    **({"cidr": s.cidr} if s.cidr else {}),
-                    **({"gateway": s.gateway} if s.gateway else {}),
-                }
-                for s in self.servers
-            ]
-        if self.dhcp_out:
-            body["dhcpOut"] = True
-        if self.hosts_omitted:
-            body["hostsOmitted"] = self.hosts_omitted
-        if self.findings:
-            body["findings"] = dict(sorted(self.findings.items()))
+        body = {"state": self.state, "reason": self.reason, "since": self.since} | _without_empty(
+            {
+                "digest": self.digest,
+                "gateway": self.gateway,
+                "connectivity": self.connectivity,
+                "detail": self.detail,
+                "hosts": dict(sorted(self.hosts.items())),
+                "dhcp": [
+                    {"server": s.server} | _without_empty({"cidr": s.cidr, "gateway": s.gateway})
+                    for s in self.servers
+                ],
+                "dhcpOut": self.dhcp_out,
+                "hostsOmitted": self.hosts_omitted,
+                "findings": dict(sorted(self.findings.items())),
+            }
+        )
         return json.dumps(body, separators=(",", ":"))
 
     @classmethod
@@ -128,7 +118,7 @@ class Status:
             gateway=text_of("gateway"),
             connectivity=text_of("connectivity"),
             detail=text_of("detail"),
-            hosts=_strings(body.get("hosts")),
+            hosts=strings(body.get("hosts")),
             servers=tuple(
                 ServerOffer(text_of("server", s), text_of("cidr", s), text_of("gateway", s))
                 for s in (servers if isinstance(servers, list) else [])
@@ -136,7 +126,7 @@ class Status:
             ),
             dhcp_out=body.get("dhcpOut") is True,
             hosts_omitted=omitted if type(omitted := body.get("hostsOmitted")) is int else 0,
-            findings=_strings(body.get("findings")),
+            findings=strings(body.get("findings")),
         )
 
     def following(self, before: "Status | None", *, now: str) -> "Status":
@@ -147,5 +137,5 @@ class Status:
         return replace(self, since=now)
 
 
-def _strings(value: object) -> dict[str, str]:
-    return {k: v for k, v in value.items() if isinstance(v, str)} if isinstance(value, dict) else {}
+def _without_empty(fields: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if value}

@@ -54,6 +54,11 @@ def read_cidr(text: str) -> IPv4Network | None:
     return network if network.prefixlen > 0 else None
 
 
+def strings(value: object) -> dict[str, str]:
+    """Return the fields of a JSON object that are strings; none of anything else."""
+    return {k: v for k, v in value.items() if isinstance(v, str)} if isinstance(value, dict) else {}
+
+
 def _check_depth(value: object) -> None:
     level = [value]
     for _ in range(MAX_DEPTH):
