@@ -111,13 +111,13 @@ def test_n5_what_counts_is_when_the_offer_came_and_not_when_it_is_read(
     site.runner._clock = clock
     site.nodes[FAULTY] = [DHCPServer()]
     site.submit(FAULTY)
-    site.runner._iterate()
+    site.runner._wait(site.runner._process())
     clock.seconds += DEADLINE_S + 5.0
     (link,) = site.links
     link._received = deque(reply._replace(age_s=DEADLINE_S + 5.0 - came_s) for reply in link._received)
     for _ in range(12):
         if site.results.empty():
-            site.runner._iterate()
+            site.runner._wait(site.runner._process())
             clock.seconds += 1.0
     assert dhcp_outcome(site.next()) is expected
     site.runner._end()

@@ -112,15 +112,11 @@ class Runner:
 
     def _run(self) -> None:
         try:
-            while not self._inbox.closed:
-                self._iterate()
+            self.run(lambda: self._inbox.closed)
         except Exception:
-            # Nothing else would report it. Callers get STOPPED for what is unfinished.
+            # Nothing else would report it. Callers have got STOPPED for what was unfinished.
             log.exception("engine failed")
             self._failed()
-        finally:
-            self.iterated_at = None
-            self._end()
 
     def dropped_frames(self) -> dict[str, int]:
         """Return the frames that the kernel dropped since the start, by cluster network. Thread-safe."""
@@ -129,9 +125,6 @@ class Runner:
     def ignored_frames(self) -> Mapping[IgnoreReason, int]:
         """Return the received frames that the engine ignored since the start, by reason. Thread-safe."""
         return self._engine.ignored_frames()
-
-    def _iterate(self) -> None:
-        self._wait(self._process())
 
     def _process(self) -> float:
         """Do what is due; returns for how many seconds nothing will be."""
@@ -208,7 +201,8 @@ class Runner:
             self._echoes.close_if_idle()
 
     def _timeout(self, now: float) -> float:
-        if self._has_unsent():
+        echoes_unsent = self._echoes is not None and self._echoes.has_unsent
+        if echoes_unsent or any(port.has_unsent for port in self._ports.values()):
             return _RETRY_S
         deadlines = [port.next_check_at() for port in self._ports.values()]
         due = self._engine.next_deadline()
@@ -229,10 +223,6 @@ class Runner:
         port = self._ports.pop(cluster_network)
         self._epoll.unregister(port.fileno())
         port.close()
-
-    def _has_unsent(self) -> bool:
-        echoes = self._echoes is not None and self._echoes.has_unsent
-        return echoes or any(port.has_unsent for port in self._ports.values())
 
     def _end(self) -> None:
         not_started = self._inbox.release()
