@@ -2,16 +2,9 @@
 
 import heapq
 import threading
-from dataclasses import dataclass, field
 
 from services.network.parse.nad import NetworkRef
 from services.runtime.clock import Clock
-
-
-@dataclass(order=True)
-class _Entry:
-    due: float
-    ref: NetworkRef = field(compare=False)
 
 
 class WriteQueue:
@@ -21,7 +14,7 @@ class WriteQueue:
         self._clock = clock
         self._condition = threading.Condition()
         self._due: dict[NetworkRef, float] = {}
-        self._heap: list[_Entry] = []
+        self._heap: list[tuple[float, NetworkRef]] = []
         self._processing: set[NetworkRef] = set()
         self._stopped = False
 
@@ -31,7 +24,7 @@ class WriteQueue:
             due = self._clock.monotonic() + delay_s
             if due < self._due.get(ref, float("inf")):
                 self._due[ref] = due
-                heapq.heappush(self._heap, _Entry(due, ref))
+                heapq.heappush(self._heap, (due, ref))
                 self._condition.notify()
 
     def take(self, *, wait: bool = True) -> NetworkRef | None:
@@ -40,10 +33,10 @@ class WriteQueue:
             while not self._stopped:
                 timeout_s = self._next_due_s()
                 if timeout_s is not None and timeout_s <= 0:
-                    entry = heapq.heappop(self._heap)
-                    del self._due[entry.ref]
-                    self._processing.add(entry.ref)
-                    return entry.ref
+                    _, ref = heapq.heappop(self._heap)
+                    del self._due[ref]
+                    self._processing.add(ref)
+                    return ref
                 if not wait:
                     return None
                 self._condition.wait(timeout_s)
@@ -54,7 +47,7 @@ class WriteQueue:
         with self._condition:
             self._processing.discard(ref)
             if ref in self._due:
-                heapq.heappush(self._heap, _Entry(self._due[ref], ref))
+                heapq.heappush(self._heap, (self._due[ref], ref))
             self._condition.notify()
 
     def stop(self) -> None:
@@ -66,8 +59,8 @@ class WriteQueue:
     def _next_due_s(self) -> float | None:
         """Return the seconds until a network that is not processed is due; None where none is queued."""
         while self._heap:
-            entry = self._heap[0]
-            if self._due.get(entry.ref) == entry.due and entry.ref not in self._processing:
-                return entry.due - self._clock.monotonic()
+            due, ref = self._heap[0]
+            if self._due.get(ref) == due and ref not in self._processing:
+                return due - self._clock.monotonic()
             heapq.heappop(self._heap)
         return None
