@@ -74,7 +74,6 @@ def load_client(source: str | None) -> "ApiClient":
         AttributeError,
         KeyError,
     ) as error:
-        # The loader does not validate the file: a kubeconfig that is a list ends in AttributeError.
         where = source if source is not None else "the pod's service account"
         raise ConfigurationError(f"kubeconfig={where!r}: cannot be used: {_describe(error)}") from None
     client = ApiClient(configuration=configuration)

@@ -74,7 +74,8 @@ class LeaderLease(RepeatingThread):
         )
         self._cluster = cluster
         self._name = name
-        self._path = f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace, safe='')}/leases"
+        self._leases = f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace, safe='')}/leases"
+        self._path = f"{self._leases}/{quote(name, safe='')}"
         self._namespace = namespace
         self._identity = identity
         self._on_change = on_change
@@ -101,9 +102,9 @@ class LeaderLease(RepeatingThread):
     def _try(self) -> None:
         asked_at = self._clock.monotonic()
         try:
-            body = self._request("GET", f"{self._path}/{quote(self._name, safe='')}")
+            body = self._request("GET", self._path)
         except NotFound:
-            self._hold(self._request("POST", self._path, self._next(None)), asked_at)
+            self._hold(self._request("POST", self._leases, self._next(None)), asked_at)
             return
         record = self._observe(body)
         expired = self._clock.monotonic() - record.observed_at >= record.duration_s
@@ -111,9 +112,8 @@ class LeaderLease(RepeatingThread):
             self._led_until = float("-inf")
             return
         # The PUT names the version read: of two processes that find it expired, one gets 409.
-        path = f"{self._path}/{quote(self._name, safe='')}"
         asked_at = self._clock.monotonic()
-        self._hold(self._request("PUT", path, self._next(record)), asked_at)
+        self._hold(self._request("PUT", self._path, self._next(record)), asked_at)
 
     def _observe(self, body: Mapping[str, object]) -> _Record:
         """Return the record with the time when it was first seen in this form."""
@@ -162,7 +162,7 @@ class LeaderLease(RepeatingThread):
         spec = record.body.get("spec")
         released = {**(spec if isinstance(spec, Mapping) else {}), "holderIdentity": ""}
         try:
-            self._request("PUT", f"{self._path}/{quote(self._name, safe='')}", self._body(record, released))
+            self._request("PUT", self._path, self._body(record, released))
         except ClusterError as error:
             log.warning("lease not released", lease=self._name, error=str(error))
 

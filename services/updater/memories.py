@@ -50,7 +50,6 @@ class RedisMemories:
         self._client = client
 
     def posted(self, uids: Collection[str]) -> Mapping[str, Status]:
-        """See Memories."""
         ordered = list(uids)
         if not ordered:
             return {}
@@ -59,11 +58,9 @@ class RedisMemories:
         return {uid: status for uid, status in read.items() if status is not None}
 
     def remember_posted(self, uid: str, status: Status) -> None:
-        """See Memories."""
         self._client.set(posted_status_key(uid), status.dump(), ex=POSTED_KEPT_S)
 
     def corrections(self, uids: Collection[str]) -> Mapping[str, int]:
-        """See Memories."""
         ordered = list(uids)
         if not ordered:
             return {}
@@ -78,7 +75,6 @@ class RedisMemories:
         }
 
     def remember_correction(self, uid: str) -> None:
-        """See Memories."""
         key, now_ms = corrections_key(uid), time_ms(self._client)
         with self._client.pipeline(transaction=True) as pipe:
             pipe.lpush(key, now_ms)
