@@ -62,6 +62,11 @@ class Route:
             fields=fields,
         )
 
+    @property
+    def lacks_connectivity(self) -> bool:
+        """Whether cidr and gateway are set without connectivity, as after a save in Harvester's UI."""
+        return bool(self.cidr and self.gateway and not self.connectivity)
+
     def with_fields(self, changes: Mapping[str, str | None]) -> str:
         """Return the annotation's text with these fields set, or removed if None; all others stay."""
         fields = dict(self.fields)

@@ -96,8 +96,9 @@ def decide(
         if wanted.differing and (not overwritten or memory.corrections < MAX_CORRECTIONS):
             changes[nad.ROUTE] = wanted.route.with_fields(wanted.fields)
             is_correction = bool(overwritten)
-        if nad.ROUTE not in changes and _is_being_pinged(network.route):
-            # Any write would make Harvester restart its ping of this network.
+        route = network.route
+        if nad.ROUTE not in changes and route.lacks_connectivity and not route.outdated:
+            # Harvester's controller is pinging the gateway now, and any write would make it start again.
             return None
     after = after.limited().following(before, now=now)
     if before != after:
@@ -224,8 +225,3 @@ def _with_other_writer(after: Status, before: Status | None, overwritten: str, c
     limit = f"nadroute corrects this at most {MAX_CORRECTIONS} times an hour"
     text = known or (f"{overwritten}; {limit}" if overwritten else "")
     return replace(after, findings={**after.findings, Reason.OTHER_WRITER.value: text}) if text else after
-
-
-def _is_being_pinged(route: Route) -> bool:
-    """Whether Harvester's controller is pinging the gateway now: there is no connectivity yet."""
-    return bool(route.cidr and route.gateway and not route.connectivity and not route.outdated)

@@ -7,7 +7,6 @@ from services.contract.outcomes import Reason, State
 from services.network.parse import nad
 from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network
-from services.network.parse.route import Route
 from services.network.parse.status import Status
 from services.network.policy import Policy
 from services.watcher.plan.workload import Demand
@@ -39,8 +38,8 @@ class Observed:
     demand: Demand
     """What the network requires of its segment's plan."""
     probe_now: str
-    wants_connectivity: bool
-    """Whether cidr and gateway are set without connectivity, as after a save in Harvester's UI."""
+    lacks_connectivity: bool
+    """See Route."""
     is_partial: bool
     """Whether the gateway answers some hosts but not all, by the status."""
     unoffered: frozenset[str]
@@ -49,7 +48,7 @@ class Observed:
     @property
     def is_settled(self) -> bool:
         """Whether nothing is failing and everything is written."""
-        return not (self.demand.is_failing or self.wants_connectivity)
+        return not (self.demand.is_failing or self.lacks_connectivity)
 
 
 def observe(network: Network, policy: Policy) -> Observed | NotProbed:
@@ -68,7 +67,7 @@ def observe(network: Network, policy: Policy) -> Observed | NotProbed:
             answers=None if reported is None else _answers(reported, intent),
         ),
         probe_now=network.annotations.get(nad.PROBE_NOW, ""),
-        wants_connectivity=_wants_connectivity(network.route),
+        lacks_connectivity=network.route.lacks_connectivity,
         is_partial=reported is not None and reported.state == State.PARTIAL,
         unoffered=frozenset() if reported is None else _unoffered(reported),
     )
@@ -81,7 +80,7 @@ def compare(before: Observed | None, after: Observed) -> Trigger:
     intent_before, intent = before.demand.intent, after.demand.intent
     if intent_before.digest != intent.digest:
         return Trigger.EVERYTHING
-    if after.wants_connectivity and not before.wants_connectivity:
+    if after.lacks_connectivity and not before.lacks_connectivity:
         return Trigger.EVERYTHING
     known_before, known = intent_before.known_gateway, intent.known_gateway
     if known_before is not None and known is None:
@@ -102,10 +101,6 @@ def _contradicts(before: Observed, after: Observed) -> bool:
     if answered is None:
         return False
     return bool(after.demand.answers and not answered) or (after.is_partial and not before.is_partial)
-
-
-def _wants_connectivity(route: Route) -> bool:
-    return bool(route.cidr and route.gateway and not route.connectivity)
 
 
 def _answers(status: Status, intent: Intent) -> bool | None:
