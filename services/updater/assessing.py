@@ -18,11 +18,12 @@ from services.network.judge.reduction import Conclusion, reduce
 from services.network.parse.intent import Channel, Intent, NotProbed, read_intent
 from services.network.parse.nad import Network
 from services.network.parse.status import Status
-from services.network.policy import DEFAULT_POLICY, Policy
+from services.network.policy import Policy
 from services.network.write.writing import Change, Memory, decide
 from services.runtime.clock import Clock
 from services.updater.memories import Memories
 from services.updater.metrics import UpdaterMetrics
+from services.updater.settings import UpdaterSettings
 
 UNDECIDED = frozenset({State.PENDING, State.UNKNOWN})
 """States without a conclusion."""
@@ -71,21 +72,18 @@ class Assessor:
         hosts: Hosts,
         memories: Memories,
         clock: Clock,
+        settings: UpdaterSettings,
         *,
-        fresh_s: float,
-        policy: Policy = DEFAULT_POLICY,
-        observe_only: bool = False,
         metrics: UpdaterMetrics,
     ) -> None:
-        """fresh_s: seconds for which a verdict counts."""
         self._metrics = metrics
         self._verdicts = verdicts
         self._hosts = hosts
         self._memories = memories
         self._clock = clock
-        self._fresh_s = fresh_s
-        self._policy = policy
-        self._observe_only = observe_only
+        self._fresh_s = settings.fresh_s
+        self._policy = settings.policy
+        self._observe_only = settings.observe_only
         self._lock = threading.Lock()
         self._held_since: dict[str, float] = {}
         self._unconfirmed_since: dict[str, float] = {}

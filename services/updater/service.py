@@ -66,16 +66,7 @@ class Updater:
         self._store = store
         self._clock = clock
         self._interval_s = settings.reduce_interval_s
-        assessor = Assessor(
-            store,
-            hosts,
-            memories,
-            clock,
-            fresh_s=settings.fresh_s,
-            policy=settings.policy,
-            observe_only=settings.observe_only,
-            metrics=metrics,
-        )
+        assessor = Assessor(store, hosts, memories, clock, settings, metrics=metrics)
 
         def segment_of(network: Network) -> Segment | None:
             intent = assessor.read(network)

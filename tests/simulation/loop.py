@@ -19,6 +19,7 @@ from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
 from services.updater.assessing import Assessor
 from services.updater.metrics import UpdaterMetrics
+from services.updater.settings import UpdaterSettings
 from services.watcher.plan.schedule import Schedule
 from services.watcher.plan.segment_plan import HostProbe, Pace
 from tests.simulation.site import Probers, Vlan
@@ -84,7 +85,7 @@ class Loop:
             self,
             _Nothing(),
             self.clock,
-            fresh_s=2 * PACE.sweep_s,
+            UpdaterSettings(sweep_interval_s=PACE.sweep_s),
             metrics=UpdaterMetrics(CollectorRegistry()),
         )
         self._to_review: set[int] = set()

@@ -10,6 +10,7 @@ from services.network.parse.nad import Network
 from services.network.parse.status import Status
 from services.updater.assessing import CONFIRMED_WITHIN_S, Assessment, Assessor
 from services.updater.metrics import UpdaterMetrics
+from services.updater.settings import UpdaterSettings
 from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import CIDR, GATEWAY, SEGMENT, config, dhcp, network, offer, verdict
 from tests.unit.updater.fakes import FakeHosts, FakeMemories, FakeStore
@@ -29,7 +30,7 @@ class Bench:
             self.hosts,
             FakeMemories(),
             self.clock,
-            fresh_s=FRESH_S,
+            UpdaterSettings(sweep_interval_s=FRESH_S / 2),
             metrics=UpdaterMetrics(CollectorRegistry()),
         )
 
@@ -104,7 +105,7 @@ def test_after_unknown_a_missing_offer_is_reported(bench: Bench) -> None:
         bench.hosts,
         FakeMemories(),
         bench.clock,
-        fresh_s=FRESH_S,
+        UpdaterSettings(sweep_interval_s=FRESH_S / 2),
         metrics=UpdaterMetrics(CollectorRegistry()),
     )
     nothing = ReachOutcome.NOT_TRIED

@@ -25,6 +25,7 @@ from services.updater.assessing import Assessor
 from services.updater.denied_backoff import FIRST_PAUSE_S
 from services.updater.metrics import UpdaterMetrics
 from services.updater.reconciling import MAX_CONFLICTS, Reconciler
+from services.updater.settings import UpdaterSettings
 from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import dhcp, network, offer, verdict
 from tests.unit.updater.fakes import FakeCluster, FakeHosts, FakeMemories, FakeStore
@@ -46,7 +47,12 @@ class Bench:
         self.paused = False
         metrics = UpdaterMetrics(self.registry)
         assessor = Assessor(
-            self.store, FakeHosts("node1"), self.memories, self.clock, fresh_s=600.0, metrics=metrics
+            self.store,
+            FakeHosts("node1"),
+            self.memories,
+            self.clock,
+            UpdaterSettings(sweep_interval_s=300.0),
+            metrics=metrics,
         )
         self.reconciler = Reconciler(
             self.cluster,
