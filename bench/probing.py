@@ -19,7 +19,8 @@ from lab.bigsite import addressing
 from services.contract.outcomes import Depth, DHCPOutcome, ReachOutcome
 from services.prober.engine.settings import EngineSettings
 from services.prober.frames import templates
-from services.prober.scan.scanning import ScanResult, scan
+from services.prober.scan.results import ScanResult
+from services.prober.scan.scanning import scan
 from services.runtime.clock import SystemClock
 
 

@@ -10,7 +10,7 @@ from services.cli.scan.table import count
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
 
 if TYPE_CHECKING:
-    from services.prober.scan.scanning import ScanResult
+    from services.prober.scan.results import ScanResult
 
 
 @dataclass(frozen=True)

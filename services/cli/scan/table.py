@@ -14,7 +14,7 @@ from services.contract.messages import LeaseVerdict, Offer
 from services.contract.outcomes import DHCPOutcome, LeaseOutcome, ReachOutcome
 
 if TYPE_CHECKING:
-    from services.prober.scan.scanning import ScanResult
+    from services.prober.scan.results import ScanResult
 
 
 def print_scan(results: "Sequence[ScanResult]") -> None:

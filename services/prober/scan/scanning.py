@@ -21,14 +21,12 @@ from services.prober.frames import templates
 from services.prober.loop.gc_tuning import gc_tuned_for_scan
 from services.prober.loop.runner import Runner
 from services.prober.scan.evidence import FrameRecorder, RecordingLink
-from services.prober.scan.results import ScanResult, ScanResults
+from services.prober.scan.results import ScanResults
 from services.prober.sockets.icmp_socket import ICMPSocket
 from services.prober.sockets.link import Link
 from services.prober.sockets.packet_link import PacketLink
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.signals import handling
-
-__all__ = ["VLANS", "ScanFailed", "ScanResult", "ScanResults", "scan"]
 
 VLANS = range(1, 4095)
 _TARGET = Target(digest="0" * 16)

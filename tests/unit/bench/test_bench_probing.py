@@ -9,7 +9,7 @@ from bench.probing import is_true
 from bench.processes import RunFailed, number, read_object
 from services.contract.messages import DHCPVerdict, Offer, ReachVerdict
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
-from services.prober.scan.scanning import ScanResult
+from services.prober.scan.results import ScanResult
 
 GATEWAY = IPv4Address("10.0.112.1")
 OFFER = Offer(

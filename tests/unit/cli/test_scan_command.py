@@ -12,7 +12,8 @@ import pytest
 from services.cli.scan.evidence import recording
 from services.contract.outcomes import Depth, Fault
 from services.prober.scan import scanning
-from services.prober.scan.scanning import ScanFailed, ScanResult
+from services.prober.scan.results import ScanResult
+from services.prober.scan.scanning import ScanFailed
 from tests.unit.cli.running import run
 
 TIMEOUT_S = 60.0

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from services.cli.scan.summary import Distribution, summarize
 from services.contract.messages import NOT_TRIED, DHCPVerdict, Offer, ReachVerdict
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
-from services.prober.scan.scanning import ScanResult
+from services.prober.scan.results import ScanResult
 
 TIMES = st.floats(min_value=0, max_value=1e6)
 

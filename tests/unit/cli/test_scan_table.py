@@ -8,7 +8,7 @@ from services.cli.outputs import table_lines
 from services.cli.scan.table import print_scan, scan_columns
 from services.contract.messages import NOT_TRIED, DHCPVerdict, LeaseVerdict, Offer, ReachVerdict
 from services.contract.outcomes import DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
-from services.prober.scan.scanning import ScanResult
+from services.prober.scan.results import ScanResult
 
 ADDRESS = IPv4Address("10.0.7.100")
 PLAIN = Offer(
