@@ -1,4 +1,4 @@
-"""What commands print: tables for people, and JSON or YAML for programs, whose shape is documented."""
+"""The output of commands: tables for people, and documented JSON or YAML for programs."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -36,28 +36,28 @@ class Column:
     heading: str
     cells: Sequence[Text]
     rank: int = 0
-    """Where the terminal is too narrow, columns with a higher rank are left out first; 0: never."""
+    """Columns with a higher rank are left out first if the terminal is too narrow; 0: never."""
     least: int | None = None
-    """The width to which it may be cut, heading included; None: it is not cut."""
+    """The minimum width to which it may be cut, heading included; None: it is never cut."""
     keep_end: bool = False
-    """Cut in the middle, for texts that differ at their ends."""
+    """Whether cells are cut in the middle, for texts that differ at their ends."""
 
     @cached_property
     def width(self) -> int:
-        """The width of its widest cell."""
+        """Return the width of its widest cell."""
         return max([len(self.heading), *(text.cell_len for text in self.cells)])
 
     @property
     def least_width(self) -> int:
-        """The width it needs at least."""
+        """Return its minimum width."""
         return self.width if self.least is None else min(self.width, self.least)
 
 
 def table_lines(columns: Sequence[Column], width: int, rows: Sequence[int] | None = None) -> list[Text]:
-    """A table as its heading, a rule and a line for each row; no line is wider than width, and none wraps.
+    """Return a table as lines of at most this width: heading, rule, and one line per row without wrapping.
 
-    Columns stay by rank as long as their least widths fit. The width that is left goes to the most important
-    ones. rows: the indexes of the rows to show, in order; all if None. Widths are those of all rows.
+    Columns are kept by rank as long as their minimum widths fit; the remaining width goes to the most
+    important ones. rows: the indexes of the rows to show; all if None. Widths are those of all rows.
     """
     kept = _kept(columns, width)
     widths = {id(column): column.least_width for column in kept}
@@ -81,12 +81,12 @@ def table_lines(columns: Sequence[Column], width: int, rows: Sequence[int] | Non
 
 
 def print_table(console: Console, columns: Sequence[Column]) -> None:
-    """The table, as wide as the terminal allows."""
+    """Print the table, as wide as the terminal allows."""
     print_lines(console, table_lines(columns, console.width))
 
 
 def print_lines(console: Console, lines: Sequence[Text]) -> None:
-    """Lines that are known to fit, as they are."""
+    """Print lines that are known to fit."""
     for line in lines:
         console.print(line, soft_wrap=True)
 
@@ -102,7 +102,7 @@ def _kept(columns: Sequence[Column], width: int) -> list[Column]:
 
 
 def _cut(text: Text, width: int, column: Column) -> Text:
-    """The text in exactly this width."""
+    """Return the text, cut or padded to this width."""
     text = text.copy()
     if text.cell_len > width and column.keep_end and width > len(ELLIPSIS) + 1:
         head = (width - 1) // 2
@@ -119,11 +119,11 @@ def _line(cells: Sequence[Text]) -> Text:
 
 
 def print_data(data: Sequence[object] | dict[str, object], output: Output) -> None:
-    """As JSON or YAML on standard output: ASCII, so that nothing in it can drive a terminal."""
+    """Print JSON or YAML on standard output, in ASCII, so that no value can control the terminal."""
     if output == "yaml":
         import yaml
 
-        # By way of JSON: what that takes for a string, such as a StrEnum, YAML would refuse.
+        # Through JSON, because the YAML library refuses subclasses of str such as StrEnum.
         click.echo(yaml.safe_dump(json.loads(json.dumps(data)), sort_keys=False), nl=False)
     else:
         click.echo(json.dumps(data, indent=2))

@@ -1,6 +1,6 @@
-"""`nadroute status` as a table: networks by hosts, as much of it as the terminal is wide.
+"""`nadroute status` as a table of networks by hosts, fitted to the width of the terminal.
 
-Each host has a column where there is room; otherwise one column counts the hosts that reach the gateway and
+Each host has a column if there is room; otherwise one column counts the hosts that reach the gateway and
 names some that do not.
 """
 
@@ -29,7 +29,7 @@ from services.view.host_checks import HostCheck
 from services.view.rows import FINE, NetworkLine, NetworkRow
 
 MAX_NAMED = 3
-"""Differing hosts named in a row where the hosts share one column."""
+"""Number of differing hosts that a row names if the hosts share one column."""
 CONNECTIVITY_STYLES = {"true": "green", "": ""}
 HOST_RANK = 1
 LEAST_HOST = 7
@@ -58,7 +58,7 @@ class StatusScreen:
 def status_screen(
     lines: Sequence[NetworkLine], *, width: int, now: datetime, remarks: Sequence[str] = ()
 ) -> StatusScreen:
-    """Remarks, the table, what its symbols mean, and how many networks are in each state."""
+    """Build the screen: remarks, the table, the legend, and the number of networks in each state."""
     columns, form = _columns(lines, width=width, now=now)
     head = [line for remark in remarks for line in _wrapped(remark, width, "bold yellow")]
     return StatusScreen(columns, width, head, [Text(""), *_legend(form, width), *_summary(lines, width)])
@@ -131,7 +131,7 @@ def _host_columns(lines: Sequence[NetworkLine], hosts: Sequence[str]) -> list[Co
 
 
 def _host_cell(check: HostCheck) -> Text:
-    """Two symbols: the gateway on the VLAN, and through routing; or one for a host that cannot probe."""
+    """Return two symbols, for the gateway on the VLAN and through routing, or one if it cannot probe."""
     if check.fault is not None:
         return sign_text(FAULTY)
     if check.age_s is None:
@@ -155,7 +155,7 @@ def _condensed_column(lines: Sequence[NetworkLine], named: int) -> Column:
 
 
 def _condensed(line: NetworkLine, *, named: int) -> Text:
-    """How many hosts reach the gateway on the VLAN, and who differs by the annotation."""
+    """Return the number of hosts that reach the gateway on the VLAN, and the hosts that differ."""
     row = line.row
     if row.intent is None:
         return Text("")
@@ -180,7 +180,7 @@ def _vlan(row: NetworkRow, *, several: bool) -> Text:
 
 
 def _reason(row: NetworkRow, *, brief: bool) -> Text:
-    """The reason and the findings; brief: without a reason that says no more than the state."""
+    """Return the reason and the findings; brief: without a reason that adds nothing to the state."""
     implied = brief and row.reason in (Reason.GATEWAY_ANSWERS, Reason.DISABLED_BY_ANNOTATION)
     parts = [] if implied else [cell(row.reason, "dim" if row.state in FINE else "")]
     parts += [cell(f"+{code}", "yellow") for code in sorted(row.findings)]
@@ -188,14 +188,14 @@ def _reason(row: NetworkRow, *, brief: bool) -> Text:
 
 
 def _gateway(row: NetworkRow) -> Text:
-    """Gateway and subnet in one: 10.0.112.1/20."""
+    """Return gateway and subnet as one text: 10.0.112.1/20."""
     gateway = row.gateway or row.checked_gateway
     prefix = row.cidr.partition("/")[2]
     return cell(f"{gateway}/{prefix}" if gateway and prefix else gateway or row.cidr)
 
 
 def _age(since: str, now: datetime) -> str:
-    """How long ago, in its largest unit; the text itself where it is no timestamp."""
+    """Return the age in its largest unit; the text itself if it is not a timestamp."""
     age_s = seconds_since(since, now)
     return since if age_s is None else describe_age(age_s).split()[0]
 
@@ -214,7 +214,7 @@ def _legend(form: str, width: int) -> list[Text]:
 
 
 def _summary(lines: Sequence[NetworkLine], width: int) -> list[Text]:
-    """How many networks are in each state, and what to do about those that are not fine."""
+    """Return the number of networks in each state, and a hint if one needs attention."""
     counts: Mapping[str, int] = {
         state: sum(line.row.state == state for line in lines) for state in dict.fromkeys(State)
     }
@@ -234,7 +234,7 @@ def _summary(lines: Sequence[NetworkLine], width: int) -> list[Text]:
 
 
 def _wrapped(text: str, width: int, style: str) -> list[Text]:
-    """A sentence on as many lines as it needs."""
+    """Wrap a sentence to the width."""
     lines, line = [], ""
     for word in cell(text).plain.split():
         if line and len(line) + 1 + len(word) > width:

@@ -1,4 +1,4 @@
-"""A table that is longer than the terminal: which rows are shown, and the keys that move them."""
+"""Paging of a table that is longer than the terminal, and the keys that scroll it."""
 
 import os
 import select
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from services.runtime.clock import Clock
 
 ReadKey = Callable[[float], str]
-"""Wait so many seconds for a key; empty where none was pressed."""
+"""Waits at most this many seconds for a key; returns an empty text if none was pressed."""
 
 UP, DOWN, PAGE_UP, PAGE_DOWN, TOP, BOTTOM, QUIT = (
     "up",
@@ -45,21 +45,21 @@ class Pager:
         self.first = max(0, min(self.first, rows - page))
 
     def press(self, key: str) -> None:
-        """Move by a key of KEYS."""
+        """Scroll by a key of KEYS."""
         page = self.page
         moves = {UP: -1, DOWN: 1, PAGE_UP: -page, PAGE_DOWN: page, TOP: -self.rows, BOTTOM: self.rows}
         self.first += moves.get(key, 0)
         self.fit(rows=self.rows, page=page)
 
     def describe(self) -> str:
-        """Which rows are shown, and how to see the others."""
+        """Describe the visible rows, and how to see the others."""
         last = min(self.rows, self.first + self.page)
         return f"rows {self.first + 1}-{last} of {self.rows}, problems first (↑ ↓ space b scroll, q quits)"
 
 
 @contextmanager
 def reading_keys(clock: Clock) -> Iterator[ReadKey]:
-    """Read keys from the terminal without Enter; where standard input is none, only wait."""
+    """Yield a reader of single keys without Enter; if standard input is not a terminal, it only waits."""
     if not sys.stdin.isatty():
         never = threading.Event()
 

@@ -83,7 +83,7 @@ def _annotate(
 
 
 def _annotate_one(cluster: "Cluster", ref: NetworkRef, value: str | None) -> bool:
-    """Set or remove the annotation, again on a fresh object after a conflict; whether it changed."""
+    """Set or remove the annotation, retrying after a conflict; return whether it changed."""
     from services.cluster.errors import Conflict, Denied, NotFound
 
     for _ in range(ATTEMPTS):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shown:
-    """Which networks and hosts are shown; empty: all."""
+    """The filter of networks and hosts; empty fields select all."""
 
     refs: Collection[NetworkRef] = ()
     namespaces: Collection[str] = ()
@@ -41,7 +41,7 @@ class Shown:
     problems: bool = False
 
     def networks(self, networks: Sequence[Network]) -> list[Network]:
-        """The networks that were named, or those of the namespaces."""
+        """Return the named networks, or those of the namespaces."""
         return [
             network
             for network in sorted(networks, key=lambda network: network.ref)
@@ -52,7 +52,7 @@ class Shown:
     def lines(
         self, networks: Sequence[Network], view: RedisView, settings: ClientSettings
     ) -> list[NetworkLine]:
-        """The rows that are shown, with the checks of the hosts that are shown."""
+        """Return the selected rows with the checks of the selected hosts."""
         rows = [network_row(network, settings.policy) for network in self.networks(networks)]
         lines = with_checks([row for row in rows if row.is_problem or not self.problems], view)
         if self.host is None:
@@ -61,7 +61,7 @@ class Shown:
         return [NetworkLine(line.row, checks) for line, checks in mine if checks]
 
     def check_host(self, view: RedisView) -> None:
-        """Exit 3 where hosts cannot be shown at all, exit 2 for one that nobody knows."""
+        """Exit 3 if hosts cannot be shown at all, 2 if the host is unknown."""
         if self.host is None:
             return
         if view.trouble is not None:
@@ -73,7 +73,7 @@ class Shown:
             raise usage_error(f"--host={self.host!r}: not announced; expected one of {expected}")
 
     def describe_none(self, networks: Sequence[Network]) -> str:
-        """Why nothing is shown."""
+        """Explain why nothing is shown."""
         if not networks:
             return "no networks: no NetworkAttachmentDefinition exists in any namespace"
         if not self.networks(networks):
@@ -149,7 +149,7 @@ def _segments(networks: Sequence[Network], settings: ClientSettings) -> set[Segm
 
 
 def remarks(view: RedisView) -> list[str]:
-    """What concerns all networks at once."""
+    """Return the remarks above the table."""
     return [remark for remark in (view.paused, view.trouble) if remark is not None]
 
 

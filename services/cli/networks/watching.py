@@ -42,25 +42,25 @@ FIRST_LIST_TIMEOUT_S = 20.0
 
 @dataclass(frozen=True)
 class Picture:
-    """What is known at one moment."""
+    """The data at one moment."""
 
     lines: list[NetworkLine]
     view: RedisView
     as_of: datetime
-    """When the API server last said something; now, while it does."""
+    """Time of the API server's last event; now, while it answers."""
     stale_s: float | None
-    """Seconds since then, where that is longer than a watch may be silent."""
+    """Seconds since then, if longer than a watch may be silent; else None."""
 
     @property
     def remarks(self) -> list[str]:
-        """What concerns all networks at once."""
+        """Return the remarks above the table."""
         if self.stale_s is None:
             return remarks(self.view)
         return [describe_stale(self.stale_s), *remarks(self.view)]
 
 
 def describe_stale(stale_s: float) -> str:
-    """The sentence on an API server that is silent."""
+    """Describe how long the API server has been silent."""
     return f"the API server has been silent for {describe_age(stale_s)}: networks are shown as they were then"
 
 
@@ -86,7 +86,7 @@ class Follower:
         self._read_at = -REDIS_REFRESH_S
 
     def picture(self, *, with_redis: bool = True) -> Picture:
-        """The present picture."""
+        """Return the present picture."""
         networks = self._cache.snapshot()
         if with_redis and self._clock.monotonic() - self._read_at >= REDIS_REFRESH_S:
             rows = [network_row(network, self._settings.policy) for network in networks]
@@ -104,7 +104,7 @@ class Follower:
 def follow(
     cluster: "Cluster", settings: ClientSettings, shown: Shown, *, output: Output, clock: Clock
 ) -> int:
-    """Follow until Ctrl-C; returns 0."""
+    """Follow changes until Ctrl-C; return 0."""
     console = stdout_console()
     live = output == "table" and console.is_terminal
     # Line by line, a network that is fine again is reported too.
@@ -143,7 +143,7 @@ def _following(
 
 
 def _follow_live(follower: Follower, console: Console, clock: Clock) -> None:
-    """Redraw in place; what was shown last stays."""
+    """Redraw in place; the last screen stays."""
     pager = Pager()
     with (
         Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live,
@@ -160,7 +160,7 @@ def _follow_live(follower: Follower, console: Console, clock: Clock) -> None:
 
 
 def live_lines(picture: Picture, pager: Pager, *, width: int, height: int) -> list[Text]:
-    """The lines of one refresh, as many as the terminal is high at most."""
+    """Return the lines of one refresh, at most as many as the terminal has."""
     lines = picture.lines
     screen = status_screen(lines, width=width, now=picture.as_of, remarks=picture.remarks)
     room = height - screen.lines_around
@@ -173,7 +173,7 @@ def live_lines(picture: Picture, pager: Pager, *, width: int, height: int) -> li
 
 
 def _follow_lines(follower: Follower, shown: Shown, *, output: Output, clock: Clock) -> None:
-    """Each network as it is, then again whenever it changes."""
+    """Print each network once, and again whenever it changes."""
     never = threading.Event()
     printed: dict[NetworkRef, NetworkRow] = {}
     was_stale = False

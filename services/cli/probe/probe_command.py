@@ -128,7 +128,7 @@ def _hosts(present: Sequence[HostAnnouncement], host: str | None) -> Sequence[Ho
 def _check_served(
     plan: OnDemandPlan, intents: Mapping[NetworkRef, Intent], hosts: Sequence[HostAnnouncement]
 ) -> None:
-    """Report networks that no host can probe; exit 3 where that is all of them."""
+    """Report networks that no host can probe; exit 3 if that is all of them."""
     if not plan.unserved:
         return
     names = ", ".join(str(ref) for ref, intent in intents.items() if intent.segment in plan.unserved)

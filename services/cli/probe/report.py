@@ -12,7 +12,7 @@ from services.view.probe_results import HostAnswer, ProbedNetwork
 
 
 def report_columns(probed: Sequence[ProbedNetwork]) -> list[Column]:
-    """A row for each network and host; a network is named in its first row."""
+    """Return one row per network and host; the first row of a network names it."""
     rows: list[list[Text]] = []
     for network in probed:
         first = [
@@ -53,7 +53,7 @@ def _answer_cells(answer: HostAnswer) -> list[Text]:
 
 
 def dhcp_cell(finding: DHCPVerdict | None) -> Text:
-    """Which servers offered what."""
+    """Return the servers and their offers."""
     if finding is None or finding.outcome is DHCPOutcome.NOT_TRIED:
         return sign_text(UNTRIED)
     if finding.outcome is DHCPOutcome.OFFERED:
@@ -64,7 +64,7 @@ def dhcp_cell(finding: DHCPVerdict | None) -> Text:
 
 
 def reach_cell(reach: ReachVerdict | None) -> Text:
-    """Whether the gateway answered, and how fast."""
+    """Return whether the gateway answered, and how fast."""
     if reach is None or reach.outcome is ReachOutcome.NOT_TRIED:
         return sign_text(UNTRIED)
     if reach.outcome is ReachOutcome.REACHABLE:

@@ -14,7 +14,7 @@ POLL_S = 0.1
 
 @dataclass
 class ProbeResults:
-    """What came back. failures: why something is missing, by host."""
+    """The received results. failures: by host, why one is missing."""
 
     verdicts: list[Verdict] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
@@ -23,9 +23,9 @@ class ProbeResults:
 def collect(
     sent: Sequence[Sent], *, timeout_s: float, clock: Clock, on_progress: Callable[[int], None]
 ) -> ProbeResults:
-    """Wait until every request is answered or the time is over; on_progress gets the number of segments done.
+    """Wait until every request is answered or timed out; on_progress gets the number of segments done.
 
-    Every result is forgotten in the end, so that none stays in Redis.
+    All results are forgotten afterwards, so that none stays in Redis.
     """
     results = ProbeResults()
     pending = list(sent)
