@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from itertools import pairwise
 from typing import Any, cast
 
 import click
@@ -29,8 +30,8 @@ COMMANDS = {
     "demo": ("local.demo_command:demo", "Work with a running demo: tour, break, heal, shell."),
 }
 """Name to (module:attribute in services.cli, short help)."""
-VIEWING = 8
-"""Number of commands for operators, which come first; the others run services."""
+SECTIONS = {"Commands": "status", "Running services": "watcher"}
+"""Heading in the help to the first of its commands."""
 
 
 class LazyGroup(click.Group):
@@ -53,13 +54,14 @@ class LazyGroup(click.Group):
             )
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        records = [(name, help_text) for name, (_, help_text) in COMMANDS.items()]
-        for heading, part in (("Commands", records[:VIEWING]), ("Running services", records[VIEWING:])):
+        names = list(COMMANDS)
+        starts = [*map(names.index, SECTIONS.values()), len(names)]
+        for heading, (start, end) in zip(SECTIONS, pairwise(starts), strict=True):
             with formatter.section(heading):
-                formatter.write_dl(part)
+                formatter.write_dl([(name, COMMANDS[name][1]) for name in names[start:end]])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Command names, without importing the commands."""
+        """Complete command names without importing the commands."""
         found = [
             CompletionItem(name, help=help_text)
             for name, (_, help_text) in COMMANDS.items()

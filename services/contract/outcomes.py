@@ -87,6 +87,10 @@ class State(StrEnum):
     INVALID = "Invalid"
 
 
+CALM_STATES = frozenset({State.ACTIVE, State.IGNORED, State.DISABLED})
+"""States that need nobody's attention."""
+
+
 class Reason(StrEnum):
     """Why a network is in its state, or a finding beside it. Its texts are in network.reasons."""
 

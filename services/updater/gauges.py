@@ -11,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from services.contract.messages import Segment
-from services.contract.outcomes import ReachOutcome, State
+from services.contract.outcomes import CALM_STATES, ReachOutcome, State
 from services.network.parse.nad import Network, NetworkRef
 from services.runtime.clock import Clock
 from services.updater.metrics import ReadAt, UpdaterMetrics
@@ -19,7 +19,6 @@ from services.updater.metrics import ReadAt, UpdaterMetrics
 NO_STATE = "NotTold"
 """The state of a network without one: it is not ours, or nothing is known yet."""
 SLACK_S = 30.0
-CALM = frozenset({State.ACTIVE.value, State.IGNORED.value, State.DISABLED.value, ""})
 
 
 class NetworkGauges(Collector):
@@ -76,7 +75,7 @@ class NetworkGauges(Collector):
             labels=["namespace", "name", "state"],
         )
         # Networks with a problem come first, in case not all fit.
-        ordered = sorted(states.items(), key=lambda item: (item[1] in CALM, item[0]))
+        ordered = sorted(states.items(), key=lambda item: (not item[1] or item[1] in CALM_STATES, item[0]))
         reported = [(ref, state) for ref, state in ordered if state]
         for ref, state in reported[: self._max_series]:
             family.add_metric([ref.namespace, ref.name, state], 1)

@@ -14,7 +14,7 @@ from services.network.reasons.texts import Facts
 from services.view.host_checks import HostCheck, RedisView
 from services.view.rows import NetworkRow, checks_of
 
-SOME = 5
+MAX_LISTED = 5
 """Number of names in a sentence; further ones are counted."""
 
 
@@ -52,7 +52,7 @@ def explain_network(
     sharing = _sharing(row, others, policy)
     asked = [*_asked(network, row.intent), *_shared(sharing)]
     meaning, steps = _meaning(row, facts)
-    meaning += _clues(row, checks or ())
+    meaning += _comparisons(row, checks or ())
     if view.paused is not None:
         meaning.append(f"nadroute is {view.paused}.")
     return ExplainedNetwork(row, tuple(asked), checks, tuple(meaning), tuple(steps), facts)
@@ -78,16 +78,16 @@ def _meaning(row: NetworkRow, facts: Facts) -> tuple[list[str], list[str]]:
     return meaning, steps
 
 
-def _clues(row: NetworkRow, checks: Sequence[HostCheck]) -> list[str]:
+def _comparisons(row: NetworkRow, checks: Sequence[HostCheck]) -> list[str]:
     """Return conclusions from comparing the hosts' answers."""
-    clues = []
+    comparisons = []
     macs: dict[str, list[str]] = {}
     for check in checks:
         if check.vlan.mac is not None:
             macs.setdefault(check.vlan.mac, []).append(check.host)
     if len(macs) > 1:
         answers = "; ".join(f"{mac} to {_named(hosts)}" for mac, hosts in sorted(macs.items()))
-        clues.append(
+        comparisons.append(
             f"Different machines answer for {row.checked_gateway}: {answers}. Unless they are one redundant "
             "router, another machine uses the gateway's address."
         )
@@ -99,7 +99,7 @@ def _clues(row: NetworkRow, checks: Sequence[HostCheck]) -> list[str]:
     if fresh:
         check = fresh[0]
         assert check.dhcp is not None
-        clues.append(
+        comparisons.append(
             f"The DHCP server {check.dhcp.servers[0].server} answered {check.host} on this VLAN, so the VLAN "
             "does reach that host: the gateway itself is silent, or has another address."
         )
@@ -110,15 +110,15 @@ def _clues(row: NetworkRow, checks: Sequence[HostCheck]) -> list[str]:
     ]
     unoffered = [c for c in checks if c.dhcp is not None and c.dhcp.outcome is DHCPOutcome.NO_OFFER]
     if unoffered and not heard and any(check.vlan.outcome is ReachOutcome.SILENT for check in checks):
-        clues.append(
+        comparisons.append(
             "Nothing answered on this VLAN, neither DHCP nor ARP: either the VLAN reaches no host, or every "
             "machine on it is down."
         )
     if losing := [c.host for c in checks if c.dropped_frames]:
-        clues.append(
+        comparisons.append(
             f"The kernel dropped frames on {_named(losing)} during the checks: answers may be among them."
         )
-    return clues
+    return comparisons
 
 
 def _asked(network: Network, intent: Intent | None) -> list[AskedValue]:
@@ -165,8 +165,8 @@ def _shared(refs: Sequence[NetworkRef]) -> list[AskedValue]:
 
 def _named(things: Sequence[object]) -> str:
     """Join the first few names and the number of the others; empty without any."""
-    more = f" and {len(things) - SOME} more" if len(things) > SOME else ""
-    return ", ".join(map(str, things[:SOME])) + more
+    more = f" and {len(things) - MAX_LISTED} more" if len(things) > MAX_LISTED else ""
+    return ", ".join(map(str, things[:MAX_LISTED])) + more
 
 
 def _facts(network: Network, row: NetworkRow, checks: Sequence[HostCheck]) -> Facts:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.contract.messages import Segment
-from services.contract.outcomes import Reason, State
+from services.contract.outcomes import CALM_STATES, Reason, State
 from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.route import Route
@@ -12,7 +12,6 @@ from services.network.parse.status import ServerOffer, Status
 from services.network.policy import DEFAULT_POLICY, Policy
 from services.view.host_checks import HostCheck, RedisView
 
-FINE = frozenset({State.ACTIVE, State.IGNORED, State.DISABLED})
 """States that need no attention."""
 
 
@@ -49,7 +48,7 @@ class NetworkRow:
     @property
     def is_problem(self) -> bool:
         """Whether it needs attention."""
-        return self.state not in FINE
+        return self.state not in CALM_STATES
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ class Decider:
         leads = self._is_leader()
         sends = leads and not self._paused
         if sends and not self._sends:
-            self._schedule.hasten_all(now)
+            self._schedule.make_all_due(now)
         self._sends = sends
         lag_s = now - self._schedule.next_due()
         self._metrics.iterated(self._schedule.size, lag_s=lag_s, leads=leads, paused=self._paused)
@@ -103,7 +103,7 @@ class Decider:
         if poll.lost:
             log.warning("Redis lost its data; probing everything again")
             self._dispatcher.forget_all()
-            self._schedule.hasten_all(now)
+            self._schedule.make_all_due(now)
 
     def _take_hosts(self, hosts: Sequence[HostAnnouncement], now: float) -> None:
         incarnations = {announced.host: announced.incarnation for announced in hosts}

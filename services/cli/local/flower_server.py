@@ -71,7 +71,7 @@ def main(settings: FlowerSettings) -> NoReturn:
 
 
 async def _serve(settings: FlowerSettings, password: str, *, announce_password: bool) -> NoReturn:
-    # Not every request, nor each browser's first one without a password.
+    # Errors only: otherwise each request is logged, also the first of each browser, which has no password.
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     options = default_options
     options.address = settings.flower_address

@@ -7,6 +7,7 @@ names some that do not.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from rich.text import Text
 
@@ -23,10 +24,10 @@ from services.cli.terminal import (
     state_text,
 )
 from services.contract.messages import ReachVerdict
-from services.contract.outcomes import ReachOutcome, Reason, State
+from services.contract.outcomes import CALM_STATES, ReachOutcome, Reason, State
 from services.view.durations import describe_age, seconds_since
 from services.view.host_checks import HostCheck
-from services.view.rows import FINE, NetworkLine, NetworkRow
+from services.view.rows import NetworkLine, NetworkRow
 
 MAX_NAMED = 3
 """Number of differing hosts that a row names if the hosts share one column."""
@@ -34,6 +35,8 @@ CONNECTIVITY_STYLES = {"true": "green", "": ""}
 HOST_RANK = 1
 LEAST_HOST = 7
 """The width to which a host's name may be cut."""
+HostsLayout = Literal["separate", "condensed", "absent"]
+"""A column for each host, one for all hosts, or none."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class StatusScreen:
         return len(self.head) + 2 + len(self.foot)
 
     def lines(self, rows: Sequence[int] | None = None) -> list[Text]:
-        """All lines, with the rows of these networks in this order; with all rows if None."""
+        """Return all lines, with the rows of these networks in this order; with all rows if None."""
         return [*self.head, *table_lines(self.columns, self.width, rows), *self.foot]
 
 
@@ -59,19 +62,19 @@ def status_screen(
     lines: Sequence[NetworkLine], *, width: int, now: datetime, remarks: Sequence[str] = ()
 ) -> StatusScreen:
     """Build the screen: remarks, the table, the legend, and the number of networks in each state."""
-    columns, form = _columns(lines, width=width, now=now)
+    columns, layout = _columns(lines, width=width, now=now)
     head = [line for remark in remarks for line in _wrapped(remark, width, "bold yellow")]
-    return StatusScreen(columns, width, head, [Text(""), *_legend(form, width), *_summary(lines, width)])
+    return StatusScreen(columns, width, head, [Text(""), *_legend(layout, width), *_summary(lines, width)])
 
 
-def _columns(lines: Sequence[NetworkLine], *, width: int, now: datetime) -> tuple[list[Column], str]:
-    """The columns, and the form of the hosts: "columns" of their own, "condensed" into one, or "" without."""
+def _columns(lines: Sequence[NetworkLine], *, width: int, now: datetime) -> tuple[list[Column], HostsLayout]:
+    """Return the columns that fit the width, and how they show the hosts."""
     hosts = sorted({check.host for line in lines for check in line.checks or ()})
-    form = "columns" if hosts else ""
+    layout: HostsLayout = "separate" if hosts else "absent"
     columns = _assembled(lines, _host_columns(lines, hosts), now=now)
     if hosts and _least_width(columns) > width:
-        form = "condensed"
-    is_condensed = form == "condensed" or (not hosts and any(line.row.hosts for line in lines))
+        layout = "condensed"
+    is_condensed = layout == "condensed" or (not hosts and any(line.row.hosts for line in lines))
     if is_condensed:
         columns = _with_hosts(columns, _condensed_column(lines, MAX_NAMED))
     if _total(columns) > width:
@@ -80,18 +83,18 @@ def _columns(lines: Sequence[NetworkLine], *, width: int, now: datetime) -> tupl
         ]
         if is_condensed:
             columns = _with_hosts(columns, _condensed_column(lines, 1))
-    return columns, form
+    return columns, layout
 
 
 def _with_hosts(columns: Sequence[Column], hosts: Column) -> list[Column]:
-    """The columns with one of hosts in place of theirs."""
+    """Return the columns with one condensed column in place of the hosts' own."""
     others = [column for column in columns if column.rank != HOST_RANK]
     after = next(index for index, column in enumerate(others) if column.heading == "reason") + 1
     return [*others[:after], hosts, *others[after:]]
 
 
 def _assembled(lines: Sequence[NetworkLine], hosts: Sequence[Column], *, now: datetime) -> list[Column]:
-    """All columns."""
+    """Return all columns in their order."""
     rows = [line.row for line in lines]
     several = len({row.cluster_network for row in rows if row.cluster_network}) > 1
     connectivity = [cell(row.connectivity, CONNECTIVITY_STYLES.get(row.connectivity, "red")) for row in rows]
@@ -112,7 +115,7 @@ def _reasons(lines: Sequence[NetworkLine], *, brief: bool) -> Column:
 
 
 def _least_width(columns: Sequence[Column]) -> int:
-    """The least width of the network, its state, reason and hosts."""
+    """Return the least width of the columns network, state, reason and hosts together."""
     needed = [column for column in columns if column.rank <= 2]
     return sum(column.least_width for column in needed) + GAP * (len(needed) - 1)
 
@@ -182,7 +185,7 @@ def _vlan(row: NetworkRow, *, several: bool) -> Text:
 def _reason(row: NetworkRow, *, brief: bool) -> Text:
     """Return the reason and the findings; brief: without a reason that adds nothing to the state."""
     implied = brief and row.reason in (Reason.GATEWAY_ANSWERS, Reason.DISABLED_BY_ANNOTATION)
-    parts = [] if implied else [cell(row.reason, "dim" if row.state in FINE else "")]
+    parts = [] if implied else [cell(row.reason, "dim" if row.state in CALM_STATES else "")]
     parts += [cell(f"+{code}", "yellow") for code in sorted(row.findings)]
     return Text(" ").join(parts)
 
@@ -200,13 +203,13 @@ def _age(since: str, now: datetime) -> str:
     return since if age_s is None else describe_age(age_s).split()[0]
 
 
-def _legend(form: str, width: int) -> list[Text]:
-    if not form:
+def _legend(layout: HostsLayout, width: int) -> list[Text]:
+    if layout == "absent":
         return []
-    paths = "gateway on VLAN, then routed" if form == "columns" else "gateway on VLAN"
+    paths = "gateway on VLAN, then routed" if layout == "separate" else "gateway on VLAN"
     long = f"{paths}: {GOOD} answers  {BAD} silent  {UNCERTAIN} cannot tell  {UNTRIED} not asked  "
     long += f"{FAULTY} host cannot probe"
-    paths = "on VLAN, routed" if form == "columns" else "on VLAN"
+    paths = "on VLAN, routed" if layout == "separate" else "on VLAN"
     short = (
         f"{paths}: {GOOD} answers {BAD} silent {UNCERTAIN} cannot tell {UNTRIED} not asked {FAULTY} no probe"
     )

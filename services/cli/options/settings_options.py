@@ -90,7 +90,7 @@ def _typed(value: object) -> str:
 
 
 def _kind_of(name: str, annotation: object) -> tuple[Kind, str]:
-    annotation = _bare(annotation)
+    annotation = _unwrapped(annotation)
     origin = get_origin(annotation)
     if words := _words_of(annotation):
         return "mapping", "|".join([*words, "NAME=VALUE"])
@@ -113,11 +113,11 @@ def _kind_of(name: str, annotation: object) -> tuple[Kind, str]:
 
 
 def _words_of(annotation: object) -> tuple[str, ...]:
-    """The words of a setting whose value is one of them or a mapping."""
-    annotation = _bare(annotation)
+    """Return the words of a setting whose value is one of them or a mapping."""
+    annotation = _unwrapped(annotation)
     if get_origin(annotation) not in (Union, types.UnionType):
         return ()
-    parts = [_bare(part) for part in get_args(annotation)]
+    parts = [_unwrapped(part) for part in get_args(annotation)]
     if not any(
         isinstance(origin := get_origin(part), type) and issubclass(origin, Mapping) for part in parts
     ):
@@ -125,8 +125,8 @@ def _words_of(annotation: object) -> tuple[str, ...]:
     return tuple(str(word) for part in parts if get_origin(part) is Literal for word in get_args(part))
 
 
-def _bare(annotation: object) -> object:
-    """The annotation without Annotated and without `| None`."""
+def _unwrapped(annotation: object) -> object:
+    """Return the annotation without Annotated and without `| None`."""
     while True:
         if get_origin(annotation) is Annotated:
             annotation = get_args(annotation)[0]

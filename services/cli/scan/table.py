@@ -40,8 +40,10 @@ def scan_columns(results: "Sequence[ScanResult]") -> list[Column]:
     columns = [
         Column("vlan", [cell(result.vlan, "bold") for result in results]),
         Column("DHCP", [_dhcp(result) for result in results], least=16),
-        Column("cidr", [_each(offer.cidr for offer in result.dhcp.servers) for result in results], 5),
-        Column("gateway", [_each(offer.gateway for offer in result.dhcp.servers) for result in results], 2),
+        Column("cidr", [_distinct(offer.cidr for offer in result.dhcp.servers) for result in results], 5),
+        Column(
+            "gateway", [_distinct(offer.gateway for offer in result.dhcp.servers) for result in results], 2
+        ),
         Column("answers", [reach_cell(result.gateway) for result in results]),
     ]
     if with_lease:
@@ -57,8 +59,8 @@ def _dhcp(result: "ScanResult") -> Text:
     return _servers_cell(result.dhcp.servers) if result.dhcp.servers else dhcp_cell(result.dhcp)
 
 
-def _each(values: Iterable[object]) -> Text:
-    """Return every distinct value once."""
+def _distinct(values: Iterable[object]) -> Text:
+    """Return a cell with every distinct value once."""
     return cell(", ".join(dict.fromkeys(str(value or "none") for value in values)))
 
 

@@ -122,7 +122,7 @@ def _read_offers(
         reason, detail = _why_unusable(intent, eligible, offers, policy)
         findings = _disagreement(offers, "none is usable")
         remembered = (intent.known_cidr, intent.known_gateway)
-        if any(_disowns(offer, intent.known_gateway, policy) for offer in eligible):
+        if any(_contradicts(offer, intent.known_gateway, policy) for offer in eligible):
             # It came from such an offer: Harvester's helper takes any router and makes up a subnet.
             remembered = (None, None)
         return DHCPSummary(*remembered, False, reason, detail, servers, findings)
@@ -191,7 +191,7 @@ def _why_unusable(
     return reason, f"{offer.server} offered {offer.address} ({subnet}) with router {routers[0]}"
 
 
-def _disowns(offer: Offer, known: IPv4Address | None, policy: Policy) -> bool:
+def _contradicts(offer: Offer, known: IPv4Address | None, policy: Policy) -> bool:
     """Whether the offer names the known gateway, and its subnet rules that gateway out."""
     return known in _routers(offer) and _refuse(offer, known, policy) in _BAD_ROUTER
 

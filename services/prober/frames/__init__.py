@@ -1,1 +1,1 @@
-"""Pure functions of bytes: what goes out is patched into templates; what comes in is never trusted."""
+"""Codecs, as pure functions of bytes: templates patched for sending, and untrusted frames parsed."""

@@ -152,7 +152,7 @@ class Schedule:
                 plan.put_back(probe, at)
                 self._queue(plan)
 
-    def hasten_all(self, now: float) -> None:
+    def make_all_due(self, now: float) -> None:
         """Make everything due, as after becoming leader, since what the last leader was doing is lost.
 
         Failing segments come first; large numbers are spread.
@@ -166,7 +166,7 @@ class Schedule:
         overdue = [plan for plan in self._plans.values() if plan.next_due() <= now and not plan.is_urgent]
         for plan in _failing_first(overdue):
             plan.delay(self._slot(plan.weight, now))
-            self._queue(plan, put_off=True)
+            self._queue(plan, postponed=True)
 
     def next_due(self) -> float:
         """Return a lower bound of the next due time; infinity without one."""
@@ -240,10 +240,10 @@ class Schedule:
             self._spread = Spread(now)
         return self._spread.slot(probes)
 
-    def _queue(self, plan: SegmentPlan, *, put_off: bool = False) -> None:
+    def _queue(self, plan: SegmentPlan, *, postponed: bool = False) -> None:
         """Push the plan's next due time on the heap; due() skips the entry that it outdates."""
         at = plan.next_due()
-        if at >= plan.queued_at and not put_off:
+        if at >= plan.queued_at and not postponed:
             return
         plan.queued_at = at
         heapq.heappush(self._heap, (at, next(self._tie), plan))

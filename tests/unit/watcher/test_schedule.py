@@ -352,12 +352,12 @@ def test_unsent_probes_are_dropped_with_their_host_or_segment() -> None:
     assert due.due(1_000.0) == []
 
 
-def test_hasten_all_makes_everything_due() -> None:
+def test_make_all_due_makes_everything_due() -> None:
     """A new leader does not know what the last one had outstanding."""
     due = schedule("n1", "n2")
     due.upsert(network(vlan=8, route=KNOWN, status=ACTIVE), 0.0)
     due.due(0.0)
-    due.hasten_all(20.0)
+    due.make_all_due(20.0)
     assert len(due.due(20.0)) == 2
 
 

@@ -48,7 +48,7 @@ def test_large_numbers_are_spread(what: str) -> None:
         sent(due, start=0.0, end=20.0)
         start = 100.0
         if what == "lead":
-            due.hasten_all(start)
+            due.make_all_due(start)
         else:
             due.set_hosts([host(name, incarnation=2) for name in MANY], start)
     counts = sent(due, start=start, end=start + SPREAD_S + 1)
@@ -75,7 +75,7 @@ def test_news_comes_first_and_failing_networks_next() -> None:
         status = ACTIVE if vlan < 900 else status_of("Partial", gateway="10.0.7.1")
         due.upsert(network(f"a{vlan}", vlan=vlan, route=MANUAL, status=status), 0.0)
     sent(due, start=0.0, end=20.0)
-    due.hasten_all(25.0)
+    due.make_all_due(25.0)
     first = described(due.due(25.0, limit=10**6))
     assert {int(each.split()[1]) for each in first} > set(range(900, 1_001))
     due.upsert(network("a899", vlan=899, route=MANUAL.replace("10.0.7.1", "10.0.7.9"), status=ACTIVE), 25.5)
