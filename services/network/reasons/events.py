@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from services.contract.outcomes import Reason, State
+from services.contract.outcomes import CALM_STATES, Reason, State
 from services.network.judge.reduction import Conclusion
 from services.network.parse.intent import Intent, NotProbed
 from services.network.parse.status import Status
 from services.network.reasons.catalog import REASONS
-from services.network.reasons.states import STATES
 
 MAX_NAMED = 8
 """Hosts that one message names."""
@@ -60,7 +59,8 @@ def describe_transition(
     if status.dhcp_out:
         silent = Reason.NO_DHCP_OFFER in status.findings
         message += "; DHCP no longer answers" if silent else "; DHCP no longer names a usable gateway"
-    return Event("Normal" if STATES[State(status.state)].is_normal else "Warning", status.state, message)
+    is_normal = status.state in CALM_STATES or status.state == State.PENDING
+    return Event("Normal" if is_normal else "Warning", status.state, message)
 
 
 def describe_finding(

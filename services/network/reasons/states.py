@@ -17,8 +17,6 @@ class StateText:
     """What `connectivity` becomes with active_when=routed."""
     connectivity_vlan: str = _UNCHANGED
     """The same with active_when=vlan."""
-    is_normal: bool = False
-    """Whether nothing needs attention: the Event is Normal, not a Warning."""
 
 
 STATES: Mapping[State, StateText] = {
@@ -27,7 +25,6 @@ STATES: Mapping[State, StateText] = {
         "network is marked as isolated.",
         '"true"',
         '"true"',
-        is_normal=True,
     ),
     State.PARTIAL: StateText(
         "The gateway answers on the VLAN from some hosts, but not from all. A VM that moves to another host "
@@ -58,17 +55,14 @@ STATES: Mapping[State, StateText] = {
         '"DHCP failed"',
         '"DHCP failed"',
     ),
-    State.PENDING: StateText(
-        "There is no result yet for the network's present configuration.", is_normal=True
-    ),
+    State.PENDING: StateText("There is no result yet for the network's present configuration."),
     State.UNKNOWN: StateText(
         "There is no fresh result from any host that can probe, so connectivity stays unchanged."
     ),
     State.IGNORED: StateText(
         "The network is not probed: it is not a VLAN network, or nadroute is not responsible for it.",
-        is_normal=True,
     ),
-    State.DISABLED: StateText("The network is not probed: its owner disabled probing.", is_normal=True),
+    State.DISABLED: StateText("The network is not probed: its owner disabled probing."),
     State.INVALID: StateText("The network is not probed: its configuration is unreadable or refused."),
 }
 
