@@ -20,6 +20,17 @@ OBSERVED_TIME_KEY = "nadroute:observed-time"
 WATCHED_KEY = "nadroute:watched"
 """A random word that a watcher sets. If it is missing or another one, Redis lost its data."""
 
+DOUBTS_KEY = "nadroute:doubts"
+"""A stream of entries {doubt: a Doubt as JSON}: the updater appends, the watcher that leads acts on them."""
+DOUBTS_KEPT = 5_000
+"""Entries from which the oldest is dropped."""
+
+SENDING_KEY = "nadroute:sending"
+"""Exists while a watcher sends what is due: it leads, is not paused, and Redis takes its writes. While nobody
+sends, nobody probes, and no verdict may age."""
+SENDING_TTL_S = 15
+"""Lifetime of that mark, which is renewed at each poll of the hosts."""
+
 HOST_KEY_PREFIX = "nadroute:host:"
 HOST_TTL_S = 15
 """Lifetime of a host's announcement."""
