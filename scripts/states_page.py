@@ -187,7 +187,7 @@ def _value(connectivity: str) -> str:
 def _group(group: Group) -> str:
     parts = [f"### {group.title}\n"]
     if group.introduction:
-        parts.append(_wrap(" ".join(group.introduction.split())))
+        parts += [_wrap(" ".join(paragraph.split())) for paragraph in group.introduction.split("\n\n")]
     parts += [_reason(reason, text) for reason, text in group.texts.items()]
     return "\n".join(parts)
 

@@ -37,8 +37,8 @@ class PolicySettings(ClusterSettings):
     active_when: Literal["routed", "vlan"] = "routed"
     """When connectivity is "true": routed as in Harvester, or vlan: when all hosts reach the gateway."""
     denied_subnets: tuple[IPv4Network, ...] = DENIED_SUBNETS
-    """Subnets whose addresses are refused as gateways, so that no host probes them. A value replaces the
-    default: repeat those defaults that shall still apply."""
+    """Subnets whose addresses are refused as gateways, so that no host probes them, and that no subnet from
+    DHCP may overlap. A value replaces the default: repeat those defaults that shall still apply."""
     namespaces: frozenset[str] = frozenset()
     """Namespaces whose networks are managed; all if empty. Nothing is written to other networks."""
     cluster_networks: frozenset[str] = frozenset()

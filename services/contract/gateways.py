@@ -24,8 +24,12 @@ DENIED_SUBNETS: Final = tuple(
         "240.0.0.0/4",
     )
 )
-"""Default of the setting denied_subnets, the same for all services: hosts never probe gateways in these."""
+"""Default of the setting denied_subnets, the same for all services: hosts never probe gateways in these, and
+no subnet from DHCP may overlap one of them."""
 
+WIDEST_PREFIX: Final = 8
+"""Of an offered subnet: no VLAN has more than 2^24 addresses, and 0.0.0.0/1 is half of the Internet."""
+_ONE_ADDRESS: Final = 0xFFFFFFFF
 _LINK_LOCAL: Final = 0xA9FE
 """The upper half of 169.254/16."""
 
@@ -43,6 +47,9 @@ class Flaw(Enum):
     NETWORK_ADDRESS = "the subnet's own address"
     BROADCAST_ADDRESS = "the subnet's broadcast address"
     DENIED = "denied"
+    TOO_WIDE = "the subnet is too wide"
+    """Wider than WIDEST_PREFIX."""
+    OVERLAPS_DENIED = "the subnet overlaps a denied one"
 
 
 def find_flaw(
@@ -52,10 +59,13 @@ def find_flaw(
     prefix: int | None,
     offered: int | None = None,
     denied: tuple[MaskedSubnet, ...] = (),
+    widest: int = WIDEST_PREFIX,
 ) -> Flaw | None:
     """Return the first reason why the gateway cannot be used in the subnet; None if it can.
 
     subnet: any address in it. offered: the address that DHCP offers, which the gateway cannot have too.
+    denied: no gateway is in any of these, and no subnet overlaps one of more than a single address. widest:
+    the shortest prefix.
     """
     if not is_router(gateway):
         return Flaw.NOT_A_HOST
@@ -73,10 +83,27 @@ def find_flaw(
             return Flaw.NETWORK_ADDRESS
         if gateway & host_mask == host_mask:
             return Flaw.BROADCAST_ADDRESS
-    for denied_subnet, mask in denied:
-        if gateway & mask == denied_subnet:
-            return Flaw.DENIED
-    return None
+    if _is_in_any(gateway, denied):
+        return Flaw.DENIED
+    if prefix < widest:
+        return Flaw.TOO_WIDE
+    return Flaw.OVERLAPS_DENIED if _overlaps_any(subnet, ~host_mask, denied) else None
+
+
+def _is_in_any(address: int, subnets: tuple[MaskedSubnet, ...]) -> bool:
+    return any(address & mask == subnet for subnet, mask in subnets)
+
+
+def _overlaps_any(subnet: int, mask: int, others: tuple[MaskedSubnet, ...]) -> bool:
+    """Whether the subnet overlaps one of the others, apart from single addresses.
+
+    The hosts' own addresses are denied one by one: a VM network may share the hosts' subnet.
+    """
+    for other, other_mask in others:
+        # Two subnets overlap if they agree in the bits that both masks cover.
+        if other_mask != _ONE_ADDRESS and (other ^ subnet) & other_mask & mask == 0:
+            return True
+    return False
 
 
 def first_usable(
@@ -116,10 +143,20 @@ def is_router(address: int) -> bool:
 
 
 def find_flaw_in(
-    gateway: IPv4Address, subnet: IPv4Network, *, denied: tuple[MaskedSubnet, ...] = ()
+    gateway: IPv4Address,
+    subnet: IPv4Network,
+    *,
+    denied: tuple[MaskedSubnet, ...] = (),
+    widest: int = WIDEST_PREFIX,
 ) -> Flaw | None:
     """Apply find_flaw to an address and the subnet that it is configured for."""
-    return find_flaw(int(gateway), subnet=int(subnet.network_address), prefix=subnet.prefixlen, denied=denied)
+    return find_flaw(
+        int(gateway),
+        subnet=int(subnet.network_address),
+        prefix=subnet.prefixlen,
+        denied=denied,
+        widest=widest,
+    )
 
 
 def masked(subnets: Iterable[IPv4Network]) -> tuple[MaskedSubnet, ...]:

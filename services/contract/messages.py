@@ -28,6 +28,7 @@ MAX_QUOTED_CHARACTERS = 80
 MAX_TARGETS = 64
 MAX_SERVERS = 16
 MAX_ADDRESSES = 256
+MAX_DEFAULT_GATEWAYS = 16
 
 HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 """A Kubernetes node name: an RFC 1123 subdomain."""
@@ -266,3 +267,5 @@ class HostAnnouncement(Message):
     """Redis' time when the process started; a larger one is newer."""
     addresses: Annotated[tuple[IPv4Address, ...], Field(max_length=MAX_ADDRESSES)] = ()
     """The host's own addresses, none of which can be a network's gateway."""
+    default_gateways: Annotated[tuple[IPv4Address, ...], Field(max_length=MAX_DEFAULT_GATEWAYS)] = ()
+    """The gateways of the host's default routes: one is a network's only while it answers on its VLAN."""

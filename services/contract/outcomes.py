@@ -114,6 +114,12 @@ class Reason(StrEnum):
     ROUTER_IS_OFFERED_ADDRESS = "RouterIsOfferedAddress"
     ROUTER_REFUSED = "RouterRefused"
     """It is in a denied subnet, or a host's own address."""
+    ROUTER_NOT_ON_VLAN = "RouterNotOnVlan"
+    """It is a host's default gateway and does not answer on the VLAN."""
+    SUBNET_TOO_WIDE = "SubnetTooWide"
+    """Wider than /8."""
+    SUBNET_REFUSED = "SubnetRefused"
+    """It overlaps a denied subnet."""
     CONFIGURED_SERVER_SILENT = "ConfiguredServerSilent"
     """Other DHCP servers made offers, but the one in serverIPAddr did not."""
 

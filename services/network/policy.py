@@ -21,9 +21,12 @@ class Policy:
     active_when: ActiveWhen = "routed"
     """Which result makes connectivity "true"."""
     denied_subnets: tuple[IPv4Network, ...] = DENIED_SUBNETS
-    """Gateways in these are refused, whether an owner or DHCP names them."""
+    """Gateways in these are refused, whether an owner or DHCP names them, and so are subnets from DHCP that
+    overlap one of them."""
     host_addresses: frozenset[IPv4Address] = frozenset()
     """The hosts' own addresses, which would always answer and cannot be gateways."""
+    host_gateways: frozenset[IPv4Address] = frozenset()
+    """The hosts' default gateways, which always answer through routing."""
     namespaces: frozenset[str] = frozenset()
     """Namespaces of the networks to manage; empty: all."""
     cluster_networks: frozenset[str] = frozenset()
@@ -40,6 +43,10 @@ class Policy:
             return f"{address} is a host's own address"
         subnet = next((subnet for subnet in self.denied_subnets if address in subnet), None)
         return None if subnet is None else f"{address} is in the denied subnet {subnet}"
+
+    def overlapped_by(self, subnet: IPv4Network) -> IPv4Network | None:
+        """Return the first denied subnet that overlaps this one; None if none does."""
+        return next((denied for denied in self.denied_subnets if denied.overlaps(subnet)), None)
 
     def covers_namespace(self, ref: NetworkRef) -> bool:
         """Whether networks of this namespace are managed."""

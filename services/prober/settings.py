@@ -46,8 +46,9 @@ class ProberSettings(TelemetrySettings):
     dhcp_servers: Annotated[tuple[IPv4Address, ...], Field(max_length=1_000)] = ()
     """Permitted DHCP servers; others are reported as rogues. Without any, a second server on a VLAN is."""
     denied_subnets: Annotated[tuple[IPv4Network, ...], Field(max_length=1_000)] = DENIED_SUBNETS
-    """Gateways in these subnets are never probed, even if DHCP offers them. Set the same for watcher, prober
-    and updater. A value replaces the default: repeat what is to be kept."""
+    """Gateways in these subnets are never probed, even if DHCP offers them, nor is a gateway whose subnet
+    overlaps one of them. Set the same for watcher, prober and updater. A value replaces the default: repeat
+    what is to be kept."""
     dhcp_deadline_s: Seconds = 12.0
     """How long to wait for a DHCP offer. Servers ping an address for seconds before they offer it: with less
     than 12 s healthy networks appear dead."""

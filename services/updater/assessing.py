@@ -51,6 +51,10 @@ class Hosts(Protocol):
         """Return the hosts' own addresses."""
         ...
 
+    def default_gateways(self) -> frozenset[IPv4Address]:
+        """Return the hosts' default gateways."""
+        ...
+
 
 @dataclass(frozen=True)
 class Assessment:
@@ -93,10 +97,10 @@ class Assessor:
         return read_intent(network, self._policy_now())
 
     def _policy_now(self) -> Policy:
-        addresses = self._hosts.addresses()
+        addresses, gateways = self._hosts.addresses(), self._hosts.default_gateways()
         with self._lock:
-            if addresses != self._policy.host_addresses:
-                self._policy = replace(self._policy, host_addresses=addresses)
+            if (addresses, gateways) != (self._policy.host_addresses, self._policy.host_gateways):
+                self._policy = replace(self._policy, host_addresses=addresses, host_gateways=gateways)
             return self._policy
 
     def assess(self, networks: Sequence[Network]) -> list[Assessment]:

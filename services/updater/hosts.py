@@ -29,6 +29,7 @@ class AnnouncedHosts:
         self._lock = threading.Lock()
         self._hosts: dict[str, HostAnnouncement] = {}
         self._addresses: frozenset[IPv4Address] = frozenset()
+        self._default_gateways: frozenset[IPv4Address] = frozenset()
         self._read_at: float | None = None
         self._doubted_since: float | None = None
 
@@ -44,6 +45,11 @@ class AnnouncedHosts:
         """Return the hosts' own addresses, as read last."""
         with self._lock:
             return self._addresses
+
+    def default_gateways(self) -> frozenset[IPv4Address]:
+        """Return the hosts' default gateways, as read last."""
+        with self._lock:
+            return self._default_gateways
 
     def _refresh(self) -> None:
         now = self._clock.monotonic()
@@ -64,6 +70,9 @@ class AnnouncedHosts:
             self._doubted_since = None
         self._hosts = present
         self._addresses = frozenset(address for host in present.values() for address in host.addresses)
+        self._default_gateways = frozenset(
+            gateway for host in present.values() for gateway in host.default_gateways
+        )
         self._read_at = now
 
 

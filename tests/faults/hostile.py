@@ -19,6 +19,9 @@ from tests.unit.prober import frames
 from tests.unit.prober.frames import Sent
 
 TRUE, FORGED = "10.0.7.1", "10.0.7.66"
+ROGUE = "10.9.9.9"
+HOSTS_GATEWAY = "172.30.0.1"
+"""The default gateway of the lab's hosts; see lab.site_builder."""
 TAG = b"\x81\x00"
 ETH_P_ALL = 3
 Script = Callable[[Sent], list[bytes]]
@@ -87,8 +90,37 @@ def _other_tags(sent: Sent) -> list[bytes]:
     ]
 
 
+def _rogue(sent: Sent, *, mask: str = "255.255.255.0") -> list[bytes]:
+    """Offer an address of the rogue's own subnet, and answer ARP as its gateway."""
+    if sent.dhcp is not None:
+        options = frames.offer_options(server=ROGUE, router=ROGUE, mask=mask)
+        return [tagged(frames.answer(sent, options=options, server=ROGUE, address="10.9.9.50"), sent.vlan)]
+    return _answer_arp(sent, ROGUE)
+
+
+def _answer_arp(sent: Sent, address: str) -> list[bytes]:
+    if sent.arp_target != address:
+        return []
+    return [tagged(frames.arp_reply(sender=address, to=sent.source), sent.vlan)]
+
+
+def _borrowed(sent: Sent) -> list[bytes]:
+    """Name the hosts' default gateway, which is not on this VLAN."""
+    if sent.dhcp is None:
+        return []
+    options = frames.offer_options(server="172.30.0.66", router=HOSTS_GATEWAY)
+    return [
+        tagged(frames.answer(sent, options=options, server="172.30.0.66", address="172.30.0.99"), sent.vlan)
+    ]
+
+
 SCRIPTS: dict[str, Script] = {
     "true": _true,
+    "rogue": _rogue,
+    "is the rogue's gateway": lambda sent: _answer_arp(sent, ROGUE),
+    "rogue with half of all addresses": lambda sent: _rogue(sent, mask="128.0.0.0"),
+    "names the hosts' gateway": _borrowed,
+    "is the hosts' gateway": lambda sent: _answer_arp(sent, HOSTS_GATEWAY),
     "giant": _giant,
     "fragmented": _fragmented,
     "other tags": _other_tags,

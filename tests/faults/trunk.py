@@ -88,10 +88,10 @@ class Probing:
 
 @contextmanager
 def probing(
-    site: RunningSite, vlans: Iterable[int], *, deadline_s: float = 12.0, uplink: str = UPLINK
+    site: RunningSite, wanted: Iterable[int | SegmentProbe], *, deadline_s: float = 12.0, uplink: str = UPLINK
 ) -> Iterator[Probing]:
-    """Probe on the host's uplink for the duration of the block."""
-    probes = json.dumps([ask(vlan).to_wire() for vlan in vlans])
+    """Probe on the host's uplink for the duration of the block; a VLAN by its number as ask() does."""
+    probes = json.dumps([(ask(one) if isinstance(one, int) else one).to_wire() for one in wanted])
     arguments = ["-m", "tests.network.prober_program", uplink, probes, "--deadline", str(deadline_s)]
     with subprocess.Popen(
         [*site.command(HOST), sys.executable, *arguments],
@@ -107,10 +107,10 @@ def probing(
 
 
 def probe(
-    site: RunningSite, vlans: Iterable[int], *, deadline_s: float = 12.0, uplink: str = UPLINK
+    site: RunningSite, wanted: Iterable[int | SegmentProbe], *, deadline_s: float = 12.0, uplink: str = UPLINK
 ) -> dict[int, Verdict]:
     """Probe, and return the verdicts by VLAN."""
-    with probing(site, vlans, deadline_s=deadline_s, uplink=uplink) as running:
+    with probing(site, wanted, deadline_s=deadline_s, uplink=uplink) as running:
         return running.verdicts()
 
 

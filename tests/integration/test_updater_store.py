@@ -192,16 +192,22 @@ def test_an_announcement_under_another_hosts_key_changes_nothing(
 
 
 def test_the_hosts_own_addresses_are_known(redis_server: RedisServer, clock: ManualClock) -> None:
-    """They are as announced."""
+    """They are as announced, and so are the hosts' default gateways."""
     hosts = AnnouncedHosts(redis_server.client, clock)
-    own = IPv4Address("10.255.0.11")
+    own, gateway = IPv4Address("10.255.0.11"), IPv4Address("10.255.0.1")
     said = HostAnnouncement(
-        host="node1", uplinks={"extra": "bo"}, version="1", incarnation=1, addresses=(own,)
+        host="node1",
+        uplinks={"extra": "bo"},
+        version="1",
+        incarnation=1,
+        addresses=(own,),
+        default_gateways=(gateway,),
     )
     redis_server.client.set(host_key("node1"), json.dumps(said.to_wire()))
-    assert hosts.addresses() == frozenset()
+    assert (hosts.addresses(), hosts.default_gateways()) == (frozenset(), frozenset())
     hosts.carrying("extra")
     assert hosts.addresses() == {own}
+    assert hosts.default_gateways() == {gateway}
 
 
 def test_a_missing_host_is_gone_within_a_second(redis_server: RedisServer, clock: ManualClock) -> None:

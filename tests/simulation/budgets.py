@@ -6,7 +6,8 @@ is an edit, a host that comes, goes or restarts, a gateway or DHCP server that c
 
 import math
 
-from services.network.judge.reduction import CONFIRMATIONS, DOWN_AFTER
+from services.network.judge.reach import DOWN_AFTER
+from services.network.judge.reduction import CONFIRMATIONS
 from services.watcher.plan.segment_plan import JITTER
 
 NEWS_ASKS = 1 + CONFIRMATIONS

@@ -143,6 +143,10 @@ class Loop:
         """Implement the updater's Hosts."""
         return frozenset()
 
+    def default_gateways(self) -> frozenset[IPv4Address]:
+        """Implement the updater's Hosts."""
+        return frozenset()
+
     def _probe(self, probe: HostProbe) -> None:
         vlan = probe.segment.vlan
         host, incarnation = probe.host, self._hosts[probe.host].incarnation

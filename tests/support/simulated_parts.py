@@ -131,3 +131,6 @@ class EveryHost:
 
     def addresses(self) -> frozenset[IPv4Address]:
         return frozenset()
+
+    def default_gateways(self) -> frozenset[IPv4Address]:
+        return frozenset()

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -22,6 +23,7 @@ from services.contract.messages import HostAnnouncement, ProbeRequest
 from services.contract.outcomes import State
 from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network, NetworkRef
+from services.network.policy import Policy
 from services.runtime import announcements
 from services.runtime.clock import SystemClock
 from services.runtime.redis_client import time_ms
@@ -81,7 +83,8 @@ def probe(
     from services.watcher.requests import build_requests
 
     with redis_client(settings) as client:
-        hosts = _hosts(announcements.read(client).hosts, host)
+        present = announcements.read(client).hosts
+        hosts = _hosts(present, host)
         plan = plan_on_demand(intents, hosts)
         _check_served(plan, intents, hosts)
         age_ms = max(1_000, min(3_600_000, int(timeout * 1_000) if wait else MAX_AGE_MS))
@@ -92,7 +95,9 @@ def probe(
             new_id=lambda: f"cli-{uuid.uuid4().hex}",
         )
     if wait:
-        return _probe_and_wait(settings, intents, plan, requests, timeout_s=timeout, output=output)
+        gateways = frozenset(gateway for announced in present for gateway in announced.default_gateways)
+        policy = replace(settings.policy, host_gateways=gateways)
+        return _probe_and_wait(settings, policy, intents, plan, requests, timeout_s=timeout, output=output)
     _send_only(settings, requests, output)
     return 0
 
@@ -167,6 +172,7 @@ def _send(app: "Celery", requests: Sequence[ProbeRequest], *, wait: bool, url: s
 
 def _probe_and_wait(
     settings: ClientSettings,
+    policy: Policy,
     intents: Mapping[NetworkRef, Intent],
     plan: OnDemandPlan,
     requests: Sequence[ProbeRequest],
@@ -189,7 +195,7 @@ def _probe_and_wait(
             on_progress=lambda done: progress.update(bar, completed=done),
         )
     probed = conclude_probe(
-        intents, plan.hosts_by_segment(), results.verdicts, results.failures, policy=settings.policy
+        intents, plan.hosts_by_segment(), results.verdicts, results.failures, policy=policy
     )
     if output == "table":
         print_table(stdout_console(), report_columns(probed))

@@ -8,6 +8,7 @@ from services.contract.gateways import Flaw, find_flaw, first_usable
 from services.contract.messages import Offer, Verdict
 from services.contract.outcomes import DHCPOutcome, Reason
 from services.contract.verdicts import AgedVerdict
+from services.network.judge.reach import silent_on_vlan
 from services.network.parse.intent import Intent
 from services.network.parse.status import ServerOffer
 from services.network.policy import Policy
@@ -21,6 +22,8 @@ _REASONS: Mapping[Flaw, Reason] = {
     Flaw.NETWORK_ADDRESS: Reason.ROUTER_NOT_A_HOST,
     Flaw.BROADCAST_ADDRESS: Reason.ROUTER_NOT_A_HOST,
     Flaw.DENIED: Reason.ROUTER_REFUSED,
+    Flaw.TOO_WIDE: Reason.SUBNET_TOO_WIDE,
+    Flaw.OVERLAPS_DENIED: Reason.SUBNET_REFUSED,
 }
 _BAD_ROUTER = frozenset(
     {
@@ -56,12 +59,18 @@ class DHCPSummary:
 
 
 def summarize_dhcp(
-    intent: Intent, asked: Sequence[AgedVerdict], *, confirmations: int, policy: Policy
+    intent: Intent,
+    asked: Sequence[AgedVerdict],
+    *,
+    confirmations: int,
+    policy: Policy,
+    latest: Sequence[Verdict] = (),
 ) -> DHCPSummary | None:
     """Summarize the conclusive answers; None if there is none and nothing is remembered.
 
     asked: the newest fresh verdict of each host that asked DHCP. A host without an offer may have a fault of
-    its own: DHCP is out once confirmations + 1 hosts received none since the newest offer.
+    its own: DHCP is out once confirmations + 1 hosts received none since the newest offer. latest: the newest
+    fresh verdict of each host: a host's default gateway is believed only while it answers on the VLAN.
     """
     if intent.mode == "manual":
         return None
@@ -80,7 +89,8 @@ def summarize_dhcp(
     if len(silent) > confirmations:
         return DHCPSummary(*remembered, False, Reason.NO_DHCP_OFFER, servers=servers, unoffered=unoffered)
     if offers:
-        return replace(_read_offers(intent, offers, servers, policy), unoffered=unoffered)
+        checks = [*(seen.verdict for seen in reversed(newest_first)), *latest]
+        return replace(_read_offers(intent, offers, servers, policy, checks), unoffered=unoffered)
     if silent:
         answered = intent.known_gateway is not None
         return DHCPSummary(*remembered, answered, Reason.CONFIRMING_NO_OFFER, unoffered=unoffered)
@@ -113,11 +123,21 @@ def _newest_by_server(newest_first: Iterable[AgedVerdict]) -> list[Offer]:
 
 
 def _read_offers(
-    intent: Intent, offers: Sequence[Offer], servers: tuple[ServerOffer, ...], policy: Policy
+    intent: Intent,
+    offers: Sequence[Offer],
+    servers: tuple[ServerOffer, ...],
+    policy: Policy,
+    checks: Sequence[Verdict],
 ) -> DHCPSummary:
-    """Choose one offer for all hosts: of the configured server, else the known gateway, else the first."""
+    """Choose one offer for all hosts: of the configured server, else the known gateway, else the first.
+
+    checks: verdicts of all hosts on the gateways, the oldest first.
+    """
     eligible = [offer for offer in offers if intent.server in (None, offer.server)]
     usable = [(offer, gateway) for offer in eligible if (gateway := _usable_gateway(offer, policy))]
+    if suspects := {gateway for _, gateway in usable} & policy.host_gateways:
+        elsewhere = silent_on_vlan(suspects, intent.digest, checks)
+        usable = [(offer, gateway) for offer, gateway in usable if gateway not in elsewhere]
     if not usable:
         reason, detail = _why_unusable(intent, eligible, offers, policy)
         findings = _disagreement(offers, "none is usable")
@@ -183,12 +203,15 @@ def _why_unusable(
         return Reason.CONFIGURED_SERVER_SILENT, f"{intent.server} did not answer, {others} did"
     offer = eligible[0]
     routers = _routers(offer)
-    subnet = offer.cidr or "no usable mask"
+    subnet = str(offer.cidr or "no usable mask")
     if not routers:
         return Reason.NO_ROUTER_OPTION, f"{offer.server} offered {offer.address} ({subnet})"
-    reason = _refuse(offer, routers[0], policy)
-    assert reason is not None
-    return reason, f"{offer.server} offered {offer.address} ({subnet}) with router {routers[0]}"
+    router = _usable_gateway(offer, policy) or routers[0]
+    # Without a flaw it is a host's default gateway that does not answer on the VLAN.
+    reason = _refuse(offer, router, policy) or Reason.ROUTER_NOT_ON_VLAN
+    if reason is Reason.SUBNET_REFUSED and offer.cidr is not None:
+        subnet += f", which overlaps {policy.overlapped_by(offer.cidr)}"
+    return reason, f"{offer.server} offered {offer.address} ({subnet}) with router {router}"
 
 
 def _contradicts(offer: Offer, known: IPv4Address | None, policy: Policy) -> bool:

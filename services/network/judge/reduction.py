@@ -12,12 +12,12 @@ from services.contract.messages import ReachVerdict, TargetVerdict, Verdict
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome, Reason, State
 from services.contract.verdicts import AgedVerdict
 from services.network.judge.dhcp import DHCPSummary, summarize_dhcp
+from services.network.judge.expiry import why_forgotten
+from services.network.judge.reach import conclude
 from services.network.parse.intent import Intent
 from services.network.parse.status import ServerOffer
 from services.network.policy import DEFAULT_POLICY, Policy
 
-DOWN_AFTER = 3
-"""Unanswered probes before a gateway counts as silent. One answer is enough to count as reachable."""
 CONFIRMATIONS = 2
 """Further hosts, if there are so many, that must receive no offer before DHCP is reported as out."""
 DHCP_FRESHNESS = 2
@@ -50,6 +50,8 @@ class Conclusion:
     """Hosts on which it does not."""
     unoffered: tuple[str, ...] = ()
     """Hosts that asked DHCP and received no offer since the newest one."""
+    forgotten: str = ""
+    """Why the gateway that was known counts as unknown from now on; empty if there is none."""
 
 
 def reduce(
@@ -61,13 +63,15 @@ def reduce(
     fresh_s: float,
     policy: Policy = DEFAULT_POLICY,
     dhcp_confirmations: int = CONFIRMATIONS,
+    unconfirmed_s: float = 0.0,
 ) -> Conclusion:
     """Reduce the verdicts on the intent's segment.
 
     latest: the newest verdict of each host. asked_dhcp: the newest verdict of each host that asked DHCP.
     hosts: announced hosts with an uplink of the cluster network. fresh_s: age from which a verdict does not
     count. Verdicts of hosts that are gone, or on another intent, do not count either. dhcp_confirmations:
-    further hosts that must receive no offer before DHCP is reported as out.
+    further hosts that must receive no offer before DHCP is reported as out. unconfirmed_s: how long DHCP has
+    not named the known gateway.
     """
     digest = intent.digest
     of_intent = [seen for seen in latest if _counts(seen.verdict, digest)]
@@ -84,17 +88,27 @@ def reduce(
     asked = [s for s in asked_dhcp if s.age_s < DHCP_FRESHNESS * fresh_s and s.verdict.host in hosts]
     others = len(hosts) - len(faults) - 1
     confirmations = max(0, min(dhcp_confirmations, others))
-    dhcp = summarize_dhcp(intent, asked, confirmations=confirmations, policy=policy)
+    dhcp = summarize_dhcp(intent, asked, confirmations=confirmations, policy=policy, latest=verdicts)
     gateway = intent.gateway if dhcp is None else dhcp.gateway
     if gateway is None:
-        return _without_gateway(dhcp, verdicts, faults)
+        contradicted = dhcp is not None and intent.known_gateway is not None
+        why = "the offer that names it rules it out" if contradicted else ""
+        return _without_gateway(dhcp, verdicts, faults, forgotten=why)
     rule: _Rule = "isolated" if intent.isolated else policy.active_when
     conclusion = _reduce_reach({v.host: _target(v, digest, gateway) for v in verdicts}, faults, rule=rule)
-    return conclusion if dhcp is None else _with_dhcp(conclusion, dhcp)
+    if dhcp is None:
+        return conclusion
+    if not dhcp.answered and (
+        why := why_forgotten(
+            gateway, conclusion.state, unconfirmed_s=unconfirmed_s, fresh_s=fresh_s, policy=policy
+        )
+    ):
+        return _without_gateway(dhcp, verdicts, faults, forgotten=why)
+    return _with_dhcp(conclusion, dhcp)
 
 
 def _without_gateway(
-    dhcp: DHCPSummary | None, verdicts: Sequence[Verdict], faults: Mapping[str, str]
+    dhcp: DHCPSummary | None, verdicts: Sequence[Verdict], faults: Mapping[str, str], *, forgotten: str
 ) -> Conclusion:
     if dhcp is None:
         # No host could tell what DHCP says: neither a failure of DHCP nor a guess.
@@ -111,6 +125,7 @@ def _without_gateway(
         detail=dhcp.detail,
         findings=dhcp.findings,
         unoffered=dhcp.unoffered,
+        forgotten=forgotten,
     )
 
 
@@ -166,7 +181,7 @@ def _reduce_reach(
     silent: list[str] = []
     cut_off = 0
     for host, target in sorted(found.items()):
-        outcome = ReachOutcome.NOT_TRIED if target is None else _conclude(target.vlan)
+        outcome = ReachOutcome.NOT_TRIED if target is None else conclude(target.vlan)
         if host in faults:
             # The fault explains the silence; a prober that was stopped says nothing about the gateway.
             cut_off += faults[host] != Fault.STOPPED
@@ -213,16 +228,9 @@ def _state(any_answers: bool, *, on_vlan: bool, is_routed: bool, rule: _Rule) ->
     return State.UNREACHABLE, Reason.GATEWAY_SILENT_ON_VLAN if rule == "isolated" else Reason.GATEWAY_SILENT
 
 
-def _conclude(reach: ReachVerdict) -> ReachOutcome:
-    """Return the outcome; silence is inconclusive after fewer than DOWN_AFTER probes."""
-    if reach.outcome is ReachOutcome.SILENT and reach.attempts < DOWN_AFTER:
-        return ReachOutcome.INCONCLUSIVE
-    return reach.outcome
-
-
 def _any_reachable(checks: Sequence[ReachVerdict]) -> bool | None:
     """Whether it answered on any host; None if no host could tell."""
-    outcomes = {_conclude(check) for check in checks}
+    outcomes = {conclude(check) for check in checks}
     if ReachOutcome.REACHABLE in outcomes:
         return True
     return False if ReachOutcome.SILENT in outcomes else None

@@ -213,7 +213,8 @@ def _manual(segment: Segment, route: Route, policy: Policy) -> Intent:
         raise _Refused(
             Reason.GATEWAY_REFUSED, f"gateway: expected an address that may be probed, but {denial}"
         )
-    flaw = find_flaw_in(gateway, cidr)
+    # An owner may name a wider subnet than DHCP, and one around a denied one: only the gateway is probed.
+    flaw = find_flaw_in(gateway, cidr, widest=1)
     if flaw is Flaw.NO_ROOM:
         detail = f"cidr: expected a subnet with room for a gateway, at most /31, got {shown(route.cidr)}"
         raise _Refused(Reason.BAD_CIDR, detail)

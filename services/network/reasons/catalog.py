@@ -27,9 +27,12 @@ GROUPS = (
         """
         These are the reasons of state `DHCPFailed` if no gateway is known from before. Otherwise they are
         findings beside the state of the known gateway, and the status has `dhcpOut`. A gateway that the
-        offer itself names and that cannot be one in the offered subnet does not count as known: it is
-        removed from the annotation. Harvester's controller may then set `connectivity` to `"false"`, which
-        nadroute leaves.
+        offer itself names and that cannot be one in the offered subnet does not count as known.
+
+        A known gateway is kept while DHCP is out, unless it is a host's default gateway that answers through
+        routing, but on this VLAN from no host: then it counts as unknown again. cidr and gateway are removed
+        from the annotation, and the Event says why. Harvester's controller may then set `connectivity` to
+        `"false"`, which nadroute leaves.
         """,
     ),
     Group("No result", NO_RESULT),

@@ -80,6 +80,37 @@ NO_USABLE_GATEWAY: Mapping[Reason, ReasonText] = {
           watcher` shows the current value
         """,
     ),
+    Reason.ROUTER_NOT_ON_VLAN: reason_text(
+        "DHCP on {segment} names a host's default gateway, which does not answer on this VLAN",
+        """
+        The gateway that DHCP names is the default gateway of a host, and answers ARP on VLAN {vlan} from no
+        host. The hosts always reach it by their own network, so an answer through routing proves nothing
+        about this one. It is used only while it answers on VLAN {vlan}.
+        - Find out who serves DHCP on VLAN {vlan}. Switch off a server that does not belong there; correct
+          option 3 (router) if the server is yours
+        - If VLAN {vlan} is the hosts' own network, check that it is trunked to the hosts and that the switch
+          does not filter ARP
+        """,
+    ),
+    Reason.SUBNET_TOO_WIDE: reason_text(
+        "DHCP on {segment} names a subnet wider than /8",
+        """
+        A DHCP server offers an address in a subnet wider than /8, which no VLAN has.
+        - Find out who serves DHCP on VLAN {vlan}. Switch off a server that does not belong there; correct
+          option 1 (subnet mask) if the server is yours
+        """,
+    ),
+    Reason.SUBNET_REFUSED: reason_text(
+        "DHCP on {segment} names a subnet that overlaps a denied one",
+        """
+        The subnet that DHCP offers overlaps a denied subnet, such as that of Harvester's pods or services.
+        VMs could not reach one of the two.
+        - Find out who serves DHCP on VLAN {vlan}. Switch off a server that does not belong there; correct
+          option 1 (subnet mask) if the server is yours
+        - If the subnet is right, remove the other one from the setting denied_subnets of watcher, prober and
+          updater: `nadroute config watcher` shows the current value
+        """,
+    ),
     Reason.CONFIGURED_SERVER_SILENT: reason_text(
         "the configured DHCP server did not answer on {segment}",
         """

@@ -56,6 +56,9 @@ def describe_transition(
         message += "; it answers through the hosts' routing"
     if status.detail:
         message += f": {status.detail}"
+    if conclusion is not None and conclusion.forgotten and isinstance(intent, Intent):
+        known = f"cidr {intent.known_cidr} and gateway {intent.known_gateway}"
+        message += f"; {known} are removed: {conclusion.forgotten}"
     if status.dhcp_out:
         silent = Reason.NO_DHCP_OFFER in status.findings
         message += "; DHCP no longer answers" if silent else "; DHCP no longer names a usable gateway"

@@ -13,11 +13,11 @@ RTMGRP_LINK = 1
 _REQUEST = 1
 _IFF_UP, _IFF_LOWER_UP = 0x1, 0x10000
 _IFLA_IFNAME, _IFLA_CARRIER_CHANGES = 3, 35
-_HEADER = struct.Struct("=IHHII")
+HEADER = struct.Struct("=IHHII")
 _IFINFOMSG = struct.Struct("=BBHiII")
-_ATTRIBUTE = struct.Struct("=HH")
+ATTRIBUTE = struct.Struct("=HH")
 RECEIVE_BYTES = 65536
-_TIMEOUT_S = 1.0
+TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ class LinkMessage:
 def state_request(interface: str) -> bytes:
     """Return the request for an interface's state (RTM_GETLINK)."""
     name = interface.encode() + b"\0"
-    attribute = _ATTRIBUTE.pack(_ATTRIBUTE.size + len(name), _IFLA_IFNAME) + name
+    attribute = ATTRIBUTE.pack(ATTRIBUTE.size + len(name), _IFLA_IFNAME) + name
     body = _IFINFOMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0, 0) + attribute + bytes(-len(attribute) % 4)
-    return _HEADER.pack(_HEADER.size + len(body), RTM_GETLINK, _REQUEST, 1, 0) + body
+    return HEADER.pack(HEADER.size + len(body), RTM_GETLINK, _REQUEST, 1, 0) + body
 
 
 def open_netlink(*, groups: int = 0) -> socket.socket:
@@ -62,7 +62,7 @@ def open_netlink(*, groups: int = 0) -> socket.socket:
 def read_state(interface: str) -> InterfaceState | None:
     """Return the interface's state; None when it does not exist. Raises OSError when netlink fails."""
     with contextlib.closing(open_netlink()) as netlink:
-        netlink.settimeout(_TIMEOUT_S)
+        netlink.settimeout(TIMEOUT_S)
         netlink.send(state_request(interface))
         return parse_reply(netlink.recv(RECEIVE_BYTES))
 
@@ -77,12 +77,12 @@ def parse_reply(reply: bytes) -> InterfaceState | None:
 def parse_messages(data: bytes) -> Iterator[LinkMessage]:
     """Yield the messages of a datagram; "no such device" has index 0. Raises OSError for any other error."""
     at = 0
-    while at + _HEADER.size <= len(data):
-        length, kind, _, _, _ = _HEADER.unpack_from(data, at)
+    while at + HEADER.size <= len(data):
+        length, kind, _, _, _ = HEADER.unpack_from(data, at)
         end = min(at + length, len(data))
-        if length < _HEADER.size:
+        if length < HEADER.size:
             return
-        body = at + _HEADER.size
+        body = at + HEADER.size
         if kind == NLMSG_ERROR and end >= body + 4:
             code = -int(struct.unpack_from("=i", data, body)[0])
             if code == errno.ENODEV:
@@ -99,11 +99,11 @@ def _parse_link(data: bytes, body: int, end: int, *, gone: bool) -> LinkMessage:
     if gone:
         return LinkMessage(index, None)
     at, changes = body + _IFINFOMSG.size, 0
-    while at + _ATTRIBUTE.size <= end:
-        size, attribute = _ATTRIBUTE.unpack_from(data, at)
-        if size < _ATTRIBUTE.size:
+    while at + ATTRIBUTE.size <= end:
+        size, attribute = ATTRIBUTE.unpack_from(data, at)
+        if size < ATTRIBUTE.size:
             break
-        if attribute == _IFLA_CARRIER_CHANGES and at + _ATTRIBUTE.size + 4 <= end:
-            (changes,) = struct.unpack_from("=I", data, at + _ATTRIBUTE.size)
+        if attribute == _IFLA_CARRIER_CHANGES and at + ATTRIBUTE.size + 4 <= end:
+            (changes,) = struct.unpack_from("=I", data, at + ATTRIBUTE.size)
         at += (size + 3) & ~3
     return LinkMessage(index, InterfaceState(index, bool(flags & _IFF_UP and flags & _IFF_LOWER_UP), changes))

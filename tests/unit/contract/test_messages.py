@@ -86,6 +86,7 @@ announcements = st.builds(
     HostAnnouncement, host=HOSTS,
     uplinks=st.dictionaries(NAMES, st.from_regex(r"[a-z0-9.-]{1,15}", fullmatch=True), max_size=3),
     version=st.text(max_size=64), incarnation=ORDINALS,
+    default_gateways=st.lists(ADDRESSES, max_size=3).map(tuple),
 )  # fmt: skip
 
 

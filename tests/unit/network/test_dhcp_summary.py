@@ -37,6 +37,9 @@ def test_an_offer_gives_cidr_and_gateway() -> None:
         (dhcp(offer(gateway="10.9.0.1")), None, Reason.ROUTER_OUTSIDE_SUBNET),
         (dhcp(offer(gateway="10.0.112.51", cidr="10.0.112.50/32")), None, Reason.SUBNET_TOO_SMALL),
         (dhcp(offer(gateway="10.52.0.1", cidr="10.52.0.0/16")), None, Reason.ROUTER_REFUSED),
+        (dhcp(offer(gateway="10.9.9.9", cidr="0.0.0.0/1")), None, Reason.SUBNET_TOO_WIDE),
+        (dhcp(offer(gateway="10.9.9.9", cidr="10.0.0.0/7")), None, Reason.SUBNET_TOO_WIDE),
+        (dhcp(offer(gateway="10.9.9.9", cidr="10.0.0.0/8")), None, Reason.SUBNET_REFUSED),
         (dhcp(offer(cidr=None)), None, Reason.NO_SUBNET_MASK),
         (dhcp(offer(cidr="0.0.0.0/0")), None, Reason.NO_SUBNET_MASK),
         (dhcp(offer()), IPv4Address("10.0.112.2"), Reason.CONFIGURED_SERVER_SILENT),
@@ -115,6 +118,16 @@ def test_an_unusable_offer_needs_no_confirmation() -> None:
     conclusion = _reduce(AUTO, asked, hosts=("node1", "node2", "node3"))
     assert (conclusion.state, conclusion.reason) == (State.DHCP_FAILED, Reason.NO_ROUTER_OPTION)
     assert conclusion.detail == "10.0.112.1 offered 10.0.112.50 (10.0.112.0/20)"
+
+
+def test_a_refused_subnet_is_named_with_the_one_that_it_overlaps() -> None:
+    """The operator has to see which of the denied subnets it is."""
+    wide = offer("10.9.9.9", cidr="10.0.0.0/8")
+    said = seen(verdict(AUTO.digest, dhcp=dhcp(wide), gateway=None, vlan=N, routed=N))
+    conclusion = _reduce(AUTO, [said])
+    assert conclusion.detail == (
+        "10.0.112.1 offered 10.0.112.50 (10.0.0.0/8, which overlaps 10.52.0.0/16) with router 10.9.9.9"
+    )
 
 
 SECOND = "10.0.112.66"

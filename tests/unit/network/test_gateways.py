@@ -36,7 +36,13 @@ NEIGHBOURS = st.tuples(ANYWHERE, st.integers(0, 7)).map(
     lambda pair: (pair[0], IPv4Address(int(pair[0]) ^ pair[1]))
 )
 DENIED = st.sampled_from(
-    [(), (IPv4Network("10.0.112.0/30"),), (IPv4Network("10.0.112.5/32"),), DENIED_SUBNETS]
+    [
+        (),
+        (IPv4Network("10.0.112.0/30"),),
+        (IPv4Network("10.0.112.5/32"),),
+        (IPv4Network("10.0.0.0/15"), IPv4Network("192.168.0.0/16")),
+        DENIED_SUBNETS,
+    ]
 )
 
 
@@ -46,8 +52,22 @@ def is_usable(
     denied: tuple[IPv4Network, ...],
     offered: IPv4Address | None,
 ) -> bool:
-    """The rule once more, in the words of ipaddress."""
-    if cidr is None or not 1 <= cidr.prefixlen <= 31 or gateway not in cidr or gateway == offered:
+    """The rule for an offer once more, in the words of ipaddress."""
+    if cidr is None or cidr.prefixlen < 8:
+        return False
+    if any(cidr.overlaps(subnet) for subnet in denied if subnet.prefixlen < 32):
+        return False
+    return is_usable_for_an_owner(gateway, cidr, denied, offered)
+
+
+def is_usable_for_an_owner(
+    gateway: IPv4Address,
+    cidr: IPv4Network,
+    denied: tuple[IPv4Network, ...],
+    offered: IPv4Address | None = None,
+) -> bool:
+    """The rule for an owner, who may name a wide subnet and one around a denied one."""
+    if not 1 <= cidr.prefixlen <= 31 or gateway not in cidr or gateway == offered:
         return False
     if cidr.prefixlen < 31 and gateway in (cidr.network_address, cidr.broadcast_address):
         return False
@@ -61,6 +81,10 @@ def is_usable(
     denied=DENIED,
 )
 @example(addresses=(IPv4Address("169.254.0.1"), IPv4Address("169.254.0.2")), prefix=16, denied=())
+@example(addresses=(IPv4Address("10.9.9.9"), IPv4Address("10.9.9.50")), prefix=1, denied=())
+@example(addresses=(IPv4Address("10.9.9.9"), IPv4Address("10.9.9.50")), prefix=7, denied=())
+@example(addresses=(IPv4Address("10.9.9.9"), IPv4Address("10.9.9.50")), prefix=8, denied=())
+@example(addresses=(IPv4Address("10.9.9.9"), IPv4Address("10.9.9.50")), prefix=8, denied=DENIED_SUBNETS)
 def test_a_gateway_without_a_flaw_is_a_usable_one(
     addresses: tuple[IPv4Address, IPv4Address], prefix: int | None, denied: tuple[IPv4Network, ...]
 ) -> None:
@@ -120,17 +144,17 @@ def test_prober_and_updater_take_the_same_gateway_from_an_offer(
 
 
 @given(gateway=ANYWHERE, address=NEAR, prefix=st.integers(0, 32), denied=DENIED)
-def test_an_owner_may_write_what_an_offer_may_name(
+def test_a_gateway_is_known_if_an_offer_may_name_it_and_accepted_if_an_owner_may(
     gateway: IPv4Address, address: IPv4Address, prefix: int, denied: tuple[IPv4Network, ...]
 ) -> None:
-    """A manual gateway is accepted, and a remembered one known, exactly when it is usable."""
+    """So what was written by the rules of a former version is not taken for known."""
     policy = Policy(denied_subnets=denied)
-    cidr = f"{address}/{prefix}"
-    usable = is_usable(gateway, IPv4Network(cidr, strict=False), denied, None)
+    cidr = IPv4Network((address, prefix), strict=False)
 
-    route = {"mode": "manual", "cidr": cidr, "gateway": str(gateway)}
-    assert isinstance(read_intent(network(json.dumps(route)), policy), Intent) == usable
+    route = {"mode": "manual", "cidr": f"{address}/{prefix}", "gateway": str(gateway)}
+    accepted = isinstance(read_intent(network(json.dumps(route)), policy), Intent)
+    assert accepted == is_usable_for_an_owner(gateway, cidr, denied)
 
     remembered = read_intent(network(json.dumps({**route, "mode": "auto"})), policy)
     assert isinstance(remembered, Intent)
-    assert remembered.known_gateway == (gateway if usable else None)
+    assert remembered.known_gateway == (gateway if is_usable(gateway, cidr, denied, None) else None)

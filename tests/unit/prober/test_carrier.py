@@ -148,6 +148,6 @@ def test_state_of_an_interface_is_read_from_the_kernel() -> None:
 @given(st.binary(min_size=32, max_size=120))
 def test_short_attributes_do_not_loop(tail: bytes) -> None:
     """A length of zero in an answer ends the reading."""
-    header = uplink._HEADER.pack(16 + len(tail), 16, 0, 1, 0)
+    header = uplink.HEADER.pack(16 + len(tail), 16, 0, 1, 0)
     state = uplink.parse_reply(header + tail)
     assert state is None or state.carrier_changes >= 0

@@ -67,12 +67,16 @@ class FakeHosts:
     def __init__(self, *hosts: str) -> None:
         self.hosts = frozenset(hosts)
         self.own: frozenset[IPv4Address] = frozenset()
+        self.gateways: frozenset[IPv4Address] = frozenset()
 
     def carrying(self, cluster_network: str) -> frozenset[str]:
         return self.hosts
 
     def addresses(self) -> frozenset[IPv4Address]:
         return self.own
+
+    def default_gateways(self) -> frozenset[IPv4Address]:
+        return self.gateways
 
 
 class FakeCluster:

@@ -1,0 +1,36 @@
+"""What the hosts' checks of a gateway prove."""
+
+from collections.abc import Collection, Iterable
+from ipaddress import IPv4Address
+
+from services.contract.messages import ReachVerdict, Verdict
+from services.contract.outcomes import ReachOutcome
+
+DOWN_AFTER = 3
+"""Unanswered probes before a gateway counts as silent. One answer is enough to count as reachable."""
+
+
+def conclude(reach: ReachVerdict) -> ReachOutcome:
+    """Return the outcome; silence is inconclusive after fewer than DOWN_AFTER probes."""
+    if reach.outcome is ReachOutcome.SILENT and reach.attempts < DOWN_AFTER:
+        return ReachOutcome.INCONCLUSIVE
+    return reach.outcome
+
+
+def silent_on_vlan(
+    gateways: Collection[IPv4Address], digest: str, oldest_first: Iterable[Verdict]
+) -> frozenset[IPv4Address]:
+    """Return those of the gateways that some host found silent on the VLAN, and none reachable.
+
+    The newest verdict of a host that checked a gateway counts. One with a fault proves nothing.
+    """
+    found = {
+        (verdict.host, target.gateway): conclude(target.vlan)
+        for verdict in oldest_first
+        if verdict.fault is None
+        for target in verdict.targets
+        if target.digest == digest and target.gateway in gateways
+    }
+    silent = {gateway for (_, gateway), outcome in found.items() if outcome is ReachOutcome.SILENT}
+    reachable = {gateway for (_, gateway), outcome in found.items() if outcome is ReachOutcome.REACHABLE}
+    return frozenset(gateway for gateway in silent - reachable if gateway is not None)
