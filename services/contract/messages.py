@@ -105,7 +105,7 @@ class Target(Message):
     gateway: IPv4Address | None = None
     """The known gateway: the owner's (manual), or the one that DHCP named before."""
     from_dhcp: bool = True
-    """Whether a gateway in a DHCPOFFER replaces the known one."""
+    """Whether a gateway in a DHCPOFFER is checked, too."""
     server: IPv4Address | None = None
     """The DHCP server whose offer counts. None: see prober.engine.offers."""
 
@@ -153,6 +153,8 @@ class Offer(Message):
 
     server: IPv4Address
     """Option 54; the packet's source address if that is missing."""
+    mac: MACAddress | None = None
+    """The source of the frame: the server, or the router that relayed the offer."""
     address: IPv4Address
     cidr: IPv4Network | None = None
     """The offered address masked by option 1; None without a usable mask."""
@@ -185,12 +187,17 @@ class LeaseVerdict(Message):
 
 
 class DHCPVerdict(Message):
-    """The result of asking DHCP on one segment, with every server that answered within the window."""
+    """The result of asking DHCP on one segment, with every server that answered in time.
+
+    Several offers may name one server: from different MAC addresses, or with different gateways or subnets.
+    """
 
     outcome: DHCPOutcome
     servers: Annotated[tuple[Offer, ...], Field(max_length=MAX_SERVERS)] = ()
     attempts: Annotated[int, Field(ge=0, le=100)] = 0
     elapsed_ms: Milliseconds = 0.0
+    omitted: Ordinal = 0
+    """Further offers, left out because there were more than MAX_SERVERS."""
     lease: LeaseVerdict | None = None
     """None if no address was requested."""
 
@@ -209,7 +216,10 @@ NOT_TRIED = ReachVerdict(outcome=ReachOutcome.NOT_TRIED)
 
 
 class TargetVerdict(Message):
-    """The result for one intent."""
+    """The result for one gateway of one intent.
+
+    An intent has two if a DHCPOFFER names another gateway than the known one, which comes first.
+    """
 
     digest: Digest
     cidr: IPv4Network | None = None

@@ -48,7 +48,7 @@ def network_document(row: NetworkRow) -> Document:
         "since": row.since or None,
         "detail": row.detail or None,
         "hosts": dict(sorted(row.hosts.items())),
-        "dhcp": [_server(s.server, s.cidr or None, s.gateway or None) for s in row.servers],
+        "dhcp": [_server(s.server, s.cidr or None, s.gateway or None, None) for s in row.servers],
         "dhcp_out": row.dhcp_out,
         "hosts_omitted": row.hosts_omitted,
         "findings": dict(sorted(row.findings.items())),
@@ -129,10 +129,11 @@ def scanned_document(scanned: ScannedVlan) -> Document:
 
 
 def dhcp_document(finding: DHCPVerdict | None) -> Document:
-    """{"outcome", "servers": [{"server", "cidr", "gateway"}]}."""
+    """{"outcome", "servers": [{"server", "cidr", "gateway"}]}; omitted is present only if there are any."""
     if finding is None:
         return {"outcome": DHCPOutcome.NOT_TRIED.value, "servers": []}
-    return {"outcome": finding.outcome.value, "servers": _offers(finding.servers)}
+    document: Document = {"outcome": finding.outcome.value, "servers": _offers(finding.servers)}
+    return document | ({"omitted": finding.omitted} if finding.omitted else {})
 
 
 def reach_document(reach: ReachVerdict | None) -> Document:
@@ -179,16 +180,17 @@ def _answer(answer: HostAnswer) -> Document:
     }
 
 
-def _server(server: str, cidr: str | None, gateway: str | None) -> Document:
-    return {"server": server, "cidr": cidr, "gateway": gateway}
+def _server(server: str, cidr: str | None, gateway: str | None, mac: str | None) -> Document:
+    document: Document = {"server": server, "cidr": cidr, "gateway": gateway}
+    return document | ({"mac": mac} if mac else {})
 
 
 def _offers(offers: Sequence[Offer]) -> list[Document]:
-    """Return the offers; relay, rogue and unasked_ack are present only if set."""
+    """Return the offers; mac, relay, rogue and unasked_ack are present only if set."""
     documents = []
     for offer in offers:
         cidr, gateway = (str(value) if value else None for value in (offer.cidr, offer.gateway))
-        document = _server(str(offer.server), cidr, gateway)
+        document = _server(str(offer.server), cidr, gateway, offer.mac)
         document |= {"relay": str(offer.relay)} if offer.relay is not None else {}
         document |= {name: True for name in ("rogue", "unasked_ack") if getattr(offer, name)}
         documents.append(document)

@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import Callable
 
+from lab.site_builder import vlan_cidr
 from lab.tagged_socket import open_tagged_socket, receive
 from tests.unit.prober import frames
 from tests.unit.prober.frames import Sent
@@ -114,6 +115,21 @@ def _borrowed(sent: Sent) -> list[bytes]:
     ]
 
 
+def _true_id(sent: Sent) -> list[bytes]:
+    """Send the stranger's offer under the identifier of the VLAN's own server."""
+    if sent.dhcp is None:
+        return []
+    options = frames.offer_options(server=str(vlan_cidr(sent.vlan)[1]), router=FORGED)
+    return [tagged(frames.answer(sent, options=options), sent.vlan)]
+
+
+def _invented(sent: Sent) -> list[bytes]:
+    """Send offers of a hundred servers, each of which names itself as the gateway."""
+    if sent.dhcp is None:
+        return []
+    return [tagged(_offer(sent, server=f"10.0.7.{n}"), sent.vlan) for n in range(101, 201)]
+
+
 SCRIPTS: dict[str, Script] = {
     "true": _true,
     "rogue": _rogue,
@@ -124,6 +140,8 @@ SCRIPTS: dict[str, Script] = {
     "giant": _giant,
     "fragmented": _fragmented,
     "other tags": _other_tags,
+    "true id": _true_id,
+    "invented": _invented,
 }
 
 

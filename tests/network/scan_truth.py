@@ -1,5 +1,6 @@
 """The expected result of `nadroute scan`, derived from the site alone: the JSON without times."""
 
+import re
 from typing import Any
 
 from lab.site import DhcpServer, Site, Vlan
@@ -14,11 +15,23 @@ def truth(site: Site, vlans: range) -> list[Entry]:
 
 
 def without_times(found: list[Entry]) -> list[Entry]:
-    """Return the JSON of a scan in the same form."""
+    """Return the JSON of a scan in the same form, without MAC addresses, which the kernel invents."""
     return [
-        {**entry, "gateway": {**entry["gateway"], "rtt_ms": _is_time(entry["gateway"]["rtt_ms"])}}
+        {
+            **entry,
+            "dhcp": {
+                **entry["dhcp"],
+                "servers": [_without_mac(server) for server in entry["dhcp"]["servers"]],
+            },
+            "gateway": {**entry["gateway"], "rtt_ms": _is_time(entry["gateway"]["rtt_ms"])},
+        }
         for entry in found
     ]
+
+
+def _without_mac(server: Entry) -> Entry:
+    assert re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", server["mac"])
+    return {name: value for name, value in server.items() if name != "mac"}
 
 
 def _is_time(value: object) -> bool:

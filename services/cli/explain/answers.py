@@ -71,6 +71,9 @@ def _dhcp(check: HostCheck) -> list[PathAnswer]:
     if finding.outcome is DHCPOutcome.OFFERED:
         sign = GOOD if len(finding.servers) == 1 else UNCERTAIN
         answers = [PathAnswer("DHCP", sign, f"{discover}: {_offer(offer)}") for offer in finding.servers]
+        if finding.omitted:
+            text = f"{discover}: {finding.omitted} further offers, which are left out"
+            answers.append(PathAnswer("DHCP", UNCERTAIN, text))
         return [*answers, *_lease(finding)]
     seconds = f"{finding.elapsed_ms / 1_000:.0f} s"
     asked = f"{discover}: asked {finding.attempts} times in {seconds}, no offer"
@@ -89,9 +92,8 @@ def _offer(offer: Offer) -> str:
     router = f"router {routers}" if routers else "no router"
     relay = f", through the relay {offer.relay}" if offer.relay else ""
     extra = ", a rogue server" if offer.rogue else ""
-    return (
-        f"{offer.server} offered {offer.address}{subnet}, {router}{relay}, after {_ms(offer.after_ms)}{extra}"
-    )
+    server = f"{offer.server} ({offer.mac})" if offer.mac else str(offer.server)
+    return f"{server} offered {offer.address}{subnet}, {router}{relay}, after {_ms(offer.after_ms)}{extra}"
 
 
 def _lease(finding: DHCPVerdict) -> list[PathAnswer]:

@@ -70,11 +70,13 @@ def _is_silent(result: "ScanResult") -> bool:
 
 def _servers_cell(offers: Sequence[Offer]) -> Text:
     style = "yellow" if any(offer.rogue or offer.unasked_ack for offer in offers) else "green"
-    return cell(f"{GOOD} {', '.join(map(_server, offers))}", style)
+    return cell(f"{GOOD} {', '.join(_server(offer, alone=len(offers) == 1) for offer in offers)}", style)
 
 
-def _server(offer: Offer) -> str:
+def _server(offer: Offer, *, alone: bool) -> str:
+    """Return the server, with its MAC address where several have to be told apart."""
     words = [str(offer.server)]
+    words += [f"({offer.mac})"] if offer.mac is not None and not alone else []
     words += [f"via {offer.relay}"] if offer.relay is not None else []
     words += ["rogue"] if offer.rogue else []
     words += ["leased unasked"] if offer.unasked_ack else []

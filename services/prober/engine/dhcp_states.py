@@ -13,7 +13,7 @@ INIT: Final = 0
 SELECTING: Final = 1
 """DHCPDISCOVER is sent and retransmitted."""
 COLLECTING: Final = 2
-"""An offer has arrived from every required server; further offers are accepted for a short while."""
+"""Every expected offer has arrived; further offers are accepted for a short while."""
 REQUESTING: Final = 3
 """DHCPREQUEST is sent and retransmitted."""
 PROBING: Final = 4

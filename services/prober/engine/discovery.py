@@ -1,11 +1,13 @@
 """DHCP discovery on one VLAN: DHCPDISCOVER until servers offer an address (RFC 2131 sections 4.1, 4.4.1)."""
 
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from services.contract.gateways import first_usable, is_host
-from services.contract.messages import MAX_SERVERS
+from services.contract.messages import Target
 from services.contract.outcomes import DHCPOutcome
 from services.prober.engine.dhcp_states import COLLECTING, ENDED, INIT, SELECTING, enter
+from services.prober.engine.offers import expected_offers, in_order, is_expected, is_repetition, keep
 from services.prober.engine.results import DHCPOffer, DiscoveryResult
 from services.prober.engine.timers import Timer
 from services.prober.engine.trunk_state import Transaction, TrunkState
@@ -27,7 +29,7 @@ class DiscoveryHandler(Protocol):
     """Receives the offers of a discovery, and its result."""
 
     def offered(self, offer: DHCPOffer, now: float) -> None:
-        """Handle one server's offer; more may follow."""
+        """Handle one server's offer, which is kept; more may follow."""
         ...
 
     def discovered(self, result: DiscoveryResult, now: float) -> None:
@@ -39,23 +41,26 @@ class Discovery:
     """The discovery on one VLAN. See dhcp_states for the transitions.
 
     It ends offer_window_s after the first offer, or at the deadline. The window does not open before every
-    required server has offered, so that a quick rogue server does not hide a slow legitimate one.
+    expected offer has arrived: a server that checks an address first (dnsmasq for 3 s, ISC dhcpd for 1 s)
+    offers long after a stranger that does not.
     """
 
     __slots__ = (
         "_attempts",
         "_deadline",
         "_discoveries",
+        "_expected",
         "_first_offer_at",
         "_handler",
         "_loss_events_before",
         "_loss_retries",
         "_offers",
-        "_required",
+        "_omitted",
         "_started",
         "_state",
         "_timer",
         "_trunk",
+        "_unanswered",
         "_xids",
         "station",
     )
@@ -65,19 +70,23 @@ class Discovery:
         trunk: TrunkState,
         *,
         station: Station,
-        required: frozenset[int],
+        targets: Sequence[Target],
+        offers: list[DHCPOffer],
         handler: DiscoveryHandler,
         discoveries: "dict[Discovery, None]",
     ) -> None:
-        """required: addresses of servers to wait for. discoveries: the open ones, to which this is added."""
+        """targets: see expected_offers. offers: empty; this keeps in it, in the order of arrival, what is
+        offered. discoveries: the open ones, to which this is added.
+        """
         self.station = station
         self._state = INIT
         self._trunk = trunk
         self._handler = handler
         self._discoveries = discoveries
         discoveries[self] = None
-        self._required = required
-        self._offers: list[DHCPOffer] = []
+        self._offers = offers
+        self._expected = self._unanswered = expected_offers(targets)
+        self._omitted = 0
         self._xids: list[bytes] = []
         self._attempts = self._loss_retries = 0
         self._started = self._deadline = 0.0
@@ -96,7 +105,11 @@ class Discovery:
         self._discover(now)
 
     def replied(self, transaction: Transaction, reply: dhcp.Reply, *, mac: bytes, now: float) -> None:
-        """Handle a reply: the first offer of each server counts, if it arrives before the deadline."""
+        """Handle a reply: an offer counts once, if it arrives before the deadline.
+
+        Anyone can offer under another's server identifier and MAC address. So of the offers of one server
+        the first counts, and any with another gateway or mask.
+        """
         trunk = self._trunk
         server = reply.server or reply.source
         if reply.kind not in (dhcp.OFFER, dhcp.ACK):
@@ -105,13 +118,8 @@ class Discovery:
         if not (is_host(reply.address) and is_host(server)):
             trunk.ignored[IgnoreReason.DHCP_UNUSABLE_OFFER] += 1
             return
-        offers = self._offers
-        if offers and (len(offers) >= MAX_SERVERS or any(offer.server == server for offer in offers)):
-            return
         if now > self._deadline:
             return
-        if reply.kind == dhcp.ACK:
-            self._release_unrequested(reply, server=server, mac=mac)
         prefix = None if reply.mask is None else dhcp.prefix_length(reply.mask)
         address, denied = reply.address, trunk.settings.denied
         usable = first_usable(
@@ -136,19 +144,22 @@ class Discovery:
             mac,
         )
         offer = new_unchecked(DHCPOffer, fields)
+        if not self._keep(offer):
+            return
+        if reply.kind == dhcp.ACK:
+            self._release_unrequested(reply, server=server, mac=mac)
         if self._first_offer_at is None:
             self._first_offer_at = now
             trunk.losses.answered(now, first_attempt=transaction.attempt == 1)
-        offers.append(offer)
-        if self._state == SELECTING and (
-            not self._required or self._required <= {offer.server for offer in offers}
-        ):
+        if self._unanswered:
+            self._unanswered = [one for one in self._unanswered if not is_expected(offer, one)]
+        if self._state == SELECTING and not self._unanswered:
             self._open_window(now)
         self._handler.offered(offer, now)
 
     def frames_lost(self, now: float, *, wait_s: float) -> None:
-        """Repeat the DHCPDISCOVER after wait_s or later: this host has dropped frames, perhaps the reply."""
-        if self._state == SELECTING and not self._offers and self._loss_retries < _MAX_LOSS_RETRIES:
+        """Repeat the DHCPDISCOVER after wait_s or later: this host has dropped frames, perhaps an offer."""
+        if self._state == SELECTING and self._loss_retries < _MAX_LOSS_RETRIES:
             self._loss_retries += 1
             when = now + wait_s + _LOSS_RETRY_SPREAD_S * self._trunk.random.random()
             self._set_timer(min(when, self._deadline))
@@ -156,6 +167,18 @@ class Discovery:
     def abandon(self, now: float) -> None:
         """End now; without an offer the outcome is NOT_TRIED."""
         self._end(DHCPOutcome.NOT_TRIED, now)
+
+    def _keep(self, offer: DHCPOffer) -> bool:
+        """Keep the offer, unless it is a repetition or there is no room; return whether it is kept."""
+        offers = self._offers
+        for other in offers:
+            if is_repetition(offer, other):
+                return False
+        before = len(offers)
+        kept = keep(offers, offer, expected=self._expected, allowed=self._trunk.settings.allowed_servers)
+        if len(offers) == before:
+            self._omitted += 1
+        return kept
 
     def _open_window(self, now: float) -> None:
         """Stop retransmitting, and collect further offers until the window closes."""
@@ -218,11 +241,12 @@ class Discovery:
         del self._discoveries[self]
         offers = tuple(self._offers)
         if len(offers) > 1:
-            offers = tuple(sorted(offers, key=lambda offer: offer.server))
+            offers = in_order(offers)
         until = now if self._first_offer_at is None else self._first_offer_at
         # Send and receive times come from different clocks, so an offer may seem to precede the start.
         elapsed_s = until - self._started if self._attempts and until > self._started else 0.0
-        fields = (_OFFERED if offers else outcome_without_offer, offers, self._attempts, elapsed_s)
+        outcome = _OFFERED if offers else outcome_without_offer
+        fields = (outcome, offers, self._attempts, elapsed_s, self._omitted)
         self._handler.discovered(new_unchecked(DiscoveryResult, fields), now)
 
     def _release_unrequested(self, reply: dhcp.Reply, *, server: int, mac: bytes) -> None:

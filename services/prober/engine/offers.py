@@ -1,31 +1,121 @@
-"""DHCP offers: which one counts for a target, and which servers are rogues."""
+"""DHCP offers: which are waited for and kept, which one counts for a target, and which servers are rogues."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from services.contract.messages import Target
+from services.contract.messages import MAX_SERVERS, MAX_TARGETS, Target
 from services.prober.engine.results import DHCPOffer, TargetResult
 
 _NO_SERVERS: Final[frozenset[int]] = frozenset()
+
+Expected = tuple[int, int]
+"""The offer that a target expects: the address of its server and its usable gateway; 0 stands for any."""
+Choice = tuple[Target, DHCPOffer | None, int | None]
+"""A target, the offer that counts for it, and the gateway to check."""
+
+
+def expected_offers(targets: Sequence[Target]) -> list[Expected]:
+    """Return the offers that confirm what is known: of configured servers, and with known gateways."""
+    expected = []
+    for target in targets:
+        server = 0 if target.server is None else int(target.server)
+        gateway = int(target.gateway) if target.from_dhcp and target.gateway is not None else 0
+        if server or gateway:
+            expected.append((server, gateway))
+    return expected
+
+
+def is_expected(offer: DHCPOffer, expected: Expected) -> bool:
+    """Return whether the offer is this expected one."""
+    server, gateway = expected
+    return server in (0, offer.server) and gateway in (0, offer.usable_gateway)
+
+
+def is_repetition(offer: DHCPOffer, other: DHCPOffer) -> bool:
+    """Return whether both offers are of one server and name the same gateway and mask."""
+    return (
+        offer.server == other.server
+        and offer.server_mac == other.server_mac
+        and offer.gateway == other.gateway
+        and offer.prefix == other.prefix
+    )
+
+
+def keep(
+    offers: list[DHCPOffer], offer: DHCPOffer, *, expected: Sequence[Expected], allowed: frozenset[int]
+) -> bool:
+    """Add an offer to at most MAX_SERVERS others; return whether it was added.
+
+    When there is no room, an expected offer takes the place of the last that is not, and the offer of a
+    configured or allowed server that of the last from another server: invented servers displace neither.
+    """
+    if len(offers) < MAX_SERVERS:
+        offers.append(offer)
+        return True
+    ranks = [_rank(kept, expected, allowed) for kept in offers]
+    least = min(ranks)
+    if _rank(offer, expected, allowed) <= least:
+        return False
+    del offers[MAX_SERVERS - 1 - ranks[::-1].index(least)]
+    offers.append(offer)
+    return True
+
+
+def _rank(offer: DHCPOffer, expected: Sequence[Expected], allowed: frozenset[int]) -> int:
+    if any(is_expected(offer, one) for one in expected):
+        return 2
+    return 1 if offer.server in allowed or any(offer.server == server for server, _ in expected) else 0
+
+
+def in_order(offers: Iterable[DHCPOffer]) -> tuple[DHCPOffer, ...]:
+    """Return the offers in the order of their servers, MAC addresses and gateways."""
+    return tuple(sorted(offers, key=lambda offer: (offer.server, offer.server_mac, offer.gateway or 0)))
 
 
 def choose(target: Target, offers: Sequence[DHCPOffer]) -> DHCPOffer | None:
     """Return the offer that counts for a target; the choice does not depend on the order of arrival.
 
-    If the target names a server, only its offer counts. Otherwise an offer with a usable gateway is
-    preferred; then one with the gateway that is known already, so that two servers do not make a network
-    flap; then the one with the lowest server address.
+    If the target names a server, only its offers count. An offer with a usable gateway is preferred; then
+    one with the gateway that is known already, so that two servers do not make a network flap; then the one
+    with the lowest server address; of several under one address, the order is that of in_order.
     """
     if target.server is not None:
         named = int(target.server)
-        return next((offer for offer in offers if offer.server == named), None)
+        offers = [offer for offer in offers if offer.server == named]
     if len(offers) <= 1:
         return offers[0] if offers else None
     known = None if target.gateway is None else int(target.gateway)
     return min(
         offers,
-        key=lambda offer: (offer.usable_gateway is None, offer.usable_gateway != known, offer.server),
+        key=lambda offer: (
+            offer.usable_gateway is None,
+            offer.usable_gateway != known,
+            offer.server,
+            offer.server_mac,
+            offer.gateway or 0,
+        ),
     )
+
+
+def choose_all(targets: Sequence[Target], offers: Sequence[DHCPOffer]) -> list[Choice]:
+    """Return the choice for each target, in order.
+
+    A known gateway that no offer names stays the choice, without an offer. What is offered instead is a
+    further choice; these are at the end.
+    """
+    choices: list[Choice] = []
+    further: list[Choice] = []
+    for target in targets:
+        offer = choose(target, offers) if target.from_dhcp else None
+        known = None if target.gateway is None else int(target.gateway)
+        if offer is None or offer.usable_gateway is None:
+            choices.append((target, offer, known))
+        elif known is None or known == offer.usable_gateway:
+            choices.append((target, offer, offer.usable_gateway))
+        else:
+            choices.append((target, None, known))
+            further.append((target, offer, offer.usable_gateway))
+    return [*choices, *further][:MAX_TARGETS] if further else choices
 
 
 def find_rogues(

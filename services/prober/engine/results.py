@@ -50,13 +50,15 @@ class DHCPOffer(NamedTuple):
 
 
 class DiscoveryResult(NamedTuple):
-    """The result of a DHCP discovery; offers are sorted by server address."""
+    """The result of a DHCP discovery; offers are in the order of offers.in_order."""
 
     outcome: DHCPOutcome
     offers: tuple[DHCPOffer, ...]
     attempts: int
     elapsed_s: float
     """From the first DHCPDISCOVER to the first offer, or to the end."""
+    omitted: int = 0
+    """Further offers, beyond those that are kept."""
 
 
 class LeaseResult(NamedTuple):
@@ -86,7 +88,7 @@ DISCOVERY_NOT_TRIED = DiscoveryResult(DHCPOutcome.NOT_TRIED, (), 0, 0.0)
 
 
 class TargetResult(NamedTuple):
-    """The result for one target."""
+    """The result for one gateway of a target; see segment.SegmentJob."""
 
     digest: str
     offer: DHCPOffer | None
@@ -152,6 +154,7 @@ def dhcp_message(result: SegmentResult) -> DHCPVerdict:
         servers=tuple(
             Offer(
                 server=IPv4Address(offer.server),
+                mac=mac_text(offer.server_mac) if offer.server_mac else None,
                 address=IPv4Address(offer.address),
                 cidr=cidr(offer),
                 gateway=_address(offer.gateway),
@@ -166,6 +169,7 @@ def dhcp_message(result: SegmentResult) -> DHCPVerdict:
         ),
         attempts=min(discovery.attempts, _MAX_ATTEMPTS),
         elapsed_ms=milliseconds(discovery.elapsed_s),
+        omitted=discovery.omitted,
         lease=None if result.lease is None else _lease_message(result.lease),
     )
 

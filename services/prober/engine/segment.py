@@ -6,7 +6,7 @@ from typing import Final
 from services.contract.messages import SegmentProbe, Target
 from services.contract.outcomes import Depth, DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
 from services.prober.engine.lease import LeasedAddress, OperatorAddress
-from services.prober.engine.offers import choose, find_rogues
+from services.prober.engine.offers import Choice, choose, choose_all, find_rogues, in_order
 from services.prober.engine.results import (
     NOT_TRIED,
     DHCPOffer,
@@ -22,8 +22,6 @@ from services.prober.frames.unchecked import new_unchecked
 
 ResultCallback = Callable[[SegmentResult], None]
 _NO_SERVERS: frozenset[int] = frozenset()
-_Choice = tuple[Target, DHCPOffer | None, int | None]
-"""A target, the offer that counts for it, and the gateway to check."""
 _LEASE: Final = Depth.LEASE
 _FLAP: Final = 2
 """Carrier changes that make a flap: down, and up again."""
@@ -59,9 +57,10 @@ class _GatewayResults:
 class SegmentJob:
     """Runs one SegmentProbe and reports its SegmentResult.
 
-    A known gateway is checked while DHCP runs; one that an offer names, as soon as the offer arrives. At
-    depth lease, gateways are checked once the address is in use or the lease has failed: a switch that
-    inspects ARP forwards only what is sent from a leased address.
+    A known gateway is checked while DHCP runs; one that an offer names, as soon as the offer arrives. If no
+    offer names the known gateway, and one names another, both are reported: which of them counts is for the
+    updater to judge. At depth lease, gateways are checked once the address is in use or the lease has failed:
+    a switch that inspects ARP forwards only what is sent from a leased address.
     """
 
     __slots__ = (
@@ -94,8 +93,8 @@ class SegmentJob:
         self._discovery: DiscoveryResult | None = None
         self._discovering = True
         """The discovery has not ended, or start has not decided yet whether there is one."""
-        self._choices: list[_Choice] | None = None
-        """One for each target, from the end of the discovery on."""
+        self._choices: list[Choice] | None = None
+        """See choose_all; from the end of the discovery on."""
         self._leasing = False
         """An address is to be requested, or the request is open."""
         self._lease: LeaseResult | None = None
@@ -118,14 +117,11 @@ class SegmentJob:
             self._address = trunk.use_address(self._station, self._source)
         elif probe.ask_dhcp:
             self._leasing = self._group.depth is _LEASE or probe.depth is _LEASE
-        required = _NO_SERVERS
         for target in probe.targets:
             if target.gateway is not None and not self._leasing:
                 self._check(int(target.gateway), now)
-            if target.server is not None:
-                required |= {int(target.server)}
         if probe.ask_dhcp:
-            trunk.discover(self._station, required=required, handler=self, now=now)
+            trunk.discover(self._station, targets=probe.targets, offers=self._offers, handler=self, now=now)
         else:
             self._discovering = False
             self._finish_if_done(now)
@@ -145,7 +141,6 @@ class SegmentJob:
 
     def offered(self, offer: DHCPOffer, now: float) -> None:
         """See DiscoveryHandler."""
-        self._offers.append(offer)
         gateway = offer.usable_gateway
         if self._leasing or gateway is None:
             return
@@ -158,7 +153,9 @@ class SegmentJob:
         self._discovery = result
         self._discovering = False
         if self._leasing and not self.finished:
-            offer = choose(self._probe.targets[0], self._offers)
+            target, offer, _ = self._choose_all()[0]
+            if not target.from_dhcp:
+                offer = choose(target, self._offers)
             if offer is not None:
                 self._address = self._group.trunk.lease(self._station, offer, handler=self, now=now)
                 return
@@ -215,18 +212,12 @@ class SegmentJob:
         self._gateways[gateway].routed = result
         self._finish_if_done(now)
 
-    def _choose_all(self) -> "list[_Choice]":
-        """Return the choice for each target; it is final once the discovery has ended."""
+    def _choose_all(self) -> "list[Choice]":
+        """Return the choices for all targets; they are final once the discovery has ended."""
         choices = self._choices
         if choices is None or self._discovery is None:
-            choices = self._choices = [self._choose(target) for target in self._probe.targets]
+            choices = self._choices = choose_all(self._probe.targets, self._offers)
         return choices
-
-    def _choose(self, target: Target) -> "_Choice":
-        offer = choose(target, self._offers) if target.from_dhcp else None
-        if offer is not None and offer.usable_gateway is not None:
-            return target, offer, offer.usable_gateway
-        return target, offer, None if target.gateway is None else int(target.gateway)
 
     def _vlan_done(self) -> bool:
         """Return whether DHCP and every check on the VLAN have ended."""
@@ -259,8 +250,7 @@ class SegmentJob:
         discovery, trunk = self._discovery, group.trunk
         if discovery is None and probe.ask_dhcp:
             outcome = DHCPOutcome.OFFERED if offers else DHCPOutcome.NOT_TRIED
-            by_server = tuple(sorted(offers, key=lambda offer: offer.server))
-            discovery = DiscoveryResult(outcome, by_server, 0, 0.0)
+            discovery = DiscoveryResult(outcome, in_order(offers), 0, 0.0)
         losses = trunk.losses
         flapped = losses.carrier_changes - self._carrier_changes_before >= _FLAP
         if flapped and self._fault is None and self._inconclusive():

@@ -18,7 +18,8 @@ class EngineSettings:
     """A server probes an address before it offers it; dnsmasq does so for 3 s for each client in turn. With
     less than 12 s, healthy networks are reported as failed."""
     offer_window_s: float = 0.3
-    """How long further offers are accepted after the first: a second server is worth reporting."""
+    """How long further offers are accepted after the first: a second server is worth reporting. While an
+    offer that confirms what is known is missing, they are accepted until the deadline."""
     retransmit_s: tuple[float, ...] = (4.0, 8.0, 16.0)
     """Delays before retransmissions (RFC 2131 section 4.1); the last one repeats."""
     retransmit_jitter_s: float = 1.0

@@ -4,8 +4,10 @@ Pure: frames are bytes, and the time is passed in. A frame that matches no open 
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
+from services.contract.messages import Target
 from services.prober.engine.discovery import Discovery, DiscoveryHandler
 from services.prober.engine.identity import Identity
 from services.prober.engine.lease import LeasedAddress, LeaseHandler, OperatorAddress
@@ -89,14 +91,24 @@ class Trunk:
         return self._state.identity.station(vlan)
 
     def discover(
-        self, station: Station, *, required: frozenset[int], handler: DiscoveryHandler, now: float
+        self,
+        station: Station,
+        *,
+        targets: Sequence[Target],
+        offers: list[DHCPOffer],
+        handler: DiscoveryHandler,
+        now: float,
     ) -> None:
-        """Start a Discovery as soon as the rate limit allows. required: addresses of servers to wait for."""
-        state = self._state
+        """Start a Discovery, which says more of the arguments, as soon as the rate limit allows."""
         discovery = Discovery(
-            state, station=station, required=required, handler=handler, discoveries=self._discoveries
+            self._state,
+            station=station,
+            targets=targets,
+            offers=offers,
+            handler=handler,
+            discoveries=self._discoveries,
         )
-        state.start_pace.submit(now, discovery.start)
+        self._state.start_pace.submit(now, discovery.start)
 
     def lease(
         self, station: Station, offer: DHCPOffer, *, handler: LeaseHandler, now: float

@@ -62,9 +62,12 @@ def test_a_vlan_is_a_row_of_its_offer() -> None:
 
 
 def test_an_unusual_server_is_marked() -> None:
-    """A rogue server, and one behind a relay."""
+    """A rogue server, one behind a relay, and two under one address, told apart by their MAC addresses."""
     assert lines(result(PLAIN, ROGUE))[1][1] == "✔ 10.0.7.1, 10.0.7.250 rogue"
     assert lines(result(RELAYED))[1][1] == "✔ 172.30.0.200 via 10.0.7.1"
+    pair = [PLAIN.model_copy(update={"mac": f"02:fe:00:00:00:0{n}"}) for n in (1, 2)]
+    assert lines(result(*pair))[1][1] == "✔ 10.0.7.1 (02:fe:00:00:00:01), 10.0.7.1 (02:fe:00:00:00:02)"
+    assert lines(result(pair[0]))[1][1] == "✔ 10.0.7.1"
 
 
 @pytest.mark.parametrize(

@@ -146,18 +146,32 @@ def options_of(message: bytes) -> dict[int, bytes]:
     return found
 
 
-def dhcp_frame(message: bytes, *, server: str = "10.0.7.1", destination: bytes = BROADCAST) -> bytes:
-    """Return an untagged frame from a server."""
-    return ethernet(udp_datagram(message, source=server), kind=0x0800, destination=destination)
+def dhcp_frame(
+    message: bytes,
+    *,
+    server: str = "10.0.7.1",
+    destination: bytes = BROADCAST,
+    mac: bytes = SERVER_MAC,
+) -> bytes:
+    """Return an untagged frame from a server, or from its relay."""
+    datagram = udp_datagram(message, source=server)
+    return ethernet(datagram, kind=0x0800, destination=destination, source=mac)
 
 
 def answer(
-    discover: Sent, *, options: bytes, server: str = "10.0.7.1", unicast: bool = False, **fields: str
+    discover: Sent,
+    *,
+    options: bytes,
+    server: str = "10.0.7.1",
+    unicast: bool = False,
+    mac: bytes = SERVER_MAC,
+    **fields: str,
 ) -> bytes:
     """Return the server's reply to a DHCPDISCOVER. fields: address, relay."""
     assert discover.dhcp is not None
     message = bootp(xid=discover.dhcp[4:8], chaddr=discover.source, options=options, **fields)  # type: ignore[arg-type]
-    return dhcp_frame(message, server=server, destination=discover.source if unicast else BROADCAST)
+    destination = discover.source if unicast else BROADCAST
+    return dhcp_frame(message, server=server, destination=destination, mac=mac)
 
 
 def arp_reply(

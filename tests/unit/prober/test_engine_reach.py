@@ -115,14 +115,15 @@ def test_targets_with_one_gateway_share_its_check() -> None:
     assert {t.vlan.outcome for t in found.targets} == {ReachOutcome.REACHABLE}
 
 
-def test_offered_gateway_replaces_the_known_one() -> None:
-    """With from_dhcp, a gateway that has moved is found at its new address."""
+def test_offered_gateway_is_checked_beside_the_known_one() -> None:
+    """With from_dhcp, a gateway that has moved is found at its new address, too."""
     world = World()
     world.put(7, DHCPServer(options=frames.offer_options(router="10.0.7.254")), Gateway("10.0.7.254"))
     world.probe(7, target(GATEWAY))
     found = world.only()
-    assert found.targets[0].gateway == frames.number("10.0.7.254")
-    assert found.targets[0].vlan.outcome is ReachOutcome.REACHABLE
+    known, moved = found.targets
+    assert (known.gateway, known.vlan.outcome) == (frames.number(GATEWAY), ReachOutcome.SILENT)
+    assert (moved.gateway, moved.vlan.outcome) == (frames.number("10.0.7.254"), ReachOutcome.REACHABLE)
 
 
 def test_manual_gateway_is_kept_whatever_is_offered() -> None:

@@ -32,6 +32,9 @@ class DHCPServer:
     unicast: bool = False
     relay: str = "0.0.0.0"
     address: str = "10.0.7.100"
+    router: str = ""
+    """The server itself if empty."""
+    mac: bytes = frames.SERVER_MAC
     seen: list[Sent] = field(default_factory=list)
 
     def __call__(self, sent: Sent) -> Iterator[tuple[float, bytes]]:
@@ -39,7 +42,9 @@ class DHCPServer:
             return
         self.seen.append(sent)
         if len(self.seen) > self.ignore:
-            options = self.options or frames.offer_options(server=self.server, router=self.server)
+            options = self.options or frames.offer_options(
+                server=self.server, router=self.router or self.server
+            )
             yield (
                 self.delay_s,
                 frames.answer(
@@ -47,6 +52,7 @@ class DHCPServer:
                     options=options,
                     server=self.server,
                     unicast=self.unicast,
+                    mac=self.mac,
                     relay=self.relay,
                     address=self.address,
                 ),

@@ -61,6 +61,7 @@ def test_a_lease_and_an_echo_are_there_if_they_were_tried() -> None:
     ("more", "expected"),
     [
         ({"relay": "10.0.112.2"}, {"relay": "10.0.112.2"}),
+        ({"mac": "02:fe:00:00:00:01"}, {"mac": "02:fe:00:00:00:01"}),
         ({"rogue": True}, {"rogue": True}),
         ({"unasked_ack": True}, {"unasked_ack": True}),
     ],
