@@ -147,11 +147,17 @@ def test_a_vm_network_on_the_hosts_own_vlan_is_legitimate() -> None:
     assert (conclusion.state, conclusion.gateway, conclusion.cidr) == (State.PARTIAL, GATEWAY, CIDR)
 
 
-def test_an_inconclusive_check_refuses_no_gateway() -> None:
-    """Frames were lost: neither written nor reported as wrong yet."""
-    latest = [seen(verdict(AUTO.digest, vlan=L, routed=R, dhcp=dhcp(offer())))]
+@pytest.mark.parametrize(
+    ("vlan", "attempts", "fault"), [(L, 3, None), (S, 2, None), (S, 3, Fault.UPLINK_DOWN)]
+)
+def test_an_inconclusive_check_refuses_no_gateway(
+    vlan: ReachOutcome, attempts: int, fault: Fault | None
+) -> None:
+    """Frames were lost, it was too hasty, or the uplink went down: neither written nor reported as wrong."""
+    said = verdict(AUTO.digest, vlan=vlan, attempts=attempts, fault=fault, dhcp=dhcp(offer()))
+    latest = [seen(said), seen(verdict(AUTO.digest, host="node2", gateway=None, vlan=N, routed=N))]
     conclusion = reduce(
-        AUTO, latest, latest, hosts=frozenset({"node1"}), fresh_s=FRESH_S, policy=HOSTS_GATEWAY
+        AUTO, latest, latest[:1], hosts=frozenset(HOSTS[:2]), fresh_s=FRESH_S, policy=HOSTS_GATEWAY
     )
     assert (conclusion.state, conclusion.connectivity) == (State.PENDING, None)
 
