@@ -274,7 +274,7 @@ class HostAnnouncement(Message):
     uplinks: dict[ClusterNetworkName, InterfaceName]
     version: Annotated[str, StringConstraints(max_length=64)]
     incarnation: RedisTime
-    """Redis' time when the process started; a larger one is newer."""
+    """Redis' time when the prober took the host's name; a larger one is newer."""
     addresses: Annotated[tuple[IPv4Address, ...], Field(max_length=MAX_ADDRESSES)] = ()
     """The host's own addresses, none of which can be a network's gateway."""
     default_gateways: Annotated[tuple[IPv4Address, ...], Field(max_length=MAX_DEFAULT_GATEWAYS)] = ()

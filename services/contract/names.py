@@ -47,6 +47,16 @@ def host_key(host: str) -> str:
     return f"{HOST_KEY_PREFIX}{host}"
 
 
+def host_lock_key(host: str) -> str:
+    """Return the key of the HostClaim of the prober that holds this name; it has a TTL of HOST_TTL_S."""
+    return f"nadroute:host-lock:{host}"
+
+
+def host_waiting_key(host: str) -> str:
+    """Return the key of the HostClaim of a prober that waits for this name, with a TTL of HOST_TTL_S."""
+    return f"nadroute:host-waiting:{host}"
+
+
 def outstanding_key(host: str, segment: Segment) -> str:
     """Return the key of the id of the request for this segment that this host has not answered yet."""
     return f"nadroute:outstanding:{host}:{segment.cluster_network}:{segment.vlan}"

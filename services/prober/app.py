@@ -5,7 +5,6 @@ import random
 import signal
 import threading
 
-import redis
 import structlog
 from celery import Celery, signals
 
@@ -14,6 +13,7 @@ from services.contract.names import probe_queue, worker_name
 from services.prober.engine.engine import Engine
 from services.prober.frames import templates
 from services.prober.heartbeat import Heartbeat
+from services.prober.host_lock import HostLock
 from services.prober.loop.gc_tuning import tune_gc
 from services.prober.loop.runner import Runner
 from services.prober.metrics import ProberMetrics, UplinkCollector
@@ -25,40 +25,59 @@ from services.prober.sockets.packet_link import PacketLink
 from services.prober.tasks import ProbeService, register
 from services.prober.uplinks import Uplinks, own_addresses
 from services.runtime.celery_app import consume_only, make_app
-from services.runtime.clock import Clock, SystemClock
+from services.runtime.clock import SystemClock
 from services.runtime.logs import configure
-from services.runtime.redis_client import connect, time_ms
+from services.runtime.redis_client import connect
+from services.runtime.signals import event_on_signal
 from services.runtime.telemetry import Telemetry
 from services.runtime.worker import WorkerCheck, run_worker
 from services.version import __version__
 
 log = structlog.get_logger(__name__)
 
-_REDIS_RETRY_S = 1.0
-
 
 def main(settings: ProberSettings) -> int:
-    """Run in the main thread until SIGTERM or SIGINT; returns the exit code, 1 when the engine failed."""
+    """Run in the main thread until SIGTERM or SIGINT; returns the exit code, 1 when the engine failed or the
+    host's name was lost.
+    """
     configure(level=settings.log_level, log_format=settings.log_format, service="prober", host=settings.host)
+    # Until Celery's worker handles the signals.
+    with event_on_signal(threading.Event()) as ended:
+        return _run(settings, ended)
+
+
+def _run(settings: ProberSettings, ended: threading.Event) -> int:
     clock = SystemClock()
     url = settings.redis_url.get_secret_value()
     client = connect(url)
     telemetry = Telemetry(settings, service="prober", clock=clock)
-    telemetry.start()
-    incarnation = _incarnation(client, clock)
-    app = make_app(url, unacked_scope=settings.host)
-    worker_check = WorkerCheck(app, clock=clock, redis_up_since=lambda: telemetry.redis.up_since)
     metrics = ProberMetrics(telemetry.registry)
-    consume_only(app, probe_queue(settings.host))
-    engine_failed = threading.Event()
+    telemetry.start()
+    failed = threading.Event()
 
-    def failed() -> None:
-        # End the process, for its supervisor to restart it: without an engine it would only consume requests.
-        engine_failed.set()
+    def fail() -> None:
+        # End the process, for its supervisor to restart it: without an engine it would only consume requests,
+        # and without the host's name it would take those of the prober that has it.
+        failed.set()
         os.kill(os.getpid(), signal.SIGTERM)
 
-    uplinks = Uplinks(settings.uplinks)
     addresses = own_addresses()[:MAX_ADDRESSES]
+    lock = HostLock(
+        client=client,
+        host=settings.host,
+        address=next(iter(addresses), None),
+        clock=clock,
+        metrics=metrics,
+        lost=fail,
+    )
+    telemetry.health.add_readiness_check("host name", lock.problem)
+    if not lock.acquire(ended):
+        telemetry.stop()
+        return 0
+    app = make_app(url, unacked_scope=settings.host)
+    worker_check = WorkerCheck(app, clock=clock, redis_up_since=lambda: telemetry.redis.up_since)
+    consume_only(app, probe_queue(settings.host))
+    uplinks = Uplinks(settings.uplinks)
     runner = Runner(
         engine=Engine(
             host=settings.host,
@@ -72,13 +91,13 @@ def main(settings: ProberSettings) -> int:
         clock=clock,
         open_link=lambda interface, mac_prefix: PacketLink(interface, mac_prefix=mac_prefix),
         open_echo_socket=lambda identifier: ICMPSocket(identifier=identifier),
-        failed=failed,
+        failed=fail,
     )
     reporter = Reporter(
         app=app,
         client=client,
         host=settings.host,
-        incarnation=incarnation,
+        lock=lock,
         clock=clock,
         metrics=metrics,
     )
@@ -86,16 +105,17 @@ def main(settings: ProberSettings) -> int:
         host=settings.host,
         uplinks=dict(uplinks.current()),
         version=__version__,
-        incarnation=incarnation,
+        incarnation=lock.incarnation,
         addresses=addresses,
     )
-    heartbeat = Heartbeat(client=client, announcement=announcement, uplinks=uplinks, clock=clock)
+    heartbeat = Heartbeat(client=client, lock=lock, announcement=announcement, uplinks=uplinks, clock=clock)
     service = ProbeService(
         host=settings.host,
         uplinks=uplinks,
         runner=runner,
         reporter=reporter,
         client=client,
+        lock=lock,
         metrics=metrics,
     )
     _add_telemetry(telemetry, uplinks, runner=runner, reporter=reporter, worker_check=worker_check)
@@ -103,15 +123,17 @@ def main(settings: ProberSettings) -> int:
     runner.start()
     reporter.start()
     tune_gc()
-    log.info("prober started", host=settings.host, uplinks=dict(uplinks.current()), incarnation=incarnation)
+    log.info("prober started", host=settings.host, uplinks=dict(uplinks.current()))
     try:
-        exit_code = _run_worker(app, settings, runner=runner, heartbeat=heartbeat)
+        exit_code = _run_worker(app, settings, runner=runner, heartbeat=heartbeat, ended=ended)
     finally:
         heartbeat.stop()
         runner.stop()
         reporter.stop()
+        # Last: the successor begins when the name is free.
+        lock.stop()
         telemetry.stop()
-    return 1 if engine_failed.is_set() else exit_code
+    return 1 if failed.is_set() else exit_code
 
 
 def _add_telemetry(
@@ -143,19 +165,18 @@ def _add_telemetry(
     telemetry.complete()
 
 
-def _incarnation(client: redis.Redis, clock: Clock) -> int:
-    """Return Redis' time in milliseconds; waits until Redis answers."""
-    never = threading.Event()
-    while True:
-        try:
-            return time_ms(client)
-        except redis.RedisError as error:
-            log.warning("waiting for Redis", error=str(error))
-            clock.wait(never, _REDIS_RETRY_S)
-
-
-def _run_worker(app: Celery, settings: ProberSettings, *, runner: Runner, heartbeat: Heartbeat) -> int:
+def _run_worker(
+    app: Celery,
+    settings: ProberSettings,
+    *,
+    runner: Runner,
+    heartbeat: Heartbeat,
+    ended: threading.Event,
+) -> int:
     def on_ready(**_: object) -> None:
+        if ended.is_set():
+            # The signal came before the worker handled it.
+            os.kill(os.getpid(), signal.SIGTERM)
         # Announce the host only once the worker consumes and handles signals.
         heartbeat.start()
 

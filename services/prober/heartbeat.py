@@ -7,7 +7,8 @@ import redis
 import structlog
 
 from services.contract.messages import MAX_DEFAULT_GATEWAYS, HostAnnouncement
-from services.contract.names import HOST_RENEWAL_S, HOST_TTL_S, host_key
+from services.contract.names import HOST_RENEWAL_S, host_key
+from services.prober.host_lock import HostLock
 from services.prober.sockets.routes import read_default_gateways
 from services.prober.uplinks import Uplinks
 from services.runtime.clock import Clock
@@ -31,14 +32,18 @@ class Heartbeat(RepeatingThread):
         self,
         *,
         client: redis.Redis,
+        lock: HostLock,
         announcement: HostAnnouncement,
         uplinks: Uplinks,
         clock: Clock,
         default_gateways: Callable[[], Sequence[IPv4Address]] = read_default_gateways,
     ) -> None:
-        """announcement: the first one; uplinks and default gateways are updated as they change."""
+        """lock: nothing is announced without it. announcement: the first one; uplinks, default gateways and
+        incarnation are updated as they change.
+        """
         super().__init__("prober-heartbeat", self._beat, clock=clock, interval_s=min(POLL_S, HOST_RENEWAL_S))
         self._client = client
+        self._lock = lock
         self._key = host_key(announcement.host)
         self._announcement = announcement
         self._uplinks = uplinks
@@ -57,7 +62,7 @@ class Heartbeat(RepeatingThread):
         return self._announcement.model_dump_json()
 
     def _beat(self) -> None:
-        changed = self._poll_network()
+        changed = self._poll_network() | self._is_new_incarnation()
         now = self._clock.monotonic()
         if changed or now >= self._due_at:
             self._due_at = now + HOST_RENEWAL_S
@@ -84,8 +89,15 @@ class Heartbeat(RepeatingThread):
         self._announcement = before.model_copy(update={"uplinks": uplinks, "default_gateways": gateways})
         return True
 
+    def _is_new_incarnation(self) -> bool:
+        if self._lock.incarnation == self._announcement.incarnation:
+            return False
+        update = {"incarnation": self._lock.incarnation}
+        self._announcement = self._announcement.model_copy(update=update)
+        return True
+
     def _announce(self) -> None:
         try:
-            self._client.set(self._key, self._text(), ex=HOST_TTL_S)
+            self._lock.set_if_held(self._key, self._text())
         except redis.RedisError as error:
             log.warning("announcement not renewed", error=str(error))

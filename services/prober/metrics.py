@@ -15,7 +15,7 @@ from services.prober.frames.ignore_reasons import IgnoreReason
 OFFER_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 20.0)
 """From a server on the same segment to one that pings an address for seconds before it offers it."""
 RTT_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0)
-REFUSALS = ("malformed", "wrong_host", "unknown_cluster_network", "too_old")
+REFUSALS = ("malformed", "wrong_host", "name_not_held", "unknown_cluster_network", "too_old")
 
 
 class ProberMetrics:
@@ -55,6 +55,11 @@ class ProberMetrics:
             buckets=RTT_BUCKETS_S,
             registry=registry,
         )
+        self._name_conflict = Gauge(
+            "nadroute_host_name_conflict",
+            "1 while another prober claims the same host name: this one waits for it, or that one does.",
+            registry=registry,
+        )
         self._in_flight = Gauge("nadroute_segments_in_flight", "Segments being probed.", registry=registry)
         self._requests = Counter("nadroute_requests_taken", "Accepted requests.", registry=registry)
         self._refused = Counter(
@@ -72,6 +77,10 @@ class ProberMetrics:
         self._lost = Counter(
             "nadroute_verdicts_lost", "Verdicts discarded because too many were waiting.", registry=registry
         )
+
+    def host_name_conflict(self, conflict: bool) -> None:
+        """Record whether another prober claims this host's name."""
+        self._name_conflict.set(conflict)
 
     def request_taken(self) -> None:
         """Count an accepted request."""

@@ -13,6 +13,7 @@ from kombu.exceptions import OperationalError
 from services.contract.messages import MAX_SEGMENTS, Report, Segment, Verdict
 from services.contract.names import REPORT_QUEUE, REPORT_TASK, outstanding_key
 from services.prober.engine.results import SegmentResult, verdict
+from services.prober.host_lock import HostLock
 from services.prober.metrics import ProberMetrics
 from services.runtime.celery_app import describe_report
 from services.runtime.clock import Clock
@@ -45,10 +46,11 @@ class Reporter(RepeatingThread):
         app: Celery,
         client: redis.Redis,
         host: str,
-        incarnation: int,
+        lock: HostLock,
         clock: Clock,
         metrics: ProberMetrics,
     ) -> None:
+        """lock: verdicts carry its incarnation, and nothing is sent without it."""
         super().__init__(
             "prober-reporter",
             self._flush,
@@ -61,7 +63,7 @@ class Reporter(RepeatingThread):
         self._app = app
         self._client = client
         self._host = host
-        self._incarnation = incarnation
+        self._lock = lock
         self._counter = itertools.count()
         self._inbox: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._waiting: list[Verdict] = []
@@ -78,7 +80,7 @@ class Reporter(RepeatingThread):
                 item.result,
                 host=self._host,
                 request_id=item.request_id,
-                incarnation=self._incarnation,
+                incarnation=self._lock.incarnation,
                 counter=item.counter,
             )
             self._waiting.append(made)
@@ -88,7 +90,7 @@ class Reporter(RepeatingThread):
             self._metrics.verdicts_discarded(len(self._waiting) - MAX_WAITING)
             del self._waiting[:-MAX_WAITING]
         sent = 0
-        while self._waiting and self._send(batch := self._waiting[:MAX_SEGMENTS]):
+        while self._waiting and self._lock.holds() and self._send(batch := self._waiting[:MAX_SEGMENTS]):
             del self._waiting[: len(batch)]
             sent += len(batch)
         self._metrics.verdicts_sent(sent, waiting=len(self._waiting))

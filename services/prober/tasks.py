@@ -14,6 +14,7 @@ from services.contract.errors import MessageRefused
 from services.contract.messages import ProbeRequest, Verdict
 from services.contract.names import PROBE_TASK
 from services.prober.engine.results import SegmentResult
+from services.prober.host_lock import HostLock
 from services.prober.loop.runner import Runner
 from services.prober.metrics import ProberMetrics
 from services.prober.reporter import Reporter, clear_outstanding
@@ -41,8 +42,10 @@ class ProbeService:
         runner: Runner,
         reporter: Reporter,
         client: redis.Redis,
+        lock: HostLock,
         metrics: ProberMetrics,
     ) -> None:
+        self._lock = lock
         self._metrics = metrics
         self._host = host
         self._uplinks = uplinks
@@ -107,6 +110,8 @@ class ProbeService:
         """Return why the request is refused: one of metrics.REFUSALS, and the reason as text."""
         if request.host != self._host:
             return "wrong_host", f"host: expected {self._host}, got {request.host}"
+        if not self._lock.holds():
+            return "name_not_held", f"host: {self._lock.problem()}"
         if not self._has_uplink(request.cluster_network):
             known = ", ".join(sorted(self._uplinks.current()))
             reason = f"cluster_network: expected one of {known}, got {request.cluster_network}"

@@ -3,6 +3,7 @@
 Ages are measured by Redis' TIME. The clocks of two machines are never compared.
 """
 
+from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import redis
@@ -90,6 +91,14 @@ def time_ms(client: "redis.Redis") -> int:
     """Return Redis' TIME in milliseconds."""
     seconds, microseconds = client.time()
     return seconds * 1000 + microseconds // 1000
+
+
+def format_time(redis_ms: int) -> str:
+    """Return a point of Redis' time as ISO 8601 in UTC; the number where no calendar has it."""
+    try:
+        return f"{datetime.fromtimestamp(redis_ms / 1_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except (OverflowError, OSError, ValueError):
+        return str(redis_ms)
 
 
 def delete_if_equal(client: "redis.Redis", key: str, value: str) -> None:

@@ -36,6 +36,7 @@ from services.contract.names import (
     PROBE_TASK,
     REPORT_QUEUE,
     host_key,
+    host_lock_key,
     outstanding_key,
     probe_queue,
 )
@@ -206,16 +207,18 @@ def test_a_refused_request_is_recorded_and_the_worker_continues(
 
 
 def test_the_announcement_lasts_as_long_as_the_process(site: RunningSite, redis_server: RedisServer) -> None:
-    """It has a TTL, is renewed after Redis has lost its data, and is deleted on SIGTERM."""
+    """It has a TTL, returns after Redis has lost its data, and is deleted on SIGTERM, as the lock is."""
     with running_prober(site, redis_server) as prober:
-        text = prober.redis.get(host_key("node1"))
-        announcement = HostAnnouncement.from_wire(text)
+        announcement = HostAnnouncement.from_wire(prober.redis.get(host_key("node1")))
         assert (announcement.host, announcement.uplinks) == ("node1", {"extra": "extra-bo"})
         assert 0 < int(prober.redis.ttl(host_key("node1"))) <= HOST_TTL_S
         prober.redis.flushall()
-        wait_until(lambda: prober.redis.get(host_key("node1")) == text)
+        wait_until(lambda: prober.redis.exists(host_key("node1")))
+        renewed = HostAnnouncement.from_wire(prober.redis.get(host_key("node1")))
+        assert renewed.incarnation > announcement.incarnation
+        assert renewed == announcement.model_copy(update={"incarnation": renewed.incarnation})
         assert prober.stop() == 0
-        assert not prober.redis.exists(host_key("node1"))
+        assert not prober.redis.exists(host_key("node1"), host_lock_key("node1"))
 
 
 def test_a_successor_keeps_its_announcement(site: RunningSite, redis_server: RedisServer) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contract.errors import MessageRefused
+from services.contract.host_claims import HostClaim
 from services.contract.messages import (
     MAX_MESSAGE_BYTES,
     MAX_SEGMENTS,
@@ -88,9 +89,13 @@ announcements = st.builds(
     version=st.text(max_size=64), incarnation=ORDINALS,
     default_gateways=st.lists(ADDRESSES, max_size=3).map(tuple),
 )  # fmt: skip
+claims = st.builds(
+    HostClaim, host=HOSTS, process=IDS, machine=st.text(max_size=253), pid=st.integers(1, 2**22),
+    address=st.none() | ADDRESSES, since_ms=ORDINALS,
+)  # fmt: skip
 
 
-@given(requests | reports() | announcements)
+@given(requests | reports() | announcements | claims)
 def test_a_message_arrives_as_it_was_sent(message: Message) -> None:
     """Through JSON, as a mapping, a string or bytes."""
     text = json.dumps(message.to_wire())

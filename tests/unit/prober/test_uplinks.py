@@ -82,15 +82,17 @@ def test_interfaces_of_this_namespace_are_listed() -> None:
 
 
 class _Recorder:
-    """A Redis that records the announcements."""
+    """A Redis, and the lock on the host's name, that record the announcements."""
 
     def __init__(self) -> None:
+        self.incarnation = 5
         self.announced: list[str] = []
         self.deleted: list[str] = []
 
-    def set(self, key: str, text: str, *, ex: int) -> None:
+    def set_if_held(self, key: str, text: str) -> bool:
         assert key == host_key("node1")
         self.announced.append(text)
+        return True
 
     def eval(self, _script: str, _keys: int, _key: str, text: str) -> None:
         self.deleted.append(text)
@@ -104,6 +106,7 @@ def test_the_announcement_follows_the_uplinks() -> None:
     announcement = HostAnnouncement(host="node1", uplinks=dict(uplinks.current()), version="1", incarnation=5)
     heartbeat = Heartbeat(
         client=recorder,  # type: ignore[arg-type]
+        lock=recorder,  # type: ignore[arg-type]
         announcement=announcement,
         uplinks=uplinks,
         clock=ManualClock(on_wait="return", stop_after=5),
@@ -114,6 +117,29 @@ def test_the_announcement_follows_the_uplinks() -> None:
     announced = [HostAnnouncement.from_wire(text).uplinks for text in recorder.announced]
     assert announced == [{"mgmt": "mgmt-bo"}, {"mgmt": "mgmt-bo", "extra": "extra-bo"}]
     assert recorder.deleted == recorder.announced[-1:]
+
+
+def test_a_new_incarnation_is_announced_at_once() -> None:
+    """When the lock had expired, so has the announcement."""
+
+    class _Taken(_Recorder):
+        def set_if_held(self, key: str, text: str) -> bool:
+            self.incarnation = 6
+            return super().set_if_held(key, text)
+
+    recorder = _Taken()
+    uplinks = Uplinks({"extra": "extra-bo"})
+    heartbeat = Heartbeat(
+        client=recorder,  # type: ignore[arg-type]
+        lock=recorder,  # type: ignore[arg-type]
+        announcement=HostAnnouncement(
+            host="node1", uplinks={"extra": "extra-bo"}, version="1", incarnation=5
+        ),
+        uplinks=uplinks,
+        clock=ManualClock(on_wait="return", stop_after=5),
+    )
+    heartbeat._run()
+    assert [HostAnnouncement.from_wire(text).incarnation for text in recorder.announced] == [5, 6]
 
 
 def test_a_failed_refresh_keeps_the_uplinks() -> None:
@@ -127,14 +153,15 @@ def test_a_failed_refresh_keeps_the_uplinks() -> None:
         return found
 
     class _Away(_Recorder):
-        def set(self, key: str, text: str, *, ex: int) -> None:
-            super().set(key, text, ex=ex)
+        def set_if_held(self, key: str, text: str) -> bool:
+            super().set_if_held(key, text)
             raise redis.ConnectionError("for the test")
 
     uplinks, recorder = Uplinks("auto", interfaces=interfaces), _Away()
     announcement = HostAnnouncement(host="node1", uplinks=dict(uplinks.current()), version="1", incarnation=5)
     heartbeat = Heartbeat(
         client=recorder,  # type: ignore[arg-type]
+        lock=recorder,  # type: ignore[arg-type]
         announcement=announcement,
         uplinks=uplinks,
         clock=ManualClock(on_wait="return", stop_after=3),
@@ -160,6 +187,7 @@ def test_the_announcement_follows_the_default_routes() -> None:
     uplinks, recorder = Uplinks({"mgmt": "mgmt-bo"}), _Recorder()
     heartbeat = Heartbeat(
         client=recorder,  # type: ignore[arg-type]
+        lock=recorder,  # type: ignore[arg-type]
         announcement=HostAnnouncement(host="node1", uplinks={"mgmt": "mgmt-bo"}, version="1", incarnation=5),
         uplinks=uplinks,
         clock=ManualClock(on_wait="return", stop_after=5),

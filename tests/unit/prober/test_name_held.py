@@ -1,0 +1,115 @@
+"""Without the host's name a prober sends no verdict and takes no request."""
+
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.contract.messages import ProbeRequest, Report, SegmentProbe, Target
+from services.contract.outcomes import Fault
+from services.prober.engine.results import untried
+from services.prober.metrics import ProberMetrics
+from services.prober.reporter import Reporter
+from services.prober.tasks import ProbeService
+from services.runtime import dead_letters
+from tests.support.manual_clock import ManualClock
+
+PROBE = SegmentProbe(vlan=7, targets=(Target(digest="0" * 16),))
+REQUEST = ProbeRequest(
+    id="r1", host="node1", cluster_network="extra", sent_at_ms=0, max_age_ms=60_000, segments=(PROBE,)
+)
+
+
+class Lock:
+    """The lock on the host's name."""
+
+    def __init__(self) -> None:
+        self.held, self.incarnation = False, 5
+
+    def holds(self) -> bool:
+        return self.held
+
+    def problem(self) -> str:
+        return "another prober took the name node1"
+
+
+class Outside:
+    """Everything else: what is sent, and what is probed."""
+
+    def __init__(self) -> None:
+        self.reports: list[Report] = []
+        self.probed: list[str] = []
+        self.cleared = 0
+
+    def send_task(self, _name: str, *, kwargs: dict[str, Any], **_: object) -> None:
+        self.reports.append(Report.from_wire(kwargs["report"]))
+
+    def submit(self, cluster_network: str, _probe: object, _done: object) -> None:
+        self.probed.append(cluster_network)
+
+    def current(self) -> dict[str, str]:
+        return {"extra": "extra-bo"}
+
+    def time(self) -> tuple[int, int]:
+        return 1, 0
+
+    def pipeline(self, **_: object) -> "Outside":
+        return self
+
+    def __enter__(self) -> "Outside":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def eval(self, *_: object) -> None:
+        self.cleared += 1
+
+    def execute(self) -> None: ...
+
+
+def test_verdicts_wait_until_the_name_is_held_and_carry_its_incarnation() -> None:
+    """After an outage of Redis they are sent; those of a prober that lost its name never are."""
+    lock, outside = Lock(), Outside()
+    reporter: Any = Reporter(
+        app=outside,
+        client=outside,  # type: ignore[arg-type]
+        host="node1",
+        lock=lock,  # type: ignore[arg-type]
+        clock=ManualClock(on_wait="fail"),
+        metrics=ProberMetrics(CollectorRegistry()),
+    )
+    reporter.add(untried("extra", PROBE, Fault.STOPPED), request_id="r1", deliver=None)
+    reporter._flush()
+    assert outside.reports == []
+    lock.held = True
+    reporter._flush()
+    ((verdict,),) = [report.verdicts for report in outside.reports]
+    assert verdict.incarnation == 5
+    lock.incarnation = 6
+    reporter.add(untried("extra", PROBE, Fault.STOPPED), request_id="r2", deliver=None)
+    reporter._flush()
+    assert [v.incarnation for report in outside.reports for v in report.verdicts] == [5, 6]
+
+
+def test_a_request_is_refused_without_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the reason. Its mark is deleted, so that the watcher asks the one that has the name."""
+    lock, outside, registry = Lock(), Outside(), CollectorRegistry()
+    letters: list[object] = []
+    monkeypatch.setattr(dead_letters, "record", lambda _, *, reason, **__: letters.append(reason))
+    service = ProbeService(
+        host="node1",
+        uplinks=outside,  # type: ignore[arg-type]
+        runner=outside,  # type: ignore[arg-type]
+        reporter=outside,  # type: ignore[arg-type]
+        client=outside,  # type: ignore[arg-type]
+        lock=lock,  # type: ignore[arg-type]
+        metrics=ProberMetrics(registry),
+    )
+    service.probe(REQUEST.to_wire(), progress=None)
+    assert (outside.probed, outside.cleared) == ([], 1)
+    assert letters == ["host: another prober took the name node1"]
+    refused = registry.get_sample_value("nadroute_requests_refused_total", {"reason": "name_not_held"})
+    assert refused == 1
+    lock.held = True
+    service.probe(REQUEST.to_wire(), progress=None)
+    assert outside.probed == ["extra"]
