@@ -1,11 +1,12 @@
-"""Reading the hosts' announcements from Redis.
+"""Reading from Redis which hosts are announced, and which probers wait for a name that is in use.
 
 Anyone with access to Redis can write these keys. So each entry is validated by itself: an invalid one is
 returned with the reason, and does not hide the others.
 """
 
+import contextlib
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import cast
@@ -13,8 +14,9 @@ from typing import cast
 import redis
 
 from services.contract.errors import MessageRefused
+from services.contract.host_claims import HostClaim
 from services.contract.messages import MAX_QUOTED_CHARACTERS, HostAnnouncement
-from services.contract.names import HOST_KEY_PREFIX, host_key
+from services.contract.names import HOST_KEY_PREFIX, host_key, host_waiting_key
 
 MAX_HOSTS = 1_000
 MAX_REFUSED = 1_000
@@ -60,6 +62,22 @@ def read(client: redis.Redis) -> Announcements:
         if len(hosts) == MAX_HOSTS:
             break
     return Announcements(tuple(hosts), tuple(refused))
+
+
+def read_waiting(client: redis.Redis, hosts: Collection[str]) -> dict[str, HostClaim]:
+    """Return the claims of probers that wait for the name of one of these hosts, by host.
+
+    Invalid entries are left out: a prober that waits writes its own again. Raises redis.RedisError.
+    """
+    waiting: dict[str, HostClaim] = {}
+    if hosts:
+        # MGET returns None for a key of another type, where GET would fail.
+        bodies = cast("Sequence[str | None]", client.mget(map(host_waiting_key, hosts)))
+        for host, body in zip(hosts, bodies, strict=True):
+            with contextlib.suppress(MessageRefused):
+                if body is not None and (claim := HostClaim.from_wire(body)).host == host:
+                    waiting[host] = claim
+    return waiting
 
 
 class AnnouncementReader:

@@ -6,6 +6,7 @@ Keys are snake_case with the unit in the name. Unknown values are null; a key is
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from services.contract.host_claims import HostClaim
 from services.contract.messages import DHCPVerdict, LeaseVerdict, Offer, ProbeRequest, ReachVerdict
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
 from services.network.parse.nad import NetworkRef
@@ -89,7 +90,13 @@ def host_document(row: HostRow) -> Document:
         "incarnation_ms": announced.incarnation if announced else None,
         "queued": row.queued,
         "expires_in_ms": row.expires_in_ms,
+        "waiting": _claim(row.waiting) if row.waiting else None,
     }
+
+
+def _claim(claim: HostClaim) -> Document:
+    address = str(claim.address) if claim.address else None
+    return {"machine": claim.machine, "pid": claim.pid, "address": address, "since_ms": claim.since_ms}
 
 
 def request_document(request: ProbeRequest) -> Document:

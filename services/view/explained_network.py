@@ -53,6 +53,7 @@ def explain_network(
     asked = [*_asked(network, row.intent), *_shared(sharing)]
     meaning, steps = _meaning(row, facts)
     meaning += _comparisons(row, checks or ())
+    meaning += [f"{view.conflicts[check.host]}." for check in checks or () if check.host in view.conflicts]
     if view.paused is not None:
         meaning.append(f"nadroute is {view.paused}.")
     return ExplainedNetwork(row, tuple(asked), checks, tuple(meaning), tuple(steps), facts)

@@ -49,6 +49,8 @@ class RedisView:
     hosts: Mapping[str, HostAnnouncement] = field(default_factory=dict)
     paused: str | None = None
     """The global pause as a sentence; None without one."""
+    conflicts: Mapping[str, str] = field(default_factory=dict)
+    """By host, the sentence that another prober waits for its name."""
     trouble: str | None = None
 
     def carrying(self, cluster_network: str) -> list[str]:
@@ -113,13 +115,18 @@ class RedisReader:
     def read(self, segments: Collection[Segment]) -> RedisView:
         """Return the present verdicts on these segments, announcements and pause."""
         from services.runtime import announcements
+        from services.runtime.redis_client import time_ms
+        from services.view.hosts import describe_conflict
         from services.view.pause_state import describe_pause
 
         try:
+            hosts = {host.host: host for host in announcements.read(self._client).hosts}
+            waiting, now_ms = announcements.read_waiting(self._client, hosts.keys()), time_ms(self._client)
             return RedisView(
                 self._store.read(segments),
-                {host.host: host for host in announcements.read(self._client).hosts},
+                hosts,
                 describe_pause(self._client),
+                {host: describe_conflict(claim, now_ms) for host, claim in waiting.items()},
             )
         except self._errors as error:
             why = " ".join(str(error).split()).rstrip(".") or type(error).__name__

@@ -1,12 +1,14 @@
 """The hosts announced in Redis, and the length of each host's queue."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import redis
 
+from services.contract.host_claims import HostClaim
 from services.contract.messages import HostAnnouncement
 from services.contract.names import HOST_RENEWAL_S, HOST_TTL_S, host_key, probe_queue
 from services.runtime import announcements
+from services.view.durations import describe_age
 
 SCAN_BATCH = 500
 STALE_BELOW_MS = (HOST_TTL_S - 2 * HOST_RENEWAL_S) * 1_000
@@ -24,6 +26,8 @@ class HostRow:
     queued: int
     """Requests that wait on probe.<host>."""
     expires_in_ms: int = 0
+    waiting: HostClaim | None = None
+    """Another prober, which waits for this host's name."""
 
     @property
     def condition(self) -> str:
@@ -51,7 +55,18 @@ def host_rows(client: redis.Redis) -> list[HostRow]:
         host = queue.removeprefix(prefix).partition("\x06")[0]
         if host not in rows:
             rows[host] = HostRow(host, None, _queued(client, host))
+    for host, claim in announcements.read_waiting(client, rows.keys()).items():
+        rows[host] = replace(rows[host], waiting=claim)
     return [rows[host] for host in sorted(rows)]
+
+
+def describe_conflict(waiting: HostClaim, now_ms: int) -> str:
+    """Describe in one sentence that another prober waits for a host's name. now_ms: Redis' time."""
+    age = describe_age((now_ms - waiting.since_ms) / 1_000)
+    return (
+        f"{waiting.host}: another prober waits for this name, {waiting}, for {age}; it starts when the one "
+        "at work ends. If both are to work, give each a host name of its own"
+    )
 
 
 def _queued(client: redis.Redis, host: str) -> int:

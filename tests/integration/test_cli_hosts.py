@@ -1,11 +1,13 @@
 """`nadroute hosts` against a real Redis."""
 
 import json
+from ipaddress import IPv4Address
 
 import pytest
 
+from services.contract.host_claims import HostClaim
 from services.contract.messages import HostAnnouncement
-from services.contract.names import PROBE_TASK, host_key, probe_queue
+from services.contract.names import PROBE_TASK, host_key, host_waiting_key, probe_queue
 from services.runtime.celery_app import make_app
 from services.runtime.redis_client import time_ms
 from tests.support.redis_server import RedisServer
@@ -49,9 +51,42 @@ def test_hosts_are_live_stale_or_gone(redis_server: RedisServer, monkeypatch: py
         "incarnation_ms",
         "queued",
         "expires_in_ms",
+        "waiting",
     }
     table = hosts(monkeypatch, redis_server).out
     assert all(word in table for word in ("node1", "extra=extra-bo", "live", "stale", "gone", "0.1.0"))
+
+
+def test_a_prober_that_waits_for_a_name_in_use_is_named(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On standard error with its machine and since when, and in JSON; an unreadable record is left out."""
+    for host in ("node1", "node2", "node3", "node4"):
+        announce(redis_server, host, extra="extra-bo")
+    claim = HostClaim(
+        host="node1",
+        process="b",
+        machine="spare\x1b[31m",
+        pid=12,
+        address=IPv4Address("10.0.0.9"),
+        since_ms=time_ms(redis_server.client) - 125_000,
+    )
+    redis_server.client.set(host_waiting_key("node1"), json.dumps(claim.to_wire()))
+    redis_server.client.set(host_waiting_key("node2"), json.dumps(claim.to_wire()))
+    redis_server.client.set(host_waiting_key("node3"), "junk")
+    redis_server.client.lpush(host_waiting_key("node4"), "junk")
+    ran = hosts(monkeypatch, redis_server, "-o", "json")
+    waiting = {row["host"]: row["waiting"] for row in json.loads(ran.out)}
+    assert waiting == {
+        "node1": {"machine": "spare\x1b[31m", "pid": 12, "address": "10.0.0.9", "since_ms": claim.since_ms},
+        "node2": None,
+        "node3": None,
+        "node4": None,
+    }
+    (line,) = ran.err.splitlines()
+    assert line.startswith("node1: another prober waits for this name, process 12 on spare")
+    assert "(10.0.0.9), for 2m 5s; it starts when the one at work ends" in line
+    assert "\x1b" not in line
 
 
 def test_without_hosts_the_remedy_is_printed(

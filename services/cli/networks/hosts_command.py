@@ -1,7 +1,5 @@
 """`nadroute hosts`: the announced hosts, and the length of each one's queue."""
 
-from datetime import UTC, datetime
-
 import click
 
 from services.cli.options.client import client_options, load_client_settings, redis_client
@@ -9,10 +7,10 @@ from services.cli.options.settings_options import GroupedCommand
 from services.cli.outputs import Column, Output, output_option, print_data, print_table
 from services.cli.terminal import cell, plain, stdout_console
 from services.contract.messages import HostAnnouncement
-from services.runtime.redis_client import time_ms
+from services.runtime.redis_client import format_time, time_ms
 from services.view.documents import host_document
 from services.view.durations import describe_age
-from services.view.hosts import HostRow, host_rows
+from services.view.hosts import HostRow, describe_conflict, host_rows
 from services.view.pause_state import describe_pause
 
 STYLES = {"live": "green", "stale": "yellow", "gone": "red"}
@@ -34,6 +32,9 @@ def hosts(output: Output, **flags: object) -> None:
         rows, now_ms, paused = host_rows(client), time_ms(client), describe_pause(client)
     if paused is not None:
         click.echo(plain(paused), err=True)
+    for row in rows:
+        if row.waiting is not None:
+            click.echo(plain(describe_conflict(row.waiting, now_ms)), err=True)
     if output != "table":
         print_data([host_document(row) for row in rows], output)
     elif rows:
@@ -51,7 +52,7 @@ def _columns(rows: list[HostRow], now_ms: int) -> list[Column]:
         Column("version", [cell(host.version if host else "") for host in announced], 3),
         Column("for", [cell(_age(host.incarnation, now_ms) if host else "") for host in announced], 1),
         Column("queued", [cell(row.queued, "yellow" if row.queued else "") for row in rows]),
-        Column("since", [cell(_started(host.incarnation) if host else "") for host in announced], 4),
+        Column("since", [cell(format_time(host.incarnation) if host else "") for host in announced], 4),
     ]
 
 
@@ -62,10 +63,3 @@ def _uplinks(host: HostAnnouncement) -> str:
 def _age(incarnation_ms: int, now_ms: int) -> str:
     """Since its prober started, by Redis' clock: the hosts' own may be wrong."""
     return describe_age((now_ms - incarnation_ms) / 1_000)
-
-
-def _started(incarnation_ms: int) -> str:
-    try:
-        return f"{datetime.fromtimestamp(incarnation_ms / 1_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
-    except (OverflowError, OSError, ValueError):
-        return str(incarnation_ms)

@@ -36,6 +36,12 @@ def test_only_the_prober_is_on_the_hosts_network() -> None:
     assert shared == {("prober", "hostNetwork")}
 
 
+def test_no_second_prober_is_started_on_a_host_before_the_first_ends() -> None:
+    """It would wait for the first, not ready, and the update would wait for it."""
+    update = of_kind("DaemonSet")["prober"]["spec"]["updateStrategy"]
+    assert update == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}}
+
+
 @every_workload
 def test_no_capability_but_the_probers_net_raw(workload: Manifest) -> None:
     """Every container drops all capabilities; only the prober adds one back, NET_RAW."""

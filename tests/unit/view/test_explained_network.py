@@ -56,6 +56,14 @@ def test_each_hosts_checks_are_described() -> None:
     assert second == ["UplinkDown: uplink extra-bo is down; check the cable, the bond and the switch port"]
 
 
+def test_a_prober_that_waits_for_a_hosts_name_is_told() -> None:
+    """Of the hosts of this network only."""
+    seen = replace(view(found("node1")), conflicts={"node1": "node1: another waits", "node9": "node9: other"})
+    result = explained(network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS), seen)
+    assert [text for text in result.meaning if "node1: " in text] == ["node1: another waits."]
+    assert not [text for text in result.meaning if "node9" in text]
+
+
 def test_an_active_network_names_the_hosts_that_the_gateway_answers() -> None:
     """A host that cannot probe, or has not reported yet, is not one of them; without Redis none is named."""
     given = network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS)
