@@ -5,74 +5,79 @@ from collections.abc import Callable
 
 from services.cluster.tracking import is_older
 from services.contract.messages import Segment
-from services.network.parse.nad import Network, NetworkRef
+from services.network.parse.nad import Network
 
 SegmentOf = Callable[[Network], Segment | None]
 """Returns the segment of a network, or None."""
 
 
 class NetworkCache:
-    """A NetworkListener that keeps the newest version of each network. Thread-safe."""
+    """A NetworkListener that keeps the newest version of each network, by uid. Thread-safe.
+
+    A name may be another network's a moment later, so nothing is found or forgotten by name.
+    """
 
     def __init__(self, segment_of: SegmentOf = lambda _: None) -> None:
         """segment_of is called once per version of a network."""
         self._segment_of = segment_of
         self._lock = threading.Lock()
-        self._networks: dict[NetworkRef, Network] = {}
-        self._segments: dict[NetworkRef, Segment] = {}
-        self._by_segment: dict[Segment, set[NetworkRef]] = {}
+        self._networks: dict[str, Network] = {}
+        self._segments: dict[str, Segment] = {}
+        self._by_segment: dict[Segment, set[str]] = {}
 
     def upserted(self, network: Network) -> None:
-        """Take a version; an older version of the same object never replaces a newer one."""
+        """Take a version; an older version of the same network never replaces a newer one."""
         self._put(network, only_present=False)
 
-    def written(self, network: Network) -> None:
-        """Take the response to a write, ahead of its event, unless the watch saw the object deleted."""
+    def returned(self, network: Network) -> None:
+        """Take what a read or a write returned, ahead of its event, unless the watch saw it deleted."""
         self._put(network, only_present=True)
 
-    def deleted(self, ref: NetworkRef, uid: str) -> None:
-        """Forget a network, unless another one has its name by now."""
+    def deleted(self, uid: str) -> None:
+        """Forget a network."""
         with self._lock:
-            present = self._networks.get(ref)
-            if present is not None and present.uid == uid:
-                self._drop(ref)
+            self._drop(uid)
 
-    def get(self, ref: NetworkRef) -> Network | None:
-        """Return the newest known version of the network."""
+    def get(self, uid: str) -> Network | None:
+        """Return the newest known version of the network; None if it is unknown or gone."""
         with self._lock:
-            return self._networks.get(ref)
+            return self._networks.get(uid)
 
     def snapshot(self) -> list[Network]:
         """Return all networks, by namespace and name."""
         with self._lock:
-            return [self._networks[ref] for ref in sorted(self._networks)]
+            return sorted(self._networks.values(), key=_by_name)
 
     def on_segment(self, segment: Segment) -> list[Network]:
         """Return all networks on this segment, by namespace and name."""
         with self._lock:
-            return [self._networks[ref] for ref in sorted(self._by_segment.get(segment, ()))]
+            found = [self._networks[uid] for uid in self._by_segment.get(segment, ())]
+        return sorted(found, key=_by_name)
 
     def _put(self, network: Network, *, only_present: bool) -> None:
         segment = self._segment_of(network)
         with self._lock:
-            present = self._networks.get(network.ref)
-            same = present is not None and present.uid == network.uid
-            if only_present and not same:
+            present = self._networks.get(network.uid)
+            if only_present and present is None:
                 return
             # An event from before our write may arrive after the response to it.
-            if same and present and is_older(network.resource_version, than=present.resource_version):
+            if present is not None and is_older(network.resource_version, than=present.resource_version):
                 return
-            self._drop(network.ref)
-            self._networks[network.ref] = network
+            self._drop(network.uid)
+            self._networks[network.uid] = network
             if segment is not None:
-                self._segments[network.ref] = segment
-                self._by_segment.setdefault(segment, set()).add(network.ref)
+                self._segments[network.uid] = segment
+                self._by_segment.setdefault(segment, set()).add(network.uid)
 
-    def _drop(self, ref: NetworkRef) -> None:
-        self._networks.pop(ref, None)
-        segment = self._segments.pop(ref, None)
+    def _drop(self, uid: str) -> None:
+        self._networks.pop(uid, None)
+        segment = self._segments.pop(uid, None)
         if segment is not None:
-            refs = self._by_segment[segment]
-            refs.discard(ref)
-            if not refs:
+            uids = self._by_segment[segment]
+            uids.discard(uid)
+            if not uids:
                 del self._by_segment[segment]
+
+
+def _by_name(network: Network) -> tuple[str, str]:
+    return network.ref.namespace, network.ref.name

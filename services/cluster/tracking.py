@@ -19,8 +19,8 @@ class NetworkListener(Protocol):
         """Take a new network, or a new version of one."""
         ...
 
-    def deleted(self, ref: NetworkRef, uid: str) -> None:
-        """Forget a network that is gone."""
+    def deleted(self, uid: str) -> None:
+        """Forget a network that is gone; its name may be another network's already."""
         ...
 
 
@@ -87,6 +87,6 @@ class Tracker:
     def _forget(self, ref: NetworkRef) -> None:
         self._metrics.deleted()
         try:
-            self._listener.deleted(ref, self._known.pop(ref).uid)
+            self._listener.deleted(self._known.pop(ref).uid)
         except Exception:
             log.exception("listener failed", network=str(ref))

@@ -3,51 +3,50 @@
 import heapq
 import threading
 
-from services.network.parse.nad import NetworkRef
 from services.runtime.clock import Clock
 
 
 class WriteQueue:
-    """Due times by network. One added while it is processed is due again afterwards. Thread-safe."""
+    """Due times by uid. A network added while it is processed is due again afterwards. Thread-safe."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._condition = threading.Condition()
-        self._due: dict[NetworkRef, float] = {}
-        self._heap: list[tuple[float, NetworkRef]] = []
-        self._processing: set[NetworkRef] = set()
+        self._due: dict[str, float] = {}
+        self._heap: list[tuple[float, str]] = []
+        self._processing: set[str] = set()
         self._stopped = False
 
-    def add(self, ref: NetworkRef, *, delay_s: float = 0.0) -> None:
+    def add(self, uid: str, *, delay_s: float = 0.0) -> None:
         """Make a network due in delay_s seconds, unless it is due earlier."""
         with self._condition:
             due = self._clock.monotonic() + delay_s
-            if due < self._due.get(ref, float("inf")):
-                self._due[ref] = due
-                heapq.heappush(self._heap, (due, ref))
+            if due < self._due.get(uid, float("inf")):
+                self._due[uid] = due
+                heapq.heappush(self._heap, (due, uid))
                 self._condition.notify()
 
-    def take(self, *, wait: bool = True) -> NetworkRef | None:
+    def take(self, *, wait: bool = True) -> str | None:
         """Return the next due network, in process until done(); None when stopped or, without wait, idle."""
         with self._condition:
             while not self._stopped:
                 timeout_s = self._next_due_s()
                 if timeout_s is not None and timeout_s <= 0:
-                    _, ref = heapq.heappop(self._heap)
-                    del self._due[ref]
-                    self._processing.add(ref)
-                    return ref
+                    _, uid = heapq.heappop(self._heap)
+                    del self._due[uid]
+                    self._processing.add(uid)
+                    return uid
                 if not wait:
                     return None
                 self._condition.wait(timeout_s)
             return None
 
-    def done(self, ref: NetworkRef) -> None:
+    def done(self, uid: str) -> None:
         """Mark the end of its processing."""
         with self._condition:
-            self._processing.discard(ref)
-            if ref in self._due:
-                heapq.heappush(self._heap, (self._due[ref], ref))
+            self._processing.discard(uid)
+            if uid in self._due:
+                heapq.heappush(self._heap, (self._due[uid], uid))
             self._condition.notify()
 
     def stop(self) -> None:
@@ -59,8 +58,8 @@ class WriteQueue:
     def _next_due_s(self) -> float | None:
         """Return the seconds until a network that is not processed is due; None where none is queued."""
         while self._heap:
-            due, ref = self._heap[0]
-            if self._due.get(ref) == due and ref not in self._processing:
+            due, uid = self._heap[0]
+            if self._due.get(uid) == due and uid not in self._processing:
                 return due - self._clock.monotonic()
             heapq.heappop(self._heap)
         return None

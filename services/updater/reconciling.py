@@ -79,40 +79,46 @@ class Reconciler:
         self._metrics = metrics
         self._denied = DeniedBackoff(clock)
         self._lock = threading.Lock()
-        self._failures: dict[NetworkRef, int] = {}
+        self._failures: dict[str, int] = {}
         self._paused_until = 0.0
 
-    def review(self, networks: Sequence[Network]) -> list[NetworkRef]:
-        """Return those that must be written. Only reads; may raise redis.RedisError."""
-        return [a.network.ref for a in self._assessor.assess(networks) if self._wanted(a) is not None]
+    def review(self, networks: Sequence[Network]) -> list[str]:
+        """Return the uids of those that must be written. Only reads; may raise redis.RedisError."""
+        return [a.network.uid for a in self._assessor.assess(networks) if self._wanted(a) is not None]
 
-    def reconcile(self, ref: NetworkRef) -> float | None:
+    def reconcile(self, uid: str) -> float | None:
         """Write this network if it needs it; return the seconds after which to try again, or None."""
         paused_s = self._paused_until - self._clock.monotonic()
         if paused_s > 0:
             return paused_s * (1 + 0.1 * self._random())
-        try:
-            if self._is_paused():
-                # All networks are reviewed after the pause.
-                return None
-            self._write(ref)
-        except NotFound:
-            self._forget(ref)
-        except (ClusterError, redis.RedisError) as error:
-            return self._retry_in_s(ref, error)
-        self._failures.pop(ref, None)
+        network = self._cache.get(uid)
+        if network is not None:
+            try:
+                if self._is_paused():
+                    # All networks are reviewed after the pause.
+                    return None
+                self._write(network)
+            except NotFound:
+                # This one is gone. Whatever has its name by now is another one, which the watch reports.
+                self._cache.deleted(uid)
+            except (ClusterError, redis.RedisError) as error:
+                return self._retry_in_s(network, error)
+        self._failures.pop(uid, None)
+        if self._cache.get(uid) is None:
+            # Gone, perhaps while it was written: nothing remembered of it may stay.
+            self.forget(uid)
         return None
 
     def forget(self, uid: str) -> None:
         """Forget a network that is gone."""
+        self._failures.pop(uid, None)
         self._denied.clear(uid)
         self._assessor.forget(uid)
 
-    def _write(self, ref: NetworkRef) -> None:
+    def _write(self, network: Network) -> None:
         """Raise ClusterError or redis.RedisError where it cannot be written."""
-        network = self._cache.get(ref)
         for attempt in range(1, MAX_CONFLICTS + 1):
-            if network is None or self._stopping.is_set():
+            if self._stopping.is_set():
                 return
             (assessment,) = self._assessor.assess([network])
             change = self._wanted(assessment)
@@ -130,20 +136,27 @@ class Reconciler:
                 # Somebody else wrote: keep their change and decide again.
                 ceiling_s = CONFLICT_PAUSE_S * 2**attempt
                 self._clock.wait(self._stopping, ceiling_s * self._random())
-                network = self._writer.get_network(ref)
-                self._cache.upserted(network)
+                network = self._read_again(network)
                 continue
             except Denied as error:
                 self._back_off(assessment, change, error)
                 return
             # Ahead of the watch event: the next review must see this write, or it would write again.
-            self._cache.written(written)
+            self._cache.returned(written)
             self._denied.clear(network.uid)
             self._report(assessment, change, written)
             if change.is_correction:
                 self._memories.remember_correction(network.uid)
             return
-        log.info("write postponed after conflicts", network=str(ref), conflicts=MAX_CONFLICTS)
+        log.info("write postponed after conflicts", network=str(network.ref), conflicts=MAX_CONFLICTS)
+
+    def _read_again(self, network: Network) -> Network:
+        """Return the network as it is now; raise NotFound if it is gone, whatever has its name."""
+        present = self._writer.get_network(network.ref)
+        if present.uid != network.uid:
+            raise NotFound(f"{network.ref}: uid {network.uid} is gone, {present.uid} has its name")
+        self._cache.returned(present)
+        return present
 
     def _wanted(self, assessment: Assessment) -> Change | None:
         change = assessment.change
@@ -198,16 +211,8 @@ class Reconciler:
         else:
             self._metrics.posted(None)
 
-    def _forget(self, ref: NetworkRef) -> None:
-        network = self._cache.get(ref)
-        self._failures.pop(ref, None)
-        if network is not None:
-            # The watch reports whatever takes its name; until then there is nothing to write here.
-            self._cache.deleted(ref, network.uid)
-            self.forget(network.uid)
-
-    def _retry_in_s(self, ref: NetworkRef, error: ClusterError | redis.RedisError) -> float:
-        attempt = self._failures[ref] = self._failures.get(ref, 0) + 1
+    def _retry_in_s(self, network: Network, error: ClusterError | redis.RedisError) -> float:
+        attempt = self._failures[network.uid] = self._failures.get(network.uid, 0) + 1
         cause = error if isinstance(error, ClusterError) else Unavailable(str(error))
         delay_s = backoff_s(attempt, cause, jitter=self._random())
         if isinstance(error, Throttled):
@@ -216,6 +221,10 @@ class Reconciler:
                 until = self._clock.monotonic() + error.retry_after_s
                 self._paused_until = max(self._paused_until, until)
         log.warning(
-            "write failed", network=str(ref), error=str(error), attempt=attempt, retry_in_s=round(delay_s, 2)
+            "write failed",
+            network=str(network.ref),
+            error=str(error),
+            attempt=attempt,
+            retry_in_s=round(delay_s, 2),
         )
         return delay_s

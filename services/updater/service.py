@@ -10,7 +10,7 @@ import structlog
 from services.cluster.cache import NetworkCache
 from services.contract.messages import Report, Segment, Verdict
 from services.network.parse.intent import Intent
-from services.network.parse.nad import Network, NetworkRef
+from services.network.parse.nad import Network
 from services.runtime.clock import Clock
 from services.runtime.repeating import is_alive
 from services.updater.assessing import Assessor, Hosts, Verdicts
@@ -87,7 +87,7 @@ class Updater:
             metrics=metrics,
         )
         self._lock = threading.Lock()
-        self._networks: set[NetworkRef] = set()
+        self._networks: set[str] = set()
         self._segments: set[Segment] = set()
         self._woken = threading.Event()
         self._review_all_at = clock.monotonic()
@@ -126,16 +126,16 @@ class Updater:
 
     def upserted(self, network: Network) -> None:
         """Take a version of a network from the watch; our own write is no news."""
-        if self._cache.get(network.ref) == network:
+        if self._cache.get(network.uid) == network:
             return
         self._cache.upserted(network)
         with self._lock:
-            self._networks.add(network.ref)
+            self._networks.add(network.uid)
         self._woken.set()
 
-    def deleted(self, ref: NetworkRef, uid: str) -> None:
+    def deleted(self, uid: str) -> None:
         """Forget a network that the watch saw deleted."""
-        self._cache.deleted(ref, uid)
+        self._cache.deleted(uid)
         self._reconciler.forget(uid)
 
     def take_report(self, report: Report) -> None:
@@ -155,42 +155,42 @@ class Updater:
             self._review_all_at = now
             return
         with self._lock:
-            refs, self._networks = self._networks, set()
+            uids, self._networks = self._networks, set()
             segments, self._segments = self._segments, set()
         try:
             if now >= self._review_all_at:
                 self._review(self._cache.snapshot())
                 self._review_all_at = now + self._interval_s
             else:
-                found = {network.ref: network for s in segments for network in self._cache.on_segment(s)}
-                found |= {ref: network for ref in refs if (network := self._cache.get(ref)) is not None}
+                found = {network.uid: network for s in segments for network in self._cache.on_segment(s)}
+                found |= {uid: network for uid in uids if (network := self._cache.get(uid)) is not None}
                 self._review(list(found.values()))
         except redis.RedisError:
             with self._lock:
-                self._networks |= refs
+                self._networks |= uids
                 self._segments |= segments
             raise
 
     def write_due(self, *, wait: bool = False) -> bool:
         """Write one due network; return False when stopped or, without wait, when none is due."""
-        ref = self._queue.take(wait=wait)
-        if ref is None:
+        uid = self._queue.take(wait=wait)
+        if uid is None:
             return False
         retry_in_s: float | None = None
         try:
-            retry_in_s = self._reconciler.reconcile(ref)
+            retry_in_s = self._reconciler.reconcile(uid)
         finally:
-            self._queue.done(ref)
+            self._queue.done(uid)
         if retry_in_s is not None:
-            self._queue.add(ref, delay_s=retry_in_s)
+            self._queue.add(uid, delay_s=retry_in_s)
         return True
 
     def _review(self, networks: list[Network]) -> None:
         began = self._clock.monotonic()
-        refs = self._reconciler.review(networks)
+        uids = self._reconciler.review(networks)
         self._metrics.reduced(self._clock.monotonic() - began)
-        for ref in refs:
-            self._queue.add(ref)
+        for uid in uids:
+            self._queue.add(uid)
 
     def _review_forever(self) -> None:
         while not self._stopping.is_set():

@@ -20,6 +20,7 @@ class NetworkRow:
     """One network. Texts are empty if unknown."""
 
     ref: NetworkRef
+    uid: str
     state: str
     reason: str
     since: str = ""
@@ -67,6 +68,7 @@ def network_row(network: Network, policy: Policy = DEFAULT_POLICY) -> NetworkRow
         same = status is not None and (status.state, status.reason) == (intent.state, intent.reason)
         return NetworkRow(
             network.ref,
+            network.uid,
             intent.state,
             intent.reason,
             since=status.since if status is not None and same else "",
@@ -85,6 +87,7 @@ def _probed(network: Network, intent: Intent, route: Route, status: Status) -> N
     known = intent.gateway or intent.known_gateway
     return NetworkRow(
         network.ref,
+        network.uid,
         status.state,
         status.reason,
         since=status.since,

@@ -83,14 +83,14 @@ class Decider:
     def _take(self, mail: Mail) -> None:
         now = self._clock.monotonic()
         due = []
-        for ref, network in mail.networks.items():
+        for uid, network in mail.networks.items():
             if network is None:
-                self._schedule.delete(ref, now)
-                log.info("network gone", network=str(ref))
+                gone = self._schedule.delete(uid, now)
+                log.info("network gone", network=str(gone.ref) if gone else "", uid=uid)
                 continue
             trigger = self._schedule.upsert(network, now)
             if trigger is not Trigger.NOTHING:
-                due.append((ref, trigger))
+                due.append((network.ref, trigger))
         log_due(due)
         if mail.poll is not None:
             self._take_poll(mail.poll, now)

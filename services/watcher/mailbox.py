@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from services.network.parse.nad import Network, NetworkRef
+from services.network.parse.nad import Network
 from services.runtime.clock import Clock
 from services.watcher.hosts import PollResult
 
@@ -16,8 +16,8 @@ from services.watcher.hosts import PollResult
 class Mail:
     """What happened since the last take()."""
 
-    networks: Mapping[NetworkRef, Network | None]
-    """The newest version of each changed network; None for one that is gone."""
+    networks: Mapping[str, Network | None]
+    """The newest version of each changed network, by uid; None for one that is gone."""
     poll: PollResult | None
     """The newest poll of Redis; None without a new one."""
 
@@ -29,19 +29,19 @@ class Mailbox:
         self._clock = clock
         self._lock = threading.Lock()
         self._arrived = threading.Event()
-        self._networks: dict[NetworkRef, Network | None] = {}
+        self._networks: dict[str, Network | None] = {}
         self._poll: PollResult | None = None
 
     def upserted(self, network: Network) -> None:
         """Take a new or changed network."""
         with self._lock:
-            self._networks[network.ref] = network
+            self._networks[network.uid] = network
             self._arrived.set()
 
-    def deleted(self, ref: NetworkRef, uid: str) -> None:  # noqa: ARG002 - a NetworkListener
+    def deleted(self, uid: str) -> None:
         """Take the deletion of a network."""
         with self._lock:
-            self._networks[ref] = None
+            self._networks[uid] = None
             self._arrived.set()
 
     def polled(self, poll: PollResult) -> None:

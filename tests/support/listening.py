@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from services.network.parse.nad import Network, NetworkRef
+from services.network.parse.nad import Network
 
 TIMEOUT_S = 60.0
 
@@ -14,25 +14,26 @@ class Recorder:
     def __init__(self) -> None:
         self.calls: list[tuple[str, str, str]] = []
         """"upserted" or "deleted", the name, and the resourceVersion or uid."""
-        self.networks: dict[NetworkRef, Network] = {}
+        self.networks: dict[str, Network] = {}
+        """By uid."""
         self._changed = threading.Condition()
 
     def upserted(self, network: Network) -> None:
         with self._changed:
             self.calls.append(("upserted", network.ref.name, network.resource_version))
-            self.networks[network.ref] = network
+            self.networks[network.uid] = network
             self._changed.notify_all()
 
-    def deleted(self, ref: NetworkRef, uid: str) -> None:
+    def deleted(self, uid: str) -> None:
         with self._changed:
-            self.calls.append(("deleted", ref.name, uid))
-            self.networks.pop(ref, None)
+            gone = self.networks.pop(uid, None)
+            self.calls.append(("deleted", gone.ref.name if gone else "", uid))
             self._changed.notify_all()
 
     def names(self) -> set[str]:
         """Return the networks that exist by the calls so far."""
         with self._changed:
-            return {ref.name for ref in self.networks}
+            return {network.ref.name for network in self.networks.values()}
 
     def wait(self, condition: Callable[["Recorder"], bool], timeout_s: float = TIMEOUT_S) -> None:
         """Wait until the condition holds; otherwise raise AssertionError with all calls."""
@@ -41,4 +42,4 @@ class Recorder:
 
     def annotation(self, name: str, key: str) -> str | None:
         """Return an annotation of a network's newest version."""
-        return next((n.annotations.get(key) for r, n in self.networks.items() if r.name == name), None)
+        return next((n.annotations.get(key) for n in self.networks.values() if n.ref.name == name), None)

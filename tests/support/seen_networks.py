@@ -33,7 +33,7 @@ def network_with_status(
 ) -> Network:
     """Build a network with this status."""
     status = Status(state, reason, since=SINCE, digest=digest(), hosts=hosts or {}, findings=findings or {})
-    return network(ROUTE, status=status.dump(), ref=NetworkRef("default", name))
+    return network(ROUTE, status=status.dump(), ref=NetworkRef("default", name), uid=f"uid-{name}")
 
 
 def found(

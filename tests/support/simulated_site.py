@@ -158,8 +158,8 @@ class SimulatedSite:
             self.manager.observe(change)
         network = Network.from_object(change.body)
         if change.gone:
-            self._schedule.delete(network.ref, now)
-            self._updater.deleted(network.ref, network.uid)
+            self._schedule.delete(network.uid, now)
+            self._updater.deleted(network.uid)
         else:
             self._schedule.upsert(network, now)
             self._updater.upserted(network)

@@ -24,7 +24,6 @@ from services.cli.terminal import cell, plain, stdout_console
 from services.cluster.cache import NetworkCache
 from services.cluster.metrics import WatchMetrics
 from services.cluster.watching import NetworkWatch
-from services.network.parse.nad import NetworkRef
 from services.runtime.clock import Clock
 from services.view.documents import deleted_document, network_document
 from services.view.durations import describe_age
@@ -175,7 +174,7 @@ def live_lines(picture: Picture, pager: Pager, *, width: int, height: int) -> li
 def _follow_lines(follower: Follower, shown: Shown, *, output: Output, clock: Clock) -> None:
     """Print each network once, and again whenever it changes."""
     never = threading.Event()
-    printed: dict[NetworkRef, NetworkRow] = {}
+    printed: dict[str, NetworkRow] = {}
     was_stale = False
     while True:
         picture = follower.picture(with_redis=shown.host is not None)
@@ -188,22 +187,22 @@ def _follow_lines(follower: Follower, shown: Shown, *, output: Output, clock: Cl
                 err=True,
             )
         if picture.view.trouble is None:
-            present = {line.row.ref: line.row for line in picture.lines}
+            present = {line.row.uid: line.row for line in picture.lines}
             _print_changes(present, printed, shown, output)
         clock.wait(never, REFRESH_S)
 
 
 def _print_changes(
-    present: dict[NetworkRef, NetworkRow], printed: dict[NetworkRef, NetworkRow], shown: Shown, output: Output
+    present: dict[str, NetworkRow], printed: dict[str, NetworkRow], shown: Shown, output: Output
 ) -> None:
-    for ref in [ref for ref in printed if ref not in present]:
-        del printed[ref]
+    for uid in [uid for uid in printed if uid not in present]:
+        ref = printed.pop(uid).ref
         click.echo(f"{ref} deleted" if output == "table" else json.dumps(deleted_document(ref)))
-    for ref, row in present.items():
-        if shown.problems and not row.is_problem and ref not in printed:
+    for uid, row in present.items():
+        if shown.problems and not row.is_problem and uid not in printed:
             continue
-        if printed.get(ref) != row:
-            printed[ref] = row
+        if printed.get(uid) != row:
+            printed[uid] = row
             click.echo(_line(row) if output == "table" else json.dumps(network_document(row)))
 
 

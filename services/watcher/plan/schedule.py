@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from services.contract.messages import HostAnnouncement, Segment
-from services.network.parse.nad import Network, NetworkRef
+from services.network.parse.nad import Network
 from services.network.policy import DEFAULT_POLICY, Policy
 from services.watcher.plan.rotation import NEVER
 from services.watcher.plan.segment_plan import HostProbe, Pace, SegmentPlan
@@ -40,15 +40,15 @@ class _Known:
 
 
 class Schedule:
-    """Networks, hosts, and the due times that follow from them. Not thread-safe."""
+    """Networks by uid, hosts, and the due times that follow from them. Not thread-safe."""
 
     def __init__(self, *, pace: Pace, random: Callable[[], float], policy: Policy = DEFAULT_POLICY) -> None:
         """random gives numbers from 0 to 1."""
         self._pace = pace
         self._random = random
         self._policy = policy
-        self._networks: dict[NetworkRef, _Known] = {}
-        self._versions: dict[NetworkRef, Network] = {}
+        self._networks: dict[str, _Known] = {}
+        self._versions: dict[str, Network] = {}
         """The newest version of each network, probed or not."""
         self._hosts: dict[str, HostAnnouncement] = {}
         self._plans: dict[Segment, SegmentPlan] = {}
@@ -60,23 +60,23 @@ class Schedule:
     def upsert(self, network: Network, now: float) -> Trigger:
         """Take a version of a network; return what it made due."""
         if network.deleting:
-            self.delete(network.ref, now)
+            self.delete(network.uid, now)
             return Trigger.NOTHING
-        self._versions[network.ref] = network
-        known = self._networks.get(network.ref)
+        self._versions[network.uid] = network
+        known = self._networks.get(network.uid)
         observed = observe(network, self._policy)
         if not isinstance(observed, Observed):
-            self._drop(network.ref, now)
+            self._drop(network.uid, now)
             return Trigger.NOTHING
         before = known.observed if known else None
         if before is not None and before.demand.intent.segment != observed.demand.intent.segment:
-            self._leave(network.ref, before.demand.intent.segment, now)
+            self._leave(network.uid, before.demand.intent.segment, now)
         if known is None:
-            known = self._networks[network.ref] = _Known(observed)
+            known = self._networks[network.uid] = _Known(observed)
         known.observed = observed
         plan = self._plan(observed.demand.intent.segment)
         trigger = compare(before, observed)
-        plan.put(network.ref, observed.demand, now)
+        plan.put(network.uid, observed.demand, now)
         is_settled = before is None and observed.is_settled
         match trigger:
             case Trigger.EVERYTHING if is_settled:
@@ -96,10 +96,10 @@ class Schedule:
         self._queue(plan)
         return trigger
 
-    def delete(self, ref: NetworkRef, now: float) -> None:
-        """Forget a network."""
-        self._versions.pop(ref, None)
-        self._drop(ref, now)
+    def delete(self, uid: str, now: float) -> Network | None:
+        """Forget a network; return its newest version, None if it is unknown."""
+        self._drop(uid, now)
+        return self._versions.pop(uid, None)
 
     def set_hosts(self, announcements: Iterable[HostAnnouncement], now: float) -> None:
         """Take all announced hosts; new, restarted and missing ones follow from it."""
@@ -192,10 +192,10 @@ class Schedule:
             if network.route.gateway in changed:
                 self.upsert(network, now)
 
-    def _drop(self, ref: NetworkRef, now: float) -> None:
-        known = self._networks.pop(ref, None)
+    def _drop(self, uid: str, now: float) -> None:
+        known = self._networks.pop(uid, None)
         if known is not None:
-            self._leave(ref, known.observed.demand.intent.segment, now)
+            self._leave(uid, known.observed.demand.intent.segment, now)
 
     def _coalesce(self, known: _Known, now: float) -> float:
         """Return when a change is due: the first of a burst at once, the following ones together."""
@@ -219,10 +219,10 @@ class Schedule:
                     plan.add_host(host, -NEVER, at=NEVER)
         return plan
 
-    def _leave(self, ref: NetworkRef, segment: Segment, now: float) -> None:
+    def _leave(self, uid: str, segment: Segment, now: float) -> None:
         """Drop a network from its plan. An empty plan is kept a while: it knows which host is asking DHCP."""
         plan = self._plans[segment]
-        plan.drop(ref, now)
+        plan.drop(uid, now)
         self._queue(plan)
 
     def _forget(self, segment: Segment) -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from services.contract.messages import Segment, SegmentProbe
 from services.network.judge.reduction import CONFIRMATIONS
-from services.network.parse.nad import NetworkRef
 from services.watcher.plan.rotation import NEVER, Rotation
 from services.watcher.plan.workload import Demand, plan_work
 
@@ -47,7 +46,7 @@ class SegmentPlan:
         self.segment = segment
         self._pace = pace
         self._random = random
-        self._demands: dict[NetworkRef, Demand] = {}
+        self._demands: dict[str, Demand] = {}
         self._work = plan_work(())
         self._due: dict[str, float] = {}
         self._parts_done: dict[tuple[str, str], int] = {}
@@ -83,12 +82,12 @@ class SegmentPlan:
         """Number of probes for doing everything once."""
         return max(1, len(self._due))
 
-    def put(self, ref: NetworkRef, demand: Demand, now: float) -> None:
+    def put(self, uid: str, demand: Demand, now: float) -> None:
         """Take a network's demand; if it begins to fail, its next probe is due sooner."""
-        before = self._demands.get(ref)
+        before = self._demands.get(uid)
         if before == demand:
             return
-        self._demands[ref] = demand
+        self._demands[uid] = demand
         self._plan_work(now)
         soon = self._later(now, self._pace.retry_s)
         if (
@@ -100,9 +99,9 @@ class SegmentPlan:
         if demand.is_auto and demand.is_ask_failing and not (before and before.is_ask_failing):
             self._ask_by(soon)
 
-    def drop(self, ref: NetworkRef, now: float) -> None:
+    def drop(self, uid: str, now: float) -> None:
         """Forget a network that left this segment."""
-        if self._demands.pop(ref, None) is not None:
+        if self._demands.pop(uid, None) is not None:
             self._plan_work(now)
 
     def hasten(self, at: float) -> None:

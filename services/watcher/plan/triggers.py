@@ -34,7 +34,6 @@ class Trigger(Enum):
 class Observed:
     """The parts of one version of a probed network that decide when it is due."""
 
-    uid: str
     demand: Demand
     """What the network requires of its segment's plan."""
     probe_now: str
@@ -59,7 +58,6 @@ def observe(network: Network, policy: Policy) -> Observed | NotProbed:
     status = network.status
     reported = status if status is not None and status.digest in ("", intent.digest) else None
     return Observed(
-        uid=network.uid,
         demand=Demand(
             intent,
             is_check_failing=reported is None or reported.state != State.ACTIVE,
@@ -75,7 +73,7 @@ def observe(network: Network, policy: Policy) -> Observed | NotProbed:
 
 def compare(before: Observed | None, after: Observed) -> Trigger:
     """Return what the change from one version to the next makes due."""
-    if before is None or before.uid != after.uid:
+    if before is None:
         return Trigger.EVERYTHING
     intent_before, intent = before.demand.intent, after.demand.intent
     if intent_before.digest != intent.digest:

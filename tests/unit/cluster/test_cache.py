@@ -18,46 +18,45 @@ def on(vlan: int) -> Segment:
     return Segment(cluster_network="extra", vlan=vlan)
 
 
-def test_networks_are_found_by_name_and_by_segment() -> None:
+def test_networks_are_found_by_uid_and_by_segment() -> None:
     """A network that moves leaves its old segment."""
     cache = NetworkCache(segment_of)
-    a, b = network(ref=A, config=config(7)), network(ref=B, config=config(7), uid="uid-2")
+    a, b = network(ref=A, config=config(7), uid="uid-2"), network(ref=B, config=config(7), uid="uid-1")
     cache.upserted(b)
     cache.upserted(a)
-    assert (cache.get(A), cache.snapshot(), cache.on_segment(on(7))) == (a, [a, b], [a, b])
-    moved = network(ref=A, config=config(8), version="2")
+    assert (cache.get(a.uid), cache.snapshot(), cache.on_segment(on(7))) == (a, [a, b], [a, b])
+    moved = network(ref=A, config=config(8), uid=a.uid, version="2")
     cache.upserted(moved)
     assert (cache.on_segment(on(7)), cache.on_segment(on(8))) == ([b], [moved])
-    cache.deleted(A, moved.uid)
-    assert (cache.get(A), cache.on_segment(on(8)), cache.snapshot()) == (None, [], [b])
+    cache.deleted(moved.uid)
+    assert (cache.get(a.uid), cache.on_segment(on(8)), cache.snapshot()) == (None, [], [b])
 
 
 def test_the_deletion_of_a_predecessor_leaves_the_successor() -> None:
-    """Deletions are of a uid, not of a name."""
+    """K9: deletions are of a uid, not of a name."""
     cache = NetworkCache()
     cache.upserted(network(ref=A, uid="new"))
-    cache.deleted(A, "old")
-    assert cache.get(A) is not None
+    cache.deleted("old")
+    assert cache.get("new") is not None
 
 
 def test_an_older_version_does_not_come_back() -> None:
     """An event from before our write may arrive after the response to it."""
     cache = NetworkCache()
     cache.upserted(network(ref=A, version="9"))
-    cache.written(network(ref=A, version="10"))
+    cache.returned(network(ref=A, version="10"))
     cache.upserted(network(ref=A, version="9"))
-    found = cache.get(A)
+    found = cache.get("uid-1")
     assert found is not None
     assert found.resource_version == "10"
 
 
-def test_a_written_network_does_not_come_back() -> None:
-    """A network that the watch saw deleted or re-created stays as the watch reported it."""
+def test_a_returned_network_does_not_come_back() -> None:
+    """K9: what the watch saw deleted stays so, and its successor stays, whatever a late response says."""
     cache = NetworkCache()
-    cache.written(network(ref=A, version="10"))
-    assert cache.get(A) is None
-    cache.upserted(network(ref=A, uid="new", version="12"))
-    cache.written(network(ref=A, uid="old", version="13"))
-    found = cache.get(A)
-    assert found is not None
-    assert found.uid == "new"
+    cache.returned(network(ref=A, version="10"))
+    assert cache.snapshot() == []
+    successor = network(ref=A, uid="new", version="12")
+    cache.upserted(successor)
+    cache.returned(network(ref=A, uid="old", version="13"))
+    assert cache.snapshot() == [successor]

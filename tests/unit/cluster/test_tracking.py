@@ -128,6 +128,6 @@ def test_a_list_repairs_any_missed_events(steps: list[tuple[str, str, bool]]) ->
             if is_seen:
                 tracker.changed(truth[name])
     tracker.listed(list(truth.values()))
-    assert {ref.name: known for ref, known in seen.networks.items()} == truth
+    assert {known.ref.name: known for known in seen.networks.values()} == truth
     deleted = {uid for kind, _, uid in seen.calls if kind == "deleted"}
     assert len(deleted) == sum(kind == "deleted" for kind, _, _ in seen.calls)

@@ -99,16 +99,19 @@ class FakeCluster:
         )
         return self.objects[ref]
 
-    def get_network(self, ref: NetworkRef) -> Network:
+    def _find(self, ref: NetworkRef) -> Network:
         if ref not in self.objects:
             raise NotFound(str(ref))
         return self.objects[ref]
+
+    def get_network(self, ref: NetworkRef) -> Network:
+        return self._find(ref)
 
     def annotate(self, network: Network, annotations: Mapping[str, str | None]) -> Network:
         self.attempts += 1
         if self.failures:
             raise self.failures.pop(0)
-        present = self.get_network(network.ref)
+        present = self._find(network.ref)
         if present.uid != network.uid:
             raise NotFound(str(network.ref))
         if present.resource_version != network.resource_version:

@@ -2,11 +2,10 @@
 
 import threading
 
-from services.network.parse.nad import NetworkRef
 from services.updater.queueing import WriteQueue
 from tests.support.manual_clock import ManualClock
 
-A, B = NetworkRef("default", "a"), NetworkRef("default", "b")
+A, B = "uid-a", "uid-b"
 
 
 def test_many_reasons_are_one_entry() -> None:
@@ -51,7 +50,7 @@ def test_a_delay_is_kept_and_an_earlier_reason_wins() -> None:
 def test_stop_releases_waiting_threads() -> None:
     """Nothing is handed out afterwards."""
     queue = WriteQueue(ManualClock())
-    taken: list[NetworkRef | None] = []
+    taken: list[str | None] = []
     waiting = threading.Thread(target=lambda: taken.append(queue.take()))
     waiting.start()
     queue.stop()
@@ -64,7 +63,7 @@ def test_stop_releases_waiting_threads() -> None:
 def test_new_work_wakes_a_waiting_thread() -> None:
     """The wait has no timeout of its own."""
     queue = WriteQueue(ManualClock())
-    taken: list[NetworkRef | None] = []
+    taken: list[str | None] = []
     waiting = threading.Thread(target=lambda: taken.append(queue.take()))
     waiting.start()
     queue.add(A)

@@ -73,7 +73,7 @@ class Bench:
         return intent.digest
 
     def reconcile(self) -> float | None:
-        return self.reconciler.reconcile(self.target.ref)
+        return self.reconciler.reconcile(self.target.uid)
 
     def wanted(self) -> bool:
         """Return whether a review would queue the network."""
@@ -134,14 +134,29 @@ def test_a_network_that_is_gone_is_forgotten(bench: Bench) -> None:
     """It is no error and not tried again."""
     del bench.cluster.objects[bench.target.ref]
     assert bench.reconcile() is None
-    assert bench.cache.get(bench.target.ref) is None
+    assert bench.cache.get(bench.target.uid) is None
 
 
 def test_another_object_with_the_name_is_not_written(bench: Bench) -> None:
-    """The decision was made for an object that is gone."""
+    """K9: the decision was made for an object that is gone."""
     bench.cluster.objects[bench.target.ref] = network(uid="uid-2")
     assert bench.reconcile() is None
     assert bench.cluster.written == []
+
+
+def test_failures_of_a_predecessor_do_not_delay_the_successor(bench: Bench) -> None:
+    """K9: the growing delay between two tries belongs to a network, not to its name."""
+    for _ in range(6):
+        bench.cluster.failures = [Unavailable("503")]
+        bench.reconcile()
+    successor = network(uid="uid-2", version="9")
+    bench.cache.deleted(bench.target.uid)
+    bench.cache.upserted(successor)
+    bench.cluster.objects[successor.ref] = successor
+    bench.cluster.failures = [Unavailable("503")]
+    delay_s = bench.reconciler.reconcile(successor.uid)
+    assert delay_s is not None
+    assert delay_s < 1
 
 
 def test_a_denied_change_backs_off_and_is_posted_once(bench: Bench) -> None:

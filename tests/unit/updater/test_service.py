@@ -28,8 +28,8 @@ SETTINGS = UpdaterSettings(redis_url=SecretStr("unix:///nowhere"), kubeconfig=Pa
 class Bench:
     """An updater whose surroundings a test controls."""
 
-    def __init__(self, settings: UpdaterSettings = SETTINGS) -> None:
-        self.clock, self.store, self.cluster = ManualClock(), FakeStore(), FakeCluster()
+    def __init__(self, settings: UpdaterSettings = SETTINGS, cluster: FakeCluster | None = None) -> None:
+        self.clock, self.store, self.cluster = ManualClock(), FakeStore(), cluster or FakeCluster()
         self.memories = FakeMemories()
         self.paused = False
         self.registry = CollectorRegistry()
@@ -172,7 +172,7 @@ def test_a_deleted_network_is_not_reviewed(bench: Bench) -> None:
     """Reports on its segment make no difference."""
     target = network()
     bench.appear(target)
-    bench.updater.deleted(target.ref, target.uid)
+    bench.updater.deleted(target.uid)
     bench.report(dhcp=dhcp(offer()))
     assert bench.work() == 0
 

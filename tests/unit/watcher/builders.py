@@ -24,14 +24,14 @@ def network(
     route: str | None = None,
     status: str | None = None,
     probe_now: str | None = None,
-    uid: str = "u1",
+    uid: str | None = None,
     cluster_network: str = "extra",
     deleting: bool = False,
 ) -> Network:
     given = {nad.ROUTE: route, nad.STATUS: status, nad.PROBE_NOW: probe_now}
     return Network(
         NetworkRef("default", name),
-        uid,
+        uid or f"uid-{name}",
         "1",
         json.dumps({"type": "bridge", "bridge": f"{cluster_network}-br", "vlan": vlan}),
         {key: value for key, value in given.items() if value is not None},

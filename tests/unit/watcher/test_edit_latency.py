@@ -5,13 +5,13 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.network.parse.nad import Network, NetworkRef
+from services.network.parse.nad import Network
 from services.watcher.plan.schedule import COALESCE_S, PROBE_NOW_GAP_S
 from services.watcher.plan.segment_plan import MIN_ASK_GAP_S, HostProbe
 from tests.unit.watcher.builders import ACTIVE, KNOWN, MANUAL, SAVED, host, network, status_of
 from tests.unit.watcher.test_schedule_properties import HISTORY, HOSTS, Simulation
 
-A = NetworkRef("default", "a")
+A = network("a").uid
 QUIET_S = PROBE_NOW_GAP_S + 0.5
 OTHER_GATEWAY = MANUAL.replace("10.0.7.1", "10.0.7.77")
 BEFORE = st.builds(

@@ -13,11 +13,19 @@ def test_only_the_newest_version_is_kept() -> None:
     deletion."""
     box = Mailbox(SystemClock())
     for number in range(10_000):
-        box.upserted(network("a", uid=str(number)))
+        box.upserted(network("a", probe_now=str(number)))
     box.upserted(network("b"))
-    box.deleted(network("b").ref, "u1")
-    mail = box.take(0)
-    assert {ref.name: found and found.uid for ref, found in mail.networks.items()} == {"a": "9999", "b": None}
+    box.deleted(network("b").uid)
+    assert box.take(0).networks == {"uid-a": network("a", probe_now="9999"), "uid-b": None}
+
+
+def test_a_deletion_is_of_a_uid() -> None:
+    """K9: whatever has the name by now is another network, also where the deletion comes late."""
+    box = Mailbox(SystemClock())
+    successor = network("a", uid="new")
+    box.upserted(successor)
+    box.deleted("old")
+    assert box.take(0).networks == {"new": successor, "old": None}
 
 
 def test_mail_is_taken_once() -> None:

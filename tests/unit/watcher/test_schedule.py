@@ -6,7 +6,6 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from services.network.parse.nad import NetworkRef
 from services.watcher.plan.triggers import Trigger
 from tests.unit.watcher.builders import (
     ACTIVE,
@@ -22,7 +21,7 @@ from tests.unit.watcher.builders import (
     schedule,
 )
 
-A = NetworkRef("default", "a")
+A = network().uid
 
 
 def test_one_host_asks_dhcp_for_a_new_network() -> None:
@@ -308,7 +307,7 @@ def test_networks_on_one_segment_share_a_probe() -> None:
     (found,) = due.due(0.0)
     assert (found.probe.ask_dhcp, len(found.probe.targets)) == (True, 2)
     due.delete(A, 1.0)
-    due.delete(NetworkRef("default", "b"), 1.0)
+    due.delete(network("b").uid, 1.0)
     (found,) = due.due(SWEEP_S)
     assert (found.probe.ask_dhcp, len(found.probe.targets)) == (False, 1)
 
@@ -375,3 +374,18 @@ def test_a_gateway_that_is_a_hosts_own_address_is_not_probed() -> None:
     due.delete(A, 1_003.0)
     due.set_hosts([host("n1")], 1_004.0)
     assert due.due(2_000.0) == []
+
+
+def test_a_successor_does_not_wait_for_what_its_predecessor_did() -> None:
+    """K9: the rate limit of the probe-now annotation is a network's own, not its name's."""
+    due = schedule("n1")
+    first = network(route=MANUAL, status=ACTIVE)
+    due.upsert(first, 0.0)
+    for number in range(3):
+        due.upsert(network(route=MANUAL, status=ACTIVE, probe_now=str(number)), 20.0)
+    due.due(20.0)
+    due.delete(first.uid, 21.0)
+    due.upsert(network(route=MANUAL, status=ACTIVE, uid="new"), 21.0)
+    due.due(21.0)
+    due.upsert(network(route=MANUAL, status=ACTIVE, uid="new", probe_now="now"), 22.0)
+    assert described(due.due(22.0)) == ["n1 7"]

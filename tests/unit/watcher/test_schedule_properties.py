@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.contract.messages import HostAnnouncement, Segment
-from services.network.parse.nad import NetworkRef
 from services.watcher.plan.schedule import Schedule
 from services.watcher.plan.segment_plan import MIN_ASK_GAP_S, HostProbe, Pace
 from tests.unit.watcher.builders import ACTIVE, KNOWN, MANUAL, host, network
@@ -90,7 +89,7 @@ class Simulation:
                 assert status is None or isinstance(status, str)
                 self.schedule.upsert(network(name, vlan=vlan, route=route, status=status), self.now)
             case ("delete", str(name)):
-                self.schedule.delete(NetworkRef("default", name), self.now)
+                self.schedule.delete(network(name).uid, self.now)
             case ("hosts", set(names), int(incarnation)):
                 self.hosts = {name: host(name, incarnation=incarnation) for name in sorted(names)}
                 self.schedule.set_hosts(self.hosts.values(), self.now)
@@ -117,7 +116,7 @@ def test_any_history_keeps_the_rules_and_ends_in_full_sweeps(
     run.schedule.set_hosts(run.hosts.values(), run.now)
     run.schedule.upsert(network("a", vlan=7, route=KNOWN, status=ACTIVE), run.now)
     run.schedule.upsert(network("b", vlan=8, route=MANUAL, status=ACTIVE), run.now)
-    run.schedule.delete(NetworkRef("default", "c"), run.now)
+    run.schedule.delete(network("c").uid, run.now)
     for _ in range(3):
         run.sent.clear()
         run.advance(run.now + PACE.sweep_s * 1.1 + 1)
