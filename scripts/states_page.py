@@ -101,7 +101,10 @@ BUDGETS = (
     ),
     (
         "DHCPDISCOVERs",
-        "3 per discovery without an answer (after 0, 4 and 12 s); 1 if the server answers at once",
+        (
+            "3 per discovery without an answer, or without one that names the known gateway (after 0, 4 and "
+            "12 s); 1 if the server answers at once"
+        ),
     ),
     ("ARP probes to a gateway that answers", "1 per host and interval; 3 per check"),
     (

@@ -160,5 +160,11 @@ class Reason(StrEnum):
     # Findings beside any state, never a reason for one.
     SEVERAL_ROUTERS = "SeveralRouters"
     DHCP_SERVERS_DISAGREE = "DHCPServersDisagree"
+    OTHER_SERVER_ANSWERED = "OtherServerAnswered"
+    """DHCP servers made offers, but none that names the known gateway."""
+    SERVER_ID_SHARED = "ServerIdShared"
+    """Different offers name one server."""
+    TOO_MANY_DHCP_SERVERS = "TooManyDHCPServers"
+    """More servers made offers than are kept."""
     OTHER_WRITER = "OtherWriter"
     """Another writer puts different results into the route annotation."""

@@ -49,7 +49,7 @@ def network_document(row: NetworkRow) -> Document:
         "since": row.since or None,
         "detail": row.detail or None,
         "hosts": dict(sorted(row.hosts.items())),
-        "dhcp": [_server(s.server, s.cidr or None, s.gateway or None, None) for s in row.servers],
+        "dhcp": [_server(s.server, s.cidr or None, s.gateway or None, s.mac) for s in row.servers],
         "dhcp_out": row.dhcp_out,
         "hosts_omitted": row.hosts_omitted,
         "findings": dict(sorted(row.findings.items())),

@@ -116,11 +116,12 @@ def _borrowed(sent: Sent) -> list[bytes]:
 
 
 def _true_id(sent: Sent) -> list[bytes]:
-    """Send the stranger's offer under the identifier of the VLAN's own server."""
+    """Name another gateway under the identifier of the VLAN's own server."""
     if sent.dhcp is None:
         return []
-    options = frames.offer_options(server=str(vlan_cidr(sent.vlan)[1]), router=FORGED)
-    return [tagged(frames.answer(sent, options=options), sent.vlan)]
+    cidr = vlan_cidr(sent.vlan)
+    options = frames.offer_options(server=str(cidr[1]), router=str(cidr[66]), mask=str(cidr.netmask))
+    return [tagged(frames.answer(sent, options=options, address=str(cidr[50])), sent.vlan)]
 
 
 def _invented(sent: Sent) -> list[bytes]:

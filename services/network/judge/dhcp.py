@@ -1,6 +1,6 @@
 """What DHCP says of a network, summarized over all hosts: the newest offers, or why they are unusable."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 
@@ -9,8 +9,22 @@ from services.contract.messages import Offer, Verdict
 from services.contract.outcomes import DHCPOutcome, Reason
 from services.contract.verdicts import AgedVerdict
 from services.network.judge.reach import silent_on_vlan
+from services.network.judge.servers import (
+    are_too_many,
+    choose,
+    describe,
+    find_differences,
+    find_stranger,
+    find_too_many,
+    identity,
+    list_servers,
+    newest_offers,
+    offers_in,
+    remember,
+    routers_of,
+)
 from services.network.parse.intent import Intent
-from services.network.parse.status import ServerOffer
+from services.network.parse.status import ServerIdentity, ServerOffer
 from services.network.policy import Policy
 
 _REASONS: Mapping[Flaw, Reason] = {
@@ -51,6 +65,8 @@ class DHCPSummary:
     """Findings beside the state, by reason code, with their values."""
     unoffered: tuple[str, ...] = ()
     """Hosts that asked and received no offer since the newest offer."""
+    named_by: frozenset[ServerIdentity] | None = None
+    """Servers that have named the gateway; None: those that are remembered."""
 
     @property
     def is_confirming(self) -> bool:
@@ -82,15 +98,13 @@ def summarize_dhcp(
     silent = [seen for seen in newest_first if not _has_offers(seen.verdict)]
     if offered:
         silent = [seen for seen in silent if seen.age_s < offered[0].age_s]
-    offers = _newest_by_server(offered)
-    servers = tuple(_server_offer(offer) for offer in offers)
     remembered = (intent.known_cidr, intent.known_gateway)
     unoffered = tuple(sorted(seen.verdict.host for seen in silent))
     if len(silent) > confirmations:
+        servers = list_servers(newest_offers(offered))
         return DHCPSummary(*remembered, False, Reason.NO_DHCP_OFFER, servers=servers, unoffered=unoffered)
-    if offers:
-        checks = [*(seen.verdict for seen in reversed(newest_first)), *latest]
-        return replace(_read_offers(intent, offers, servers, policy, checks), unoffered=unoffered)
+    if offered:
+        return replace(_read_offers(intent, offered, policy, latest), unoffered=unoffered)
     if silent:
         answered = intent.known_gateway is not None
         return DHCPSummary(*remembered, answered, Reason.CONFIRMING_NO_OFFER, unoffered=unoffered)
@@ -109,49 +123,61 @@ def _has_offers(verdict: Verdict) -> bool:
     return verdict.dhcp is not None and verdict.dhcp.outcome is DHCPOutcome.OFFERED
 
 
-def _newest_by_server(newest_first: Iterable[AgedVerdict]) -> list[Offer]:
-    """Return the newest offer of every server that any host received, ordered by server address.
-
-    Merging all hosts keeps the list steady when the host that asked last missed one.
-    """
-    offers: dict[IPv4Address, Offer] = {}
-    for seen in newest_first:
-        result = seen.verdict.dhcp
-        for offer in result.servers if result is not None else ():
-            offers.setdefault(offer.server, offer)
-    return [offers[server] for server in sorted(offers)]
-
-
 def _read_offers(
-    intent: Intent,
-    offers: Sequence[Offer],
-    servers: tuple[ServerOffer, ...],
-    policy: Policy,
-    checks: Sequence[Verdict],
+    intent: Intent, offered: Sequence[AgedVerdict], policy: Policy, latest: Sequence[Verdict]
 ) -> DHCPSummary:
-    """Choose one offer for all hosts: of the configured server, else the known gateway, else the first.
+    """Choose one offer for all hosts; see servers.choose.
 
-    checks: verdicts of all hosts on the gateways, the oldest first.
+    offered: the verdicts with offers, the newest first. latest: the newest verdict of each host.
     """
+    known, offers = intent.known_gateway, newest_offers(offered)
+    # Invented servers are others at every probe: naming them would be a write each time.
+    too_many = are_too_many(offers, offered)
+    listed = () if too_many else list_servers(offers)
     eligible = [offer for offer in offers if intent.server in (None, offer.server)]
     usable = [(offer, gateway) for offer in eligible if (gateway := _usable_gateway(offer, policy))]
     if suspects := {gateway for _, gateway in usable} & policy.host_gateways:
+        checks = [*(seen.verdict for seen in reversed(offered)), *latest]
         elsewhere = silent_on_vlan(suspects, intent.digest, checks)
         usable = [(offer, gateway) for offer, gateway in usable if gateway not in elsewhere]
     if not usable:
         reason, detail = _why_unusable(intent, eligible, offers, policy)
-        findings = _disagreement(offers, "none is usable")
-        remembered = (intent.known_cidr, intent.known_gateway)
-        if any(_contradicts(offer, intent.known_gateway, policy) for offer in eligible):
+        findings = _find_in(listed, "none is usable", too_many=too_many)
+        remembered = (intent.known_cidr, known)
+        if any(_contradicts(offer, known, policy) for offer in eligible):
             # It came from such an offer: Harvester's helper takes any router and makes up a subnet.
             remembered = (None, None)
-        return DHCPSummary(*remembered, False, reason, detail, servers, findings)
-    chosen, gateway = next((pair for pair in usable if pair[1] == intent.known_gateway), usable[0])
-    findings = _disagreement(offers, f"nadroute uses the offer of {chosen.server}")
+        return DHCPSummary(*remembered, False, reason, detail, listed, findings)
+    named_known = intent.named_by | {
+        identity(offer)
+        for seen in offered
+        for offer in offers_in(seen.verdict)
+        if known is not None and _usable_gateway(offer, policy) == known
+    }
+    is_silent = known is not None and bool(silent_on_vlan({known}, intent.digest, latest))
+    choice = choose(intent, usable, named_known=named_known, known_is_silent=is_silent)
+    if choice is None:
+        assert known is not None
+        findings = find_stranger(listed, known)
+        if too_many:
+            findings |= find_too_many(f"nadroute keeps {known}")
+        return DHCPSummary(intent.known_cidr, known, True, Reason.OTHER_SERVER_ANSWERED, "", listed, findings)
+    chosen, gateway = choice
+    (server,) = list_servers([chosen])
+    listed = listed or (server,)
+    findings = _find_in(listed, f"nadroute uses the offer of {describe(server)}", too_many=too_many)
     if len(set(chosen.routers)) > 1:
         named = ", ".join(map(str, dict.fromkeys(chosen.routers)))
         findings[Reason.SEVERAL_ROUTERS] = f"{chosen.server} names {named}; nadroute uses {gateway}"
-    return DHCPSummary(chosen.cidr, gateway, True, Reason.GATEWAY_ANSWERS, "", servers, findings)
+    naming = [chosen] if too_many else [offer for offer, named in usable if named == gateway]
+    named_by = remember(intent.named_by if gateway == known else (), map(identity, naming))
+    return DHCPSummary(
+        chosen.cidr, gateway, True, Reason.GATEWAY_ANSWERS, "", listed, findings, named_by=named_by
+    )
+
+
+def _find_in(servers: Sequence[ServerOffer], choice: str, *, too_many: bool) -> dict[str, str]:
+    return find_too_many(choice) if too_many else find_differences(servers, choice)
 
 
 def _usable_gateway(offer: Offer, policy: Policy) -> IPv4Address | None:
@@ -174,12 +200,6 @@ def _prefix(offer: Offer) -> int | None:
     return None if offer.cidr is None else offer.cidr.prefixlen
 
 
-def _routers(offer: Offer) -> list[IPv4Address]:
-    """Return the offer's routers in order of precedence: option 121 before option 3 (RFC 3442)."""
-    first = [] if offer.gateway is None else [offer.gateway]
-    return list(dict.fromkeys([*first, *offer.routers]))
-
-
 def _refuse(offer: Offer, router: IPv4Address, policy: Policy) -> Reason | None:
     """Return why this router of the offer cannot be the gateway; None if it can."""
     flaw = find_flaw(
@@ -199,10 +219,10 @@ def _why_unusable(
     if not eligible:
         if not offers:
             return Reason.NO_DHCP_OFFER, ""
-        others = ", ".join(str(offer.server) for offer in offers)
+        others = ", ".join(dict.fromkeys(str(offer.server) for offer in offers))
         return Reason.CONFIGURED_SERVER_SILENT, f"{intent.server} did not answer, {others} did"
     offer = eligible[0]
-    routers = _routers(offer)
+    routers = routers_of(offer)
     subnet = str(offer.cidr or "no usable mask")
     if not routers:
         return Reason.NO_ROUTER_OPTION, f"{offer.server} offered {offer.address} ({subnet})"
@@ -216,20 +236,4 @@ def _why_unusable(
 
 def _contradicts(offer: Offer, known: IPv4Address | None, policy: Policy) -> bool:
     """Whether the offer names the known gateway, and its subnet rules that gateway out."""
-    return known in _routers(offer) and _refuse(offer, known, policy) in _BAD_ROUTER
-
-
-def _disagreement(offers: Sequence[Offer], choice: str) -> dict[str, str]:
-    """Return the finding that servers offer VMs different subnets or gateways, if they do."""
-    servers = [_server_offer(offer) for offer in offers]
-    if len({(server.cidr, server.gateway) for server in servers}) < 2:
-        return {}
-    listed = "; ".join(
-        f"{s.server} offers {s.cidr or 'no subnet'} via {s.gateway or 'no gateway'}" for s in servers
-    )
-    return {Reason.DHCP_SERVERS_DISAGREE: f"{listed}; {choice}"}
-
-
-def _server_offer(offer: Offer) -> ServerOffer:
-    routers = _routers(offer)
-    return ServerOffer(str(offer.server), str(offer.cidr or ""), str(routers[0]) if routers else "")
+    return known in routers_of(offer) and _refuse(offer, known, policy) in _BAD_ROUTER

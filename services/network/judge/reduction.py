@@ -15,7 +15,7 @@ from services.network.judge.dhcp import DHCPSummary, summarize_dhcp
 from services.network.judge.expiry import why_forgotten
 from services.network.judge.reach import conclude
 from services.network.parse.intent import Intent
-from services.network.parse.status import ServerOffer
+from services.network.parse.status import ServerIdentity, ServerOffer
 from services.network.policy import DEFAULT_POLICY, Policy
 
 CONFIRMATIONS = 2
@@ -40,6 +40,8 @@ class Conclusion:
     servers: tuple[ServerOffer, ...] = ()
     dhcp_out: bool = False
     """DHCP names no usable gateway, but one is known from before."""
+    named_by: frozenset[ServerIdentity] | None = None
+    """DHCP servers that have named the gateway; None: those that are remembered."""
     detail: str = ""
     """The values behind the reason."""
     findings: Mapping[str, str] = field(default_factory=dict)
@@ -138,6 +140,7 @@ def _with_dhcp(conclusion: Conclusion, dhcp: DHCPSummary) -> Conclusion:
         hosts=_with_unoffered(conclusion.hosts or {}, dhcp),
         servers=dhcp.servers,
         dhcp_out=not dhcp.answered,
+        named_by=dhcp.named_by,
         findings={**dhcp.findings, **out},
         unoffered=dhcp.unoffered,
     )

@@ -17,6 +17,7 @@ from services.contract.outcomes import Reason, State
 from services.network.parse import nad
 from services.network.parse.nad import Network
 from services.network.parse.route import Route
+from services.network.parse.status import ServerIdentity
 from services.network.parse.tolerance import load_object, read_cidr, read_gateway, shown
 from services.network.policy import DEFAULT_POLICY, Policy
 
@@ -53,6 +54,8 @@ class Intent:
     known_gateway: IPv4Address | None = None
     """Auto: what DHCP named before, as the annotation remembers it. Not part of the digest."""
     known_cidr: IPv4Network | None = None
+    named_by: frozenset[ServerIdentity] = field(default=frozenset(), compare=False)
+    """Auto: DHCP servers that have named the known gateway, as the status annotation remembers them."""
     isolated: bool = False
     """Whether routing does not count, by annotation. It does not change what is probed."""
     cluster_network_source: Source = field(default=Source.BRIDGE, compare=False)
@@ -195,7 +198,9 @@ def _read_route(segment: Segment, network: Network, policy: Policy) -> Intent:
     ):
         # The VLAN has changed since, or the values are junk: no gateway is known on this segment.
         return auto
-    return replace(auto, known_gateway=gateway, known_cidr=cidr)
+    status = network.status if _was_filled_in(auto, network) else None
+    named_by = frozenset() if status is None else status.named_by
+    return replace(auto, known_gateway=gateway, known_cidr=cidr, named_by=named_by)
 
 
 def _manual(segment: Segment, route: Route, policy: Policy) -> Intent:

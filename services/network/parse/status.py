@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from services.contract.outcomes import State
 from services.network.parse.tolerance import load_object, strings
@@ -20,6 +21,8 @@ MAX_HOSTS = 64
 MAX_SERVERS = 16
 MAX_DETAIL_CHARACTERS = 500
 MAX_FINDINGS = 8
+_OFFERED = ("cidr", "gateway", "mac", "relay")
+"""What an offer is listed with, beside its server."""
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
 
 
@@ -30,6 +33,16 @@ class ServerOffer:
     server: str
     cidr: str = ""
     gateway: str = ""
+    mac: str = ""
+    """Where the offer came from: the server, or the router that relayed it."""
+    relay: str = ""
+
+
+class ServerIdentity(NamedTuple):
+    """A DHCP server: its address, and the MAC address that its offers come from."""
+
+    address: str
+    mac: str
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,8 @@ class Status:
     """Number of further hosts that differ."""
     findings: Mapping[str, str] = field(default_factory=dict)
     """Findings beside the state, by reason code, with their values."""
+    named_by: frozenset[ServerIdentity] = frozenset()
+    """DHCP servers that have named the gateway."""
 
     def limited(self) -> "Status":
         """Return this status, cut to what an annotation can hold."""
@@ -67,6 +82,7 @@ class Status:
             hosts=named,
             hosts_omitted=len(self.hosts) - len(named) + self.hosts_omitted,
             servers=self.servers[:MAX_SERVERS],
+            named_by=frozenset(sorted(self.named_by)[:MAX_SERVERS]),
             findings={
                 code: text[:MAX_DETAIL_CHARACTERS]
                 for code, text in sorted(self.findings.items())[:MAX_FINDINGS]
@@ -83,10 +99,11 @@ class Status:
                 "detail": self.detail,
                 "hosts": dict(sorted(self.hosts.items())),
                 "dhcp": [
-                    {"server": s.server} | _without_empty({"cidr": s.cidr, "gateway": s.gateway})
+                    {"server": s.server} | _without_empty({name: getattr(s, name) for name in _OFFERED})
                     for s in self.servers
                 ],
                 "dhcpOut": self.dhcp_out,
+                "namedBy": [{"server": s.address, "mac": s.mac} for s in sorted(self.named_by)],
                 "hostsOmitted": self.hosts_omitted,
                 "findings": dict(sorted(self.findings.items())),
             }
@@ -109,7 +126,7 @@ class Status:
             value = source.get(name)
             return value if isinstance(value, str) else ""
 
-        servers = body.get("dhcp")
+        servers, named_by = body.get("dhcp"), body.get("namedBy")
         return cls(
             state=text_of("state"),
             reason=text_of("reason"),
@@ -120,11 +137,16 @@ class Status:
             detail=text_of("detail"),
             hosts=strings(body.get("hosts")),
             servers=tuple(
-                ServerOffer(text_of("server", s), text_of("cidr", s), text_of("gateway", s))
+                ServerOffer(text_of("server", s), *(text_of(name, s) for name in _OFFERED))
                 for s in (servers if isinstance(servers, list) else [])
                 if isinstance(s, dict)
             ),
             dhcp_out=body.get("dhcpOut") is True,
+            named_by=frozenset(
+                ServerIdentity(text_of("server", s), text_of("mac", s))
+                for s in (named_by if isinstance(named_by, list) else [])
+                if isinstance(s, dict)
+            ),
             hosts_omitted=omitted if type(omitted := body.get("hostsOmitted")) is int else 0,
             findings=strings(body.get("findings")),
         )

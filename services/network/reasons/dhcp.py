@@ -135,12 +135,54 @@ FINDINGS: Mapping[Reason, ReasonText] = {
         """
         Several DHCP servers answer on VLAN {vlan} and offer different subnets or gateways; a VM may take any
         of them. nadroute uses the server in serverIPAddr; without one, the server that names the known
-        gateway; otherwise the server with the lowest address.
+        gateway; otherwise the server with the lowest address. The finding lists them, with the MAC address
+        that each offer came from.
         - Switch off a server that does not belong there, such as a VM, an access point or a test. DHCP
           snooping on the switch keeps such servers out
         - If all of them are yours, make their scopes agree, or name the one to use as serverIPAddr in the
           annotation {route}
         - PROBE
+        """,
+    ),
+    Reason.OTHER_SERVER_ANSWERED: reason_text(
+        "DHCP servers answer on {segment}, but none that names the known gateway",
+        """
+        A DHCP server made an offer on VLAN {vlan}, and no offer named the known gateway before the probe
+        ended. The finding lists who answered, with the MAC address that each offer came from. nadroute keeps
+        the known gateway until it is silent on the VLAN. It also follows another one that is named by the
+        server in serverIPAddr, or by a server that named the known one before, with the same MAC address.
+        - Find the listed MAC address in the switches' address tables. Switch off a server that does not
+          belong there, such as a VM, an access point or a test. DHCP snooping on the switch keeps such
+          servers out
+        - Check that the server that named {gateway} runs, and how long it takes to answer: `nadroute scan
+          --interface {interface} --vlans {vlan} --debug {vlan}`
+        - If the network has moved to another gateway on purpose, switch the old one off on VLAN {vlan}, or
+          name the DHCP server to use as serverIPAddr in the annotation {route}
+        """,
+    ),
+    Reason.SERVER_ID_SHARED: reason_text(
+        "different DHCP offers name the same server on {segment}",
+        """
+        Offers on VLAN {vlan} name the same DHCP server (option 54), but different subnets or gateways. The
+        finding lists them, with the MAC address that each came from. Two machines may be configured with one
+        address, or one of them answers in the other's name. Two routers that relay the same offer are not
+        reported.
+        - Find the listed MAC addresses in the switches' address tables. Switch off the machine that does not
+          belong there
+        - If both are yours, give them different addresses, or make their scopes agree
+        - DHCP snooping on the switch accepts offers on trusted ports only
+        """,
+    ),
+    Reason.TOO_MANY_DHCP_SERVERS: reason_text(
+        "more DHCP servers answer on {segment} than nadroute keeps",
+        """
+        More DHCP servers made offers on VLAN {vlan} than nadroute keeps. Offers that name the known gateway,
+        or are from a configured or an allowed server, are kept before others; the further ones are counted
+        and left out. So many servers are most often invented by one machine.
+        - On {host}, look at the offers and at the MAC addresses that they come from: `nadroute scan
+          --interface {interface} --vlans {vlan} --debug {vlan}`
+        - Find these MAC addresses in the switches' address tables, and switch off what does not belong there.
+          DHCP snooping on the switch keeps such servers out
         """,
     ),
     Reason.OTHER_WRITER: reason_text(

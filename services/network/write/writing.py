@@ -121,11 +121,14 @@ def _status(intent: Intent | NotProbed, conclusion: Conclusion | None, before: S
     if isinstance(intent, NotProbed):
         return Status(intent.state, intent.reason, detail=intent.detail)
     assert conclusion is not None
+    gateway = _checked_gateway(intent, conclusion, before)
+    named_by = intent.named_by if conclusion.named_by is None else conclusion.named_by
     return Status(
         conclusion.state,
         conclusion.reason,
         digest=intent.digest,
-        gateway=_checked_gateway(intent, conclusion, before),
+        gateway=gateway,
+        named_by=named_by if gateway else frozenset(),
         connectivity=conclusion.connectivity or "",
         detail=conclusion.detail,
         hosts=conclusion.hosts or {},

@@ -52,19 +52,23 @@ def offer(
     *,
     server: str = "10.0.112.1",
     cidr: IPv4Network | str | None = CIDR,
+    mac: str | None = None,
+    relay: str | None = None,
 ) -> Offer:
     return Offer(
         server=IPv4Address(server),
+        mac=mac,
+        relay=None if relay is None else IPv4Address(relay),
         address=IPv4Address("10.0.112.50"),
         cidr=None if cidr is None else IPv4Network(cidr),
         gateway=None if gateway is None else IPv4Address(gateway),
     )
 
 
-def dhcp(*offers: Offer, outcome: DHCPOutcome | None = None) -> DHCPVerdict:
-    """What DHCP said: offers, or none."""
+def dhcp(*offers: Offer, outcome: DHCPOutcome | None = None, omitted: int = 0) -> DHCPVerdict:
+    """What DHCP said: offers, or none. omitted: further offers."""
     chosen = outcome or (DHCPOutcome.OFFERED if offers else DHCPOutcome.NO_OFFER)
-    return DHCPVerdict(outcome=chosen, servers=offers)
+    return DHCPVerdict(outcome=chosen, servers=offers, omitted=omitted)
 
 
 def verdict(
