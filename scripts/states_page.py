@@ -85,7 +85,9 @@ BUDGETS_INTRODUCTION = """\
 
 This is what nadroute sends for one segment, however many networks share it. An interval is 300 s
 (`sweep_interval_s`), give or take a tenth. It is 30 s (`retry_interval_s`) for gateway checks while a network
-is not Active, and for DHCP while DHCP is out or no host reaches the gateway.
+is not Active, and for DHCP while DHCP is out or no host reaches the gateway. A host's turn lasts at least as
+long as its work may take: 15 s (`ask_window_s`) for DHCP, 5 s for a silent gateway. So each host has its turn
+within the longer of interval and turn, times the number of hosts.
 `tests/simulation/budgets.py` has these numbers as code, and `tests/simulation` holds an hour of 32 hosts
 and 1,000 segments to them.
 """
@@ -95,8 +97,7 @@ BUDGETS = (
         "DHCP discoveries",
         (
             "1 per interval, by one host at a time, in rotation. After one without an offer, 1 by each of up "
-            "to 2 other hosts at once (after `ask_window_s` where no status can be written). 1 more when a "
-            "network is created, changed or probed by hand"
+            "to 2 other hosts at once, together. 1 more when a network is created, changed or probed by hand"
         ),
     ),
     (
@@ -111,7 +112,7 @@ BUDGETS = (
         "ARP probes to a gateway that is silent on all hosts",
         (
             "3 in 30 s, by one host at a time, in rotation. Every host checks once when the gateway becomes "
-            "known and when it has answered one host; a host that comes back checks once"
+            "known and when one host contradicts the others; a host that comes back checks once"
         ),
     ),
     ("ICMP echoes", "as ARP probes"),

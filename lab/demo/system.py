@@ -92,7 +92,7 @@ class System:
         assert self.running_site is not None
         nadroute = str(PROGRAM)
         self.processes.start("updater", [nadroute, "updater", *_SWEEP, *_metrics(self.updater_port)])
-        watcher = [nadroute, "watcher", *_SWEEP, "--retry-interval-s", "5"]
+        watcher = [nadroute, "watcher", *_SWEEP, "--retry-interval-s", "5", "--request-max-age-s", "15"]
         self.processes.start("watcher", [*watcher, *_metrics(self.watcher_port)])
         for host in self.site.hosts:
             uplinks = [f"--uplink={u.cluster_network}={u.interface}" for u in host.uplinks]

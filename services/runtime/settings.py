@@ -75,6 +75,18 @@ class TelemetrySettings(ServiceSettings):
     """The TCP port that serves /metrics, /healthz and /readyz; 0 disables them."""
 
 
+def expect_at_most(settings: ServiceSettings, longest: str, *names: str) -> None:
+    """Raise ValueError if one of these durations is longer than the one in `longest`. Names are fields."""
+    limit = getattr(settings, longest)
+    wrong = [
+        f"{name}={getattr(settings, name):g} and {longest}={limit:g}: expected {name} to be at most {longest}"
+        for name in names
+        if getattr(settings, name) > limit
+    ]
+    if wrong:
+        raise ValueError("\n".join(wrong))
+
+
 def check_environment(
     known: Iterable[type[ServiceSettings]], environment: Mapping[str, str] | None = None
 ) -> None:
@@ -91,7 +103,11 @@ def check_environment(
 def _explain(cls: type[ServiceSettings], given: Mapping[str, object], error: ValidationError) -> str:
     lines = []
     for problem in error.errors(include_url=False):
-        name = str(problem["loc"][0]) if problem["loc"] else "(settings)"
+        if not problem["loc"]:
+            # Several settings that contradict each other, which the text names.
+            lines.append(str(problem["ctx"]["error"]))
+            continue
+        name = str(problem["loc"][0])
         field = cls.model_fields.get(name)
         source = f"--{name.replace('_', '-')}" if name in given else f"{ENV_PREFIX}{name}".upper()
         value = problem["input"]

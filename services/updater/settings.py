@@ -1,22 +1,24 @@
 """The updater's settings."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from services.cluster.settings import PolicySettings
-from services.runtime.settings import Seconds, TCPPort, TelemetrySettings
+from services.runtime.settings import Seconds, TCPPort, TelemetrySettings, expect_at_most
 
 
 class UpdaterSettings(PolicySettings, TelemetrySettings):
     """Settings of the service that reduces verdicts and writes the results."""
 
     sweep_interval_s: Seconds = 300.0
-    """Seconds between two sweeps of the watcher. A verdict older than two sweeps is not fresh."""
+    """Seconds between two sweeps of the watcher: set the same there. A verdict older than two sweeps is not
+    fresh."""
     observe_only: bool = False
     """Write nothing to any network: report by Events and metrics alone."""
     reduce_interval_s: Seconds = 5.0
-    """Seconds between two reviews of all networks, which find what has changed by age alone."""
+    """Seconds between two reviews of all networks, which find what has changed by age alone; at most
+    sweep_interval_s."""
     report_concurrency: Annotated[int, Field(ge=1, le=64)] = 4
     """Reports processed concurrently."""
     write_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
@@ -27,6 +29,11 @@ class UpdaterSettings(PolicySettings, TelemetrySettings):
     metrics_series: Annotated[int, Field(ge=0, le=1_000_000)] = 5_000
     """Limit of series per metric for metrics with one series per network, or per gateway and host. Those with
     a problem come first."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        expect_at_most(self, "sweep_interval_s", "reduce_interval_s")
+        return self
 
     @property
     def fresh_s(self) -> float:

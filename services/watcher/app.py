@@ -16,6 +16,7 @@ from services.cluster.watching import NetworkWatch
 from services.runtime import redis_client, signals
 from services.runtime.celery_app import make_app
 from services.runtime.clock import Clock, SystemClock
+from services.runtime.doubts import DoubtReader
 from services.runtime.logs import configure
 from services.runtime.telemetry import Telemetry
 from services.version import __version__
@@ -25,7 +26,6 @@ from services.watcher.hosts import HostPoll, HostReader
 from services.watcher.mailbox import Mailbox
 from services.watcher.metrics import WatcherMetrics
 from services.watcher.plan.schedule import Schedule
-from services.watcher.plan.segment_plan import Pace
 from services.watcher.settings import WatcherSettings
 
 POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -46,7 +46,6 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
     """Watch until stop is set, without touching logging and signals; raise ConfigurationError."""
     clock, chance = SystemClock(), random.Random()
     url = settings.redis_url.get_secret_value()
-    pace = Pace(settings.sweep_interval_s, settings.retry_interval_s, settings.ask_window_s)
     telemetry = Telemetry(settings, service="watcher", clock=clock)
     with contextlib.ExitStack() as stack:
         telemetry.start()
@@ -58,7 +57,7 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
         mailbox = Mailbox(clock)
         lease = _lease(settings, cluster, clock, mailbox) if settings.leader_election else None
         decider = Decider(
-            Schedule(pace=pace, random=chance.random, policy=settings.policy),
+            Schedule(pace=settings.pace, random=chance.random, policy=settings.policy),
             mailbox,
             Dispatcher(app, client, clock=clock, max_age_s=settings.request_max_age_s),
             is_leader=lambda: lease is None or lease.is_leader,
@@ -74,6 +73,9 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
         hosts = HostPoll(HostReader(client), mailbox.polled, clock=clock, interval_s=interval_s)
         hosts.start()
         stack.callback(hosts.stop)
+        doubts = DoubtReader(client, mailbox.doubted, clock=clock)
+        doubts.start()
+        stack.callback(doubts.stop)
         watch = NetworkWatch(
             cluster,
             mailbox,
@@ -84,6 +86,7 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
         )
         telemetry.health.add_liveness_check("decider", lambda: decider.iterated_at)
         telemetry.health.add_thread_check("host poll", lambda: hosts.is_alive)
+        telemetry.health.add_thread_check("doubts", lambda: doubts.is_alive)
         telemetry.health.add_thread_check("watch", lambda: watch.is_alive)
         telemetry.health.add_readiness_check("watch", watch.problem)
         telemetry.complete()

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 
 import structlog
 
+from services.contract.doubts import Doubt
 from services.contract.messages import ProbeRequest
 from services.network.parse.nad import NetworkRef
 from services.watcher.plan.triggers import Trigger
 
 SUMMARY_INTERVAL_S = 60.0
 NAMED = 10
-"""Networks logged by name when they become due together; of more, only their number is logged."""
+"""Networks or doubts logged one by one when they come together; of more, only their number is logged."""
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +24,15 @@ def log_due(due: Sequence[tuple[NetworkRef, Trigger]]) -> None:
         write("network due", network=str(ref), why=trigger.value)
     if len(due) > NAMED:
         log.info("networks due", networks=len(due), why=dict(Counter(t.value for _, t in due)))
+
+
+def log_doubts(doubts: Sequence[Doubt]) -> None:
+    """Log the doubts that further hosts check."""
+    write = log.info if len(doubts) <= NAMED else log.debug
+    for doubt in doubts:
+        write("segment in doubt", segment=str(doubt.segment), why=doubt.kind.value, heard=len(doubt.heard))
+    if len(doubts) > NAMED:
+        log.info("segments in doubt", doubts=len(doubts), why=dict(Counter(d.kind.value for d in doubts)))
 
 
 class SendSummary:

@@ -7,7 +7,7 @@ import structlog
 
 from services.contract.messages import HostAnnouncement
 from services.runtime.clock import Clock
-from services.watcher.change_log import SendSummary, log_due
+from services.watcher.change_log import SendSummary, log_doubts, log_due
 from services.watcher.dispatch import Dispatcher, Paused
 from services.watcher.hosts import PollResult
 from services.watcher.mailbox import Mail, Mailbox
@@ -63,13 +63,18 @@ class Decider:
         """Wait until something happens or is due, and act on it: one iteration."""
         now = self.iterated_at = self._clock.monotonic()
         wait_s = min(LONGEST_WAIT_S, max(self._schedule.next_due(), self._resend_at) - now)
-        self._take(self._mailbox.take(max(0.0, wait_s)))
+        mail = self._mailbox.take(max(0.0, wait_s))
+        self._take(mail)
         now = self._clock.monotonic()
         leads = self._is_leader()
         sends = leads and not self._paused
         if sends and not self._sends:
             self._schedule.make_all_due(now)
         self._sends = sends
+        if sends:
+            log_doubts(self._schedule.doubt(mail.doubts, now))
+        if sends and mail.poll is not None:
+            self._dispatcher.mark_sending()
         lag_s = now - self._schedule.next_due()
         self._metrics.iterated(self._schedule.size, lag_s=lag_s, leads=leads, paused=self._paused)
         self._summary.flush(now)

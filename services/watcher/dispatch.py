@@ -16,7 +16,7 @@ from celery import Celery
 
 from services.contract.errors import NadrouteError
 from services.contract.messages import ProbeRequest, Segment, SegmentProbe
-from services.contract.names import PAUSED_KEY, outstanding_key
+from services.contract.names import PAUSED_KEY, SENDING_KEY, SENDING_TTL_S, outstanding_key
 from services.runtime.clock import Clock
 from services.runtime.redis_client import time_ms
 from services.watcher.plan.segment_plan import HostProbe
@@ -83,6 +83,14 @@ class Dispatcher:
         send_requests(self._app, requests)
         self._remember(requests)
         return Dispatched(tuple(requests), covered=len(probes) - len(wanted))
+
+    def mark_sending(self) -> None:
+        """Renew the mark that what is due is sent. Where Redis refuses writes nothing is, and it expires."""
+        try:
+            self._client.set(SENDING_KEY, "1", ex=SENDING_TTL_S)
+        except redis.RedisError as error:
+            # What cannot be sent either is logged by the sender.
+            log.debug("sending not marked", error=str(error))
 
     def forget_all(self) -> None:
         """Forget all outstanding requests: Redis lost its data."""

@@ -1,12 +1,16 @@
 """Where other threads leave what happened, for the one thread that decides.
 
-It holds only the newest version of each network, so a storm of edits costs no memory and one evaluation.
+It holds only the newest version of each network, and the newest doubt of each kind about a segment. So a
+storm of edits or doubts costs no memory and one evaluation.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from services.contract.doubts import Doubt, DoubtKind
+from services.contract.messages import Segment
+from services.contract.names import DOUBTS_KEPT
 from services.network.parse.nad import Network
 from services.runtime.clock import Clock
 from services.watcher.hosts import PollResult
@@ -20,6 +24,8 @@ class Mail:
     """The newest version of each changed network, by uid; None for one that is gone."""
     poll: PollResult | None
     """The newest poll of Redis; None without a new one."""
+    doubts: tuple[Doubt, ...] = ()
+    """The newest doubt of each kind about each segment."""
 
 
 class Mailbox:
@@ -31,6 +37,7 @@ class Mailbox:
         self._arrived = threading.Event()
         self._networks: dict[str, Network | None] = {}
         self._poll: PollResult | None = None
+        self._doubts: dict[tuple[Segment, DoubtKind], Doubt] = {}
 
     def upserted(self, network: Network) -> None:
         """Take a new or changed network."""
@@ -51,6 +58,15 @@ class Mailbox:
             self._poll = replace(poll, lost=lost)
             self._arrived.set()
 
+    def doubted(self, doubts: Iterable[Doubt]) -> None:
+        """Take doubts; at most as many as Redis keeps, however many segments others invent."""
+        with self._lock:
+            for doubt in doubts:
+                key = (doubt.segment, doubt.kind)
+                if key in self._doubts or len(self._doubts) < DOUBTS_KEPT:
+                    self._doubts[key] = doubt
+            self._arrived.set()
+
     def wake(self) -> None:
         """End a wait in take()."""
         self._arrived.set()
@@ -61,6 +77,6 @@ class Mailbox:
             self._clock.wait(self._arrived, timeout_s)
         with self._lock:
             self._arrived.clear()
-            mail = Mail(self._networks, self._poll)
-            self._networks, self._poll = {}, None
+            mail = Mail(self._networks, self._poll, tuple(self._doubts.values()))
+            self._networks, self._poll, self._doubts = {}, None, {}
             return mail

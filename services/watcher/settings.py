@@ -1,27 +1,31 @@
 """The watcher's settings."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from services.cluster.settings import PolicySettings
-from services.runtime.settings import Seconds, TCPPort, TelemetrySettings
+from services.runtime.settings import Seconds, TCPPort, TelemetrySettings, expect_at_most
+from services.watcher.plan.pace import Pace
 
 
 class WatcherSettings(PolicySettings, TelemetrySettings):
     """Settings of the service that schedules probes."""
 
-    sweep_interval_s: Annotated[Seconds, Field(ge=1)] = 300.0
-    """Seconds between two probes of a segment from one host, with 10 % jitter."""
+    sweep_interval_s: Annotated[Seconds, Field(ge=5)] = 300.0
+    """Seconds between two probes of a segment from one host, with 10 % jitter. Set the same for the updater,
+    where a result counts for twice as long."""
     retry_interval_s: Annotated[Seconds, Field(ge=1)] = 30.0
-    """The same while a network on the segment is not Active."""
+    """The same while a network on the segment is not Active; at most sweep_interval_s. A silent gateway
+    is not probed more often than every 5 s, and DHCP not asked more often than every ask_window_s."""
     ask_window_s: Annotated[Seconds, Field(ge=1)] = 15.0
-    """Seconds for which a host may wait for a DHCPOFFER, longer than the probers' DHCP deadline. Meanwhile no
-    other host asks."""
+    """Seconds for which a host may wait for a DHCPOFFER, longer than the probers' DHCP deadline, and at most
+    sweep_interval_s. The next host in the rotation asks when they are over."""
     request_max_age_s: Annotated[Seconds, Field(ge=1, le=3_600)] = 60.0
-    """Age in seconds, by Redis' clock, at which a prober drops a waiting request."""
-    host_poll_interval_s: Seconds = 1.0
-    """Seconds between two polls of the hosts' announcements."""
+    """Age in seconds, by Redis' clock, at which a prober drops a waiting request; at most sweep_interval_s. A
+    request that was lost is sent again only then."""
+    host_poll_interval_s: Annotated[Seconds, Field(le=5)] = 1.0
+    """Seconds between two polls of the hosts' announcements, which expire after 15 s."""
     leader_election: bool = True
     """Whether a Lease decides which of several watchers sends. Without it, run only one."""
     lease_name: str = "nadroute-watcher"
@@ -32,3 +36,13 @@ class WatcherSettings(PolicySettings, TelemetrySettings):
     """The TCP port that serves /metrics, /healthz and /readyz; 0 disables them."""
     lease_identity: str = ""
     """This watcher's identity in the Lease; empty: the host name and a random suffix."""
+
+    @property
+    def pace(self) -> Pace:
+        """Return the intervals as the plan takes them."""
+        return Pace(self.sweep_interval_s, self.retry_interval_s, self.ask_window_s)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        expect_at_most(self, "sweep_interval_s", "retry_interval_s", "ask_window_s", "request_max_age_s")
+        return self

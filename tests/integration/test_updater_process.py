@@ -314,7 +314,9 @@ def test_old_verdicts_lead_to_unknown() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as folder,
         running_redis(Path(folder)) as redis_server,
-        updater_site(Path(folder), redis_server, NADROUTE_SWEEP_INTERVAL_S="0.5") as site,
+        updater_site(
+            Path(folder), redis_server, NADROUTE_SWEEP_INTERVAL_S="0.5", NADROUTE_REDUCE_INTERVAL_S="0.5"
+        ) as site,
     ):
         site.announce("node1")
         network = site.create("old", vlan=101)

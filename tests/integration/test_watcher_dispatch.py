@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from services.contract.messages import Segment, SegmentProbe, Target
-from services.contract.names import PAUSED_KEY, outstanding_key, probe_queue
+from services.contract.names import PAUSED_KEY, SENDING_KEY, SENDING_TTL_S, outstanding_key, probe_queue
 from services.runtime import redis_client
 from services.runtime.celery_app import make_app
 from services.watcher.dispatch import Dispatcher, Paused
@@ -167,3 +167,16 @@ def test_nothing_is_outstanding_after_redis_lost_its_data(sending: Sending) -> N
     sending.dispatch(probe())
     sending.dispatcher.forget_all()
     assert sending.dispatch(probe()) == (1, 0)
+
+
+def test_the_mark_of_sending_expires_unless_it_is_renewed(sending: Sending) -> None:
+    """A watcher that hangs, is frozen or is gone does not renew it. Where Redis refuses writes it is not set,
+    and nothing is raised."""
+    sending.dispatcher.mark_sending()
+    left_s = sending.client.ttl(SENDING_KEY)
+    assert 0 < int(str(left_s)) <= SENDING_TTL_S
+    sending.client.delete(SENDING_KEY)
+    sending.client.config_set("maxmemory", "1")
+    sending.dispatcher.mark_sending()
+    sending.client.config_set("maxmemory", "0")
+    assert sending.client.exists(SENDING_KEY) == 0

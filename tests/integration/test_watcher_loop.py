@@ -19,6 +19,7 @@ from tests.support.kube_api import Networks, network
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.watcher_site import Site, names_vlan, until, watching
 
+INTERVALS = ("sweep_interval_s", "retry_interval_s", "ask_window_s", "request_max_age_s")
 ROUTE = '{"mode":"auto","cidr":"10.0.7.0/24","gateway":"10.0.7.1","connectivity":"true"}'
 
 
@@ -152,7 +153,7 @@ def test_a_malformed_announcement_is_recorded_once(site: Site, networks: Network
 def test_failing_networks_are_probed_at_the_retry_interval(site: Site, networks: Networks) -> None:
     """It applies to every state but Active."""
     site.announce("node1")
-    with watching(site, networks, retry_interval_s=1.0):
+    with watching(site, networks, retry_interval_s=1.0, ask_window_s=1.0):
         networks.create(network("a", vlan=7))
         for _ in range(3):
             site.finish(site.wait("node1", names_vlan(7)))
@@ -162,9 +163,10 @@ def test_a_sweep_probes_active_networks_again(site: Site, networks: Networks) ->
     """The watcher is level-triggered: no event is needed."""
     site.announce("node1")
     status = '{"state":"Active","reason":"GatewayAnswers"}'
-    with watching(site, networks, sweep_interval_s=1.0):
+    intervals = dict.fromkeys(INTERVALS, 5.0)
+    with watching(site, networks, **intervals):
         networks.create(network("a", vlan=7, annotations={nad.ROUTE: ROUTE, nad.STATUS: status}))
-        for _ in range(3):
+        for _ in range(2):
             site.finish(site.wait("node1", names_vlan(7)))
 
 

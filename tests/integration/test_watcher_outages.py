@@ -6,9 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from services.contract.messages import ProbeRequest
-from services.contract.names import PAUSED_KEY, WATCHED_KEY, host_key
+from services.contract.doubts import Doubt, DoubtKind
+from services.contract.messages import ProbeRequest, Segment
+from services.contract.names import (
+    DEAD_LETTERS_KEY,
+    DOUBTS_KEPT,
+    DOUBTS_KEY,
+    PAUSED_KEY,
+    SENDING_KEY,
+    WATCHED_KEY,
+    host_key,
+)
 from services.network.parse import nad
+from services.runtime.doubts import FIELD, DoubtLog
 from services.watcher.hosts import HostReader
 from tests.support.kube_api import Networks, network
 from tests.support.redis_server import RedisServer, running_redis
@@ -51,6 +61,13 @@ def collect(site: Site) -> Counter[tuple[str, int]]:
     return counts
 
 
+def wait_for_polls(site: Site) -> None:
+    """Wait until the watcher has polled Redis once more from begin to end."""
+    for _ in range(2):
+        site.redis.client.delete(WATCHED_KEY)
+        until(lambda: site.redis.client.exists(WATCHED_KEY) == 1)
+
+
 def dhcp(request: ProbeRequest) -> bool:
     return any(probe.ask_dhcp for probe in request.segments)
 
@@ -60,18 +77,16 @@ def test_everything_is_sent_once_on_resume(site: Site, networks: Networks) -> No
     site.redis.client.set(PAUSED_KEY, PAUSED)
     with watching(site, networks):
         create_all(networks)
-        # The watcher has seen the pause in Redis and keeps polling.
-        for _ in range(2):
-            site.redis.client.delete(WATCHED_KEY)
-            until(lambda: site.redis.client.exists(WATCHED_KEY) == 1)
+        wait_for_polls(site)
         assert [site.take(host) for host in HOSTS] == [[], []]
         site.redis.client.delete(PAUSED_KEY)
         assert set(collect(site).values()) == {1}
 
 
 def test_a_pause_stops_the_sweeps(site: Site, networks: Networks) -> None:
-    """With sweeps of a second, no request comes after the pause is set; they continue on resume."""
-    with watching(site, networks, sweep_interval_s=1.0):
+    """With short sweeps, no request comes after the pause is set; they continue on resume."""
+    intervals = ("sweep_interval_s", "retry_interval_s", "ask_window_s", "request_max_age_s")
+    with watching(site, networks, **dict.fromkeys(intervals, 5.0)):
         create_all(networks)
         collect(site)
         site.redis.client.set(PAUSED_KEY, PAUSED)
@@ -79,9 +94,7 @@ def test_a_pause_stops_the_sweeps(site: Site, networks: Networks) -> None:
         for host in HOSTS:
             site.redis.client.delete(f"probe.{host}")
         networks.create(network("new", vlan=7))
-        for _ in range(2):
-            site.redis.client.delete(WATCHED_KEY)
-            until(lambda: site.redis.client.exists(WATCHED_KEY) == 1)
+        wait_for_polls(site)
         late = [site.take(host) for host in HOSTS]
         assert not any(names_vlan(7)(request) for requests in late for request in requests)
         site.redis.client.delete(PAUSED_KEY)
@@ -178,3 +191,78 @@ def test_a_dhcp_failure_is_confirmed_at_once(site: Site, networks: Networks) -> 
         networks.annotate("new", **{nad.STATUS: json.dumps(status)})
         (other,) = {*HOSTS} - {first.host}
         assert dhcp(site.wait(other, names_vlan(8)))
+
+
+def test_hosts_check_at_once_what_is_in_doubt(site: Site, networks: Networks) -> None:
+    """A doubt in Redis makes every host that was not heard check, by a full request, long before a sweep."""
+    with watching(site, networks):
+        create_all(networks)
+        collect(site)
+        doubts = DoubtLog(site.redis.client)
+        segment = Segment(cluster_network="mgmt", vlan=100)
+        doubts.publish([Doubt(segment=segment, kind=DoubtKind.SILENT, heard=(HOSTS[0],), ask=100)])
+        request = site.wait(HOSTS[1], names_vlan(100))
+        assert len(request.segments) == 1
+        assert [r for r in site.take(HOSTS[0]) if names_vlan(100)(r)] == []
+
+
+def test_hosts_confirm_a_missing_offer_together(site: Site, networks: Networks) -> None:
+    """Both further hosts ask DHCP at once, and no status is needed for it."""
+    site.announce("node3")
+    with watching(site, networks, ask_window_s=300.0, retry_interval_s=300.0):
+        networks.create(network("new", vlan=9))
+        first = site.wait("node1", names_vlan(9))
+        assert dhcp(first)
+        (segment,) = first.probed()
+        doubt = Doubt(segment=segment, kind=DoubtKind.NO_OFFER, heard=(first.host,), ask=2)
+        DoubtLog(site.redis.client).publish([doubt])
+        for other in ("node2", "node3"):
+            assert dhcp(site.wait(other, names_vlan(9)))
+
+
+def test_a_flood_of_doubts_is_survived(site: Site, networks: Networks) -> None:
+    """10,000 about one segment, as many about invented ones, and some that cannot be read: a new network is
+    probed meanwhile, and each host gets one request for the one in doubt."""
+    text = json.dumps({"segment": {"cluster_network": "mgmt", "vlan": 100}, "kind": "silent", "ask": 9})
+    with watching(site, networks):
+        create_all(networks)
+        collect(site)
+        site.taken.clear()
+        with site.redis.client.pipeline(transaction=False) as pipe:
+            for number in range(10_000):
+                invented = json.dumps(
+                    json.loads(text) | {"segment": {"cluster_network": f"x{number}", "vlan": 1}}
+                )
+                pipe.xadd(DOUBTS_KEY, {FIELD: text}, maxlen=DOUBTS_KEPT)
+                pipe.xadd(DOUBTS_KEY, {FIELD: invented}, maxlen=DOUBTS_KEPT)
+                if number % 100 == 0:
+                    pipe.xadd(DOUBTS_KEY, {FIELD: "{"}, maxlen=DOUBTS_KEPT)
+            pipe.execute()
+        networks.create(network("new", vlan=7))
+        until(lambda: is_asked(site, 7))
+        until(lambda: site.redis.client.llen(DEAD_LETTERS_KEY) > 0)
+        # Not finished by anybody, so it stays outstanding: one request a host is enough for all doubts.
+        assert len([r for r in site.taken if names_vlan(100)(r)]) <= len(HOSTS)
+
+
+def test_it_marks_that_it_sends_while_it_leads_and_is_not_paused(site: Site, networks: Networks) -> None:
+    """The mark is renewed while it sends; neither a watcher on standby nor a paused one sets it."""
+    client = site.redis.client
+
+    def is_renewed() -> bool:
+        client.delete(SENDING_KEY)
+        wait_for_polls(site)
+        return client.exists(SENDING_KEY) == 1
+
+    with watching(site, networks, lease_identity="first") as first:
+        until(is_renewed)
+        client.set(PAUSED_KEY, PAUSED)
+        until(lambda: not is_renewed())
+        assert not is_renewed()
+        client.delete(PAUSED_KEY)
+        until(is_renewed)
+        with watching(site, networks, lease_identity="second"):
+            until(is_renewed)
+            first.stop()
+            client.delete(SENDING_KEY)
+            until(lambda: client.exists(SENDING_KEY) == 1)

@@ -19,6 +19,29 @@ sys.exit(main(WatcherSettings.load()))
 """
 
 
+def test_contradictory_settings_are_refused_before_anything_starts(redis_server: RedisServer) -> None:
+    """W15: watcher and updater name the fields, their values and what was expected, exit with 2 and leave no
+    trace in Redis."""
+    for service, given, expected in (
+        ("watcher", {"RETRY_INTERVAL_S": "400"}, "retry_interval_s=400 and sweep_interval_s=300: expected"),
+        ("watcher", {"SWEEP_INTERVAL_S": "10"}, "ask_window_s=15 and sweep_interval_s=10: expected"),
+        ("updater", {"SWEEP_INTERVAL_S": "4"}, "reduce_interval_s=5 and sweep_interval_s=4: expected"),
+    ):
+        environment = {f"NADROUTE_{name}": value for name, value in given.items()}
+        done = subprocess.run(
+            [sys.executable, "-m", "services.cli.main", service],
+            env={**os.environ, "NADROUTE_REDIS_URL": redis_server.url, **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"nadroute: {expected}" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert redis_server.client.keys() == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_cleanly(number: signal.Signals, redis_server: RedisServer, tmp_path: Path) -> None:
     """It exits with code 0 within a few seconds, without a traceback, and releases the Lease."""

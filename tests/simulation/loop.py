@@ -20,8 +20,9 @@ from services.network.parse.status import Status
 from services.updater.assessing import Assessor
 from services.updater.metrics import UpdaterMetrics
 from services.updater.settings import UpdaterSettings
+from services.watcher.plan.pace import Pace
 from services.watcher.plan.schedule import Schedule
-from services.watcher.plan.segment_plan import HostProbe, Pace
+from services.watcher.plan.segment_plan import HostProbe
 from tests.simulation.site import Probers, Vlan
 from tests.support.manual_clock import ManualClock
 
@@ -67,7 +68,15 @@ class _Nothing:
 class Loop:
     """The watcher, probers and updater of one site."""
 
-    def __init__(self, vlans: Collection[Vlan], *, seed: int, lost: float) -> None:
+    def __init__(
+        self,
+        vlans: Collection[Vlan],
+        *,
+        seed: int,
+        lost: float,
+        pace: Pace = PACE,
+        review_all_s: float = REVIEW_ALL_S,
+    ) -> None:
         """lost: share of reports that never arrive."""
         self.clock = ManualClock(0.0, on_wait="fail")
         self.records: defaultdict[int, Record] = defaultdict(Record)
@@ -75,7 +84,8 @@ class Loop:
         self._vlans = {vlan.vlan: vlan for vlan in vlans}
         self._chance = random.Random(seed)
         self._lost = lost
-        self._schedule = Schedule(pace=PACE, random=self._chance.random)
+        self._review_all_s = review_all_s
+        self._schedule = Schedule(pace=pace, random=self._chance.random)
         self._probers = Probers()
         self._hosts: dict[str, HostAnnouncement] = {}
         self._latest: defaultdict[int, dict[str, tuple[Verdict, float]]] = defaultdict(dict)
@@ -85,7 +95,7 @@ class Loop:
             self,
             _Nothing(),
             self.clock,
-            UpdaterSettings(sweep_interval_s=PACE.sweep_s),
+            UpdaterSettings(sweep_interval_s=pace.sweep_s),
             metrics=UpdaterMetrics(CollectorRegistry()),
         )
         self._to_review: set[int] = set()
@@ -111,7 +121,7 @@ class Loop:
 
     def run(self, until: float) -> None:
         """Advance the time."""
-        self.at(self.clock.seconds + REVIEW_ALL_S, self._review_all)
+        self.at(self.clock.seconds + self._review_all_s, self._review_all)
         while True:
             event_at = self._events[0][0] if self._events else until
             due_at = max(self.clock.seconds, self._schedule.next_due())
@@ -188,7 +198,7 @@ class Loop:
 
     def _review_all(self) -> None:
         self._review(list(self.networks))
-        self.at(self.clock.seconds + REVIEW_ALL_S, self._review_all)
+        self.at(self.clock.seconds + self._review_all_s, self._review_all)
 
     def _review(self, vlans: list[int]) -> None:
         self._to_review.difference_update(vlans)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from services.contract.messages import HostAnnouncement, Segment
 from services.network.parse.intent import Intent
 from services.network.parse.nad import NetworkRef
-from services.watcher.plan.rotation import first_host
+from services.watcher.plan.rotation import in_order
 from services.watcher.plan.segment_plan import HostProbe
 from services.watcher.plan.workload import segment_probe
 
@@ -49,7 +49,7 @@ def plan_on_demand(intents: Mapping[NetworkRef, Intent], hosts: Sequence[HostAnn
         if not carriers:
             unserved.append(segment)
             continue
-        asker = first_host(carriers, start=segment.vlan)
+        asker = in_order(carriers, start=segment.vlan)[0]
         lacks_gateway = any(intent.mode == "auto" and intent.known_gateway is None for intent in sharing)
         for host in carriers:
             probe = segment_probe(sharing, ask_dhcp=host == asker or lacks_gateway)

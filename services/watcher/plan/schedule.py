@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
+from services.contract.doubts import Doubt
 from services.contract.messages import HostAnnouncement, Segment
+from services.network.judge.reduction import CONFIRMATIONS
 from services.network.parse.nad import Network
 from services.network.policy import DEFAULT_POLICY, Policy
+from services.watcher.plan.pace import Pace
 from services.watcher.plan.rotation import NEVER
-from services.watcher.plan.segment_plan import HostProbe, Pace, SegmentPlan
+from services.watcher.plan.segment_plan import HostProbe, SegmentPlan
 from services.watcher.plan.triggers import Observed, Trigger, compare, observe
 
 COALESCE_S = 0.1
@@ -89,7 +92,7 @@ class Schedule:
             case Trigger.CONTRADICTION:
                 plan.hasten_checks(self._coalesce(known, now), now=now)
             case Trigger.NO_OFFER:
-                plan.confirm(observed.unoffered, now)
+                plan.confirm(observed.unoffered, 1 + CONFIRMATIONS - len(observed.unoffered), now)
             case Trigger.PROBE_NOW:
                 plan.hasten(self._limit(known, now))
         plan.is_urgent |= trigger is not Trigger.NOTHING and not is_settled
@@ -124,6 +127,16 @@ class Schedule:
                 self._queue(plan)
         self._hosts = present
         self._take_addresses(frozenset(a for announced in present.values() for a in announced.addresses), now)
+
+    def doubt(self, doubts: Iterable[Doubt], now: float) -> list[Doubt]:
+        """Have what is in doubt checked at once; return the doubts about segments that are probed."""
+        known = [doubt for doubt in doubts if doubt.segment in self._plans]
+        for doubt in known:
+            plan = self._plans[doubt.segment]
+            plan.doubt(doubt, now)
+            plan.is_urgent = True
+            self._queue(plan)
+        return known
 
     def due(self, now: float, *, limit: int = LIMIT) -> list[HostProbe]:
         """Take what is due; each probe is due again an interval later. See put_back.

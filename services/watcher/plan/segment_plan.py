@@ -4,30 +4,15 @@ Pure: time is an argument, in seconds of any monotonic clock.
 """
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from services.contract.doubts import Doubt, DoubtKind
 from services.contract.messages import Segment, SegmentProbe
-from services.network.judge.reduction import CONFIRMATIONS
-from services.watcher.plan.rotation import NEVER, Rotation
+from services.watcher.plan.confirmation import Confirmation
+from services.watcher.plan.pace import CHECK_BUSY_S, JITTER, MIN_GAP_S, Pace
+from services.watcher.plan.rotation import NEVER, Rotation, in_order
 from services.watcher.plan.workload import Demand, plan_work
-
-MIN_ASK_GAP_S = 1.0
-"""Minimum between two DHCP asks on one segment."""
-CHECK_BUSY_S = 5.0
-"""Longest time of a check: three probes a second apart, a second of waiting, and the host's queue."""
-JITTER = 0.1
-
-
-@dataclass(frozen=True)
-class Pace:
-    """Seconds between two probes of a segment from one host."""
-
-    sweep_s: float = 300.0
-    retry_s: float = 30.0
-    """The same while a network on the segment is failing."""
-    ask_window_s: float = 15.0
-    """How long a host may wait for an offer: longer than a prober's DHCP deadline."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +35,16 @@ class SegmentPlan:
         self._work = plan_work(())
         self._due: dict[str, float] = {}
         self._parts_done: dict[tuple[str, str], int] = {}
-        self._needs_full: set[str] = set()
-        """Hosts whose next check covers every known gateway, silent ones too: one has just become known."""
+        self._full_parts: dict[str, int] = {}
+        """Hosts that check every known gateway next, silent ones too, and in how many parts."""
         self._ask = Rotation(busy_s=pace.ask_window_s, start=segment.vlan)
-        self._exclusive = Rotation(busy_s=CHECK_BUSY_S, start=segment.vlan)
-        self._confirming: set[str] = set()
-        """Hosts without an offer whose result the next ask confirms; empty if there is nothing to confirm."""
-        self._is_news = False
-        """Whether it is still unknown if DHCP answers the present demands."""
-        self._awaits_window = False
-        """Whether the next ask is due only if no gateway is reported meanwhile."""
+        # With another start, so that the first silent gateway need not wait for the first ask.
+        self._exclusive = Rotation(busy_s=CHECK_BUSY_S, start=segment.vlan + 1)
+        self._has_waited = False
+        """Whether the next turn of _exclusive was put off because its host asks DHCP."""
+        self._confirmation = Confirmation(busy_s=pace.ask_window_s, gap_s=MIN_GAP_S)
+        self._doubted_at = -NEVER
+        """The latest round of checks for a doubt, past or future."""
         self.queued_at = NEVER
         """The due time under which the schedule has queued this plan."""
         self.is_urgent = False
@@ -95,7 +80,7 @@ class SegmentPlan:
             and not (before and before.is_check_failing)
             and self._work.is_check_failing
         ):
-            self._hasten_checks(soon)
+            self._hasten_checks(self._due, soon)
         if demand.is_auto and demand.is_ask_failing and not (before and before.is_ask_failing):
             self._ask_by(soon)
 
@@ -106,9 +91,7 @@ class SegmentPlan:
 
     def hasten(self, at: float) -> None:
         """Make everything due by then: every host's checks, and DHCP."""
-        self._hasten_checks(at)
-        self._confirming.clear()
-        self._is_news, self._awaits_window = True, False
+        self._hasten_checks(self._due, at)
         self._ask_by(at)
         if self._work.exclusive_checks:
             self._exclusive.next_by(at)
@@ -118,23 +101,27 @@ class SegmentPlan:
 
         full: include silent gateways, of which one has just become known.
         """
-        others = [host for host in self._due if not self._ask.is_busy(host, now)]
-        self._hasten_checks(at, others)
-        if full:
-            self._needs_full.update(others)
+        self._hasten_checks([host for host in self._due if not self._ask.is_busy(host, now)], at, full=full)
 
-    def confirm(self, unoffered: Collection[str], now: float) -> None:
-        """Make another host ask, since these got no offer.
+    def doubt(self, doubt: Doubt, now: float) -> None:
+        """Have hosts that were not heard check every known gateway, or ask DHCP, at once.
 
-        Only if the last asker is one of them: otherwise it is still busy, or this is old news.
+        However many doubts come, they lead to one round in MIN_GAP_S.
         """
-        if self._ask.host not in unoffered or not 1 <= len(unoffered) <= CONFIRMATIONS:
+        if doubt.kind is DoubtKind.NO_OFFER:
+            self.confirm(doubt.heard, doubt.ask, now)
             return
-        if any(host not in unoffered for host in self._due):
-            self._confirming.update(unoffered)
-            self._awaits_window = False
-            self._ask.end(now)
-            self._ask_by(now)
+        hosts = [host for host in in_order(self._due, start=self.segment.vlan) if host not in doubt.heard]
+        if self._doubted_at <= now:
+            self._doubted_at = max(now, self._doubted_at + MIN_GAP_S)
+        self._hasten_checks(hosts[: doubt.ask], self._doubted_at, full=True)
+
+    def confirm(self, heard: Collection[str], further: int, now: float) -> None:
+        """Have further hosts ask DHCP at once, beside the rotation, since these hosts got no offer."""
+        if self._work.asks:
+            asker = self._ask.host if self._ask.is_busy(self._ask.host, now) else ""
+            candidates = self._ask.upcoming(self._due)
+            self._confirmation.request(further, candidates, now, heard=heard, asker=asker)
 
     def delay(self, until: float) -> None:
         """Delay what is due before then: much is due, and nothing of this is urgent."""
@@ -147,9 +134,8 @@ class SegmentPlan:
 
         full: it checks the silent gateways too, as all others have done.
         """
-        self._due[host] = at
-        if full:
-            self._needs_full.add(host)
+        self._due[host] = NEVER
+        self._hasten_checks([host], at, full=full)
         self._release_turns(host, now)
         if not self._ask.host:
             self._ask_by(at)
@@ -157,7 +143,7 @@ class SegmentPlan:
     def remove_host(self, host: str, now: float) -> None:
         """Remove a host; if it was busy with exclusive work, the next one takes over."""
         self._due.pop(host, None)
-        self._needs_full.discard(host)
+        self._full_parts.pop(host, None)
         for done in [done for done in self._parts_done if done[0] == host]:
             del self._parts_done[done]
         self._release_turns(host, now)
@@ -167,10 +153,13 @@ class SegmentPlan:
         if probe.host not in self._due:
             return
         self.is_urgent |= self._was_urgent
-        self._due[probe.host] = min(self._due[probe.host], at)
-        if probe.probe.ask_dhcp:
+        is_full = probe.probe in self._work.full_checks and probe.probe not in self._work.checks
+        self._hasten_checks([probe.host], at, full=is_full)
+        if probe.probe.ask_dhcp and probe.host != self._ask.host:
+            self._confirmation.call([probe.host], at)
+        elif probe.probe.ask_dhcp:
             self._ask.next_by(at)
-        elif probe.host == self._exclusive.host and self._work.exclusive_checks:
+        elif probe.host == self._exclusive.host and self._work.exclusive_checks and not is_full:
             self._exclusive.next_by(at)
 
     def next_due(self) -> float:
@@ -180,85 +169,104 @@ class SegmentPlan:
         if not self._due:
             return NEVER
         soonest = min(self._exclusive.at, *self._due.values())
-        return min(soonest, self._ask.at) if self._work.asks else soonest
+        return min(soonest, self._ask.at, self._confirmation.at) if self._work.asks else soonest
 
     def take(self, now: float) -> list[HostProbe]:
         """Take what is due; each probe is due again an interval later."""
         if not self._due or not self._demands:
             return []
         self._was_urgent, self.is_urgent = self.is_urgent, False
-        asker = self._take_ask(now)
-        exclusive_host = self._take_exclusive(now, asker)
-        due = {host for host, at in self._due.items() if at <= now} | {asker, exclusive_host} - {""}
+        askers = self._take_askers(now)
+        exclusive_host = self._take_exclusive(now, askers)
+        due = {host for host, at in self._due.items() if at <= now} | askers | {exclusive_host} - {""}
         taken = []
         for host in sorted(due):
-            if host == asker:
-                kind, parts = "ask", self._work.asks
-            elif host in self._needs_full:
-                kind, parts = "full", self._work.full_checks
-            elif host == exclusive_host:
-                kind, parts = "exclusive", self._work.exclusive_checks
-            else:
-                kind, parts = "check", self._work.checks
-            if kind == "full":
-                self._needs_full.discard(host)
-            self._due[host] = self._later(now, self._check_interval_s())
-            if parts:
-                taken.append(HostProbe(host, self.segment, self._next_part(host, kind, parts)))
-            # Otherwise no gateway is known yet, or each is left to another host.
+            probe = self._take_probe(host, is_asker=host in askers, is_exclusive=host == exclusive_host)
+            is_more_due = host in self._full_parts
+            self._due[host] = (
+                now + CHECK_BUSY_S if is_more_due else self._later(now, self._check_interval_s())
+            )
+            if probe is not None:
+                taken.append(HostProbe(host, self.segment, probe))
         return taken
 
-    def _take_ask(self, now: float) -> str:
-        """Return the host that asks DHCP now; empty if none does."""
-        if not self._work.asks or self._ask.at > now:
-            return ""
-        host = self._ask.choose(self._due, now, besides=self._confirming)
-        self._confirming.add(host)
-        others = min(CONFIRMATIONS, len(self._due) - 1)
-        is_confirmed = len(self._confirming & self._due.keys()) > others
-        self._awaits_window = self._is_news and self._work.lacks_gateway and not is_confirmed
-        if self._awaits_window:
-            # The status with the result makes the next host ask sooner, unless it cannot be written.
-            next_at = now + self._pace.ask_window_s
-        else:
-            self._confirming.clear()
-            self._is_news = False
-            next_at = self._later(now, self._ask_interval_s() / len(self._work.asks))
-        self._ask.begin(host, now, next_at=next_at)
-        return host
+    def _take_probe(self, host: str, *, is_asker: bool, is_exclusive: bool) -> SegmentProbe | None:
+        """Return what a host does now; None if no gateway is known yet, or each is left to another host."""
+        if is_asker:
+            asks = self._work.asks
+            if len(asks) == 1 and not self._work.exclusive_checks:
+                # It checks every known gateway too.
+                self._full_parts.pop(host, None)
+            return asks[self._ask.part(len(asks), len(self._due))]
+        if host in self._full_parts:
+            self._full_parts[host] -= 1
+            if not self._full_parts[host]:
+                del self._full_parts[host]
+            return self._next_part(host, "full", self._work.full_checks)
+        if is_exclusive:
+            parts = self._work.exclusive_checks
+            return parts[self._exclusive.part(len(parts), len(self._due))]
+        return self._next_part(host, "check", self._work.checks)
 
-    def _take_exclusive(self, now: float, asker: str) -> str:
-        """Return the host that probes silent gateways now, never one that asks DHCP; empty if none does."""
+    def _take_askers(self, now: float) -> set[str]:
+        """Return the hosts that ask DHCP now: the next in rotation if it is due, and those that confirm."""
+        if not self._work.asks:
+            return set()
+        askers = {host for host in self._confirmation.take(now) if host in self._due}
+        if self._ask.at <= now:
+            host = self._ask.choose(self._due, now)
+            interval_s = self._ask_interval_s() / len(self._work.asks)
+            self._ask.begin(host, now, next_at=self._later(now, interval_s))
+            askers.add(host)
+        return askers
+
+    def _take_exclusive(self, now: float, askers: Collection[str]) -> str:
+        """Return the host that probes silent gateways now; empty if none does."""
         if not self._work.exclusive_checks or self._exclusive.at > now:
             return ""
-        free = [host for host in self._due if host != asker and not self._ask.is_busy(host, now)]
-        if not free:
-            self._exclusive.at = self._ask.busy_until
-            return ""
-        host = self._exclusive.choose(free, now)
+        host = self._exclusive.choose(self._due, now)
+        if host in askers or (self._ask.is_busy(host, now) and not self._has_waited):
+            return self._put_off_exclusive(now, askers)
+        self._has_waited = False
         parts = len(self._work.exclusive_checks)
         self._exclusive.begin(host, now, next_at=self._later(now, self._pace.retry_s / parts))
         return host
 
-    def _next_part(self, host: str, kind: str, parts: Sequence[SegmentProbe]) -> SegmentProbe:
-        # Counted per kind, or a host that asks now and then would always skip the same part.
+    def _put_off_exclusive(self, now: float, askers: Collection[str]) -> str:
+        """Put off a turn whose host asks DHCP; return another host that does the work now if it is urgent.
+
+        The ask would end later and hide what the check finds. A single host may ask again at once, though: so
+        the check waits for one ask only, and then for a moment in which none can begin.
+        """
+        at = now + MIN_GAP_S / 2
+        if not self._has_waited:
+            at = max(at, self._ask.busy_until)
+        self._has_waited = True
+        busy = {*askers, self._ask.host} if now < self._ask.busy_until else askers
+        free = [host for host in self._exclusive.upcoming(self._due) if host not in busy]
+        if not (self._was_urgent and free):
+            self._exclusive.at = at
+            return ""
+        self._exclusive.at = max(at, now + CHECK_BUSY_S)
+        return free[0]
+
+    def _next_part(self, host: str, kind: str, parts: Sequence[SegmentProbe]) -> SegmentProbe | None:
+        """Return the part of this kind of check that is this host's next; None without any."""
+        # Counted per kind, or a host that does both would always skip the same part.
         done = self._parts_done.get((host, kind), 0)
         if len(parts) > 1:
             self._parts_done[host, kind] = done + 1
-        return parts[done % len(parts)]
+        return parts[done % len(parts)] if parts else None
 
     def _plan_work(self, now: float) -> None:
-        had_exclusive_checks = bool(self._work.exclusive_checks)
-        self._work = plan_work(self._demands.values())
+        before, self._work = self._work, plan_work(self._demands.values())
         if not self._work.exclusive_checks:
             self._exclusive.at = NEVER
-        elif not had_exclusive_checks:
+        elif not before.exclusive_checks:
             self._exclusive.next_by(self._later(now, self._pace.retry_s))
-        if self._awaits_window and not self._work.lacks_gateway:
-            # The offer has come meanwhile: nothing is left to confirm.
-            self._is_news = self._awaits_window = False
-            self._confirming.clear()
-            self._ask.at = self._later(self._ask.began_at, self._ask_interval_s())
+        if before.is_ask_failing and not self._work.is_ask_failing and not self.is_urgent:
+            # DHCP has answered: the next ask is due an interval after that one.
+            self._ask.at = max(self._ask.at, self._ask.began_at + self._later(0.0, self._pace.sweep_s))
 
     def _check_interval_s(self) -> float:
         """Return the check interval, divided so that each of several parts gets its turn in it."""
@@ -272,16 +280,21 @@ class SegmentPlan:
         # Whole seconds, so that many segments become due together and share a message.
         return math.ceil(now + interval_s * (1 - JITTER + 2 * JITTER * self._random()))
 
-    def _hasten_checks(self, at: float, hosts: Collection[str] | None = None) -> None:
-        for host in list(self._due) if hosts is None else hosts:
+    def _hasten_checks(self, hosts: Iterable[str], at: float, *, full: bool = False) -> None:
+        for host in hosts:
             self._due[host] = min(self._due[host], at)
+            if full:
+                self._full_parts[host] = max(1, len(self._work.full_checks))
 
     def _ask_by(self, at: float) -> None:
-        self._ask.next_by(max(at, self._ask.began_at + MIN_ASK_GAP_S))
+        self._ask.next_by(max(at, self._ask.began_at + MIN_GAP_S))
 
     def _release_turns(self, host: str, now: float) -> None:
         """End the turns of a host that is gone or restarted: what it heard is lost."""
+        self._confirmation.forget(host)
         if self._ask.is_busy(host, now):
+            self._ask.end(now)
             self._ask_by(now)
         if self._exclusive.is_busy(host, now) and self._work.exclusive_checks:
+            self._exclusive.end(now)
             self._exclusive.next_by(now)

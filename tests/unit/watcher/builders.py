@@ -3,11 +3,13 @@
 import json
 from collections.abc import Iterable
 
-from services.contract.messages import HostAnnouncement
+from services.contract.doubts import Doubt, DoubtKind
+from services.contract.messages import HostAnnouncement, Segment
 from services.network.parse import nad
 from services.network.parse.nad import Network, NetworkRef
+from services.watcher.plan.pace import Pace
 from services.watcher.plan.schedule import Schedule
-from services.watcher.plan.segment_plan import HostProbe, Pace
+from services.watcher.plan.segment_plan import HostProbe
 
 SWEEP_S, RETRY_S, WINDOW_S = 300.0, 30.0, 15.0
 GATEWAY = {"cidr": "10.0.7.0/24", "gateway": "10.0.7.1"}
@@ -65,3 +67,10 @@ def status_of(state: str, reason: str = "GatewaySilent", **more: object) -> str:
 def unoffered(*hosts: str) -> str:
     """Return the status while no other host has confirmed that these hosts get no DHCP offer."""
     return status_of("Pending", "ConfirmingNoOffer", hosts=dict.fromkeys(hosts, "NoDHCPOffer"))
+
+
+def doubt(
+    kind: DoubtKind, *heard: str, vlan: int = 7, ask: int = 1_000, cluster_network: str = "extra"
+) -> Doubt:
+    segment = Segment(cluster_network=cluster_network, vlan=vlan)
+    return Doubt(segment=segment, kind=kind, heard=heard, ask=ask)

@@ -7,6 +7,7 @@ from typing import cast
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.contract.doubts import DoubtKind
 from services.watcher.deciding import LONGEST_WAIT_S, RESEND_CAP_S, Decider
 from services.watcher.dispatch import Dispatched, Dispatcher, Paused
 from services.watcher.hosts import PollResult
@@ -16,7 +17,7 @@ from services.watcher.plan.schedule import LIMIT, PROBES_PER_S
 from services.watcher.plan.segment_plan import HostProbe
 from services.watcher.requests import NotSent
 from tests.support.manual_clock import ManualClock
-from tests.unit.watcher.builders import ACTIVE, MANUAL, described, host, network, schedule
+from tests.unit.watcher.builders import ACTIVE, MANUAL, described, doubt, host, network, schedule
 
 
 class Sent:
@@ -26,6 +27,7 @@ class Sent:
         self.probes: list[str] = []
         self.forgotten: list[str] = []
         self.refuses = self.paused = False
+        self.marks = 0
 
     def dispatch(self, probes: Sequence[HostProbe]) -> Dispatched:
         if self.paused:
@@ -34,6 +36,9 @@ class Sent:
             raise NotSent("away")
         self.probes += described(probes)
         return Dispatched((), covered=0)
+
+    def mark_sending(self) -> None:
+        self.marks += 1
 
     def forget_host(self, name: str) -> None:
         self.forgotten.append(name)
@@ -175,6 +180,40 @@ def test_after_an_outage_news_goes_first_and_the_rest_is_spread(loop: Loop) -> N
             assert "n1 2000" in loop.sent.probes
     assert len(set(loop.sent.probes)) >= 32_000
     assert max(counts.values()) <= PROBES_PER_S + LIMIT + 4 * 32
+
+
+def test_a_doubt_is_checked_at_once(loop: Loop) -> None:
+    """By the leader, once, whatever else is due."""
+    loop.decider.step()
+    loop.sent.probes.clear()
+    loop.mailbox.doubted([doubt(DoubtKind.SILENT)])
+    for _ in range(5):
+        loop.decider.step()
+    assert loop.sent.probes == ["n1 7"]
+
+
+@pytest.mark.parametrize("why", ["standby", "paused"])
+def test_a_watcher_that_does_not_send_ignores_doubts(loop: Loop, why: str) -> None:
+    """They change nothing that it sends later either: then everything is due anyway."""
+    loop.decider.step()
+    due_at = loop.decider._schedule.next_due()
+    loop.leads = why != "standby"
+    loop.mailbox.polled(PollResult((host("n1"),), paused=why == "paused"))
+    loop.decider.step()
+    loop.mailbox.doubted([doubt(DoubtKind.SILENT)])
+    loop.decider.step()
+    assert loop.decider._schedule.next_due() == due_at
+    assert loop.sent.probes == ["n1 7"]
+
+
+def test_it_marks_at_each_poll_that_it_sends(loop: Loop) -> None:
+    """Neither on standby nor while paused, nor while Redis cannot be polled."""
+    for leads, paused, expected in ((True, False, 1), (False, False, 1), (True, True, 1), (True, False, 2)):
+        loop.leads = leads
+        loop.mailbox.polled(PollResult((host("n1"),), paused=paused))
+        for _ in range(3):
+            loop.decider.step()
+        assert loop.sent.marks == expected
 
 
 def test_run_returns_when_stopped(loop: Loop) -> None:

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.network.parse.nad import Network
+from services.watcher.plan.pace import MIN_GAP_S
 from services.watcher.plan.schedule import COALESCE_S, PROBE_NOW_GAP_S
-from services.watcher.plan.segment_plan import MIN_ASK_GAP_S, HostProbe
-from tests.unit.watcher.builders import ACTIVE, KNOWN, MANUAL, SAVED, host, network, status_of
+from services.watcher.plan.segment_plan import HostProbe
+from tests.unit.watcher.builders import ACTIVE, KNOWN, MANUAL, SAVED, network, status_of
 from tests.unit.watcher.test_schedule_properties import HISTORY, HOSTS, Simulation
 
 A = network("a").uid
@@ -70,13 +71,12 @@ def test_an_edit_is_due_within_100_ms(
         run.advance(run.now + delay)
         run.apply(step)
     run.losing = False
-    run.hosts = {name: host(name, incarnation=3) for name in HOSTS}
-    run.schedule.set_hosts(run.hosts.values(), run.now)
+    run.announce(HOSTS, 3)
     run.schedule.upsert(before, run.now)
     run.advance(run.now + QUIET_S)
-    while run.sent and run.sent[-1][0] > run.now - MIN_ASK_GAP_S:
+    while run.sent and run.sent[-1][0] > run.now - MIN_GAP_S:
         # A regular ask has just begun: the next one would have to wait.
-        run.advance(run.now + MIN_ASK_GAP_S)
+        run.advance(run.now + MIN_GAP_S)
     after = edited(before, edit)
     if after is None:
         return

@@ -109,24 +109,24 @@ def test_a_network_that_begins_to_fail_is_probed_within_the_retry_interval() -> 
     assert due.next_due() == 10.0 + RETRY_S
 
 
-def test_a_missing_offer_is_confirmed_by_two_other_hosts() -> None:
-    """Each asks as soon as the one before has given up; after the third the retry interval applies."""
-    due = schedule("n1", "n2", "n3", "n4")
-    due.upsert(network(vlan=8), 0.0)
+def test_a_failing_network_is_asked_for_in_rotation() -> None:
+    """At the retry interval, by the next host each time."""
+    due = schedule("n1", "n2", "n3")
+    due.upsert(network(vlan=6), 0.0)
     asked, now = list[tuple[float, str]](), 0.0
     while len(asked) < 4:
         asked += [(now, each) for each in described(due.due(now))]
         now = due.next_due()
     assert asked == [
-        (0.0, "n1 8 dhcp"),
-        (WINDOW_S, "n2 8 dhcp"),
-        (2 * WINDOW_S, "n3 8 dhcp"),
-        (2 * WINDOW_S + RETRY_S, "n4 8 dhcp"),
+        (0.0, "n1 6 dhcp"),
+        (RETRY_S, "n2 6 dhcp"),
+        (2 * RETRY_S, "n3 6 dhcp"),
+        (3 * RETRY_S, "n1 6 dhcp"),
     ]
 
 
-def test_an_offer_ends_the_confirmation() -> None:
-    """Once a gateway is known no host asks before the sweep."""
+def test_after_an_offer_no_host_asks_before_the_sweep() -> None:
+    """Once a gateway is known, the retry interval does not apply any more."""
     due = schedule("n1", "n2")
     due.upsert(network(vlan=8), 0.0)
     due.due(0.0)
@@ -228,14 +228,14 @@ def test_a_new_host_is_due_on_all_its_segments() -> None:
 
 
 def test_a_restarted_host_is_due_again() -> None:
-    """If it was asking DHCP, that ask is lost and repeated."""
+    """If it was asking DHCP, that ask is lost, and the next host asks."""
     due = schedule("n1", "n2")
     due.upsert(network(vlan=8, route=KNOWN, status=ACTIVE), 0.0)
     assert described(due.due(0.0)) == ["n1 8 dhcp", "n2 8"]
     due.set_hosts([host("n1", incarnation=2), host("n2")], 5.0)
-    assert described(due.due(5.0)) == ["n1 8 dhcp"]
+    assert described(due.due(5.0)) == ["n1 8", "n2 8 dhcp"]
     due.set_hosts([host("n1", incarnation=2), host("n2", incarnation=2)], 6.0)
-    assert described(due.due(6.0)) == ["n2 8"]
+    assert described(due.due(6.0)) == ["n1 8 dhcp", "n2 8"]
 
 
 def test_a_host_that_goes_while_asking_is_replaced() -> None:

@@ -3,14 +3,16 @@
 import itertools
 import json
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.contract.messages import HostAnnouncement, Segment
+from services.watcher.plan.pace import MIN_GAP_S, Pace
 from services.watcher.plan.schedule import Schedule
-from services.watcher.plan.segment_plan import MIN_ASK_GAP_S, HostProbe, Pace
+from services.watcher.plan.segment_plan import HostProbe
 from tests.unit.watcher.builders import ACTIVE, KNOWN, MANUAL, host, network
 
 PACE = Pace(sweep_s=300.0, retry_s=30.0, ask_window_s=15.0)
@@ -33,6 +35,15 @@ HISTORY = st.lists(st.tuples(st.sampled_from([0.0, 0.03, 0.5, 4.0, 20.0, 200.0])
 
 
 @dataclass
+class Turn:
+    """A host's turn to ask DHCP on a segment."""
+
+    host: HostAnnouncement
+    began_at: float
+    last_at: float
+
+
+@dataclass
 class Simulation:
     """Runs a schedule and records its probes."""
 
@@ -40,7 +51,7 @@ class Simulation:
     now: float = 0.0
     hosts: dict[str, HostAnnouncement] = field(default_factory=dict)
     sent: list[tuple[float, HostProbe]] = field(default_factory=list)
-    asks: dict[Segment, tuple[float, str, int]] = field(default_factory=dict)
+    asks: dict[Segment, Turn] = field(default_factory=dict)
     losing: bool = False
 
     def __post_init__(self) -> None:
@@ -56,6 +67,8 @@ class Simulation:
             taken = self.schedule.due(at)
             if self.losing and taken:
                 self.losing = False
+                for probe in taken:
+                    self.check(probe)
                 self.schedule.put_back(taken, at + 1.0)
                 continue
             for probe in taken:
@@ -74,13 +87,24 @@ class Simulation:
         assert probe.probe.ask_dhcp or any(target.gateway for target in probe.probe.targets)
         if not probe.probe.ask_dhcp:
             return
-        last_at, last_host, incarnation = self.asks.get(probe.segment, (-1e9, "", 0))
-        last_one = self.hosts.get(last_host)
-        is_asking = last_one is not None and last_one.incarnation == incarnation
-        if self.now < last_at + PACE.ask_window_s and is_asking:
-            assert probe.host == last_host
-            assert self.now >= last_at + MIN_ASK_GAP_S
-        self.asks[probe.segment] = (self.now, probe.host, announcement.incarnation)
+        turn = self.asks.get(probe.segment)
+        if turn is not None and self.now < turn.began_at + PACE.ask_window_s:
+            # A turn ends early only with its host.
+            assert announcement == turn.host
+            assert self.now >= turn.last_at + MIN_GAP_S
+            turn.last_at = self.now
+        else:
+            self.asks[probe.segment] = Turn(announcement, self.now, self.now)
+
+    def announce(self, names: Collection[str], incarnation: int = 1) -> None:
+        """Announce these hosts, and no others.
+
+        A host missing for a moment counts as gone, a restarted one as new: its DHCP ask is lost.
+        """
+        self.hosts = {name: host(name, incarnation=incarnation) for name in sorted(names)}
+        self.schedule.set_hosts(self.hosts.values(), self.now)
+        present = list(self.hosts.values())
+        self.asks = {segment: turn for segment, turn in self.asks.items() if turn.host in present}
 
     def apply(self, step: tuple[object, ...]) -> None:
         match step:
@@ -91,10 +115,7 @@ class Simulation:
             case ("delete", str(name)):
                 self.schedule.delete(network(name).uid, self.now)
             case ("hosts", set(names), int(incarnation)):
-                self.hosts = {name: host(name, incarnation=incarnation) for name in sorted(names)}
-                self.schedule.set_hosts(self.hosts.values(), self.now)
-                # A host missing for a moment counts as gone, and so does its DHCP ask.
-                self.asks = {segment: ask for segment, ask in self.asks.items() if ask[1] in names}
+                self.announce(names, incarnation)
             case ("lose",):
                 self.losing = True
 
@@ -112,8 +133,7 @@ def test_any_history_keeps_the_rules_and_ends_in_full_sweeps(
         run.advance(run.now + delay)
         run.apply(step)
     run.losing = False
-    run.hosts = {name: host(name, incarnation=3) for name in HOSTS}
-    run.schedule.set_hosts(run.hosts.values(), run.now)
+    run.announce(HOSTS, 3)
     run.schedule.upsert(network("a", vlan=7, route=KNOWN, status=ACTIVE), run.now)
     run.schedule.upsert(network("b", vlan=8, route=MANUAL, status=ACTIVE), run.now)
     run.schedule.delete(network("c").uid, run.now)
@@ -131,8 +151,7 @@ def test_dhcp_is_asked_once_a_sweep_for_an_active_segment(seed: int, count: int)
     """The hosts rotate, however many there are."""
     run = Simulation(seed)
     names = [f"n{number}" for number in range(count)]
-    run.hosts = {name: host(name) for name in names}
-    run.schedule.set_hosts(run.hosts.values(), 0.0)
+    run.announce(names)
     run.schedule.upsert(network(route=KNOWN, status=ACTIVE), 0.0)
     sweeps = 4 * count
     run.advance(PACE.sweep_s * sweeps)
@@ -145,8 +164,7 @@ def test_dhcp_is_asked_once_a_sweep_for_an_active_segment(seed: int, count: int)
 def test_a_storm_of_edits_is_sent_ten_times_a_second_at_most(edits: list[int], seed: int) -> None:
     """The first edit is sent at once, the last one is never lost, and two sends are at least 100 ms apart."""
     run = Simulation(seed)
-    run.hosts = {"n1": host("n1")}
-    run.schedule.set_hosts(run.hosts.values(), 0.0)
+    run.announce(["n1"])
     run.schedule.upsert(network(route=MANUAL, status=ACTIVE), 0.0)
     run.advance(10.0)
     run.sent.clear()

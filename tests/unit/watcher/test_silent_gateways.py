@@ -43,7 +43,7 @@ def test_a_silent_gateway_is_probed_by_one_host_at_a_time(state: str) -> None:
     assert described(due.due(0.0)) == ["n1 6", "n2 6", "n3 6"]
     due.upsert(network(vlan=6, route=MANUAL, status=status_of(state, gateway=GATEWAY["gateway"])), 4.0)
     sent = over_time(due, start=4.0, end=190.0)
-    assert [each for _, each in sent] == ["n1 6", "n2 6", "n3 6", "n1 6", "n2 6", "n3 6"]
+    assert [each for _, each in sent] == ["n2 6", "n3 6", "n1 6", "n2 6", "n3 6", "n1 6"]
     assert {b - a for (a, _), (b, _) in itertools.pairwise(sent)} == {RETRY_S}
 
 
@@ -63,7 +63,7 @@ def test_every_host_checks_a_gateway_that_answers_again(status: str) -> None:
     due.upsert(network(vlan=6, route=MANUAL), 0.0)
     due.due(0.0)
     due.upsert(network(vlan=6, route=MANUAL, status=SILENT), 4.0)
-    assert described(due.due(34.0)) == ["n1 6"]
+    assert described(due.due(34.0)) == ["n2 6"]
     assert due.upsert(network(vlan=6, route=MANUAL, status=status), 34.2) is Trigger.CONTRADICTION
     assert described(due.due(34.2)) == ["n1 6", "n2 6", "n3 6"]
 
@@ -98,11 +98,11 @@ def test_a_silent_gateway_does_not_affect_another_that_answers() -> None:
     due.upsert(network("good", vlan=6, route=MANUAL, status=ACTIVE), 0.0)
     due.upsert(network("bad", vlan=6, route=other, status=status_of("Unreachable", gateway="10.0.7.2")), 0.0)
     first = due.due(0.0)
-    assert [(p.host, len(p.probe.targets)) for p in first] == [("n1", 2), ("n2", 1), ("n3", 1)]
+    assert [(p.host, len(p.probe.targets)) for p in first] == [("n1", 1), ("n2", 2), ("n3", 1)]
     exclusive = [due.due(at) for at in (30.0, 60.0)]
     assert [[(p.host, len(p.probe.targets)) for p in probes] for probes in exclusive] == [
-        [("n2", 2)],
         [("n3", 2)],
+        [("n1", 2)],
     ]
 
 
@@ -112,7 +112,7 @@ def test_the_status_of_another_network_with_the_same_gateway_counts() -> None:
     due.upsert(network("a", vlan=6, route=MANUAL, status=SILENT), 0.0)
     due.due(0.0)
     due.upsert(network("b", vlan=6, route=MANUAL), 10.0)
-    assert described(due.due(10.0)) == ["n2 6"]
+    assert described(due.due(10.0)) == ["n3 6"]
 
 
 def test_a_gateway_that_answers_by_one_networks_status_is_not_silent() -> None:
@@ -137,22 +137,22 @@ def test_the_next_host_takes_over_from_one_that_goes() -> None:
     """It does so at once, since the answer will never come."""
     due = schedule(*HOSTS)
     due.upsert(network(vlan=6, route=MANUAL, status=SILENT), 0.0)
-    assert described(due.due(0.0)) == ["n1 6"]
-    due.set_hosts([host("n2"), host("n3")], 2.0)
-    assert described(due.due(2.0)) == ["n2 6"]
+    assert described(due.due(0.0)) == ["n2 6"]
+    due.set_hosts([host("n1"), host("n3")], 2.0)
+    assert described(due.due(2.0)) == ["n3 6"]
 
 
 def test_probe_now_does_not_make_two_hosts_probe_a_silent_gateway() -> None:
     """Within the time of a check it is still the same host's turn."""
     due = schedule(*HOSTS)
     due.upsert(network(vlan=6, route=MANUAL, status=SILENT), 0.0)
-    assert described(due.due(0.0)) == ["n1 6"]
+    assert described(due.due(0.0)) == ["n2 6"]
     due.upsert(network(vlan=6, route=MANUAL, status=SILENT, probe_now="1"), 2.0)
-    assert described(due.due(2.0)) == ["n1 6"]
+    assert described(due.due(2.0)) == ["n2 6"]
 
 
 def test_a_host_that_asks_dhcp_leaves_silent_gateways_to_another() -> None:
-    """With a single host, the check waits for the end of the DHCP ask."""
+    """The check waits for the end of the DHCP ask where it is that host's turn, as with a single host."""
     for names, expected in ((("n1", "n2"), ["n1 6 dhcp", "n2 6"]), (("n1",), ["n1 6 dhcp"])):
         due = schedule(*names)
         due.upsert(network("auto", vlan=6), 0.0)
@@ -165,10 +165,10 @@ def test_a_host_that_comes_back_probes_a_silent_gateway_once() -> None:
     """It may reach a gateway that is silent to the others."""
     due = schedule(*HOSTS)
     due.upsert(network(vlan=6, route=MANUAL, status=SILENT), 0.0)
-    assert described(due.due(0.0)) == ["n1 6"]
+    assert described(due.due(0.0)) == ["n2 6"]
     due.set_hosts([host("n1"), host("n2"), host("n3", incarnation=2)], 10.0)
     assert described(due.due(10.0)) == ["n3 6"]
-    assert [each for _, each in over_time(due, start=11.0, end=61.0)] == ["n2 6", "n3 6"]
+    assert [each for _, each in over_time(due, start=11.0, end=61.0)] == ["n3 6", "n1 6"]
 
 
 def test_hosts_that_come_back_together_probe_a_silent_gateway_in_rotation() -> None:
@@ -178,7 +178,7 @@ def test_hosts_that_come_back_together_probe_a_silent_gateway_in_rotation() -> N
     due.due(0.0)
     due.set_hosts([host(name, incarnation=2) for name in HOSTS], 10.0)
     assert due.due(10.0) == []
-    assert described(due.due(RETRY_S)) == ["n2 6"]
+    assert described(due.due(RETRY_S)) == ["n3 6"]
 
 
 def test_only_the_failing_part_is_probed_sooner() -> None:
@@ -192,3 +192,15 @@ def test_only_the_failing_part_is_probed_sooner() -> None:
         due.upsert(network(vlan=6, route=KNOWN, status=status), 0.0)
         assert described(due.due(0.0)) == ["n1 6 dhcp", "n2 6", "n3 6"]
         assert set(described(due.due(RETRY_S))) == expected
+
+
+def test_an_edit_does_not_wait_for_a_host_that_asks() -> None:
+    """Another host probes the new gateway at once; the one that asks has its turn when its ask is over."""
+    due = schedule("n1", "n2")
+    due.upsert(network("auto", vlan=7), 0.0)
+    due.upsert(network("bad", vlan=7, route=MANUAL, status=SILENT), 0.0)
+    assert described(due.due(0.0)) == ["n1 7", "n2 7 dhcp"]
+    other = MANUAL.replace("10.0.7.1", "10.0.7.2")
+    due.upsert(network("bad", vlan=7, route=other, status=status_of("Unreachable", gateway="10.0.7.2")), 10.0)
+    assert described(due.due(10.0)) == ["n1 7", "n2 7 dhcp"]
+    assert over_time(due, start=11.0, end=26.0) == [(15.0, "n2 7")]
