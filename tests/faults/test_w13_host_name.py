@@ -169,6 +169,17 @@ def test_the_second_takes_over_at_once_when_the_first_stops(
         assert said.incarnation == holder(redis_server).since_ms
 
 
+def test_a_prober_that_is_ended_as_it_starts_gives_the_name_back(
+    short_folder: Path, redis_server: RedisServer
+) -> None:
+    """W4, W13: SIGTERM between taking the name and the worker's start is not lost."""
+    with prober(redis_server, short_folder, "one") as one:
+        one.wait(lambda: bool(redis_server.client.exists(LOCK)))
+        one.process.terminate()
+        assert one.process.wait(TIMEOUT_S) == 0
+        assert not redis_server.client.exists(LOCK, ANNOUNCEMENT)
+
+
 def test_a_frozen_prober_ends_when_another_has_its_name(
     short_folder: Path, redis_server: RedisServer
 ) -> None:

@@ -128,8 +128,16 @@ def test_a_released_name_is_taken_at_the_next_poll_with_a_later_incarnation(
     assert second.take(9, during_wait={1: first.lock._release})
     assert second.clock.waits == [0.0, POLL_S]
     assert second.lock.incarnation > first.lock.incarnation
-    assert not first.lock.holds(), "it has given the name back, and does not take it again"
     assert held(redis_server).process == second.lock._claim.process
+
+
+def test_a_name_that_was_given_back_is_not_taken_again(redis_server: RedisServer) -> None:
+    """Whatever still asks in a prober that ends."""
+    one = Claimant(redis_server)
+    assert one.take()
+    one.lock._release()
+    assert not one.lock.holds()
+    assert not redis_server.client.exists(LOCK)
 
 
 def test_a_holder_that_was_frozen_gives_up_when_another_has_its_name(redis_server: RedisServer) -> None:
