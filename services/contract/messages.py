@@ -29,6 +29,9 @@ MAX_TARGETS = 64
 MAX_SERVERS = 16
 MAX_ADDRESSES = 256
 MAX_DEFAULT_GATEWAYS = 16
+REPORT_WITHIN_S = 25.0
+"""How long a host may take to report after it was asked. From then on it counts as not heard."""
+MAX_REPORT_WITHIN_S = 600.0
 
 HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 """A Kubernetes node name: an RFC 1123 subdomain."""
@@ -279,3 +282,5 @@ class HostAnnouncement(Message):
     """The host's own addresses, none of which can be a network's gateway."""
     default_gateways: Annotated[tuple[IPv4Address, ...], Field(max_length=MAX_DEFAULT_GATEWAYS)] = ()
     """The gateways of the host's default routes: one is a network's only while it answers on its VLAN."""
+    report_within_s: Annotated[float, Field(ge=REPORT_WITHIN_S, le=MAX_REPORT_WITHIN_S)] = REPORT_WITHIN_S
+    """How long this host may take to report after it was asked: longer where it sends slowly."""

@@ -107,6 +107,7 @@ def _run(settings: ProberSettings, ended: threading.Event) -> int:
         version=__version__,
         incarnation=lock.incarnation,
         addresses=addresses,
+        report_within_s=settings.report_within_s,
     )
     heartbeat = Heartbeat(client=client, lock=lock, announcement=announcement, uplinks=uplinks, clock=clock)
     service = ProbeService(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from services.contract.gateways import DENIED_SUBNETS, masked
-from services.contract.messages import ClusterNetworkName, HostName, InterfaceName
+from services.contract.messages import MAX_SEGMENTS, ClusterNetworkName, HostName, InterfaceName
 from services.contract.outcomes import Depth
 from services.prober.engine.settings import EngineSettings
 from services.prober.uplinks import AUTO
@@ -69,6 +69,11 @@ class ProberSettings(TelemetrySettings):
     """The TCP port that serves /metrics, /healthz and /readyz; 0 disables them."""
     concurrency: Annotated[int, Field(ge=1, le=256)] = 32
     """Maximum number of concurrent tasks with awaited results; other tasks end once submitted."""
+
+    @property
+    def report_within_s(self) -> float:
+        """Seconds within which a request is answered at the configured rates, for the announcement."""
+        return self.engine_settings().report_within_s(MAX_SEGMENTS, is_leasing=self.depth is Depth.LEASE)
 
     def engine_settings(self, *, own_addresses: Iterable[IPv4Address] = ()) -> EngineSettings:
         """Return the engine's settings. own_addresses: the host's, which are denied as gateways."""

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from services.contract.messages import MAX_REPORT_WITHIN_S, REPORT_WITHIN_S
+
 INSPECTED_ARP_RATE = 9.0
 """ARP messages a second: a full token bucket then still allows no more than 10 in any one second."""
 
@@ -47,6 +49,25 @@ class EngineSettings:
 
     denied: tuple[tuple[int, int], ...] = ()
     """Subnets, as (address, mask), in which no router that an offer names is probed."""
+
+    def report_within_s(self, segments: int, *, is_leasing: bool) -> float:
+        """Return the time in which a request for so many segments is answered, in the bounds of contract.
+
+        It is the longest probe, in which neither DHCP nor the gateway answers, after the time for which the
+        rates hold back the request's last segment.
+        """
+        slowest = max(
+            0.0 if rate is None else frames / rate
+            for frames, rate in (
+                (1, self.start_rate),
+                (self.reach_attempts, self.arp_rate),
+                (self.reach_attempts, self.echo_rate),
+            )
+        )
+        probe_s = self.dhcp_deadline_s + self.reach_attempts * self.reach_interval_s + self.reach_wait_s
+        if is_leasing:
+            probe_s += self.lease_deadline_s
+        return min(MAX_REPORT_WITHIN_S, max(REPORT_WITHIN_S, segments * slowest + probe_s))
 
     def for_inspected_ports(self) -> "EngineSettings":
         """Return these settings with an ARP rate that a switch with ARP inspection tolerates."""

@@ -47,3 +47,20 @@ def test_the_prober_denies_what_the_updater_refuses() -> None:
         (int(IPv4Address("10.9.0.0")), 0xFFFFFF00),
         (int(own), 0xFFFFFFFF),
     )
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected_s"),
+    [
+        ({}, 25.0),
+        ({"arp_inspection": True}, 256 * 3 / 9 + 16),
+        ({"arp_rate": 10}, 256 * 3 / 10 + 16),
+        ({"start_rate": 4}, 256 / 4 + 16),
+        ({"dhcp_deadline_s": 40}, 256 * 3 / 500 + 44),
+        ({"arp_rate": 1}, 600.0),
+    ],
+)
+def test_the_announced_time_to_report_follows_from_the_pace(flags: dict[str, Any], expected_s: float) -> None:
+    """It is the time for a full request in which nothing answers; at the usual pace it is the usual time."""
+    settings = ProberSettings.load(host="node1", uplinks={"extra": "extra-bo"}, **flags)
+    assert settings.report_within_s == pytest.approx(expected_s)
