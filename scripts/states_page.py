@@ -54,8 +54,9 @@ nadroute checks two paths to the gateway:
 
 A gateway counts as silent after three probes in a row without an answer, and as reachable after one answer.
 
-A result is *fresh* if it is less than two sweeps old (10 minutes by default) and its host is still announced.
-Results do not age while Redis is unavailable, no updater runs or nadroute is paused.
+A result is *fresh* if it is less than two sweeps old (10 minutes by default) and its host is announced, or
+was less than 25 s ago: then it restarts. Results do not age while Redis or the API server is unavailable, no
+updater or watcher runs, or nadroute is paused.
 
 ## States
 """
@@ -67,6 +68,36 @@ The last two columns are what `connectivity` becomes with `active_when=routed` (
 `{nad.ISOLATED}: "true"` marks a network that is not meant to be routed. Then the VLAN alone decides
 between `Active`, `Partial` and `Unreachable`, and `connectivity` is `"true"` if the gateway answers on every
 fresh host.
+
+## When a state is reported
+
+**Better is reported at once**: `Active`; `connectivity` that becomes `"true"`; a gateway that answers any
+host after `Unreachable` or `DHCPFailed`; the first gateway that DHCP names, if it answers. One host is
+enough, but a host that the status names must have been heard: losing its result proves nothing.
+
+**Everything else is reported on complete evidence.** Another state, or a further host that differs, is *in
+doubt* first. Then all hosts that carry the segment check again, at once. The doubt is over when
+
+- the results say again what is reported, or better, or
+- every host has reported since the doubt began, or
+- 25 s are over, or longer where a prober announces a slower pace (`arp_inspection`). The hosts that did not
+  report are named with `NotHeard`, and their former results do not count until they report again.
+
+What was reported since then decides. Nothing extends a doubt: a host that restarts again and again hides an
+outage for 25 s. Where so many gateways are in doubt at once that the checks would exceed 100 frames a
+second, two hosts are enough, and the others are not named.
+
+- A missing DHCP offer is confirmed by up to two further hosts, which ask together, within the same 25 s. So
+  is an unusable offer. Only a newer offer takes it back.
+- Details that accuse no host (a host less, DHCP servers, findings) are reported when every host has a result
+  and none is being asked, or after 25 s. What was reported of DHCP stands until DHCP is asked again.
+- Another gateway than the known one is reported only after all hosts have checked the known one.
+- Results that give no state leave the reported one for 15 s (no host can probe) or for as long as a result
+  is fresh; then it is `Unknown`.
+- In the first 15 s after the updater's start, while hosts may still announce themselves, only what is better
+  is reported.
+
+A doubt is never written. All these times are counted only while nadroute probes.
 
 ## Reasons
 

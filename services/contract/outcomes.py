@@ -133,6 +133,8 @@ class Reason(StrEnum):
     INCONCLUSIVE = "Inconclusive"
     CANNOT_PROBE = "CannotProbe"
     """No host could send; their faults give the reasons."""
+    NOT_HEARD = "NotHeard"
+    """Of a host, never of a network: it had its time to report since the state was in doubt, and did not."""
 
     # Left alone.
     UNTAGGED = "Untagged"

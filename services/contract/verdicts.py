@@ -21,3 +21,9 @@ class SegmentVerdicts:
     """The newest verdict of each host."""
     asked_dhcp: tuple[AgedVerdict, ...] = ()
     """The newest verdict of each host that asked DHCP."""
+    now_ms: int = 0
+    """Observed time when they were read, in milliseconds; see runtime.verdict_store."""
+
+    def arrived_ms(self, seen: AgedVerdict) -> int:
+        """Return when one of these verdicts arrived, in milliseconds of observed time."""
+        return self.now_ms - round(seen.age_s * 1000)

@@ -1,8 +1,8 @@
 """The newest verdict of each host on each segment, in Redis: written by the updater, read by it and by views.
 
 Verdicts of one host are ordered by (incarnation, counter) alone, so a duplicate, a late verdict or one stored
-by another updater changes nothing. Ages are in *observed time*: seconds of Redis' TIME while an updater
-was running. While Redis is away, no updater runs or probing is paused, no verdict ages.
+by another updater changes nothing. Ages are in *observed time*: Redis' TIME, counted while an updater runs
+and a watcher sends. While Redis or the API server is away or probing is paused, no verdict ages.
 """
 
 import json
@@ -17,7 +17,7 @@ import structlog
 
 from services.contract.errors import MessageRefused
 from services.contract.messages import Segment, Verdict
-from services.contract.names import OBSERVED_TIME_KEY, verdicts_key
+from services.contract.names import OBSERVED_TIME_KEY, SENDING_KEY, verdicts_key
 from services.contract.outcomes import Fault
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 
@@ -29,7 +29,8 @@ BATCH = 256
 PARSED_KEPT = 16_384
 """Parsed verdicts kept in memory: most of what is read was read a moment ago."""
 
-LONGEST_TICK_S = 30
+_TIME_KEYS = (OBSERVED_TIME_KEY, SENDING_KEY)
+LONGEST_TICK_S = 5
 """A longer gap between two ticks was not observed by anybody and does not count."""
 
 _OBSERVE = f"""
@@ -37,11 +38,14 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local last = redis.call('HMGET', KEYS[1], 'observed_ms', 'at_ms')
 local observed, at = tonumber(last[1] or ''), tonumber(last[2] or '')
+local known = tonumber(ARGV[#ARGV])
 if not observed or not at then
-  observed = now
-elseif now > at and now - at <= {LONGEST_TICK_S * 1000} then
+  observed = known > 0 and known or now
+elseif now > at and now - at <= {LONGEST_TICK_S * 1000} and redis.call('EXISTS', KEYS[2]) == 1 then
   observed = observed + now - at
 end
+-- A Redis that lost its data, or an older copy of it, does not move this process' time.
+observed = math.max(observed, known)
 """
 _TICK = """
 redis.call('HSET', KEYS[1],
@@ -55,7 +59,7 @@ local value = '{"incarnation":' .. ARGV[2] .. ',"counter":' .. ARGV[3] .. ',"at_
   .. string.format('%.0f', now) .. ',"observed_ms":' .. string.format('%.0f', observed)
   .. ',"verdict":' .. ARGV[5] .. '}'
 local function store(field)
-  local old = redis.call('HGET', KEYS[2], field)
+  local old = redis.call('HGET', KEYS[3], field)
   if old then
     local incarnation, counter, at = string.match(
       old, '^{"incarnation":(%d+),"counter":(%d+),"at_ms":(%d+),')
@@ -67,7 +71,7 @@ local function store(field)
       end
     end
   end
-  redis.call('HSET', KEYS[2], field, value)
+  redis.call('HSET', KEYS[3], field, value)
   return 1
 end
 local stored = store(ARGV[1])
@@ -75,7 +79,7 @@ if ARGV[4] == '1' then
   stored = math.max(stored, store(ARGV[1] .. '|dhcp'))
 end
 if stored == 1 then
-  redis.call('EXPIRE', KEYS[2], ARGV[6])
+  redis.call('EXPIRE', KEYS[3], ARGV[6])
 end
 return stored
 """
@@ -98,10 +102,23 @@ class VerdictStore:
         self._read_script = client.register_script(_OBSERVE + _READ)
         self._tick_script = client.register_script(_OBSERVE + _TICK)
         self._parsed: OrderedDict[str, tuple[int, Verdict]] = OrderedDict()
+        self._known_ms = 0
+        """The latest observed time that this process has seen."""
 
-    def tick(self) -> None:
-        """Count the time since the last tick as observed, unless it is longer than LONGEST_TICK_S."""
-        self._tick_script(keys=[OBSERVED_TIME_KEY])
+    def tick(self) -> int:
+        """Count the time since the last tick as observed; return the observed time in milliseconds.
+
+        It does not count if it is longer than LONGEST_TICK_S, or if no watcher sends.
+        """
+        return self._see(self._tick_script(keys=_TIME_KEYS, args=[self._known_ms]))
+
+    def observed_ms(self) -> int:
+        """Return the observed time in milliseconds."""
+        return self._see(self._read_script(keys=_TIME_KEYS, args=[self._known_ms]))
+
+    def _see(self, now_ms: object) -> int:
+        self._known_ms = max(self._known_ms, int(str(now_ms)))
+        return self._known_ms
 
     def put(self, verdicts: Iterable[Verdict]) -> frozenset[Segment]:
         """Store the verdicts that are newer than their host's; return the segments that changed.
@@ -114,7 +131,7 @@ class VerdictStore:
             with self._client.pipeline(transaction=False) as pipe:
                 for verdict in batch:
                     self._put_script(
-                        keys=[OBSERVED_TIME_KEY, verdicts_key(verdict.segment)],
+                        keys=[*_TIME_KEYS, verdicts_key(verdict.segment)],
                         args=[
                             verdict.host,
                             verdict.incarnation,
@@ -122,6 +139,7 @@ class VerdictStore:
                             int(verdict.dhcp is not None),
                             json.dumps(verdict.to_wire(), separators=(",", ":")),
                             KEPT_S,
+                            self._known_ms,
                         ],
                         client=pipe,
                     )
@@ -135,10 +153,11 @@ class VerdictStore:
         remaining = iter(segments)
         while batch := list(islice(remaining, BATCH)):
             with self._client.pipeline(transaction=False) as pipe:
-                self._read_script(keys=[OBSERVED_TIME_KEY], client=pipe)
+                self._read_script(keys=_TIME_KEYS, args=[self._known_ms], client=pipe)
                 for segment in batch:
                     pipe.hgetall(verdicts_key(segment))
-                now_ms, *hashes = pipe.execute()
+                answer, *hashes = pipe.execute()
+            now_ms = self._see(answer)
             for segment, fields in zip(batch, cast("Sequence[Mapping[str, str]]", hashes), strict=True):
                 found[segment] = self._read_segment(segment, fields, now_ms)
         return found
@@ -154,7 +173,7 @@ class VerdictStore:
                 continue
             seen = AgedVerdict(verdict, max(0, now_ms - observed_ms) / 1000)
             (asked if name.endswith(DHCP_FIELD_SUFFIX) else latest).append(seen)
-        return SegmentVerdicts(tuple(latest), tuple(asked))
+        return SegmentVerdicts(tuple(latest), tuple(asked), now_ms)
 
     def _parse(self, text: str) -> tuple[int, Verdict]:
         """Parse one stored text, with a cache."""

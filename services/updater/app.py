@@ -18,6 +18,7 @@ from services.contract.names import REPORT_QUEUE, REPORT_TASK, worker_name
 from services.runtime import dead_letters
 from services.runtime.celery_app import consume_only, make_app
 from services.runtime.clock import SystemClock
+from services.runtime.doubts import DoubtLog
 from services.runtime.health import STALL_S
 from services.runtime.logs import configure
 from services.runtime.redis_client import connect, redact
@@ -50,11 +51,13 @@ def main(settings: UpdaterSettings) -> int:
         stack.callback(telemetry.stop)
         cluster = stack.enter_context(contextlib.closing(Cluster(settings, clock=clock)))
         client = stack.enter_context(connect(url))
+        store = VerdictStore(client)
         updater = Updater(
             cluster,
-            VerdictStore(client),
-            AnnouncedHosts(client, clock),
+            store,
+            AnnouncedHosts(client, clock, observed_ms=store.observed_ms),
             RedisMemories(client),
+            DoubtLog(client),
             clock,
             settings,
             is_paused=PauseSwitch(client, clock).is_paused,

@@ -1,20 +1,23 @@
 """Assessing a network: from its present version to the change that should be written.
 
-Reads Redis and writes nothing. A state that says less than the present one is held back for a while: a Redis
-that came back empty or a prober that restarts is no news about a network.
+Reads Redis, and writes nothing to it but doubts: what other hosts should check at once.
 """
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Protocol
 
+from services.contract.doubts import Doubt
 from services.contract.messages import Segment
-from services.contract.names import HOST_TTL_S
-from services.contract.outcomes import Reason, State
+from services.contract.open_doubts import NO_DOUBTS, Doubts
+from services.contract.outcomes import Reason
 from services.contract.verdicts import SegmentVerdicts
-from services.network.judge.reduction import Conclusion, reduce
+from services.network.judge.doubting import publish_due
+from services.network.judge.evidence import Carriers, Case
+from services.network.judge.judging import judge
+from services.network.judge.reduction import Conclusion
 from services.network.parse.intent import Channel, Intent, NotProbed, read_intent
 from services.network.parse.nad import Network
 from services.network.parse.status import Status
@@ -23,13 +26,8 @@ from services.network.write.writing import Change, Memory, decide
 from services.runtime.clock import Clock
 from services.updater.memories import Memories
 from services.updater.metrics import UpdaterMetrics
+from services.updater.open_doubts import Entry, OpenDoubts, due_ms
 from services.updater.settings import UpdaterSettings
-
-UNDECIDED = frozenset({State.PENDING, State.UNKNOWN})
-"""States without a conclusion."""
-CONFIRMED_WITHIN_S = 120.0
-"""How long other hosts may take to confirm that no address is offered: a host that never answers must not
-hide forever what the others found."""
 
 
 class Verdicts(Protocol):
@@ -41,9 +39,13 @@ class Verdicts(Protocol):
 
 
 class Hosts(Protocol):
-    """The announced hosts, as updater.hosts reads them."""
+    """The hosts, as updater.hosts reads them."""
 
-    def carrying(self, cluster_network: str) -> frozenset[str]:
+    def refresh(self) -> None:
+        """Read what is older than a second; may raise redis.RedisError."""
+        ...
+
+    def carrying(self, cluster_network: str) -> Carriers:
         """Return the hosts with an uplink of this cluster network."""
         ...
 
@@ -56,6 +58,14 @@ class Hosts(Protocol):
         ...
 
 
+class DoubtLog(Protocol):
+    """The doubts that the watcher reads, as runtime.doubts publishes them."""
+
+    def publish(self, doubts: Iterable[Doubt]) -> None:
+        """Have the hosts asked that can confirm or contradict."""
+        ...
+
+
 @dataclass(frozen=True)
 class Assessment:
     """One version of a network, and the change that its verdicts lead to."""
@@ -64,7 +74,10 @@ class Assessment:
     intent: Intent | NotProbed
     change: Change | None
     conclusion: Conclusion | None = None
-    """None for a network that is not probed."""
+    """What is reported or, where that is to stand, what the verdicts say; None for a network that is not
+    probed."""
+    doubts: Doubts = NO_DOUBTS
+    """What is not reported yet."""
 
 
 class Assessor:
@@ -75,6 +88,7 @@ class Assessor:
         verdicts: Verdicts,
         hosts: Hosts,
         memories: Memories,
+        doubt_log: DoubtLog,
         clock: Clock,
         settings: UpdaterSettings,
         *,
@@ -84,13 +98,13 @@ class Assessor:
         self._verdicts = verdicts
         self._hosts = hosts
         self._memories = memories
+        self._doubt_log = doubt_log
         self._clock = clock
         self._fresh_s = settings.fresh_s
         self._policy = settings.policy
         self._observe_only = settings.observe_only
         self._lock = threading.Lock()
-        self._held_since: dict[str, float] = {}
-        self._unconfirmed_since: dict[str, float] = {}
+        self._doubts = OpenDoubts()
 
     def read(self, network: Network) -> Intent | NotProbed:
         """Parse the network's intent, by the present policy."""
@@ -105,22 +119,33 @@ class Assessor:
 
     def assess(self, networks: Sequence[Network]) -> list[Assessment]:
         """Assess each network by what is known now; may raise redis.RedisError."""
+        self._hosts.refresh()
         intents = [self.read(network) for network in networks]
         known = self._verdicts.read({i.segment for i in intents if isinstance(i, Intent)})
         self._metrics.verdicts_read(known, self._clock.monotonic())
         memories = self._remember(networks, intents)
         blank = Memory(observe_only=self._observe_only)
         now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        return [
-            self._assess(network, intent, known, memories.get(network.uid, blank), now)
+        asked: list[Doubt] = []
+        found = [
+            self._assess(network, intent, known, memories.get(network.uid, blank), now, asked)
             for network, intent in zip(networks, intents, strict=True)
         ]
+        if asked:
+            self._doubt_log.publish(dict.fromkeys(asked))
+        return found
+
+    def due(self, now_ms: int) -> list[str]:
+        """Return the uids of networks of which time alone may have completed a doubt; now_ms: observed."""
+        return self._doubts.due(now_ms)
+
+    def reported(self, uid: str) -> None:
+        """Take that the last assessment of this network is reported; a later difference is a new one."""
+        self._doubts.reported(uid)
 
     def forget(self, uid: str) -> None:
         """Forget a network that is gone."""
-        with self._lock:
-            self._held_since.pop(uid, None)
-            self._unconfirmed_since.pop(uid, None)
+        self._doubts.forget(uid)
 
     def _remember(
         self, networks: Sequence[Network], intents: Sequence[Intent | NotProbed]
@@ -153,66 +178,34 @@ class Assessor:
         known: Mapping[Segment, SegmentVerdicts],
         memory: Memory,
         now: str,
+        asked: list[Doubt],
     ) -> Assessment:
+        """Assess one network; add to asked what other hosts should check."""
         if isinstance(intent, NotProbed):
+            self._doubts.forget(network.uid)
             return Assessment(network, intent, decide(network, intent, None, now=now, memory=memory))
-        hosts = self._hosts.carrying(intent.segment.cluster_network)
-        verdicts = known.get(intent.segment, SegmentVerdicts())
-        conclusion = self._reduce(network.uid, intent, verdicts, hosts)
-        settled = self._hold_back(network, intent, conclusion, memory)
-        return Assessment(
-            network,
+        cluster_network = intent.segment.cluster_network
+        verdicts = known[intent.segment]
+        case = Case(
             intent,
-            decide(network, intent, settled, now=now, memory=memory) if settled is not None else None,
-            conclusion,
+            memory.posted if self._observe_only else network.status,
+            verdicts,
+            self._hosts.carrying(cluster_network),
+            self._policy,
+            self._fresh_s,
+            self._doubts.look(network.uid, verdicts.now_ms),
+            self._doubts.count(cluster_network),
         )
-
-    def _reduce(
-        self, uid: str, intent: Intent, verdicts: SegmentVerdicts, hosts: frozenset[str]
-    ) -> Conclusion:
-        def reduced(**more: int) -> Conclusion:
-            return reduce(
-                intent,
-                verdicts.latest,
-                verdicts.asked_dhcp,
-                hosts=hosts,
-                fresh_s=self._fresh_s,
-                policy=self._policy,
-                **more,
-            )
-
-        conclusion = reduced()
-        now = self._clock.monotonic()
-        with self._lock:
-            if conclusion.reason is not Reason.CONFIRMING_NO_OFFER:
-                self._unconfirmed_since.pop(uid, None)
-                return conclusion
-            since = self._unconfirmed_since.setdefault(uid, now)
-        return conclusion if now - since < CONFIRMED_WITHIN_S else reduced(dhcp_confirmations=0)
-
-    def _hold_back(
-        self, network: Network, intent: Intent, conclusion: Conclusion, memory: Memory
-    ) -> Conclusion | None:
-        """Return the conclusion to report now; None while the reported one is to stand."""
-        before = memory.posted if self._observe_only else network.status
-        known = conclusion.state not in UNDECIDED
-        if known or before is None or before.digest != intent.digest or before.state in UNDECIDED:
-            with self._lock:
-                self._held_since.pop(network.uid, None)
-            if known or before is None or before.digest != intent.digest:
-                return conclusion
-            # Unknown is reported already; still having no verdict does not change that.
-            # A host without an offer is news: the watcher makes the next host ask.
-            pending = (
-                conclusion.state is State.PENDING and conclusion.reason is not Reason.CONFIRMING_NO_OFFER
-            )
-            return None if pending else conclusion
-        now = self._clock.monotonic()
-        with self._lock:
-            since = self._held_since.setdefault(network.uid, now)
-        if now - since < (HOST_TTL_S if conclusion.state is State.UNKNOWN else self._fresh_s):
-            return None
-        if conclusion.state is State.UNKNOWN:
-            return conclusion
-        reason = Reason.NO_FRESH_VERDICT if conclusion.reason is Reason.NOT_PROBED_YET else conclusion.reason
-        return replace(conclusion, state=State.UNKNOWN, reason=reason)
+        before = self._doubts.of(network.uid)
+        found, told, doubts = judge(case, before)
+        if doubts is not NO_DOUBTS:
+            doubts, asks = publish_due(case, found, doubts)
+            asked += asks
+        if doubts is not before:
+            bound_ms = case.carriers.bound_ms
+            at_ms = due_ms(doubts, bound_ms=bound_ms, now_ms=verdicts.now_ms)
+            self._doubts.put(network.uid, Entry(cluster_network, doubts, at_ms))
+        if told is None:
+            return Assessment(network, intent, None, found, doubts)
+        change = decide(network, intent, told, now=now, memory=memory)
+        return Assessment(network, intent, change, told, doubts)

@@ -1,45 +1,63 @@
 """What the updater reads in Redis at most once a second: announced hosts, and whether all is paused."""
 
 import threading
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address
 
 import redis
 import structlog
 
-from services.contract.messages import HostAnnouncement
+from services.contract.messages import REPORT_WITHIN_S, HostAnnouncement
 from services.contract.names import HOST_TTL_S, PAUSED_KEY
+from services.network.judge.evidence import Carriers
 from services.runtime.announcements import AnnouncementReader
 from services.runtime.clock import Clock
 
 CACHED_S = 1.0
+RESTART_MS = round(REPORT_WITHIN_S * 1000)
+"""How long a host whose announcement ended still counts, as the time in which it may restart."""
 
 log = structlog.get_logger(__name__)
 
 
 class AnnouncedHosts:
-    """The announced hosts, read at most once a second. Thread-safe.
+    """The hosts that carry each cluster network, read at most once a second. Thread-safe.
 
-    When more than half of them vanish at once, Redis has more likely lost its data than the hosts are gone:
-    they are kept until they have had time to announce themselves again.
+    A host whose announcement has just ended is restarting: a prober's restart, or a Redis that came back
+    empty, is no news about a network.
     """
 
-    def __init__(self, client: redis.Redis, clock: Clock) -> None:
+    def __init__(self, client: redis.Redis, clock: Clock, *, observed_ms: Callable[[], int]) -> None:
+        """observed_ms: see runtime.verdict_store; while nobody probes, no host is gone for longer."""
         self._announcements = AnnouncementReader(client)
         self._clock = clock
+        self._observed_ms = observed_ms
         self._lock = threading.Lock()
-        self._hosts: dict[str, HostAnnouncement] = {}
+        self._announced: Mapping[str, HostAnnouncement] = {}
+        self._ended: dict[str, tuple[int, HostAnnouncement]] = {}
+        """Hosts that restart: when their announcement was found missing, and the announcement."""
+        self._first_read_ms: int | None = None
+        self._is_settled = False
         self._addresses: frozenset[IPv4Address] = frozenset()
         self._default_gateways: frozenset[IPv4Address] = frozenset()
+        self._carriers: dict[str, Carriers] = {}
         self._read_at: float | None = None
-        self._doubted_since: float | None = None
 
-    def carrying(self, cluster_network: str) -> frozenset[str]:
-        """Return the hosts with an uplink of this cluster network; may raise redis.RedisError."""
+    def refresh(self) -> None:
+        """Read Redis, unless that was less than CACHED_S ago; may raise redis.RedisError."""
         with self._lock:
-            self._refresh()
-            return frozenset(
-                host for host, announced in self._hosts.items() if cluster_network in announced.uplinks
-            )
+            now = self._clock.monotonic()
+            if self._read_at is None or now - self._read_at >= CACHED_S:
+                self._read()
+                self._read_at = now
+
+    def carrying(self, cluster_network: str) -> Carriers:
+        """Return the hosts with an uplink of this cluster network, as read last."""
+        with self._lock:
+            known = self._carriers.get(cluster_network)
+            if known is None:
+                known = self._carriers[cluster_network] = self._find_carriers(cluster_network)
+            return known
 
     def addresses(self) -> frozenset[IPv4Address]:
         """Return the hosts' own addresses, as read last."""
@@ -51,29 +69,36 @@ class AnnouncedHosts:
         with self._lock:
             return self._default_gateways
 
-    def _refresh(self) -> None:
-        now = self._clock.monotonic()
-        if self._read_at is not None and now - self._read_at < CACHED_S:
-            return
-        found = self._announcements.read()
+    def _find_carriers(self, cluster_network: str) -> Carriers:
+        found = [host for host in self._live() if cluster_network in host.uplinks]
+        slowest_s = max((host.report_within_s for host in found), default=REPORT_WITHIN_S)
+        hosts = frozenset(host.host for host in found)
+        return Carriers(hosts, round(slowest_s * 1000), self._is_settled)
+
+    def _live(self) -> list[HostAnnouncement]:
+        return [*self._announced.values(), *(announced for _, announced in self._ended.values())]
+
+    def _read(self) -> None:
+        found, now_ms = self._announcements.read(), self._observed_ms()
         for entry in found.refused:
             log.warning("announcement ignored", key=entry.key, error=entry.reason)
-        present = {announced.host: announced for announced in found.hosts}
-        vanished = self._hosts.keys() - present.keys()
-        if len(vanished) * 2 > len(self._hosts):
-            if self._doubted_since is None:
-                self._doubted_since = now
-                log.warning("most hosts vanished at once", hosts=sorted(vanished)[:10])
-            if now - self._doubted_since < HOST_TTL_S:
-                present = {**self._hosts, **present}
-        else:
-            self._doubted_since = None
-        self._hosts = present
-        self._addresses = frozenset(address for host in present.values() for address in host.addresses)
-        self._default_gateways = frozenset(
-            gateway for host in present.values() for gateway in host.default_gateways
-        )
-        self._read_at = now
+        announced = {host.host: host for host in found.hosts}
+        missing = {name: (now_ms, host) for name, host in self._announced.items() if name not in announced}
+        if missing:
+            log.info("hosts not announced any more", hosts=sorted(missing)[:10], number=len(missing))
+        self._ended = {
+            name: (since_ms, host)
+            for name, (since_ms, host) in {**self._ended, **missing}.items()
+            if name not in announced and now_ms - since_ms < RESTART_MS
+        }
+        self._announced = announced
+        live = self._live()
+        self._addresses = frozenset(address for host in live for address in host.addresses)
+        self._default_gateways = frozenset(gateway for host in live for gateway in host.default_gateways)
+        if self._first_read_ms is None:
+            self._first_read_ms = now_ms
+        self._is_settled = now_ms - self._first_read_ms >= HOST_TTL_S * 1000
+        self._carriers = {}
 
 
 class PauseSwitch:

@@ -127,6 +127,7 @@ class Reconciler:
             if not change.annotations:
                 # Before posting: a missing Event is better than one every few seconds.
                 self._memories.remember_posted(network.uid, change.after)
+                self._assessor.reported(network.uid)
                 self._metrics.statuses_read({network.uid: change.after}, self._clock.monotonic())
                 self._report(assessment, change, network)
                 return
@@ -143,6 +144,7 @@ class Reconciler:
                 return
             # Ahead of the watch event: the next review must see this write, or it would write again.
             self._cache.returned(written)
+            self._assessor.reported(network.uid)
             self._denied.clear(network.uid)
             self._report(assessment, change, written)
             if change.is_correction:

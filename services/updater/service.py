@@ -13,7 +13,7 @@ from services.network.parse.intent import Intent
 from services.network.parse.nad import Network
 from services.runtime.clock import Clock
 from services.runtime.repeating import is_alive
-from services.updater.assessing import Assessor, Hosts, Verdicts
+from services.updater.assessing import Assessor, DoubtLog, Hosts, Verdicts
 from services.updater.memories import Memories
 from services.updater.metrics import UpdaterMetrics
 from services.updater.queueing import WriteQueue
@@ -24,7 +24,7 @@ STOP_TIMEOUT_S = 5.0
 REDIS_PAUSE_S = 1.0
 PAUSE_POLL_S = 1.0
 """Between two reads of the pause switch while paused."""
-TICK_S = 5.0
+TICK_S = 1.0
 """Between two ticks of observed time; see runtime.verdict_store."""
 
 log = structlog.get_logger(__name__)
@@ -37,8 +37,8 @@ class Store(Verdicts, Protocol):
         """Store the new verdicts; return the segments that changed."""
         ...
 
-    def tick(self) -> None:
-        """Count observed time."""
+    def tick(self) -> int:
+        """Count observed time; return it in milliseconds."""
         ...
 
 
@@ -51,6 +51,7 @@ class Updater:
         store: Store,
         hosts: Hosts,
         memories: Memories,
+        doubt_log: DoubtLog,
         clock: Clock,
         settings: UpdaterSettings,
         *,
@@ -66,7 +67,8 @@ class Updater:
         self._store = store
         self._clock = clock
         self._interval_s = settings.reduce_interval_s
-        assessor = Assessor(store, hosts, memories, clock, settings, metrics=metrics)
+        assessor = Assessor(store, hosts, memories, doubt_log, clock, settings, metrics=metrics)
+        self._assessor = assessor
 
         def segment_of(network: Network) -> Segment | None:
             intent = assessor.read(network)
@@ -171,6 +173,19 @@ class Updater:
                 self._segments |= segments
             raise
 
+    def tick(self) -> None:
+        """Count observed time, except while paused; review what time alone may have changed.
+
+        While nobody probes, nothing may age. May raise redis.RedisError.
+        """
+        if self._is_paused():
+            return
+        due = self._assessor.due(self._store.tick())
+        if due:
+            with self._lock:
+                self._networks.update(due)
+            self._woken.set()
+
     def write_due(self, *, wait: bool = False) -> bool:
         """Write one due network; return False when stopped or, without wait, when none is due."""
         uid = self._queue.take(wait=wait)
@@ -215,11 +230,9 @@ class Updater:
                 self._clock.wait(self._woken, wait_s)
 
     def _tick_forever(self) -> None:
-        """Count observed time, except while paused: nobody probes, so no verdict may age."""
         while not self._stopping.is_set():
             try:
-                if not self._is_paused():
-                    self._store.tick()
+                self.tick()
             except redis.RedisError as error:
                 log.warning("observed time not counted", error=str(error))
             self._clock.wait(self._stopping, TICK_S)

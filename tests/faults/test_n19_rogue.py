@@ -26,8 +26,8 @@ from tests.faults.hostile import HOSTS_GATEWAY, ROGUE
 from tests.faults.trunk import EMPTY, HOST, WAIT_S, outcome, probe, standing_at_port
 from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import config, network
-from tests.unit.updater.fakes import FakeCluster, FakeHosts
-from tests.unit.updater.world import TimedMemories, TimedStore
+from tests.unit.updater.fakes import FakeCluster, FakeDoubtLog, FakeHosts, FakeStore
+from tests.unit.updater.world import TimedMemories
 
 pytestmark = pytest.mark.network
 
@@ -44,7 +44,7 @@ class Judged:
     def __init__(self, site: RunningSite, *, default_gateways: frozenset[IPv4Address] = frozenset()) -> None:
         self._site = site
         self.clock = ManualClock()
-        self._store, self._memories = TimedStore(self.clock), TimedMemories(self.clock)
+        self._store, self._memories = FakeStore(self.clock), TimedMemories(self.clock)
         self._hosts = FakeHosts(HOST)
         self._hosts.gateways = default_gateways
         target = network(config=config(vlan=EMPTY))
@@ -58,6 +58,7 @@ class Judged:
             self._store,
             self._hosts,
             self._memories,
+            FakeDoubtLog(),
             self.clock,
             SETTINGS,
             is_paused=lambda: False,

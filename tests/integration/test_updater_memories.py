@@ -4,7 +4,13 @@ import json
 
 import pytest
 
-from services.contract.names import OBSERVED_TIME_KEY, PAUSED_KEY, corrections_key, posted_status_key
+from services.contract.names import (
+    OBSERVED_TIME_KEY,
+    PAUSED_KEY,
+    SENDING_KEY,
+    corrections_key,
+    posted_status_key,
+)
 from services.network.parse.status import Status
 from services.network.write.writing import MAX_CORRECTIONS
 from services.runtime.verdict_store import LONGEST_TICK_S, VerdictStore
@@ -70,14 +76,20 @@ def _age(store: VerdictStore) -> int:
     return round(seen.age_s)
 
 
+@pytest.fixture(autouse=True)
+def _sending(redis_server: RedisServer) -> None:
+    """Let a watcher send: while none does, no time is observed."""
+    redis_server.client.set(SENDING_KEY, "1")
+
+
 def test_ages_grow_with_observed_time(redis_server: RedisServer) -> None:
     """They grow between two ticks and before the next one."""
     store = VerdictStore(redis_server.client)
     store.tick()
     store.put([verdict("0" * 16)])
     assert _age(store) == 0
-    for expected in (10, 20):
-        _let_pass(redis_server, 10)
+    for expected in (4, 8):
+        _let_pass(redis_server, 4)
         assert _age(store) == expected
         store.tick()
         assert _age(store) == expected
@@ -93,25 +105,53 @@ def test_ages_do_not_grow_in_a_gap(redis_server: RedisServer, gap_s: float) -> N
     assert _age(store) == 0
     store.tick()
     assert _age(store) == 0
-    _let_pass(redis_server, 7)
-    assert _age(store) == 7
+    _let_pass(redis_server, 4)
+    assert _age(store) == 4
 
 
 @pytest.mark.parametrize("how", ["lost", "junk"])
 def test_lost_observed_time_makes_no_verdict_younger(redis_server: RedisServer, how: str) -> None:
-    """It restarts at Redis' own time, which is never behind."""
+    """It continues from what a process knows; for one that starts it is Redis' own time, never behind."""
     store = VerdictStore(redis_server.client)
     store.tick()
     redis_server.client.hincrby(OBSERVED_TIME_KEY, "observed_ms", -100_000)
-    store.put([verdict("0" * 16)])
-    assert _age(store) == 0
+    late = VerdictStore(redis_server.client)
+    late.put([verdict("0" * 16)])
+    assert _age(late) == 0
     if how == "lost":
         redis_server.client.delete(OBSERVED_TIME_KEY)
     else:
         redis_server.client.hset(OBSERVED_TIME_KEY, "observed_ms", "junk")
-    assert _age(store) >= 100
+    assert _age(late) == 0
+    late.tick()
+    _let_pass(redis_server, 4)
+    assert _age(late) == 4
+    redis_server.client.delete(OBSERVED_TIME_KEY)
+    assert _age(VerdictStore(redis_server.client)) >= 100
+
+
+def test_observed_time_never_goes_back(redis_server: RedisServer) -> None:
+    """A Redis that came back with an older copy of its data does not reopen what is over."""
+    store = VerdictStore(redis_server.client)
+    before = store.tick()
+    redis_server.client.hincrby(OBSERVED_TIME_KEY, "observed_ms", -60_000)
+    assert store.observed_ms() >= before
+    assert store.tick() >= before
+
+
+def test_no_time_is_observed_while_no_watcher_sends(redis_server: RedisServer) -> None:
+    """W14: without the API server nobody leads and nobody probes, so no verdict ages."""
+    store = VerdictStore(redis_server.client)
     store.tick()
-    assert _age(store) >= 100
+    store.put([verdict("0" * 16)])
+    redis_server.client.delete(SENDING_KEY)
+    for _ in range(900):
+        _let_pass(redis_server, 4)
+        store.tick()
+    assert _age(store) == 0
+    redis_server.client.set(SENDING_KEY, "1")
+    _let_pass(redis_server, 4)
+    assert _age(store) == 4
 
 
 def test_a_clock_set_back_takes_no_observed_time_away(redis_server: RedisServer) -> None:
@@ -119,10 +159,10 @@ def test_a_clock_set_back_takes_no_observed_time_away(redis_server: RedisServer)
     store = VerdictStore(redis_server.client)
     store.tick()
     store.put([verdict("0" * 16)])
-    _let_pass(redis_server, 10)
+    _let_pass(redis_server, 4)
     store.tick()
     _let_pass(redis_server, -3_600)
-    assert _age(store) == 10
+    assert _age(store) == 4
     store.tick()
-    _let_pass(redis_server, 5)
-    assert _age(store) == 15
+    _let_pass(redis_server, 3)
+    assert _age(store) == 7

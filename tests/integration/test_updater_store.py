@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.contract.messages import HostAnnouncement, Segment, Verdict
+from services.contract.messages import REPORT_WITHIN_S, HostAnnouncement, Segment, Verdict
 from services.contract.names import DEAD_LETTERS_KEPT, DEAD_LETTERS_KEY, HOST_TTL_S, host_key, verdicts_key
 from services.contract.outcomes import Fault
 from services.runtime import dead_letters
@@ -25,6 +25,7 @@ from tests.support.redis_server import RedisServer
 from tests.unit.network.builders import SEGMENT, dhcp, offer, verdict
 
 DIGEST = "0" * 16
+RESTART_S = REPORT_WITHIN_S
 
 
 @pytest.fixture
@@ -155,45 +156,51 @@ def announce(server: RedisServer, host: str, *cluster_networks: str, key_of: str
     server.client.set(host_key(key_of or host), json.dumps(said.to_wire()))
 
 
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
+class Hosts(AnnouncedHosts):
+    """The announced hosts, read at the time of a clock that the test moves."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self.clock = ManualClock()
+        super().__init__(server.client, self.clock, observed_ms=lambda: round(self.clock.seconds * 1000))
+
+    def after(self, seconds: float, cluster_network: str = "extra") -> frozenset[str]:
+        """Return the hosts that carry the cluster network, this much later."""
+        self.clock.seconds += seconds
+        self.refresh()
+        return self.carrying(cluster_network).hosts
 
 
-def test_hosts_are_found_by_cluster_network(redis_server: RedisServer, clock: ManualClock) -> None:
+def test_hosts_are_found_by_cluster_network(redis_server: RedisServer) -> None:
     """Only announced hosts count."""
-    hosts = AnnouncedHosts(redis_server.client, clock)
     announce(redis_server, "node1", "mgmt", "extra")
     announce(redis_server, "node2", "mgmt")
-    assert hosts.carrying("extra") == {"node1"}
-    assert hosts.carrying("mgmt") == {"node1", "node2"}
-    assert hosts.carrying("other") == frozenset()
+    hosts = Hosts(redis_server)
+    assert hosts.after(0, "extra") == {"node1"}
+    assert hosts.after(0, "mgmt") == {"node1", "node2"}
+    assert hosts.after(0, "other") == frozenset()
 
 
 def test_an_announcement_under_another_hosts_key_changes_nothing(
-    redis_server: RedisServer, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is logged once, announces no host, and does not affect the host that it names."""
     lines = log_lines(monkeypatch, updater_hosts)
-    hosts = AnnouncedHosts(redis_server.client, clock)
+    hosts = Hosts(redis_server)
     announce(redis_server, "node1", "extra")
-    assert hosts.carrying("extra") == {"node1"}
+    assert hosts.after(0) == {"node1"}
     announce(redis_server, "node1", "other", key_of="node2")
     announce(redis_server, "node3", "extra", key_of="node4")
-    clock.seconds += 1
-    assert hosts.carrying("extra") == {"node1"}
-    assert hosts.carrying("other") == frozenset()
-    clock.seconds += 1
-    hosts.carrying("extra")
+    assert hosts.after(1) == {"node1"}
+    assert hosts.after(1, "other") == frozenset()
     assert [line["event"] for line in lines].count("announcement ignored") == 2
     errors = {line["key"]: line["error"] for line in lines if line["event"] == "announcement ignored"}
     assert set(errors) == {host_key("node2"), host_key("node4")}
     assert "host: under the key of another host, expected 'node2', got 'node1'" in errors[host_key("node2")]
 
 
-def test_the_hosts_own_addresses_are_known(redis_server: RedisServer, clock: ManualClock) -> None:
-    """They are as announced, and so are the hosts' default gateways."""
-    hosts = AnnouncedHosts(redis_server.client, clock)
+def test_the_hosts_own_addresses_are_known(redis_server: RedisServer) -> None:
+    """They are as announced, and so are the hosts' default gateways, also while the host restarts."""
+    hosts = Hosts(redis_server)
     own, gateway = IPv4Address("10.255.0.11"), IPv4Address("10.255.0.1")
     said = HostAnnouncement(
         host="node1",
@@ -205,36 +212,81 @@ def test_the_hosts_own_addresses_are_known(redis_server: RedisServer, clock: Man
     )
     redis_server.client.set(host_key("node1"), json.dumps(said.to_wire()))
     assert (hosts.addresses(), hosts.default_gateways()) == (frozenset(), frozenset())
-    hosts.carrying("extra")
+    hosts.after(0)
+    assert hosts.addresses() == {own}
+    redis_server.client.delete(host_key("node1"))
+    hosts.after(1)
     assert hosts.addresses() == {own}
     assert hosts.default_gateways() == {gateway}
 
 
-def test_a_missing_host_is_gone_within_a_second(redis_server: RedisServer, clock: ManualClock) -> None:
-    """This holds as long as most hosts stay."""
-    hosts = AnnouncedHosts(redis_server.client, clock)
+def test_a_missing_host_restarts_for_25_seconds(redis_server: RedisServer) -> None:
+    """W12: it counts meanwhile, whether it was alone or all vanished at once; then it is gone."""
+    hosts = Hosts(redis_server)
     for name in ("node1", "node2", "node3"):
         announce(redis_server, name, "extra")
-    assert len(hosts.carrying("extra")) == 3
+    everyone = hosts.after(0)
     redis_server.client.delete(host_key("node2"))
-    clock.seconds += 1
-    assert hosts.carrying("extra") == {"node1", "node3"}
-
-
-def test_most_hosts_vanishing_at_once_is_doubted(redis_server: RedisServer, clock: ManualClock) -> None:
-    """Redis has more likely lost its data; but the doubt ends."""
-    hosts = AnnouncedHosts(redis_server.client, clock)
-    for name in ("node1", "node2", "node3"):
-        announce(redis_server, name, "extra")
-    everyone = hosts.carrying("extra")
+    assert hosts.after(1) == everyone
     redis_server.client.flushall()
-    clock.seconds += 1
-    assert hosts.carrying("extra") == everyone
+    announce(redis_server, "node3", "extra")
+    assert hosts.after(RESTART_S - 1) == everyone
+    assert hosts.after(1) == {"node1", "node3"}
+    assert hosts.after(RESTART_S - 1) == {"node3"}
+
+
+def test_a_restarted_host_counts_by_its_new_announcement(redis_server: RedisServer) -> None:
+    """An uplink that it does not announce any more is gone at once."""
+    hosts = Hosts(redis_server)
+    announce(redis_server, "node1", "extra", "mgmt")
+    hosts.after(0)
+    redis_server.client.delete(host_key("node1"))
+    assert hosts.after(1) == {"node1"}
+    announce(redis_server, "node1", "mgmt")
+    assert hosts.after(1) == frozenset()
+    assert hosts.after(0, "mgmt") == {"node1"}
+
+
+def test_a_host_is_not_gone_while_nobody_probes(redis_server: RedisServer) -> None:
+    """W14: the time in which it may restart is observed time."""
+    clock, observed = ManualClock(), [7_000]
+    hosts = AnnouncedHosts(redis_server.client, clock, observed_ms=lambda: observed[0])
     announce(redis_server, "node1", "extra")
-    clock.seconds += HOST_TTL_S - 1
-    assert hosts.carrying("extra") == everyone
+    hosts.refresh()
+    redis_server.client.delete(host_key("node1"))
+    for _ in range(2):
+        clock.seconds += 3_600
+        hosts.refresh()
+        assert hosts.carrying("extra").hosts == {"node1"}
+    observed[0] += round(RESTART_S * 1000)
     clock.seconds += 1
-    assert hosts.carrying("extra") == {"node1"}
+    hosts.refresh()
+    assert hosts.carrying("extra").hosts == frozenset()
+
+
+def test_hosts_are_settled_once_each_had_the_time_to_announce_itself(redis_server: RedisServer) -> None:
+    """After the updater's start one that is missing may be about to come."""
+    hosts = Hosts(redis_server)
+    announce(redis_server, "node1", "extra")
+    hosts.after(0)
+    assert not hosts.carrying("extra").is_settled
+    hosts.after(HOST_TTL_S - 1)
+    assert not hosts.carrying("extra").is_settled
+    hosts.after(1)
+    assert hosts.carrying("extra").is_settled
+
+
+def test_the_slowest_announced_pace_is_the_bound(redis_server: RedisServer) -> None:
+    """It counts for the cluster networks that the host carries."""
+    hosts = Hosts(redis_server)
+    announce(redis_server, "node1", "extra", "mgmt")
+    slow = HostAnnouncement(
+        host="node2", uplinks={"extra": "bo"}, version="1", incarnation=1, report_within_s=101.5
+    )
+    redis_server.client.set(host_key("node2"), json.dumps(slow.to_wire()))
+    hosts.after(0)
+    assert hosts.carrying("extra").bound_ms == 101_500
+    assert hosts.carrying("mgmt").bound_ms == 25_000
 
 
 def test_dead_letters_are_bounded_and_newest_first(redis_server: RedisServer) -> None:

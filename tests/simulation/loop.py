@@ -6,14 +6,16 @@ import heapq
 import itertools
 import random
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 
 from prometheus_client import CollectorRegistry
 
-from services.contract.messages import HostAnnouncement, Segment, Verdict
+from services.contract.doubts import Doubt
+from services.contract.messages import REPORT_WITHIN_S, HostAnnouncement, Segment, Verdict
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
+from services.network.judge.evidence import Carriers
 from services.network.parse import nad
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
@@ -32,6 +34,9 @@ WRITE_S = 0.05
 REVIEW_S = 0.5
 """Reports on a segment within this time are reviewed together."""
 REVIEW_ALL_S = 300.0
+TICK_S = 1.0
+EPOCH_MS = 1_000_000
+"""Observed time at the start."""
 
 
 @dataclass
@@ -88,12 +93,15 @@ class Loop:
         self._schedule = Schedule(pace=pace, random=self._chance.random)
         self._probers = Probers()
         self._hosts: dict[str, HostAnnouncement] = {}
+        self._ended: dict[str, float] = {}
+        """When the announcement of each host ended that is or was missing."""
         self._latest: defaultdict[int, dict[str, tuple[Verdict, float]]] = defaultdict(dict)
         self._asked: defaultdict[int, dict[str, tuple[Verdict, float]]] = defaultdict(dict)
         self._assessor = Assessor(
             self,
             self,
             _Nothing(),
+            self,
             self.clock,
             UpdaterSettings(sweep_interval_s=pace.sweep_s),
             metrics=UpdaterMetrics(CollectorRegistry()),
@@ -113,6 +121,7 @@ class Loop:
 
     def announce(self, hosts: Mapping[str, int]) -> None:
         """Announce these hosts from now on, with these incarnations."""
+        self._ended |= {host: self.clock.seconds for host in self._hosts if host not in hosts}
         self._hosts = {
             name: HostAnnouncement(host=name, uplinks={"extra": "extra-bo"}, version="0", incarnation=number)
             for name, number in hosts.items()
@@ -121,6 +130,7 @@ class Loop:
 
     def run(self, until: float) -> None:
         """Advance the time."""
+        self.at(self.clock.seconds, self._tick)
         self.at(self.clock.seconds + self._review_all_s, self._review_all)
         while True:
             event_at = self._events[0][0] if self._events else until
@@ -137,7 +147,14 @@ class Loop:
 
     def read(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
         """Implement the updater's Verdicts."""
-        return {s: SegmentVerdicts(self._aged(self._latest, s), self._aged(self._asked, s)) for s in segments}
+        now_ms = self._observed_ms()
+        return {
+            s: SegmentVerdicts(self._aged(self._latest, s), self._aged(self._asked, s), now_ms)
+            for s in segments
+        }
+
+    def _observed_ms(self) -> int:
+        return EPOCH_MS + round(self.clock.seconds * 1000)
 
     def _aged(
         self, known: Mapping[int, Mapping[str, tuple[Verdict, float]]], segment: Segment
@@ -145,9 +162,22 @@ class Loop:
         now = self.clock.seconds
         return tuple(AgedVerdict(verdict, max(0.0, now - at)) for verdict, at in known[segment.vlan].values())
 
-    def carrying(self, cluster_network: str) -> frozenset[str]:
+    def refresh(self) -> None:
         """Implement the updater's Hosts."""
-        return frozenset(self._hosts)
+
+    def carrying(self, cluster_network: str) -> Carriers:
+        """Implement the updater's Hosts: those that are announced, and those that restart."""
+        now = self.clock.seconds
+        restarting = {host for host, at in self._ended.items() if now - at < REPORT_WITHIN_S}
+        return Carriers(frozenset(self._hosts) | restarting)
+
+    def publish(self, doubts: Iterable[Doubt]) -> None:
+        """Implement the updater's DoubtLog: the watcher sees them a moment later."""
+        given = list(doubts)
+        self.at(self.clock.seconds + WRITE_S, lambda: self._doubt(given))
+
+    def _doubt(self, doubts: Iterable[Doubt]) -> None:
+        self._schedule.doubt(doubts, self.clock.seconds)
 
     def addresses(self) -> frozenset[IPv4Address]:
         """Implement the updater's Hosts."""
@@ -196,6 +226,11 @@ class Loop:
             quiet = not reported or self.clock.seconds - reported[-1][0] > REVIEW_S
             self.at(self.clock.seconds + (0.0 if quiet else REVIEW_S), lambda: self._review([vlan]))
 
+    def _tick(self) -> None:
+        """Review the networks of which time alone may have completed a doubt, as the updater does."""
+        self._review([int(uid.removeprefix("uid-")) for uid in self._assessor.due(self._observed_ms())])
+        self.at(self.clock.seconds + TICK_S, self._tick)
+
     def _review_all(self) -> None:
         self._review(list(self.networks))
         self.at(self.clock.seconds + self._review_all_s, self._review_all)
@@ -213,6 +248,7 @@ class Loop:
     def _write(self, vlan: int, network: Network, annotations: Mapping[str, str]) -> None:
         written = replace(network, annotations={**network.annotations, **annotations})
         self.networks[vlan] = written
+        self._assessor.reported(network.uid)
         record = self.records[vlan]
         record.writes += 1
         status = Status.parse(written.annotations.get(nad.STATUS, ""))

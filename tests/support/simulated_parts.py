@@ -13,6 +13,7 @@ from lab.kube.store import Store
 from services.cluster.errors import from_status
 from services.contract.messages import Segment, Verdict
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
+from services.network.judge.evidence import Carriers
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
 from services.network.reasons.events import Event
@@ -81,11 +82,16 @@ class MemoryStore:
             self.changes[segment] = self.changes.get(segment, 0) + news
         return frozenset(verdict.segment for verdict in given)
 
-    def tick(self) -> None:
-        """Do nothing: ages follow the clock."""
+    def tick(self) -> int:
+        """Return the simulated time: ages follow the clock."""
+        return round(self._clock.seconds * 1000)
 
     def read(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
-        return {s: SegmentVerdicts(self._seen(self._latest, s), self._seen(self._asked, s)) for s in segments}
+        now_ms = self.tick()
+        return {
+            s: SegmentVerdicts(self._seen(self._latest, s), self._seen(self._asked, s), now_ms)
+            for s in segments
+        }
 
     def _seen(
         self, known: Mapping[Segment, Mapping[str, tuple[float, Verdict]]], segment: Segment
@@ -126,8 +132,11 @@ class EveryHost:
 
     names: frozenset[str]
 
-    def carrying(self, cluster_network: str) -> frozenset[str]:
-        return self.names
+    def refresh(self) -> None:
+        """Do nothing: they never change."""
+
+    def carrying(self, cluster_network: str) -> Carriers:
+        return Carriers(self.names)
 
     def addresses(self) -> frozenset[IPv4Address]:
         return frozenset()

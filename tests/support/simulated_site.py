@@ -6,7 +6,7 @@ import heapq
 import itertools
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from prometheus_client import CollectorRegistry
@@ -19,6 +19,7 @@ from lab.kube.jsontypes import JsonObject, metadata
 from lab.kube.objects import Actor
 from lab.kube.resources import NADS
 from lab.kube.store import Store
+from services.contract.doubts import Doubt
 from services.contract.messages import HostAnnouncement, Report
 from services.network.parse.nad import Network
 from services.updater.metrics import UpdaterMetrics
@@ -81,6 +82,7 @@ class SimulatedSite:
             self.verdicts,
             EveryHost(frozenset(hosts)),
             MemoryMemories(self.clock),
+            self,
             self.clock,
             given,
             is_paused=lambda: False,
@@ -133,6 +135,10 @@ class SimulatedSite:
             self.clock.seconds = max(due, now + 0.001)
         self.clock.seconds = end
 
+    def publish(self, doubts: Iterable[Doubt]) -> None:
+        """Implement the updater's DoubtLog: the watcher reads it at once."""
+        self._schedule.doubt(doubts, self.clock.seconds)
+
     def _settle(self, now: float) -> float:
         """Do everything that is due now; return when the next action is due."""
         busy = True
@@ -142,6 +148,7 @@ class SimulatedSite:
             news = self._feed.drain()
             for change in news:
                 self._notify(change, now)
+            self._updater.tick()
             self._updater.review_due()
             wrote = False
             while self._updater.write_due():

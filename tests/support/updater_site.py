@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import redis
 from celery import Celery
@@ -19,12 +19,21 @@ from lab.kube import ApiServer
 from lab.kube.admission import Admission
 from lab.kube.resources import EVENTS, NADS
 from lab.kube.writes import WriteRecord
+from services.contract.doubts import Doubt
 from services.contract.messages import HostAnnouncement, Report, Segment, Verdict
-from services.contract.names import REPORT_QUEUE, REPORT_TASK, host_key, verdicts_key
+from services.contract.names import (
+    DOUBTS_KEY,
+    REPORT_QUEUE,
+    REPORT_TASK,
+    SENDING_KEY,
+    host_key,
+    verdicts_key,
+)
 from services.network.parse import nad
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
 from services.runtime.celery_app import make_app
+from services.runtime.doubts import FIELD
 from tests.support.redis_server import RedisServer
 
 TIMEOUT_S = 60.0
@@ -85,6 +94,14 @@ class UpdaterSite:
         """Return the counter of this host's stored verdict."""
         text = self.redis.hget(verdicts_key(segment), host)
         return None if text is None else int(json.loads(str(text))["counter"])
+
+    def doubts(self, segment: Segment) -> set[tuple[str, str]]:
+        """Return the kind of each doubt about this segment, with each host that has been heard."""
+        entries = cast("list[tuple[str, dict[str, str]]]", self.redis.xrange(DOUBTS_KEY))
+        found = [Doubt.from_wire(fields[FIELD]) for _, fields in entries]
+        return {
+            (doubt.kind.value, host) for doubt in found if doubt.segment == segment for host in doubt.heard
+        }
 
     def wait(self, condition: Callable[[], bool]) -> None:
         """Poll until the condition holds."""
@@ -149,7 +166,8 @@ def wait_until(condition: Callable[[], bool], explain: Callable[[], str] = lambd
 def updater_site(
     folder: Path, redis_server: RedisServer, *, admission: Admission | None = None, **environment: str
 ) -> Iterator[UpdaterSite]:
-    """Start everything. environment adds NADROUTE_ variables."""
+    """Start everything. environment adds NADROUTE_ variables. The test plays the watcher, which sends."""
+    redis_server.client.set(SENDING_KEY, "1")
     log = folder / "updater.log"
     with ApiServer(admission=admission) as server, log.open("wb") as output:
         process = subprocess.Popen(

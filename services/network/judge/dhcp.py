@@ -69,9 +69,9 @@ class DHCPSummary:
     """Servers that have named the gateway; None: those that are remembered."""
 
     @property
-    def is_confirming(self) -> bool:
-        """Whether hosts without an offer are still too few to report DHCP as out."""
-        return bool(self.unoffered) and self.reason is not Reason.NO_DHCP_OFFER
+    def is_news(self) -> bool:
+        """Whether an answer counts. Without one, nothing was learned about servers and findings."""
+        return self.reason not in (Reason.NOT_PROBED_YET, Reason.CONFIRMING_NO_OFFER)
 
 
 def summarize_dhcp(
@@ -91,7 +91,7 @@ def summarize_dhcp(
     if intent.mode == "manual":
         return None
     newest_first = sorted(
-        (seen for seen in asked if _is_conclusive(seen.verdict, intent.digest)),
+        (seen for seen in asked if is_conclusive(seen.verdict, intent.digest)),
         key=lambda seen: (seen.age_s, seen.verdict.host),
     )
     offered = [seen for seen in newest_first if _has_offers(seen.verdict)]
@@ -111,7 +111,8 @@ def summarize_dhcp(
     return DHCPSummary(*remembered, True, Reason.NOT_PROBED_YET) if intent.known_gateway else None
 
 
-def _is_conclusive(verdict: Verdict, digest: str) -> bool:
+def is_conclusive(verdict: Verdict, digest: str) -> bool:
+    """Whether the host asked DHCP for this intent, and can tell what came of it."""
     return (
         verdict.dhcp is not None
         and verdict.dhcp.outcome in (DHCPOutcome.OFFERED, DHCPOutcome.NO_OFFER)

@@ -54,6 +54,15 @@ class Conclusion:
     """Hosts that asked DHCP and received no offer since the newest one."""
     forgotten: str = ""
     """Why the gateway that was known counts as unknown from now on; empty if there is none."""
+    has_dhcp_news: bool = True
+    """Whether a DHCP answer counts, or none is needed. Without one, what was reported of DHCP stands."""
+
+    @property
+    def is_confirming(self) -> bool:
+        """Whether hosts without an offer are still too few to report DHCP as out."""
+        if not self.unoffered:
+            return False
+        return self.reason is not Reason.NO_DHCP_OFFER and Reason.NO_DHCP_OFFER not in self.findings
 
 
 def reduce(
@@ -76,7 +85,7 @@ def reduce(
     not named the known gateway.
     """
     digest = intent.digest
-    of_intent = [seen for seen in latest if _counts(seen.verdict, digest)]
+    of_intent = [seen for seen in latest if is_on(seen.verdict, digest)]
     fresh = [seen for seen in of_intent if seen.age_s < fresh_s and seen.verdict.host in hosts]
     if not fresh:
         state = State.UNKNOWN if of_intent else State.PENDING
@@ -116,8 +125,7 @@ def _without_gateway(
         # No host could tell what DHCP says: neither a failure of DHCP nor a guess.
         return Conclusion(State.PENDING, _why_unknown(verdicts), hosts=faults)
     if dhcp.reason is Reason.CONFIRMING_NO_OFFER:
-        hosts = _with_unoffered(faults, dhcp)
-        return Conclusion(State.PENDING, dhcp.reason, hosts=hosts, unoffered=dhcp.unoffered)
+        return Conclusion(State.PENDING, dhcp.reason, hosts=faults, unoffered=dhcp.unoffered)
     return Conclusion(
         State.DHCP_FAILED,
         dhcp.reason,
@@ -137,23 +145,17 @@ def _with_dhcp(conclusion: Conclusion, dhcp: DHCPSummary) -> Conclusion:
         conclusion,
         cidr=dhcp.cidr if dhcp.answered else None,
         gateway=dhcp.gateway if dhcp.answered else None,
-        hosts=_with_unoffered(conclusion.hosts or {}, dhcp),
         servers=dhcp.servers,
         dhcp_out=not dhcp.answered,
         named_by=dhcp.named_by,
         findings={**dhcp.findings, **out},
         unoffered=dhcp.unoffered,
+        has_dhcp_news=dhcp.is_news,
     )
 
 
-def _with_unoffered(hosts: Mapping[str, str], dhcp: DHCPSummary) -> Mapping[str, str]:
-    """Add hosts without an offer: the watcher makes the next host ask when it reads of them."""
-    unoffered = dhcp.unoffered if dhcp.is_confirming else ()
-    return {**dict.fromkeys(unoffered, Reason.NO_DHCP_OFFER.value), **hosts}
-
-
-def _counts(verdict: Verdict, digest: str) -> bool:
-    """Whether it is on this intent. A fault counts for every intent."""
+def is_on(verdict: Verdict, digest: str) -> bool:
+    """Whether the verdict is on this intent. A fault is on every intent."""
     return verdict.fault is not None or any(target.digest == digest for target in verdict.targets)
 
 

@@ -70,7 +70,7 @@ NO_RESULT: Mapping[Reason, ReasonText] = {
     Reason.CONFIRMING_NO_OFFER: reason_text(
         "no DHCP server has answered on {segment} yet (asked from {unoffered}); other hosts are asking",
         """
-        A host received no DHCP offer. Up to two other hosts ask before DHCP is reported as failed.
+        A host received no DHCP offer. Up to two other hosts ask, at once, before DHCP is reported as failed.
         - Wait half a minute, then check again: `nadroute explain {ref}`
         """,
     ),
@@ -117,6 +117,16 @@ NO_RESULT: Mapping[Reason, ReasonText] = {
         """
         No host can send on the VLAN; each host's fault is listed with it.
         - Repair the faults, then probe again: `nadroute probe {ref} --wait`
+        """,
+    ),
+    Reason.NOT_HEARD: reason_text(
+        "no report on {segment} in time from {differing}",
+        """
+        This is said of a host, beside the network's state. When the state came into doubt, {hosts} had its
+        time to report, 25 s or what the prober announces, and did not. So its former result does not count
+        until it reports again.
+        - Check that its prober is live and that its queue does not grow: `nadroute hosts`
+        - PROBE
         """,
     ),
 }

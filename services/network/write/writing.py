@@ -83,7 +83,7 @@ def decide(
         return _decide_event(intent, conclusion, now=now, memory=memory)
     before = network.status
     after = _status(intent, conclusion, before)
-    if before is None and (_is_pending(after) or after.reason in SILENT_REASONS):
+    if before is None and (after.state == State.PENDING or after.reason in SILENT_REASONS):
         return None
     changes: dict[str, str] = {}
     is_correction = False
@@ -136,11 +136,6 @@ def _status(intent: Intent | NotProbed, conclusion: Conclusion | None, before: S
         dhcp_out=conclusion.dhcp_out,
         findings=conclusion.findings,
     )
-
-
-def _is_pending(status: Status) -> bool:
-    """Whether there is nothing to report. A host without an offer is reported, so that the next one asks."""
-    return status.state == State.PENDING and status.reason != Reason.CONFIRMING_NO_OFFER
 
 
 def _checked_gateway(intent: Intent, conclusion: Conclusion, before: Status | None) -> str:

@@ -1,4 +1,4 @@
-"""A host without an offer is written at once, by name, so that the watcher makes another host ask."""
+"""A missing DHCP offer is reported once other hosts have confirmed it; until then it changes nothing."""
 
 from dataclasses import replace
 
@@ -8,9 +8,7 @@ from services.contract.messages import DHCPVerdict
 from services.contract.outcomes import ReachOutcome, Reason, State
 from services.contract.verdicts import AgedVerdict
 from services.network.judge.reduction import Conclusion, reduce
-from services.network.parse import nad
 from services.network.parse.intent import Intent
-from services.network.parse.status import Status
 from services.network.write.writing import decide
 from tests.unit.network.builders import CIDR, GATEWAY, NOW, SEGMENT, dhcp, network, offer, seen, verdict
 
@@ -34,7 +32,7 @@ def found(intent: Intent, *verdicts: AgedVerdict, hosts: tuple[str, ...] = HOSTS
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_it_takes_up_to_three_hosts_to_call_dhcp_failed(count: int) -> None:
-    """All there are, or three; until then the state is Pending and names the hosts without an offer."""
+    """All there are, or three; until then the state is Pending."""
     hosts = HOSTS[:count]
     for silent in range(1, count + 1):
         conclusion = found(AUTO, *(asked(host, 5.0, dhcp()) for host in hosts[:silent]), hosts=hosts)
@@ -42,43 +40,37 @@ def test_it_takes_up_to_three_hosts_to_call_dhcp_failed(count: int) -> None:
             assert conclusion.state is State.DHCP_FAILED
         else:
             assert (conclusion.state, conclusion.reason) == (State.PENDING, Reason.CONFIRMING_NO_OFFER)
-            assert conclusion.hosts == dict.fromkeys(hosts[:silent], Reason.NO_DHCP_OFFER)
+            assert conclusion.unoffered == hosts[:silent]
             assert conclusion.connectivity is None
 
 
-def test_a_host_without_an_offer_is_written_to_a_new_network() -> None:
-    """Pending otherwise is not written; the route annotation stays."""
+def test_a_host_without_an_offer_is_not_written() -> None:
+    """It is a doubt, which other hosts settle; the annotation says what is known."""
     conclusion = found(AUTO, asked("node1", 1.0, dhcp()))
-    change = decide(network(), AUTO, conclusion, now=NOW)
-    assert change is not None
-    assert set(change.annotations) == {nad.STATUS}
-    told = Status.parse(change.annotations[nad.STATUS])
-    assert told is not None
-    assert (told.reason, told.hosts) == (Reason.CONFIRMING_NO_OFFER, {"node1": Reason.NO_DHCP_OFFER})
-    pending = Conclusion(State.PENDING, Reason.NOT_PROBED_YET)
-    assert decide(network(), AUTO, pending, now=NOW) is None
+    assert conclusion.is_confirming
+    assert decide(network(), AUTO, conclusion, now=NOW) is None
 
 
-def test_each_further_host_is_written_too() -> None:
-    """Otherwise the watcher would wait for its ask window before the third host asks."""
-    first = decide(network(), AUTO, found(AUTO, asked("node1", 9.0, dhcp())), now=NOW)
-    assert first is not None
-    after = network(status=first.annotations[nad.STATUS])
-    both = found(AUTO, asked("node1", 20.0, dhcp()), asked("node2", 1.0, dhcp()))
-    second = decide(after, AUTO, both, now=NOW)
-    assert second is not None
-    assert set(second.after.hosts) == {"node1", "node2"}
-
-
-def test_with_a_known_gateway_the_host_is_named_beside_the_state() -> None:
-    """Active holds, the host is named until it receives an offer, and DHCP is not out yet."""
+def test_with_a_known_gateway_the_state_holds_meanwhile() -> None:
+    """Active holds, DHCP is not out yet, and nobody is named."""
     heard = asked("node1", 100.0, dhcp(offer()))
     conclusion = found(KNOWN, heard, asked("node2", 5.0, dhcp()))
-    assert (conclusion.state, conclusion.dhcp_out) == (State.ACTIVE, False)
-    assert conclusion.hosts == {"node2": Reason.NO_DHCP_OFFER}
-    assert found(KNOWN, heard, asked("node2", 1.0, dhcp(offer()))).hosts == {}
+    assert (conclusion.state, conclusion.dhcp_out, conclusion.hosts) == (State.ACTIVE, False, {})
+    assert (conclusion.is_confirming, conclusion.unoffered) == (True, ("node2",))
+    assert not found(KNOWN, heard, asked("node2", 1.0, dhcp(offer()))).is_confirming
     silent = [asked(host, 5.0, dhcp()) for host in HOSTS[1:]]
     assert found(KNOWN, heard, *silent).dhcp_out is True
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [([], False), ([("node1", dhcp())], False), ([("node1", dhcp(offer()))], True)],
+)
+def test_without_an_offer_nothing_is_learned_about_servers(
+    answers: list[tuple[str, DHCPVerdict]], expected: bool
+) -> None:
+    """Neither before the first answer nor while a missing one is confirmed."""
+    assert found(KNOWN, *(asked(host, 1.0, said) for host, said in answers)).has_dhcp_news is expected
 
 
 def test_a_silent_gateway_takes_precedence_over_a_missing_offer() -> None:

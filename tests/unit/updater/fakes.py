@@ -5,40 +5,76 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 from services.cluster.errors import ClusterError, Conflict, NotFound
-from services.contract.messages import Segment, Verdict
+from services.contract.doubts import Doubt
+from services.contract.messages import REPORT_WITHIN_S, Segment, Verdict
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
+from services.network.judge.evidence import Carriers
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
 from services.network.reasons.events import Event
+from tests.support.manual_clock import ManualClock
 
 
 class FakeStore:
-    """Verdicts with ages set by the test."""
+    """Verdicts whose ages follow the clock, which is the observed time as well."""
 
-    def __init__(self) -> None:
-        self.known: dict[Segment, SegmentVerdicts] = {}
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.latest: dict[tuple[Segment, str], tuple[float, Verdict]] = {}
+        """By segment and host: when it arrived, and the verdict."""
+        self.asked: dict[tuple[Segment, str], tuple[float, Verdict]] = {}
         self.failure: Exception | None = None
         self.looked_at: list[Segment] = []
 
     def set_verdicts(self, *verdicts: Verdict, age_s: float = 1.0) -> None:
         """Make these the only verdicts of their segment."""
-        seen = tuple(AgedVerdict(verdict, age_s) for verdict in verdicts)
-        asked = tuple(s for s in seen if s.verdict.dhcp is not None)
-        self.known[verdicts[0].segment] = SegmentVerdicts(seen, asked)
+        for known in (self.latest, self.asked):
+            for key in [key for key in known if key[0] == verdicts[0].segment]:
+                del known[key]
+        self._store(verdicts, self.clock.seconds - age_s)
 
     def put(self, verdicts: Iterable[Verdict]) -> frozenset[Segment]:
-        verdicts = list(verdicts)
-        self.set_verdicts(*verdicts)
-        return frozenset(verdict.segment for verdict in verdicts)
+        return self._store(verdicts, self.clock.seconds)
 
-    def tick(self) -> None:
-        """Do nothing: the test sets the ages."""
+    def _store(self, verdicts: Iterable[Verdict], at: float) -> frozenset[Segment]:
+        given = list(verdicts)
+        for verdict in given:
+            key = verdict.segment, verdict.host
+            self.latest[key] = at, verdict
+            if verdict.dhcp is not None:
+                self.asked[key] = at, verdict
+        return frozenset(verdict.segment for verdict in given)
+
+    def lose(self) -> None:
+        """Lose all verdicts, as Redis may."""
+        self.latest.clear()
+        self.asked.clear()
+
+    @property
+    def now_ms(self) -> int:
+        return round(self.clock.seconds * 1000)
+
+    def tick(self) -> int:
+        return self.now_ms
 
     def read(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
         if self.failure is not None:
             raise self.failure
         self.looked_at += segments
-        return {s: self.known[s] for s in segments if s in self.known}
+
+        def seen(
+            known: Mapping[tuple[Segment, str], tuple[float, Verdict]],
+        ) -> dict[Segment, list[AgedVerdict]]:
+            found: dict[Segment, list[AgedVerdict]] = {}
+            for (segment, _), (at, verdict) in known.items():
+                found.setdefault(segment, []).append(AgedVerdict(verdict, self.clock.seconds - at))
+            return found
+
+        latest, asked = seen(self.latest), seen(self.asked)
+        return {
+            s: SegmentVerdicts(tuple(latest.get(s, ())), tuple(asked.get(s, ())), self.now_ms)
+            for s in segments
+        }
 
 
 class FakeMemories:
@@ -62,21 +98,36 @@ class FakeMemories:
 
 
 class FakeHosts:
-    """Announced hosts that carry every cluster network."""
+    """Hosts that carry every cluster network."""
 
     def __init__(self, *hosts: str) -> None:
         self.hosts = frozenset(hosts)
+        self.is_settled = True
+        self.bound_s = REPORT_WITHIN_S
         self.own: frozenset[IPv4Address] = frozenset()
         self.gateways: frozenset[IPv4Address] = frozenset()
 
-    def carrying(self, cluster_network: str) -> frozenset[str]:
-        return self.hosts
+    def refresh(self) -> None:
+        """Do nothing: the test sets the hosts."""
+
+    def carrying(self, cluster_network: str) -> Carriers:
+        return Carriers(self.hosts, round(self.bound_s * 1000), self.is_settled)
 
     def addresses(self) -> frozenset[IPv4Address]:
         return self.own
 
     def default_gateways(self) -> frozenset[IPv4Address]:
         return self.gateways
+
+
+class FakeDoubtLog:
+    """Doubts that the watcher would read."""
+
+    def __init__(self) -> None:
+        self.published: list[Doubt] = []
+
+    def publish(self, doubts: Iterable[Doubt]) -> None:
+        self.published += doubts
 
 
 class FakeCluster:

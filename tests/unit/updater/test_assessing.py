@@ -1,34 +1,39 @@
-"""A state without a conclusion is held back; a conclusion is reported at once."""
+"""Assessing: what is remembered between assessments, and which hosts the watcher is to have asked."""
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.contract.doubts import DoubtKind
+from services.contract.messages import REPORT_WITHIN_S
 from services.contract.names import HOST_TTL_S
-from services.contract.outcomes import DHCPOutcome, ReachOutcome
+from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
 from services.network.parse.intent import Intent, read_intent
-from services.network.parse.nad import Network
+from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
-from services.updater.assessing import CONFIRMED_WITHIN_S, Assessment, Assessor
+from services.updater.assessing import Assessment, Assessor
 from services.updater.metrics import UpdaterMetrics
 from services.updater.settings import UpdaterSettings
 from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import CIDR, GATEWAY, SEGMENT, config, dhcp, network, offer, verdict
-from tests.unit.updater.fakes import FakeHosts, FakeMemories, FakeStore
+from tests.unit.updater.fakes import FakeDoubtLog, FakeHosts, FakeMemories, FakeStore
 
 FRESH_S = 600.0
 ROUTE = f'{{"mode":"auto","cidr":"{CIDR}","gateway":"{GATEWAY}","connectivity":"true"}}'
 DIGEST = Intent(SEGMENT, "auto").digest
+SILENT = ReachOutcome.SILENT
 
 
 class Bench:
     """An assessor over verdicts and hosts that a test sets."""
 
-    def __init__(self) -> None:
-        self.clock, self.store, self.hosts = ManualClock(), FakeStore(), FakeHosts("node1")
+    def __init__(self, *hosts: str) -> None:
+        self.clock, self.hosts, self.doubt_log = ManualClock(), FakeHosts(*hosts), FakeDoubtLog()
+        self.store = FakeStore(self.clock)
         self.assessor = Assessor(
             self.store,
             self.hosts,
             FakeMemories(),
+            self.doubt_log,
             self.clock,
             UpdaterSettings(sweep_interval_s=FRESH_S / 2),
             metrics=UpdaterMetrics(CollectorRegistry()),
@@ -46,7 +51,7 @@ class Bench:
 
 @pytest.fixture
 def bench() -> Bench:
-    return Bench()
+    return Bench("node1")
 
 
 def reported(state: str, *, digest: str = DIGEST) -> Network:
@@ -75,19 +80,24 @@ def test_returning_verdicts_restart_the_wait(bench: Bench) -> None:
     bench.clock.seconds += FRESH_S - 1
     bench.store.set_verdicts(verdict(DIGEST, dhcp=dhcp(offer())))
     bench.state(active)
-    bench.store.known.clear()
+    bench.store.lose()
     bench.clock.seconds += 2
     assert bench.state(active) is None
 
 
-def test_vanished_hosts_count_as_gone_after_a_while(bench: Bench) -> None:
-    """Their verdicts do not count any more; a prober that merely restarts is back before that."""
-    active = reported("Active")
+def test_without_any_host_a_state_is_unknown(bench: Bench) -> None:
+    """W6: a prober that merely restarts is still among the hosts."""
     bench.store.set_verdicts(verdict(DIGEST, dhcp=dhcp(offer())))
     bench.hosts.hosts = frozenset()
-    assert bench.state(active) is None
+    assert bench.state(reported("Active")) == "Unknown"
+
+
+def test_hosts_that_cannot_probe_are_waited_for(bench: Bench) -> None:
+    """An uplink that is down for a moment is no news about the network."""
+    bench.store.set_verdicts(verdict(DIGEST, fault=Fault.UPLINK_DOWN))
+    assert bench.state(reported("Active")) is None
     bench.clock.seconds += HOST_TTL_S
-    assert bench.state(active) == "Unknown"
+    assert bench.state(reported("Active")) == "Unknown"
 
 
 def test_unknown_stays_without_new_verdicts(bench: Bench) -> None:
@@ -97,43 +107,87 @@ def test_unknown_stays_without_new_verdicts(bench: Bench) -> None:
     assert bench.state(reported("Unknown")) == "Active"
 
 
-def test_after_unknown_a_missing_offer_is_reported(bench: Bench) -> None:
-    """It is no conclusion yet, but it makes the watcher have another host ask."""
-    bench.hosts = FakeHosts("node1", "node2")
-    bench.assessor = Assessor(
-        bench.store,
-        bench.hosts,
-        FakeMemories(),
-        bench.clock,
-        UpdaterSettings(sweep_interval_s=FRESH_S / 2),
-        metrics=UpdaterMetrics(CollectorRegistry()),
-    )
-    nothing = ReachOutcome.NOT_TRIED
-    bench.store.set_verdicts(verdict(DIGEST, dhcp=dhcp(), gateway=None, vlan=nothing, routed=nothing))
-    status = Status("Unknown", "NoFreshVerdict", since="2026-11-23T00:00:00Z", digest=DIGEST)
-    change = bench.assess(network(status=status.dump())).change
-    assert change is not None
-    assert (change.after.state, change.after.reason) == ("Pending", "ConfirmingNoOffer")
-
-
 def test_another_intent_is_pending_at_once(bench: Bench) -> None:
     """The reported state belongs to an intent that no longer applies."""
     assert bench.state(reported("Active", digest="0" * 16)) == "Pending"
 
 
-def test_a_conclusion_is_reported_at_once(bench: Bench) -> None:
-    """A silent gateway is not held back here."""
-    bench.store.set_verdicts(verdict(DIGEST, vlan=ReachOutcome.SILENT, routed=ReachOutcome.SILENT))
+def test_a_worse_state_of_the_only_host_is_reported_at_once(bench: Bench) -> None:
+    """Nobody can contradict it."""
+    bench.state(reported("Active"))
+    bench.store.put([verdict(DIGEST, vlan=SILENT, routed=SILENT)])
     assert bench.state(reported("Active")) == "Unreachable"
+    assert bench.doubt_log.published == []
+
+
+def test_a_worse_state_waits_for_the_others_which_are_asked() -> None:
+    """The watcher is told once, and again while they do not answer."""
+    bench = Bench("node1", "node2", "node3")
+    active = reported("Active")
+    bench.state(active)
+    bench.store.put([verdict(DIGEST, vlan=SILENT, routed=SILENT)])
+    for _ in range(11):
+        assert bench.state(active) is None
+        bench.clock.seconds += 1
+    (first, again) = bench.doubt_log.published
+    assert (first.segment, first.kind, first.heard, first.ask) == (SEGMENT, DoubtKind.SILENT, ("node1",), 2)
+    assert again == first
+
+
+def test_a_doubt_is_due_when_its_time_is_over() -> None:
+    """So it is reported then, and not with the next review of all networks."""
+    bench = Bench("node1", "node2")
+    active = reported("Active")
+    bench.state(active)
+    bench.store.put([verdict(DIGEST, vlan=SILENT, routed=SILENT)])
+    assert bench.assess(active).doubts.reach is not None
+    bench.clock.seconds += REPORT_WITHIN_S - 1
+    bench.assess(active)
+    assert bench.assessor.due(bench.store.now_ms) == []
+    bench.clock.seconds += 1
+    assert bench.assessor.due(bench.store.now_ms) == [active.uid]
+    assert bench.assessor.due(bench.store.now_ms) == []
+    assert bench.state(active) == "Unreachable"
+    assert bench.assessor.due(bench.store.now_ms + 3_600_000) == []
+
+
+def test_two_networks_of_a_segment_have_their_hosts_asked_once() -> None:
+    """The doubts are about the same gateway."""
+    bench = Bench("node1", "node2")
+    one, other = reported("Active"), reported("Active")
+    other = network(
+        ROUTE, status=str(other.annotations["nadroute.io/status"]), ref=NetworkRef("default", "b"), uid="b"
+    )
+    bench.assessor.assess([one, other])
+    bench.store.put([verdict(DIGEST, vlan=SILENT, routed=SILENT)])
+    bench.assessor.assess([one, other])
+    assert len(bench.doubt_log.published) == 1
+
+
+def test_many_doubts_on_a_cluster_network_are_confirmed_by_two_hosts() -> None:
+    """A router that dies has a thousand gateways; the first doubts still ask everybody."""
+    bench = Bench(*(f"node{number}" for number in range(1, 17)))
+    status = str(reported("Active").annotations["nadroute.io/status"])
+    networks = [
+        network(ROUTE, status=status, ref=NetworkRef("default", f"n{number}"), uid=f"uid-{number}")
+        for number in range(60)
+    ]
+    bench.assessor.assess(networks)
+    bench.store.put([verdict(DIGEST, vlan=SILENT, routed=SILENT)])
+    found = bench.assessor.assess(networks)
+    asked = [each.doubts.reach.enough for each in found if each.doubts.reach is not None]
+    assert asked == [0] * 39 + [2] * 21
 
 
 def test_lost_frames_end_as_unknown_with_their_reason(bench: Bench) -> None:
     """They never become a DHCP failure, and the network does not stay Active forever."""
     lost = dhcp(outcome=DHCPOutcome.INCONCLUSIVE)
     inconclusive = ReachOutcome.INCONCLUSIVE
-    bench.store.set_verdicts(verdict(DIGEST, dhcp=lost, vlan=inconclusive, routed=inconclusive))
+    said = verdict(DIGEST, dhcp=lost, vlan=inconclusive, routed=inconclusive)
+    bench.store.set_verdicts(said)
     assert bench.state(reported("Active")) is None
     bench.clock.seconds += FRESH_S
+    bench.store.set_verdicts(said)
     change = bench.assess(reported("Active")).change
     assert change is not None
     assert (change.after.state, change.after.reason) == ("Unknown", "Inconclusive")
@@ -159,16 +213,16 @@ def test_many_networks_are_read_at_once(bench: Bench) -> None:
     assert read_intent(untagged) == found[1].intent
 
 
-def test_a_host_that_never_answers_does_not_hide_a_dhcp_failure(bench: Bench) -> None:
-    """The other hosts are waited for, but not forever."""
-    bench.hosts.hosts = frozenset({"node1", "node2"})
-    silent = ReachOutcome.NOT_TRIED
-    bench.store.set_verdicts(verdict(DIGEST, dhcp=dhcp(), gateway=None, vlan=silent, routed=silent))
+def test_a_missing_offer_is_asked_of_other_hosts_and_written_as_nothing() -> None:
+    """A host that never answers hides the failure for 25 s at most."""
+    bench = Bench("node1", "node2")
+    nothing = ReachOutcome.NOT_TRIED
     target = network('{"mode":"auto"}')
-    assert bench.state(target) == "Pending"
-    bench.clock.seconds += CONFIRMED_WITHIN_S - 1
-    assert bench.state(target) == "Pending"
-    bench.clock.seconds += 1
+    bench.store.put([verdict(DIGEST, dhcp=dhcp(), gateway=None, vlan=nothing, routed=nothing)])
+    assert bench.state(target) is None
+    (asked,) = bench.doubt_log.published
+    assert (asked.kind, asked.heard, asked.ask) == (DoubtKind.NO_OFFER, ("node1",), 1)
+    bench.clock.seconds += REPORT_WITHIN_S
     assert bench.state(target) == "DHCPFailed"
 
 

@@ -1,12 +1,15 @@
-"""What the updater reports over simulated hours, checked by a judge with its own reading of the design's
-table."""
+"""What the updater reports over simulated hours, checked by a judge of its own.
+
+Active is reported at once, and so is what all hosts have just reported. Anything else must be what the hosts
+say that have reported since some moment.
+"""
 
 from collections.abc import Mapping
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.contract.messages import Verdict
+from services.contract.messages import REPORT_WITHIN_S, Verdict
 from services.contract.names import HOST_TTL_S
 from services.network.parse import nad
 from services.network.parse.intent import Intent
@@ -18,36 +21,47 @@ LOOK_S = 5
 
 
 class Judge:
-    """Lets a world's updater work and computes what it must have reported."""
+    """Lets a world's updater work and computes what it may report, and what it must."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.undecided_since: float | None = None
+        self.partly_since: float | None = None
+        """Since when the hosts that have reported since some moment give no state."""
         self.reported: tuple[object, object] = (None, None)
         """State and digest of the previous step."""
 
-    def work(self) -> None:
-        """Review and write until nothing is due, then check that one more review finds nothing."""
+    def work(self, *, everyone: bool = False) -> None:
+        """Review and write until nothing is due, then check that one more review finds nothing.
+
+        everyone: whether every announced host has just reported, so that the evidence is complete.
+        """
         before = len(self.world.cluster.written)
         self.world.review()
         writes = len(self.world.cluster.written) - before
         assert writes <= 2, "one change of what is known is one write, or two where it fills the gateway in"
+        self._judge(must=everyone)
         self.world.clock.seconds += LOOK_S
         quiet = len(self.world.cluster.written)
         self.world.review()
         assert len(self.world.cluster.written) <= quiet + 1
-        self._judge()
+        self._judge(must=False)
 
-    def _judge(self) -> None:
-        expected = self._expected()
+    def _judge(self, *, must: bool) -> None:
+        expected = self._expected(self.said())
+        now = self.world.clock.seconds
+        self.undecided_since = None if expected else self.undecided_since or now
+        self.partly_since = (self.partly_since or now) if None in self._by_moment() else None
         reported, digest = self.world.status(), self.world.intent.digest
         before, self.reported = self.reported, (reported.get("state"), reported.get("digest"))
         if expected is None:
             self._judge_undecided(before, reported, digest)
             return
-        now = self.world.clock.seconds
-        self.undecided_since = None
         state, connectivity = expected
+        news = self._expected(self.said(since=self.world.clock.seconds))
+        if not must and not (state == "Active" and news is not None and news[0] == "Active"):
+            self._judge_doubt(before, reported, digest)
+            return
         assert (reported.get("state"), reported.get("digest")) == (state, digest), (reported, self.said())
         if connectivity == "DHCP failed" and nad.ROUTE not in self.world.present.annotations:
             return
@@ -55,42 +69,58 @@ class Judge:
             assert self.world.route().get("connectivity") == connectivity
             assert not self.world.route().get("outdated")
 
+    def _judge_doubt(
+        self, before: tuple[object, object], reported: Mapping[str, object], digest: str
+    ) -> None:
+        """Check that a new state is what the hosts say that have reported since some moment."""
+        state = reported.get("state")
+        if (state, reported.get("digest")) == before or state in (None, "Pending"):
+            return
+        found = self._by_moment()
+        assert state in {each[0] for each in found if each is not None} | {"Unknown"}, (reported, found)
+
+    def _by_moment(self) -> list[tuple[str, str] | None]:
+        """Return what the hosts say that have reported since each moment of a report."""
+        moments = sorted(at for at, _ in self.world.store.latest.values())
+        return [self._expected(self.said(since=moment)) for moment in [0.0, *moments]]
+
     def _judge_undecided(
         self, before: tuple[object, object], reported: Mapping[str, object], digest: str
     ) -> None:
         """Check that a state without a conclusion is held back for a while and then Unknown."""
         now = self.world.clock.seconds
-        since = self.undecided_since = self.undecided_since or now - LOOK_S
+        since, partly_since = self.undecided_since or now, self.partly_since or now
         if reported and reported["digest"] != digest:
             # Harvester is pinging it: any write of ours would make it start again.
             assert not self.world.route().get("connectivity"), (reported, self.world.route())
             return
         state = reported.get("state")
         if before[1] != digest or before[0] in (None, "Pending", "Unknown"):
-            waited = now - since > 100 and self.world.intent.mode == "auto"
+            waited = now - since > REPORT_WITHIN_S - LOOK_S and self.world.intent.mode == "auto"
             assert state in (None, "Pending", "Unknown") or (state == "DHCPFailed" and waited), reported
-        elif now - since < HOST_TTL_S:
+        elif now - partly_since < HOST_TTL_S and self.world.announced:
             assert state == before[0], reported
         elif now - since > FRESH_S + 120 and self.world.route().get("connectivity"):
             assert state in ("Pending", "Unknown", "DHCPFailed"), reported
         else:
             assert state in (before[0], "Pending", "Unknown", "DHCPFailed"), reported
 
-    def said(self) -> dict[str, Verdict]:
+    def said(self, *, since: float = 0.0) -> dict[str, Verdict]:
         """Return the verdicts that count: fresh, of announced hosts, of the present intent."""
         intent, now = self.world.intent, self.world.clock.seconds
         return {
             host: said
-            for host, (at, said) in self.world.store.latest.items()
+            for (_, host), (at, said) in self.world.store.latest.items()
             if host in self.world.announced
             and now - at < FRESH_S
+            and at >= since
             and said.segment == intent.segment
             and (said.fault or said.targets[0].digest == intent.digest)
         }
 
-    def _expected(self) -> tuple[str, str] | None:
-        """Return the state that the table gives; None where it gives none."""
-        intent, said = self.world.intent, self.said()
+    def _expected(self, said: Mapping[str, Verdict]) -> tuple[str, str] | None:
+        """Return the state that the table gives for these verdicts; None where it gives none."""
+        intent = self.world.intent
         faulty = {host for host, each in said.items() if each.fault}
         if not said or faulty == set(said):
             return None
@@ -127,7 +157,7 @@ class Judge:
         now = self.world.clock.seconds
         asked = [
             (at, each)
-            for host, (at, each) in self.world.store.asked.items()
+            for (_, host), (at, each) in self.world.store.asked.items()
             if host in self.world.announced
             and now - at < 2 * FRESH_S
             and each.segment == intent.segment
@@ -144,6 +174,7 @@ class Judge:
 
 
 STEPS = st.one_of(
+    st.tuples(st.just("probe_everywhere")),
     st.tuples(st.just("wait"), st.sampled_from([1, 20, 100, 300, 700])),
     st.tuples(
         st.just("probe"), st.sampled_from(HOSTS), st.booleans(),
@@ -198,7 +229,7 @@ def test_reported_states_follow_the_table(
         connectivity = world.route().get("connectivity")
         wrote = len(world.cluster.written)
         getattr(world, str(name))(*arguments)
-        judge.work()
+        judge.work(everyone=name == "probe_everywhere")
         ours = world.cluster.written[wrote:]
         if connectivity == "true" and any('"false"' in str(w.get(nad.ROUTE)) for w in ours):
             _check_that_three_probes_failed(judge)

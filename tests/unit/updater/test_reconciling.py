@@ -28,7 +28,7 @@ from services.updater.reconciling import MAX_CONFLICTS, Reconciler
 from services.updater.settings import UpdaterSettings
 from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import dhcp, network, offer, verdict
-from tests.unit.updater.fakes import FakeCluster, FakeHosts, FakeMemories, FakeStore
+from tests.unit.updater.fakes import FakeCluster, FakeDoubtLog, FakeHosts, FakeMemories, FakeStore
 
 
 class Bench:
@@ -38,7 +38,7 @@ class Bench:
         self.target = target
         self.registry = CollectorRegistry()
         self.clock = ManualClock()
-        self.store = FakeStore()
+        self.store = FakeStore(self.clock)
         self.cluster = FakeCluster(target)
         self.cache = NetworkCache()
         self.cache.upserted(target)
@@ -50,6 +50,7 @@ class Bench:
             self.store,
             FakeHosts("node1"),
             self.memories,
+            FakeDoubtLog(),
             self.clock,
             UpdaterSettings(sweep_interval_s=300.0),
             metrics=metrics,

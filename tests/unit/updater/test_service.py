@@ -19,7 +19,7 @@ from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
 from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import SEGMENT, dhcp, network, offer, verdict
-from tests.unit.updater.fakes import FakeCluster, FakeHosts, FakeMemories, FakeStore
+from tests.unit.updater.fakes import FakeCluster, FakeDoubtLog, FakeHosts, FakeMemories, FakeStore
 
 DIGEST = Intent(SEGMENT, "auto").digest
 SETTINGS = UpdaterSettings(redis_url=SecretStr("unix:///nowhere"), kubeconfig=Path("/nowhere"))
@@ -29,7 +29,8 @@ class Bench:
     """An updater whose surroundings a test controls."""
 
     def __init__(self, settings: UpdaterSettings = SETTINGS, cluster: FakeCluster | None = None) -> None:
-        self.clock, self.store, self.cluster = ManualClock(), FakeStore(), cluster or FakeCluster()
+        self.clock, self.cluster = ManualClock(), cluster or FakeCluster()
+        self.store = FakeStore(self.clock)
         self.memories = FakeMemories()
         self.paused = False
         self.registry = CollectorRegistry()
@@ -39,6 +40,7 @@ class Bench:
             self.store,
             FakeHosts("node1"),
             self.memories,
+            FakeDoubtLog(),
             self.clock,
             settings,
             is_paused=lambda: self.paused,

@@ -8,9 +8,8 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from services.contract.messages import Report, Verdict
+from services.contract.messages import Report
 from services.contract.outcomes import Fault, ReachOutcome
-from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.parse import nad
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
@@ -19,38 +18,12 @@ from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
 from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import CIDR, GATEWAY, config, dhcp, network, offer, verdict
-from tests.unit.updater.fakes import FakeCluster, FakeHosts, FakeMemories, FakeStore
+from tests.unit.updater.fakes import FakeCluster, FakeDoubtLog, FakeHosts, FakeMemories, FakeStore
 
 FRESH_S = 600.0
 HOSTS = ("node1", "node2", "node3")
 OURS = {"auto": {"connectivity", "outdated", "cidr", "gateway"}, "manual": {"connectivity", "outdated"}}
 R, S, L, N = ReachOutcome.REACHABLE, ReachOutcome.SILENT, ReachOutcome.INCONCLUSIVE, ReachOutcome.NOT_TRIED
-
-
-class TimedStore(FakeStore):
-    """Verdicts whose ages follow the clock."""
-
-    def __init__(self, clock: ManualClock) -> None:
-        super().__init__()
-        self.clock = clock
-        self.latest: dict[str, tuple[float, Verdict]] = {}
-        self.asked: dict[str, tuple[float, Verdict]] = {}
-
-    def put(self, verdicts):  # type: ignore[no-untyped-def]
-        given = list(verdicts)
-        for each in given:
-            self.latest[each.host] = (self.clock.seconds, each)
-            if each.dhcp is not None:
-                self.asked[each.host] = (self.clock.seconds, each)
-        return frozenset(each.segment for each in given)
-
-    def read(self, segments):  # type: ignore[no-untyped-def]
-        def seen(records: Mapping[str, tuple[float, Verdict]], segment: object) -> tuple[AgedVerdict, ...]:
-            return tuple(
-                AgedVerdict(v, self.clock.seconds - at) for at, v in records.values() if v.segment == segment
-            )
-
-        return {s: SegmentVerdicts(seen(self.latest, s), seen(self.asked, s)) for s in segments}
 
 
 class TimedMemories(FakeMemories):
@@ -108,7 +81,7 @@ class World:
     prefix: int = 20
 
     def __post_init__(self) -> None:
-        self.store = TimedStore(self.clock)
+        self.store = FakeStore(self.clock)
         self.memories = TimedMemories(self.clock)
         self.hosts = FakeHosts(*self.announced)
         route = None if self.mode == "auto" else json.dumps({**self._owners(), "x": [1]})
@@ -120,6 +93,7 @@ class World:
             self.store,
             self.hosts,
             self.memories,
+            FakeDoubtLog(),
             self.clock,
             UpdaterSettings(
                 redis_url=SecretStr("unix:///nowhere"),
@@ -191,6 +165,11 @@ class World:
             segment=intent.segment,
         )
         self.updater.take_report(Report(host=host, verdicts=(said,)))
+
+    def probe_everywhere(self) -> None:
+        """Report the truth from every announced host; those of an auto network ask DHCP."""
+        for host in sorted(self.announced):
+            self.probe(host, True, "good")
 
     def flip(self, what: str) -> None:
         if what == "routed":

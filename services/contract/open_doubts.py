@@ -1,0 +1,46 @@
+"""What the judgement of one network remembers from one assessment to the next: open doubts and old evidence.
+
+Points in time are milliseconds of observed time; see runtime.verdict_store. 0 means never.
+"""
+
+from services.contract.doubts import DoubtKind
+from services.contract.messages import Digest, Message, Ordinal
+
+ALL_CARRIERS = 0
+
+
+class OpenDoubt(Message):
+    """A difference from the reported state that is not reported before the evidence is complete."""
+
+    kind: DoubtKind
+    since_ms: Ordinal
+    """Verdicts that arrived from then on are the evidence. It never moves, so a doubt always ends."""
+    enough: Ordinal = ALL_CARRIERS
+    """Hosts that are asked; ALL_CARRIERS, or fewer where much is in doubt at once."""
+    is_complete: bool = False
+    published_ms: Ordinal = 0
+    """When the watcher was told of it last."""
+
+
+class Doubts(Message):
+    """The memory of the judgement of one network with one intent."""
+
+    digest: Digest | None = None
+    """Of the intent; what is remembered of a former one is void. None while there is nothing to remember."""
+    reach: OpenDoubt | None = None
+    """About the gateway: whether it is silent, or answers again."""
+    dhcp: OpenDoubt | None = None
+    """About what only other hosts that ask DHCP can find."""
+    differs_since_ms: Ordinal = 0
+    """Since when details differ from what is reported."""
+    undecided_since_ms: Ordinal = 0
+    """Since when the verdicts give no state, while one is reported."""
+    watermark_ms: Ordinal = 0
+    """Verdicts that arrived before do not count. Offers in them do: they are facts about the DHCP server."""
+    names_unheard: bool = False
+    """Whether hosts without a verdict since the watermark are reported as not heard."""
+    offers_after_ms: Ordinal = 0
+    """Offers that arrived before do not refute the report that no DHCP server answers."""
+
+
+NO_DOUBTS = Doubts()

@@ -1,0 +1,155 @@
+"""The doubts about one network: when they open, when the evidence is complete, when they close, who is asked.
+
+Pure functions of one assessment and of what the last one remembered.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from services.contract.doubts import Doubt, DoubtKind
+from services.contract.open_doubts import ALL_CARRIERS, NO_DOUBTS, Doubts, OpenDoubt
+from services.contract.verdicts import AgedVerdict
+from services.network.judge.evidence import (
+    Case,
+    asked_since,
+    askers_needed,
+    confirmers,
+    heard_since,
+    newest_offer_ms,
+    says_no_offer,
+    unheard_since,
+)
+from services.network.judge.reduction import Conclusion
+
+REPEATED_MS = 10_000
+"""After this time a doubt that is still open is published again: a frame or a report may have been lost."""
+LATE_MS = 5_000
+"""Time from a verdict's arrival after which its assessment is late."""
+
+
+def is_over(case: Case, doubt: OpenDoubt) -> bool:
+    """Whether the slowest host has had its time to report."""
+    return case.verdicts.now_ms >= doubt.since_ms + case.carriers.bound_ms
+
+
+def advance(case: Case, doubts: Doubts) -> Doubts:
+    """Complete the doubts whose evidence is there or whose time is over; drop what no longer matters."""
+    if doubts is NO_DOUBTS or doubts.digest != case.intent.digest:
+        return NO_DOUBTS
+    reach, dhcp = doubts.reach, doubts.dhcp
+    if reach is not None and not reach.is_complete and case.carriers.is_settled:
+        wanted = reach.enough or len(case.carriers.hosts)
+        if len(heard_since(case, reach.since_ms)) >= wanted or is_over(case, reach):
+            is_answered = reach.kind is DoubtKind.ANSWERED
+            complete = None if is_answered else reach.model_copy(update={"is_complete": True})
+            doubts = changed(doubts, reach=complete)
+    elif doubts.watermark_ms and (reach is None or not reach.is_complete):
+        is_old = case.verdicts.now_ms - doubts.watermark_ms >= 1000 * case.fresh_s
+        if (is_old and not doubts.names_unheard) or not unheard_since(case, doubts.watermark_ms):
+            doubts = changed(doubts, watermark_ms=0, names_unheard=False)
+    if dhcp is None or dhcp.is_complete or not case.carriers.is_settled:
+        return doubts
+    if len(asked_since(case, dhcp.since_ms)) >= askers_needed(case) or is_over(case, dhcp):
+        return changed(doubts, dhcp=dhcp.model_copy(update={"is_complete": True}))
+    return doubts
+
+
+def open_reach(case: Case, doubts: Doubts, kind: DoubtKind) -> Doubts:
+    """Open a doubt about the gateway, in which every carrier is asked, or two where much is in doubt."""
+    carriers = len(case.carriers.hosts)
+    asked = confirmers(case.open_doubts, carriers)
+    doubt = OpenDoubt(
+        kind=kind,
+        since_ms=_since(case, doubts, case.verdicts.latest),
+        enough=ALL_CARRIERS if asked == carriers else asked,
+    )
+    return advance(case, changed(doubts, digest=case.intent.digest, reach=doubt))
+
+
+def open_dhcp(case: Case, doubts: Doubts) -> Doubts:
+    """Open a doubt about what DHCP names."""
+    since_ms = _since(case, doubts, case.verdicts.asked_dhcp)
+    doubt = OpenDoubt(kind=DoubtKind.NO_OFFER, since_ms=since_ms)
+    return advance(case, changed(doubts, digest=case.intent.digest, dhcp=doubt))
+
+
+def track_offers(case: Case, found: Conclusion, doubts: Doubts) -> Doubts:
+    """Open a doubt with the first host that receives no offer; remember which offers no longer count."""
+    dhcp = doubts.dhcp
+    if found.is_confirming and (dhcp is None or dhcp.since_ms < newest_offer_ms(case)):
+        asked = asked_since(case, 0)
+        # A host that asks once more must not prolong it: it began with the first answer.
+        since_ms = min((asked[host] for host in found.unoffered if host in asked), default=0)
+        doubt = OpenDoubt(kind=DoubtKind.NO_OFFER, since_ms=since_ms)
+        return advance(case, changed(doubts, digest=case.intent.digest, dhcp=doubt))
+    if says_no_offer(found) and dhcp is not None:
+        return changed(doubts, offers_after_ms=dhcp.since_ms)
+    return doubts
+
+
+def _since(case: Case, doubts: Doubts, verdicts: Sequence[AgedVerdict]) -> int:
+    """Return when the newest verdict that counts arrived; now, if it came before the last assessment.
+
+    Then no verdict made the difference, but age or a lost host. It is also now where the assessment is late:
+    the time that the other hosts have must not be over before they are asked.
+    """
+    counting = heard_since(case, doubts.watermark_ms)
+    newest = max((case.verdicts.arrived_ms(s) for s in verdicts if s.verdict.host in counting), default=0)
+    now_ms = case.verdicts.now_ms
+    is_news = 0 < case.looked_ms <= newest and newest >= now_ms - LATE_MS
+    return newest if is_news else now_ms
+
+
+def close(found: Conclusion, doubts: Doubts) -> Doubts:
+    """Close what is no longer in doubt, now that the verdicts say what is reported, or better."""
+    reach = doubts.reach
+    return changed(
+        doubts,
+        reach=reach if reach is not None and reach.kind is DoubtKind.ANSWERED else None,
+        dhcp=doubts.dhcp if found.is_confirming else None,
+        differs_since_ms=0,
+        undecided_since_ms=0,
+    )
+
+
+def reported(doubts: Doubts) -> Doubts:
+    """Close the doubts that are complete, once their result is reported: the next one needs new evidence."""
+    reach, dhcp = doubts.reach, doubts.dhcp
+    return changed(
+        doubts,
+        reach=None if reach is not None and reach.is_complete else reach,
+        dhcp=None if dhcp is not None and dhcp.is_complete else dhcp,
+        differs_since_ms=0,
+        undecided_since_ms=0,
+    )
+
+
+def changed(doubts: Doubts, **changes: Any) -> Doubts:
+    """Return the doubts with these fields; NO_DOUBTS if nothing is left to remember."""
+    if all(getattr(doubts, name) == value for name, value in changes.items()):
+        return doubts
+    after = doubts.model_copy(update=changes)
+    return NO_DOUBTS if after.model_copy(update={"digest": None}) == NO_DOUBTS else after
+
+
+def publish_due(case: Case, found: Conclusion, doubts: Doubts) -> tuple[Doubts, list[Doubt]]:
+    """Return the open doubts that the watcher should be told of now, and what to remember of that."""
+    asked: list[Doubt] = []
+    for name, doubt in (("reach", doubts.reach), ("dhcp", doubts.dhcp)):
+        if doubt is None or doubt.is_complete:
+            continue
+        now_ms = case.verdicts.now_ms
+        if doubt.published_ms and now_ms - doubt.published_ms < REPEATED_MS:
+            continue
+        if doubt.kind is DoubtKind.NO_OFFER:
+            heard: Collection[str] = found.unoffered or asked_since(case, doubt.since_ms)
+            wanted = askers_needed(case)
+        else:
+            heard = heard_since(case, doubt.since_ms)
+            wanted = doubt.enough or len(case.carriers.hosts)
+        if wanted > len(heard):
+            ask = wanted - len(heard)
+            named = tuple(sorted(heard))
+            asked.append(Doubt(segment=case.intent.segment, kind=doubt.kind, heard=named, ask=ask))
+        doubts = changed(doubts, **{name: doubt.model_copy(update={"published_ms": now_ms})})
+    return doubts, asked

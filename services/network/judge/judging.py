@@ -1,0 +1,222 @@
+"""Judge one network: what to report now, and what stays in doubt until the evidence is complete.
+
+Pure: what was remembered of the network is an argument, and what to remember part of the result.
+docs/states.md tells the rules.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from services.contract.doubts import DoubtKind
+from services.contract.names import HOST_TTL_S
+from services.contract.open_doubts import ALL_CARRIERS, NO_DOUBTS, Doubts
+from services.contract.outcomes import Reason, State
+from services.contract.verdicts import AgedVerdict
+from services.network.judge.doubting import (
+    advance,
+    changed,
+    close,
+    is_over,
+    open_dhcp,
+    open_reach,
+    track_offers,
+)
+from services.network.judge.evidence import (
+    UNDECIDED,
+    Case,
+    Difference,
+    accused_unheard,
+    compare,
+    heard_since,
+    newest_offer_ms,
+    only_dhcp_tells,
+    says_no_offer,
+    unheard_since,
+)
+from services.network.judge.reduction import Conclusion, reduce
+from services.network.parse.status import Status
+
+_NOT_PROBED_YET = Conclusion(State.PENDING, Reason.NOT_PROBED_YET)
+
+
+class Judgement(NamedTuple):
+    """The result of one assessment."""
+
+    found: Conclusion
+    """What the verdicts that count say."""
+    told: Conclusion | None
+    """What to report; None while what is reported is to stand."""
+    doubts: Doubts
+    """What to remember."""
+
+
+def judge(case: Case, doubts: Doubts) -> Judgement:
+    """Judge a network. doubts: what its last judgement remembered, on whatever intent."""
+    if not case.carriers.is_settled:
+        case = _with_reporting_hosts(case)
+    doubts = advance(case, doubts)
+    found = evidence = _reduce(case, doubts)
+    if doubts.reach is not None and doubts.reach.is_complete and doubts.watermark_ms != doubts.reach.since_ms:
+        # Verdicts from before the doubt count no more, if those since then give a state.
+        restricted = changed(doubts, watermark_ms=doubts.reach.since_ms, names_unheard=False)
+        evidence = _reduce(case, restricted)
+        if not _is_undecided(case, evidence):
+            found, doubts = evidence, restricted
+    if found.unoffered:
+        doubts = track_offers(case, found, doubts)
+    if _is_undecided(case, found):
+        return _undecided(case, found, doubts)
+    if doubts.undecided_since_ms and evidence is found:
+        doubts = changed(doubts, undecided_since_ms=0)
+    standing = case.standing
+    reported = case.reported if found.state is State.UNKNOWN else standing
+    if reported is not None and reported.state == State.PENDING:
+        reported = None
+    match compare(reported, found, case.intent):
+        case Difference.NONE:
+            return _same(case, found, doubts)
+        case Difference.BETTER if not accused_unheard(case, doubts.watermark_ms):
+            return _better(case, found, doubts)
+        case Difference.WORSE:
+            return _worse(case, found, doubts) if evidence is found else _undecided(case, evidence, doubts)
+        case _:
+            return _detail(case, found, doubts)
+
+
+def _is_undecided(case: Case, found: Conclusion) -> bool:
+    """Whether it says less than what is reported, or nothing."""
+    return found.state is State.PENDING or (found.state is State.UNKNOWN and case.standing is not None)
+
+
+def _same(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
+    if doubts is not NO_DOUBTS:
+        doubts = close(found, doubts)
+        if doubts.offers_after_ms and not says_no_offer(case.standing):
+            doubts = changed(doubts, offers_after_ms=0)
+    return _tell(case, found, doubts)
+
+
+def _better(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
+    doubts, standing = close(found, doubts), case.standing
+    was_silent = standing is not None and standing.state in (State.UNREACHABLE, State.OFF_VLAN)
+    if was_silent and doubts.reach is None:
+        # What the other hosts found is old: they look again now.
+        doubts = open_reach(case, doubts, DoubtKind.ANSWERED)
+    return _tell(case, found, doubts)
+
+
+def _worse(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
+    by_dhcp = only_dhcp_tells(found, case.intent)
+    if by_dhcp and says_no_offer(found) and case.carriers.is_settled:
+        # As many hosts as can contradict have asked in vain, or had their time.
+        return _tell(case, found, doubts)
+    doubt = doubts.dhcp if by_dhcp else doubts.reach
+    if doubt is None or doubt.kind is DoubtKind.ANSWERED:
+        doubts = open_dhcp(case, doubts) if by_dhcp else open_reach(case, doubts, DoubtKind.SILENT)
+        doubt = doubts.dhcp if by_dhcp else doubts.reach
+        if doubt is not None and doubt.is_complete:
+            return judge(case, doubts)
+    if doubt is None or not doubt.is_complete:
+        return _hold(case, found, doubts)
+    if not by_dhcp and doubt.enough == ALL_CARRIERS and found.state not in UNDECIDED:
+        doubts = changed(doubts, names_unheard=bool(unheard_since(case, doubts.watermark_ms)))
+        found = _with_unheard(case, found, doubts)
+    return _tell(case, found, doubts)
+
+
+def _detail(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
+    now_ms = case.verdicts.now_ms
+    since_ms = doubts.differs_since_ms or now_ms
+    doubts = changed(doubts, digest=case.intent.digest, differs_since_ms=since_ms)
+    # While others are asked, one report at the end replaces one for each of their answers.
+    is_asking = doubts.reach is not None and not doubts.reach.is_complete
+    is_late = now_ms >= since_ms + case.carriers.bound_ms
+    if not case.carriers.is_settled or is_asking:
+        return _hold(case, found, doubts)
+    is_complete = is_late or case.carriers.hosts <= heard_since(case, doubts.watermark_ms)
+    return _tell(case, found, doubts) if is_complete else _hold(case, found, doubts)
+
+
+def _undecided(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
+    """Hold a conclusion that is reported for a while, then report that the state is unknown."""
+    if case.standing is None:
+        doubts = changed(doubts, undecided_since_ms=0)
+        stands = case.reported is not None or not case.carriers.is_settled
+        return Judgement(found, None if stands else found, doubts)
+    now_ms = case.verdicts.now_ms
+    since_ms = doubts.undecided_since_ms or now_ms
+    doubts = changed(doubts, digest=case.intent.digest, undecided_since_ms=since_ms)
+    if now_ms - since_ms < _held_ms(case, found) or not case.carriers.is_settled:
+        return Judgement(found, None, doubts)
+    reason = Reason.NO_FRESH_VERDICT if found.reason is Reason.NOT_PROBED_YET else found.reason
+    return Judgement(found, replace(found, state=State.UNKNOWN, reason=reason), doubts)
+
+
+def _held_ms(case: Case, found: Conclusion) -> float:
+    if found.reason is Reason.NO_HOST:
+        # The last host was waited for already, while it might have restarted.
+        return 0
+    return 1000 * (HOST_TTL_S if found.state is State.UNKNOWN else case.fresh_s)
+
+
+def _reduce(case: Case, doubts: Doubts) -> Conclusion:
+    """Reduce the verdicts that count."""
+    latest: Sequence[AgedVerdict] = case.verdicts.latest
+    if doubts.watermark_ms:
+        arrived_ms = case.verdicts.arrived_ms
+        latest = [seen for seen in latest if arrived_ms(seen) >= doubts.watermark_ms]
+
+    def reduced(**more: int) -> Conclusion:
+        return reduce(
+            case.intent,
+            latest,
+            case.verdicts.asked_dhcp,
+            hosts=case.carriers.hosts,
+            fresh_s=case.fresh_s,
+            policy=case.policy,
+            **more,
+        )
+
+    found = reduced()
+    is_late = doubts.dhcp is not None and is_over(case, doubts.dhcp)
+    if found.is_confirming and (is_late or says_no_offer(case.standing)):
+        # What is reported needs no confirmation again, and hosts that do not answer hide nothing for ever.
+        found = reduced(dhcp_confirmations=0)
+    if doubts.offers_after_ms and not says_no_offer(found) and newest_offer_ms(case) < doubts.offers_after_ms:
+        # The host without an offer is gone. That brings no server back.
+        found = replace(found, has_dhcp_news=False)
+    return _with_unheard(case, found, doubts) if doubts.names_unheard else found
+
+
+def _with_unheard(case: Case, found: Conclusion, doubts: Doubts) -> Conclusion:
+    """Name the hosts that did not report since the watermark."""
+    if not doubts.names_unheard or found.state in UNDECIDED:
+        return found
+    unheard = dict.fromkeys(unheard_since(case, doubts.watermark_ms), Reason.NOT_HEARD.value)
+    return replace(found, hosts={**(found.hosts or {}), **unheard})
+
+
+def _hold(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
+    """Let what is reported stand; a report on another intent gives way to Pending."""
+    is_void = case.before is not None and case.reported is None and case.carriers.is_settled
+    return Judgement(found, _NOT_PROBED_YET if is_void else None, doubts)
+
+
+def _tell(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
+    standing = case.standing
+    if standing is None or found.has_dhcp_news:
+        return Judgement(found, found, doubts)
+    return Judgement(found, _with_reported_dhcp(found, standing), doubts)
+
+
+def _with_reported_dhcp(found: Conclusion, standing: Status) -> Conclusion:
+    """Keep what is reported of DHCP: nothing was learned about it."""
+    findings = {code: text for code, text in standing.findings.items() if code != Reason.OTHER_WRITER}
+    return replace(found, servers=standing.servers, dhcp_out=standing.dhcp_out, findings=findings)
+
+
+def _with_reporting_hosts(case: Case) -> Case:
+    """Count hosts that have reported as carriers, as long as they may not have announced themselves yet."""
+    reporting = {seen.verdict.host for seen in case.verdicts.latest}
+    return case._replace(carriers=replace(case.carriers, hosts=case.carriers.hosts | reporting))

@@ -1,0 +1,95 @@
+"""The doubts of all networks, in memory: what each judgement remembers, and when time alone completes one."""
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from services.contract.doubts import DoubtKind
+from services.contract.open_doubts import NO_DOUBTS, Doubts
+from services.network.judge.doubting import REPEATED_MS, reported
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is remembered of one network."""
+
+    cluster_network: str
+    doubts: Doubts
+    due_ms: int | None
+    """When time alone may complete a doubt, or it is to be repeated; None where a review has been due."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether hosts are asked because a gateway may be silent."""
+        reach = self.doubts.reach
+        return reach is not None and reach.kind is DoubtKind.SILENT and not reach.is_complete
+
+
+class OpenDoubts:
+    """Doubts by the network's uid. Thread-safe. Times are milliseconds of observed time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: dict[str, Entry] = {}
+        self._looked_ms: dict[str, int] = {}
+        self._open: Counter[str] = Counter()
+
+    def of(self, uid: str) -> Doubts:
+        """Return what is remembered of this network."""
+        entry = self._entries.get(uid)
+        return NO_DOUBTS if entry is None else entry.doubts
+
+    def look(self, uid: str, now_ms: int) -> int:
+        """Note that the network is assessed now; return when it was assessed last, 0 for never."""
+        before, self._looked_ms[uid] = self._looked_ms.get(uid, 0), now_ms
+        return before
+
+    def count(self, cluster_network: str) -> int:
+        """Return how many networks of a cluster network have a gateway in doubt."""
+        return self._open[cluster_network]
+
+    def put(self, uid: str, entry: Entry) -> None:
+        """Remember this of the network."""
+        with self._lock:
+            self._put(uid, entry)
+
+    def reported(self, uid: str) -> None:
+        """Close what was in doubt: it is reported now."""
+        with self._lock:
+            entry = self._entries.get(uid)
+            if entry is not None:
+                self._put(uid, replace(entry, doubts=reported(entry.doubts)))
+
+    def due(self, now_ms: int) -> list[str]:
+        """Return the uids of networks to assess because time alone may have completed a doubt; each once."""
+        with self._lock:
+            due = {uid: e for uid, e in self._entries.items() if e.due_ms is not None and e.due_ms <= now_ms}
+            self._entries |= {uid: replace(entry, due_ms=None) for uid, entry in due.items()}
+        return list(due)
+
+    def forget(self, uid: str) -> None:
+        """Forget a network that is gone."""
+        with self._lock:
+            self._drop(uid)
+            self._looked_ms.pop(uid, None)
+
+    def _put(self, uid: str, entry: Entry) -> None:
+        self._drop(uid)
+        if entry.doubts is not NO_DOUBTS:
+            self._entries[uid] = entry
+            self._open[entry.cluster_network] += entry.is_open
+
+    def _drop(self, uid: str) -> None:
+        entry = self._entries.pop(uid, None)
+        if entry is not None:
+            self._open[entry.cluster_network] -= entry.is_open
+
+
+def due_ms(doubts: Doubts, *, bound_ms: int, now_ms: int) -> int | None:
+    """Return when time alone next completes or repeats something; bound_ms: time of the slowest host."""
+    open_ = [doubt for doubt in (doubts.reach, doubts.dhcp) if doubt is not None and not doubt.is_complete]
+    moments = [doubt.since_ms + bound_ms for doubt in open_]
+    moments += [doubt.published_ms + REPEATED_MS for doubt in open_]
+    if doubts.differs_since_ms:
+        moments.append(doubts.differs_since_ms + bound_ms)
+    return min((moment for moment in moments if moment > now_ms), default=None)

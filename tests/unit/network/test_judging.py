@@ -1,0 +1,476 @@
+"""The rules of judgement: better is told at once, anything else on complete evidence."""
+
+from dataclasses import replace
+
+import pytest
+
+from services.contract.doubts import DoubtKind
+from services.contract.names import HOST_TTL_S
+from services.contract.open_doubts import NO_DOUBTS, Doubts
+from services.contract.outcomes import Fault, Reason
+from services.network.judge.doubting import REPEATED_MS, publish_due
+from services.network.judge.evidence import FRAMES_PER_HOST, FRAMES_PER_S, confirmers
+from services.network.parse.intent import Intent
+from tests.unit.network.builders import CIDR, GATEWAY, SEGMENT, dhcp, offer
+from tests.unit.network.judged_network import BOUND_S, FRESH_S, JudgedNetwork, L, N, R, S
+
+MANUAL = Intent(SEGMENT, "manual", gateway=GATEWAY, cidr=CIDR)
+AUTO = Intent(SEGMENT, "auto")
+KNOWN = replace(AUTO, known_gateway=GATEWAY, known_cidr=CIDR)
+HOSTS = ("node1", "node2", "node3")
+
+
+@pytest.fixture
+def net() -> JudgedNetwork:
+    """A network that all three hosts reach, and that is reported so."""
+    return JudgedNetwork(MANUAL, *HOSTS).report(*HOSTS).stand("Active")
+
+
+def test_a_worse_state_is_told_when_every_host_has_reported_since(net: JudgedNetwork) -> None:
+    """The first host's silence alone changes nothing, nor does the second's."""
+    assert net.report("node1", vlan=S).state() is None
+    net.now += 1
+    assert net.report("node2", vlan=S).state() is None
+    assert net.report("node3", vlan=S).state() == "Unreachable"
+    assert net.status is not None
+    assert net.status.hosts == {}
+
+
+def test_a_doubt_is_over_when_the_host_takes_it_back(net: JudgedNetwork) -> None:
+    """Nothing is written, and the next doubt has its own time."""
+    net.report("node1", vlan=S).look()
+    assert net.report("node1").look(after=10) is None
+    assert net.doubts is NO_DOUBTS
+    assert net.report("node1", vlan=S).look(after=1) is None
+    assert net.look(after=BOUND_S - 2) is None
+
+
+def test_the_others_time_is_not_over_before_they_are_asked(net: JudgedNetwork) -> None:
+    """The updater comes late to a report, because it had much to do."""
+    assert net.report("node1", vlan=S).look(after=BOUND_S) is None
+    assert net.report(*HOSTS, vlan=S).state(after=1) == "Unreachable"
+
+
+def test_a_host_that_differs_is_named_when_the_others_have_reported_since(net: JudgedNetwork) -> None:
+    """Their older results are no evidence: the gateway may have died for all."""
+    net.report("node1", vlan=S).look()
+    assert net.report("node2").look(after=1) is None
+    told = net.report("node3").look(after=1)
+    assert told is not None
+    assert (told.state, told.hosts) == ("Partial", {"node1": "GatewaySilentOnVlan"})
+
+
+def test_a_host_that_does_not_report_hides_nothing_beyond_the_bound(net: JudgedNetwork) -> None:
+    """It is named as not heard, and its former result does not count until it reports again."""
+    net.report("node1", "node2", vlan=S).look()
+    assert net.look(after=BOUND_S - 0.1) is None
+    told = net.look(after=0.1)
+    assert told is not None
+    assert (told.state, told.connectivity, told.hosts) == ("Unreachable", "false", {"node3": "NotHeard"})
+    for _ in range(3):
+        assert net.look(after=5) is None
+    back = net.report("node3").look()
+    assert back is not None
+    assert (back.state, set(back.hosts)) == ("Partial", {"node1", "node2"})
+
+
+def test_asking_again_does_not_prolong_a_doubt(net: JudgedNetwork) -> None:
+    """A host that reports its silence every five seconds while another crash-loops."""
+    for _ in range(5):
+        assert net.report("node1", "node2", vlan=S).look() is None
+        net.now += BOUND_S / 5
+    assert net.state() == "Unreachable"
+
+
+def test_a_slow_pace_that_a_host_announces_is_waited_for(net: JudgedNetwork) -> None:
+    """Its bound counts in place of the usual one."""
+    net.bound_s = 100.0
+    net.report("node1", "node2", vlan=S).look()
+    assert net.look(after=99) is None
+    assert net.state(after=1) == "Unreachable"
+
+
+def test_a_lost_host_puts_the_others_results_in_doubt() -> None:
+    """Only node3 reached the gateway. When it is gone, the others look again before the worst is told."""
+    net = JudgedNetwork(MANUAL, *HOSTS)
+    net.report("node3").report("node1", "node2", vlan=S, routed=N).stand("Partial")
+    net.hosts.remove("node3")
+    assert net.look(after=100) is None
+    assert net.look(after=1) is None
+    net.report("node1", "node2", vlan=S, routed=S)
+    assert net.state() == "Unreachable"
+
+
+def test_once_a_result_is_reported_the_next_difference_needs_its_own_evidence() -> None:
+    """What was complete is over: a host that is heard at last does not make an old silence news."""
+    net = JudgedNetwork(MANUAL, "node1", "node2").report("node1", "node2").stand("Active")
+    net.report("node2", vlan=S, routed=R).look()
+    told = net.look(after=BOUND_S)
+    assert told is not None
+    assert (told.state, told.hosts) == ("OffVlan", {"node1": "NotHeard"})
+    assert net.look(after=60) is None
+    assert net.report("node1").look() is None
+    assert net.report("node2", vlan=S, routed=R).state(after=1) == "Partial"
+
+
+def test_a_result_that_has_aged_was_heard_nevertheless() -> None:
+    """Only hosts that had their time and did not report are named so."""
+    net = JudgedNetwork(MANUAL, "node1", "node2").report("node1", "node2").stand("Active")
+    net.report("node2", vlan=S).look()
+    assert net.state(after=BOUND_S) == "Unreachable"
+    net.look(after=FRESH_S)
+    assert net.state(after=HOST_TTL_S) == "Unknown"
+    told = net.report("node1").look(after=1)
+    assert told is not None
+    assert (told.state, told.hosts) == ("Active", {})
+
+
+def test_a_doubt_that_ends_well_does_not_begin_anew() -> None:
+    """Once it is over, a former result of a host that was not heard raises no other."""
+    net = JudgedNetwork(MANUAL, *HOSTS).report("node3").report("node1", "node2", vlan=S)
+    net.stand("Partial").hosts.remove("node3")
+    assert net.look(after=1) is None
+    assert net.doubts.reach is not None
+    net.report("node1").look(after=1)
+    told = net.look(after=BOUND_S)
+    assert told is not None
+    assert (told.state, told.hosts) == ("Active", {})
+    assert net.look(after=1) is None
+    assert net.doubts.reach is None
+
+
+@pytest.mark.parametrize("state", ["Unreachable", "DHCPFailed"])
+def test_an_answer_after_silence_is_told_at_once(state: str) -> None:
+    """The first host that is answered decides: VMs are waiting."""
+    net = JudgedNetwork(KNOWN, *HOSTS).report(*HOSTS, vlan=S, dhcp=dhcp(offer())).stand("Unreachable")
+    assert net.status is not None
+    net.status = replace(net.status, state=state)
+    assert net.report("node2", routed=S).state() == "Partial"
+
+
+def test_routing_that_works_again_is_told_at_once() -> None:
+    """ "true" needs one host."""
+    net = JudgedNetwork(MANUAL, *HOSTS).report(*HOSTS, routed=S).stand("Isolated")
+    told = net.report("node1").look()
+    assert told is not None
+    assert (told.state, told.connectivity) == ("Active", "true")
+
+
+def test_after_an_answer_the_others_are_asked_and_details_wait() -> None:
+    """One report at the end replaces one for each host that finds it."""
+    net = JudgedNetwork(MANUAL, *HOSTS).report(*HOSTS, vlan=S).stand("Unreachable")
+    assert net.report("node1").state() == "Partial"
+    reach = net.doubts.reach
+    assert reach is not None
+    assert (reach.kind, reach.is_complete) == (DoubtKind.ANSWERED, False)
+    assert net.report("node2").look(after=1) is None
+    assert net.report("node3").state(after=1) == "Active"
+    net.look()
+    assert net.doubts is NO_DOUBTS
+
+
+def test_the_first_active_is_told_at_once_and_the_first_silence_is_not() -> None:
+    """A new network becomes Active by one host."""
+    new = JudgedNetwork(MANUAL, *HOSTS)
+    assert new.look() is None
+    assert new.report("node1").state(after=1) == "Active"
+    dead = JudgedNetwork(MANUAL, *HOSTS)
+    dead.look()
+    assert dead.report("node1", vlan=S).look(after=1) is None
+    assert dead.report("node2", "node3", vlan=S).state(after=1) == "Unreachable"
+
+
+def test_a_new_gateway_that_answers_is_told_at_once() -> None:
+    """Other hosts can check it only when it is written."""
+    net = JudgedNetwork(AUTO, *HOSTS)
+    net.look()
+    told = net.report("node1", routed=S, dhcp=dhcp(offer())).look()
+    assert told is not None
+    assert (told.state, told.gateway) == ("Isolated", str(GATEWAY))
+
+
+def test_a_new_gateway_that_is_silent_is_confirmed_by_hosts_that_ask_dhcp() -> None:
+    """They know of no gateway to check: three hosts are enough."""
+    net = JudgedNetwork(AUTO, *HOSTS, "node4")
+    net.look()
+    assert net.report("node1", vlan=S, dhcp=dhcp(offer())).look() is None
+    dhcp_doubt = net.doubts.dhcp
+    assert dhcp_doubt is not None
+    assert dhcp_doubt.kind is DoubtKind.NO_OFFER
+    net.report("node2", vlan=S, dhcp=dhcp(offer()))
+    assert net.look(after=1) is None
+    told = net.report("node3", vlan=S, dhcp=dhcp(offer())).look(after=1)
+    assert told is not None
+    assert (told.state, told.hosts) == ("Unreachable", {})
+
+
+def test_another_gateway_takes_the_known_ones_place_on_complete_evidence() -> None:
+    """A stranger's offer and one host's silence must not hand the network over.
+
+    Even where the server itself has moved the gateway, every host looks at the former one first.
+    """
+    net = JudgedNetwork(KNOWN, *HOSTS).report(*HOSTS, dhcp=dhcp(offer())).stand("Active")
+    net.intent = replace(KNOWN, known_gateway=GATEWAY + 7)
+    assert net.status is not None
+    net.status = replace(net.status, gateway=str(GATEWAY + 7))
+    assert net.report("node1", dhcp=dhcp(offer())).look(after=1) is None
+    assert net.doubts.reach is not None
+    told = net.report("node2", "node3", dhcp=dhcp(offer())).look(after=1)
+    assert told is not None
+    assert (told.state, told.gateway) == ("Active", str(GATEWAY))
+
+
+@pytest.mark.parametrize("why", ["servers", "findings"])
+def test_a_detail_is_told_when_every_host_has_a_result(why: str) -> None:
+    """It accuses nobody, so no host is asked again; a host that never reports does not hide it."""
+    net = JudgedNetwork(KNOWN, *HOSTS).report(*HOSTS, dhcp=dhcp(offer())).stand("Active")
+    net.lose_verdicts()
+    offers = (
+        [offer(), offer(server="10.0.112.66")]
+        if why == "servers"
+        else [offer(), offer("10.0.112.3", server="10.0.112.66")]
+    )
+    assert net.report("node1", dhcp=dhcp(*offers)).look(after=1) is None
+    assert net.doubts.reach is None
+    assert net.report("node2").look(after=1) is None
+    assert net.look(after=BOUND_S - 2) is None
+    told = net.look(after=1)
+    assert told is not None
+    assert len(told.servers) == 2
+
+
+def test_an_inconclusive_host_accuses_nobody(net: JudgedNetwork) -> None:
+    """It is named, without any host being asked."""
+    told = net.report("node1", vlan=L).look()
+    assert told is not None
+    assert (told.state, told.hosts) == ("Active", {"node1": "Inconclusive"})
+    assert net.doubts.reach is None
+
+
+def test_losing_the_verdict_of_an_accused_host_acquits_nobody() -> None:
+    """Redis was emptied, and node1 reports first: node3 has not been heard."""
+    net = JudgedNetwork(MANUAL, *HOSTS).report("node1", "node2").report("node3", vlan=S, routed=N)
+    net.stand("Partial")
+    net.lose_verdicts()
+    assert net.look(after=1) is None
+    assert net.report("node1", "node2").look(after=1) is None
+    assert net.report("node3", vlan=S, routed=N).look(after=1) is None
+    net.hosts.remove("node3")
+    assert net.state(after=1) == "Active"
+
+
+def test_emptied_redis_is_no_news_about_a_healthy_network(net: JudgedNetwork) -> None:
+    """Hosts report one after another; nothing is written."""
+    net.lose_verdicts()
+    for host in HOSTS:
+        assert net.look(after=3) is None
+        assert net.report(host).look(after=3) is None
+    assert net.doubts is NO_DOUBTS
+
+
+def test_what_dhcp_said_stands_until_it_is_asked_again() -> None:
+    """After data loss the hosts check the gateway first; nothing was learned about the servers."""
+    net = JudgedNetwork(KNOWN, "node1").report("node1", dhcp=dhcp(offer(), offer(server="10.0.112.66")))
+    net.stand("Active")
+    net.lose_verdicts()
+    assert net.report("node1").look(after=1) is None
+    told = net.report("node1", dhcp=dhcp(offer())).look(after=1)
+    assert told is not None
+    assert len(told.servers) == 1
+
+
+def test_before_hosts_are_settled_only_better_is_told(net: JudgedNetwork) -> None:
+    """After the updater's start a host that is missing may be about to announce itself."""
+    net.is_settled = False
+    net.hosts = {"node1"}
+    assert net.report("node1", vlan=S).look(after=1) is None
+    assert net.look(after=BOUND_S) is None
+    net.is_settled = True
+    assert net.state() == "Unreachable"
+    net.is_settled = False
+    assert net.report("node1").state(after=1) == "Active"
+
+
+def test_before_hosts_are_settled_reports_of_hosts_not_yet_announced_count() -> None:
+    """A host that differs does not vanish with the updater's restart."""
+    net = JudgedNetwork(MANUAL, *HOSTS).report("node1", "node2").report("node3", vlan=S, routed=N)
+    net.stand("Partial")
+    net.hosts, net.is_settled = {"node1", "node2"}, False
+    assert net.look(after=1) is None
+
+
+def test_no_offer_is_told_when_three_hosts_were_asked_in_vain() -> None:
+    """They are asked at once; the fourth need not be."""
+    net = JudgedNetwork(AUTO, *HOSTS, "node4")
+    net.look()
+    assert net.no_offer("node1").look() is None
+    assert net.doubts.dhcp is not None
+    assert net.no_offer("node2").look(after=12) is None
+    assert net.no_offer("node3").state() == "DHCPFailed"
+
+
+def test_a_host_that_is_not_answered_about_dhcp_hides_nothing_beyond_the_bound() -> None:
+    """The time begins with the first host without an offer, and does not begin anew when it asks again."""
+    net = JudgedNetwork(AUTO, *HOSTS)
+    net.look()
+    net.no_offer("node1").look()
+    assert net.no_offer("node1").look(after=BOUND_S - 1) is None
+    assert net.state(after=1) == "DHCPFailed"
+    assert net.look(after=1) is None
+
+
+def test_a_newer_offer_ends_the_doubt_about_dhcp() -> None:
+    """Another one begins with the next host without an offer."""
+    net = JudgedNetwork(KNOWN, *HOSTS).report(*HOSTS, dhcp=dhcp(offer())).stand("Active")
+    net.report("node1", dhcp=dhcp()).look(after=1)
+    first = net.doubts.dhcp
+    net.report("node2", dhcp=dhcp(offer())).look(after=2)
+    assert net.doubts is NO_DOUBTS
+    net.report("node3", dhcp=dhcp()).look(after=2)
+    second = net.doubts.dhcp
+    assert first is not None
+    assert second is not None
+    assert second.since_ms > first.since_ms
+
+
+def test_dhcp_that_is_out_stays_out_until_a_newer_offer() -> None:
+    """It does not come back because the host without an offer is gone."""
+    net = JudgedNetwork(KNOWN, *HOSTS).report(*HOSTS, dhcp=dhcp(offer())).stand("Active")
+    net.report("node1", dhcp=dhcp()).look(after=1)
+    told = net.look(after=BOUND_S)
+    assert told is not None
+    assert (told.state, told.dhcp_out) == ("Active", True)
+    assert net.look(after=1) is None
+    net.hosts.remove("node1")
+    assert net.look(after=1) is None
+    back = net.report("node2", dhcp=dhcp(offer())).look(after=1)
+    assert back is not None
+    assert not back.dhcp_out
+
+
+def test_an_unusable_offer_is_confirmed_too() -> None:
+    """The first server to answer need not be the one that counts."""
+    net = JudgedNetwork(AUTO, "node1", "node2")
+    net.look()
+    unusable = dhcp(offer(gateway=None))
+    assert net.report("node1", vlan=N, dhcp=unusable).look() is None
+    assert net.report("node2", vlan=N, dhcp=unusable).state(after=1) == "DHCPFailed"
+
+
+def test_hosts_that_cannot_probe_make_no_new_network_unknown_before_all_have_reported() -> None:
+    """Until then it is pending."""
+    net = JudgedNetwork(MANUAL, "node1", "node2")
+    net.look()
+    assert net.report("node1", fault=Fault.UPLINK_DOWN).look() is None
+    assert net.report("node2", fault=Fault.UPLINK_DOWN).state() == "Unknown"
+
+
+def test_a_report_on_another_intent_gives_way_to_pending() -> None:
+    """Even while the first result on the present one is in doubt."""
+    net = JudgedNetwork(MANUAL, *HOSTS).report(*HOSTS).stand("Active")
+    net.intent = replace(MANUAL, gateway=GATEWAY + 1)
+    assert net.state() == "Pending"
+    net.report("node1", vlan=S)
+    assert net.look() is None
+    net.status = replace(net.status, digest="0" * 16)  # type: ignore[type-var]
+    told = net.report("node2", fault=Fault.UPLINK_DOWN).look()
+    assert told is not None
+    assert (told.state, told.reason) == ("Pending", "NotProbedYet")
+
+
+@pytest.mark.parametrize(
+    ("what", "held_s", "reason"),
+    [
+        ("lost", FRESH_S, Reason.NO_FRESH_VERDICT),
+        ("inconclusive", FRESH_S, Reason.INCONCLUSIVE),
+        ("faulty", HOST_TTL_S, Reason.CANNOT_PROBE),
+    ],
+)
+def test_a_state_without_evidence_is_held_for_a_while(what: str, held_s: float, reason: Reason) -> None:
+    """Then it is unknown, with the reason."""
+    net = JudgedNetwork(MANUAL, "node1").report("node1").stand("Active")
+    if what == "lost":
+        net.lose_verdicts()
+    else:
+        net.report("node1", vlan=L, fault=Fault.UPLINK_DOWN if what == "faulty" else None)
+    assert net.look(after=1) is None
+    net.now += held_s - 1
+    if what == "inconclusive":
+        net.report("node1", vlan=L)
+    assert net.look() is None
+    told = net.look(after=1)
+    assert told is not None
+    assert (told.state, told.reason) == ("Unknown", reason)
+    assert net.look(after=1) is None
+
+
+def test_without_any_host_the_state_is_unknown_at_once(net: JudgedNetwork) -> None:
+    """W6: the hosts were waited for already, while they might have restarted."""
+    net.hosts.clear()
+    told = net.look()
+    assert told is not None
+    assert (told.state, told.reason) == ("Unknown", "NoHost")
+
+
+def test_a_crowd_of_doubts_is_confirmed_by_two_hosts() -> None:
+    """Asking every host would burden a router. The others are neither asked nor named."""
+    net = JudgedNetwork(MANUAL, *HOSTS).report(*HOSTS).stand("Active")
+    net.open_doubts = 1_000
+    net.report("node1", vlan=S).look()
+    _, (asked,) = publish_due(net.case, net.judgement.found, net.doubts)  # type: ignore[union-attr]
+    assert (asked.heard, asked.ask) == (("node1",), 1)
+    net.open_doubts = 0
+    told = net.report("node2", vlan=S).look(after=1)
+    assert told is not None
+    assert (told.state, told.hosts) == ("Unreachable", {})
+    assert net.look(after=BOUND_S) is None
+
+
+@pytest.mark.parametrize(
+    ("doubts", "carriers"), [(0, 1), (0, 3), (38, 16), (39, 16), (1_000, 2), (5_000, 32)]
+)
+def test_all_hosts_are_asked_as_long_as_a_router_can_bear_it(doubts: int, carriers: int) -> None:
+    """A hundred frames a second within the bound; else two hosts, or one where there is no second."""
+    fits = (doubts + 1) * carriers * FRAMES_PER_HOST <= FRAMES_PER_S * BOUND_S
+    assert confirmers(doubts, carriers) == (carriers if fits else min(2, carriers))
+
+
+def test_a_doubt_is_published_when_it_opens_and_again_while_it_is_open(net: JudgedNetwork) -> None:
+    """It names who need not be asked, and how many are to be."""
+    net.report("node1", vlan=S).look()
+    found = net.judgement.found  # type: ignore[union-attr]
+    doubts, (asked,) = publish_due(net.case, found, net.doubts)
+    assert (asked.kind, asked.heard, asked.ask) == (DoubtKind.SILENT, ("node1",), 2)
+    assert publish_due(net.case, found, doubts) == (doubts, [])
+    net.now += REPEATED_MS / 1000
+    _, (again,) = publish_due(net.case, found, doubts)
+    assert again.ask == 2
+
+
+def test_a_missing_offer_is_published_with_the_number_of_hosts_to_ask() -> None:
+    """Two further ones, whoever asked already."""
+    net = JudgedNetwork(AUTO, *HOSTS, "node4")
+    net.look()
+    net.no_offer("node2").look()
+    _, (asked,) = publish_due(net.case, net.judgement.found, net.doubts)  # type: ignore[union-attr]
+    assert (asked.kind, asked.heard, asked.ask) == (DoubtKind.NO_OFFER, ("node2",), 2)
+
+
+def test_doubts_survive_a_restart(net: JudgedNetwork) -> None:
+    """What is stored is read back as it was; a doubt does not begin anew."""
+    net.report("node1", "node2", vlan=S).look()
+    net.doubts = Doubts.from_wire(net.doubts.to_wire())
+    assert net.look(after=BOUND_S - 1) is None
+    told = net.look(after=1)
+    assert told is not None
+    assert told.hosts == {"node3": "NotHeard"}
+
+
+def test_a_dhcp_answer_counts_by_its_own_age() -> None:
+    """A doubt about the gateway does not touch what a host that was not heard learned from DHCP."""
+    net = JudgedNetwork(KNOWN, *HOSTS).report("node3", dhcp=dhcp(offer())).report("node1", "node2")
+    net.stand("Active")
+    net.report("node1", "node2", vlan=S).look(after=1)
+    told = net.look(after=BOUND_S)
+    assert told is not None
+    assert (told.state, len(told.servers)) == ("Unreachable", 1)
