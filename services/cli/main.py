@@ -15,6 +15,7 @@ from services.version import __version__
 COMMANDS = {
     "status": ("networks.status_command:status", "Show the state of each network."),
     "explain": ("explain.explain_command:explain", "Explain a network's state, and what to do about it."),
+    "diff": ("networks.diff_command:diff", "Show what an updater that may not write would write."),
     "probe": ("probe.probe_command:probe", "Probe networks now, through the queues."),
     "hosts": ("networks.hosts_command:hosts", "Show the announced hosts and their queues."),
     "scan": ("scan.scan_command:scan", "Probe VLANs from this machine, without Redis or Kubernetes."),

@@ -71,9 +71,9 @@ def verdicts_key(segment: Segment) -> str:
     return f"nadroute:verdicts:{segment.cluster_network}:{segment.vlan}"
 
 
-def posted_status_key(uid: str) -> str:
-    """Return the key of the status that only Events have reported, in the form of nadroute.io/status."""
-    return f"nadroute:told:{uid}"
+def conclusion_key(uid: str) -> str:
+    """Return the key of the ConclusionRecord of the network with this uid. Only the updater writes it."""
+    return f"nadroute:conclusion:{uid}"
 
 
 def corrections_key(uid: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Protocol
 
+from services.contract.conclusions import ConclusionRecord
 from services.contract.doubts import Doubt
 from services.contract.messages import Segment
 from services.contract.open_doubts import NO_DOUBTS, Doubts
@@ -18,15 +19,19 @@ from services.network.judge.doubting import publish_due
 from services.network.judge.evidence import Carriers, Case
 from services.network.judge.judging import judge
 from services.network.judge.reduction import Conclusion
-from services.network.parse.intent import Channel, Intent, NotProbed, read_intent
+from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network
-from services.network.parse.status import Status
 from services.network.policy import Policy
 from services.network.write.writing import Change, Memory, decide
 from services.runtime.clock import Clock
 from services.updater.memories import Memories
 from services.updater.metrics import UpdaterMetrics
-from services.updater.open_doubts import Entry, OpenDoubts, due_ms
+from services.updater.open_doubts import Entry, OpenDoubts, due_ms, loaded
+from services.updater.recording import (
+    memory_of,
+    record_of,
+    standing_record,
+)
 from services.updater.settings import UpdaterSettings
 
 
@@ -72,12 +77,20 @@ class Assessment:
 
     network: Network
     intent: Intent | NotProbed
-    change: Change | None
+    change: Change | None = None
+    """None where there is nothing to do."""
     conclusion: Conclusion | None = None
     """What is reported or, where that is to stand, what the verdicts say; None for a network that is not
     probed."""
-    doubts: Doubts = NO_DOUBTS
-    """What is not reported yet."""
+    record: ConclusionRecord | None = None
+    """The record of what is told; None for a network of which nothing is."""
+    known: ConclusionRecord | None = None
+    """The present record in Redis."""
+
+    @property
+    def new_record(self) -> ConclusionRecord | None:
+        """The record to store; None while the present one says the same."""
+        return None if self.record == self.known else self.record
 
 
 class Assessor:
@@ -123,16 +136,17 @@ class Assessor:
         intents = [self.read(network) for network in networks]
         known = self._verdicts.read({i.segment for i in intents if isinstance(i, Intent)})
         self._metrics.verdicts_read(known, self._clock.monotonic())
-        memories = self._remember(networks, intents)
-        blank = Memory(observe_only=self._observe_only)
+        records = self._memories.conclusions([network.uid for network in networks])
+        memories = self._remember(networks, records)
         now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         asked: list[Doubt] = []
         found = [
-            self._assess(network, intent, known, memories.get(network.uid, blank), now, asked)
+            self._assess(network, intent, known, memories[network.uid], records.get(network.uid), now, asked)
             for network, intent in zip(networks, intents, strict=True)
         ]
         if asked:
             self._doubt_log.publish(dict.fromkeys(asked))
+        self._metrics.records_read([a.record for a in found if a.record], self._clock.monotonic())
         return found
 
     def due(self, now_ms: int) -> list[str]:
@@ -148,64 +162,74 @@ class Assessor:
         self._doubts.forget(uid)
 
     def _remember(
-        self, networks: Sequence[Network], intents: Sequence[Intent | NotProbed]
+        self, networks: Sequence[Network], records: Mapping[str, ConclusionRecord]
     ) -> Mapping[str, Memory]:
-        """Return by uid what Redis remembers of these networks, where it can remember anything."""
-        if self._observe_only:
-            posted = self._posted([network.uid for network in networks])
-            return {uid: Memory(posted=status, observe_only=True) for uid, status in posted.items()}
-        by_event = [
-            network.uid
-            for network, intent in zip(networks, intents, strict=True)
-            if isinstance(intent, NotProbed) and intent.channel is Channel.EVENT
-        ]
+        """Return by uid what is remembered of each of these networks."""
         disputed = [n.uid for n in networks if n.status and Reason.OTHER_WRITER in n.status.findings]
-        corrected = self._memories.corrections(disputed)
+        corrected = {} if self._observe_only else self._memories.corrections(disputed)
         return {
-            **{uid: Memory(posted=status) for uid, status in self._posted(by_event).items()},
-            **{uid: Memory(corrections=count) for uid, count in corrected.items()},
+            network.uid: memory_of(
+                records.get(network.uid),
+                corrections=corrected.get(network.uid, 0),
+                observe_only=self._observe_only,
+            )
+            for network in networks
         }
-
-    def _posted(self, uids: Sequence[str]) -> Mapping[str, Status]:
-        posted = self._memories.posted(uids)
-        self._metrics.statuses_read(posted, self._clock.monotonic())
-        return posted
 
     def _assess(
         self,
         network: Network,
         intent: Intent | NotProbed,
-        known: Mapping[Segment, SegmentVerdicts],
+        verdicts: Mapping[Segment, SegmentVerdicts],
         memory: Memory,
+        known: ConclusionRecord | None,
         now: str,
         asked: list[Doubt],
     ) -> Assessment:
         """Assess one network; add to asked what other hosts should check."""
         if isinstance(intent, NotProbed):
             self._doubts.forget(network.uid)
-            return Assessment(network, intent, decide(network, intent, None, now=now, memory=memory))
+            change = decide(network, intent, None, now=now, memory=memory)
+            return _assessment(network, intent, None, change, NO_DOUBTS, known)
         cluster_network = intent.segment.cluster_network
-        verdicts = known[intent.segment]
+        seen = verdicts[intent.segment]
         case = Case(
             intent,
-            memory.posted if self._observe_only else network.status,
-            verdicts,
+            memory.reported(network),
+            seen,
             self._hosts.carrying(cluster_network),
             self._policy,
             self._fresh_s,
-            self._doubts.look(network.uid, verdicts.now_ms),
+            self._doubts.look(network.uid, seen.now_ms),
             self._doubts.count(cluster_network),
         )
         before = self._doubts.of(network.uid)
+        if not case.looked_ms and known is not None:
+            before = loaded(known.doubts, now_ms=seen.now_ms)
         found, told, doubts = judge(case, before)
         if doubts is not NO_DOUBTS:
             doubts, asks = publish_due(case, found, doubts)
             asked += asks
-        if doubts is not before:
+        if doubts is not self._doubts.of(network.uid):
             bound_ms = case.carriers.bound_ms
-            at_ms = due_ms(doubts, bound_ms=bound_ms, now_ms=verdicts.now_ms)
+            at_ms = due_ms(doubts, bound_ms=bound_ms, now_ms=seen.now_ms)
             self._doubts.put(network.uid, Entry(cluster_network, doubts, at_ms))
         if told is None:
-            return Assessment(network, intent, None, found, doubts)
+            record = standing_record(network, intent, found, memory, doubts, known, now=now)
+            return Assessment(network, intent, None, found, record, known)
         change = decide(network, intent, told, now=now, memory=memory)
-        return Assessment(network, intent, change, told, doubts)
+        return _assessment(network, intent, told, change, doubts, known)
+
+
+def _assessment(
+    network: Network,
+    intent: Intent | NotProbed,
+    told: Conclusion | None,
+    change: Change | None,
+    doubts: Doubts,
+    known: ConclusionRecord | None,
+) -> Assessment:
+    if change is None:
+        return Assessment(network, intent, None, told, None, known)
+    record = record_of(network, change, doubts, known)
+    return Assessment(network, intent, change if change.is_due else None, told, record, known)

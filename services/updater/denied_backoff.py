@@ -18,6 +18,7 @@ Content = tuple[str | None, Status]
 @dataclass(frozen=True)
 class _Denied:
     content: Content
+    error: str
     attempts: int
     until: float
 
@@ -30,7 +31,7 @@ class DeniedBackoff:
         self._lock = threading.Lock()
         self._denied: dict[str, _Denied] = {}
 
-    def record(self, uid: str, change: Change) -> bool:
+    def record(self, uid: str, change: Change, error: str) -> bool:
         """Record a denied change; return whether it is denied for the first time, to post that once."""
         content = _content(change)
         with self._lock:
@@ -38,23 +39,28 @@ class DeniedBackoff:
             again = before is not None and before.content == content
             attempts = before.attempts + 1 if again and before is not None else 1
             pause_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(attempts - 1, MAX_DOUBLINGS))
-            self._denied[uid] = _Denied(content, attempts, self._clock.monotonic() + pause_s)
+            self._denied[uid] = _Denied(content, error, attempts, self._clock.monotonic() + pause_s)
         return not again
 
     def blocks(self, uid: str, change: Change) -> bool:
         """Return whether this very change must not be tried now."""
-        with self._lock:
-            denied = self._denied.get(uid)
-        return (
-            denied is not None
-            and denied.content == _content(change)
-            and self._clock.monotonic() < denied.until
-        )
+        denied = self._find(uid, change)
+        return denied is not None and self._clock.monotonic() < denied.until
+
+    def refusal(self, uid: str, change: Change) -> str | None:
+        """Return the error with which this very change was denied; None if it was not."""
+        denied = self._find(uid, change)
+        return None if denied is None else denied.error
 
     def clear(self, uid: str) -> None:
         """Forget an object: it was written, or is gone."""
         with self._lock:
             self._denied.pop(uid, None)
+
+    def _find(self, uid: str, change: Change) -> _Denied | None:
+        with self._lock:
+            denied = self._denied.get(uid)
+        return denied if denied is not None and denied.content == _content(change) else None
 
 
 def _content(change: Change) -> Content:

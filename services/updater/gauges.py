@@ -58,12 +58,12 @@ class NetworkGauges(Collector):
         return [_by_state(states), shown_states, shown_gateways, self._ages(known), omitted]
 
     def states(self) -> dict[NetworkRef, str]:
-        """Return each network's reported state; empty where it has none."""
-        posted = self._metrics.posted_states(within_s=self._within_s)
+        """Return each network's state, written or not; empty where it has none."""
+        unwritten = self._metrics.unwritten_states(within_s=self._within_s)
         found = {}
         for network in self._networks():
-            if network.uid in posted:
-                found[network.ref] = posted[network.uid]
+            if network.uid in unwritten:
+                found[network.ref] = unwritten[network.uid]
             else:
                 found[network.ref] = "" if network.status is None else network.status.state
         return found

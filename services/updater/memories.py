@@ -1,6 +1,7 @@
-"""What Redis remembers of a network beside its annotations: the status posted by Events, recent corrections.
+"""What Redis remembers of a network beside its annotations: its conclusion, and recent corrections.
 
-It survives a restart and is shared by all updaters. Losing it costs a duplicate Event at worst.
+It survives a restart and is shared by all updaters. Without it the annotations count; losing it costs a
+duplicate Event at worst.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -8,9 +9,10 @@ from typing import Protocol, cast
 
 import redis
 
-from services.contract.names import corrections_key, posted_status_key
-from services.network.parse.status import Status
+from services.contract.conclusions import ConclusionRecord
+from services.contract.names import corrections_key
 from services.network.write.writing import MAX_CORRECTIONS
+from services.runtime.conclusion_store import ConclusionStore
 from services.runtime.redis_client import time_ms
 
 CORRECTIONS_COUNT_S = 3_540
@@ -19,19 +21,25 @@ CORRECTIONS_COUNT_S = 3_540
 Harvester's controller writes every 15 minutes, to the second. Over a whole hour the first of four corrections
 would still count at its fifth write, which would then stand until the next review, and longer each time.
 """
-POSTED_KEPT_S = 7 * 86_400
-"""Seconds after which a status posted by an Event is posted again, if it still holds."""
 
 
 class Memories(Protocol):
     """The methods of RedisMemories."""
 
-    def posted(self, uids: Collection[str]) -> Mapping[str, Status]:
-        """Return the last status of these networks that was posted by an Event alone, by uid."""
+    def conclusions(self, uids: Collection[str]) -> Mapping[str, ConclusionRecord]:
+        """Return the present records of these networks, by uid."""
         ...
 
-    def remember_posted(self, uid: str, status: Status) -> None:
-        """Remember the status that is being posted."""
+    def conclude(self, records: Collection[ConclusionRecord]) -> None:
+        """Replace the records of these networks."""
+        ...
+
+    def renew(self, uids: Collection[str]) -> None:
+        """Keep the records of these networks, which still exist."""
+        ...
+
+    def forget(self, uids: Collection[str]) -> None:
+        """Delete the records of networks that are gone."""
         ...
 
     def corrections(self, uids: Collection[str]) -> Mapping[str, int]:
@@ -48,17 +56,19 @@ class RedisMemories:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
+        self._store = ConclusionStore(client)
 
-    def posted(self, uids: Collection[str]) -> Mapping[str, Status]:
-        ordered = list(uids)
-        if not ordered:
-            return {}
-        texts = cast("Sequence[str | None]", self._client.mget([posted_status_key(uid) for uid in ordered]))
-        read = {uid: Status.parse(text) for uid, text in zip(ordered, texts, strict=True) if text is not None}
-        return {uid: status for uid, status in read.items() if status is not None}
+    def conclusions(self, uids: Collection[str]) -> Mapping[str, ConclusionRecord]:
+        return self._store.read(uids)
 
-    def remember_posted(self, uid: str, status: Status) -> None:
-        self._client.set(posted_status_key(uid), status.dump(), ex=POSTED_KEPT_S)
+    def conclude(self, records: Collection[ConclusionRecord]) -> None:
+        self._store.put(records)
+
+    def renew(self, uids: Collection[str]) -> None:
+        self._store.renew(uids)
+
+    def forget(self, uids: Collection[str]) -> None:
+        self._store.delete(uids)
 
     def corrections(self, uids: Collection[str]) -> Mapping[str, int]:
         ordered = list(uids)

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from services.cluster.errors import ClusterError, Conflict, Denied, NotFound, Throttled
+from services.contract.conclusions import ConclusionRecord
 from services.contract.messages import Segment, Verdict
 from services.contract.outcomes import Fault
 from services.contract.verdicts import SegmentVerdicts
-from services.network.parse.status import Status
 
 REDUCE_BUCKETS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 WRITE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -87,8 +87,8 @@ class UpdaterMetrics:
         )
         self._lock = threading.Lock()
         self._last_read: dict[Segment, ReadAt] = {}
-        self._posted: dict[str, tuple[float, str]] = {}
-        self._posted_read_at = float("-inf")
+        self._unwritten: dict[str, tuple[float, str]] = {}
+        self._unwritten_read_at = float("-inf")
 
     def report(self, result: str) -> None:
         """Count a report; result: one of REPORTS."""
@@ -130,18 +130,22 @@ class UpdaterMetrics:
             self._last_read = {s: known for s, known in self._last_read.items() if known.at >= since}
             return dict(self._last_read)
 
-    def statuses_read(self, posted: Mapping[str, Status], now: float) -> None:
-        """Keep the statuses posted by Events alone, by uid, for the gauges; called in every review."""
+    def records_read(self, records: Iterable[ConclusionRecord], now: float) -> None:
+        """Keep the states that are not written to their networks, for the gauges; called in every review."""
         with self._lock:
-            self._posted_read_at = now
-            self._posted |= {uid: (now, status.state) for uid, status in posted.items()}
+            self._unwritten_read_at = now
+            for record in records:
+                if record.unwritten is None:
+                    self._unwritten.pop(record.uid, None)
+                else:
+                    self._unwritten[record.uid] = (now, str(record.status.get("state", "")))
 
-    def posted_states(self, *, within_s: float) -> dict[str, str]:
-        """Return the states of those networks, by uid.
+    def unwritten_states(self, *, within_s: float) -> dict[str, str]:
+        """Return those states, by uid of the network.
 
-        A state is forgotten once reviews have gone on for within_s without reading it again.
+        A state is forgotten once reviews have gone on for within_s without it.
         """
         with self._lock:
-            since = self._posted_read_at - within_s
-            self._posted = {uid: known for uid, known in self._posted.items() if known[0] >= since}
-            return {uid: state for uid, (_, state) in self._posted.items()}
+            since = self._unwritten_read_at - within_s
+            self._unwritten = {uid: known for uid, known in self._unwritten.items() if known[0] >= since}
+            return {uid: state for uid, (_, state) in self._unwritten.items()}

@@ -93,3 +93,15 @@ def due_ms(doubts: Doubts, *, bound_ms: int, now_ms: int) -> int | None:
     if doubts.differs_since_ms:
         moments.append(doubts.differs_since_ms + bound_ms)
     return min((moment for moment in moments if moment > now_ms), default=None)
+
+
+def loaded(doubts: Doubts, *, now_ms: int) -> Doubts:
+    """Return what a record remembers from before a restart; nothing if it is from the future, and forged."""
+    moments = [
+        doubts.differs_since_ms,
+        doubts.undecided_since_ms,
+        doubts.watermark_ms,
+        doubts.offers_after_ms,
+    ]
+    moments += [doubt.since_ms for doubt in (doubts.reach, doubts.dhcp) if doubt is not None]
+    return NO_DOUBTS if doubts == NO_DOUBTS or max(moments) > now_ms else doubts

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import redis
@@ -12,6 +13,7 @@ from services.cluster.errors import (
     ClusterError,
     Conflict,
     Denied,
+    Forbidden,
     NotFound,
     Throttled,
     Unavailable,
@@ -26,6 +28,7 @@ from services.updater.assessing import Assessment, Assessor
 from services.updater.denied_backoff import DeniedBackoff
 from services.updater.memories import Memories
 from services.updater.metrics import UpdaterMetrics
+from services.updater.recording import refused
 
 MAX_CONFLICTS = 8
 """Conflicts in a row on one network; then it waits for the next review of all networks."""
@@ -83,8 +86,15 @@ class Reconciler:
         self._paused_until = 0.0
 
     def review(self, networks: Sequence[Network]) -> list[str]:
-        """Return the uids of those that must be written. Only reads; may raise redis.RedisError."""
-        return [a.network.uid for a in self._assessor.assess(networks) if self._wanted(a) is not None]
+        """Record what is concluded of these networks; return the uids of those to write.
+
+        May raise redis.RedisError.
+        """
+        assessed = [self._with_refusal(assessment) for assessment in self._assessor.assess(networks)]
+        # A record that waits for its Event is stored with it: afterwards the transition is no news any more.
+        records = [a.new_record for a in assessed if a.change is None or a.change.hindrance is None]
+        self._memories.conclude([record for record in records if record is not None])
+        return [a.network.uid for a in assessed if self._wanted(a) is not None]
 
     def reconcile(self, uid: str) -> float | None:
         """Write this network if it needs it; return the seconds after which to try again, or None."""
@@ -124,11 +134,12 @@ class Reconciler:
             change = self._wanted(assessment)
             if change is None:
                 return
-            if not change.annotations:
-                # Before posting: a missing Event is better than one every few seconds.
-                self._memories.remember_posted(network.uid, change.after)
+            # Before the patch that it leads to, which a restart could not explain otherwise, and before the
+            # Event: a missing one is better than one every few seconds.
+            if assessment.new_record is not None:
+                self._memories.conclude([assessment.new_record])
+            if change.hindrance is not None:
                 self._assessor.reported(network.uid)
-                self._metrics.statuses_read({network.uid: change.after}, self._clock.monotonic())
                 self._report(assessment, change, network)
                 return
             try:
@@ -142,6 +153,9 @@ class Reconciler:
             except Denied as error:
                 self._back_off(assessment, change, error)
                 return
+            except Forbidden as error:
+                self._record_refusal(assessment, change, str(error))
+                raise
             # Ahead of the watch event: the next review must see this write, or it would write again.
             self._cache.returned(written)
             self._assessor.reported(network.uid)
@@ -149,6 +163,8 @@ class Reconciler:
             self._report(assessment, change, written)
             if change.is_correction:
                 self._memories.remember_correction(network.uid)
+            if assessment.record is not None and assessment.record.unwritten is not None:
+                self._memories.conclude([assessment.record.model_copy(update={"unwritten": None})])
             return
         log.info("write postponed after conflicts", network=str(network.ref), conflicts=MAX_CONFLICTS)
 
@@ -181,12 +197,12 @@ class Reconciler:
         # Repeated writes while hosts join are no news to a reader of the log.
         write_log = log.info if change.is_transition or change.new_findings else log.debug
         write_log(
-            "network written" if change.annotations else "network observed",
+            "network written" if change.hindrance is None else "network observed",
             network=str(written.ref),
             segment=str(assessment.intent.segment) if isinstance(assessment.intent, Intent) else "",
             state=change.after.state,
             reason=change.after.reason,
-            annotations=sorted(change.annotations),
+            annotations=sorted(change.annotations if change.hindrance is None else ()),
         )
         facts = (change.after, assessment.intent, assessment.conclusion)
         if change.is_transition:
@@ -196,12 +212,27 @@ class Reconciler:
 
     def _back_off(self, assessment: Assessment, change: Change, error: Denied) -> None:
         network = assessment.network
-        is_first = self._denied.record(network.uid, change)
+        is_first = self._denied.record(network.uid, change, str(error))
         log.warning("write denied", network=str(network.ref), state=change.after.state, error=str(error))
         if is_first:
             event = describe_transition(change.after, assessment.intent, assessment.conclusion)
             message = f"{event.reason}: {event.message}. It cannot be written to the network: {error}"
             self._post(network, Event("Warning", DENIED_REASON, message))
+        self._record_refusal(assessment, change, str(error))
+
+    def _record_refusal(self, assessment: Assessment, change: Change, error: str) -> None:
+        assert assessment.record is not None
+        record = refused(assessment.record, change, error)
+        if record != assessment.record:
+            self._memories.conclude([record])
+
+    def _with_refusal(self, assessment: Assessment) -> Assessment:
+        """Return the assessment with a record that names the refusal, if this change was denied."""
+        network, change = assessment.network, assessment.change
+        if change is None or (error := self._denied.refusal(network.uid, change)) is None:
+            return assessment
+        assert assessment.record is not None
+        return replace(assessment, record=refused(assessment.record, change, error))
 
     def _post(self, network: Network, event: Event) -> None:
         """Post an Event at most once: nothing depends on it."""

@@ -26,6 +26,8 @@ PAUSE_POLL_S = 1.0
 """Between two reads of the pause switch while paused."""
 TICK_S = 1.0
 """Between two ticks of observed time; see runtime.verdict_store."""
+RENEWAL_S = 3_600.0
+"""Between two renewals of the conclusions' records, which are kept for a day."""
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +67,7 @@ class Updater:
         self._metrics = metrics
         self._is_paused = is_paused
         self._store = store
+        self._memories = memories
         self._clock = clock
         self._interval_s = settings.reduce_interval_s
         assessor = Assessor(store, hosts, memories, doubt_log, clock, settings, metrics=metrics)
@@ -91,8 +94,9 @@ class Updater:
         self._lock = threading.Lock()
         self._networks: set[str] = set()
         self._segments: set[Segment] = set()
+        self._gone: set[str] = set()
         self._woken = threading.Event()
-        self._review_all_at = clock.monotonic()
+        self._review_all_at = self._renew_at = clock.monotonic()
         self._threads = [
             threading.Thread(target=self._review_forever, name="reviewer", daemon=True),
             threading.Thread(target=self._tick_forever, name="ticker", daemon=True),
@@ -139,6 +143,8 @@ class Updater:
         """Forget a network that the watch saw deleted."""
         self._cache.deleted(uid)
         self._reconciler.forget(uid)
+        with self._lock:
+            self._gone.add(uid)
 
     def take_report(self, report: Report) -> None:
         """Store its verdicts and queue their networks for review; may raise redis.RedisError."""
@@ -159,9 +165,15 @@ class Updater:
         with self._lock:
             uids, self._networks = self._networks, set()
             segments, self._segments = self._segments, set()
+            gone, self._gone = self._gone, set()
         try:
+            self._memories.forget(gone)
             if now >= self._review_all_at:
-                self._review(self._cache.snapshot())
+                networks = self._cache.snapshot()
+                if now >= self._renew_at:
+                    self._memories.renew([network.uid for network in networks])
+                    self._renew_at = now + RENEWAL_S
+                self._review(networks)
                 self._review_all_at = now + self._interval_s
             else:
                 found = {network.uid: network for s in segments for network in self._cache.on_segment(s)}
@@ -171,6 +183,7 @@ class Updater:
             with self._lock:
                 self._networks |= uids
                 self._segments |= segments
+                self._gone |= gone
             raise
 
     def tick(self) -> None:
@@ -196,6 +209,10 @@ class Updater:
             retry_in_s = self._reconciler.reconcile(uid)
         finally:
             self._queue.done(uid)
+            if self._cache.get(uid) is None:
+                # Deleted meanwhile, perhaps before its record was stored.
+                with self._lock:
+                    self._gone.add(uid)
         if retry_in_s is not None:
             self._queue.add(uid, delay_s=retry_in_s)
         return True

@@ -15,7 +15,8 @@ class UpdaterSettings(PolicySettings, TelemetrySettings):
     """Seconds between two sweeps of the watcher: set the same there. A verdict older than two sweeps is not
     fresh."""
     observe_only: bool = False
-    """Write nothing to any network: report by Events and metrics alone."""
+    """Write nothing to any network. `nadroute status`, Events and metrics show the states, `nadroute diff`
+    what would be written."""
     reduce_interval_s: Seconds = 5.0
     """Seconds between two reviews of all networks, which find what has changed by age alone; at most
     sweep_interval_s."""

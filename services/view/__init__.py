@@ -1,1 +1,1 @@
-"""What status, explain and hosts show, without a terminal."""
+"""What status, diff, explain and hosts show, without a terminal."""

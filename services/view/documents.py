@@ -6,10 +6,12 @@ Keys are snake_case with the unit in the name. Unknown values are null; a key is
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from services.contract.conclusions import Unwritten
 from services.contract.host_claims import HostClaim
 from services.contract.messages import DHCPVerdict, LeaseVerdict, Offer, ProbeRequest, ReachVerdict
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
 from services.network.parse.nad import NetworkRef
+from services.view.differences import NetworkDifference
 from services.view.explained_network import ExplainedNetwork
 from services.view.host_checks import HostCheck
 from services.view.hosts import HostRow
@@ -53,6 +55,8 @@ def network_document(row: NetworkRow) -> Document:
         "dhcp_out": row.dhcp_out,
         "hosts_omitted": row.hosts_omitted,
         "findings": dict(sorted(row.findings.items())),
+        "source": row.source.value,
+        "not_written": _unwritten(row.unwritten),
     }
 
 
@@ -71,6 +75,27 @@ def explained_document(explained: ExplainedNetwork) -> Document:
         "asked": [{"what": a.what, "value": a.value, "source": a.source} for a in explained.asked],
         "meaning": list(explained.meaning),
         "steps": list(explained.steps),
+    }
+
+
+def difference_document(difference: NetworkDifference) -> Document:
+    """One network of `diff`."""
+    row = difference.row
+    return {
+        **_ref(row.ref),
+        "state": row.state,
+        "reason": row.reason,
+        "not_written": _unwritten(row.unwritten),
+        "concluded": difference.is_concluded,
+        "changes": [
+            {
+                "annotation": change.annotation,
+                "field": change.field,
+                "present": change.present or None,
+                "would_be": change.would_be or None,
+            }
+            for change in difference.changes
+        ],
     }
 
 
@@ -152,6 +177,10 @@ def reach_document(reach: ReachVerdict | None) -> Document:
 
 def _ref(ref: NetworkRef) -> Document:
     return {"namespace": ref.namespace, "name": ref.name}
+
+
+def _unwritten(unwritten: Unwritten | None) -> Document | None:
+    return None if unwritten is None else {"why": unwritten.why.value, "detail": unwritten.detail or None}
 
 
 def _check(check: HostCheck) -> Document:

@@ -12,7 +12,8 @@ from services.network.reasons.catalog import REASONS
 from services.network.reasons.states import DHCP_OUT, STATES
 from services.network.reasons.texts import Facts
 from services.view.host_checks import HostCheck, RedisView
-from services.view.rows import NetworkRow, checks_of
+from services.view.rows import NetworkRow, Source, checks_of
+from services.view.unwritten import describe_unwritten
 
 MAX_LISTED = 5
 """Number of names in a sentence; further ones are counted."""
@@ -54,6 +55,10 @@ def explain_network(
     meaning, steps = _meaning(row, facts)
     meaning += _comparisons(row, checks or ())
     meaning += [f"{view.conflicts[check.host]}." for check in checks or () if check.host in view.conflicts]
+    if row.unwritten is not None:
+        meaning.append(f"{describe_unwritten(row.unwritten)}.")
+    if row.source is Source.ANNOTATION and view.trouble is None:
+        meaning.append("This is from the annotation, as Redis has no conclusion about the network.")
     if view.paused is not None:
         meaning.append(f"nadroute is {view.paused}.")
     return ExplainedNetwork(row, tuple(asked), checks, tuple(meaning), tuple(steps), facts)
@@ -171,13 +176,12 @@ def _named(things: Sequence[object]) -> str:
 
 
 def _facts(network: Network, row: NetworkRow, checks: Sequence[HostCheck]) -> Facts:
-    status = network.status
     by_name = {check.host: check for check in checks}
     hosts = sorted(row.hosts) or sorted(by_name)
     first = by_name.get(hosts[0]) if hosts else None
     answering = [check.host for check in checks if check.vlan.outcome is ReachOutcome.REACHABLE]
     cluster_network = row.cluster_network or "its cluster network"
-    cidr = row.cidr or (status.servers[0].cidr if status and status.servers else "")
+    cidr = row.cidr or (row.servers[0].cidr if row.servers else "")
     return Facts(
         namespace=network.ref.namespace,
         name=network.ref.name,

@@ -1,9 +1,10 @@
-"""What each host found on a network's segment and how long ago, read from Redis."""
+"""What Redis knows: the conclusion about each network, and what each host found there and how long ago."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 
+from services.contract.conclusions import ConclusionRecord
 from services.contract.messages import (
     NOT_TRIED,
     DHCPVerdict,
@@ -15,6 +16,9 @@ from services.contract.messages import (
 )
 from services.contract.outcomes import Fault
 from services.contract.verdicts import SegmentVerdicts
+from services.network.parse.intent import Intent, read_intent
+from services.network.parse.nad import Network
+from services.network.policy import Policy
 
 CONNECT_TIMEOUT_S = 2.0
 """Short, because the networks' annotations can be shown without Redis."""
@@ -47,11 +51,18 @@ class RedisView:
 
     verdicts: Mapping[Segment, SegmentVerdicts] = field(default_factory=dict)
     hosts: Mapping[str, HostAnnouncement] = field(default_factory=dict)
+    conclusions: Mapping[str, ConclusionRecord] = field(default_factory=dict)
+    """By uid of the network."""
     paused: str | None = None
     """The global pause as a sentence; None without one."""
     conflicts: Mapping[str, str] = field(default_factory=dict)
     """By host, the sentence that another prober waits for its name."""
     trouble: str | None = None
+
+    def applied_to(self, policy: Policy) -> Policy:
+        """Return the policy as the updater has it: a host's own address cannot be a gateway."""
+        addresses = frozenset(address for host in self.hosts.values() for address in host.addresses)
+        return replace(policy, host_addresses=addresses)
 
     def carrying(self, cluster_network: str) -> list[str]:
         """Return the announced hosts with an uplink of this cluster network, by name."""
@@ -104,35 +115,39 @@ class RedisReader:
     def __init__(self, url: str) -> None:
         import redis
 
+        from services.runtime.conclusion_store import ConclusionStore
         from services.runtime.redis_client import connect, redact
         from services.runtime.verdict_store import VerdictStore
 
         self._where = redact(url)
         self._errors = (redis.RedisError, OSError)
         self._client = connect(url, connect_timeout_s=CONNECT_TIMEOUT_S, retries=0)
-        self._store = VerdictStore(self._client)
+        self._verdicts = VerdictStore(self._client)
+        self._conclusions = ConclusionStore(self._client)
 
-    def read(self, segments: Collection[Segment]) -> RedisView:
-        """Return the present verdicts on these segments, announcements and pause."""
+    def read(self, networks: Collection[Network], policy: Policy) -> RedisView:
+        """Return what is known of these networks, the announcements and the pause."""
         from services.runtime import announcements
         from services.runtime.redis_client import time_ms
         from services.view.hosts import describe_conflict
         from services.view.pause_state import describe_pause
 
+        intents = [read_intent(network, policy) for network in networks]
         try:
             hosts = {host.host: host for host in announcements.read(self._client).hosts}
             waiting, now_ms = announcements.read_waiting(self._client, hosts.keys()), time_ms(self._client)
             return RedisView(
-                self._store.read(segments),
+                self._verdicts.read({intent.segment for intent in intents if isinstance(intent, Intent)}),
                 hosts,
+                self._conclusions.read(network.uid for network in networks),
                 describe_pause(self._client),
                 {host: describe_conflict(claim, now_ms) for host, claim in waiting.items()},
             )
         except self._errors as error:
             why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
             return RedisView(
-                trouble=f"hosts are not shown: Redis at {self._where}: {why}; name another with --redis-url "
-                "or NADROUTE_REDIS_URL"
+                trouble=f"Redis at {self._where} cannot be read: {why}; name another with --redis-url or "
+                "NADROUTE_REDIS_URL"
             )
 
     def close(self) -> None:

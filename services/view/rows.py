@@ -2,17 +2,26 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
-from services.contract.messages import Segment
+from services.contract.conclusions import ConclusionRecord, Hindrance, Unwritten
 from services.contract.outcomes import CALM_STATES, Reason, State
-from services.network.parse.intent import Intent, NotProbed, read_intent
+from services.network.parse.intent import Channel, Intent, NotProbed, read_intent
 from services.network.parse.nad import Network, NetworkRef
-from services.network.parse.route import Route
 from services.network.parse.status import ServerOffer, Status
 from services.network.policy import DEFAULT_POLICY, Policy
 from services.view.host_checks import HostCheck, RedisView
 
-"""States that need no attention."""
+
+class Source(StrEnum):
+    """Where a state comes from."""
+
+    CONCLUSION = "conclusion"
+    """The updater's record in Redis."""
+    ANNOTATION = "annotation"
+    """nadroute.io/status, because there is no record."""
+    NETWORK = "network"
+    """The network itself: it is not probed, or nothing is known of its present configuration."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,9 @@ class NetworkRow:
     """None if it is not probed."""
     checked_gateway: str = ""
     """The gateway that counts: of our status, or else of the intent."""
+    source: Source = Source.NETWORK
+    unwritten: Unwritten | None = None
+    """What would be written, and why it is not; None if it is written."""
 
     @property
     def is_problem(self) -> bool:
@@ -60,31 +72,26 @@ class NetworkLine:
     checks: tuple[HostCheck, ...] | None = None
 
 
-def network_row(network: Network, policy: Policy = DEFAULT_POLICY) -> NetworkRow:
+def rows_of(networks: Iterable[Network], policy: Policy, view: RedisView) -> list[NetworkRow]:
+    """Build the rows of NADs from the conclusions in Redis; where there is none, from the annotations."""
+    applied = view.applied_to(policy)
+    return [network_row(network, applied, view.conclusions.get(network.uid)) for network in networks]
+
+
+def network_row(
+    network: Network, policy: Policy = DEFAULT_POLICY, record: ConclusionRecord | None = None
+) -> NetworkRow:
     """Build the row of a NAD; a status of a former intent is not shown."""
     intent = read_intent(network, policy)
-    status, route = network.status, network.route
+    concluded = Status.from_fields(record.status) if record is not None else None
     if isinstance(intent, NotProbed):
-        same = status is not None and (status.state, status.reason) == (intent.state, intent.reason)
-        return NetworkRow(
-            network.ref,
-            network.uid,
-            intent.state,
-            intent.reason,
-            since=status.since if status is not None and same else "",
-            detail=intent.detail,
-            mode=route.mode,
-            cidr=route.cidr,
-            gateway=route.gateway,
-            connectivity=route.connectivity,
-        )
-    if status is None or status.digest != intent.digest:
-        status = Status(State.PENDING, Reason.NOT_PROBED_YET)
-    return _probed(network, intent, route, status)
-
-
-def _probed(network: Network, intent: Intent, route: Route, status: Status) -> NetworkRow:
+        return _not_probed(network, intent, [concluded, network.status], record)
     known = intent.gateway or intent.known_gateway
+    status, source = Status(State.PENDING, Reason.NOT_PROBED_YET), Source.NETWORK
+    for found, origin in ((network.status, Source.ANNOTATION), (concluded, Source.CONCLUSION)):
+        if found is not None and found.digest == intent.digest:
+            status, source = found, origin
+    route = network.route
     return NetworkRow(
         network.ref,
         network.uid,
@@ -105,12 +112,35 @@ def _probed(network: Network, intent: Intent, route: Route, status: Status) -> N
         findings=status.findings,
         intent=intent,
         checked_gateway=status.gateway or str(known or ""),
+        source=source,
+        unwritten=record.unwritten if record is not None and source is Source.CONCLUSION else None,
     )
 
 
-def segments_of(rows: Iterable[NetworkRow]) -> set[Segment]:
-    """Return the segments that are probed for these networks."""
-    return {row.intent.segment for row in rows if row.intent is not None}
+def _not_probed(
+    network: Network, intent: NotProbed, reported: Sequence[Status | None], record: ConclusionRecord | None
+) -> NetworkRow:
+    """reported: the statuses of record and annotation; the first that agrees says since when."""
+    same = [s for s in reported if s is not None and (s.state, s.reason) == (intent.state, intent.reason)]
+    source = Source.CONCLUSION if same and same[0] is reported[0] else Source.NETWORK
+    unwritten = record.unwritten if record is not None and source is Source.CONCLUSION else None
+    if intent.channel is Channel.EVENT:
+        unwritten = Unwritten(why=Hindrance.UNREADABLE)
+    route = network.route
+    return NetworkRow(
+        network.ref,
+        network.uid,
+        intent.state,
+        intent.reason,
+        since=same[0].since if same else "",
+        detail=intent.detail,
+        mode=route.mode,
+        cidr=route.cidr,
+        gateway=route.gateway,
+        connectivity=route.connectivity,
+        source=source,
+        unwritten=unwritten,
+    )
 
 
 def with_checks(rows: Sequence[NetworkRow], view: RedisView) -> list[NetworkLine]:

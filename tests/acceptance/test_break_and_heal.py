@@ -25,7 +25,7 @@ def test_a_gateway_that_breaks_and_heals_is_reported_everywhere(demo: Demo) -> N
     before = demo.events("storefront")
     demo.nadroute("demo", "break", "7")
     wait_until(lambda: _all(demo, "Unreachable"), "both networks to become Unreachable")
-    assert demo.route("storefront")["connectivity"] == "false"
+    wait_until(lambda: demo.route("storefront")["connectivity"] == "false", "the annotation to follow")
     wait_until(
         lambda: demo.events("storefront").count("Unreachable") > before.count("Unreachable"),
         "an Event on the network",
@@ -37,7 +37,7 @@ def test_a_gateway_that_breaks_and_heals_is_reported_everywhere(demo: Demo) -> N
     assert "check that the interface on VLAN 7 is up and has the address 10.0.112.1" in text
     demo.nadroute("demo", "heal", "7")
     wait_until(lambda: _all(demo, "Active"), "both networks to become Active again")
-    assert demo.route("storefront")["connectivity"] == "true"
+    wait_until(lambda: demo.route("storefront")["connectivity"] == "true", "the annotation to follow")
     wait_until(
         lambda: demo.events("storefront").count("Active") > down.count("Active"),
         "an Event of its recovery",

@@ -155,6 +155,7 @@ def test_watch_reports_a_silent_api_server(api_server: ApiServer, networks: Netw
             assert process.stdout is not None
             assert process.stderr is not None
             assert len([process.stdout.readline() for _ in range(3)]) == 3
+            assert process.stderr.readline().startswith("from the annotation, without hosts: Redis at ")
             api_server.faults.freeze()
             line = process.stderr.readline()
             assert line.startswith("the API server has been silent for 2s: networks are shown as they were")

@@ -1,17 +1,10 @@
-"""Memories, observed time and the pause switch in a real Redis."""
+"""Corrections, observed time and the pause switch in a real Redis."""
 
 import json
 
 import pytest
 
-from services.contract.names import (
-    OBSERVED_TIME_KEY,
-    PAUSED_KEY,
-    SENDING_KEY,
-    corrections_key,
-    posted_status_key,
-)
-from services.network.parse.status import Status
+from services.contract.names import OBSERVED_TIME_KEY, PAUSED_KEY, SENDING_KEY, corrections_key
 from services.network.write.writing import MAX_CORRECTIONS
 from services.runtime.verdict_store import LONGEST_TICK_S, VerdictStore
 from services.updater.hosts import CACHED_S, PauseSwitch
@@ -20,21 +13,10 @@ from tests.support.manual_clock import ManualClock
 from tests.support.redis_server import RedisServer
 from tests.unit.network.builders import SEGMENT, verdict
 
-STATUS = Status("Invalid", "BadRoute", since="2026-11-23T00:00:00Z", detail="not JSON")
-
 
 @pytest.fixture
 def memories(redis_server: RedisServer) -> RedisMemories:
     return RedisMemories(redis_server.client)
-
-
-def test_a_posted_status_is_remembered_by_uid(redis_server: RedisServer, memories: RedisMemories) -> None:
-    """All updaters share it, also after a restart; junk under its key is ignored."""
-    assert memories.posted([]) == {}
-    memories.remember_posted("uid-1", STATUS)
-    redis_server.client.set(posted_status_key("uid-2"), "junk")
-    assert memories.posted(["uid-1", "uid-2", "uid-3"]) == {"uid-1": STATUS}
-    assert int(redis_server.client.ttl(posted_status_key("uid-1"))) > 0
 
 
 def test_corrections_count_for_an_hour(redis_server: RedisServer, memories: RedisMemories) -> None:

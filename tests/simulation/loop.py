@@ -27,6 +27,7 @@ from services.watcher.plan.schedule import Schedule
 from services.watcher.plan.segment_plan import HostProbe
 from tests.simulation.site import Probers, Vlan
 from tests.support.manual_clock import ManualClock
+from tests.unit.updater.fakes import FakeMemories
 
 PACE = Pace(sweep_s=300.0, retry_s=30.0, ask_window_s=15.0)
 WRITE_S = 0.05
@@ -54,17 +55,8 @@ class Record:
     """Reports that never arrived."""
 
 
-class _Nothing:
-    """Memories of an updater that has nothing to remember."""
-
-    def posted(self, uids: Collection[str]) -> Mapping[str, Status]:
-        return {}
-
-    def remember_posted(self, uid: str, status: Status) -> None:
-        raise AssertionError("every status is written")
-
-    def corrections(self, uids: Collection[str]) -> Mapping[str, int]:
-        return {}
+class _Nothing(FakeMemories):
+    """Memories of an updater that writes at once and has no other writer."""
 
     def remember_correction(self, uid: str) -> None:
         raise AssertionError("there is no other writer")

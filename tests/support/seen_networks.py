@@ -2,6 +2,7 @@
 
 from ipaddress import IPv4Address
 
+from services.contract.conclusions import ConclusionRecord, Unwritten
 from services.contract.messages import HostAnnouncement, ReachVerdict, TargetVerdict, Verdict
 from services.contract.outcomes import Fault, ReachOutcome, Reason, State
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
@@ -65,8 +66,24 @@ def found(
     )
 
 
-def view(*verdicts: Verdict, asked: tuple[Verdict, ...] = (), hosts: int = 2) -> RedisView:
-    """Build a Redis with these verdicts; hosts node1 … are announced."""
+def record_of(given: Network, status: Status, unwritten: Unwritten | None = None) -> ConclusionRecord:
+    """Build the record of a conclusion about the network."""
+    return ConclusionRecord(
+        namespace=given.ref.namespace,
+        name=given.ref.name,
+        uid=given.uid,
+        status=status.to_fields(),
+        unwritten=unwritten,
+    )
+
+
+def view(
+    *verdicts: Verdict,
+    asked: tuple[Verdict, ...] = (),
+    hosts: int = 2,
+    conclusions: tuple[ConclusionRecord, ...] = (),
+) -> RedisView:
+    """Build a Redis with these verdicts and conclusions; hosts node1 … are announced."""
     announced = {
         f"node{n}": HostAnnouncement(
             host=f"node{n}", uplinks={"extra": "extra-bo"}, version="1", incarnation=1
@@ -76,4 +93,4 @@ def view(*verdicts: Verdict, asked: tuple[Verdict, ...] = (), hosts: int = 2) ->
     known = SegmentVerdicts(
         tuple(AgedVerdict(v, 4.0) for v in verdicts), tuple(AgedVerdict(v, 4.0) for v in asked)
     )
-    return RedisView({SEGMENT: known}, announced)
+    return RedisView({SEGMENT: known}, announced, {record.uid: record for record in conclusions})

@@ -15,10 +15,10 @@ from services.contract.messages import Segment, Verdict
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.judge.evidence import Carriers
 from services.network.parse.nad import Network, NetworkRef
-from services.network.parse.status import Status
 from services.network.reasons.events import Event
 from services.updater.memories import CORRECTIONS_COUNT_S
 from tests.support.manual_clock import ManualClock
+from tests.unit.updater.fakes import FakeMemories
 
 US = Actor(user="nadroute", agent="nadroute-updater")
 
@@ -104,19 +104,13 @@ def _content(verdict: Verdict) -> object:
     return verdict.dhcp, verdict.targets, verdict.fault
 
 
-class MemoryMemories:
+class MemoryMemories(FakeMemories):
     """Memories whose corrections count for an hour."""
 
     def __init__(self, clock: ManualClock) -> None:
+        super().__init__()
         self._clock = clock
-        self._posted: dict[str, Status] = {}
         self._corrected: dict[str, deque[float]] = {}
-
-    def posted(self, uids: Collection[str]) -> Mapping[str, Status]:
-        return {uid: self._posted[uid] for uid in uids if uid in self._posted}
-
-    def remember_posted(self, uid: str, status: Status) -> None:
-        self._posted[uid] = status
 
     def corrections(self, uids: Collection[str]) -> Mapping[str, int]:
         since = self._clock.seconds - CORRECTIONS_COUNT_S

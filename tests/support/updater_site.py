@@ -54,6 +54,7 @@ class UpdaterSite:
     app: Celery
     process: subprocess.Popen[bytes]
     log: Path
+    environment: Mapping[str, str]
 
     def create(self, name: str, *, vlan: int, route: str | None = None, **annotations: str) -> Network:
         """Create a VM network as its owner does."""
@@ -74,6 +75,11 @@ class UpdaterSite:
     def edit(self, name: str, annotation: str, value: str | None) -> None:
         """Set or remove an annotation as another writer."""
         self.server.rival(NAMESPACE, name).annotate(annotation, value)
+
+    def restart(self, **environment: str) -> None:
+        """Stop the updater and start it again, with these variables instead of those of the same name."""
+        _end(self.process)
+        self.process = _start({**self.environment, **environment}, self.log)
 
     def announce(self, *hosts: str) -> None:
         """Announce hosts that carry the cluster network, for the rest of the test."""
@@ -169,29 +175,39 @@ def updater_site(
     """Start everything. environment adds NADROUTE_ variables. The test plays the watcher, which sends."""
     redis_server.client.set(SENDING_KEY, "1")
     log = folder / "updater.log"
-    with ApiServer(admission=admission) as server, log.open("wb") as output:
-        process = subprocess.Popen(
+    with ApiServer(admission=admission) as server:
+        variables = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("NADROUTE_")},
+            "NADROUTE_REDIS_URL": redis_server.url,
+            "NADROUTE_KUBECONFIG": str(server.kubeconfig(folder / "kubeconfig")),
+            "NADROUTE_REDUCE_INTERVAL_S": "1",
+            "NADROUTE_LOG_FORMAT": "json",
+            **environment,
+        }
+        app = make_app(redis_server.url)
+        site = UpdaterSite(server, redis_server.client, app, _start(variables, log), log, variables)
+        try:
+            yield site
+        finally:
+            app.close()
+            _end(site.process)
+
+
+def _start(environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as output:
+        return subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", sys.executable, "-c", PROGRAM],
-            env={
-                **{key: value for key, value in os.environ.items() if not key.startswith("NADROUTE_")},
-                "NADROUTE_REDIS_URL": redis_server.url,
-                "NADROUTE_KUBECONFIG": str(server.kubeconfig(folder / "kubeconfig")),
-                "NADROUTE_REDUCE_INTERVAL_S": "1",
-                "NADROUTE_LOG_FORMAT": "json",
-                **environment,
-            },
+            env=environment,
             cwd=Path(__file__).parents[2],
             stderr=output,
             stdout=output,
         )
-        app = make_app(redis_server.url)
-        try:
-            yield UpdaterSite(server, redis_server.client, app, process, log)
-        finally:
-            app.close()
-            process.terminate()
-            try:
-                process.wait(TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(TIMEOUT_S)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(TIMEOUT_S)

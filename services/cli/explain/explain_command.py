@@ -1,6 +1,7 @@
 """`nadroute explain`: why a network is in its state, in words, and what to do about it."""
 
 import re
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime
 
@@ -22,7 +23,8 @@ from services.view.documents import explained_document
 from services.view.durations import describe_age, seconds_since
 from services.view.explained_network import ExplainedNetwork, explain_network
 from services.view.host_checks import RedisReader
-from services.view.rows import network_row, segments_of
+from services.view.rows import NetworkRow, rows_of
+from services.view.unwritten import source_remark
 
 READABLE = 110
 """Maximum width of prose, in columns."""
@@ -39,18 +41,18 @@ def explain(network: NetworkRef, output: Output, **flags: object) -> None:
     """Explain a network's state: what is asked, what each host tried and what came back, what that means, and
     what to do next.
 
-    Exit code 0 whatever the state is. Without Redis, everything but the hosts is shown.
+    Exit code 0 whatever the state is. Without Redis, the state comes from the annotation, without hosts.
     """
     settings = load_client_settings(flags)
     with cluster_client(settings) as cluster:
         networks = cluster.list_networks()[0]
     (chosen,) = select_networks(networks, [network])
-    row = network_row(chosen, settings.policy)
     with closing(RedisReader(settings.redis_url.get_secret_value())) as reader:
-        view = reader.read(segments_of([row]))
+        view = reader.read([chosen], settings.policy)
+    (row,) = rows_of([chosen], settings.policy, view)
     explained = explain_network(chosen, row, networks, settings.policy, view)
-    if view.trouble is not None:
-        click.echo(plain(view.trouble), err=True)
+    if (remark := source_remark(view)) is not None:
+        click.echo(plain(remark), err=True)
     if output != "table":
         print_data(explained_document(explained), output)
     else:
@@ -75,7 +77,8 @@ def print_explained(console: Console, explained: ExplainedNetwork, *, now: datet
         _heading(console, "What each host tried, and what came back")
         _print_checks(console, explained, width=width)
         _heading(console, "Route annotation")
-        console.print(Padding(_written(explained), (0, 0, 0, 2), expand=False), width=width)
+        for line in _route_lines(explained.row):
+            console.print(Padding(line, (0, 0, 0, 2), expand=False), width=width)
     _heading(console, "What it means")
     for text in explained.meaning:
         console.print(Padding(_words(text), (0, 0, 0, 2), expand=False), width=width)
@@ -158,7 +161,14 @@ def _words(text: str) -> Text:
     return found
 
 
-def _written(explained: ExplainedNetwork) -> Text:
-    row = explained.row
-    values = [("cidr", row.cidr), ("gateway", row.gateway), ("connectivity", row.connectivity)]
-    return cell("  ".join(f"{name} {value or 'none'}" for name, value in values))
+def _route_lines(row: NetworkRow) -> list[Text]:
+    """Return the fields as they are and, where they may not be written, as they would be."""
+    present = {"cidr": row.cidr, "gateway": row.gateway, "connectivity": row.connectivity}
+    lines = [_fields(present)]
+    if row.unwritten is not None and row.unwritten.route:
+        lines.append(cell("not written: ", "yellow") + _fields(row.unwritten.route))
+    return lines
+
+
+def _fields(values: Mapping[str, str | None]) -> Text:
+    return cell("  ".join(f"{name} {value or 'none'}" for name, value in values.items()))

@@ -20,12 +20,12 @@ from services.cli.options.client import ClientSettings, client_options, cluster_
 from services.cli.options.settings_options import GroupedCommand
 from services.cli.outputs import Output, output_option, print_data, print_lines
 from services.cli.terminal import plain, stdout_console
-from services.contract.messages import Segment
 from services.network.parse.nad import Network, NetworkRef
 from services.runtime.clock import SystemClock
 from services.view.documents import checked_document
 from services.view.host_checks import RedisReader, RedisView
-from services.view.rows import NetworkLine, network_row, segments_of, with_checks
+from services.view.rows import NetworkLine, rows_of, with_checks
+from services.view.unwritten import source_remark, unwritten_remarks
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,7 +53,7 @@ class Shown:
         self, networks: Sequence[Network], view: RedisView, settings: ClientSettings
     ) -> list[NetworkLine]:
         """Return the selected rows with the checks of the selected hosts."""
-        rows = [network_row(network, settings.policy) for network in self.networks(networks)]
+        rows = rows_of(self.networks(networks), settings.policy, view)
         lines = with_checks([row for row in rows if row.is_problem or not self.problems], view)
         if self.host is None:
             return lines
@@ -118,7 +118,7 @@ def status(
     """Show the state of each network, its reason, since when, and what each host found.
 
     Exit code 1 if a network that is shown and probed is not Active. --watch shows a live table on a terminal,
-    and one line for each change anywhere else. Without Redis, everything but the hosts is shown.
+    and one line for each change anywhere else. Without Redis, the annotations are shown, without the hosts.
     """
     settings = load_client_settings(flags)
     shown = Shown(frozenset(networks), in_namespaces, host, problems)
@@ -126,14 +126,14 @@ def status(
         present = cluster.list_networks()[0]
         select_networks(present, networks)
         with closing(RedisReader(settings.redis_url.get_secret_value())) as reader:
-            view = reader.read(_segments(present, settings))
+            view = reader.read(present, settings.policy)
         shown.check_host(view)
         if watch:
             from services.cli.networks.watching import follow
 
             return follow(cluster, settings, shown, output=output, clock=SystemClock())
     lines = shown.lines(present, view, settings)
-    for remark in remarks(view):
+    for remark in remarks(view, lines):
         click.echo(plain(remark), err=True)
     if output != "table":
         print_data([checked_document(line.row, line.checks) for line in lines], output)
@@ -144,13 +144,13 @@ def status(
     return NOT_ALL_ACTIVE if any(line.row.is_problem for line in lines) else 0
 
 
-def _segments(networks: Sequence[Network], settings: ClientSettings) -> set[Segment]:
-    return segments_of([network_row(network, settings.policy) for network in networks])
-
-
-def remarks(view: RedisView) -> list[str]:
+def remarks(view: RedisView, lines: Sequence[NetworkLine]) -> list[str]:
     """Return the remarks above the table."""
-    return [remark for remark in (view.paused, view.trouble) if remark is not None]
+    rows = [line.row for line in lines]
+    said = [view.paused, source_remark(view, rows), *unwritten_remarks(rows)]
+    if any(row.unwritten and row.unwritten.route for row in rows):
+        said.append("what would be written: nadroute diff")
+    return [remark for remark in said if remark is not None]
 
 
 def _print(console: "Console", lines: Sequence[NetworkLine]) -> None:

@@ -28,7 +28,8 @@ from services.runtime.clock import Clock
 from services.view.documents import deleted_document, network_document
 from services.view.durations import describe_age
 from services.view.host_checks import RedisReader, RedisView
-from services.view.rows import NetworkLine, NetworkRow, network_row, segments_of
+from services.view.rows import NetworkLine, NetworkRow, Source
+from services.view.unwritten import source_remark
 
 if TYPE_CHECKING:
     from services.cluster.client import Cluster
@@ -53,9 +54,8 @@ class Picture:
     @property
     def remarks(self) -> list[str]:
         """Return the remarks above the table."""
-        if self.stale_s is None:
-            return remarks(self.view)
-        return [describe_stale(self.stale_s), *remarks(self.view)]
+        said = remarks(self.view, self.lines)
+        return said if self.stale_s is None else [describe_stale(self.stale_s), *said]
 
 
 def describe_stale(stale_s: float) -> str:
@@ -84,12 +84,12 @@ class Follower:
         self._view = RedisView()
         self._read_at = -REDIS_REFRESH_S
 
-    def picture(self, *, with_redis: bool = True) -> Picture:
+    def picture(self) -> Picture:
         """Return the present picture."""
         networks = self._cache.snapshot()
-        if with_redis and self._clock.monotonic() - self._read_at >= REDIS_REFRESH_S:
-            rows = [network_row(network, self._settings.policy) for network in networks]
-            self._view, self._read_at = self._reader.read(segments_of(rows)), self._clock.monotonic()
+        if self._clock.monotonic() - self._read_at >= REDIS_REFRESH_S:
+            self._view = self._reader.read(networks, self._settings.policy)
+            self._read_at = self._clock.monotonic()
         silent_s = self._watch.silent_s
         stale_s = silent_s if silent_s > self._settings.watch_silence_s else None
         return Picture(
@@ -175,9 +175,9 @@ def _follow_lines(follower: Follower, shown: Shown, *, output: Output, clock: Cl
     """Print each network once, and again whenever it changes."""
     never = threading.Event()
     printed: dict[str, NetworkRow] = {}
-    was_stale = False
+    was_stale, trouble = False, None
     while True:
-        picture = follower.picture(with_redis=shown.host is not None)
+        picture = follower.picture()
         if (picture.stale_s is not None) != was_stale:
             was_stale = picture.stale_s is not None
             click.echo(
@@ -186,7 +186,10 @@ def _follow_lines(follower: Follower, shown: Shown, *, output: Output, clock: Cl
                 else "the API server answers again",
                 err=True,
             )
-        if picture.view.trouble is None:
+        if (picture.view.trouble is None) != (trouble is None):
+            trouble = picture.view.trouble
+            click.echo(plain(source_remark(picture.view) or "Redis answers again"), err=True)
+        if trouble is None or shown.host is None:
             present = {line.row.uid: line.row for line in picture.lines}
             _print_changes(present, printed, shown, output)
         clock.wait(never, REFRESH_S)
@@ -201,8 +204,10 @@ def _print_changes(
     for uid, row in present.items():
         if shown.problems and not row.is_problem and uid not in printed:
             continue
-        if printed.get(uid) != row:
-            printed[uid] = row
+        # Where it comes from is no change: Redis may come and go.
+        told = replace(row, source=Source.NETWORK, unwritten=None)
+        if printed.get(uid) != told:
+            printed[uid] = told
             click.echo(_line(row) if output == "table" else json.dumps(network_document(row)))
 
 
@@ -210,7 +215,9 @@ def _line(row: NetworkRow) -> str:
     fields = {
         key: value
         for key, value in network_document(row).items()
-        if key not in ("namespace", "name", "state", "dhcp")
+        if key not in ("namespace", "name", "state", "dhcp", "source", "not_written")
     }
+    if row.unwritten is not None:
+        fields["not_written"] = row.unwritten.why.value
     text = " ".join(f"{key}={value}" for key, value in fields.items() if value not in (None, {}, False, 0))
     return plain(f"{row.ref} {row.state} {text}")

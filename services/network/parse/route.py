@@ -63,6 +63,17 @@ class Route:
         )
 
     @property
+    def written(self) -> Mapping[str, str]:
+        """Return the fields that nadroute may write, as text; empty where absent."""
+        return {
+            "mode": self.mode,
+            "cidr": self.cidr,
+            "gateway": self.gateway,
+            "connectivity": self.connectivity,
+            "outdated": "true" if self.outdated else "",
+        }
+
+    @property
     def lacks_connectivity(self) -> bool:
         """Whether cidr and gateway are set without connectivity, as after a save in Harvester's UI."""
         return bool(self.cidr and self.gateway and not self.connectivity)

@@ -89,9 +89,9 @@ class Status:
             },
         )
 
-    def dump(self) -> str:
-        """Return the annotation's text; equal statuses have equal texts."""
-        body = {"state": self.state, "reason": self.reason, "since": self.since} | _without_empty(
+    def to_fields(self) -> dict[str, object]:
+        """Return the annotation's JSON object."""
+        return {"state": self.state, "reason": self.reason, "since": self.since} | _without_empty(
             {
                 "digest": self.digest,
                 "gateway": self.gateway,
@@ -108,7 +108,10 @@ class Status:
                 "findings": dict(sorted(self.findings.items())),
             }
         )
-        return json.dumps(body, separators=(",", ":"))
+
+    def dump(self) -> str:
+        """Return the annotation's text; equal statuses have equal texts."""
+        return json.dumps(self.to_fields(), separators=(",", ":"))
 
     @classmethod
     def parse(cls, text: str) -> "Status | None":
@@ -117,8 +120,15 @@ class Status:
             return None
         try:
             body = load_object(text)
+            # Half a surrogate pair could be stored, but others could not read it.
+            json.dumps(body, ensure_ascii=False).encode()
         except ValueError:
             return None
+        return cls.from_fields(body)
+
+    @classmethod
+    def from_fields(cls, body: Mapping[str, object]) -> "Status | None":
+        """Read the annotation's JSON object; None without a known state. Fields of a wrong type are empty."""
         if body.get("state") not in list(State):
             return None
 

@@ -7,6 +7,7 @@ again, so an owner's edit is never reverted.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from services.contract.conclusions import Hindrance
 from services.contract.outcomes import Reason, State
 from services.network.judge.reduction import Conclusion
 from services.network.parse import nad
@@ -14,7 +15,7 @@ from services.network.parse.intent import Channel, Intent, NotProbed
 from services.network.parse.nad import Network
 from services.network.parse.route import Route
 from services.network.parse.status import Status
-from services.network.parse.tolerance import shown
+from services.network.parse.tolerance import read_gateway, shown
 
 SILENT_REASONS = frozenset({Reason.NO_ROUTE_ANNOTATION})
 """Not written to a network without a status: it would tell nobody anything new."""
@@ -24,13 +25,26 @@ MAX_CORRECTIONS = 4
 
 @dataclass(frozen=True)
 class Change:
-    """Annotations to set, and the status before and after. Without annotations, only an Event reports it."""
+    """What the annotations of a network should be, and what has to change for that."""
 
-    annotations: Mapping[str, str]
     before: Status | None
+    """The status that was told last: by the annotation, or by the record where nothing may be written."""
     after: Status
+    route: Mapping[str, str | None] = field(default_factory=dict)
+    """Fields of the route annotation to set, or to remove if None."""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """Annotations to set."""
+    hindrance: Hindrance | None = None
+    """What keeps them from being set; then only an Event reports the status."""
     is_correction: bool = False
     """Whether it reverts another writer's change to a result of ours that still holds."""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is something to do: a patch or, where nothing may be written, an Event."""
+        if self.hindrance is None:
+            return bool(self.annotations)
+        return self.is_transition or bool(self.new_findings)
 
     @property
     def is_transition(self) -> bool:
@@ -53,12 +67,19 @@ class Change:
 class Memory:
     """What is remembered of a network outside its annotations."""
 
-    posted: Status | None = None
-    """The status last reported by an Event alone."""
+    told: Status | None = None
+    """The status in the conclusion's record, which may not be written yet, or at all."""
+    is_denied: bool = False
+    """Whether the API server refused to write it."""
     corrections: int = 0
     """Corrections of another writer within the last hour."""
     observe_only: bool = False
     """Whether nothing may be written to any network."""
+
+    def reported(self, network: Network) -> Status | None:
+        """Return what was reported last: by the record where nothing may be written, else by annotation."""
+        is_apart = self.told is not None and (self.observe_only or self.is_denied)
+        return self.told if is_apart else network.status
 
 
 NOTHING_REMEMBERED = Memory()
@@ -72,49 +93,45 @@ def decide(
     now: str,
     memory: Memory = NOTHING_REMEMBERED,
 ) -> Change | None:
-    """Return what to write to this version of the network; None if nothing.
+    """Return what this version of the network should say; None for one that is not nadroute's to report on.
 
     conclusion: None for a network that is not probed. now: RFC 3339, for `since`.
     """
     channel = intent.channel if isinstance(intent, NotProbed) else Channel.STATUS
     if network.deleting or network.is_system or channel is Channel.NOTHING:
         return None
-    if memory.observe_only or channel is Channel.EVENT:
-        return _decide_event(intent, conclusion, now=now, memory=memory)
-    before = network.status
-    after = _status(intent, conclusion, before)
-    if before is None and (after.state == State.PENDING or after.reason in SILENT_REASONS):
-        return None
-    changes: dict[str, str] = {}
-    is_correction = False
+    written, told = network.status, memory.told or network.status
+    after = _status(intent, conclusion, told)
+    if channel is Channel.EVENT:
+        return Change(told, after.limited().following(told, now=now), hindrance=Hindrance.UNREADABLE)
+    wanted, overwritten = _Wanted(network.route), ""
     if isinstance(intent, Intent):
         assert conclusion is not None
         wanted = _want(network, intent, conclusion)
-        overwritten = _overwritten(wanted, before, after)
+        overwritten = _overwritten(wanted, written, after)
         if overwritten or memory.corrections:
-            after = _with_other_writer(after, before, overwritten, memory.corrections)
-        if wanted.differing and (not overwritten or memory.corrections < MAX_CORRECTIONS):
-            changes[nad.ROUTE] = wanted.route.with_fields(wanted.fields)
-            is_correction = bool(overwritten)
-        route = network.route
-        if nad.ROUTE not in changes and route.lacks_connectivity and not route.outdated:
-            # Harvester's controller is pinging the gateway now, and any write would make it start again.
-            return None
-    after = after.limited().following(before, now=now)
-    if before != after:
-        changes[nad.STATUS] = after.dump()
-    return Change(changes, before, after, is_correction) if changes else None
-
-
-def _decide_event(
-    intent: Intent | NotProbed, conclusion: Conclusion | None, *, now: str, memory: Memory
-) -> Change | None:
-    """Return what an Event should report because nothing can or may be written; None if it was reported."""
-    before = memory.posted
-    after = _status(intent, conclusion, before).limited().following(before, now=now)
-    if before == after or (before is None and after.state in (State.PENDING, State.IGNORED)):
-        return None
-    return Change({}, before, after)
+            after = _with_other_writer(after, written, overwritten, memory.corrections)
+    annotations: dict[str, str] = {}
+    if wanted.differing and (not overwritten or memory.corrections < MAX_CORRECTIONS):
+        annotations[nad.ROUTE] = wanted.route.with_fields(wanted.fields)
+    hindrance = Hindrance.OBSERVE_ONLY if memory.observe_only else None
+    before = told if hindrance else written
+    # Where both agree, the annotation's `since` stands: the record alone is no reason to write.
+    after = after.limited().following(told, now=now)
+    after = after.following(before, now=after.since)
+    is_news = written is not None or not (after.state == State.PENDING or after.reason in SILENT_REASONS)
+    # While Harvester's controller pings the gateway, any write without a result would make it start again.
+    is_pinged = isinstance(intent, Intent) and network.route.lacks_connectivity and not network.route.outdated
+    if written != after and is_news and (nad.ROUTE in annotations or not is_pinged):
+        annotations[nad.STATUS] = after.dump()
+    return Change(
+        before,
+        after,
+        wanted.fields if nad.ROUTE in annotations else {},
+        annotations,
+        hindrance,
+        is_correction=bool(overwritten) and nad.ROUTE in annotations,
+    )
 
 
 def _status(intent: Intent | NotProbed, conclusion: Conclusion | None, before: Status | None) -> Status:
@@ -144,7 +161,7 @@ def _checked_gateway(intent: Intent, conclusion: Conclusion, before: Status | No
         return ""
     gateway = conclusion.gateway or intent.gateway or intent.known_gateway
     if gateway is None and before is not None and before.digest == intent.digest:
-        return before.gateway
+        gateway = read_gateway(before.gateway)
     return str(gateway or "")
 
 
@@ -158,13 +175,7 @@ class _Wanted:
     @property
     def differing(self) -> dict[str, str]:
         """The present values of the fields that differ."""
-        present = {
-            "mode": self.route.mode,
-            "cidr": self.route.cidr,
-            "gateway": self.route.gateway,
-            "connectivity": self.route.connectivity,
-            "outdated": "true" if self.route.outdated else "",
-        }
+        present = self.route.written
         return {name: present[name] for name, value in self.fields.items() if present[name] != (value or "")}
 
 

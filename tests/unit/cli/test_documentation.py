@@ -6,16 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from services.cli.main import COMMANDS
+from services.contract.conclusions import Hindrance, Unwritten
 from services.contract.messages import HostAnnouncement
 from services.contract.outcomes import ReachOutcome, Reason, State
+from services.network.parse.intent import Intent, read_intent
+from services.network.parse.status import Status
 from services.network.policy import DEFAULT_POLICY
-from services.view.documents import checked_document, host_document, probed_document
+from services.view.differences import network_difference
+from services.view.documents import checked_document, difference_document, host_document, probed_document
 from services.view.hosts import HostRow
 from services.view.probe_results import conclude_probe
 from services.view.rows import network_row, with_checks
-from tests.support.seen_networks import found, network_with_status, view
+from tests.support.seen_networks import found, network_with_status, record_of, view
 from tests.unit.cli.test_probe_answers import INTENT, REF, SEGMENT
-from tests.unit.network.builders import dhcp, offer, verdict
+from tests.unit.network.builders import config, dhcp, network, offer, verdict
 
 PAGE = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
 
@@ -51,6 +55,21 @@ def test_probe_json_is_documented() -> None:
     assert list(example["hosts"][0]["dhcp"]) == list(body["hosts"][0]["dhcp"])
     assert list(example["hosts"][0]["dhcp"]["servers"][0]) == list(body["hosts"][0]["dhcp"]["servers"][0])
     assert list(example["hosts"][0]["vlan"]) == list(body["hosts"][0]["vlan"])
+
+
+def test_diff_json_is_documented() -> None:
+    """The page has every key of a network and of a change."""
+    given = network(config=config(7))
+    intent = read_intent(given)
+    assert isinstance(intent, Intent)
+    status = Status(State.ACTIVE, Reason.GATEWAY_ANSWERS, digest=intent.digest)
+    unwritten = Unwritten(why=Hindrance.OBSERVE_ONLY, route={"connectivity": "true"})
+    record = record_of(given, status, unwritten)
+    body: Any = difference_document(network_difference(given, DEFAULT_POLICY, view(conclusions=(record,))))
+    (example,) = _example("diff")
+    assert list(example) == list(body)
+    assert list(example["changes"][0]) == list(body["changes"][0])
+    assert list(example["not_written"]) == list(body["not_written"])
 
 
 def test_hosts_json_is_documented() -> None:

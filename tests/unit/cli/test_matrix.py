@@ -1,14 +1,19 @@
 """The table of `status`: it fits any terminal and needs no colour."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
 from services.cli.networks.matrix import status_screen
+from services.cli.networks.status_command import remarks
+from services.contract.conclusions import Hindrance, Unwritten
 from services.contract.outcomes import Fault, ReachOutcome, Reason, State
-from services.view.rows import NetworkLine, network_row, with_checks
+from services.view.host_checks import RedisView
+from services.view.rows import NetworkLine, Source, network_row, with_checks
 from tests.support.seen_networks import DOWN, UP, found, network_with_status, view
+from tests.unit.network.builders import config, network
 
 NOW = datetime.fromisoformat("2026-11-23T03:07:05+00:00")
 LONGEST = "production-storefront-of-the-second-floor"
@@ -122,6 +127,27 @@ def test_without_redis_differing_hosts_come_from_the_annotation() -> None:
     drawing = drawn([NetworkLine(row)], 120)
     assert "node2" in line(drawing, "default/office")
     assert "✔" not in drawing
+
+
+def test_remarks_say_what_is_not_written_and_what_is_from_the_annotation() -> None:
+    """Each reason once, with the first few networks. Without Redis, it is the reason."""
+    networks = [network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS, name=f"n{n}") for n in range(5)]
+    denied = Unwritten(why=Hindrance.DENIED, route={"connectivity": "true"})
+    rows = [replace(network_row(each), source=Source.CONCLUSION, unwritten=denied) for each in networks]
+    lines = [NetworkLine(row) for row in rows]
+    assert remarks(RedisView(), lines) == [
+        "not written, the API server refuses it: default/n0, default/n1, default/n2 and 2 more",
+        "what would be written: nadroute diff",
+    ]
+    observed = replace(rows[0], unwritten=Unwritten(why=Hindrance.OBSERVE_ONLY))
+    assert remarks(RedisView(), [NetworkLine(observed)]) == [
+        "observe only: nothing is written to the networks"
+    ]
+    annotated = [NetworkLine(network_row(networks[0]))]
+    said = "from the annotation, as Redis has no conclusion: default/n0; is an updater running?"
+    assert remarks(RedisView(), annotated) == [said]
+    assert remarks(RedisView(trouble="away"), annotated) == ["from the annotation, without hosts: away"]
+    assert remarks(RedisView(), [NetworkLine(network_row(network(config=config(0))))]) == []
 
 
 def test_findings_and_remarks_are_shown() -> None:

@@ -7,8 +7,9 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -19,9 +20,10 @@ import pytest
 from services.cli.explain import explain_command
 from services.cli.failures import run_to_exit_code
 from services.cli.main import cli
-from services.cli.networks import hosts_command, status_command
+from services.cli.networks import diff_command, hosts_command, status_command
 from services.cli.scan import scan_command
 from services.cli.terminal import use_ascii_where_needed
+from services.contract.conclusions import ConclusionRecord, Hindrance, Unwritten
 from services.contract.messages import (
     NOT_TRIED,
     DHCPVerdict,
@@ -42,6 +44,7 @@ from services.prober.scan.results import ScanResult
 from services.view.host_checks import RedisView
 from services.view.hosts import HostRow
 from tests.support.manual_clock import ManualClock
+from tests.support.seen_networks import record_of
 from tests.unit.cli.running import clear_environment
 from tests.unit.network.builders import config, network
 
@@ -51,13 +54,18 @@ COMMANDS = {
     "status": ["status"],
     "status-problems": ["status", "--problems", "-n", "production"],
     "status-host": ["status", "--host", "node2"],
+    "status-observed": ["status"],
+    "diff": ["diff"],
+    "diff-equal": ["diff", "-n", "lab"],
     "explain": ["explain", "default/annex"],
+    "explain-observed": ["explain", "default/attic"],
     "explain-invalid": ["explain", "default/typo"],
     "hosts": ["hosts"],
     "config": ["config", "watcher"],
     "scan": ["scan", "--interface", "bond0"],
     "help": ["--help"],
     "status-help": ["status", "--help"],
+    "diff-help": ["diff", "--help"],
     "explain-help": ["explain", "--help"],
     "hosts-help": ["hosts", "--help"],
     "config-help": ["config", "--help"],
@@ -66,6 +74,8 @@ COMMANDS = {
     "wrong-option": ["status", "--wide"],
     "wrong-network": ["explain", "default/anex"],
 }
+OBSERVED = {"status-observed", "diff", "diff-equal", "explain-observed"}
+"""Commands at a site whose updater may not write."""
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 NOW = datetime.fromisoformat("2026-11-23T03:07:05+00:00")
 SINCE = "2026-11-23T02:47:05Z"
@@ -128,6 +138,41 @@ NETWORKS = [
 ]
 
 
+def observed_networks() -> dict[str, tuple[Network, ConclusionRecord]]:
+    """Return networks that are not written: a new one, one that was refused, one that would not change."""
+    attic = owned("attic", 8)
+    denied = owned("storefront-of-a-floor", 7, gateway="10.7.0.1", namespace="production")
+    active = Status(State.ACTIVE, Reason.GATEWAY_ANSWERS, since=SINCE, gateway="10.8.0.1")
+    route = {"mode": "auto", "cidr": "10.8.0.0/24", "gateway": "10.8.0.1", "connectivity": "true"}
+    only = Hindrance.OBSERVE_ONLY
+    refused = Unwritten(
+        why=Hindrance.DENIED,
+        detail="HTTP 500: denied the request",
+        route={"connectivity": "false"},
+        status=True,
+    )
+    gone = Status(State.UNREACHABLE, Reason.GATEWAY_SILENT, since=SINCE, gateway="10.7.0.1")
+    same = with_status(
+        owned("shop", 9, gateway="10.9.0.1", namespace="lab"),
+        State.ACTIVE,
+        Reason.GATEWAY_ANSWERS,
+        gateway="10.9.0.1",
+    )
+    assert same.status is not None
+    return {
+        "attic": (attic, record(attic, active, Unwritten(why=only, route=route, status=True))),
+        "denied": (denied, record(denied, gone, refused)),
+        "shop": (same, record(same, same.status, Unwritten(why=only))),
+    }
+
+
+def record(given: Network, status: Status, unwritten: Unwritten | None = None) -> ConclusionRecord:
+    """Return the record of a conclusion about the network's present intent."""
+    intent = read_intent(given)
+    digest = intent.digest if isinstance(intent, Intent) else ""
+    return record_of(given, replace(status, digest=digest), unwritten)
+
+
 def verdict_of(given: Network, host: str, vlan: ReachOutcome, routed: ReachOutcome, **more: Any) -> Verdict:
     """Return this host's verdict on the network."""
     intent = read_intent(given)
@@ -167,10 +212,10 @@ OFFER = Offer(
 ROGUE = OFFER.model_copy(update={"server": IPv4Address("10.70.0.66"), "rogue": True})
 
 
-def redis_view() -> RedisView:
+def redis_view(networks: Sequence[Network]) -> RedisView:
     """Return verdicts: node2 does not reach the annex's gateway, no host that of the storefront."""
     verdicts: dict[Segment, SegmentVerdicts] = {}
-    for each in NETWORKS:
+    for each in networks:
         intent = read_intent(each)
         if not isinstance(intent, Intent):
             continue
@@ -189,7 +234,9 @@ def redis_view() -> RedisView:
             tuple(AgedVerdict(one, 4.0) for one in found),
             tuple(AgedVerdict(one, 64.0) for one in asked if each is ANNEX),
         )
-    return RedisView(verdicts, {host.host: host for host in ANNOUNCED})
+    records = [record(each, each.status) for each in networks if each.status]
+    records += [each for observed, each in observed_networks().values() if observed in networks]
+    return RedisView(verdicts, {host.host: host for host in ANNOUNCED}, {r.uid: r for r in records})
 
 
 ANNOUNCED = [
@@ -228,10 +275,12 @@ def scan_results() -> list[ScanResult]:
 
 
 class FakeCluster:
-    """An API server with NETWORKS."""
+    """An API server with these networks."""
+
+    networks: Sequence[Network] = NETWORKS
 
     def list_networks(self) -> tuple[list[Network], str]:
-        return list(NETWORKS), "1"
+        return list(self.networks), "1"
 
 
 class FakeReader:
@@ -240,8 +289,8 @@ class FakeReader:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def read(self, _: object) -> RedisView:
-        return redis_view()
+    def read(self, networks: Sequence[Network], _: object) -> RedisView:
+        return redis_view(networks)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -267,9 +316,10 @@ def nothing(*_: object) -> Iterator[FakeCluster]:
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace Kubernetes, Redis, the scan and the clock."""
-    for module in (status_command, explain_command):
+    for module in (status_command, explain_command, diff_command):
         monkeypatch.setattr(module, "cluster_client", nothing)
         monkeypatch.setattr(module, "RedisReader", FakeReader)
+    for module in (status_command, explain_command):
         monkeypatch.setattr(module, "SystemClock", lambda: ManualClock(0.0, wall=NOW))
     rows = [HostRow(host.host, host, 0, 14_000) for host in ANNOUNCED] + [HostRow("node3", None, 12)]
     monkeypatch.setattr(hosts_command, "redis_client", nothing)
@@ -303,6 +353,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch, arguments: list[str], terminal: str) 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_looks_as_recorded(name: str, terminal: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No line is wider than the terminal; a difference names the line."""
+    if name in OBSERVED:
+        observed = [each for each, _ in observed_networks().values()]
+        monkeypatch.setattr(FakeCluster, "networks", observed)
     path = SCREENS / f"{name}-{terminal}.txt"
     found = drawn(monkeypatch, COMMANDS[name], terminal)
     if os.environ.get("PYTEST_UPDATE_SCREENS"):

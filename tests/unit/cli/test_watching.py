@@ -16,7 +16,7 @@ from services.cluster.metrics import WatchMetrics
 from services.cluster.watching import NetworkWatch
 from services.contract.outcomes import Reason, State
 from services.view.host_checks import RedisView
-from services.view.rows import network_row, with_checks
+from services.view.rows import Source, network_row, with_checks
 from tests.support.manual_clock import ManualClock
 from tests.support.seen_networks import DOWN as SILENT
 from tests.support.seen_networks import found, network_with_status, view
@@ -33,7 +33,8 @@ def picture(networks: int, *, bad: int = 0) -> Picture:
         for number in range(networks)
     ]
     seen = view(found("node1"), found("node2", SILENT))
-    return Picture(with_checks([network_row(each) for each in made], seen), seen, NOW, None)
+    rows = [replace(network_row(each), source=Source.CONCLUSION) for each in made]
+    return Picture(with_checks(rows, seen), seen, NOW, None)
 
 
 def shown(lines: list[Any]) -> list[str]:
@@ -83,7 +84,7 @@ def test_an_old_picture_says_how_old_it_is_and_its_ages_stand_still() -> None:
 class NoRedis:
     """Knows no host."""
 
-    def read(self, _: object) -> RedisView:
+    def read(self, *_: object) -> RedisView:
         return RedisView()
 
 

@@ -9,6 +9,7 @@ from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
 from services.contract.verdicts import AgedVerdict
 from services.network.parse import nad
 from services.network.parse.nad import Network, NetworkRef
+from services.network.write.writing import Change
 
 SEGMENT = Segment(cluster_network="extra", vlan=100)
 GATEWAY = IPv4Address("10.0.112.1")
@@ -102,3 +103,8 @@ def verdict(
 
 def seen(verdict: Verdict, age_s: float = 1.0) -> AgedVerdict:
     return AgedVerdict(verdict, age_s)
+
+
+def due(change: Change | None) -> Change | None:
+    """Return the change if there is anything to do."""
+    return change if change is not None and change.is_due else None

@@ -13,7 +13,7 @@ from services.network.parse.intent import Intent
 from services.network.parse.status import Status
 from services.network.policy import DEFAULT_POLICY
 from services.network.write.writing import decide
-from tests.unit.network.builders import GATEWAY, NOW, network, verdict
+from tests.unit.network.builders import GATEWAY, NOW, due, network, verdict
 
 BOUND_S = REPORT_WITHIN_S
 FRESH_S = 600.0
@@ -86,7 +86,7 @@ class JudgedNetwork:
         if self.judgement.told is None:
             return None
         before = None if self.status is None else self.status.dump()
-        change = decide(network(status=before), self.case.intent, self.judgement.told, now=NOW)
+        change = due(decide(network(status=before), self.case.intent, self.judgement.told, now=NOW))
         if change is None or change.after == self.status:
             return None
         self.status = change.after

@@ -10,7 +10,7 @@ from services.contract.verdicts import AgedVerdict
 from services.network.judge.reduction import Conclusion, reduce
 from services.network.parse.intent import Intent
 from services.network.write.writing import decide
-from tests.unit.network.builders import CIDR, GATEWAY, NOW, SEGMENT, dhcp, network, offer, seen, verdict
+from tests.unit.network.builders import CIDR, GATEWAY, NOW, SEGMENT, dhcp, due, network, offer, seen, verdict
 
 AUTO = Intent(SEGMENT, "auto")
 KNOWN = replace(AUTO, known_gateway=GATEWAY, known_cidr=CIDR)
@@ -48,7 +48,7 @@ def test_a_host_without_an_offer_is_not_written() -> None:
     """It is a doubt, which other hosts settle; the annotation says what is known."""
     conclusion = found(AUTO, asked("node1", 1.0, dhcp()))
     assert conclusion.is_confirming
-    assert decide(network(), AUTO, conclusion, now=NOW) is None
+    assert due(decide(network(), AUTO, conclusion, now=NOW)) is None
 
 
 def test_with_a_known_gateway_the_state_holds_meanwhile() -> None:

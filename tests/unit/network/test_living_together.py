@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from services.contract.conclusions import Hindrance
 from services.contract.outcomes import Reason, State
 from services.network.judge.reduction import Conclusion
 from services.network.parse import nad
 from services.network.parse.intent import Channel, NotProbed, read_intent
 from services.network.parse.nad import Network
 from services.network.write.writing import MAX_CORRECTIONS, Memory, decide
-from tests.unit.network.builders import NOW, config, network
+from tests.unit.network.builders import NOW, config, due, network
 from tests.unit.network.test_writing import ACTIVE, LATER, LEASED, OUT, PENDING, apply
 from tests.unit.network.test_writing import decide_now as _decide
 
@@ -24,7 +25,7 @@ def test_a_network_without_a_vlan_gets_one_status_and_no_event(reason: Reason) -
     assert set(change.annotations) == {nad.STATUS}
     assert not change.is_transition
     again = apply(network(), change)
-    assert decide(again, NotProbed(State.IGNORED, reason), None, now=LATER) is None
+    assert due(decide(again, NotProbed(State.IGNORED, reason), None, now=LATER)) is None
 
 
 @pytest.mark.parametrize("channel", [Channel.NOTHING, Channel.EVENT])
@@ -37,26 +38,43 @@ def test_what_the_webhook_would_refuse_is_never_written(channel: Channel) -> Non
         assert change is None
         return
     assert change is not None
-    assert (change.annotations, change.is_transition) == ({}, True)
-    assert decide(broken, refused, None, now=LATER, memory=Memory(posted=change.after)) is None
+    assert (change.annotations, change.hindrance) == ({}, Hindrance.UNREADABLE)
+    assert change.is_transition
+    assert due(decide(broken, refused, None, now=LATER, memory=Memory(change.after))) is None
     worse = replace(refused, detail="worse")
-    changed = decide(broken, worse, None, now=LATER, memory=Memory(posted=change.after))
+    changed = decide(broken, worse, None, now=LATER, memory=Memory(change.after))
     assert changed is not None
     assert changed.is_transition
 
 
-def test_observe_only_writes_nothing() -> None:
-    """Events report each transition once."""
+def test_observe_only_says_what_would_be_written() -> None:
+    """Events report each transition once; the change has what an updater let loose would write."""
     watched = network(f'{{"mode":"auto",{LEASED},"connectivity":"false"}}')
     memory = Memory(observe_only=True)
     change = decide(watched, read_intent(watched), ACTIVE, now=NOW, memory=memory)
+    loose = decide(watched, read_intent(watched), ACTIVE, now=NOW)
     assert change is not None
-    assert (change.annotations, change.is_transition) == ({}, True)
-    posted = replace(memory, posted=change.after)
-    assert decide(watched, read_intent(watched), ACTIVE, now=LATER, memory=posted) is None
-    down = decide(watched, read_intent(watched), OUT, now=LATER, memory=posted)
+    assert loose is not None
+    assert (change.hindrance, change.is_transition) == (Hindrance.OBSERVE_ONLY, True)
+    assert (change.annotations, change.route) == (loose.annotations, loose.route)
+    assert set(change.annotations) == {nad.ROUTE, nad.STATUS}
+    told = replace(memory, told=change.after)
+    assert due(decide(watched, read_intent(watched), ACTIVE, now=LATER, memory=told)) is None
+    down = decide(watched, read_intent(watched), OUT, now=LATER, memory=told)
     assert down is not None
-    assert (down.annotations, down.is_transition) == ({}, True)
+    assert (down.hindrance, down.is_transition) == (Hindrance.OBSERVE_ONLY, True)
+
+
+def test_since_of_a_state_that_is_not_written_is_that_of_its_record() -> None:
+    """Otherwise every review of a network whose write is denied would change it."""
+    first = decide(network(), read_intent(network()), ACTIVE, now=NOW)
+    assert first is not None
+    again = decide(network(), read_intent(network()), ACTIVE, now=LATER, memory=Memory(first.after))
+    assert again is not None
+    assert (again.after, again.annotations) == (first.after, first.annotations)
+    written = apply(network(), first)
+    later = replace(first.after, since=LATER)
+    assert due(decide(written, read_intent(written), ACTIVE, now=LATER, memory=Memory(later))) is None
 
 
 def _reported_active() -> Network:
@@ -82,7 +100,7 @@ def test_another_writers_result_is_corrected_and_reported(fields: dict[str, str]
     corrected = apply(taken_over, change)
     assert json.loads(corrected.annotations[nad.ROUTE])["connectivity"] == "true"
     quiet = decide(corrected, read_intent(corrected), ACTIVE, now=LATER, memory=Memory(corrections=1))
-    assert quiet is None
+    assert due(quiet) is None
     over = decide(corrected, read_intent(corrected), ACTIVE, now=LATER)
     assert over is not None
     assert over.after.findings == {}
@@ -101,8 +119,8 @@ def test_corrections_are_limited() -> None:
     assert "4 times" in change.after.findings[Reason.OTHER_WRITER]
     left = apply(taken_over, change)
     otherwise = _overwrite(left, connectivity="DHCP failed")
-    assert decide(otherwise, read_intent(otherwise), ACTIVE, now=LATER, memory=memory) is None
-    assert decide(left, read_intent(left), ACTIVE, now=LATER, memory=memory) is None
+    assert due(decide(otherwise, read_intent(otherwise), ACTIVE, now=LATER, memory=memory)) is None
+    assert due(decide(left, read_intent(left), ACTIVE, now=LATER, memory=memory)) is None
     verdict = decide(left, read_intent(left), OUT, now=LATER, memory=memory)
     assert verdict is not None, "a new result is written all the same"
     assert nad.ROUTE not in verdict.annotations or "false" in verdict.annotations[nad.ROUTE]

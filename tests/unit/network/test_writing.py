@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from services.contract.conclusions import ConclusionRecord
 from services.contract.outcomes import Reason, State
 from services.contract.verdicts import AgedVerdict
 from services.network.judge.reduction import Conclusion, reduce
@@ -16,7 +17,7 @@ from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import MAX_HOSTS, MAX_STATUS_CHARACTERS, ServerOffer, Status
 from services.network.write.writing import Change, decide
-from tests.unit.network.builders import CIDR, GATEWAY, NOW, SEGMENT, network
+from tests.unit.network.builders import CIDR, GATEWAY, NOW, SEGMENT, due, network
 from tests.unit.network.strategies import ANY_TEXT, any_networks, texts_of, valid_routes
 from tests.unit.network.test_reduction import any_seen
 
@@ -31,7 +32,7 @@ LATER = "2027-01-01T00:00:00Z"
 
 
 def decide_now(target: Network, conclusion: Conclusion) -> Change | None:
-    return decide(target, read_intent(target), conclusion, now=NOW)
+    return due(decide(target, read_intent(target), conclusion, now=NOW))
 
 
 def apply(target: Network, change: Change) -> Network:
@@ -112,7 +113,7 @@ def test_a_network_without_a_result_is_not_written() -> None:
     """A status without information would only be a write."""
     assert decide_now(network(), PENDING) is None
     off = NotProbed(State.IGNORED, Reason.NO_ROUTE_ANNOTATION)
-    assert decide(network(), off, None, now=NOW) is None
+    assert due(decide(network(), off, None, now=NOW)) is None
 
 
 def test_an_unreadable_field_is_reported_in_the_status() -> None:
@@ -171,7 +172,7 @@ def test_writes_keep_the_invariants_and_are_idempotent(
     assume(isinstance(intent, Intent))
     assert isinstance(intent, Intent)
     latest = data.draw(any_seen(intent.digest))
-    change = decide(target, intent, _found(intent, latest), now=NOW)
+    change = due(decide(target, intent, _found(intent, latest), now=NOW))
     if change is None:
         return
     after = apply(target, change)
@@ -179,7 +180,7 @@ def test_writes_keep_the_invariants_and_are_idempotent(
     again = read_intent(after)
     assert isinstance(again, Intent)
     assert again.digest == intent.digest
-    assert decide(after, again, _found(again, latest), now=LATER) is None
+    assert due(decide(after, again, _found(again, latest), now=LATER)) is None
 
 
 def _found(intent: Intent, latest: list[AgedVerdict]) -> Conclusion:
@@ -244,3 +245,31 @@ def test_a_status_is_read_back_as_it_was_written(status: Status) -> None:
 def test_any_text_in_the_status_annotation_is_read_or_ignored(text: str) -> None:
     """Anyone may write it."""
     assert isinstance(Status.parse(text), (Status, type(None)))
+
+
+@given(
+    st.builds(
+        Status,
+        state=st.sampled_from(list(State)),
+        reason=st.sampled_from(list(Reason)),
+        since=st.just(NOW),
+        detail=st.text(max_size=20),
+        hosts=st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3),
+        servers=st.lists(st.builds(ServerOffer, st.text(max_size=8), st.text(max_size=8)), max_size=3).map(
+            tuple
+        ),
+        findings=st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3),
+    )
+)
+def test_a_status_is_read_back_from_a_record(status: Status) -> None:
+    """As it is from the annotation; otherwise every review would store it again."""
+    record = ConclusionRecord(namespace="default", name="net", uid="uid-1", status=status.to_fields())
+    again = ConclusionRecord.from_wire(record.to_wire())
+    assert again == record
+    assert Status.from_fields(again.status) == status
+
+
+def test_a_status_with_half_a_surrogate_pair_is_unreadable() -> None:
+    """It could be stored in Redis, but not be read there."""
+    assert Status.parse('{"state":"Active","reason":"\\ud800"}') is None
+    assert Status.parse('{"state":"Active","reason":"\\ud83d\\ude00"}') is not None

@@ -5,12 +5,12 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 from services.cluster.errors import ClusterError, Conflict, NotFound
+from services.contract.conclusions import ConclusionRecord
 from services.contract.doubts import Doubt
 from services.contract.messages import REPORT_WITHIN_S, Segment, Verdict
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.judge.evidence import Carriers
 from services.network.parse.nad import Network, NetworkRef
-from services.network.parse.status import Status
 from services.network.reasons.events import Event
 from tests.support.manual_clock import ManualClock
 
@@ -81,14 +81,31 @@ class FakeMemories:
     """Memories without Redis that never expire."""
 
     def __init__(self) -> None:
-        self.statuses: dict[str, Status] = {}
+        self.records: dict[str, ConclusionRecord] = {}
         self.corrected: dict[str, int] = {}
+        self.failure: Exception | None = None
+        """Raised where a record is stored or deleted."""
+        self.stored: list[ConclusionRecord] = []
+        """Each record that was stored, in order."""
+        self.renewed: list[list[str]] = []
 
-    def posted(self, uids: Collection[str]) -> Mapping[str, Status]:
-        return {uid: self.statuses[uid] for uid in uids if uid in self.statuses}
+    def conclusions(self, uids: Collection[str]) -> Mapping[str, ConclusionRecord]:
+        return {uid: self.records[uid] for uid in uids if uid in self.records}
 
-    def remember_posted(self, uid: str, status: Status) -> None:
-        self.statuses[uid] = status
+    def conclude(self, records: Collection[ConclusionRecord]) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.stored += records
+        self.records |= {record.uid: record for record in records}
+
+    def renew(self, uids: Collection[str]) -> None:
+        self.renewed.append(list(uids))
+
+    def forget(self, uids: Collection[str]) -> None:
+        if self.failure is not None:
+            raise self.failure
+        for uid in uids:
+            self.records.pop(uid, None)
 
     def corrections(self, uids: Collection[str]) -> Mapping[str, int]:
         return {uid: self.corrected.get(uid, 0) for uid in uids}

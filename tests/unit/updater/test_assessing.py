@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry
 from services.contract.doubts import DoubtKind
 from services.contract.messages import REPORT_WITHIN_S
 from services.contract.names import HOST_TTL_S
+from services.contract.open_doubts import Doubts, OpenDoubt
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network, NetworkRef
@@ -28,11 +29,15 @@ class Bench:
 
     def __init__(self, *hosts: str) -> None:
         self.clock, self.hosts, self.doubt_log = ManualClock(), FakeHosts(*hosts), FakeDoubtLog()
-        self.store = FakeStore(self.clock)
+        self.store, self.memories = FakeStore(self.clock), FakeMemories()
+        self.restart()
+
+    def restart(self) -> None:
+        """Lose what the assessor keeps in memory."""
         self.assessor = Assessor(
             self.store,
             self.hosts,
-            FakeMemories(),
+            self.memories,
             self.doubt_log,
             self.clock,
             UpdaterSettings(sweep_interval_s=FRESH_S / 2),
@@ -140,7 +145,9 @@ def test_a_doubt_is_due_when_its_time_is_over() -> None:
     active = reported("Active")
     bench.state(active)
     bench.store.put([verdict(DIGEST, vlan=SILENT, routed=SILENT)])
-    assert bench.assess(active).doubts.reach is not None
+    record = bench.assess(active).record
+    assert record is not None
+    assert record.doubts.reach is not None
     bench.clock.seconds += REPORT_WITHIN_S - 1
     bench.assess(active)
     assert bench.assessor.due(bench.store.now_ms) == []
@@ -175,7 +182,8 @@ def test_many_doubts_on_a_cluster_network_are_confirmed_by_two_hosts() -> None:
     bench.assessor.assess(networks)
     bench.store.put([verdict(DIGEST, vlan=SILENT, routed=SILENT)])
     found = bench.assessor.assess(networks)
-    asked = [each.doubts.reach.enough for each in found if each.doubts.reach is not None]
+    doubts = [each.record.doubts.reach for each in found if each.record is not None]
+    asked = [doubt.enough for doubt in doubts if doubt is not None]
     assert asked == [0] * 39 + [2] * 21
 
 
@@ -235,3 +243,38 @@ def test_a_hosts_own_address_is_no_gateway(bench: Bench) -> None:
     assert change is not None
     assert (change.after.state, change.after.reason) == ("Invalid", "GatewayRefused")
     assert "a host's own address" in change.after.detail
+
+
+def test_a_restart_forgets_no_doubt() -> None:
+    """Its time goes on: an updater that restarts again and again hides no outage."""
+    bench = Bench("node1", "node2")
+    active = reported("Active")
+    bench.state(active)
+    bench.store.put([verdict(DIGEST, vlan=SILENT, routed=SILENT)])
+    for _ in range(5):
+        assert bench.state(active) is None
+        record = bench.assess(active).record
+        assert record is not None
+        bench.memories.conclude([record])
+        bench.clock.seconds += (REPORT_WITHIN_S - 1) / 5
+        bench.restart()
+    assert bench.state(active) is None
+    bench.clock.seconds += 1
+    assert bench.assessor.due(bench.store.now_ms) == [active.uid]
+    assert bench.state(active) == "Unreachable"
+
+
+def test_a_forged_doubt_from_the_future_is_ignored() -> None:
+    """Anyone may write Redis: it would hold every other state back until then."""
+    bench = Bench("node1")
+    active = reported("Active")
+    record = bench.assess(active).record
+    assert record is not None
+    forged = OpenDoubt(kind=DoubtKind.SILENT, since_ms=bench.store.now_ms + 3_600_000)
+    doubts = Doubts(digest=DIGEST, reach=forged)
+    bench.memories.conclude([record.model_copy(update={"doubts": doubts})])
+    bench.restart()
+    bench.store.put([verdict(DIGEST, vlan=SILENT, routed=SILENT)])
+    bench.assess(active)
+    bench.clock.seconds += REPORT_WITHIN_S
+    assert bench.state(active) == "Unreachable"

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from prometheus_client import CollectorRegistry
 
+from services.contract.conclusions import ConclusionRecord, Hindrance, Unwritten
 from services.contract.messages import Segment
 from services.contract.outcomes import Fault, ReachOutcome
 from services.network.parse.status import Status
@@ -50,17 +51,23 @@ def test_each_network_is_in_one_state_and_every_state_is_exported() -> None:
     assert by_state["Unreachable",] == 0
 
 
-def test_a_status_posted_by_an_event_counts_while_reviews_read_it() -> None:
-    """It takes precedence over the annotation, and is forgotten when later reviews do not read it again."""
+def test_a_state_that_is_not_written_counts_while_reviews_conclude_it() -> None:
+    """It takes precedence over the annotation, until it is written or later reviews do not conclude it."""
     clock, metrics = ManualClock(), UpdaterMetrics(CollectorRegistry())
     network = reported("a", "Active")
     found = NetworkGauges(
         lambda: [network], metrics, clock, review_interval_s=5.0, fresh_s=600.0, max_series=1
     )
-    metrics.statuses_read({network.uid: Status("Invalid", "BadRoute")}, clock.monotonic())
+    status = Status("Invalid", "BadRoute").to_fields()
+    written = ConclusionRecord(namespace="default", name="a", uid=network.uid, status=status)
+    refused = written.model_copy(update={"unwritten": Unwritten(why=Hindrance.UNREADABLE)})
+    metrics.records_read([refused], clock.monotonic())
     clock.seconds += 100
     assert found.states() == {network.ref: "Invalid"}, "no review has run since"
-    metrics.statuses_read({}, clock.monotonic())
+    metrics.records_read([], clock.monotonic())
+    assert found.states() == {network.ref: "Active"}
+    metrics.records_read([refused], clock.monotonic())
+    metrics.records_read([written], clock.monotonic())
     assert found.states() == {network.ref: "Active"}
 
 

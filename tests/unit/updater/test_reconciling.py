@@ -17,6 +17,7 @@ from services.cluster.errors import (
     Throttled,
     Unavailable,
 )
+from services.contract.conclusions import ConclusionRecord, Hindrance
 from services.contract.outcomes import ReachOutcome
 from services.network.parse import nad
 from services.network.parse.intent import Intent, read_intent
@@ -36,7 +37,6 @@ class Bench:
 
     def __init__(self, target: Network) -> None:
         self.target = target
-        self.registry = CollectorRegistry()
         self.clock = ManualClock()
         self.store = FakeStore(self.clock)
         self.cluster = FakeCluster(target)
@@ -45,6 +45,11 @@ class Bench:
         self.stopping = threading.Event()
         self.memories = FakeMemories()
         self.paused = False
+        self.build()
+
+    def build(self) -> None:
+        """Make the reconciler, as after a restart."""
+        self.registry = CollectorRegistry()
         metrics = UpdaterMetrics(self.registry)
         assessor = Assessor(
             self.store,
@@ -180,7 +185,8 @@ def test_a_denied_change_does_not_delay_another(bench: Bench) -> None:
     bench.cluster.failures = [Denied("denied the request")]
     bench.reconcile()
     assert not bench.wanted()
-    bench.store.set_verdicts(verdict(bench.digest, dhcp=dhcp(offer()), vlan=ReachOutcome.SILENT))
+    bench.clock.seconds += 1
+    bench.store.put([verdict(bench.digest, dhcp=dhcp(offer()), vlan=ReachOutcome.SILENT)])
     assert bench.wanted()
     bench.reconcile()
     assert len(bench.cluster.written) == 1
@@ -268,3 +274,94 @@ def test_an_event_is_counted_by_its_result(bench: Bench, failure: ClusterError |
     bench.cluster.event_failure = failure
     assert bench.reconcile() is None
     assert bench.registry.get_sample_value("nadroute_events_total", {"result": result}) == 1
+
+
+def test_a_record_is_stored_before_its_patch(bench: Bench) -> None:
+    """A restart in between finds what was concluded; without Redis nothing is patched."""
+    bench.cluster.failures = [Unavailable("503")]
+    bench.reconcile()
+    (record,) = bench.memories.stored
+    assert (record.status["state"], record.unwritten) == ("Active", None)
+    assert bench.cluster.written == []
+    fresh = Bench(network())
+    fresh.store.set_verdicts(verdict(fresh.digest, dhcp=dhcp(offer())))
+    fresh.memories.failure = redis.ConnectionError("away")
+    assert fresh.reconcile() is not None
+    assert fresh.cluster.attempts == 0
+
+
+def test_a_record_is_stored_once_by_a_review_and_again_only_when_it_changes(bench: Bench) -> None:
+    """Neither the write that follows nor later reviews store it again, and a restart does not either."""
+    assert bench.wanted()
+    bench.reconcile()
+    for _ in range(3):
+        bench.clock.seconds += 100
+        assert not bench.wanted()
+    assert len(bench.memories.stored) == 1
+    bench.build()
+    assert not bench.wanted()
+    assert len(bench.memories.stored) == 1
+    bench.clock.seconds += 1
+    silent = ReachOutcome.SILENT
+    bench.store.put([verdict(bench.digest, dhcp=dhcp(offer()), vlan=silent, routed=silent)])
+    assert bench.wanted()
+    assert [record.status["state"] for record in bench.memories.stored] == ["Active", "Unreachable"]
+
+
+def test_a_network_without_a_result_has_a_record_too(bench: Bench) -> None:
+    """Its annotation is not written, but whoever looks learns the reason."""
+    bench.store.lose()
+    assert not bench.wanted()
+    (record,) = bench.memories.stored
+    assert (record.status["state"], record.status["reason"]) == ("Pending", "NotProbedYet")
+    assert (record.namespace, record.name, record.uid) == ("default", "net", "uid-1")
+
+
+def test_the_record_of_a_denied_change_names_the_refusal(bench: Bench) -> None:
+    """Reviews keep it, also after a restart or a race; a write that succeeds clears it."""
+    bench.cluster.failures = [Denied("denied the request")]
+    bench.reconcile()
+    refused = bench.memories.records["uid-1"]
+    assert refused.unwritten is not None
+    assert (refused.unwritten.why, refused.unwritten.detail) == (Hindrance.DENIED, "denied the request")
+    assert refused.unwritten.route == {
+        "mode": "auto", "cidr": "10.0.112.0/20", "gateway": "10.0.112.1", "connectivity": "true",
+    }  # fmt: skip
+    assert refused.unwritten.status
+    stored = len(bench.memories.stored)
+    assert not bench.wanted()
+    assert len(bench.memories.stored) == stored
+
+    bench.memories.conclude([refused.model_copy(update={"unwritten": None})])
+    assert not bench.wanted()
+    assert bench.memories.records["uid-1"] == refused, "a review that overlapped the write is set right"
+
+    bench.build()
+    assert bench.wanted()
+    assert bench.memories.records["uid-1"] == refused
+    bench.reconcile()
+    assert bench.memories.records["uid-1"].unwritten is None
+
+
+def test_missing_rights_are_recorded_and_tried_again(bench: Bench) -> None:
+    """RBAC is no final refusal of this change, but whoever looks learns why it is not written."""
+    bench.cluster.failures = [Forbidden("403"), Forbidden("403")]
+    assert bench.reconcile() is not None
+    record = bench.memories.records["uid-1"]
+    assert record.unwritten is not None
+    assert (record.unwritten.why, record.unwritten.detail) == (Hindrance.DENIED, "403")
+    stored = len(bench.memories.stored)
+    assert bench.reconcile() is not None
+    assert len(bench.memories.stored) == stored
+    assert bench.reconcile() is None
+    assert bench.memories.records["uid-1"].unwritten is None
+
+
+def test_half_a_surrogate_pair_in_a_refusal_is_replaced(bench: Bench) -> None:
+    """JSON escapes it, and other readers of JSON refuse that."""
+    bench.cluster.failures = [Denied("x\ud800" + "y" * 1000)]
+    bench.reconcile()
+    unwritten = bench.memories.records["uid-1"].unwritten
+    assert unwritten is not None
+    assert unwritten.detail.startswith("x?y")
+    assert ConclusionRecord.from_wire(bench.memories.records["uid-1"].to_wire()).unwritten == unwritten

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from services.cluster.errors import Unavailable
+from services.contract.conclusions import Hindrance
 from services.contract.messages import Report
 from services.contract.outcomes import ReachOutcome
 from services.network.parse import nad
@@ -15,7 +16,7 @@ from services.network.parse.intent import Intent
 from services.network.parse.nad import Network
 from services.updater.gauges import NetworkGauges
 from services.updater.metrics import UpdaterMetrics
-from services.updater.service import Updater
+from services.updater.service import RENEWAL_S, Updater
 from services.updater.settings import UpdaterSettings
 from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import SEGMENT, dhcp, network, offer, verdict
@@ -179,6 +180,36 @@ def test_a_deleted_network_is_not_reviewed(bench: Bench) -> None:
     assert bench.work() == 0
 
 
+def test_a_deleted_networks_record_is_deleted(bench: Bench) -> None:
+    """By the next review, and as soon as Redis answers."""
+    target = network()
+    bench.appear(target)
+    bench.work()
+    assert set(bench.memories.records) == {target.uid}
+    bench.updater.deleted(target.uid)
+    bench.memories.failure = redis.ConnectionError("away")
+    with pytest.raises(redis.RedisError):
+        bench.work()
+    assert set(bench.memories.records) == {target.uid}
+    bench.memories.failure = None
+    bench.work()
+    assert bench.memories.records == {}
+
+
+def test_records_are_renewed_at_the_start_and_every_hour(bench: Bench) -> None:
+    """Before they vanish; those of networks that are gone do."""
+    target = network()
+    bench.appear(target)
+    bench.clock.seconds += RENEWAL_S
+    bench.work()
+    assert bench.memories.renewed == [[], [target.uid]]
+    bench.clock.seconds += RENEWAL_S - 1
+    bench.work()
+    bench.clock.seconds += SETTINGS.reduce_interval_s
+    bench.work()
+    assert bench.memories.renewed == [[], [target.uid], [target.uid]]
+
+
 def test_an_owners_edit_is_completed_from_known_verdicts(bench: Bench) -> None:
     """A route reduced to its mode is filled in again without another probe."""
     bench.appear(network())
@@ -238,19 +269,23 @@ def test_observe_only_posts_each_transition_once(bench: Bench) -> None:
         observing.clock.seconds += SETTINGS.reduce_interval_s
         observing.work()
     assert observing.cluster.attempts == 0
+    record = observing.memories.records["uid-1"]
+    assert record.status["state"] == "Unreachable"
+    assert record.unwritten is not None
+    assert (record.unwritten.why, record.unwritten.route["connectivity"]) == (Hindrance.OBSERVE_ONLY, "false")
     assert [reason for _, reason, _ in observing.cluster.events] == ["Active", "Unreachable"]
     assert observing.metric("nadroute_networks_in_state", state="Unreachable") == 1
 
 
-def test_gauges_show_a_status_posted_by_an_event() -> None:
-    """They do so at once, and after a restart, where it is read from the memories."""
+def test_gauges_show_a_state_that_is_not_written() -> None:
+    """They do so at once, and after a restart, where it is read from its record."""
     settings = SETTINGS.model_copy(update={"observe_only": True})
     first, restarted = Bench(settings), Bench(settings)
     first.appear(network())
     first.report(dhcp=dhcp(offer()))
     first.work()
     assert first.metric("nadroute_networks_in_state", state="Active") == 1
-    restarted.memories.statuses.update(first.memories.statuses)
+    restarted.memories.records.update(first.memories.records)
     restarted.appear(network())
     restarted.work()
     assert restarted.metric("nadroute_networks_in_state", state="Active") == 1

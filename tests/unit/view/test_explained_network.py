@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from services.cli.explain.answers import answers_of
+from services.contract.conclusions import Hindrance, Unwritten
 from services.contract.messages import Verdict
 from services.contract.outcomes import DHCPOutcome, Fault, Reason, State
 from services.network.parse import nad
@@ -15,7 +16,7 @@ from services.view.documents import explained_document
 from services.view.explained_network import ExplainedNetwork, explain_network
 from services.view.host_checks import RedisView
 from services.view.rows import network_row
-from tests.support.seen_networks import DOWN, ROUTE, found, network_with_status, view
+from tests.support.seen_networks import DOWN, ROUTE, found, network_with_status, record_of, view
 from tests.unit.network.builders import config, dhcp, network, offer
 
 
@@ -183,6 +184,20 @@ def test_without_redis_the_rest_is_explained() -> None:
         network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS), RedisView(paused="paused by me")
     )
     assert "nadroute is paused by me." in paused.meaning
+
+
+def test_what_is_not_written_is_explained() -> None:
+    """With the refusal; without a record, that the annotation was read instead."""
+    given = network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS)
+    assert given.status is not None
+    unwritten = Unwritten(why=Hindrance.DENIED, detail="HTTP 500: not today")
+    row = network_row(given, DEFAULT_POLICY, record_of(given, given.status, unwritten))
+    meaning = explain_network(given, row, [], DEFAULT_POLICY, view()).meaning
+    assert "This is not written to the network: the API server refuses it: HTTP 500: not today." in meaning
+    from_annotation = "This is from the annotation, as Redis has no conclusion about the network."
+    assert from_annotation not in meaning
+    assert from_annotation in explained(given).meaning
+    assert from_annotation not in explained(given, RedisView(trouble="away")).meaning
 
 
 def test_a_verdict_on_an_older_intent_is_not_shown() -> None:

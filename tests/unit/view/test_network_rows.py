@@ -1,14 +1,20 @@
 """A network as a row."""
 
+from ipaddress import IPv4Address
+
 import pytest
 
+from services.contract.conclusions import Hindrance, Unwritten
+from services.contract.messages import HostAnnouncement
 from services.contract.outcomes import Reason, State
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import NetworkRef
 from services.network.parse.status import ServerOffer, Status
-from services.network.policy import Policy
+from services.network.policy import DEFAULT_POLICY, Policy
 from services.view.documents import network_document
-from services.view.rows import network_row
+from services.view.host_checks import RedisView
+from services.view.rows import Source, network_row, rows_of
+from tests.support.seen_networks import record_of
 from tests.unit.network.builders import config, network
 
 ROUTE = '{"mode":"auto","cidr":"10.0.112.0/20","gateway":"10.0.112.1","connectivity":"true"}'
@@ -53,6 +59,8 @@ def test_a_row_has_the_route_and_the_status() -> None:
         "dhcp_out": False,
         "hosts_omitted": 0,
         "findings": {},
+        "source": "annotation",
+        "not_written": None,
     }
 
 
@@ -87,3 +95,56 @@ def test_default_mode_applies_to_a_network_without_a_route() -> None:
     """off ignores it."""
     assert network_row(network()).state == "Pending"
     assert network_row(network(), Policy(default_mode="off")).reason == "NoRouteAnnotation"
+
+
+def test_the_record_counts_before_the_annotation() -> None:
+    """The annotation may be older, and where nothing may be written there is none."""
+    given = network(ROUTE, status=_status(_digest()))
+    told = Status(State.ACTIVE, Reason.GATEWAY_ANSWERS, since=SINCE, digest=_digest())
+    unwritten = Unwritten(why=Hindrance.DENIED, detail="no")
+    row = network_row(given, DEFAULT_POLICY, record_of(given, told, unwritten))
+    assert (row.state, row.hosts, row.source, row.unwritten) == ("Active", {}, Source.CONCLUSION, unwritten)
+    assert network_row(given).source is Source.ANNOTATION
+    assert network_document(row)["not_written"] == {"why": "denied", "detail": "no"}
+
+
+def test_a_record_of_a_former_intent_is_not_shown() -> None:
+    """The annotation counts if it is of the present one; the refusal belonged to the former one."""
+    given = network(ROUTE, status=_status(_digest()))
+    former = Status(State.ACTIVE, Reason.GATEWAY_ANSWERS, digest="0" * 16)
+    record = record_of(given, former, Unwritten(why=Hindrance.DENIED))
+    row = network_row(given, DEFAULT_POLICY, record)
+    assert (row.state, row.source, row.unwritten) == ("Partial", Source.ANNOTATION, None)
+    bare = network_row(network(ROUTE), DEFAULT_POLICY, record)
+    assert (bare.state, bare.source, bare.unwritten) == ("Pending", Source.NETWORK, None)
+
+
+def test_a_forged_record_is_shown_without_harm() -> None:
+    """Anyone may write Redis: an unknown state counts as no record, other values are only shown."""
+    given = network(ROUTE)
+    forged = record_of(given, Status("\x1b[2J", "x", digest=_digest()))
+    assert network_row(given, DEFAULT_POLICY, forged).state == "Pending"
+    odd = record_of(given, Status(State.ACTIVE, "\x1b[2J", digest=_digest(), hosts={"\n": "\x07"}))
+    assert network_row(given, DEFAULT_POLICY, odd).reason == "\x1b[2J"
+
+
+def test_a_network_that_is_not_probed_takes_since_and_refusal_from_its_record() -> None:
+    """Its state follows from the network itself. Nobody writes an unreadable one, whatever Redis says."""
+    untagged = network(config=config(0))
+    told = Status(State.IGNORED, Reason.UNTAGGED, since=SINCE)
+    record = record_of(untagged, told, Unwritten(why=Hindrance.OBSERVE_ONLY))
+    row = network_row(untagged, DEFAULT_POLICY, record)
+    assert (row.since, row.source, row.unwritten) == (SINCE, Source.CONCLUSION, record.unwritten)
+    other = network_row(network("{"), DEFAULT_POLICY, record)
+    assert (other.state, other.since, other.source) == ("Invalid", "", Source.NETWORK)
+    assert other.unwritten == Unwritten(why=Hindrance.UNREADABLE)
+
+
+def test_a_hosts_own_address_is_refused_as_by_the_updater() -> None:
+    """The hosts announce their addresses; without them the network would look as if it were probed."""
+    manual = network('{"mode":"manual","cidr":"10.0.112.0/20","gateway":"10.0.112.1"}')
+    host = HostAnnouncement(
+        host="node1", uplinks={}, version="1", incarnation=1, addresses=(IPv4Address("10.0.112.1"),)
+    )
+    (row,) = rows_of([manual], DEFAULT_POLICY, RedisView(hosts={"node1": host}))
+    assert (row.state, row.reason) == ("Invalid", "GatewayRefused")

@@ -1,0 +1,102 @@
+"""The conclusion about each network, in Redis: written by the updater, read by it and by views.
+
+Anyone with access to Redis can write these keys. So a record is read up to a limit and validated by itself:
+an invalid one counts as missing, and hides no other.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
+from itertools import islice
+from typing import TypeVar, cast
+
+import redis
+import structlog
+
+from services.contract.conclusions import MAX_RECORD_BYTES, ConclusionRecord
+from services.contract.errors import MessageRefused
+from services.contract.names import conclusion_key
+
+KEPT_S = 86_400
+"""Seconds after which a record vanishes unless it is renewed, as that of a network that is gone."""
+BATCH = 256
+"""Commands per round trip: bounded, so that no reply blocks the server for long."""
+PARSED_KEPT = 16_384
+"""Parsed records kept in memory: most of what is read was read a moment ago."""
+WRONG_TYPE = "WRONGTYPE"
+"""The error of a command on a key of another type."""
+
+log = structlog.get_logger(__name__)
+Item = TypeVar("Item")
+
+
+class ConclusionStore:
+    """Records by the uid of their network. Thread-safe. Every method may raise redis.RedisError."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def read(self, uids: Iterable[str]) -> dict[str, ConclusionRecord]:
+        """Return the records of these networks, by uid; networks without a valid one are left out."""
+        found: dict[str, ConclusionRecord] = {}
+        for batch in _batches(uids):
+            with self._client.pipeline(transaction=False) as pipe:
+                for uid in batch:
+                    pipe.getrange(conclusion_key(uid), 0, MAX_RECORD_BYTES)
+                answers = cast("list[str | redis.RedisError]", pipe.execute(raise_on_error=False))
+            for uid, answer in zip(batch, answers, strict=True):
+                # A missing key is an empty text.
+                if answer and (record := _record(uid, answer)) is not None:
+                    found[uid] = record
+        return found
+
+    def put(self, records: Collection[ConclusionRecord]) -> None:
+        """Store these records in place of those before."""
+        for batch in _batches(records):
+            with self._client.pipeline(transaction=False) as pipe:
+                for record in batch:
+                    text = json.dumps(record.to_wire(), separators=(",", ":"))
+                    pipe.set(conclusion_key(record.uid), text, ex=KEPT_S)
+                pipe.execute()
+
+    def renew(self, uids: Iterable[str]) -> None:
+        """Keep the records of these networks for another KEPT_S."""
+        for batch in _batches(uids):
+            with self._client.pipeline(transaction=False) as pipe:
+                for uid in batch:
+                    pipe.expire(conclusion_key(uid), KEPT_S)
+                pipe.execute()
+
+    def delete(self, uids: Iterable[str]) -> None:
+        """Delete the records of networks that are gone."""
+        for batch in _batches(uids):
+            self._client.delete(*map(conclusion_key, batch))
+
+
+def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    remaining = iter(items)
+    while batch := list(islice(remaining, BATCH)):
+        yield batch
+
+
+def _record(uid: str, answer: "str | redis.RedisError") -> ConclusionRecord | None:
+    if isinstance(answer, redis.RedisError) and not str(answer).startswith(WRONG_TYPE):
+        raise answer
+    try:
+        if isinstance(answer, redis.RedisError):
+            raise MessageRefused(str(answer))
+        record = _parse(answer)
+        if record.uid != uid:
+            raise MessageRefused(f"uid: expected {uid!r} as in the key, got {record.uid!r}")
+    except MessageRefused as error:
+        log.warning("stored conclusion ignored", key=conclusion_key(uid), error=str(error))
+        return None
+    return record
+
+
+@lru_cache(maxsize=PARSED_KEPT)
+def _parse(text: str) -> ConclusionRecord:
+    """Parse one stored text, with a cache; raise MessageRefused."""
+    if len(text) > MAX_RECORD_BYTES:
+        raise MessageRefused(f"{ConclusionRecord.__name__}: expected at most {MAX_RECORD_BYTES} bytes")
+    return ConclusionRecord.from_wire(text)

@@ -1,0 +1,87 @@
+"""The record of a conclusion: what is told of a network, and what would be written where nothing is."""
+
+from services.contract.conclusions import MAX_DETAIL_CHARACTERS, ConclusionRecord, Hindrance, Unwritten
+from services.contract.open_doubts import Doubts
+from services.contract.outcomes import Reason, State
+from services.network.judge.reduction import Conclusion
+from services.network.parse import nad
+from services.network.parse.intent import Intent
+from services.network.parse.nad import Network
+from services.network.parse.status import Status
+from services.network.write.writing import Change, Memory
+
+
+def memory_of(record: ConclusionRecord | None, *, corrections: int, observe_only: bool) -> Memory:
+    """Return what is remembered of a network; record: the present one, if it is readable."""
+    if record is None:
+        return Memory(corrections=corrections, observe_only=observe_only)
+    is_denied = record.unwritten is not None and record.unwritten.why is Hindrance.DENIED
+    return Memory(Status.from_fields(record.status), is_denied, corrections, observe_only)
+
+
+def record_of(
+    network: Network, change: Change, doubts: Doubts, before: ConclusionRecord | None
+) -> ConclusionRecord:
+    """Return the record of this change. before: the present record, which knows of a refusal."""
+    known = before.unwritten if before is not None else None
+    unwritten = None
+    if change.hindrance is not None:
+        unwritten = _unwritten(change, change.hindrance)
+    elif change.annotations and known is not None and known.why is Hindrance.DENIED:
+        # What the API server refused stays refused until a write succeeds or there is nothing to write.
+        unwritten = _unwritten(change, Hindrance.DENIED, known.detail)
+    return _record(network, change.after, doubts, unwritten)
+
+
+def refused(record: ConclusionRecord, change: Change, error: str) -> ConclusionRecord:
+    """Return the record of a change that the API server refused with this error."""
+    return record.model_copy(update={"unwritten": _unwritten(change, Hindrance.DENIED, error)})
+
+
+def standing_record(
+    network: Network,
+    intent: Intent,
+    found: Conclusion,
+    memory: Memory,
+    doubts: Doubts,
+    before: ConclusionRecord | None,
+    *,
+    now: str,
+) -> ConclusionRecord:
+    """Return the record of a network about which nothing new is told. found: what the verdicts say."""
+    unwritten = before.unwritten if before is not None else None
+    is_observed = unwritten is not None and unwritten.why is Hindrance.OBSERVE_ONLY
+    if memory.observe_only != is_observed:
+        unwritten = Unwritten(why=Hindrance.OBSERVE_ONLY) if memory.observe_only else None
+    return _record(network, _standing(network, intent, found, memory, now=now), doubts, unwritten)
+
+
+def _standing(network: Network, intent: Intent, found: Conclusion, memory: Memory, *, now: str) -> Status:
+    """Return what was reported or, where that is no result, why there is none."""
+    reported = memory.reported(network)
+    if reported is not None and reported.digest == intent.digest and reported.state != State.PENDING:
+        return reported
+    reason, hosts = (
+        (found.reason, found.hosts) if found.state is State.PENDING else (Reason.NOT_PROBED_YET, {})
+    )
+    pending = Status(State.PENDING, reason, digest=intent.digest, hosts=hosts or {})
+    return pending.limited().following(memory.told, now=now)
+
+
+def _unwritten(change: Change, why: Hindrance, detail: str = "") -> Unwritten:
+    # The API server may word its refusal with half of a surrogate pair, which is no JSON for others.
+    text = detail.encode(errors="replace").decode()[:MAX_DETAIL_CHARACTERS]
+    return Unwritten(why=why, detail=text, route=dict(change.route), status=nad.STATUS in change.annotations)
+
+
+def _record(
+    network: Network, status: Status, doubts: Doubts, unwritten: Unwritten | None
+) -> ConclusionRecord:
+    return ConclusionRecord(
+        namespace=network.ref.namespace,
+        name=network.ref.name,
+        uid=network.uid,
+        status=status.to_fields(),
+        doubts=doubts,
+        unwritten=unwritten,
+    )
