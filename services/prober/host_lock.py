@@ -19,7 +19,7 @@ import structlog
 
 from services.contract.errors import MessageRefused
 from services.contract.host_claims import HostClaim
-from services.contract.names import HOST_RENEWAL_S, HOST_TTL_S, host_lock_key, host_waiting_key
+from services.contract.names import HOST_TTL_S, host_lock_key, host_waiting_key
 from services.prober.metrics import ProberMetrics
 from services.runtime.clock import Clock
 from services.runtime.redis_client import delete_if_equal, format_time, time_ms
@@ -30,8 +30,8 @@ log = structlog.get_logger(__name__)
 RENEWAL_S = 2.0
 POLL_S = 1.0
 """Interval at which a prober that waits asks again."""
-GIVE_WAY_S = float(HOST_RENEWAL_S)
-"""Longer than RENEWAL_S: the holder can take the name again when Redis has lost its data."""
+GIVE_WAY_S = float(HOST_TTL_S)
+"""How long the holder has to take the name again when Redis has lost its data; as long as after a crash."""
 _MACHINE_CHARACTERS = 253
 
 # KEYS: lock, waiting. ARGV: the claim, the value held ("" for none), TTL in ms, whether KEYS[2] must exist.

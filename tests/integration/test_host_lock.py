@@ -175,7 +175,7 @@ def test_a_lock_that_expired_while_nobody_took_it_is_a_new_incarnation(redis_ser
 
 
 def test_the_holder_keeps_its_name_when_redis_has_lost_its_data(redis_server: RedisServer) -> None:
-    """One that waits notices that its own record is gone, and gives the holder the time of two renewals."""
+    """One that waits notices that its own record is gone, and gives the holder the time of a TTL."""
     first, second = Claimant(redis_server), Claimant(redis_server)
     assert first.take()
     assert not second.take(4, during_wait={2: redis_server.client.flushall, 3: first.lock._renew})
