@@ -41,6 +41,8 @@ class Doubts(Message):
     """Whether hosts without a verdict since the watermark are reported as not heard."""
     offers_after_ms: Ordinal = 0
     """Offers that arrived before do not refute the report that no DHCP server answers."""
+    unconfirmed_since_ms: Ordinal = 0
+    """Since when neither DHCP names the known gateway nor any host reaches it on the VLAN."""
 
 
 NO_DOUBTS = Doubts()

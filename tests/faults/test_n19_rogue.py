@@ -99,6 +99,25 @@ class Judged:
         return status
 
 
+def test_n19_a_rogues_gateway_expires(trunk_site: RunningSite) -> None:
+    """It stays while it might be a router that reboots."""
+    judged = Judged(trunk_site)
+    assert judged.probe("rogue") is DHCPOutcome.OFFERED
+    assert (judged.route["gateway"], judged.route["cidr"]) == (ROGUE, "10.9.9.0/24")
+    judged.clock.seconds += 30.0
+    assert judged.probe() is DHCPOutcome.NO_OFFER
+    assert (judged.status.state, judged.status.dhcp_out) == ("Unreachable", True)
+    judged.clock.seconds += 600.0
+    judged.probe()
+    assert (judged.status.state, judged.route["gateway"]) == ("Unreachable", ROGUE)
+    judged.clock.seconds += KEPT_S - 600.0
+    judged.probe()
+    assert (judged.status.state, judged.status.reason) == ("DHCPFailed", "NoDHCPOffer")
+    assert judged.route == {"mode": "auto", "connectivity": "DHCP failed"}
+    removed = f"cidr 10.9.9.0/24 and gateway {ROGUE} are removed"
+    assert [reason for _, reason, message in judged.cluster.events if removed in message] == ["DHCPFailed"]
+
+
 def test_n19_a_gateway_that_answers_on_the_vlan_stays(trunk_site: RunningSite) -> None:
     """However long ago DHCP named it; that DHCP is out is told."""
     judged = Judged(trunk_site)

@@ -10,6 +10,7 @@ from services.contract.doubts import Doubt, DoubtKind
 from services.contract.open_doubts import ALL_CARRIERS, NO_DOUBTS, Doubts, OpenDoubt
 from services.contract.verdicts import AgedVerdict
 from services.network.judge.evidence import (
+    UNDECIDED,
     Case,
     asked_since,
     askers_needed,
@@ -85,6 +86,21 @@ def track_offers(case: Case, found: Conclusion, doubts: Doubts) -> Doubts:
     if says_no_offer(found) and dhcp is not None:
         return changed(doubts, offers_after_ms=dhcp.since_ms)
     return doubts
+
+
+def track_confirmation(case: Case, found: Conclusion, doubts: Doubts) -> Doubts:
+    """Remember since when nothing confirms the gateway that DHCP named; what is undecided changes nothing."""
+    if found.state in UNDECIDED or found.forgotten:
+        return doubts
+    since_ms = doubts.unconfirmed_since_ms
+    is_named = found.has_dhcp_news and not found.dhcp_out
+    if case.intent.known_gateway is None or is_named or found.answering:
+        since_ms = 0
+    elif found.dhcp_out:
+        since_ms = since_ms or case.verdicts.now_ms
+    if since_ms == doubts.unconfirmed_since_ms:
+        return doubts
+    return changed(doubts, digest=case.intent.digest, unconfirmed_since_ms=since_ms)
 
 
 def _since(case: Case, doubts: Doubts, verdicts: Sequence[AgedVerdict]) -> int:

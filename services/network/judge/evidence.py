@@ -170,7 +170,8 @@ def only_dhcp_tells(found: Conclusion, intent: Intent) -> bool:
     """Whether other hosts can contradict only by asking DHCP: they know of no gateway to check."""
     if intent.mode != "auto":
         return False
-    return found.state is State.DHCP_FAILED or (found.gateway is not None and intent.known_gateway is None)
+    is_failed = found.state is State.DHCP_FAILED and not found.forgotten
+    return is_failed or (found.gateway is not None and intent.known_gateway is None)
 
 
 def says_no_offer(status: Status | Conclusion | None) -> bool:

@@ -20,7 +20,8 @@ def why_forgotten(
 ) -> str:
     """Return why this gateway, for which DHCP is out, counts as unknown from now on; empty if it is kept.
 
-    state: what the hosts' checks of it say. unconfirmed_s: how long DHCP has been out.
+    state: what the hosts' checks of it say. unconfirmed_s: for how long neither DHCP has named it nor any
+    host reached it on the VLAN.
     """
     if state not in _SILENT_ON_VLAN:
         return ""
@@ -28,5 +29,6 @@ def why_forgotten(
         return "it is a host's default gateway and does not answer on this VLAN"
     kept_s = KEPT_FRESHNESS * fresh_s
     if unconfirmed_s >= kept_s:
-        return f"DHCP has not named it for {kept_s / 60:.0f} minutes, and it answers no host on this VLAN"
+        minutes = f"{kept_s / 60:.0f} minutes"
+        return f"for {minutes} DHCP has not named it, and it has answered no host on this VLAN"
     return ""

@@ -20,6 +20,7 @@ from services.network.judge.doubting import (
     is_over,
     open_dhcp,
     open_reach,
+    track_confirmation,
     track_offers,
 )
 from services.network.judge.evidence import (
@@ -57,6 +58,7 @@ def judge(case: Case, doubts: Doubts) -> Judgement:
         case = _with_reporting_hosts(case)
     doubts = advance(case, doubts)
     found = evidence = _reduce(case, doubts)
+    doubts = track_confirmation(case, found, doubts)
     if doubts.reach is not None and doubts.reach.is_complete and doubts.watermark_ms != doubts.reach.since_ms:
         # Verdicts from before the doubt count no more, if those since then give a state.
         restricted = changed(doubts, watermark_ms=doubts.reach.since_ms, names_unheard=False)
@@ -167,6 +169,9 @@ def _reduce(case: Case, doubts: Doubts) -> Conclusion:
         arrived_ms = case.verdicts.arrived_ms
         latest = [seen for seen in latest if arrived_ms(seen) >= doubts.watermark_ms]
 
+    since_ms = doubts.unconfirmed_since_ms
+    unconfirmed_s = (case.verdicts.now_ms - since_ms) / 1000 if since_ms else 0.0
+
     def reduced(**more: int) -> Conclusion:
         return reduce(
             case.intent,
@@ -175,6 +180,7 @@ def _reduce(case: Case, doubts: Doubts) -> Conclusion:
             hosts=case.carriers.hosts,
             fresh_s=case.fresh_s,
             policy=case.policy,
+            unconfirmed_s=unconfirmed_s,
             **more,
         )
 

@@ -81,8 +81,8 @@ def reduce(
     latest: the newest verdict of each host. asked_dhcp: the newest verdict of each host that asked DHCP.
     hosts: announced hosts with an uplink of the cluster network. fresh_s: age from which a verdict does not
     count. Verdicts of hosts that are gone, or on another intent, do not count either. dhcp_confirmations:
-    further hosts that must receive no offer before DHCP is reported as out. unconfirmed_s: how long DHCP has
-    not named the known gateway.
+    further hosts that must receive no offer before DHCP is reported as out. unconfirmed_s: for how long
+    neither DHCP has named the known gateway nor any host reached it on the VLAN.
     """
     digest = intent.digest
     of_intent = [seen for seen in latest if is_on(seen.verdict, digest)]

@@ -29,10 +29,11 @@ GROUPS = (
         findings beside the state of the known gateway, and the status has `dhcpOut`. A gateway that the
         offer itself names and that cannot be one in the offered subnet does not count as known.
 
-        A known gateway is kept while DHCP is out, unless it is a host's default gateway that answers through
-        routing, but on this VLAN from no host: then it counts as unknown again. cidr and gateway are removed
-        from the annotation, and the Event says why. Harvester's controller may then set `connectivity` to
-        `"false"`, which nadroute leaves.
+        A known gateway counts as unknown again when for an hour (six times the age up to which a result is
+        fresh) no offer has named it and it has answered no host on the VLAN; and at once if it is a host's
+        default gateway that answers through routing, but on this VLAN from no host. cidr and gateway are
+        then removed from the annotation, and the Event says why. Harvester's controller may then set
+        `connectivity` to `"false"`, which nadroute leaves.
         """,
     ),
     Group("No result", NO_RESULT),

@@ -34,6 +34,7 @@ class JudgedNetwork:
         self.is_settled = True
         self.bound_s = BOUND_S
         self.open_doubts = 0
+        self.policy = DEFAULT_POLICY
         self.looked = 0.0
         self.judgement: Judgement | None = None
 
@@ -72,7 +73,7 @@ class JudgedNetwork:
             self.status,
             SegmentVerdicts(aged(self.latest), aged(self.asked), round(self.now * 1000)),
             Carriers(frozenset(self.hosts), round(self.bound_s * 1000), self.is_settled),
-            DEFAULT_POLICY,
+            self.policy,
             FRESH_S,
             round(self.looked * 1000),
             self.open_doubts,

@@ -17,6 +17,7 @@ from services.network.policy import Policy
 from services.network.reasons.events import describe_transition
 from services.network.write.writing import decide
 from tests.unit.network.builders import CIDR, GATEWAY, NOW, dhcp, network, offer, seen, verdict
+from tests.unit.network.judged_network import JudgedNetwork
 from tests.unit.network.test_reduction import AUTO, FRESH_S, KNOWN, MANUAL, L, N, R, S, any_seen
 
 KEPT_S = KEPT_FRESHNESS * FRESH_S
@@ -59,7 +60,7 @@ def test_a_gateway_expires_an_hour_after_the_last_confirmation(routed: ReachOutc
     gone = found(unanswered(routed=routed), policy=Policy())
     assert (gone.state, gone.reason) == (State.DHCP_FAILED, Reason.NO_DHCP_OFFER)
     assert (gone.connectivity, gone.gateway, gone.cidr) == ("DHCP failed", None, None)
-    assert gone.forgotten == "DHCP has not named it for 60 minutes, and it answers no host on this VLAN"
+    assert gone.forgotten == "for 60 minutes DHCP has not named it, and it has answered no host on this VLAN"
 
 
 def test_an_hour_is_longer_than_a_reboot_of_the_router() -> None:
@@ -113,9 +114,97 @@ def test_what_expires_leaves_the_annotation() -> None:
     event = describe_transition(change.after, KNOWN, gone)
     assert event.message == (
         "no DHCP server answered on extra/100 (asked from node1, node2, node3); cidr 10.0.112.0/20 and "
-        "gateway 10.0.112.1 are removed: DHCP has not named it for 60 minutes, and it answers no host on "
-        "this VLAN"
+        "gateway 10.0.112.1 are removed: for 60 minutes DHCP has not named it, and it has answered no host "
+        "on this VLAN"
     )
+
+
+NO_OFFER = dhcp()
+
+
+def unreachable() -> JudgedNetwork:
+    """Build a network of two hosts whose gateway and DHCP have just been reported as gone."""
+    net = JudgedNetwork(KNOWN, "node1", "node2")
+    net.report("node1", "node2", dhcp=dhcp(offer())).stand("Active")
+    net.report("node1", "node2", vlan=S, dhcp=NO_OFFER).stand("Unreachable")
+    assert net.status is not None
+    assert net.status.dhcp_out
+    return net
+
+
+def silent_for(net: JudgedNetwork, seconds: float, *, vlan: ReachOutcome = S) -> None:
+    """Let both hosts ask and check in vain for this long, every five minutes; nothing new is told."""
+    until = net.now + seconds
+    while net.now < until:
+        net.now = min(until, net.now + 300.0)
+        net.report("node1", "node2", vlan=vlan, dhcp=NO_OFFER)
+        assert net.state() is None
+
+
+def test_both_confirmations_must_be_missing_for_an_hour() -> None:
+    """N19: then all hosts are asked once more, and the report says what is removed."""
+    net = unreachable()
+    silent_for(net, KEPT_S - 10.0)
+    net.now += 10.0
+    assert net.state() is None
+    assert net.doubts.reach is not None
+    net.now += 2.0
+    net.report("node1", vlan=S, dhcp=NO_OFFER)
+    assert net.state() is None, "node2 may still contradict"
+    net.report("node2", vlan=S, dhcp=NO_OFFER)
+    assert net.state() == "DHCPFailed"
+    assert net.judgement is not None
+    assert net.judgement.told is not None
+    assert net.judgement.told.forgotten
+    net.intent = AUTO
+    net.report("node1", "node2", vlan=N, dhcp=NO_OFFER)
+    assert net.state(after=5.0) is None
+    assert net.doubts.unconfirmed_since_ms == 0
+
+
+def test_a_host_that_reaches_it_at_the_last_moment_saves_the_gateway() -> None:
+    """And the hour begins anew after that."""
+    net = unreachable()
+    silent_for(net, KEPT_S - 10.0)
+    net.now += 10.0
+    assert net.state() is None
+    assert net.report("node2", dhcp=NO_OFFER).state(after=2.0) == "Partial"
+    assert net.doubts.unconfirmed_since_ms == 0
+
+
+def test_a_gateway_that_has_long_been_without_dhcp_may_reboot() -> None:
+    """Nothing would bring it back: its silence has to last an hour too."""
+    net = JudgedNetwork(KNOWN, "node1", "node2")
+    net.report("node1", "node2", dhcp=dhcp(offer())).stand("Active")
+    net.report("node1", "node2", dhcp=NO_OFFER).stand("Active")
+    silent_for(net, 3 * KEPT_S, vlan=R)
+    net.report("node1", "node2", vlan=S, dhcp=NO_OFFER).stand("Unreachable")
+    silent_for(net, 600.0)
+    assert net.report("node1", "node2", dhcp=NO_OFFER).state() == "Active"
+    assert net.doubts.unconfirmed_since_ms == 0
+
+
+def test_an_offer_begins_the_hour_anew() -> None:
+    """Also where the gateway itself stays silent."""
+    net = unreachable()
+    silent_for(net, KEPT_S - 60.0)
+    net.report("node1", vlan=S, dhcp=dhcp(offer())).stand()
+    assert net.doubts.unconfirmed_since_ms == 0
+    net.report("node1", "node2", vlan=S, dhcp=NO_OFFER).stand()
+    silent_for(net, KEPT_S - 60.0)
+
+
+def test_what_is_undecided_neither_begins_nor_ends_the_hour() -> None:
+    """Lost frames and faults confirm nothing."""
+    net = unreachable()
+    since_ms = net.doubts.unconfirmed_since_ms
+    assert since_ms
+    for vlan, fault in ((L, None), (N, Fault.UPLINK_DOWN)):
+        net.report("node1", "node2", vlan=vlan, fault=fault).look(after=10.0)
+        assert net.doubts.unconfirmed_since_ms == since_ms
+    net = JudgedNetwork(KNOWN, "node1")
+    net.report("node1", vlan=L, dhcp=NO_OFFER).look()
+    assert net.doubts.unconfirmed_since_ms == 0
 
 
 def test_a_hosts_default_gateway_is_not_believed_on_a_vlan_where_it_is_silent() -> None:
@@ -181,6 +270,18 @@ def test_a_known_default_gateway_of_a_host_is_forgotten_where_it_answers_elsewhe
     assert (gone.state, gone.connectivity) == (State.DHCP_FAILED, "DHCP failed")
     assert gone.forgotten == "it is a host's default gateway and does not answer on this VLAN"
     assert found(unanswered(S, R), unconfirmed_s=0.0, policy=Policy()).state is State.OFF_VLAN
+
+
+def test_a_known_default_gateway_of_a_host_is_forgotten_only_on_all_hosts_evidence() -> None:
+    """A VM network on the hosts' own VLAN must not lose its gateway by one host's broken trunk."""
+    net = JudgedNetwork(KNOWN, "node1", "node2")
+    net.policy = HOSTS_GATEWAY
+    net.report("node1", "node2", dhcp=dhcp(offer())).stand("Active")
+    net.now += 2.0
+    net.lose_verdicts()
+    for _ in range(2):
+        assert net.report("node1", vlan=S, routed=R, dhcp=dhcp(offer())).state(after=2.0) is None
+    assert net.report("node2", vlan=S, routed=R).state(after=2.0) == "DHCPFailed"
 
 
 def test_a_default_gateway_that_is_down_is_kept_as_any_other() -> None:

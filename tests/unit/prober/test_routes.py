@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.prober.sockets.netlink import HEADER
@@ -82,6 +82,7 @@ def test_an_error_of_the_kernel_is_raised() -> None:
 
 
 @given(st.binary(max_size=200))
+@example(bytes(8))
 def test_any_octets_are_parsed_or_refused(data: bytes) -> None:
     """Nothing but OSError is raised, and parsing ends."""
     for start in (data, route(data), route(attribute(MULTIPATH, data)), route(VIA_ROUTER)[: len(data)]):
