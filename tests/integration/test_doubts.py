@@ -73,6 +73,7 @@ def test_what_was_published_before_the_start_is_not_read(reading: Reading) -> No
     """A watcher that starts has everything checked anyway."""
     reading.log.publish([doubt(7)])
     later = Reading(reading.client)
+    assert later.taken == []
     reading.log.publish([doubt(8)])
     assert later.read() == [doubt(8)]
 

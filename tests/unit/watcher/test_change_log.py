@@ -3,13 +3,15 @@
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.contract.doubts import DoubtKind
 from services.network.parse.nad import NetworkRef
 from services.watcher import change_log
-from services.watcher.change_log import NAMED, SUMMARY_INTERVAL_S, SendSummary, log_due
+from services.watcher.change_log import NAMED, SUMMARY_INTERVAL_S, SendSummary, log_doubts, log_due
 from services.watcher.metrics import WatcherMetrics
 from services.watcher.plan.triggers import Trigger
 from tests.support.log_lines import log_lines
 from tests.unit.runtime.registries import request
+from tests.unit.watcher.builders import doubt
 
 
 def test_sent_requests_are_summarized_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,6 +50,19 @@ def test_few_due_networks_are_named_and_many_are_counted(
     assert len(at_info) == lines
     if networks > NAMED:
         assert (at_info[0]["networks"], at_info[0]["why"]) == (networks, {"everything": networks})
+
+
+@pytest.mark.parametrize(("doubts", "lines"), [(0, 0), (1, 1), (NAMED, NAMED), (NAMED + 1, 1), (4094, 1)])
+def test_few_doubts_are_named_and_many_are_counted(
+    doubts: int, lines: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A switch that fails puts everything in doubt at once."""
+    seen = log_lines(monkeypatch, change_log)
+    log_doubts([doubt(DoubtKind.SILENT, "n1", vlan=1 + n) for n in range(doubts)])
+    at_info = [line for line in seen if line["log_level"] == "info"]
+    assert len(at_info) == lines
+    if doubts > NAMED:
+        assert (at_info[0]["doubts"], at_info[0]["why"]) == (doubts, {"silent": doubts})
 
 
 def test_the_number_of_host_labels_is_bounded() -> None:

@@ -93,12 +93,14 @@ def test_a_doubt_does_not_disturb_the_rotation() -> None:
 
 
 def test_a_doubt_where_no_network_needs_dhcp_asks_nobody() -> None:
-    """A manual network's gateway is the owner's."""
+    """A manual network's gateway is the owner's; nor is the doubt remembered until one needs it."""
     due = schedule(*HOSTS)
     due.upsert(network(vlan=8, route=KNOWN.replace("auto", "manual"), status=ACTIVE), 0.0)
     due.due(0.0)
     no_offer(due, "n1", now=1.0)
     assert due.due(1.0) == []
+    due.upsert(network("new", vlan=8), 2.0)
+    assert len(asked(due, 2.0)) == 1
 
 
 @given(

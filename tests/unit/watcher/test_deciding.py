@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.contract.doubts import DoubtKind
+from services.watcher import change_log
 from services.watcher.deciding import LONGEST_WAIT_S, RESEND_CAP_S, Decider
 from services.watcher.dispatch import Dispatched, Dispatcher, Paused
 from services.watcher.hosts import PollResult
@@ -16,6 +17,7 @@ from services.watcher.metrics import WatcherMetrics
 from services.watcher.plan.schedule import LIMIT, PROBES_PER_S
 from services.watcher.plan.segment_plan import HostProbe
 from services.watcher.requests import NotSent
+from tests.support.log_lines import log_lines
 from tests.support.manual_clock import ManualClock
 from tests.unit.watcher.builders import ACTIVE, MANUAL, described, doubt, host, network, schedule
 
@@ -193,16 +195,18 @@ def test_a_doubt_is_checked_at_once(loop: Loop) -> None:
 
 
 @pytest.mark.parametrize("why", ["standby", "paused"])
-def test_a_watcher_that_does_not_send_ignores_doubts(loop: Loop, why: str) -> None:
-    """They change nothing that it sends later either: then everything is due anyway."""
+def test_a_watcher_that_does_not_send_ignores_doubts(
+    loop: Loop, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even a log line says otherwise; when it sends again, everything is due anyway."""
     loop.decider.step()
-    due_at = loop.decider._schedule.next_due()
+    lines = log_lines(monkeypatch, change_log)
     loop.leads = why != "standby"
     loop.mailbox.polled(PollResult((host("n1"),), paused=why == "paused"))
     loop.decider.step()
     loop.mailbox.doubted([doubt(DoubtKind.SILENT)])
     loop.decider.step()
-    assert loop.decider._schedule.next_due() == due_at
+    assert lines == []
     assert loop.sent.probes == ["n1 7"]
 
 
