@@ -97,7 +97,8 @@ second, two hosts are enough, and the others are not named.
 - In the first 15 s after the updater's start, while hosts may still announce themselves, only what is better
   is reported.
 
-A doubt is never written. All these times are counted only while nadroute probes.
+A doubt is never written. All these times are counted only while nadroute probes; when it goes on after an
+outage or a pause, a doubt begins anew.
 
 ## Reasons
 

@@ -15,7 +15,8 @@ DEAD_LETTERS_KEPT = 1_000
 PAUSED_KEY = "nadroute:paused"
 """While this key exists, nothing is probed and nothing is written. JSON {since_ms, by, reason}."""
 OBSERVED_TIME_KEY = "nadroute:observed-time"
-"""A hash {observed_ms, at_ms}: time during which an updater ran, and when it was last counted."""
+"""A hash {observed_ms, at_ms, resumed_ms, stood_still}: time during which an updater ran and a watcher sent,
+when it was last counted, when it last went on, and whether it stands still. See runtime.verdict_store."""
 
 WATCHED_KEY = "nadroute:watched"
 """A random word that a watcher sets. If it is missing or another one, Redis lost its data."""

@@ -23,6 +23,10 @@ class SegmentVerdicts:
     """The newest verdict of each host that asked DHCP."""
     now_ms: int = 0
     """Observed time when they were read, in milliseconds; see runtime.verdict_store."""
+    resumed_ms: int = 0
+    """When it went on after it had last stood still. What arrived before may be long outdated."""
+    time_runs: bool = True
+    """Whether it does not stand still now."""
 
     def arrived_ms(self, seen: AgedVerdict) -> int:
         """Return when one of these verdicts arrived, in milliseconds of observed time."""

@@ -31,28 +31,42 @@ PARSED_KEPT = 16_384
 
 _TIME_KEYS = (OBSERVED_TIME_KEY, SENDING_KEY)
 LONGEST_TICK_S = 5
-"""A longer gap between two ticks was not observed by anybody and does not count."""
+"""Of a longer gap between two ticks, the rest was not observed by anybody and does not count."""
+LONGEST_TICK_MS = LONGEST_TICK_S * 1000
 
 _OBSERVE = f"""
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local last = redis.call('HMGET', KEYS[1], 'observed_ms', 'at_ms')
+local last = redis.call('HMGET', KEYS[1], 'observed_ms', 'at_ms', 'resumed_ms', 'stood_still')
 local observed, at = tonumber(last[1] or ''), tonumber(last[2] or '')
+local resumed, stood_still = tonumber(last[3] or '') or 0, last[4] == '1'
 local known = tonumber(ARGV[#ARGV])
-if not observed or not at then
+local passed = observed and at and now - at
+local counts = passed and passed >= 0 and passed <= {LONGEST_TICK_MS}
+  and redis.call('EXISTS', KEYS[2]) == 1
+if not passed then
   observed = known > 0 and known or now
-elseif now > at and now - at <= {LONGEST_TICK_S * 1000} and redis.call('EXISTS', KEYS[2]) == 1 then
-  observed = observed + now - at
+elseif counts and not stood_still then
+  observed = observed + passed
 end
 -- A Redis that lost its data, or an older copy of it, does not move this process' time.
 observed = math.max(observed, known)
 """
-_TICK = """
+_TICK = f"""
+if counts and stood_still then
+  -- Later than whatever has arrived.
+  observed = observed + 1
+  resumed = observed
+elseif not counts and not stood_still and passed and passed > 0 then
+  -- Until now its arrival was taken for so much later.
+  observed = observed + math.min(passed, {LONGEST_TICK_MS})
+end
+stood_still = not counts
 redis.call('HSET', KEYS[1],
-  'observed_ms', string.format('%.0f', observed), 'at_ms', string.format('%.0f', now))
-return observed
+  'observed_ms', string.format('%.0f', observed), 'at_ms', string.format('%.0f', now),
+  'resumed_ms', string.format('%.0f', resumed), 'stood_still', stood_still and '1' or '0')
 """
-_READ = "return observed"
+_READ = "return { observed, resumed, counts and not stood_still and 1 or 0 }"
 _PUT = """
 local order = { tonumber(ARGV[2]), tonumber(ARGV[3]) }
 local value = '{"incarnation":' .. ARGV[2] .. ',"counter":' .. ARGV[3] .. ',"at_ms":'
@@ -100,7 +114,7 @@ class VerdictStore:
         self._client = client
         self._put_script = client.register_script(_OBSERVE + _PUT)
         self._read_script = client.register_script(_OBSERVE + _READ)
-        self._tick_script = client.register_script(_OBSERVE + _TICK)
+        self._tick_script = client.register_script(_OBSERVE + _TICK + _READ)
         self._parsed: OrderedDict[str, tuple[int, Verdict]] = OrderedDict()
         self._known_ms = 0
         """The latest observed time that this process has seen."""
@@ -108,17 +122,20 @@ class VerdictStore:
     def tick(self) -> int:
         """Count the time since the last tick as observed; return the observed time in milliseconds.
 
-        It does not count if it is longer than LONGEST_TICK_S, or if no watcher sends.
+        Once a tick comes later than LONGEST_TICK_S, or no watcher sends, time stands still until a tick comes
+        in time.
         """
-        return self._see(self._tick_script(keys=_TIME_KEYS, args=[self._known_ms]))
+        return self._see(self._tick_script(keys=_TIME_KEYS, args=[self._known_ms]))[0]
 
     def observed_ms(self) -> int:
         """Return the observed time in milliseconds."""
-        return self._see(self._read_script(keys=_TIME_KEYS, args=[self._known_ms]))
+        return self._see(self._read_script(keys=_TIME_KEYS, args=[self._known_ms]))[0]
 
-    def _see(self, now_ms: object) -> int:
-        self._known_ms = max(self._known_ms, int(str(now_ms)))
-        return self._known_ms
+    def _see(self, answer: object) -> tuple[int, int, bool]:
+        """Return the observed time, when it resumed last, and whether it is running."""
+        now_ms, resumed_ms, runs = cast("tuple[int, int, int]", answer)
+        self._known_ms = max(self._known_ms, now_ms)
+        return self._known_ms, resumed_ms, bool(runs)
 
     def put(self, verdicts: Iterable[Verdict]) -> frozenset[Segment]:
         """Store the verdicts that are newer than their host's; return the segments that changed.
@@ -157,12 +174,14 @@ class VerdictStore:
                 for segment in batch:
                     pipe.hgetall(verdicts_key(segment))
                 answer, *hashes = pipe.execute()
-            now_ms = self._see(answer)
+            time = self._see(answer)
             for segment, fields in zip(batch, cast("Sequence[Mapping[str, str]]", hashes), strict=True):
-                found[segment] = self._read_segment(segment, fields, now_ms)
+                found[segment] = self._read_segment(segment, fields, *time)
         return found
 
-    def _read_segment(self, segment: Segment, fields: Mapping[str, str], now_ms: int) -> SegmentVerdicts:
+    def _read_segment(
+        self, segment: Segment, fields: Mapping[str, str], now_ms: int, resumed_ms: int, runs: bool
+    ) -> SegmentVerdicts:
         latest: list[AgedVerdict] = []
         asked: list[AgedVerdict] = []
         for name, text in sorted(fields.items()):
@@ -173,7 +192,9 @@ class VerdictStore:
                 continue
             seen = AgedVerdict(verdict, max(0, now_ms - observed_ms) / 1000)
             (asked if name.endswith(DHCP_FIELD_SUFFIX) else latest).append(seen)
-        return SegmentVerdicts(tuple(latest), tuple(asked), now_ms)
+        return SegmentVerdicts(
+            tuple(latest), tuple(asked), now_ms=now_ms, resumed_ms=resumed_ms, time_runs=runs
+        )
 
     def _parse(self, text: str) -> tuple[int, Verdict]:
         """Parse one stored text, with a cache."""

@@ -37,6 +37,7 @@ def advance(case: Case, doubts: Doubts) -> Doubts:
     """Complete the doubts whose evidence is there or whose time is over; drop what no longer matters."""
     if doubts is NO_DOUBTS or doubts.digest != case.intent.digest:
         return NO_DOUBTS
+    doubts = changed(doubts, reach=_resumed(case, doubts.reach), dhcp=_resumed(case, doubts.dhcp))
     reach, dhcp = doubts.reach, doubts.dhcp
     if reach is not None and not reach.is_complete and case.carriers.is_settled:
         wanted = reach.enough or len(case.carriers.hosts)
@@ -53,6 +54,14 @@ def advance(case: Case, doubts: Doubts) -> Doubts:
     if len(asked_since(case, dhcp.since_ms)) >= askers_needed(case) or is_over(case, dhcp):
         return changed(doubts, dhcp=dhcp.model_copy(update={"is_complete": True}))
     return doubts
+
+
+def _resumed(case: Case, doubt: OpenDoubt | None) -> OpenDoubt | None:
+    """Begin the doubt anew if observed time stood still since: the evidence may be long outdated."""
+    resumed_ms = case.verdicts.resumed_ms
+    if doubt is None or doubt.since_ms >= resumed_ms:
+        return doubt
+    return OpenDoubt(kind=doubt.kind, since_ms=resumed_ms, enough=doubt.enough)
 
 
 def open_reach(case: Case, doubts: Doubts, kind: DoubtKind) -> Doubts:
@@ -81,6 +90,7 @@ def track_offers(case: Case, found: Conclusion, doubts: Doubts) -> Doubts:
         asked = asked_since(case, 0)
         # A host that asks once more must not prolong it: it began with the first answer.
         since_ms = min((asked[host] for host in found.unoffered if host in asked), default=0)
+        since_ms = max(since_ms, case.verdicts.resumed_ms)
         doubt = OpenDoubt(kind=DoubtKind.NO_OFFER, since_ms=since_ms)
         return advance(case, changed(doubts, digest=case.intent.digest, dhcp=doubt))
     if says_no_offer(found) and dhcp is not None:
@@ -113,7 +123,7 @@ def _since(case: Case, doubts: Doubts, verdicts: Sequence[AgedVerdict]) -> int:
     newest = max((case.verdicts.arrived_ms(s) for s in verdicts if s.verdict.host in counting), default=0)
     now_ms = case.verdicts.now_ms
     is_news = 0 < case.looked_ms <= newest and newest >= now_ms - LATE_MS
-    return newest if is_news else now_ms
+    return max(newest if is_news else now_ms, case.verdicts.resumed_ms)
 
 
 def close(found: Conclusion, doubts: Doubts) -> Doubts:

@@ -4,7 +4,6 @@ Pure: what was remembered of the network is an argument, and what to remember pa
 docs/states.md tells the rules.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -36,6 +35,7 @@ from services.network.judge.evidence import (
     unheard_since,
 )
 from services.network.judge.reduction import Conclusion, reduce
+from services.network.judge.servers import offers_in
 from services.network.parse.status import Status
 
 _NOT_PROBED_YET = Conclusion(State.PENDING, Reason.NOT_PROBED_YET)
@@ -54,28 +54,26 @@ class Judgement(NamedTuple):
 
 def judge(case: Case, doubts: Doubts) -> Judgement:
     """Judge a network. doubts: what its last judgement remembered, on whatever intent."""
-    if not case.carriers.is_settled:
-        case = _with_reporting_hosts(case)
+    case = _with_unsettled_hosts(case)
     doubts = advance(case, doubts)
-    found = evidence = _reduce(case, doubts)
+    found = _reduce(case, doubts)
+    if found.unoffered:
+        doubts = track_offers(case, found, doubts)
+        if found.is_confirming and doubts.dhcp is not None and is_over(case, doubts.dhcp):
+            found = _reduce(case, doubts)
     doubts = track_confirmation(case, found, doubts)
+    evidence = found
     if doubts.reach is not None and doubts.reach.is_complete and doubts.watermark_ms != doubts.reach.since_ms:
         # Verdicts from before the doubt count no more, if those since then give a state.
         restricted = changed(doubts, watermark_ms=doubts.reach.since_ms, names_unheard=False)
         evidence = _reduce(case, restricted)
         if not _is_undecided(case, evidence):
             found, doubts = evidence, restricted
-    if found.unoffered:
-        doubts = track_offers(case, found, doubts)
     if _is_undecided(case, found):
         return _undecided(case, found, doubts)
     if doubts.undecided_since_ms and evidence is found:
         doubts = changed(doubts, undecided_since_ms=0)
-    standing = case.standing
-    reported = case.reported if found.state is State.UNKNOWN else standing
-    if reported is not None and reported.state == State.PENDING:
-        reported = None
-    match compare(reported, found, case.intent):
+    match compare(_comparable(case, found), found, case.intent):
         case Difference.NONE:
             return _same(case, found, doubts)
         case Difference.BETTER if not accused_unheard(case, doubts.watermark_ms):
@@ -84,6 +82,24 @@ def judge(case: Case, doubts: Doubts) -> Judgement:
             return _worse(case, found, doubts) if evidence is found else _undecided(case, evidence, doubts)
         case _:
             return _detail(case, found, doubts)
+
+
+def _with_unsettled_hosts(case: Case) -> Case:
+    """Take hosts for unsettled while nobody probes; count unsettled ones that have reported as carriers."""
+    hosts = case.carriers.hosts
+    if not case.carriers.is_settled:
+        hosts |= {seen.verdict.host for seen in case.verdicts.latest}
+    elif case.verdicts.time_runs:
+        return case
+    return case._replace(carriers=replace(case.carriers, hosts=hosts, is_settled=False))
+
+
+def _comparable(case: Case, found: Conclusion) -> Status | None:
+    """Return what is reported, if it can be compared: a conclusion or, with Unknown, Unknown."""
+    reported = case.reported
+    if found.state is State.UNKNOWN and reported is not None and reported.state == State.UNKNOWN:
+        return reported
+    return case.standing
 
 
 def _is_undecided(case: Case, found: Conclusion) -> bool:
@@ -164,10 +180,9 @@ def _held_ms(case: Case, found: Conclusion) -> float:
 
 def _reduce(case: Case, doubts: Doubts) -> Conclusion:
     """Reduce the verdicts that count."""
-    latest: Sequence[AgedVerdict] = case.verdicts.latest
+    latest, asked = case.verdicts.latest, case.verdicts.asked_dhcp
     if doubts.watermark_ms:
-        arrived_ms = case.verdicts.arrived_ms
-        latest = [seen for seen in latest if arrived_ms(seen) >= doubts.watermark_ms]
+        latest = _arrived_since(case, latest, doubts.watermark_ms)
 
     since_ms = doubts.unconfirmed_since_ms
     unconfirmed_s = (case.verdicts.now_ms - since_ms) / 1000 if since_ms else 0.0
@@ -176,7 +191,7 @@ def _reduce(case: Case, doubts: Doubts) -> Conclusion:
         return reduce(
             case.intent,
             latest,
-            case.verdicts.asked_dhcp,
+            asked,
             hosts=case.carriers.hosts,
             fresh_s=case.fresh_s,
             policy=case.policy,
@@ -185,14 +200,30 @@ def _reduce(case: Case, doubts: Doubts) -> Conclusion:
         )
 
     found = reduced()
-    is_late = doubts.dhcp is not None and is_over(case, doubts.dhcp)
-    if found.is_confirming and (is_late or says_no_offer(case.standing)):
-        # What is reported needs no confirmation again, and hosts that do not answer hide nothing for ever.
-        found = reduced(dhcp_confirmations=0)
+    if found.unoffered:
+        is_out = says_no_offer(case.standing)
+        if case.verdicts.resumed_ms and not is_out:
+            # A server that was missing before observed time stood still may be back.
+            asked = _arrived_since(case, asked, case.verdicts.resumed_ms, or_offered=True)
+            found = reduced()
+        is_late = doubts.dhcp is not None and is_over(case, doubts.dhcp)
+        if found.is_confirming and (is_late or is_out):
+            # What is reported needs no confirmation again, and mute hosts hide nothing for ever.
+            found = reduced(dhcp_confirmations=0)
     if doubts.offers_after_ms and not says_no_offer(found) and newest_offer_ms(case) < doubts.offers_after_ms:
         # The host without an offer is gone. That brings no server back.
         found = replace(found, has_dhcp_news=False)
     return _with_unheard(case, found, doubts) if doubts.names_unheard else found
+
+
+def _arrived_since(
+    case: Case, verdicts: tuple[AgedVerdict, ...], since_ms: int, *, or_offered: bool = False
+) -> tuple[AgedVerdict, ...]:
+    return tuple(
+        seen
+        for seen in verdicts
+        if case.verdicts.arrived_ms(seen) >= since_ms or (or_offered and offers_in(seen.verdict))
+    )
 
 
 def _with_unheard(case: Case, found: Conclusion, doubts: Doubts) -> Conclusion:
@@ -220,9 +251,3 @@ def _with_reported_dhcp(found: Conclusion, standing: Status) -> Conclusion:
     """Keep what is reported of DHCP: nothing was learned about it."""
     findings = {code: text for code, text in standing.findings.items() if code != Reason.OTHER_WRITER}
     return replace(found, servers=standing.servers, dhcp_out=standing.dhcp_out, findings=findings)
-
-
-def _with_reporting_hosts(case: Case) -> Case:
-    """Count hosts that have reported as carriers, as long as they may not have announced themselves yet."""
-    reporting = {seen.verdict.host for seen in case.verdicts.latest}
-    return case._replace(carriers=replace(case.carriers, hosts=case.carriers.hosts | reporting))

@@ -36,6 +36,8 @@ class JudgedNetwork:
         self.open_doubts = 0
         self.policy = DEFAULT_POLICY
         self.looked = 0.0
+        self.resumed = 0.0
+        self.time_runs = True
         self.judgement: Judgement | None = None
 
     def report(self, *hosts: str, vlan: ReachOutcome = R, routed: ReachOutcome | None = None,
@@ -62,6 +64,11 @@ class JudgedNetwork:
         self.latest.clear()
         self.asked.clear()
 
+    def resume(self) -> None:
+        """Let observed time go on after it stood still."""
+        self.now += 0.001
+        self.resumed, self.time_runs = self.now, True
+
     @property
     def case(self) -> Case:
         def aged(known: dict[str, tuple[float, AgedVerdict]]) -> tuple[AgedVerdict, ...]:
@@ -71,7 +78,13 @@ class JudgedNetwork:
         return Case(
             replace(self.intent, named_by=named_by),
             self.status,
-            SegmentVerdicts(aged(self.latest), aged(self.asked), round(self.now * 1000)),
+            SegmentVerdicts(
+                aged(self.latest),
+                aged(self.asked),
+                round(self.now * 1000),
+                resumed_ms=round(self.resumed * 1000),
+                time_runs=self.time_runs,
+            ),
             Carriers(frozenset(self.hosts), round(self.bound_s * 1000), self.is_settled),
             self.policy,
             FRESH_S,

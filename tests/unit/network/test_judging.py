@@ -319,6 +319,14 @@ def test_a_host_that_is_not_answered_about_dhcp_hides_nothing_beyond_the_bound()
     assert net.look(after=1) is None
 
 
+def test_a_missing_offer_that_is_old_at_the_first_look_counts_at_once() -> None:
+    """A network was created again, or the updater restarted: the older offer is not believed for a moment."""
+    net = JudgedNetwork(AUTO, "node1", "node2").report("node2", dhcp=dhcp(offer()))
+    net.now += 1
+    net.no_offer("node1")
+    assert net.state(after=BOUND_S + 1) == "DHCPFailed"
+
+
 def test_a_newer_offer_ends_the_doubt_about_dhcp() -> None:
     """Another one begins with the next host without an offer."""
     net = JudgedNetwork(KNOWN, *HOSTS).report(*HOSTS, dhcp=dhcp(offer())).stand("Active")
@@ -454,6 +462,39 @@ def test_a_missing_offer_is_published_with_the_number_of_hosts_to_ask() -> None:
     net.no_offer("node2").look()
     _, (asked,) = publish_due(net.case, net.judgement.found, net.doubts)  # type: ignore[union-attr]
     assert (asked.kind, asked.heard, asked.ask) == (DoubtKind.NO_OFFER, ("node2",), 2)
+
+
+def test_a_doubt_begins_anew_after_time_stood_still(net: JudgedNetwork) -> None:
+    """W14: the gateway may be well again since the API server went away; every host looks once more."""
+    net.report("node1", "node2", vlan=S).look()
+    net.report("node3", vlan=S)
+    net.time_runs = False
+    for _ in range(3):
+        assert net.look(after=1) is None
+    net.resume()
+    assert net.look() is None
+    assert net.look(after=BOUND_S - 1) is None
+    assert net.report(*HOSTS).look() is None
+    assert net.look() is None
+    assert net.doubts is NO_DOUBTS
+
+
+def test_evidence_from_before_time_stood_still_is_not_enough(net: JudgedNetwork) -> None:
+    """W14: all hosts had reported, and nothing could be written."""
+    net.report(*HOSTS, vlan=S)
+    net.resume()
+    assert net.look() is None
+    assert net.report(*HOSTS, vlan=S).state(after=1) == "Unreachable"
+
+
+def test_missing_offers_from_before_time_stood_still_are_not_enough() -> None:
+    """W14: the DHCP server may be back."""
+    net = JudgedNetwork(AUTO, *HOSTS)
+    net.look()
+    net.no_offer(*HOSTS)
+    net.resume()
+    assert net.look() is None
+    assert net.no_offer(*HOSTS).state(after=1) == "DHCPFailed"
 
 
 def test_doubts_survive_a_restart(net: JudgedNetwork) -> None:
