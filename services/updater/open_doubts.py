@@ -102,6 +102,7 @@ def loaded(doubts: Doubts, *, now_ms: int) -> Doubts:
         doubts.undecided_since_ms,
         doubts.watermark_ms,
         doubts.offers_after_ms,
+        doubts.unconfirmed_since_ms,
     ]
     moments += [doubt.since_ms for doubt in (doubts.reach, doubts.dhcp) if doubt is not None]
     return NO_DOUBTS if doubts == NO_DOUBTS or max(moments) > now_ms else doubts

@@ -100,7 +100,7 @@ class Judged:
 
 
 def test_n19_a_rogues_gateway_expires(trunk_site: RunningSite) -> None:
-    """It stays while it might be a router that reboots."""
+    """It stays while it might be a router that reboots, and an updater that restarts forgets no time."""
     judged = Judged(trunk_site)
     assert judged.probe("rogue") is DHCPOutcome.OFFERED
     assert (judged.route["gateway"], judged.route["cidr"]) == (ROGUE, "10.9.9.0/24")
@@ -110,6 +110,7 @@ def test_n19_a_rogues_gateway_expires(trunk_site: RunningSite) -> None:
     judged.clock.seconds += 600.0
     judged.probe()
     assert (judged.status.state, judged.route["gateway"]) == ("Unreachable", ROGUE)
+    judged.start()
     judged.clock.seconds += KEPT_S - 600.0
     judged.probe()
     assert (judged.status.state, judged.status.reason) == ("DHCPFailed", "NoDHCPOffer")

@@ -104,7 +104,7 @@ def track_confirmation(case: Case, found: Conclusion, doubts: Doubts) -> Doubts:
         return doubts
     since_ms = doubts.unconfirmed_since_ms
     is_named = found.has_dhcp_news and not found.dhcp_out
-    if case.intent.known_gateway is None or is_named or found.answering:
+    if is_named or found.answering:
         since_ms = 0
     elif found.dhcp_out:
         since_ms = since_ms or case.verdicts.now_ms

@@ -202,6 +202,9 @@ def test_what_is_undecided_neither_begins_nor_ends_the_hour() -> None:
     for vlan, fault in ((L, None), (N, Fault.UPLINK_DOWN)):
         net.report("node1", "node2", vlan=vlan, fault=fault).look(after=10.0)
         assert net.doubts.unconfirmed_since_ms == since_ms
+    net.asked.clear()
+    net.report("node1", "node2", vlan=S).look(after=10.0)
+    assert net.doubts.unconfirmed_since_ms == since_ms, "nobody has asked DHCP lately"
     net = JudgedNetwork(KNOWN, "node1")
     net.report("node1", vlan=L, dhcp=NO_OFFER).look()
     assert net.doubts.unconfirmed_since_ms == 0
