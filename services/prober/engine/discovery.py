@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from services.contract.gateways import first_usable, is_host
-from services.contract.messages import Target
 from services.contract.outcomes import DHCPOutcome
 from services.prober.engine.dhcp_states import COLLECTING, ENDED, INIT, SELECTING, enter
-from services.prober.engine.offers import expected_offers, in_order, is_expected, is_repetition, keep
+from services.prober.engine.offers import Expected, in_order, is_expected, is_repetition, keep
 from services.prober.engine.results import DHCPOffer, DiscoveryResult
 from services.prober.engine.timers import Timer
 from services.prober.engine.trunk_state import Transaction, TrunkState
@@ -70,12 +69,12 @@ class Discovery:
         trunk: TrunkState,
         *,
         station: Station,
-        targets: Sequence[Target],
+        expected: Sequence[Expected],
         offers: list[DHCPOffer],
         handler: DiscoveryHandler,
         discoveries: "dict[Discovery, None]",
     ) -> None:
-        """targets: see expected_offers. offers: empty; this keeps in it, in the order of arrival, what is
+        """expected: the offers to wait for. offers: empty; this keeps in it, in the order of arrival, what is
         offered. discoveries: the open ones, to which this is added.
         """
         self.station = station
@@ -85,7 +84,7 @@ class Discovery:
         self._discoveries = discoveries
         discoveries[self] = None
         self._offers = offers
-        self._expected = self._unanswered = expected_offers(targets)
+        self._expected = self._unanswered = expected
         self._omitted = 0
         self._xids: list[bytes] = []
         self._attempts = self._loss_retries = 0

@@ -9,20 +9,9 @@ from services.prober.engine.results import DHCPOffer, TargetResult
 _NO_SERVERS: Final[frozenset[int]] = frozenset()
 
 Expected = tuple[int, int]
-"""The offer that a target expects: the address of its server and its usable gateway; 0 stands for any."""
+"""An offer that confirms what is known: its server's address and its usable gateway; 0 stands for any."""
 Choice = tuple[Target, DHCPOffer | None, int | None]
 """A target, the offer that counts for it, and the gateway to check."""
-
-
-def expected_offers(targets: Sequence[Target]) -> list[Expected]:
-    """Return the offers that confirm what is known: of configured servers, and with known gateways."""
-    expected = []
-    for target in targets:
-        server = 0 if target.server is None else int(target.server)
-        gateway = int(target.gateway) if target.from_dhcp and target.gateway is not None else 0
-        if server or gateway:
-            expected.append((server, gateway))
-    return expected
 
 
 def is_expected(offer: DHCPOffer, expected: Expected) -> bool:
@@ -97,23 +86,23 @@ def choose(target: Target, offers: Sequence[DHCPOffer]) -> DHCPOffer | None:
     )
 
 
-def choose_all(targets: Sequence[Target], offers: Sequence[DHCPOffer]) -> list[Choice]:
+def choose_all(targets: Sequence[Target], known: Sequence[int], offers: Sequence[DHCPOffer]) -> list[Choice]:
     """Return the choice for each target, in order.
 
     A known gateway that no offer names stays the choice, without an offer. What is offered instead is a
-    further choice; these are at the end.
+    further choice; these are at the end. known: the known gateway of each target, or 0.
     """
     choices: list[Choice] = []
     further: list[Choice] = []
-    for target in targets:
+    for index, target in enumerate(targets):
+        gateway = known[index]
         offer = choose(target, offers) if target.from_dhcp else None
-        known = None if target.gateway is None else int(target.gateway)
         if offer is None or offer.usable_gateway is None:
-            choices.append((target, offer, known))
-        elif known is None or known == offer.usable_gateway:
+            choices.append((target, offer, gateway or None))
+        elif gateway in (0, offer.usable_gateway):
             choices.append((target, offer, offer.usable_gateway))
         else:
-            choices.append((target, None, known))
+            choices.append((target, None, gateway))
             further.append((target, offer, offer.usable_gateway))
     return [*choices, *further][:MAX_TARGETS] if further else choices
 

@@ -6,7 +6,14 @@ from typing import Final
 from services.contract.messages import SegmentProbe, Target
 from services.contract.outcomes import Depth, DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
 from services.prober.engine.lease import LeasedAddress, OperatorAddress
-from services.prober.engine.offers import Choice, choose, choose_all, find_rogues, in_order
+from services.prober.engine.offers import (
+    Choice,
+    Expected,
+    choose,
+    choose_all,
+    find_rogues,
+    in_order,
+)
 from services.prober.engine.results import (
     NOT_TRIED,
     DHCPOffer,
@@ -74,6 +81,7 @@ class SegmentJob:
         "_fault",
         "_gateways",
         "_group",
+        "_known",
         "_lease",
         "_leasing",
         "_offers",
@@ -87,6 +95,8 @@ class SegmentJob:
         trunk = group.trunk
         self._group = group
         self._probe = probe
+        self._known: list[int] = []
+        """The known gateway of each target, or 0."""
         self._done = done
         self._station = trunk.station(probe.vlan)
         self._offers: list[DHCPOffer] = []
@@ -117,11 +127,17 @@ class SegmentJob:
             self._address = trunk.use_address(self._station, self._source)
         elif probe.ask_dhcp:
             self._leasing = self._group.depth is _LEASE or probe.depth is _LEASE
+        expected: list[Expected] = []
         for target in probe.targets:
-            if target.gateway is not None and not self._leasing:
-                self._check(int(target.gateway), now)
+            gateway = 0 if target.gateway is None else int(target.gateway)
+            self._known.append(gateway)
+            if gateway and not self._leasing:
+                self._check(gateway, now)
+            server = 0 if target.server is None else int(target.server)
+            if server or (gateway and target.from_dhcp):
+                expected.append((server, gateway if target.from_dhcp else 0))
         if probe.ask_dhcp:
-            trunk.discover(self._station, targets=probe.targets, offers=self._offers, handler=self, now=now)
+            trunk.discover(self._station, expected=expected, offers=self._offers, handler=self, now=now)
         else:
             self._discovering = False
             self._finish_if_done(now)
@@ -216,7 +232,7 @@ class SegmentJob:
         """Return the choices for all targets; they are final once the discovery has ended."""
         choices = self._choices
         if choices is None or self._discovery is None:
-            choices = self._choices = choose_all(self._probe.targets, self._offers)
+            choices = self._choices = choose_all(self._probe.targets, self._known, self._offers)
         return choices
 
     def _vlan_done(self) -> bool:
@@ -259,17 +275,8 @@ class SegmentJob:
         rogues, allowed = _NO_SERVERS, trunk.allowed_servers
         if len(offers) > 1 or (offers and allowed):
             rogues = find_rogues(probe.targets, targets, offers, allowed=allowed)
-        dropped_frames = losses.frames - self._dropped_before
-        fields = (
-            group.cluster_network,
-            probe.vlan,
-            discovery,
-            targets,
-            self._fault,
-            dropped_frames,
-            self._lease,
-            rogues,
-        )
+        dropped, fault, lease = losses.frames - self._dropped_before, self._fault, self._lease
+        fields = (group.cluster_network, probe.vlan, discovery, targets, fault, dropped, lease, rogues)
         self._done(new_unchecked(SegmentResult, fields))
 
     def _inconclusive(self) -> bool:

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from services.contract.messages import Target
 from services.prober.engine.discovery import Discovery, DiscoveryHandler
 from services.prober.engine.identity import Identity
 from services.prober.engine.lease import LeasedAddress, LeaseHandler, OperatorAddress
 from services.prober.engine.losses import Losses
+from services.prober.engine.offers import Expected
 from services.prober.engine.pacing import PacedQueue
 from services.prober.engine.reachability import ARPCheck, CheckCallback, CheckContext, EchoCheck
 from services.prober.engine.results import DHCPOffer
@@ -94,7 +94,7 @@ class Trunk:
         self,
         station: Station,
         *,
-        targets: Sequence[Target],
+        expected: Sequence[Expected],
         offers: list[DHCPOffer],
         handler: DiscoveryHandler,
         now: float,
@@ -103,7 +103,7 @@ class Trunk:
         discovery = Discovery(
             self._state,
             station=station,
-            targets=targets,
+            expected=expected,
             offers=offers,
             handler=handler,
             discoveries=self._discoveries,

@@ -31,7 +31,6 @@ from services.prober.frames.dhcp import Reply
 from tests.unit.prober import frames
 from tests.unit.prober.frames import number
 from tests.unit.prober.leasing import DECLINE, DISCOVER, RELEASE, kind_of
-from tests.unit.prober.world import target
 
 SERVER, ADDRESS = number("10.0.7.1"), number("10.0.7.100")
 OFFER = DHCPOffer(
@@ -179,7 +178,7 @@ def test_discovery_makes_only_legal_transitions_and_reports_once(
     client = Discovery(
         bench.trunk,
         station=bench.station,
-        targets=(target(server="10.0.7.1"),),
+        expected=[(SERVER, 0)],
         offers=[],
         handler=bench.handler,
         discoveries=open_ones,
@@ -209,7 +208,7 @@ def test_queued_retransmission_is_not_sent_after_the_offer() -> None:
     """A DHCPDISCOVER that waits for the rate limit is dropped once the client is COLLECTING."""
     bench = Bench()
     client = Discovery(
-        bench.trunk, station=bench.station, targets=(), offers=[], handler=bench.handler, discoveries={}
+        bench.trunk, station=bench.station, expected=[], offers=[], handler=bench.handler, discoveries={}
     )
     bench.trunk.start_pace.submit(bench.now, client.start)
     bench.wait(2.0)
