@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from services.contract.doubts import Doubt, DoubtKind
 from services.contract.messages import Segment, SegmentProbe
-from services.watcher.plan.confirmation import Confirmation
 from services.watcher.plan.pace import CHECK_BUSY_S, JITTER, MIN_GAP_S, Pace
-from services.watcher.plan.rotation import NEVER, Rotation, in_order
-from services.watcher.plan.workload import Demand, plan_work
+from services.watcher.plan.rotation import NEVER, in_order
+from services.watcher.plan.turns import Turns
+from services.watcher.plan.workload import Demand, Workload, plan_work
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,11 @@ class SegmentPlan:
         self._pace = pace
         self._random = random
         self._demands: dict[str, Demand] = {}
-        self._work = plan_work(())
+        self._turns = Turns(pace=pace, start=segment.vlan, later=self._later)
         self._due: dict[str, float] = {}
         self._parts_done: dict[tuple[str, str], int] = {}
         self._full_parts: dict[str, int] = {}
         """Hosts that check every known gateway next, silent ones too, and in how many parts."""
-        self._ask = Rotation(busy_s=pace.ask_window_s, start=segment.vlan)
-        # With another start, so that the first silent gateway need not wait for the first ask.
-        self._exclusive = Rotation(busy_s=CHECK_BUSY_S, start=segment.vlan + 1)
-        self._has_waited = False
-        """Whether the next turn of _exclusive was put off because its host asks DHCP."""
-        self._confirmation = Confirmation(busy_s=pace.ask_window_s, gap_s=MIN_GAP_S)
         self._doubted_at = -NEVER
         """The latest round of checks for a doubt, past or future."""
         self.queued_at = NEVER
@@ -51,6 +45,10 @@ class SegmentPlan:
         """Whether something happened that needs an immediate probe, not taken yet."""
         self._was_urgent = False
         """is_urgent before the last take()."""
+
+    @property
+    def _work(self) -> Workload:
+        return self._turns.work
 
     @property
     def is_empty(self) -> bool:
@@ -82,7 +80,7 @@ class SegmentPlan:
         ):
             self._hasten_checks(self._due, soon)
         if demand.is_auto and demand.is_ask_failing and not (before and before.is_ask_failing):
-            self._ask_by(soon)
+            self._turns.ask_by(soon)
 
     def drop(self, uid: str, now: float) -> None:
         """Forget a network that left this segment."""
@@ -92,16 +90,15 @@ class SegmentPlan:
     def hasten(self, at: float) -> None:
         """Make everything due by then: every host's checks, and DHCP."""
         self._hasten_checks(self._due, at)
-        self._ask_by(at)
-        if self._work.exclusive_checks:
-            self._exclusive.next_by(at)
+        self._turns.hasten(at)
 
     def hasten_checks(self, at: float, *, now: float, full: bool = False) -> None:
         """Make every host's check due by then, except for the host that is asking DHCP and checks anyway.
 
         full: include silent gateways, of which one has just become known.
         """
-        self._hasten_checks([host for host in self._due if not self._ask.is_busy(host, now)], at, full=full)
+        others = [host for host in self._due if not self._turns.is_asking(host, now)]
+        self._hasten_checks(others, at, full=full)
 
     def doubt(self, doubt: Doubt, now: float) -> None:
         """Have hosts that were not heard check every known gateway, or ask DHCP, at once.
@@ -118,16 +115,13 @@ class SegmentPlan:
 
     def confirm(self, heard: Collection[str], further: int, now: float) -> None:
         """Have further hosts ask DHCP at once, beside the rotation, since these hosts got no offer."""
-        if self._work.asks:
-            asker = self._ask.host if self._ask.is_busy(self._ask.host, now) else ""
-            candidates = self._ask.upcoming(self._due)
-            self._confirmation.request(further, candidates, now, heard=heard, asker=asker)
+        self._turns.confirm(heard, further, self._due, now)
 
     def delay(self, until: float) -> None:
         """Delay what is due before then: much is due, and nothing of this is urgent."""
         for host, due in self._due.items():
             self._due[host] = max(due, until)
-        self._ask.at, self._exclusive.at = max(self._ask.at, until), max(self._exclusive.at, until)
+        self._turns.delay(until)
 
     def add_host(self, host: str, now: float, *, at: float, full: bool = False) -> None:
         """Add a host that carries the segment, or does so again after a restart; its check is due at `at`.
@@ -136,9 +130,8 @@ class SegmentPlan:
         """
         self._due[host] = NEVER
         self._hasten_checks([host], at, full=full)
-        self._release_turns(host, now)
-        if not self._ask.host:
-            self._ask_by(at)
+        self._turns.release(host, now)
+        self._turns.begin_by(at)
 
     def remove_host(self, host: str, now: float) -> None:
         """Remove a host; if it was busy with exclusive work, the next one takes over."""
@@ -146,7 +139,7 @@ class SegmentPlan:
         self._full_parts.pop(host, None)
         for done in [done for done in self._parts_done if done[0] == host]:
             del self._parts_done[done]
-        self._release_turns(host, now)
+        self._turns.release(host, now)
 
     def put_back(self, probe: HostProbe, at: float) -> None:
         """Make a probe that could not be sent due again at that time."""
@@ -155,29 +148,23 @@ class SegmentPlan:
         self.is_urgent |= self._was_urgent
         is_full = probe.probe in self._work.full_checks and probe.probe not in self._work.checks
         self._hasten_checks([probe.host], at, full=is_full)
-        if probe.probe.ask_dhcp and probe.host != self._ask.host:
-            self._confirmation.call([probe.host], at)
-        elif probe.probe.ask_dhcp:
-            self._ask.next_by(at)
-        elif probe.host == self._exclusive.host and self._work.exclusive_checks and not is_full:
-            self._exclusive.next_by(at)
+        if not is_full:
+            self._turns.put_back(probe.host, at, is_ask=probe.probe.ask_dhcp)
 
     def next_due(self) -> float:
         """Return when something is due: NEVER without hosts; for an empty plan, when it may be forgotten."""
         if not self._demands:
-            return self._ask.began_at + self._pace.ask_window_s
+            return self._turns.last_ask_ends()
         if not self._due:
             return NEVER
-        soonest = min(self._exclusive.at, *self._due.values())
-        return min(soonest, self._ask.at, self._confirmation.at) if self._work.asks else soonest
+        return min(self._turns.next_due(), *self._due.values())
 
     def take(self, now: float) -> list[HostProbe]:
         """Take what is due; each probe is due again an interval later."""
         if not self._due or not self._demands:
             return []
         self._was_urgent, self.is_urgent = self.is_urgent, False
-        askers = self._take_askers(now)
-        exclusive_host = self._take_exclusive(now, askers)
+        askers, exclusive_host = self._turns.take(self._due, now, is_urgent=self._was_urgent)
         due = {host for host, at in self._due.items() if at <= now} | askers | {exclusive_host} - {""}
         taken = []
         for host in sorted(due):
@@ -193,62 +180,18 @@ class SegmentPlan:
     def _take_probe(self, host: str, *, is_asker: bool, is_exclusive: bool) -> SegmentProbe | None:
         """Return what a host does now; None if no gateway is known yet, or each is left to another host."""
         if is_asker:
-            asks = self._work.asks
-            if len(asks) == 1 and not self._work.exclusive_checks:
+            if len(self._work.asks) == 1 and not self._work.exclusive_checks:
                 # It checks every known gateway too.
                 self._full_parts.pop(host, None)
-            return asks[self._ask.part(len(asks), len(self._due))]
+            return self._turns.ask_probe(len(self._due))
         if host in self._full_parts:
             self._full_parts[host] -= 1
             if not self._full_parts[host]:
                 del self._full_parts[host]
             return self._next_part(host, "full", self._work.full_checks)
         if is_exclusive:
-            parts = self._work.exclusive_checks
-            return parts[self._exclusive.part(len(parts), len(self._due))]
+            return self._turns.exclusive_probe(len(self._due))
         return self._next_part(host, "check", self._work.checks)
-
-    def _take_askers(self, now: float) -> set[str]:
-        """Return the hosts that ask DHCP now: the next in rotation if it is due, and those that confirm."""
-        if not self._work.asks:
-            return set()
-        askers = {host for host in self._confirmation.take(now) if host in self._due}
-        if self._ask.at <= now:
-            host = self._ask.choose(self._due, now)
-            interval_s = self._ask_interval_s() / len(self._work.asks)
-            self._ask.begin(host, now, next_at=self._later(now, interval_s))
-            askers.add(host)
-        return askers
-
-    def _take_exclusive(self, now: float, askers: Collection[str]) -> str:
-        """Return the host that probes silent gateways now; empty if none does."""
-        if not self._work.exclusive_checks or self._exclusive.at > now:
-            return ""
-        host = self._exclusive.choose(self._due, now)
-        if host in askers or (self._ask.is_busy(host, now) and not self._has_waited):
-            return self._put_off_exclusive(now, askers)
-        self._has_waited = False
-        parts = len(self._work.exclusive_checks)
-        self._exclusive.begin(host, now, next_at=self._later(now, self._pace.retry_s / parts))
-        return host
-
-    def _put_off_exclusive(self, now: float, askers: Collection[str]) -> str:
-        """Put off a turn whose host asks DHCP; return another host that does the work now if it is urgent.
-
-        The ask would end later and hide what the check finds. A single host may ask again at once, though: so
-        the check waits for one ask only, and then for a moment in which none can begin.
-        """
-        at = now + MIN_GAP_S / 2
-        if not self._has_waited:
-            at = max(at, self._ask.busy_until)
-        self._has_waited = True
-        busy = {*askers, self._ask.host} if now < self._ask.busy_until else askers
-        free = [host for host in self._exclusive.upcoming(self._due) if host not in busy]
-        if not (self._was_urgent and free):
-            self._exclusive.at = at
-            return ""
-        self._exclusive.at = max(at, now + CHECK_BUSY_S)
-        return free[0]
 
     def _next_part(self, host: str, kind: str, parts: Sequence[SegmentProbe]) -> SegmentProbe | None:
         """Return the part of this kind of check that is this host's next; None without any."""
@@ -259,22 +202,12 @@ class SegmentPlan:
         return parts[done % len(parts)] if parts else None
 
     def _plan_work(self, now: float) -> None:
-        before, self._work = self._work, plan_work(self._demands.values())
-        if not self._work.exclusive_checks:
-            self._exclusive.at = NEVER
-        elif not before.exclusive_checks:
-            self._exclusive.next_by(self._later(now, self._pace.retry_s))
-        if before.is_ask_failing and not self._work.is_ask_failing and not self.is_urgent:
-            # DHCP has answered: the next ask is due an interval after that one.
-            self._ask.at = max(self._ask.at, self._ask.began_at + self._later(0.0, self._pace.sweep_s))
+        self._turns.change(plan_work(self._demands.values()), now, is_urgent=self.is_urgent)
 
     def _check_interval_s(self) -> float:
         """Return the check interval, divided so that each of several parts gets its turn in it."""
         interval_s = self._pace.retry_s if self._work.is_check_failing else self._pace.sweep_s
         return interval_s / max(1, len(self._work.checks))
-
-    def _ask_interval_s(self) -> float:
-        return self._pace.retry_s if self._work.is_ask_failing else self._pace.sweep_s
 
     def _later(self, now: float, interval_s: float) -> float:
         # Whole seconds, so that many segments become due together and share a message.
@@ -285,16 +218,3 @@ class SegmentPlan:
             self._due[host] = min(self._due[host], at)
             if full:
                 self._full_parts[host] = max(1, len(self._work.full_checks))
-
-    def _ask_by(self, at: float) -> None:
-        self._ask.next_by(max(at, self._ask.began_at + MIN_GAP_S))
-
-    def _release_turns(self, host: str, now: float) -> None:
-        """End the turns of a host that is gone or restarted: what it heard is lost."""
-        self._confirmation.forget(host)
-        if self._ask.is_busy(host, now):
-            self._ask.end(now)
-            self._ask_by(now)
-        if self._exclusive.is_busy(host, now) and self._work.exclusive_checks:
-            self._exclusive.end(now)
-            self._exclusive.next_by(now)
