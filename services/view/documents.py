@@ -12,6 +12,7 @@ from services.contract.messages import DHCPVerdict, LeaseVerdict, Offer, ProbeRe
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
 from services.network.parse.nad import NetworkRef
 from services.view.differences import NetworkDifference
+from services.view.doubts import DoubtRow
 from services.view.explained_network import ExplainedNetwork
 from services.view.host_checks import HostCheck
 from services.view.hosts import HostRow
@@ -60,10 +61,16 @@ def network_document(row: NetworkRow) -> Document:
     }
 
 
-def checked_document(row: NetworkRow, checks: Iterable[HostCheck] | None) -> Document:
+def checked_document(
+    row: NetworkRow, checks: Iterable[HostCheck] | None, doubts: Iterable[DoubtRow] = ()
+) -> Document:
     """One network of `status`; checks is null if Redis could not be read."""
     return {
         **network_document(row),
+        "doubts": [
+            {"kind": doubt.kind.value, "for_s": round(doubt.for_s, 1), "unheard": list(doubt.unheard)}
+            for doubt in doubts
+        ],
         "checks": None if checks is None else [_check(check) for check in checks],
     }
 
@@ -71,7 +78,7 @@ def checked_document(row: NetworkRow, checks: Iterable[HostCheck] | None) -> Doc
 def explained_document(explained: ExplainedNetwork) -> Document:
     """One network of `explain`: the network of `status`, with the explanation."""
     return {
-        **checked_document(explained.row, explained.checks),
+        **checked_document(explained.row, explained.checks, explained.doubts),
         "asked": [{"what": a.what, "value": a.value, "source": a.source} for a in explained.asked],
         "meaning": list(explained.meaning),
         "steps": list(explained.steps),

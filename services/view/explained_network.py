@@ -11,6 +11,7 @@ from services.network.policy import Policy
 from services.network.reasons.catalog import REASONS
 from services.network.reasons.states import DHCP_OUT, STATES
 from services.network.reasons.texts import Facts
+from services.view.doubts import DoubtRow, doubts_of
 from services.view.host_checks import HostCheck, RedisView
 from services.view.rows import NetworkRow, Source, checks_of
 from services.view.unwritten import describe_unwritten
@@ -39,6 +40,7 @@ class ExplainedNetwork:
     meaning: tuple[str, ...]
     steps: tuple[str, ...]
     facts: Facts
+    doubts: tuple[DoubtRow, ...] = ()
 
 
 def explain_network(
@@ -55,13 +57,15 @@ def explain_network(
     meaning, steps = _meaning(row, facts)
     meaning += _comparisons(row, checks or ())
     meaning += [f"{view.conflicts[check.host]}." for check in checks or () if check.host in view.conflicts]
+    doubts = doubts_of(row, view)
+    meaning += [f"{doubt.describe()}." for doubt in doubts]
     if row.unwritten is not None:
         meaning.append(f"{describe_unwritten(row.unwritten)}.")
     if row.source is Source.ANNOTATION and view.trouble is None:
         meaning.append("This is from the annotation, as Redis has no conclusion about the network.")
     if view.paused is not None:
         meaning.append(f"nadroute is {view.paused}.")
-    return ExplainedNetwork(row, tuple(asked), checks, tuple(meaning), tuple(steps), facts)
+    return ExplainedNetwork(row, tuple(asked), checks, tuple(meaning), tuple(steps), facts, doubts)
 
 
 def _meaning(row: NetworkRow, facts: Facts) -> tuple[list[str], list[str]]:

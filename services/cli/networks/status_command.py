@@ -23,9 +23,10 @@ from services.cli.terminal import plain, stdout_console
 from services.network.parse.nad import Network, NetworkRef
 from services.runtime.clock import SystemClock
 from services.view.documents import checked_document
+from services.view.doubts import doubts_of
 from services.view.host_checks import RedisReader, RedisView
 from services.view.rows import NetworkLine, rows_of, with_checks
-from services.view.unwritten import source_remark, unwritten_remarks
+from services.view.unwritten import named, source_remark, unwritten_remarks
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -136,7 +137,8 @@ def status(
     for remark in remarks(view, lines):
         click.echo(plain(remark), err=True)
     if output != "table":
-        print_data([checked_document(line.row, line.checks) for line in lines], output)
+        documents = [checked_document(line.row, line.checks, doubts_of(line.row, view)) for line in lines]
+        print_data(documents, output)
     elif lines:
         _print(stdout_console(), lines)
     else:
@@ -148,6 +150,8 @@ def remarks(view: RedisView, lines: Sequence[NetworkLine]) -> list[str]:
     """Return the remarks above the table."""
     rows = [line.row for line in lines]
     said = [view.paused, source_remark(view, rows), *unwritten_remarks(rows)]
+    if doubted := [row.ref for row in rows if doubts_of(row, view)]:
+        said.append(f"in doubt, other hosts are being asked: {named(doubted)}; `nadroute explain` says more")
     if any(row.unwritten and row.unwritten.route for row in rows):
         said.append("what would be written: nadroute diff")
     return [remark for remark in said if remark is not None]

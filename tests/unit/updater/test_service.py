@@ -7,7 +7,7 @@ import redis
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from services.cluster.errors import Unavailable
+from services.cluster.errors import Denied, Unavailable
 from services.contract.conclusions import Hindrance
 from services.contract.messages import Report
 from services.contract.outcomes import ReachOutcome
@@ -192,6 +192,27 @@ def test_a_deleted_networks_record_is_deleted(bench: Bench) -> None:
         bench.work()
     assert set(bench.memories.records) == {target.uid}
     bench.memories.failure = None
+    bench.work()
+    assert bench.memories.records == {}
+
+
+def test_a_network_that_is_deleted_during_its_write_leaves_no_record(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refusal of the write is recorded after the deletion was seen."""
+    target = network()
+    bench.appear(target)
+    bench.report(dhcp=dhcp(offer()))
+
+    def annotate(*_: object) -> Network:
+        bench.updater.deleted(target.uid)
+        bench.updater.review_due()
+        assert bench.memories.records == {}
+        raise Denied("gone meanwhile")
+
+    monkeypatch.setattr(bench.cluster, "annotate", annotate)
+    bench.work()
+    assert set(bench.memories.records) == {target.uid}
     bench.work()
     assert bench.memories.records == {}
 
