@@ -1,5 +1,6 @@
 """A scan as a table: a row for each VLAN that answered, and one line for the silent ones."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -70,16 +71,18 @@ def _is_silent(result: "ScanResult") -> bool:
 
 def _servers_cell(offers: Sequence[Offer]) -> Text:
     style = "yellow" if any(offer.rogue or offer.unasked_ack for offer in offers) else "green"
-    return cell(f"{GOOD} {', '.join(_server(offer, alone=len(offers) == 1) for offer in offers)}", style)
+    counts = Counter(offer.server for offer in offers)
+    servers = [_server(offer, is_shared=counts[offer.server] > 1) for offer in offers]
+    return cell(f"{GOOD} {', '.join(servers)}", style)
 
 
-def _server(offer: Offer, *, alone: bool) -> str:
-    """Return the server, with its MAC address where several have to be told apart."""
+def _server(offer: Offer, *, is_shared: bool) -> str:
+    """Return the server; with the MAC address of its offer where someone may have to look for the machine."""
     words = [str(offer.server)]
-    words += [f"({offer.mac})"] if offer.mac is not None and not alone else []
     words += [f"via {offer.relay}"] if offer.relay is not None else []
     words += ["rogue"] if offer.rogue else []
     words += ["leased unasked"] if offer.unasked_ack else []
+    words += [f"({offer.mac})"] if offer.mac is not None and (offer.rogue or is_shared) else []
     return " ".join(words)
 
 

@@ -203,13 +203,16 @@ def reach(outcome: ReachOutcome, rtt_ms: float, *, mac: str | None = None) -> Re
 
 OFFER = Offer(
     server=IPv4Address("10.70.0.1"),
+    mac="52:54:00:70:00:01",
     address=LAST,
     cidr=IPv4Network("10.70.0.0/24"),
     gateway=IPv4Address("10.70.0.1"),
     routers=(IPv4Address("10.70.0.1"),),
     after_ms=1.2,
 )
-ROGUE = OFFER.model_copy(update={"server": IPv4Address("10.70.0.66"), "rogue": True})
+ROGUE = OFFER.model_copy(
+    update={"server": IPv4Address("10.70.0.66"), "mac": "02:fe:00:00:00:66", "rogue": True}
+)
 
 
 def redis_view(networks: Sequence[Network]) -> RedisView:
