@@ -91,7 +91,10 @@ second, two hosts are enough, and the others are not named.
   is an unusable offer. Only a newer offer takes it back.
 - Details that accuse no host (a host less, DHCP servers, findings) are reported when every host has a result
   and none is being asked, or after 25 s. What was reported of DHCP stands until DHCP is asked again.
-- Another gateway than the known one is reported only after all hosts have checked the known one.
+- Another gateway than the known one is reported only after all hosts have checked the known one. It replaces
+  the known one if that is silent on the VLAN and no offer names it, or if a server that named the known one
+  before (the same address and MAC address) or the one in `serverIPAddr` names another. See
+  [`OtherServerAnswered`](#otherserveranswered).
 - Results that give no state leave the reported one for 15 s (no host can probe) or for as long as a result
   is fresh; then it is `Unknown`.
 - In the first 15 s after the updater's start, while hosts may still announce themselves, only what is better
