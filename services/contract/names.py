@@ -27,8 +27,8 @@ DOUBTS_KEPT = 5_000
 """Entries from which the oldest is dropped."""
 
 SENDING_KEY = "nadroute:sending"
-"""Exists while a watcher sends what is due: it leads, is not paused, and Redis takes its writes. While nobody
-sends, nobody probes, and no verdict may age."""
+"""A SendingMark. It exists while a watcher sends what is due: it leads, is not paused, and Redis takes its
+writes. While nobody sends, nobody probes, and no verdict may age."""
 SENDING_TTL_S = 15
 """Lifetime of that mark, which is renewed at each poll of the hosts."""
 

@@ -31,6 +31,7 @@ from services.updater.memories import RedisMemories
 from services.updater.metrics import UpdaterMetrics
 from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
+from services.updater.sweep_check import check_sweep
 from services.version import __version__
 
 UNACKED_SCOPE = "updater"
@@ -51,6 +52,7 @@ def main(settings: UpdaterSettings) -> int:
         stack.callback(telemetry.stop)
         cluster = stack.enter_context(contextlib.closing(Cluster(settings, clock=clock)))
         client = stack.enter_context(connect(url))
+        check_sweep(client, settings.sweep_interval_s)
         store = VerdictStore(client)
         updater = Updater(
             cluster,

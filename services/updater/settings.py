@@ -13,7 +13,7 @@ class UpdaterSettings(PolicySettings, TelemetrySettings):
 
     sweep_interval_s: Seconds = 300.0
     """Seconds between two sweeps of the watcher: set the same there. A verdict older than two sweeps is not
-    fresh."""
+    fresh. The updater does not start if the watcher sweeps less often."""
     observe_only: bool = False
     """Write nothing to any network. `nadroute status`, Events and metrics show the states, `nadroute diff`
     what would be written."""

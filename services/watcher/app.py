@@ -59,7 +59,13 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
         decider = Decider(
             Schedule(pace=settings.pace, random=chance.random, policy=settings.policy),
             mailbox,
-            Dispatcher(app, client, clock=clock, max_age_s=settings.request_max_age_s),
+            Dispatcher(
+                app,
+                client,
+                clock=clock,
+                sweep_s=settings.sweep_interval_s,
+                max_age_s=settings.request_max_age_s,
+            ),
             is_leader=lambda: lease is None or lease.is_leader,
             clock=clock,
             random=chance.random,

@@ -17,6 +17,7 @@ from celery import Celery
 from services.contract.errors import NadrouteError
 from services.contract.messages import ProbeRequest, Segment, SegmentProbe
 from services.contract.names import PAUSED_KEY, SENDING_KEY, SENDING_TTL_S, outstanding_key
+from services.contract.sending import SendingMark
 from services.runtime.clock import Clock
 from services.runtime.redis_client import time_ms
 from services.watcher.plan.segment_plan import HostProbe
@@ -57,15 +58,17 @@ class Dispatcher:
         client: redis.Redis,
         *,
         clock: Clock,
+        sweep_s: float,
         max_age_s: float = MAX_AGE_S,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
-        """max_age_s: age at which a prober drops a request."""
+        """sweep_s: see SendingMark. max_age_s: age at which a prober drops a request."""
         self._app = app
         self._client = client
         self._clock = clock
         self._max_age_ms = round(max_age_s * 1000)
         self._new_id = new_id
+        self._sending = SendingMark(sweep_interval_s=sweep_s)
         self._outstanding: dict[tuple[str, Segment], _Outstanding] = {}
 
     def dispatch(self, probes: Sequence[HostProbe]) -> Dispatched:
@@ -87,7 +90,7 @@ class Dispatcher:
     def mark_sending(self) -> None:
         """Renew the mark that what is due is sent. Where Redis refuses writes nothing is, and it expires."""
         try:
-            self._client.set(SENDING_KEY, "1", ex=SENDING_TTL_S)
+            self._client.set(SENDING_KEY, self._sending.model_dump_json(), ex=SENDING_TTL_S)
         except redis.RedisError as error:
             # What cannot be sent either is logged by the sender.
             log.debug("sending not marked", error=str(error))

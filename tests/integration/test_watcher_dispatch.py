@@ -8,6 +8,7 @@ import redis
 
 from services.contract.messages import Segment, SegmentProbe, Target
 from services.contract.names import PAUSED_KEY, SENDING_KEY, SENDING_TTL_S, outstanding_key, probe_queue
+from services.contract.sending import SendingMark
 from services.runtime import redis_client
 from services.runtime.celery_app import make_app
 from services.watcher.dispatch import Dispatcher, Paused
@@ -34,6 +35,7 @@ class Sending:
             self.app,
             self.client,
             clock=self.clock,
+            sweep_s=300,
             max_age_s=60,
             new_id=lambda: f"id-{next(self.numbers)}",
         )
@@ -139,7 +141,9 @@ def test_a_failed_send_leaves_nothing_outstanding(sending: Sending, monkeypatch:
 def test_an_unreachable_redis_raises_not_sent(sending: Sending) -> None:
     """No exception of redis or Celery escapes."""
     nowhere = "unix:///nonexistent/redis.sock"
-    dispatcher = Dispatcher(make_app(nowhere), redis.Redis.from_url(nowhere), clock=sending.clock)
+    dispatcher = Dispatcher(
+        make_app(nowhere), redis.Redis.from_url(nowhere), clock=sending.clock, sweep_s=300
+    )
     with pytest.raises(NotSent):
         dispatcher.dispatch([probe()])
     requests = build_requests([probe()], sent_at_ms=1, max_age_ms=1_000, new_id=lambda: "x")
@@ -175,6 +179,7 @@ def test_the_mark_of_sending_expires_unless_it_is_renewed(sending: Sending) -> N
     sending.dispatcher.mark_sending()
     left_s = sending.client.ttl(SENDING_KEY)
     assert 0 < int(str(left_s)) <= SENDING_TTL_S
+    assert SendingMark.from_wire(sending.client.get(SENDING_KEY)) == SendingMark(sweep_interval_s=300)
     sending.client.delete(SENDING_KEY)
     sending.client.config_set("maxmemory", "1")
     sending.dispatcher.mark_sending()

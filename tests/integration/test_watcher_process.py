@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 
 from lab.kube import ApiServer
+from services.contract.names import SENDING_KEY
+from services.contract.sending import SendingMark
+from services.runtime import redis_client
+from services.updater.sweep_check import check_sweep
 from tests.support.redis_server import RedisServer
 
 PROGRAM = """
@@ -19,6 +23,22 @@ sys.exit(main(WatcherSettings.load()))
 """
 
 
+def start(redis_server: RedisServer, service: str, **given: str) -> "subprocess.CompletedProcess[str]":
+    """Run a service with these settings until it ends."""
+    return subprocess.run(
+        [sys.executable, "-m", "services.cli.main", service],
+        env={
+            **os.environ,
+            "NADROUTE_REDIS_URL": redis_server.url,
+            **{f"NADROUTE_{name}": value for name, value in given.items()},
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 def test_contradictory_settings_are_refused_before_anything_starts(redis_server: RedisServer) -> None:
     """W15: watcher and updater name the fields, their values and what was expected, exit with 2 and leave no
     trace in Redis."""
@@ -27,19 +47,43 @@ def test_contradictory_settings_are_refused_before_anything_starts(redis_server:
         ("watcher", {"SWEEP_INTERVAL_S": "10"}, "ask_window_s=15 and sweep_interval_s=10: expected"),
         ("updater", {"SWEEP_INTERVAL_S": "4"}, "reduce_interval_s=5 and sweep_interval_s=4: expected"),
     ):
-        environment = {f"NADROUTE_{name}": value for name, value in given.items()}
-        done = subprocess.run(
-            [sys.executable, "-m", "services.cli.main", service],
-            env={**os.environ, "NADROUTE_REDIS_URL": redis_server.url, **environment},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = start(redis_server, service, **given)
         assert (done.returncode, done.stdout) == (2, "")
         assert f"nadroute: {expected}" in done.stderr
         assert "Traceback" not in done.stderr
     assert redis_server.client.keys() == []
+
+
+def test_an_updater_that_expects_more_sweeps_than_the_watcher_makes_is_refused(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """W15: it exits with 2 and names both values."""
+    mark = SendingMark(sweep_interval_s=300)
+    redis_server.client.set(SENDING_KEY, mark.model_dump_json())
+    with ApiServer() as server:
+        kubeconfig = str(server.kubeconfig(tmp_path / "kubeconfig"))
+        done = start(redis_server, "updater", SWEEP_INTERVAL_S="60", KUBECONFIG=kubeconfig)
+    assert done.returncode == 2
+    assert (
+        "nadroute: sweep_interval_s=60: the watcher sweeps every 300 s; expected at least that" in done.stderr
+    )
+
+
+def test_an_updater_starts_where_the_watchers_sweep_fits_or_is_unknown(redis_server: RedisServer) -> None:
+    """It may be more frequent. A mark that is missing or unreadable, or an absent Redis, refuses nothing."""
+    with redis_client.connect(redis_server.url) as client:
+        client.set(SENDING_KEY, SendingMark(sweep_interval_s=300).model_dump_json())
+        check_sweep(client, 300)
+        check_sweep(client, 600)
+        for mark in ("1", "{", '{"sweep_interval_s":-1}'):
+            client.set(SENDING_KEY, mark)
+            check_sweep(client, 60)
+        client.delete(SENDING_KEY)
+        check_sweep(client, 60)
+        client.lpush(SENDING_KEY, "junk")
+        check_sweep(client, 60)
+    with redis_client.connect("unix:///nonexistent/redis.sock", retries=0) as client:
+        check_sweep(client, 60)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
