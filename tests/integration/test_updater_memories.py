@@ -123,7 +123,10 @@ def test_observed_time_never_goes_back(redis_server: RedisServer) -> None:
     store = _running(redis_server)
     before = store.tick()
     redis_server.client.hincrby(OBSERVED_TIME_KEY, "observed_ms", -60_000)
+    store.put([verdict("0" * 16)])
     assert store.observed_ms() >= before
+    (seen,) = store.read([SEGMENT])[SEGMENT].latest
+    assert seen.age_s < 30
     assert store.tick() >= before
 
 

@@ -90,7 +90,6 @@ def track_offers(case: Case, found: Conclusion, doubts: Doubts) -> Doubts:
         asked = asked_since(case, 0)
         # A host that asks once more must not prolong it: it began with the first answer.
         since_ms = min((asked[host] for host in found.unoffered if host in asked), default=0)
-        since_ms = max(since_ms, case.verdicts.resumed_ms)
         doubt = OpenDoubt(kind=DoubtKind.NO_OFFER, since_ms=since_ms)
         return advance(case, changed(doubts, digest=case.intent.digest, dhcp=doubt))
     if says_no_offer(found) and dhcp is not None:
@@ -123,7 +122,7 @@ def _since(case: Case, doubts: Doubts, verdicts: Sequence[AgedVerdict]) -> int:
     newest = max((case.verdicts.arrived_ms(s) for s in verdicts if s.verdict.host in counting), default=0)
     now_ms = case.verdicts.now_ms
     is_news = 0 < case.looked_ms <= newest and newest >= now_ms - LATE_MS
-    return max(newest if is_news else now_ms, case.verdicts.resumed_ms)
+    return newest if is_news else now_ms
 
 
 def close(found: Conclusion, doubts: Doubts) -> Doubts:

@@ -126,19 +126,14 @@ def _names_new_cidr(found: Conclusion, intent: Intent) -> bool:
 
 
 def _has_details(reported: Status, found: Conclusion) -> bool:
-    """Whether the details are the same: quick, and right unless a limit has cut them."""
+    """Whether the details are the same. Quick; where it says no, _details() decides."""
     return (
         reported.reason == found.reason
         and reported.detail == found.detail
         and reported.hosts == (found.hosts or {})
-        and (
-            not found.has_dhcp_news
-            or (
-                reported.servers == found.servers
-                and reported.dhcp_out == found.dhcp_out
-                and reported.findings == found.findings
-            )
-        )
+        and reported.servers == found.servers
+        and reported.dhcp_out == found.dhcp_out
+        and reported.findings == found.findings
     )
 
 

@@ -54,7 +54,9 @@ class Judgement(NamedTuple):
 
 def judge(case: Case, doubts: Doubts) -> Judgement:
     """Judge a network. doubts: what its last judgement remembered, on whatever intent."""
-    case = _with_unsettled_hosts(case)
+    if not case.verdicts.time_runs:
+        # Nobody probes: as after the start, only what is better is reported.
+        case = case._replace(carriers=replace(case.carriers, is_settled=False))
     doubts = advance(case, doubts)
     found = _reduce(case, doubts)
     if found.unoffered:
@@ -82,16 +84,6 @@ def judge(case: Case, doubts: Doubts) -> Judgement:
             return _worse(case, found, doubts) if evidence is found else _undecided(case, evidence, doubts)
         case _:
             return _detail(case, found, doubts)
-
-
-def _with_unsettled_hosts(case: Case) -> Case:
-    """Take hosts for unsettled while nobody probes; count unsettled ones that have reported as carriers."""
-    hosts = case.carriers.hosts
-    if not case.carriers.is_settled:
-        hosts |= {seen.verdict.host for seen in case.verdicts.latest}
-    elif case.verdicts.time_runs:
-        return case
-    return case._replace(carriers=replace(case.carriers, hosts=hosts, is_settled=False))
 
 
 def _comparable(case: Case, found: Conclusion) -> Status | None:
@@ -206,7 +198,11 @@ def _reduce(case: Case, doubts: Doubts) -> Conclusion:
             # A server that was missing before observed time stood still may be back.
             asked = _arrived_since(case, asked, case.verdicts.resumed_ms, or_offered=True)
             found = reduced()
-        is_late = doubts.dhcp is not None and is_over(case, doubts.dhcp)
+        is_late = (
+            doubts.dhcp is not None
+            and doubts.dhcp.since_ms >= newest_offer_ms(case)
+            and is_over(case, doubts.dhcp)
+        )
         if found.is_confirming and (is_late or is_out):
             # What is reported needs no confirmation again, and mute hosts hide nothing for ever.
             found = reduced(dhcp_confirmations=0)

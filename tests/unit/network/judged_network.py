@@ -43,7 +43,8 @@ class JudgedNetwork:
     def report(self, *hosts: str, vlan: ReachOutcome = R, routed: ReachOutcome | None = None,
                dhcp: DHCPVerdict | None = None, fault: Fault | None = None) -> "JudgedNetwork":  # fmt: skip
         """Let these hosts report; routed is as vlan unless it is given."""
-        gateway = None if dhcp is not None and not dhcp.servers and vlan is N else GATEWAY
+        known = self.intent.gateway or GATEWAY
+        gateway = None if dhcp is not None and not dhcp.servers and vlan is N else known
         for host in hosts:
             said = verdict(
                 self.intent.digest, host=host, vlan=vlan, routed=vlan if routed is None else routed,

@@ -67,7 +67,7 @@ def test_a_host_that_does_not_report_hides_nothing_beyond_the_bound(net: JudgedN
     told = net.look(after=0.1)
     assert told is not None
     assert (told.state, told.connectivity, told.hosts) == ("Unreachable", "false", {"node3": "NotHeard"})
-    for _ in range(3):
+    for _ in range(10):
         assert net.look(after=5) is None
     back = net.report("node3").look()
     assert back is not None
@@ -108,7 +108,7 @@ def test_once_a_result_is_reported_the_next_difference_needs_its_own_evidence() 
     told = net.look(after=BOUND_S)
     assert told is not None
     assert (told.state, told.hosts) == ("OffVlan", {"node1": "NotHeard"})
-    assert net.look(after=60) is None
+    net.now += 60
     assert net.report("node1").look() is None
     assert net.report("node2", vlan=S, routed=R).state(after=1) == "Partial"
 
@@ -291,12 +291,21 @@ def test_before_hosts_are_settled_only_better_is_told(net: JudgedNetwork) -> Non
     assert net.report("node1").state(after=1) == "Active"
 
 
-def test_before_hosts_are_settled_reports_of_hosts_not_yet_announced_count() -> None:
+def test_before_hosts_are_settled_a_host_that_is_missing_acquits_nobody() -> None:
     """A host that differs does not vanish with the updater's restart."""
     net = JudgedNetwork(MANUAL, *HOSTS).report("node1", "node2").report("node3", vlan=S, routed=N)
     net.stand("Partial")
     net.hosts, net.is_settled = {"node1", "node2"}, False
     assert net.look(after=1) is None
+
+
+def test_evidence_that_gives_no_state_voids_nothing(net: JudgedNetwork) -> None:
+    """All that was heard is that node1 cannot probe: the others' results still count when it is gone."""
+    net.report("node1", fault=Fault.UPLINK_DOWN).look()
+    assert net.look(after=BOUND_S) is None
+    net.hosts.remove("node1")
+    assert net.look(after=1) is None
+    assert net.doubts is NO_DOUBTS
 
 
 def test_no_offer_is_told_when_three_hosts_were_asked_in_vain() -> None:
@@ -314,9 +323,12 @@ def test_a_host_that_is_not_answered_about_dhcp_hides_nothing_beyond_the_bound()
     net = JudgedNetwork(AUTO, *HOSTS)
     net.look()
     net.no_offer("node1").look()
-    assert net.no_offer("node1").look(after=BOUND_S - 1) is None
+    net.now += BOUND_S - 1
+    assert net.no_offer("node1").look() is None
     assert net.state(after=1) == "DHCPFailed"
     assert net.look(after=1) is None
+    assert net.no_offer("node1").look() is None
+    assert net.doubts.dhcp is None, "what is reported needs no confirmation again"
 
 
 def test_a_missing_offer_that_is_old_at_the_first_look_counts_at_once() -> None:
@@ -341,6 +353,19 @@ def test_a_newer_offer_ends_the_doubt_about_dhcp() -> None:
     assert second.since_ms > first.since_ms
 
 
+def test_a_doubt_older_than_the_newest_offer_says_nothing_about_a_later_missing_one() -> None:
+    """The offer came with a fault, so that no state followed from it."""
+    net = JudgedNetwork(AUTO, *HOSTS)
+    net.look()
+    net.no_offer("node3").look()
+    net.now += 4
+    net.report("node1", dhcp=dhcp(offer()), fault=Fault.UPLINK_DOWN).look()
+    net.now += BOUND_S
+    assert net.no_offer("node3").look() is None
+    assert net.look(after=BOUND_S - 1) is None
+    assert net.state(after=1) == "DHCPFailed"
+
+
 def test_dhcp_that_is_out_stays_out_until_a_newer_offer() -> None:
     """It does not come back because the host without an offer is gone."""
     net = JudgedNetwork(KNOWN, *HOSTS).report(*HOSTS, dhcp=dhcp(offer())).stand("Active")
@@ -349,6 +374,7 @@ def test_dhcp_that_is_out_stays_out_until_a_newer_offer() -> None:
     assert told is not None
     assert (told.state, told.dhcp_out) == ("Active", True)
     assert net.look(after=1) is None
+    assert net.report("node1", dhcp=dhcp()).look() is None
     net.hosts.remove("node1")
     assert net.look(after=1) is None
     back = net.report("node2", dhcp=dhcp(offer())).look(after=1)
