@@ -16,10 +16,11 @@ from lab.bigsite import addressing
 from services.contract.messages import SegmentProbe, Target
 from services.contract.outcomes import ReachOutcome
 from services.prober.engine.engine import Engine
-from services.prober.engine.results import SegmentResult, verdict
+from services.prober.engine.results import SegmentResult
 from services.prober.engine.settings import EngineSettings
 from services.prober.engine.trunk import Trunk
 from services.prober.frames import ipv4, templates
+from services.prober.verdicts import verdict
 
 _VLANS = range(1, 4095)
 _NAME = "bench"

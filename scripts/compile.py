@@ -15,7 +15,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("services/prober/frames", "services/prober/engine")
 """Packages whose code runs for every frame, timer or segment."""
-EXCLUDED = frozenset({"ignore_reasons.py", "template_bytes.py", "templates.py", "settings.py", "results.py"})
+EXCLUDED = frozenset(
+    {"ignore_reasons.py", "template_bytes.py", "templates.py", "settings.py", "probes.py", "results.py"}
+)
 """Modules of these packages with data and message types, which compiling does not make faster."""
 OTHERS = (
     "services/contract/gateways.py",

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic_core import ErrorDetails
 
 from services.contract.errors import MessageRefused
+from services.contract.limits import MAX_REPORT_WITHIN_S, MAX_SERVERS, MAX_TARGETS, REPORT_WITHIN_S
 from services.contract.outcomes import Depth, DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -25,13 +26,8 @@ MAX_PROBLEMS = 5
 """Wrong fields that an error names."""
 MAX_QUOTED_CHARACTERS = 80
 """Length of a quoted name or value in an error."""
-MAX_TARGETS = 64
-MAX_SERVERS = 16
 MAX_ADDRESSES = 256
 MAX_DEFAULT_GATEWAYS = 16
-REPORT_WITHIN_S = 25.0
-"""How long a host may take to report after it was asked. From then on it counts as not heard."""
-MAX_REPORT_WITHIN_S = 600.0
 
 HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 """A Kubernetes node name: an RFC 1123 subdomain."""

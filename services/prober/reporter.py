@@ -12,9 +12,10 @@ from kombu.exceptions import OperationalError
 
 from services.contract.messages import MAX_SEGMENTS, Report, Segment, Verdict
 from services.contract.names import REPORT_QUEUE, REPORT_TASK, outstanding_key
-from services.prober.engine.results import SegmentResult, verdict
+from services.prober.engine.results import SegmentResult
 from services.prober.host_lock import HostLock
 from services.prober.metrics import ProberMetrics
+from services.prober.verdicts import verdict
 from services.runtime.celery_app import describe_report
 from services.runtime.clock import Clock
 from services.runtime.redis_client import delete_if_equal

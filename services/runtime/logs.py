@@ -13,6 +13,9 @@ import structlog
 
 TASK_LOGGERS = ("celery.worker.strategy", "celery.app.trace")
 """Where Celery logs each task that it receives and each that succeeds."""
+EXTRA_FIELDS = ("cluster_network", "error")
+"""Fields that the prober's loop adds to its records. It logs by the standard library, because `nadroute scan`
+would spend more on the import of structlog than on probing 64 VLANs."""
 
 
 def configure(
@@ -47,7 +50,7 @@ def configure(
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
+        foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(allow=EXTRA_FIELDS)],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
     )
     handler = logging.StreamHandler(sys.stderr)

@@ -7,7 +7,8 @@ from ipaddress import IPv4Address
 import redis
 import structlog
 
-from services.contract.messages import REPORT_WITHIN_S, HostAnnouncement
+from services.contract.limits import REPORT_WITHIN_S
+from services.contract.messages import HostAnnouncement
 from services.contract.names import HOST_TTL_S, PAUSED_KEY
 from services.network.judge.evidence import Carriers
 from services.runtime.announcements import AnnouncementReader

@@ -1,40 +1,22 @@
-"""The JSON of `status`, `explain`, `probe`, `hosts` and `scan`, as docs/cli.md documents it.
+"""The JSON of `status`, `explain`, `diff`, `probe` and `hosts`, as docs/cli.md documents it.
 
 Keys are snake_case with the unit in the name. Unknown values are null; a key is left out only where noted.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable
 
 from services.contract.conclusions import Unwritten
 from services.contract.host_claims import HostClaim
-from services.contract.messages import DHCPVerdict, LeaseVerdict, Offer, ProbeRequest, ReachVerdict
-from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
+from services.contract.messages import ProbeRequest
 from services.network.parse.nad import NetworkRef
 from services.view.differences import NetworkDifference
 from services.view.doubts import DoubtRow
 from services.view.explained_network import ExplainedNetwork
 from services.view.host_checks import HostCheck
 from services.view.hosts import HostRow
+from services.view.probe_documents import Document, dhcp_document, reach_document, server_document
 from services.view.probe_results import HostAnswer, ProbedNetwork
 from services.view.rows import NetworkRow
-
-Document = dict[str, object]
-
-
-class ScannedVlan(Protocol):
-    """What a scan found on one VLAN (services.prober.scan.results.ScanResult)."""
-
-    @property
-    def vlan(self) -> int: ...
-    @property
-    def dhcp(self) -> DHCPVerdict: ...
-    @property
-    def gateway(self) -> ReachVerdict: ...
-    @property
-    def echo(self) -> ReachVerdict: ...
-    @property
-    def fault(self) -> Fault | None: ...
 
 
 def network_document(row: NetworkRow) -> Document:
@@ -52,7 +34,7 @@ def network_document(row: NetworkRow) -> Document:
         "since": row.since or None,
         "detail": row.detail or None,
         "hosts": dict(sorted(row.hosts.items())),
-        "dhcp": [_server(s.server, s.cidr or None, s.gateway or None, s.mac) for s in row.servers],
+        "dhcp": [server_document(s.server, s.cidr or None, s.gateway or None, s.mac) for s in row.servers],
         "dhcp_out": row.dhcp_out,
         "hosts_omitted": row.hosts_omitted,
         "findings": dict(sorted(row.findings.items())),
@@ -154,34 +136,6 @@ def probed_document(probed: ProbedNetwork) -> Document:
     }
 
 
-def scanned_document(scanned: ScannedVlan) -> Document:
-    """One VLAN of `scan`; lease, echo and fault are present only if there is one."""
-    dhcp = dhcp_document(scanned.dhcp)
-    if scanned.dhcp.lease is not None:
-        dhcp["lease"] = _lease(scanned.dhcp.lease)
-    found: Document = {"vlan": scanned.vlan, "dhcp": dhcp, "gateway": reach_document(scanned.gateway)}
-    if scanned.echo.outcome is not ReachOutcome.NOT_TRIED:
-        found["echo"] = reach_document(scanned.echo)
-    if scanned.fault is not None:
-        found["fault"] = scanned.fault.value
-    return found
-
-
-def dhcp_document(finding: DHCPVerdict | None) -> Document:
-    """{"outcome", "servers": [{"server", "cidr", "gateway"}]}; omitted is present only if there are any."""
-    if finding is None:
-        return {"outcome": DHCPOutcome.NOT_TRIED.value, "servers": []}
-    document: Document = {"outcome": finding.outcome.value, "servers": _offers(finding.servers)}
-    return document | ({"omitted": finding.omitted} if finding.omitted else {})
-
-
-def reach_document(reach: ReachVerdict | None) -> Document:
-    """{"outcome", "rtt_ms"}; rtt_ms is null without an answer."""
-    if reach is None:
-        return {"outcome": ReachOutcome.NOT_TRIED.value, "rtt_ms": None}
-    return {"outcome": reach.outcome.value, "rtt_ms": reach.rtt_ms}
-
-
 def _ref(ref: NetworkRef) -> Document:
     return {"namespace": ref.namespace, "name": ref.name}
 
@@ -221,24 +175,3 @@ def _answer(answer: HostAnswer) -> Document:
         "vlan": reach_document(target.vlan if target else None),
         "routed": reach_document(target.routed if target else None),
     }
-
-
-def _server(server: str, cidr: str | None, gateway: str | None, mac: str | None) -> Document:
-    document: Document = {"server": server, "cidr": cidr, "gateway": gateway}
-    return document | ({"mac": mac} if mac else {})
-
-
-def _offers(offers: Sequence[Offer]) -> list[Document]:
-    """Return the offers; mac, relay, rogue and unasked_ack are present only if set."""
-    documents = []
-    for offer in offers:
-        cidr, gateway = (str(value) if value else None for value in (offer.cidr, offer.gateway))
-        document = _server(str(offer.server), cidr, gateway, offer.mac)
-        document |= {"relay": str(offer.relay)} if offer.relay is not None else {}
-        document |= {name: True for name in ("rogue", "unasked_ack") if getattr(offer, name)}
-        documents.append(document)
-    return documents
-
-
-def _lease(lease: LeaseVerdict) -> Document:
-    return {"outcome": lease.outcome.value, "address": str(lease.address)}

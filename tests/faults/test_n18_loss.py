@@ -21,7 +21,8 @@ from services.contract.verdicts import AgedVerdict
 from services.network.judge.reduction import reduce
 from services.network.parse.intent import Intent
 from services.prober.engine.losses import Losses
-from services.prober.engine.results import SegmentResult, verdict
+from services.prober.engine.results import SegmentResult
+from services.prober.verdicts import verdict
 from tests.faults.neighbours import FAULTY, FORGED, TRUE, asked, dhcp_outcome, quiet, servers
 from tests.faults.trunk import outcome, probe, standing_at_port
 from tests.unit.prober import frames

@@ -9,7 +9,8 @@ import pytest
 from lab.running import RunningSite, start_site
 from lab.site import ServerKind
 from lab.site_builder import build_site, build_vlan, vlan_cidr
-from services.contract.messages import MAX_SERVERS, Segment, SegmentProbe, Target, Verdict
+from services.contract.limits import MAX_SERVERS
+from services.contract.messages import Segment, SegmentProbe, Target, Verdict
 from services.contract.outcomes import Reason
 from services.contract.verdicts import AgedVerdict
 from services.network.judge.reduction import Conclusion, reduce

@@ -12,11 +12,12 @@ from services.contract.errors import MessageRefused
 from services.contract.messages import HostAnnouncement, ProbeRequest, Report, SegmentProbe, Target
 from services.contract.outcomes import Depth, DHCPOutcome, ReachOutcome
 from services.prober.engine.engine import Engine
-from services.prober.engine.results import SegmentResult, verdict
+from services.prober.engine.results import SegmentResult
 from services.prober.engine.settings import EngineSettings
 from services.prober.frames import arp, dhcp, dhcp_options, icmp, ipv4, templates
 from services.prober.frames.dhcp_frames import DHCPFrameReader
 from services.prober.frames.ignore_reasons import IgnoreReason
+from services.prober.verdicts import verdict
 
 XID, MAC = b"<xid", b"<mac->"
 """Placeholders in an input for the request's transaction ID and address, which differ from run to run."""

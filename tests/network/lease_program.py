@@ -8,7 +8,7 @@ import sys
 from services.contract.outcomes import Depth
 from services.prober.engine.settings import EngineSettings
 from services.prober.scan.scanning import scan
-from services.view.documents import scanned_document
+from services.view.probe_documents import scanned_document
 
 QUICK = EngineSettings(offer_window_s=0.02, conflict_interval_s=0.05)
 

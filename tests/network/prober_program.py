@@ -17,14 +17,15 @@ import threading
 from pathlib import Path
 
 from services.contract.messages import SegmentProbe
-from services.prober.engine import results as findings
 from services.prober.engine.engine import Engine
 from services.prober.engine.identity import Identity
+from services.prober.engine.results import SegmentResult
 from services.prober.engine.settings import EngineSettings
 from services.prober.frames import templates
 from services.prober.loop.runner import Runner
 from services.prober.sockets.icmp_socket import ICMPSocket
 from services.prober.sockets.packet_link import PacketLink
+from services.prober.verdicts import verdict
 from services.runtime.clock import SystemClock
 
 SLOTS = 32
@@ -67,21 +68,20 @@ def run(interface: str, probes: list[SegmentProbe], settings: EngineSettings) ->
         open_link=lambda name, mac_prefix: PacketLink(name, mac_prefix=mac_prefix),
         open_echo_socket=lambda identifier: ICMPSocket(identifier=identifier),
     )
-    found: queue.SimpleQueue[findings.SegmentResult] = queue.SimpleQueue()
+    found: queue.SimpleQueue[SegmentResult] = queue.SimpleQueue()
     began = clock.monotonic()
     runner.start()
     for probe in probes:
         runner.submit("extra", probe, found.put)
     say("begun")
     verdicts = [
-        findings.verdict(found.get(), host="node1", request_id="test", incarnation=0, counter=0)
-        for _ in probes
+        verdict(found.get(), host="node1", request_id="test", incarnation=0, counter=0) for _ in probes
     ]
     seconds = clock.monotonic() - began
     runner.stop()
     status = Path("/proc/self/status").read_text()
     return {
-        "verdicts": [verdict.model_dump(mode="json") for verdict in verdicts],
+        "verdicts": [made.model_dump(mode="json") for made in verdicts],
         "capabilities": int(status.split("CapEff:")[1].split()[0], 16),
         "seconds": seconds,
     }

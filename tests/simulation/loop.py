@@ -13,7 +13,8 @@ from ipaddress import IPv4Address
 from prometheus_client import CollectorRegistry
 
 from services.contract.doubts import Doubt
-from services.contract.messages import REPORT_WITHIN_S, HostAnnouncement, Segment, Verdict
+from services.contract.limits import REPORT_WITHIN_S
+from services.contract.messages import HostAnnouncement, Segment, Verdict
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.judge.evidence import Carriers
 from services.network.parse import nad

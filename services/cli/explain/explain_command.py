@@ -14,7 +14,7 @@ from rich.text import Text
 from services.cli.explain.answers import answers_of
 from services.cli.options.arguments import NETWORK, complete_network, select_networks
 from services.cli.options.client import client_options, cluster_client, load_client_settings
-from services.cli.options.settings_options import GroupedCommand
+from services.cli.options.grouping import GroupedCommand
 from services.cli.outputs import Output, output_option, print_data
 from services.cli.terminal import cell, plain, sign_text, state_text, stdout_console
 from services.network.parse.nad import NetworkRef

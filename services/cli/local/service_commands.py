@@ -7,8 +7,9 @@ import click
 from pydantic import Field, SecretStr
 
 from services.cli.failures import plain_errors
+from services.cli.options.grouping import GroupedCommand
 from services.cli.options.services_table import FLOWER, PROBER, UPDATER, WATCHER, Service, load_name
-from services.cli.options.settings_options import GroupedCommand, load_settings, settings_options
+from services.cli.options.settings_options import load_settings, settings_options
 from services.runtime import logs
 from services.runtime.settings import ServiceSettings
 

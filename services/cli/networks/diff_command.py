@@ -10,8 +10,9 @@ from services.cli.failures import NOT_ALL_ACTIVE, unreachable
 from services.cli.networks.status_command import Shown
 from services.cli.options.arguments import NETWORK, complete_namespace, complete_network, select_networks
 from services.cli.options.client import client_options, cluster_client, load_client_settings
-from services.cli.options.settings_options import GroupedCommand
-from services.cli.outputs import Column, Output, output_option, print_data, print_table
+from services.cli.options.grouping import GroupedCommand
+from services.cli.outputs import Output, output_option, print_data
+from services.cli.tables import Column, print_table
 from services.cli.terminal import cell, plain, stdout_console
 from services.network.parse.nad import NetworkRef
 from services.view.differences import NetworkDifference, network_difference

@@ -3,8 +3,9 @@
 import click
 
 from services.cli.options.client import client_options, load_client_settings, redis_client
-from services.cli.options.settings_options import GroupedCommand
-from services.cli.outputs import Column, Output, output_option, print_data, print_table
+from services.cli.options.grouping import GroupedCommand
+from services.cli.outputs import Output, output_option, print_data
+from services.cli.tables import Column, print_table
 from services.cli.terminal import cell, plain, stdout_console
 from services.contract.messages import HostAnnouncement
 from services.runtime.redis_client import format_time, time_ms

@@ -11,7 +11,7 @@ from typing import Literal
 
 from rich.text import Text
 
-from services.cli.outputs import GAP, Column, table_lines
+from services.cli.tables import GAP, Column, table_lines
 from services.cli.terminal import (
     BAD,
     FAULTY,

@@ -16,7 +16,7 @@ from services.cli.options.client import (
     load_client_settings,
     redis_client,
 )
-from services.cli.options.settings_options import GroupedCommand
+from services.cli.options.grouping import GroupedCommand
 from services.cli.terminal import plain
 from services.network.parse import nad
 from services.network.parse.nad import NetworkRef

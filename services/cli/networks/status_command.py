@@ -17,8 +17,9 @@ from services.cli.options.arguments import (
     select_networks,
 )
 from services.cli.options.client import ClientSettings, client_options, cluster_client, load_client_settings
-from services.cli.options.settings_options import GroupedCommand
-from services.cli.outputs import Output, output_option, print_data, print_lines
+from services.cli.options.grouping import GroupedCommand
+from services.cli.outputs import Output, output_option, print_data
+from services.cli.tables import print_lines
 from services.cli.terminal import plain, stdout_console
 from services.network.parse.nad import Network, NetworkRef
 from services.runtime.clock import SystemClock

@@ -8,17 +8,18 @@ import click
 from rich.text import Text
 
 from services.cli.failures import CommandFailed, plain_errors
+from services.cli.options.grouping import GroupedCommand
 from services.cli.options.services_table import SERVICES, Service
 from services.cli.options.settings_options import (
     NOT_GIVEN,
-    GroupedCommand,
     SettingsOption,
     describe_options,
     load_settings,
     settings_options,
     source_of,
 )
-from services.cli.outputs import Column, Output, output_option, print_data, print_table
+from services.cli.outputs import Output, output_option, print_data
+from services.cli.tables import Column, print_table
 from services.cli.terminal import cell, stdout_console
 
 SOURCE_STYLES = {"flag": "bold green", "environment": "bold", "default": "dim"}

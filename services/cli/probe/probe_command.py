@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from services.cli.failures import NOT_ALL_ACTIVE, plain_errors, redis_unreachable, unreachable, usage_error
-from services.cli.options.arguments import DURATION, NETWORK, complete_host, complete_network, select_networks
+from services.cli.options.arguments import NETWORK, complete_host, complete_network, select_networks
 from services.cli.options.client import (
     ClientSettings,
     client_options,
@@ -16,8 +16,10 @@ from services.cli.options.client import (
     load_client_settings,
     redis_client,
 )
-from services.cli.options.settings_options import GroupedCommand
-from services.cli.outputs import Output, output_option, print_data, print_table
+from services.cli.options.grouping import GroupedCommand
+from services.cli.options.value_types import DURATION
+from services.cli.outputs import Output, output_option, print_data
+from services.cli.tables import print_table
 from services.cli.terminal import plain, progress_bar, stdout_console
 from services.contract.messages import HostAnnouncement, ProbeRequest
 from services.contract.outcomes import State

@@ -1,13 +1,12 @@
-"""Probed networks as a table, and the cells that `scan` shows too."""
+"""Probed networks as a table."""
 
 from collections.abc import Sequence
 
 from rich.text import Text
 
-from services.cli.outputs import Column
-from services.cli.terminal import BAD, GOOD, UNTRIED, cell, sign_text, state_text
-from services.contract.messages import DHCPVerdict, ReachVerdict
-from services.contract.outcomes import DHCPOutcome, ReachOutcome
+from services.cli.cells import dhcp_cell, reach_cell
+from services.cli.tables import Column
+from services.cli.terminal import BAD, cell, state_text
 from services.view.probe_results import HostAnswer, ProbedNetwork
 
 
@@ -50,23 +49,3 @@ def _answer_cells(answer: HostAnswer) -> list[Text]:
         reach_cell(target.vlan if target else None),
         reach_cell(target.routed if target else None),
     ]
-
-
-def dhcp_cell(finding: DHCPVerdict | None) -> Text:
-    """Return the servers and their offers."""
-    if finding is None or finding.outcome is DHCPOutcome.NOT_TRIED:
-        return sign_text(UNTRIED)
-    if finding.outcome is DHCPOutcome.OFFERED:
-        servers = ", ".join(f"{offer.server} ({offer.cidr or 'no subnet'})" for offer in finding.servers)
-        return cell(f"{GOOD} {servers}", "green" if len(finding.servers) == 1 else "yellow")
-    style = "red" if finding.outcome is DHCPOutcome.NO_OFFER else "yellow"
-    return cell(f"{BAD} {finding.outcome.replace('_', ' ')}", style)
-
-
-def reach_cell(reach: ReachVerdict | None) -> Text:
-    """Return whether the gateway answered, and how fast."""
-    if reach is None or reach.outcome is ReachOutcome.NOT_TRIED:
-        return sign_text(UNTRIED)
-    if reach.outcome is ReachOutcome.REACHABLE:
-        return sign_text(GOOD, "" if reach.rtt_ms is None else f"{reach.rtt_ms:.1f} ms")
-    return cell(f"{BAD} {reach.outcome}", "red" if reach.outcome is ReachOutcome.SILENT else "yellow")

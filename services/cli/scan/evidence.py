@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from services.cli.failures import plain_errors, usage_error
-from services.cli.scan.table import count
+from services.cli.scan.summary import count
 from services.cli.terminal import plain
 from services.runtime.clock import SystemClock
 

@@ -1,6 +1,7 @@
 """`nadroute scan`: VLANs probed from this machine by the engine, without queues."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Address
@@ -10,7 +11,8 @@ from typing import Any, TypeVar
 import click
 
 from services.cli.failures import plain_errors, usage_error
-from services.cli.options.arguments import (
+from services.cli.options.grouping import GroupedCommand, GroupedOption
+from services.cli.options.value_types import (
     ADDRESS,
     DURATION,
     HIGHEST_VLAN,
@@ -19,15 +21,12 @@ from services.cli.options.arguments import (
     VLANS,
     write_vlans,
 )
-from services.cli.options.settings_options import GroupedCommand, GroupedOption
 from services.cli.outputs import Output, output_option, print_data
 from services.cli.scan.evidence import recording
-from services.cli.scan.summary import Summary, summarize
-from services.cli.scan.table import count, print_scan
+from services.cli.scan.summary import Summary, count, summarize
 from services.cli.terminal import progress_bar
 from services.contract.outcomes import Depth, Fault
-from services.runtime import logs
-from services.view.documents import scanned_document
+from services.view.probe_documents import scanned_document
 
 ADVICE = {
     Fault.UPLINK_MISSING: "no such interface; expected one of those that `ip link` shows here",
@@ -155,7 +154,6 @@ def scan(
     Needs root or CAP_NET_RAW, but neither Redis nor Kubernetes. Takes no lease and claims no address, except
     with --depth lease or --source.
     """
-    logs.configure(level="error", log_format="auto", service="scan")
     wanted = _wanted(vlans, debug)
     if summary == STDOUT and output != "table":
         raise usage_error(f"--summary=-: expected without --output={output}: both write to standard output")
@@ -187,6 +185,9 @@ def scan(
     if summary == STDOUT:
         print_data(numbers.document(), "json")
     elif output == "table":
+        # Only here: nothing else needs rich, which takes longer to import than probing 64 VLANs.
+        from services.cli.scan.table import print_scan
+
         print_scan(results)
         for line in numbers.lines():
             click.echo(line, err=True)
@@ -218,8 +219,8 @@ def _write(path: Path, numbers: Summary) -> None:
 
 @contextmanager
 def _progress(interface: str, *, vlans: int, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A progress bar; none while frames are printed."""
-    if quiet:
+    """A progress bar; none while frames are printed, nor without a terminal to draw it on."""
+    if quiet or not sys.stderr.isatty():
         yield None
         return
     with progress_bar() as progress:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.cli.scan.table import count
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
 
 if TYPE_CHECKING:
@@ -104,6 +103,11 @@ def summarize(results: "Sequence[ScanResult]") -> Summary:
         # A lost frame counts for every VLAN that was being probed.
         dropped_frames=max((result.dropped_frames for result in results), default=0),
     )
+
+
+def count(number: int, noun: str) -> str:
+    """Return a count with its noun: 1 VLAN, 2 VLANs."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from services.cli.options.arguments import write_vlans
-from services.cli.outputs import Column, print_table
-from services.cli.probe.report import dhcp_cell, reach_cell
+from services.cli.cells import dhcp_cell, reach_cell
+from services.cli.options.value_types import write_vlans
+from services.cli.scan.summary import count
+from services.cli.tables import Column, print_table
 from services.cli.terminal import BAD, GOOD, cell, stdout_console
-from services.contract.messages import LeaseVerdict, Offer
 from services.contract.outcomes import DHCPOutcome, LeaseOutcome, ReachOutcome
+from services.view.probe_documents import LeaseFound, OfferFound
 
 if TYPE_CHECKING:
     from services.prober.scan.results import ScanResult
@@ -26,11 +27,6 @@ def print_scan(results: "Sequence[ScanResult]") -> None:
     silent = [result.vlan for result in results if _is_silent(result)]
     if silent:
         click.echo(f"no offer on {len(silent)} of {count(len(results), 'VLAN')}: {write_vlans(silent)}")
-
-
-def count(number: int, noun: str) -> str:
-    """Return a count with its noun: 1 VLAN, 2 VLANs."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def scan_columns(results: "Sequence[ScanResult]") -> list[Column]:
@@ -69,14 +65,14 @@ def _is_silent(result: "ScanResult") -> bool:
     return result.dhcp.outcome is DHCPOutcome.NO_OFFER and result.fault is None
 
 
-def _servers_cell(offers: Sequence[Offer]) -> Text:
+def _servers_cell(offers: Sequence[OfferFound]) -> Text:
     style = "yellow" if any(offer.rogue or offer.unasked_ack for offer in offers) else "green"
     counts = Counter(offer.server for offer in offers)
     servers = [_server(offer, is_shared=counts[offer.server] > 1) for offer in offers]
     return cell(f"{GOOD} {', '.join(servers)}", style)
 
 
-def _server(offer: Offer, *, is_shared: bool) -> str:
+def _server(offer: OfferFound, *, is_shared: bool) -> str:
     """Return the server; with the MAC address of its offer where someone may have to look for the machine."""
     words = [str(offer.server)]
     words += [f"via {offer.relay}"] if offer.relay is not None else []
@@ -86,7 +82,7 @@ def _server(offer: Offer, *, is_shared: bool) -> str:
     return " ".join(words)
 
 
-def _lease_cell(lease: LeaseVerdict | None) -> Text:
+def _lease_cell(lease: LeaseFound | None) -> Text:
     if lease is None:
         return cell("")
     if lease.outcome is LeaseOutcome.HELD:

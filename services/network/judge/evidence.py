@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from services.contract.messages import REPORT_WITHIN_S
+from services.contract.limits import REPORT_WITHIN_S
 from services.contract.outcomes import Reason, State
 from services.contract.verdicts import SegmentVerdicts
 from services.network.judge.dhcp import is_conclusive

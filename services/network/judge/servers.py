@@ -7,7 +7,8 @@ under another's address. For a relayed offer the MAC address is the relay's.
 from collections.abc import Collection, Iterable, Sequence
 from ipaddress import IPv4Address
 
-from services.contract.messages import MAX_SERVERS, Offer, Verdict
+from services.contract.limits import MAX_SERVERS
+from services.contract.messages import Offer, Verdict
 from services.contract.outcomes import Reason
 from services.contract.verdicts import AgedVerdict
 from services.network.parse.intent import Intent

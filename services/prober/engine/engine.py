@@ -6,9 +6,9 @@ services.prober.loop.runner supplies the sockets and the clock.
 
 import random
 
-from services.contract.messages import SegmentProbe
 from services.contract.outcomes import Depth, Fault
 from services.prober.engine.identity import Identity
+from services.prober.engine.probes import Probe
 from services.prober.engine.routed_echoes import RoutedEchoes
 from services.prober.engine.segment import ResultCallback, SegmentJob, TrunkJobs
 from services.prober.engine.settings import EngineSettings
@@ -53,7 +53,7 @@ class Engine:
         """Return the trunk of a cluster network; created at first use."""
         return self._group(cluster_network).trunk
 
-    def start(self, cluster_network: str, probe: SegmentProbe, *, done: ResultCallback, now: float) -> None:
+    def start(self, cluster_network: str, probe: Probe, *, done: ResultCallback, now: float) -> None:
         """Start probing a segment. done is called once with the result, perhaps before this returns."""
         SegmentJob(self._group(cluster_network), probe, done).start(now)
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from services.contract.messages import MAX_SERVERS, MAX_TARGETS, Target
+from services.contract.limits import MAX_SERVERS, MAX_TARGETS
+from services.prober.engine.probes import Target
 from services.prober.engine.results import DHCPOffer, TargetResult
 
 _NO_SERVERS: Final[frozenset[int]] = frozenset()

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Final
 
-from services.contract.messages import SegmentProbe, Target
 from services.contract.outcomes import Depth, DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
 from services.prober.engine.lease import LeasedAddress, OperatorAddress
 from services.prober.engine.offers import (
@@ -14,6 +13,7 @@ from services.prober.engine.offers import (
     find_rogues,
     in_order,
 )
+from services.prober.engine.probes import Probe, Target
 from services.prober.engine.results import (
     NOT_TRIED,
     DHCPOffer,
@@ -62,7 +62,7 @@ class _GatewayResults:
 
 
 class SegmentJob:
-    """Runs one SegmentProbe and reports its SegmentResult.
+    """Runs one Probe and reports its SegmentResult.
 
     A known gateway is checked while DHCP runs; one that an offer names, as soon as the offer arrives. If no
     offer names the known gateway, and one names another, both are reported: which of them counts is for the
@@ -91,7 +91,7 @@ class SegmentJob:
         "finished",
     )
 
-    def __init__(self, group: TrunkJobs, probe: SegmentProbe, done: ResultCallback) -> None:
+    def __init__(self, group: TrunkJobs, probe: Probe, done: ResultCallback) -> None:
         trunk = group.trunk
         self._group = group
         self._probe = probe

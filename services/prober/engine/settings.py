@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from services.contract.messages import MAX_REPORT_WITHIN_S, REPORT_WITHIN_S
+from services.contract.limits import MAX_REPORT_WITHIN_S, REPORT_WITHIN_S
 
 INSPECTED_ARP_RATE = 9.0
 """ARP messages a second: a full token bucket then still allows no more than 10 in any one second."""

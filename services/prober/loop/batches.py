@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from services.contract.messages import SegmentProbe
+from services.prober.engine.probes import Probe
 from services.prober.engine.segment import ResultCallback
 
 BATCH_SEGMENTS = 512
@@ -19,13 +19,13 @@ class SubmittedProbe(NamedTuple):
     """One probe to start."""
 
     cluster_network: str
-    probe: SegmentProbe
+    probe: Probe
     done: ResultCallback
 
 
 class _Submission(NamedTuple):
     cluster_network: str
-    probes: deque[SegmentProbe]
+    probes: deque[Probe]
     """Those not taken yet."""
     done: ResultCallback
 
@@ -48,7 +48,7 @@ class ProbeInbox:
         """Make the file descriptor unreadable until the next put() or close()."""
         os.eventfd_read(self._eventfd)
 
-    def put(self, cluster_network: str, probes: Iterable[SegmentProbe], done: ResultCallback) -> bool:
+    def put(self, cluster_network: str, probes: Iterable[Probe], done: ResultCallback) -> bool:
         """Add probes; returns False, and adds none, once closed."""
         submission = _Submission(cluster_network, deque(probes), done)
         with self._lock:

@@ -1,9 +1,8 @@
 """The ports between the engine and its sockets: TrunkPort for an uplink, EchoPort for the ICMP socket."""
 
+import logging
 from collections.abc import Callable
 from typing import Final
-
-import structlog
 
 from services.contract.outcomes import Fault
 from services.prober.engine.engine import Engine
@@ -15,7 +14,7 @@ from services.prober.sockets.icmp_socket import EchoSocket
 from services.prober.sockets.link import Link, LinkError
 from services.runtime.clock import Clock
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 RECEIVE_LIMIT: Final = 4096
 """Frames received per call: a whole ring, so that no gateway counts as silent while its reply is in the ring.
@@ -135,7 +134,7 @@ class TrunkPort:
         self._link.close()
 
     def _fail(self, error: LinkError, now: float) -> None:
-        log.warning("uplink failed", cluster_network=self._cluster_network, error=str(error))
+        log.warning("uplink failed", extra={"cluster_network": self._cluster_network, "error": str(error)})
         self.failed = error
         self._unsent = []
         self._engine.uplink_failed(self._cluster_network, error.fault, now=now)
@@ -191,7 +190,7 @@ class EchoPort:
             try:
                 self._socket = self._open_socket(self._echoes.identifier)
             except LinkError as error:
-                log.warning("no ICMP socket: routed paths are not checked", error=str(error))
+                log.warning("no ICMP socket: routed paths are not checked", extra={"error": str(error)})
                 self._echoes.abandon(now)
                 return
             self._watch(self._socket.fileno())

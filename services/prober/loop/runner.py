@@ -1,15 +1,14 @@
 """The event loop that drives the engine: it polls the sockets, passes frames and time, and sends."""
 
+import logging
 import select
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-import structlog
-
-from services.contract.messages import SegmentProbe
 from services.contract.outcomes import Fault
 from services.prober.engine.engine import Engine
 from services.prober.engine.losses import Losses
+from services.prober.engine.probes import Probe
 from services.prober.engine.results import untried
 from services.prober.engine.segment import ResultCallback
 from services.prober.frames.ignore_reasons import IgnoreReason
@@ -18,7 +17,7 @@ from services.prober.loop.ports import EchoPort, OpenEchoSocket, TrunkPort
 from services.prober.sockets.link import Link, LinkError
 from services.runtime.clock import Clock
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 _RETRY_S = 0.001
 """Delay before a send that a socket did not accept is retried."""
@@ -89,14 +88,14 @@ class Runner:
             self.iterated_at = None
             self._end()
 
-    def submit(self, cluster_network: str, probe: SegmentProbe, done: ResultCallback) -> None:
+    def submit(self, cluster_network: str, probe: Probe, done: ResultCallback) -> None:
         """Probe a segment. done gets its result exactly once, in the engine's thread: it must not block.
 
         After stop(), done gets the fault STOPPED at once. Raises KeyError for an unknown cluster network.
         """
         self.submit_many(cluster_network, (probe,), done)
 
-    def submit_many(self, cluster_network: str, probes: Sequence[SegmentProbe], done: ResultCallback) -> None:
+    def submit_many(self, cluster_network: str, probes: Sequence[Probe], done: ResultCallback) -> None:
         """Probe segments; see submit."""
         if cluster_network not in self._uplinks():
             raise KeyError(cluster_network)
@@ -174,7 +173,7 @@ class Runner:
                 raise LinkError(Fault.UPLINK_MISSING, "the uplink is gone")
             link = self._open_link(interface, prefix)
         except LinkError as error:
-            log.warning("uplink not opened", cluster_network=cluster_network, error=str(error))
+            log.warning("uplink not opened", extra={"cluster_network": cluster_network, "error": str(error)})
             return error.fault
         self._epoll.register(link.fileno(), select.EPOLLIN)
         self._ports[cluster_network] = TrunkPort(

@@ -1,5 +1,6 @@
 """Scanning the VLANs of one interface with the engine alone, without Redis and Kubernetes."""
 
+import logging
 import random
 import signal
 import socket
@@ -8,13 +9,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import IPv4Address
 from types import FrameType
-
-from pydantic import TypeAdapter
+from typing import NamedTuple
 
 from services.contract.errors import NadrouteError
-from services.contract.messages import SegmentProbe, Target
 from services.contract.outcomes import Depth, DHCPOutcome, Fault
 from services.prober.engine.engine import Engine
+from services.prober.engine.probes import Target
 from services.prober.engine.results import SegmentResult
 from services.prober.engine.settings import EngineSettings
 from services.prober.frames import templates
@@ -28,12 +28,31 @@ from services.prober.sockets.packet_link import PacketLink
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.signals import handling
 
+# What the loop logs, the results say; it is not to reach standard error unless the process logs at all.
+logging.getLogger("services.prober.loop").addHandler(logging.NullHandler())
+
 VLANS = range(1, 4095)
-_TARGET = Target(digest="0" * 16)
-_PROBES = TypeAdapter(list[SegmentProbe])
-"""Validates all probes at once: one by one takes half as long again."""
 _SCAN = "scan"
 """In place of a cluster network, which a scan does not know."""
+
+
+class _Target(NamedTuple):
+    """Whatever gateway DHCP names."""
+
+    digest: str = ""
+    gateway: IPv4Address | None = None
+    from_dhcp: bool = True
+    server: IPv4Address | None = None
+
+
+class _Probe(NamedTuple):
+    """One VLAN to probe; the depth is the engine's."""
+
+    vlan: int
+    source: IPv4Address | None
+    ask_dhcp: bool = True
+    depth: Depth = Depth.OFFER
+    targets: tuple[Target, ...] = (_Target(),)
 
 
 class ScanFailed(NadrouteError):
@@ -106,18 +125,13 @@ def scan(
         open_link=open_link,
         open_echo_socket=lambda identifier: ICMPSocket(identifier=identifier),
     )
-    sources, targets = sources or {}, (_TARGET,)
+    sources = sources or {}
     found: list[SegmentResult] = []
     reported = -1
     with gc_tuned_for_scan(), deferred_signals() as deferred:
         runner.submit_many(
             _SCAN,
-            _PROBES.validate_python(
-                [
-                    {"vlan": vlan, "ask_dhcp": True, "source": sources.get(vlan), "targets": targets}
-                    for vlan in wanted
-                ]
-            ),
+            [_Probe(vlan, sources.get(vlan)) for vlan in wanted],
             found.append,
         )
 

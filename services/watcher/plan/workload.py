@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from services.contract.messages import MAX_TARGETS, SegmentProbe, Target
+from services.contract.limits import MAX_TARGETS
+from services.contract.messages import SegmentProbe, Target
 from services.network.parse.intent import Intent
 
 

@@ -7,12 +7,11 @@ import pytest
 
 from bench.probing import is_true
 from bench.processes import RunFailed, number, read_object
-from services.contract.messages import DHCPVerdict, Offer, ReachVerdict
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
-from services.prober.scan.results import ScanResult
+from services.prober.scan.results import ScannedDHCP, ScannedOffer, ScannedReach, ScanResult
 
 GATEWAY = IPv4Address("10.0.112.1")
-OFFER = Offer(
+OFFER = ScannedOffer(
     server=GATEWAY,
     address=IPv4Address("10.0.112.10"),
     cidr=IPv4Network("10.0.112.0/20"),
@@ -20,13 +19,13 @@ OFFER = Offer(
 )
 TRUE = ScanResult(
     vlan=7,
-    dhcp=DHCPVerdict(outcome=DHCPOutcome.OFFERED, servers=(OFFER,)),
-    gateway=ReachVerdict(outcome=ReachOutcome.REACHABLE),
+    dhcp=ScannedDHCP(outcome=DHCPOutcome.OFFERED, servers=(OFFER,)),
+    gateway=ScannedReach(outcome=ReachOutcome.REACHABLE),
     fault=None,
     dropped_frames=0,
 )
 SILENT = replace(
-    TRUE, dhcp=DHCPVerdict(outcome=DHCPOutcome.NO_OFFER), gateway=ReachVerdict(outcome=ReachOutcome.NOT_TRIED)
+    TRUE, dhcp=ScannedDHCP(outcome=DHCPOutcome.NO_OFFER), gateway=ScannedReach(outcome=ReachOutcome.NOT_TRIED)
 )
 
 
@@ -36,8 +35,8 @@ def test_the_truth_of_a_vlan_is_recognised() -> None:
     assert is_true(TRUE, mute=2)
 
 
-def offered(**changes: object) -> DHCPVerdict:
-    return DHCPVerdict(outcome=DHCPOutcome.OFFERED, servers=(OFFER.model_copy(update=changes),))
+def offered(**changes: IPv4Address | IPv4Network | None) -> ScannedDHCP:
+    return ScannedDHCP(DHCPOutcome.OFFERED, (OFFER._replace(**changes),))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -48,9 +47,9 @@ def offered(**changes: object) -> DHCPVerdict:
         replace(TRUE, dhcp=offered(gateway=None)),
         replace(TRUE, dhcp=offered(server=IPv4Address("10.0.112.2"))),
         replace(TRUE, dhcp=offered(cidr=IPv4Network("10.0.112.0/24"))),
-        replace(TRUE, dhcp=DHCPVerdict(outcome=DHCPOutcome.OFFERED, servers=(OFFER, OFFER))),
-        replace(TRUE, dhcp=DHCPVerdict(outcome=DHCPOutcome.INCONCLUSIVE, servers=(OFFER,))),
-        replace(TRUE, gateway=ReachVerdict(outcome=ReachOutcome.SILENT)),
+        replace(TRUE, dhcp=ScannedDHCP(outcome=DHCPOutcome.OFFERED, servers=(OFFER, OFFER))),
+        replace(TRUE, dhcp=ScannedDHCP(outcome=DHCPOutcome.INCONCLUSIVE, servers=(OFFER,))),
+        replace(TRUE, gateway=ScannedReach(outcome=ReachOutcome.SILENT)),
         SILENT,
     ],
 )
@@ -67,7 +66,7 @@ def test_a_dead_vlan_must_be_called_silent() -> None:
 
 def test_an_echo_counts_where_it_was_asked_for() -> None:
     """If ICMP was requested too, a gateway that only answers ARP counts as wrong."""
-    reachable = replace(TRUE, echo=ReachVerdict(outcome=ReachOutcome.REACHABLE))
+    reachable = replace(TRUE, echo=ScannedReach(outcome=ReachOutcome.REACHABLE))
     assert is_true(reachable, mute=None, echoed=True)
     assert not is_true(TRUE, mute=None, echoed=True)
     assert not is_true(reachable, mute=None)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from services.cli.failures import CommandFailed
 from services.cli.main import cli
 from services.cli.options import arguments
-from services.cli.options.arguments import read_vlans, select_networks, write_vlans
+from services.cli.options.arguments import select_networks
+from services.cli.options.value_types import read_vlans, write_vlans
 from services.network.parse.nad import NetworkRef
 from tests.unit.cli.running import run
 from tests.unit.network.builders import network

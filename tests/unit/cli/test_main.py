@@ -23,6 +23,58 @@ def test_help_imports_nothing_heavy() -> None:
     assert all(name in ran.stdout for name in COMMANDS)
 
 
+SCAN = """
+import os, sys
+from services.cli import main
+from services.prober.scan import scanning
+
+class Silence:
+    def __init__(self, *_, **__): self.fileno = lambda end=os.eventfd(0): end
+    def send(self, frames):
+        if not sent: sent.update(sys.modules)
+        return len(frames)
+    def receive(self, limit): return []
+    def dropped(self): return 0
+    def carrier_changes(self, now): return 0
+    def listen_for(self, addresses): pass
+    def close(self): pass
+
+sent = {}
+scanning.PacketLink = Silence
+main.cli.main(["scan", "-i", "bond0", "--vlans=7", "--deadline=1ms", *sys.argv[2:]], standalone_mode=False)
+heavy = set(sys.argv[1].split(","))
+print(sorted(heavy & sent.keys()), sorted(heavy & sys.modules.keys()))
+"""
+"""Scan a VLAN on a link that receives nothing; print what was imported at the first frame, and at the end."""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "imported"),
+    [(["-o", "json"], "[]"), (["--summary=-"], "[]"), ([], "['rich']"), (["-o", "yaml"], "['yaml']")],
+)
+def test_a_scan_imports_nothing_heavy(arguments: list[str], imported: str) -> None:
+    """Imports took most of the CPU of a scan. What renders the output is imported after the first frame."""
+    heavy = ",".join([*HEAVY, "asyncio", "services.contract.messages", "services.network"])
+    ran = subprocess.run(
+        [sys.executable, "-c", SCAN, heavy, *arguments], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.splitlines()[-1] == f"[] {imported}"
+
+
+def test_a_scan_that_cannot_begin_says_so_once() -> None:
+    """What the engine's loop logs of it is not printed as well."""
+    command = "from services.cli.main import main; main()"
+    ran = subprocess.run(
+        [sys.executable, "-c", command, "scan", "-i", "no-such-trunk"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("nadroute: --interface='no-such-trunk': ")
+    assert len(ran.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each listed command loads under its own name and prints help."""

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from services.cli.outputs import Column, table_lines
+from services.cli.tables import Column, table_lines
 
 CELLS = st.lists(st.text("abc ✔é漢", max_size=30), min_size=2, max_size=2)
 

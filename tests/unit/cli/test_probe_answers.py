@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from services.cli.outputs import table_lines
 from services.cli.probe.report import report_columns
 from services.cli.probe.waiting import ProbeResults, collect
+from services.cli.tables import table_lines
 from services.contract.messages import ProbeRequest, Segment, Verdict
 from services.contract.outcomes import Fault, ReachOutcome
 from services.network.parse.intent import Intent, read_intent

@@ -14,7 +14,7 @@ from services.contract.outcomes import Depth, Fault
 from services.prober.scan import scanning
 from services.prober.scan.results import ScanResult
 from services.prober.scan.scanning import ScanFailed
-from tests.unit.cli.running import run
+from tests.unit.cli.running import Utf8, run
 
 TIMEOUT_S = 60.0
 FRAME = b"\xff" * 6 + b"\x62\x1f\x00\xab\x00\x07" + b"\x81\x00\x00\x07\x08\x06" + bytes(46)
@@ -68,7 +68,7 @@ def test_every_option_reaches_the_engine(monkeypatch: pytest.MonkeyPatch) -> Non
     assert run(monkeypatch, "scan", "-i", "bond0").code == 0
     assert run(monkeypatch, "scan", "-i", "bond0", *options).code == 0
     for call in asked:
-        assert callable(call.pop("progress"))
+        assert call.pop("progress") is None
     assert asked == [
         {
             "interface": "bond0",
@@ -95,6 +95,21 @@ def test_every_option_reaches_the_engine(monkeypatch: pytest.MonkeyPatch) -> Non
             "recorder": None,
         },
     ]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_is_drawn_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
+    """Elsewhere the scan does not ask for it: the library that draws it takes long to import."""
+    asked: list[object] = []
+
+    def scan(*_: object, progress: object, **__: object) -> list[ScanResult]:
+        asked.append(progress)
+        return []
+
+    monkeypatch.setattr(scanning, "scan", scan)
+    monkeypatch.setattr(Utf8, "isatty", lambda _: terminal)
+    run(monkeypatch, "scan", "-i", "bond0")
+    assert [callable(progress) for progress in asked] == [terminal]
 
 
 @pytest.mark.parametrize(

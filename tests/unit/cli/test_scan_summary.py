@@ -7,17 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.cli.scan.summary import Distribution, summarize
-from services.contract.messages import NOT_TRIED, DHCPVerdict, Offer, ReachVerdict
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
-from services.prober.scan.results import ScanResult
+from services.prober.scan.results import NOT_TRIED, ScannedDHCP, ScannedOffer, ScannedReach, ScanResult
 
 TIMES = st.floats(min_value=0, max_value=1e6)
 
 
-def offered(vlan: int, *after_ms: float, rtt_ms: float | None, echo: ReachVerdict = NOT_TRIED) -> ScanResult:
+def offered(vlan: int, *after_ms: float, rtt_ms: float | None, echo: ScannedReach = NOT_TRIED) -> ScanResult:
     """Return a VLAN with an offer for each time, all but the first rogue; rtt_ms None: a silent gateway."""
     offers = tuple(
-        Offer(
+        ScannedOffer(
             server=IPv4Address(167772160 + number),
             address=IPv4Address("10.0.0.9"),
             after_ms=after,
@@ -28,8 +27,8 @@ def offered(vlan: int, *after_ms: float, rtt_ms: float | None, echo: ReachVerdic
     outcome = ReachOutcome.SILENT if rtt_ms is None else ReachOutcome.REACHABLE
     return ScanResult(
         vlan=vlan,
-        dhcp=DHCPVerdict(outcome=DHCPOutcome.OFFERED, servers=offers),
-        gateway=ReachVerdict(outcome=outcome, rtt_ms=rtt_ms),
+        dhcp=ScannedDHCP(outcome=DHCPOutcome.OFFERED, servers=offers),
+        gateway=ScannedReach(outcome=outcome, rtt_ms=rtt_ms),
         fault=None,
         dropped_frames=0,
         echo=echo,
@@ -41,7 +40,7 @@ def without_offer(
 ) -> ScanResult:
     return ScanResult(
         vlan=vlan,
-        dhcp=DHCPVerdict(outcome=outcome),
+        dhcp=ScannedDHCP(outcome=outcome),
         gateway=NOT_TRIED,
         fault=fault,
         dropped_frames=dropped,
@@ -50,7 +49,7 @@ def without_offer(
 
 RESULTS = [
     offered(1, 3.0, 1000.5, rtt_ms=0.5),
-    offered(2, 1.0, rtt_ms=0.25, echo=ReachVerdict(outcome=ReachOutcome.REACHABLE, rtt_ms=0.75)),
+    offered(2, 1.0, rtt_ms=0.25, echo=ScannedReach(outcome=ReachOutcome.REACHABLE, rtt_ms=0.75)),
     offered(3, 2.0, rtt_ms=None),
     without_offer(4, DHCPOutcome.NO_OFFER, dropped=2),
     without_offer(5, DHCPOutcome.INCONCLUSIVE, dropped=3),

@@ -4,41 +4,45 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from services.cli.outputs import table_lines
 from services.cli.scan.table import print_scan, scan_columns
-from services.contract.messages import NOT_TRIED, DHCPVerdict, LeaseVerdict, Offer, ReachVerdict
+from services.cli.tables import table_lines
 from services.contract.outcomes import DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
-from services.prober.scan.results import ScanResult
+from services.prober.scan.results import (
+    NOT_TRIED,
+    ScannedDHCP,
+    ScannedLease,
+    ScannedOffer,
+    ScannedReach,
+    ScanResult,
+)
 
 ADDRESS = IPv4Address("10.0.7.100")
-PLAIN = Offer(
+PLAIN = ScannedOffer(
     server=IPv4Address("10.0.7.1"),
     address=ADDRESS,
     cidr=IPv4Network("10.0.7.0/24"),
     gateway=IPv4Address("10.0.7.1"),
 )
-ROGUE = Offer(server=IPv4Address("10.0.7.250"), address=ADDRESS, rogue=True)
-RELAYED = Offer(server=IPv4Address("172.30.0.200"), address=ADDRESS, relay=IPv4Address("10.0.7.1"))
-REACHED = ReachVerdict(outcome=ReachOutcome.REACHABLE, rtt_ms=0.25)
+ROGUE = ScannedOffer(server=IPv4Address("10.0.7.250"), address=ADDRESS, rogue=True)
+RELAYED = ScannedOffer(server=IPv4Address("172.30.0.200"), address=ADDRESS, relay=IPv4Address("10.0.7.1"))
+REACHED = ScannedReach(outcome=ReachOutcome.REACHABLE, rtt_ms=0.25)
 
 
 def result(
-    *offers: Offer,
+    *offers: ScannedOffer,
     vlan: int = 7,
-    gateway: ReachVerdict = REACHED,
+    gateway: ScannedReach = REACHED,
     lease: LeaseOutcome | None = None,
-    echo: ReachVerdict = NOT_TRIED,
+    echo: ScannedReach = NOT_TRIED,
     fault: Fault | None = None,
 ) -> ScanResult:
     """Return the result of a VLAN."""
     return ScanResult(
         vlan=vlan,
-        dhcp=DHCPVerdict(
+        dhcp=ScannedDHCP(
             outcome=DHCPOutcome.OFFERED if offers else DHCPOutcome.NO_OFFER,
             servers=offers,
-            lease=None
-            if lease is None
-            else LeaseVerdict(outcome=lease, server=PLAIN.server, address=ADDRESS),
+            lease=None if lease is None else ScannedLease(lease, ADDRESS),
         ),
         gateway=gateway,
         fault=fault,
@@ -65,7 +69,7 @@ def test_an_unusual_server_is_marked() -> None:
     """A rogue server, one behind a relay, and two under one address, told apart by their MAC addresses."""
     assert lines(result(PLAIN, ROGUE))[1][1] == "✔ 10.0.7.1, 10.0.7.250 rogue"
     assert lines(result(RELAYED))[1][1] == "✔ 172.30.0.200 via 10.0.7.1"
-    pair = [PLAIN.model_copy(update={"mac": f"02:fe:00:00:00:0{n}"}) for n in (1, 2)]
+    pair = [PLAIN._replace(mac=f"02:fe:00:00:00:0{n}") for n in (1, 2)]
     assert lines(result(*pair))[1][1] == "✔ 10.0.7.1 (02:fe:00:00:00:01), 10.0.7.1 (02:fe:00:00:00:02)"
     assert lines(result(pair[0]))[1][1] == "✔ 10.0.7.1"
 
@@ -80,7 +84,7 @@ def test_an_unusual_server_is_marked() -> None:
 )
 def test_a_lease_is_shown_with_its_outcome(outcome: LeaseOutcome, expected: str) -> None:
     """The echo from its address is in the next column."""
-    head, line = lines(result(PLAIN, lease=outcome, echo=ReachVerdict(outcome=ReachOutcome.SILENT)))
+    head, line = lines(result(PLAIN, lease=outcome, echo=ScannedReach(outcome=ReachOutcome.SILENT)))
     assert head[5:] == ["lease", "echo"]
     assert line[5:] == [expected, "✘ silent"]
 

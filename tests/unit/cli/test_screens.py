@@ -25,7 +25,6 @@ from services.cli.scan import scan_command
 from services.cli.terminal import use_ascii_where_needed
 from services.contract.conclusions import ConclusionRecord, Hindrance, Unwritten
 from services.contract.messages import (
-    NOT_TRIED,
     DHCPVerdict,
     HostAnnouncement,
     Offer,
@@ -40,7 +39,13 @@ from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
 from services.prober.scan import scanning
-from services.prober.scan.results import ScanResult
+from services.prober.scan.results import (
+    NOT_TRIED,
+    ScannedDHCP,
+    ScannedOffer,
+    ScannedReach,
+    ScanResult,
+)
 from services.view.host_checks import RedisView
 from services.view.hosts import HostRow
 from tests.support.manual_clock import ManualClock
@@ -210,9 +215,10 @@ OFFER = Offer(
     routers=(IPv4Address("10.70.0.1"),),
     after_ms=1.2,
 )
-ROGUE = OFFER.model_copy(
-    update={"server": IPv4Address("10.70.0.66"), "mac": "02:fe:00:00:00:66", "rogue": True}
+SCANNED = ScannedOffer(
+    server=OFFER.server, mac=OFFER.mac, address=LAST, cidr=OFFER.cidr, gateway=OFFER.gateway, after_ms=1.2
 )
+ROGUE = SCANNED._replace(server=IPv4Address("10.70.0.66"), mac="02:fe:00:00:00:66", rogue=True)
 
 
 def redis_view(networks: Sequence[Network]) -> RedisView:
@@ -257,20 +263,23 @@ def scan_results() -> list[ScanResult]:
     """Return an offer, two of them, silence, and a VLAN with a fault."""
 
     def result(
-        vlan: int, *offers: Offer, gateway: ReachVerdict = NOT_TRIED, fault: Fault | None = None
+        vlan: int,
+        *offers: ScannedOffer,
+        gateway: ScannedReach = NOT_TRIED,
+        fault: Fault | None = None,
     ) -> ScanResult:
         outcome = DHCPOutcome.OFFERED if offers else DHCPOutcome.NO_OFFER
         return ScanResult(
             vlan=vlan,
-            dhcp=DHCPVerdict(outcome=outcome, servers=offers),
+            dhcp=ScannedDHCP(outcome=outcome, servers=offers),
             gateway=gateway,
             fault=fault,
             dropped_frames=0,
         )
 
     return [
-        result(7, OFFER, gateway=reach(UP, 0.2)),
-        result(8, OFFER, ROGUE, gateway=reach(SILENT, 0)),
+        result(7, SCANNED, gateway=ScannedReach(UP, 0.2)),
+        result(8, SCANNED, ROGUE, gateway=ScannedReach(SILENT)),
         result(9),
         result(10, fault=Fault.UPLINK_DOWN),
         *(result(vlan) for vlan in range(11, 41)),

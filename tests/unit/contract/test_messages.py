@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from services.contract.errors import MessageRefused
 from services.contract.host_claims import HostClaim
+from services.contract.limits import MAX_SERVERS, MAX_TARGETS
 from services.contract.messages import (
     MAX_MESSAGE_BYTES,
     MAX_SEGMENTS,
-    MAX_SERVERS,
-    MAX_TARGETS,
     DHCPVerdict,
     HostAnnouncement,
     Message,

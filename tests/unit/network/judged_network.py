@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from services.contract.messages import REPORT_WITHIN_S, DHCPVerdict
+from services.contract.limits import REPORT_WITHIN_S
+from services.contract.messages import DHCPVerdict
 from services.contract.open_doubts import NO_DOUBTS, Doubts
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts

@@ -12,8 +12,8 @@ from services.contract.verdicts import AgedVerdict
 from services.network.judge.dhcp import summarize_dhcp
 from services.network.parse.intent import Intent, read_intent
 from services.network.policy import Policy
-from services.prober.engine.results import verdict
 from services.prober.engine.settings import EngineSettings
+from services.prober.verdicts import verdict
 from tests.unit.network.builders import network
 from tests.unit.network.test_reduction import AUTO
 from tests.unit.prober import frames

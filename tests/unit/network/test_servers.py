@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.contract.messages import MAX_SERVERS, Offer, TargetVerdict
+from services.contract.limits import MAX_SERVERS
+from services.contract.messages import Offer, TargetVerdict
 from services.contract.outcomes import ReachOutcome, Reason, State
 from services.contract.verdicts import AgedVerdict
 from services.network.judge.reduction import Conclusion

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.contract.messages import MAX_SERVERS, MAX_TARGETS, Target, Verdict
+from services.contract.limits import MAX_SERVERS, MAX_TARGETS
+from services.contract.messages import Target, Verdict
 from services.contract.outcomes import Depth, DHCPOutcome, ReachOutcome
-from services.prober.engine import results
+from services.prober import verdicts
 from services.prober.engine.results import SegmentResult
 from services.prober.engine.settings import EngineSettings
 from services.prober.frames.ethernet import mac_text
@@ -133,7 +134,7 @@ def test_results_fit_a_verdict_however_many_networks_share_the_vlan() -> None:
     world.probe(7, *(target(address) for address in known))
     found = world.only()
     assert [dotted(result.gateway or 0) for result in found.targets] == known
-    results.verdict(found, host="n", request_id="r", incarnation=0, counter=0)
+    verdicts.verdict(found, host="n", request_id="r", incarnation=0, counter=0)
 
 
 @pytest.mark.parametrize("named", [None, TRUE], ids=["any server", "configured server"])
@@ -152,7 +153,7 @@ def test_n20_offer_under_the_true_servers_id_displaces_nothing(
     assert found.targets[0].offer.server_mac == frames.SERVER_MAC
     assert servers(found) == [(TRUE, frames.SERVER_MAC.hex()), (TRUE, mac.hex())]
     assert found.rogues == frozenset()
-    made = results.verdict(found, host="n", request_id="r", incarnation=0, counter=0)
+    made = verdicts.verdict(found, host="n", request_id="r", incarnation=0, counter=0)
     assert Verdict.from_wire(made.to_wire()) == made
     assert made.dhcp is not None
     assert [offer.mac for offer in made.dhcp.servers] == [
@@ -193,7 +194,7 @@ def test_n20_flood_of_invented_servers_displaces_nothing_and_is_counted() -> Non
     assert found.dhcp.omitted == 99 + 3 - MAX_SERVERS
     assert {TRUE, allowed, configured} <= {server for server, _ in servers(found)}
     assert gateways(found) == [(TRUE, TRUE, True), (configured, configured, True)]
-    made = results.verdict(found, host="n", request_id="r", incarnation=0, counter=0)
+    made = verdicts.verdict(found, host="n", request_id="r", incarnation=0, counter=0)
     assert made.dhcp is not None
     assert made.dhcp.omitted == found.dhcp.omitted
 

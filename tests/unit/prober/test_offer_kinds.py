@@ -6,7 +6,7 @@ import pytest
 
 from services.contract.messages import Target, Verdict
 from services.contract.outcomes import DHCPOutcome
-from services.prober.engine import results
+from services.prober import verdicts
 from services.prober.engine.settings import EngineSettings
 from services.prober.frames.ignore_reasons import IgnoreReason
 from tests.unit.prober import frames
@@ -16,7 +16,7 @@ from tests.unit.prober.world import DHCPServer, World, target
 
 def verdict_of(world: World) -> Verdict:
     """Run, and return the verdict on VLAN 7 after a round trip through JSON."""
-    made = results.verdict(world.only(), host="n", request_id="r", incarnation=0, counter=0)
+    made = verdicts.verdict(world.only(), host="n", request_id="r", incarnation=0, counter=0)
     return Verdict.from_wire(made.to_wire())
 
 

@@ -2,6 +2,7 @@
 
 from services.contract.messages import Report, SegmentProbe, Verdict
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
+from services.prober import verdicts
 from services.prober.engine import results
 from services.prober.engine.results import (
     DHCPOffer,
@@ -43,7 +44,7 @@ FOUND = SegmentResult(
 
 def test_result_becomes_a_verdict() -> None:
     """Every field, within the contract's bounds; the message survives a round trip through JSON."""
-    made = results.verdict(FOUND, host="node1", request_id="r1", incarnation=5, counter=6)
+    made = verdicts.verdict(FOUND, host="node1", request_id="r1", incarnation=5, counter=6)
     assert made.dhcp is not None
     (offer,) = made.dhcp.servers
     assert (str(offer.cidr), str(offer.relay), offer.after_ms) == ("10.0.0.0/20", "10.9.9.9", 12.346)
@@ -65,7 +66,7 @@ def test_offer_without_a_mask_has_no_cidr() -> None:
 def test_untried_segment_has_a_result_for_every_target() -> None:
     """With the gateway that would have been checked."""
     probe = SegmentProbe(vlan=9, ask_dhcp=True, targets=(target("10.0.9.1"), target(digest="1" * 16)))
-    made = results.verdict(
+    made = verdicts.verdict(
         results.untried("extra", probe, Fault.STOPPED), host="n", request_id="r", incarnation=0, counter=0
     )
     assert Verdict.from_wire(made.to_wire()) == made

@@ -45,6 +45,16 @@ def test_every_record_has_the_bound_fields(capsys: pytest.CaptureFixture[str]) -
     assert other["host"] == "node2"
 
 
+def test_the_loop_logs_fields_by_the_standard_library(capsys: pytest.CaptureFixture[str]) -> None:
+    """They are fields of the line, as structlog's are; those of other libraries are left out."""
+    configure(level="info", log_format="json", service="prober")
+    fields = {"cluster_network": "extra", "error": "gone", "data": "theirs"}
+    logging.getLogger("services.prober.loop.ports").warning("uplink failed", extra=fields)
+    (line,) = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (line["event"], line["cluster_network"], line["error"]) == ("uplink failed", "extra", "gone")
+    assert "data" not in line
+
+
 @pytest.mark.parametrize("level", ["info", "debug"])
 def test_a_task_is_a_debug_record_without_its_result(capsys: pytest.CaptureFixture[str], level: str) -> None:
     """The result of a whole sweep would be megabytes."""

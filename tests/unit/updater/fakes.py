@@ -7,7 +7,8 @@ from ipaddress import IPv4Address
 from services.cluster.errors import ClusterError, Conflict, NotFound
 from services.contract.conclusions import ConclusionRecord
 from services.contract.doubts import Doubt
-from services.contract.messages import REPORT_WITHIN_S, Segment, Verdict
+from services.contract.limits import REPORT_WITHIN_S
+from services.contract.messages import Segment, Verdict
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.judge.evidence import Carriers
 from services.network.parse.nad import Network, NetworkRef

@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.contract.doubts import DoubtKind
-from services.contract.messages import REPORT_WITHIN_S
+from services.contract.limits import REPORT_WITHIN_S
 from services.contract.names import HOST_TTL_S
 from services.contract.open_doubts import Doubts, OpenDoubt
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.contract.messages import REPORT_WITHIN_S, Verdict
+from services.contract.limits import REPORT_WITHIN_S
+from services.contract.messages import Verdict
 from services.contract.names import HOST_TTL_S
 from services.network.parse import nad
 from services.network.parse.intent import Intent

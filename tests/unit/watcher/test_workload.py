@@ -1,6 +1,6 @@
 """One probe of a segment for all the networks on it."""
 
-from services.contract.messages import MAX_TARGETS
+from services.contract.limits import MAX_TARGETS
 from services.network.parse.intent import Intent
 from services.watcher.plan.workload import segment_probe
 from tests.unit.network.builders import CIDR, GATEWAY, SEGMENT

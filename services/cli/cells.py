@@ -1,0 +1,27 @@
+"""The cells of tables for what DHCP and a gateway answered."""
+
+from rich.text import Text
+
+from services.cli.terminal import BAD, GOOD, UNTRIED, cell, sign_text
+from services.contract.outcomes import DHCPOutcome, ReachOutcome
+from services.view.probe_documents import DHCPFound, ReachFound
+
+
+def dhcp_cell(finding: DHCPFound | None) -> Text:
+    """Return the servers and their offers."""
+    if finding is None or finding.outcome is DHCPOutcome.NOT_TRIED:
+        return sign_text(UNTRIED)
+    if finding.outcome is DHCPOutcome.OFFERED:
+        servers = ", ".join(f"{offer.server} ({offer.cidr or 'no subnet'})" for offer in finding.servers)
+        return cell(f"{GOOD} {servers}", "green" if len(finding.servers) == 1 else "yellow")
+    style = "red" if finding.outcome is DHCPOutcome.NO_OFFER else "yellow"
+    return cell(f"{BAD} {finding.outcome.replace('_', ' ')}", style)
+
+
+def reach_cell(reach: ReachFound | None) -> Text:
+    """Return whether the gateway answered, and how fast."""
+    if reach is None or reach.outcome is ReachOutcome.NOT_TRIED:
+        return sign_text(UNTRIED)
+    if reach.outcome is ReachOutcome.REACHABLE:
+        return sign_text(GOOD, "" if reach.rtt_ms is None else f"{reach.rtt_ms:.1f} ms")
+    return cell(f"{BAD} {reach.outcome}", "red" if reach.outcome is ReachOutcome.SILENT else "yellow")

@@ -1,0 +1,9 @@
+"""Limits that the prober's engine shares with the messages, apart from their models: it loads no pydantic."""
+
+MAX_TARGETS = 64
+"""Targets of a segment in a request, and results of targets in a verdict."""
+MAX_SERVERS = 16
+"""Offers in a verdict."""
+REPORT_WITHIN_S = 25.0
+"""How long a host may take to report after it was asked. From then on it counts as not heard."""
+MAX_REPORT_WITHIN_S = 600.0
