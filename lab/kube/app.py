@@ -107,7 +107,7 @@ class App:
             user_agent=agent,
         )
         self.requests.add(request, at=self.monotonic(), query=http.query_string)
-        actor = Actor(user=self._authenticate(http), agent=agent)
+        actor = Actor(self._authenticate(http), agent, http.query.get("fieldManager", ""))
         await http.read()  # A delayed request takes effect even if its client gives up.
         await self.faults.gate(request)
         actions = self.faults.take(request)

@@ -70,7 +70,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The author of a write: the user of the token, and the program's user agent."""
+    """The author of a write: user of the token, user agent of the program, and the field manager it names."""
 
     user: str = "lab"
     agent: str = "lab"
+    manager: str = ""
+
+    @property
+    def field_manager(self) -> str:
+        """Return the field manager: without a name of its own, the user agent up to the first slash."""
+        return self.manager or self.agent.partition("/")[0] or "unknown"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from lab.kube import lifecycle
+from lab.kube import lifecycle, managed_fields
 from lab.kube.admission import Admission
 from lab.kube.errors import ApiError
 from lab.kube.history import History
@@ -142,6 +142,7 @@ class Store:
             if outcome.key in self._objects:
                 raise kind.already_exists(name)
             fresh = lifecycle.born(kind, fresh, name=name, uid=str(uuid.uuid4()), now=self.now())
+            managed_fields.track({}, fresh, manager=actor.field_manager, now=self.now())
             if self.admission is not None:
                 fresh = self.admission.review(kind, before=None, after=fresh)
             return self._commit("ADDED", kind, fresh, outcome)
@@ -172,6 +173,7 @@ class Store:
             version = lookup(own, "resourceVersion")
             lifecycle.check_preconditions(kind, current.body, uid=text(own, "uid"), version=version)
             edited = lifecycle.changed(kind, current.body, edited)
+            managed_fields.track(current.body, edited, manager=actor.field_manager, now=self.now())
             if self.admission is not None:
                 edited = self.admission.review(kind, before=current.copy(), after=edited)
             if edited == current.body:

@@ -94,7 +94,8 @@ def test_get_knows_the_names_of_the_resource(kubectl: Kubectl, name: str) -> Non
 
 def test_get_yaml_is_the_object(kubectl: Kubectl, name: str) -> None:
     """-o json is what the API has; -o yaml has its annotation; jsonpath reads a field."""
-    assert json.loads(kubectl("get", "net-attach-def", name, "-o", "json")) == kubectl.networks.get(name)
+    shown = kubectl("get", "net-attach-def", name, "-o", "json", "--show-managed-fields")
+    assert json.loads(shown) == kubectl.networks.get(name)
     assert ROUTE in kubectl("get", "net-attach-def", name, "-o", "yaml")
     path = "jsonpath={.metadata.annotations." + ROUTE.replace(".", "\\.") + "}"
     assert kubectl("get", "net-attach-def", name, "-o", path) == '{"mode":"auto"}'
