@@ -10,6 +10,7 @@ from services.cluster.credentials import find_kubeconfig, load_client
 from services.cluster.errors import Denied, NotFound, PatchRefused, Unavailable
 from services.cluster.settings import ClusterSettings
 from services.cluster.transport import JSON_PATCH, EventStream, Transport
+from services.network.parse.managed_fields import FIELD_MANAGER
 from services.network.parse.nad import Network, NetworkRef
 from services.network.reasons.events import Event
 from services.runtime.clock import Clock
@@ -100,6 +101,7 @@ class Cluster:
                 self.transport.request(
                     "PATCH",
                     network_path(network.ref),
+                    query=[("fieldManager", FIELD_MANAGER)],
                     body=guards + changes,
                     content_type=JSON_PATCH,
                     timeout_s=self._write,

@@ -77,6 +77,12 @@ def conclusion_key(uid: str) -> str:
     return f"nadroute:conclusion:{uid}"
 
 
+def written_key(uid: str) -> str:
+    """Return the key of a hash {content, told_ms}: the fingerprint of what was last written to a network, and
+    when an Event told that another writer is corrected no more."""
+    return f"nadroute:written:{uid}"
+
+
 def corrections_key(uid: str) -> str:
     """Return the key of a list, newest first, of Redis' times at which another writer was corrected."""
     return f"nadroute:corrections:{uid}"

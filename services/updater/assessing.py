@@ -13,7 +13,6 @@ from services.contract.conclusions import ConclusionRecord
 from services.contract.doubts import Doubt
 from services.contract.messages import Segment
 from services.contract.open_doubts import NO_DOUBTS, Doubts
-from services.contract.outcomes import Reason
 from services.contract.verdicts import SegmentVerdicts
 from services.network.judge.doubting import publish_due
 from services.network.judge.evidence import Carriers, Case
@@ -146,6 +145,15 @@ class Assessor:
         ]
         if asked:
             self._doubt_log.publish(dict.fromkeys(asked))
+        # Few networks are to be written, and only of those it matters what was written before.
+        due = [a.network.uid for a in found if a.change is not None and a.change.hindrance is None]
+        written = self._memories.written(due)
+        found = [
+            _redecided(a, replace(memories[uid], written=written[uid]), now)
+            if (uid := a.network.uid) in written
+            else a
+            for a in found
+        ]
         self._metrics.records_read([a.record for a in found if a.record], self._clock.monotonic())
         return found
 
@@ -165,14 +173,8 @@ class Assessor:
         self, networks: Sequence[Network], records: Mapping[str, ConclusionRecord]
     ) -> Mapping[str, Memory]:
         """Return by uid what is remembered of each of these networks."""
-        disputed = [n.uid for n in networks if n.status and Reason.OTHER_WRITER in n.status.findings]
-        corrected = {} if self._observe_only else self._memories.corrections(disputed)
         return {
-            network.uid: memory_of(
-                records.get(network.uid),
-                corrections=corrected.get(network.uid, 0),
-                observe_only=self._observe_only,
-            )
+            network.uid: memory_of(records.get(network.uid), observe_only=self._observe_only)
             for network in networks
         }
 
@@ -233,3 +235,11 @@ def _assessment(
         return Assessment(network, intent, None, told, None, known)
     record = record_of(network, change, doubts, known)
     return Assessment(network, intent, change if change.is_due else None, told, record, known)
+
+
+def _redecided(found: Assessment, memory: Memory, now: str) -> Assessment:
+    """Return the assessment of a network that is to be written, by what is remembered of its writes."""
+    assert found.record is not None
+    change = decide(found.network, found.intent, found.conclusion, now=now, memory=memory)
+    doubts = found.record.doubts
+    return _assessment(found.network, found.intent, found.conclusion, change, doubts, found.known)

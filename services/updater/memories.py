@@ -1,26 +1,31 @@
-"""What Redis remembers of a network beside its annotations: its conclusion, and recent corrections.
+"""What Redis remembers of a network beside its annotations: its conclusion, what was written last, and recent
+corrections of another writer.
 
 It survives a restart and is shared by all updaters. Without it the annotations count; losing it costs a
-duplicate Event at worst.
+duplicate Event or a few more corrections.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol, cast
+from math import inf
+from typing import Protocol
 
 import redis
+import structlog
 
 from services.contract.conclusions import ConclusionRecord
-from services.contract.names import corrections_key
-from services.network.write.writing import MAX_CORRECTIONS
+from services.contract.names import corrections_key, written_key
+from services.network.write.disputes import MAX_CORRECTIONS, Written
 from services.runtime.conclusion_store import ConclusionStore
 from services.runtime.redis_client import time_ms
 
-CORRECTIONS_COUNT_S = 3_540
-"""Seconds for which a correction counts: an hour, less a minute.
+CORRECTIONS_COUNT_S = 3_600
+"""Seconds for which a correction counts."""
+WRITTEN_KEPT_S = 30 * 86_400
+"""Seconds since the last write. What another writer takes back later is written as if it were new."""
+BATCH = 256
+"""Networks per round trip: bounded, so that no reply blocks the server for long."""
 
-Harvester's controller writes every 15 minutes, to the second. Over a whole hour the first of four corrections
-would still count at its fifth write, which would then stand until the next review, and longer each time.
-"""
+log = structlog.get_logger(__name__)
 
 
 class Memories(Protocol):
@@ -42,12 +47,16 @@ class Memories(Protocol):
         """Delete the records of networks that are gone."""
         ...
 
-    def corrections(self, uids: Collection[str]) -> Mapping[str, int]:
-        """Return how often another writer's result was corrected on these networks in the last hour."""
+    def written(self, uids: Collection[str]) -> Mapping[str, Written]:
+        """Return what is remembered of the writes to these networks, by uid."""
         ...
 
-    def remember_correction(self, uid: str) -> None:
-        """Count a correction made now."""
+    def remember_written(self, uid: str, content: str, *, is_correction: bool) -> None:
+        """Remember what was written now, and count it if it corrects another writer."""
+        ...
+
+    def remember_told(self, uid: str) -> None:
+        """Remember that it is being told now that another writer is corrected no more."""
         ...
 
 
@@ -69,25 +78,61 @@ class RedisMemories:
 
     def forget(self, uids: Collection[str]) -> None:
         self._store.delete(uids)
+        for uid in uids:
+            self._client.delete(written_key(uid), corrections_key(uid))
 
-    def corrections(self, uids: Collection[str]) -> Mapping[str, int]:
+    def written(self, uids: Collection[str]) -> Mapping[str, Written]:
         ordered = list(uids)
-        if not ordered:
-            return {}
-        since_ms = time_ms(self._client) - CORRECTIONS_COUNT_S * 1000
-        with self._client.pipeline(transaction=False) as pipe:
-            for uid in ordered:
-                pipe.lrange(corrections_key(uid), 0, MAX_CORRECTIONS - 1)
-            lists = cast("Sequence[Sequence[str]]", pipe.execute())
-        return {
-            uid: sum(at.isdecimal() and int(at) > since_ms for at in times)
-            for uid, times in zip(ordered, lists, strict=True)
-        }
+        found: dict[str, Written] = {}
+        for start in range(0, len(ordered), BATCH):
+            found |= self._written(ordered[start : start + BATCH])
+        return found
 
-    def remember_correction(self, uid: str) -> None:
-        key, now_ms = corrections_key(uid), time_ms(self._client)
+    def remember_written(self, uid: str, content: str, *, is_correction: bool) -> None:
+        now_ms = time_ms(self._client) if is_correction else 0
         with self._client.pipeline(transaction=True) as pipe:
-            pipe.lpush(key, now_ms)
-            pipe.ltrim(key, 0, MAX_CORRECTIONS - 1)
-            pipe.expire(key, CORRECTIONS_COUNT_S)
+            pipe.hset(written_key(uid), "content", content)
+            pipe.expire(written_key(uid), WRITTEN_KEPT_S)
+            if is_correction:
+                pipe.lpush(corrections_key(uid), now_ms)
+                pipe.ltrim(corrections_key(uid), 0, MAX_CORRECTIONS - 1)
+                pipe.expire(corrections_key(uid), CORRECTIONS_COUNT_S)
             pipe.execute()
+
+    def remember_told(self, uid: str) -> None:
+        self._client.hset(written_key(uid), "told_ms", time_ms(self._client))
+
+    def _written(self, uids: Sequence[str]) -> dict[str, Written]:
+        now_ms = time_ms(self._client)
+        keys = [key for uid in uids for key in (written_key(uid), corrections_key(uid))]
+        with self._client.pipeline(transaction=False) as pipe:
+            for uid in uids:
+                pipe.hmget(written_key(uid), "content", "told_ms")
+                pipe.lrange(corrections_key(uid), 0, MAX_CORRECTIONS - 1)
+            replies = [
+                self._usable(*pair) for pair in zip(keys, pipe.execute(raise_on_error=False), strict=True)
+            ]
+        found = {}
+        for uid, fields, times in zip(uids, replies[::2], replies[1::2], strict=True):
+            content, told_ms = fields or (None, None)
+            ages_s = [age_s for at_ms in times if (age_s := _age_s(at_ms, now_ms)) < CORRECTIONS_COUNT_S]
+            room_in_s = CORRECTIONS_COUNT_S - max(ages_s, default=0.0)
+            is_told = _age_s(told_ms, now_ms) < CORRECTIONS_COUNT_S
+            found[uid] = Written(content or "", len(ages_s), room_in_s, is_told=is_told)
+        return found
+
+    def _usable(self, key: str, reply: Sequence[str | None] | Exception) -> Sequence[str | None]:
+        """Return the reply; nothing for a key of another type, which is deleted, since it holds nothing."""
+        if not isinstance(reply, Exception):
+            return reply
+        if "WRONGTYPE" not in str(reply):
+            raise reply
+        log.warning("key of another type deleted", key=key, error=str(reply))
+        self._client.delete(key)
+        return ()
+
+
+def _age_s(at_ms: str | None, now_ms: int) -> float:
+    """Return the age of a time of Redis; infinity for what is none, or lies in the future."""
+    age_ms = now_ms - int(at_ms) if at_ms is not None and at_ms.isdecimal() else -1
+    return age_ms / 1000 if age_ms >= 0 else inf

@@ -21,7 +21,7 @@ from services.cluster.errors import (
 )
 from services.network.parse.intent import Intent
 from services.network.parse.nad import Network, NetworkRef
-from services.network.reasons.events import Event, describe_finding, describe_transition
+from services.network.reasons.events import Event, describe_finding, describe_limit, describe_transition
 from services.network.write.writing import Change
 from services.runtime.clock import Clock
 from services.updater.assessing import Assessment, Assessor
@@ -33,6 +33,8 @@ from services.updater.recording import refused
 MAX_CONFLICTS = 8
 """Conflicts in a row on one network; then it waits for the next review of all networks."""
 CONFLICT_PAUSE_S = 0.02
+LEFT_PAUSE_S = 1.0
+"""Shortest pause before another look at what is left to another writer."""
 DENIED_REASON = "WriteDenied"
 
 log = structlog.get_logger(__name__)
@@ -101,13 +103,13 @@ class Reconciler:
         paused_s = self._paused_until - self._clock.monotonic()
         if paused_s > 0:
             return paused_s * (1 + 0.1 * self._random())
-        network = self._cache.get(uid)
+        network, retry_in_s = self._cache.get(uid), None
         if network is not None:
             try:
                 if self._is_paused():
                     # All networks are reviewed after the pause.
                     return None
-                self._write(network)
+                retry_in_s = self._write(network)
             except NotFound:
                 # This one is gone. Whatever has its name by now is another one, which the watch reports.
                 self._cache.deleted(uid)
@@ -117,7 +119,7 @@ class Reconciler:
         if self._cache.get(uid) is None:
             # Gone, perhaps while it was written: nothing remembered of it may stay.
             self.forget(uid)
-        return None
+        return retry_in_s
 
     def forget(self, uid: str) -> None:
         """Forget a network that is gone."""
@@ -125,23 +127,29 @@ class Reconciler:
         self._denied.clear(uid)
         self._assessor.forget(uid)
 
-    def _write(self, network: Network) -> None:
-        """Raise ClusterError or redis.RedisError where it cannot be written."""
+    def _write(self, network: Network) -> float | None:
+        """Return the seconds after which to try again, or None.
+
+        Raise ClusterError or redis.RedisError where it cannot be written.
+        """
         for attempt in range(1, MAX_CONFLICTS + 1):
             if self._stopping.is_set():
-                return
+                return None
             (assessment,) = self._assessor.assess([network])
             change = self._wanted(assessment)
             if change is None:
-                return
+                return None
             # Before the patch that it leads to, which a restart could not explain otherwise, and before the
             # Event: a missing one is better than one every few seconds.
             if assessment.new_record is not None:
                 self._memories.conclude([assessment.new_record])
+            if change.left_for_s is not None:
+                self._leave(network, change)
+                return max(LEFT_PAUSE_S, change.left_for_s)
             if change.hindrance is not None:
                 self._assessor.reported(network.uid)
                 self._report(assessment, change, network)
-                return
+                return None
             try:
                 written = self._annotate(network, change.annotations)
             except Conflict:
@@ -152,7 +160,7 @@ class Reconciler:
                 continue
             except Denied as error:
                 self._back_off(assessment, change, error)
-                return
+                return None
             except Forbidden as error:
                 self._record_refusal(assessment, change, str(error))
                 raise
@@ -161,12 +169,20 @@ class Reconciler:
             self._assessor.reported(network.uid)
             self._denied.clear(network.uid)
             self._report(assessment, change, written)
-            if change.is_correction:
-                self._memories.remember_correction(network.uid)
+            self._memories.remember_written(network.uid, change.content, is_correction=change.is_correction)
             if assessment.record is not None and assessment.record.unwritten is not None:
                 self._memories.conclude([assessment.record.model_copy(update={"unwritten": None})])
-            return
+            return None
         log.info("write postponed after conflicts", network=str(network.ref), conflicts=MAX_CONFLICTS)
+        return None
+
+    def _leave(self, network: Network, change: Change) -> None:
+        """Tell once that what another writer took back is left as it is."""
+        if change.left:
+            # Before posting: a missing Event is better than one every few seconds.
+            self._memories.remember_told(network.uid)
+            log.warning("correction limit reached", network=str(network.ref), left=change.left)
+            self._post(network, describe_limit(change.left))
 
     def _read_again(self, network: Network) -> Network:
         """Return the network as it is now; raise NotFound if it is gone, whatever has its name."""

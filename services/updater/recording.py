@@ -11,12 +11,12 @@ from services.network.parse.status import Status
 from services.network.write.writing import Change, Memory
 
 
-def memory_of(record: ConclusionRecord | None, *, corrections: int, observe_only: bool) -> Memory:
+def memory_of(record: ConclusionRecord | None, *, observe_only: bool) -> Memory:
     """Return what is remembered of a network; record: the present one, if it is readable."""
     if record is None:
-        return Memory(corrections=corrections, observe_only=observe_only)
+        return Memory(observe_only=observe_only)
     is_denied = record.unwritten is not None and record.unwritten.why is Hindrance.DENIED
-    return Memory(Status.from_fields(record.status), is_denied, corrections, observe_only)
+    return Memory(Status.from_fields(record.status), is_denied, observe_only=observe_only)
 
 
 def record_of(

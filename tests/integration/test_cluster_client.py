@@ -24,7 +24,7 @@ from services.network.reasons.events import Event
 from services.runtime.clock import SystemClock
 from services.version import __version__
 from tests.support.clusters import connect
-from tests.support.kube_api import Networks
+from tests.support.kube_api import ROUTE, Networks
 
 KEY = "nadroute.io/status"
 NADS = "network-attachment-definitions"
@@ -86,6 +86,23 @@ def test_annotate_sets_ours_and_keeps_the_rest(
     expected = {**present, KEY: "new", "example.com/key": "1"}
     assert dict(after.annotations) == expected
     assert dict(read(cluster, networks).annotations) == expected
+
+
+def test_who_else_wrote_the_route_is_read(cluster: Cluster, networks: Networks, server: ApiServer) -> None:
+    """By managedFields, in which our own writes name their field manager and others' their user agent."""
+    networks.create("a")
+    assert read(cluster, networks).route_writer == ""
+    networks.annotate("a", **{ROUTE: "{}"})
+    assert read(cluster, networks).route_writer == "OpenAPI-Generator"
+    ours = cluster.annotate(read(cluster, networks), {ROUTE: '{"mode":"auto"}', KEY: "1"})
+    assert ours.route_writer == ""
+    assert server.requests[-1].query == "fieldManager=nadroute"
+    entries = networks.get("a")["metadata"]["managedFields"]
+    (mine,) = [entry for entry in entries if entry["manager"] == "nadroute"]
+    assert set(mine["fieldsV1"]["f:metadata"]["f:annotations"]) == {f"f:{ROUTE}", f"f:{KEY}"}
+    theirs = {"metadata": {"annotations": {ROUTE: '{"mode":"manual"}'}}}
+    networks.patch("a", theirs, field_manager="argocd-controller")
+    assert read(cluster, networks).route_writer == "argocd-controller"
 
 
 def test_annotate_removes(cluster: Cluster, networks: Networks) -> None:

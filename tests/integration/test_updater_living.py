@@ -82,8 +82,8 @@ def test_a_save_in_the_ui_is_completed_from_known_verdicts(site: UpdaterSite) ->
 
 
 def test_a_wrong_false_is_corrected_four_times_and_then_left(site: UpdaterSite) -> None:
-    """Harvester's controller repeats it; there is no endless war of writes, and the conflict is posted
-    once."""
+    """Harvester's controller repeats it; there is no endless war of writes, and conflict and limit are posted
+    once each."""
     network = site.create("disputed", vlan=205)
     site.send(verdict(digest_of(network), segment=segment(205), dhcp=dhcp(offer())))
     site.wait_for("disputed", lambda n: route_of(n) == ACTIVE)
@@ -97,8 +97,9 @@ def test_a_wrong_false_is_corrected_four_times_and_then_left(site: UpdaterSite) 
     assert route_of(site.get("disputed"))["connectivity"] == "false"
     assert "4 times" in site.get("disputed").annotations[nad.STATUS]
     assert len(site.writes("disputed")) == 5
-    site.wait(lambda: len(site.events("disputed")) >= 2)
-    assert [event["reason"] for event in site.events("disputed")] == ["Active", "OtherWriter"]
+    site.wait(lambda: len(site.events("disputed")) >= 3)
+    reasons = [event["reason"] for event in site.events("disputed")]
+    assert reasons == ["Active", "OtherWriter", "CorrectionLimitReached"]
 
 
 def test_another_vlan_is_pending_until_its_own_verdict(site: UpdaterSite) -> None:

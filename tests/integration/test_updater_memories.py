@@ -1,14 +1,21 @@
 """Corrections, observed time and the pause switch in a real Redis."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from services.contract.names import OBSERVED_TIME_KEY, PAUSED_KEY, SENDING_KEY, corrections_key
-from services.network.write.writing import MAX_CORRECTIONS
+from services.contract.names import (
+    OBSERVED_TIME_KEY,
+    PAUSED_KEY,
+    SENDING_KEY,
+    corrections_key,
+    written_key,
+)
+from services.network.write.disputes import MAX_CORRECTIONS, Written
 from services.runtime.verdict_store import LONGEST_TICK_S, VerdictStore
 from services.updater.hosts import CACHED_S, PauseSwitch
-from services.updater.memories import CORRECTIONS_COUNT_S, RedisMemories
+from services.updater.memories import BATCH, CORRECTIONS_COUNT_S, RedisMemories
 from tests.support.manual_clock import ManualClock
 from tests.support.redis_server import RedisServer
 from tests.unit.network.builders import SEGMENT, verdict
@@ -21,16 +28,49 @@ def memories(redis_server: RedisServer) -> RedisMemories:
 
 def test_corrections_count_for_an_hour(redis_server: RedisServer, memories: RedisMemories) -> None:
     """The window slides, and no more are kept than the limit needs."""
-    assert memories.corrections([]) == {}
+    assert memories.written([]) == {}
     for expected in (0, 1, 2, 3, 4, 4):
-        assert memories.corrections(["uid-1"]) == {"uid-1": expected}
-        memories.remember_correction("uid-1")
+        assert memories.written(["uid-1"])["uid-1"].corrections == expected
+        memories.remember_written("uid-1", "c", is_correction=True)
     key = corrections_key("uid-1")
     times = [int(at) for at in redis_server.client.lrange(key, 0, -1)]
     assert len(times) == MAX_CORRECTIONS
     redis_server.client.lset(key, 3, str(times[3] - CORRECTIONS_COUNT_S * 1000))
     redis_server.client.lset(key, 2, "junk")
-    assert memories.corrections(["uid-1", "uid-2"]) == {"uid-1": 2, "uid-2": 0}
+    redis_server.client.lset(key, 1, str(times[1] + 10**9))
+    found = memories.written(["uid-1", "uid-2"])
+    assert (found["uid-1"].corrections, found["uid-2"].corrections) == (1, 0)
+    assert 3_590 < found["uid-1"].room_in_s <= CORRECTIONS_COUNT_S
+
+
+def test_what_was_written_is_remembered_by_uid(redis_server: RedisServer, memories: RedisMemories) -> None:
+    """The newest content counts; not every write is a correction; what was told counts for an hour."""
+    memories.remember_written("uid-1", "old", is_correction=False)
+    memories.remember_written("uid-1", "new", is_correction=False)
+    memories.remember_told("uid-1")
+    uids = ["uid-1", *(f"other-{number}" for number in range(2 * BATCH))]
+    found = memories.written(uids)
+    assert list(found) == uids
+    nothing = Written(room_in_s=CORRECTIONS_COUNT_S)
+    assert found["uid-1"] == replace(nothing, content="new", is_told=True)
+    assert set(list(found.values())[1:]) == {nothing}
+    told_ms = int(str(redis_server.client.hget(written_key("uid-1"), "told_ms")))
+    redis_server.client.hset(written_key("uid-1"), "told_ms", told_ms - CORRECTIONS_COUNT_S * 1000)
+    assert not memories.written(["uid-1"])["uid-1"].is_told
+    assert int(redis_server.client.ttl(written_key("uid-1"))) > 0
+
+
+def test_a_key_of_another_type_is_set_aside(redis_server: RedisServer, memories: RedisMemories) -> None:
+    """R17: it counts as nothing remembered and no other network is affected; the next write is remembered."""
+    memories.remember_written("uid-1", "c", is_correction=True)
+    redis_server.client.set(written_key("uid-2"), "junk")
+    redis_server.client.hset(corrections_key("uid-3"), "x", "1")
+    uids = ["uid-1", "uid-2", "uid-3"]
+    found = memories.written(uids)
+    assert [(w.content, w.corrections) for w in found.values()] == [("c", 1), ("", 0), ("", 0)]
+    for uid in uids[1:]:
+        memories.remember_written(uid, "d", is_correction=True)
+    assert [(w.content, w.corrections) for w in memories.written(uids[1:]).values()] == [("d", 1)] * 2
 
 
 def test_the_pause_is_seen_within_a_second(redis_server: RedisServer) -> None:

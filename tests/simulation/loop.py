@@ -20,6 +20,7 @@ from services.network.judge.evidence import Carriers
 from services.network.parse import nad
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
+from services.network.write.disputes import Written
 from services.updater.assessing import Assessor
 from services.updater.metrics import UpdaterMetrics
 from services.updater.settings import UpdaterSettings
@@ -59,7 +60,13 @@ class Record:
 class _Nothing(FakeMemories):
     """Memories of an updater that writes at once and has no other writer."""
 
-    def remember_correction(self, uid: str) -> None:
+    def written(self, uids: Collection[str]) -> Mapping[str, Written]:
+        return {}
+
+    def remember_written(self, uid: str, content: str, *, is_correction: bool) -> None:
+        raise AssertionError("nothing is written here")
+
+    def remember_told(self, uid: str) -> None:
         raise AssertionError("there is no other writer")
 
 

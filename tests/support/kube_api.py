@@ -84,10 +84,10 @@ class Networks:
         )
         return dict(put)
 
-    def patch(self, name: str, body: object, kind: str = "merge-patch+json") -> Object:
+    def patch(self, name: str, body: object, kind: str = "merge-patch+json", **options: object) -> Object:
         """Send PATCH with the media type application/`kind`."""
         patched = self._custom.patch_namespaced_custom_object(
-            *self._where, name, body, _content_type=f"application/{kind}", _request_timeout=TIMEOUT
+            *self._where, name, body, _content_type=f"application/{kind}", _request_timeout=TIMEOUT, **options
         )
         return dict(patched)
 

@@ -16,11 +16,12 @@ from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.judge.evidence import Carriers
 from services.network.parse.nad import Network, NetworkRef
 from services.network.reasons.events import Event
+from services.network.write.disputes import Written
 from services.updater.memories import CORRECTIONS_COUNT_S
 from tests.support.manual_clock import ManualClock
 from tests.unit.updater.fakes import FakeMemories
 
-US = Actor(user="nadroute", agent="nadroute-updater")
+US = Actor(user="nadroute", agent="nadroute/0")
 
 
 class StoreWriter:
@@ -110,14 +111,27 @@ class MemoryMemories(FakeMemories):
     def __init__(self, clock: ManualClock) -> None:
         super().__init__()
         self._clock = clock
+        self._contents: dict[str, str] = {}
         self._corrected: dict[str, deque[float]] = {}
+        self._told: dict[str, float] = {}
 
-    def corrections(self, uids: Collection[str]) -> Mapping[str, int]:
+    def written(self, uids: Collection[str]) -> Mapping[str, Written]:
+        return {uid: self._written(uid) for uid in uids}
+
+    def _written(self, uid: str) -> Written:
         since = self._clock.seconds - CORRECTIONS_COUNT_S
-        return {uid: sum(at > since for at in self._corrected.get(uid, ())) for uid in uids}
+        counted = [at for at in self._corrected.get(uid, ()) if at > since]
+        room_in_s = min(counted, default=since) - since
+        is_told = self._told.get(uid, since) > since
+        return Written(self._contents.get(uid, ""), len(counted), room_in_s, is_told=is_told)
 
-    def remember_correction(self, uid: str) -> None:
-        self._corrected.setdefault(uid, deque(maxlen=16)).append(self._clock.seconds)
+    def remember_written(self, uid: str, content: str, *, is_correction: bool) -> None:
+        self._contents[uid] = content
+        if is_correction:
+            self._corrected.setdefault(uid, deque(maxlen=16)).append(self._clock.seconds)
+
+    def remember_told(self, uid: str) -> None:
+        self._told[uid] = self._clock.seconds
 
 
 @dataclass(frozen=True)

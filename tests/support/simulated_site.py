@@ -156,6 +156,8 @@ class SimulatedSite:
             self._probe(now)
             busy = bool(news) or wrote
         upcoming = [due, now + LONGEST_STEP_S, self._schedule.next_due()]
+        if (write_in_s := self._updater._queue._next_due_s()) is not None:
+            upcoming.append(now + write_in_s)
         if self._later:
             upcoming.append(self._later[0][0])
         return min(upcoming)

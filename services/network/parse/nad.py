@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from services.network.parse.managed_fields import find_writer
 from services.network.parse.route import Route
 from services.network.parse.status import Status
 from services.network.parse.tolerance import strings
@@ -62,6 +63,8 @@ class Network:
     annotations: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     deleting: bool = False
+    route_writer: str = ""
+    """Who else wrote the route annotation last, by metadata.managedFields; empty if that is unknown."""
 
     @classmethod
     def from_object(cls, body: Mapping[str, object]) -> "Network":
@@ -85,6 +88,7 @@ class Network:
             annotations=strings(metadata.get("annotations")),
             labels=strings(metadata.get("labels")),
             deleting=metadata.get("deletionTimestamp") is not None,
+            route_writer=find_writer(metadata.get("managedFields"), ROUTE),
         )
 
     @property

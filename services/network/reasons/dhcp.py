@@ -186,13 +186,15 @@ FINDINGS: Mapping[Reason, ReasonText] = {
         """,
     ),
     Reason.OTHER_WRITER: reason_text(
-        "another writer sets this network's route annotation too",
+        "another writer takes back what nadroute writes to this network",
         """
-        Another writer puts different results into the route annotation. nadroute corrects each of its writes
-        once, at most four times an hour.
-        - Most often this is Harvester's own controller, which checks through routing only; with
-          active_when=routed the two agree
-        - Find out who writes it: `kubectl -n {namespace} get network-attachment-definitions {name} -o yaml
+        Another writer changes, empties or removes what nadroute has written. nadroute writes it again, at
+        most four times an hour; a fifth time is left as it is and told by an Event, CorrectionLimitReached.
+        The finding names the field manager, where the object tells it.
+        - A tool that applies manifests: leave the annotation {route} out of them, or have the tool ignore
+          it; docs/living-with-gitops.md has the settings of Argo CD, Fleet and Terraform
+        - Harvester's own controller checks through routing only; with active_when=routed the two agree
+        - Who writes which field: `kubectl -n {namespace} get network-attachment-definitions {name} -o yaml
           --show-managed-fields`
         """,
     ),

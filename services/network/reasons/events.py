@@ -12,6 +12,7 @@ from services.network.reasons.catalog import REASONS
 
 MAX_NAMED = 8
 """Hosts that one message names."""
+LIMIT_REASON = "CorrectionLimitReached"
 
 EventType = Literal["Normal", "Warning"]
 
@@ -72,6 +73,14 @@ def describe_finding(
     """Return the Event for a finding of this status."""
     message, detail = _message(code, status, intent, conclusion), status.findings.get(code, "")
     return Event("Warning", code, f"{message}: {detail}" if detail else message)
+
+
+def describe_limit(left: str) -> Event:
+    """Return the Event for what another writer took back and nadroute leaves; left: who did what."""
+    message = (
+        f"{left}; this was written again as often as the limit allows, and is left as it is for up to an hour"
+    )
+    return Event("Warning", LIMIT_REASON, message)
 
 
 def _message(code: str, status: Status, intent: Intent | NotProbed, conclusion: Conclusion | None) -> str:

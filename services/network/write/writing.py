@@ -5,7 +5,7 @@ again, so an owner's edit is never reverted.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from services.contract.conclusions import Hindrance
 from services.contract.outcomes import Reason, State
@@ -15,12 +15,18 @@ from services.network.parse.intent import Channel, Intent, NotProbed
 from services.network.parse.nad import Network
 from services.network.parse.route import Route
 from services.network.parse.status import Status
-from services.network.parse.tolerance import read_gateway, shown
+from services.network.parse.tolerance import read_gateway
+from services.network.write.disputes import (
+    MAX_CORRECTIONS,
+    NOTHING_WRITTEN,
+    Written,
+    find_loss,
+    fingerprint,
+    with_finding,
+)
 
 SILENT_REASONS = frozenset({Reason.NO_ROUTE_ANNOTATION})
 """Not written to a network without a status: it would tell nobody anything new."""
-MAX_CORRECTIONS = 4
-"""Corrections of another writer per hour and network, so that two writers do not fight."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +42,27 @@ class Change:
     """Annotations to set."""
     hindrance: Hindrance | None = None
     """What keeps them from being set; then only an Event reports the status."""
+    content: str = ""
+    """The fingerprint of what it writes; see disputes."""
     is_correction: bool = False
-    """Whether it reverts another writer's change to a result of ours that still holds."""
+    """Whether it writes again what another writer took back."""
+    left_for_s: float | None = None
+    """Where another writer took something back and the limit is reached: seconds for which it is left so."""
+    left: str = ""
+    """What that is, if it is still to be told."""
 
     @property
     def is_due(self) -> bool:
         """Whether there is something to do: a patch or, where nothing may be written, an Event."""
         if self.hindrance is None:
-            return bool(self.annotations)
+            return bool(self.annotations) or self.left_for_s is not None
         return self.is_transition or bool(self.new_findings)
 
     @property
     def is_transition(self) -> bool:
         """Whether the state changed in a way that is worth an Event."""
+        if self.is_correction:
+            return False
         if self.before is None:
             return self.after.state not in (State.IGNORED, State.PENDING)
         if self.after.state == State.INVALID:
@@ -58,9 +72,12 @@ class Change:
 
     @property
     def new_findings(self) -> Mapping[str, str]:
-        """Findings that the status before did not have, by code."""
+        """Findings that the status before did not have, by code; a correction adds only its own."""
         known = {} if self.before is None else self.before.findings
-        return {code: text for code, text in self.after.findings.items() if code not in known}
+        new = {code: text for code, text in self.after.findings.items() if code not in known}
+        if self.is_correction:
+            return {code: text for code, text in new.items() if code == Reason.OTHER_WRITER}
+        return new
 
 
 @dataclass(frozen=True)
@@ -71,8 +88,7 @@ class Memory:
     """The status in the conclusion's record, which may not be written yet, or at all."""
     is_denied: bool = False
     """Whether the API server refused to write it."""
-    corrections: int = 0
-    """Corrections of another writer within the last hour."""
+    written: Written = NOTHING_WRITTEN
     observe_only: bool = False
     """Whether nothing may be written to any network."""
 
@@ -101,25 +117,26 @@ def decide(
     if network.deleting or network.is_system or channel is Channel.NOTHING:
         return None
     written, told = network.status, memory.told or network.status
-    after = _status(intent, conclusion, told)
+    after = _status(intent, conclusion, told).limited()
     if channel is Channel.EVENT:
-        return Change(told, after.limited().following(told, now=now), hindrance=Hindrance.UNREADABLE)
-    wanted, overwritten = _Wanted(network.route), ""
-    if isinstance(intent, Intent):
-        assert conclusion is not None
-        wanted = _want(network, intent, conclusion)
-        overwritten = _overwritten(wanted, written, after)
-        if overwritten or memory.corrections:
-            after = _with_other_writer(after, written, overwritten, memory.corrections)
-    annotations: dict[str, str] = {}
-    if wanted.differing and (not overwritten or memory.corrections < MAX_CORRECTIONS):
-        annotations[nad.ROUTE] = wanted.route.with_fields(wanted.fields)
+        return Change(told, after.following(told, now=now), hindrance=Hindrance.UNREADABLE)
+    wanted = _want(network, intent, conclusion)
+    is_news = written is not None or not (after.state == State.PENDING or after.reason in SILENT_REASONS)
+    content, loss = fingerprint(after, wanted.result), None
+    if is_news and content == memory.written.content:
+        loss = find_loss(network, wanted.differing, written, after)
+    after = with_finding(after, written, loss, network, memory.written)
     hindrance = Hindrance.OBSERVE_ONLY if memory.observe_only else None
     before = told if hindrance else written
     # Where both agree, the annotation's `since` stands: the record alone is no reason to write.
     after = after.limited().following(told, now=now)
     after = after.following(before, now=after.since)
-    is_news = written is not None or not (after.state == State.PENDING or after.reason in SILENT_REASONS)
+    if loss is not None and memory.written.corrections >= MAX_CORRECTIONS:
+        to_tell = "" if memory.written.is_told else loss.text
+        return Change(before, after, left_for_s=memory.written.room_in_s, left=to_tell)
+    annotations: dict[str, str] = {}
+    if wanted.differing:
+        annotations[nad.ROUTE] = wanted.route.with_fields(wanted.fields)
     # While Harvester's controller pings the gateway, any write without a result would make it start again.
     is_pinged = isinstance(intent, Intent) and network.route.lacks_connectivity and not network.route.outdated
     if written != after and is_news and (nad.ROUTE in annotations or not is_pinged):
@@ -130,7 +147,8 @@ def decide(
         wanted.fields if nad.ROUTE in annotations else {},
         annotations,
         hindrance,
-        is_correction=bool(overwritten) and nad.ROUTE in annotations,
+        content,
+        is_correction=loss is not None,
     )
 
 
@@ -173,15 +191,20 @@ class _Wanted:
     fields: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
+    def result(self) -> tuple[str, ...]:
+        """The values that the annotation should have, whatever it has now."""
+        return tuple(self.fields.get(name) or "" for name in ("cidr", "gateway", "connectivity"))
+
+    @property
     def differing(self) -> dict[str, str]:
         """The present values of the fields that differ."""
         present = self.route.written
         return {name: present[name] for name, value in self.fields.items() if present[name] != (value or "")}
 
 
-def _want(network: Network, intent: Intent, conclusion: Conclusion) -> _Wanted:
+def _want(network: Network, intent: Intent | NotProbed, conclusion: Conclusion | None) -> _Wanted:
     route = network.route
-    if conclusion.connectivity is None:
+    if isinstance(intent, NotProbed) or conclusion is None or conclusion.connectivity is None:
         # Without connectivity, cidr and gateway would make Harvester ping at once.
         return _Wanted(route)
     fields: dict[str, str | None] = {}
@@ -209,28 +232,3 @@ def _is_of_a_former_gateway(route: Route, conclusion: Conclusion) -> bool:
     """
     is_unnamed = not (route.cidr or route.gateway or route.outdated)
     return conclusion.state is State.DHCP_FAILED and is_unnamed and route.connectivity == "false"
-
-
-def _overwritten(wanted: _Wanted, before: Status | None, after: Status) -> str:
-    """Describe another writer's change to a result of ours that still holds; empty if there is none.
-
-    An emptied field does not count: saving in Harvester's UI empties fields, which are filled in again.
-    """
-    written_before = (before.digest, before.gateway, before.connectivity) if before is not None else None
-    if not after.connectivity or written_before != (after.digest, after.gateway, after.connectivity):
-        return ""
-    if wanted.route.outdated:
-        return ""
-    written = {name: value for name, value in wanted.differing.items() if value}
-    return "; ".join(f"another writer set {name} to {shown(value)}" for name, value in written.items())
-
-
-def _with_other_writer(after: Status, before: Status | None, overwritten: str, corrections: int) -> Status:
-    """Add the finding about another writer, for as long as one was corrected within the last hour.
-
-    The text stays as it was first: a new one for each write of theirs would be one more write of ours.
-    """
-    known = before.findings.get(Reason.OTHER_WRITER, "") if before is not None and corrections else ""
-    limit = f"nadroute corrects this at most {MAX_CORRECTIONS} times an hour"
-    text = known or (f"{overwritten}; {limit}" if overwritten else "")
-    return replace(after, findings={**after.findings, Reason.OTHER_WRITER.value: text}) if text else after

@@ -5,18 +5,19 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from services.cli.networks.paging import BOTTOM, DOWN, PAGE_DOWN, PAGE_UP, TOP, UP, Pager
 from services.cli.networks.status_command import Shown
-from services.cli.networks.watching import Follower, Picture, live_lines
+from services.cli.networks.watching import Follower, Picture, _print_changes, live_lines
 from services.cli.options.client import ClientSettings
 from services.cluster.cache import NetworkCache
 from services.cluster.metrics import WatchMetrics
 from services.cluster.watching import NetworkWatch
 from services.contract.outcomes import Reason, State
 from services.view.host_checks import RedisView
-from services.view.rows import Source, network_row, with_checks
+from services.view.rows import NetworkRow, Source, network_row, with_checks
 from tests.support.manual_clock import ManualClock
 from tests.support.seen_networks import DOWN as SILENT
 from tests.support.seen_networks import found, network_with_status, view
@@ -79,6 +80,19 @@ def test_an_old_picture_says_how_old_it_is_and_its_ages_stand_still() -> None:
     lines = shown(live_lines(old, Pager(), width=80, height=24))
     assert lines[0] == "the API server has been silent for 35s: networks are shown as they were then"
     assert lines[1:] == shown(live_lines(fresh, Pager(), width=80, height=24))
+
+
+def test_a_network_that_is_created_again_is_a_new_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """K9: even where it looks the same, its predecessor is said to be deleted first."""
+    row = network_row(network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS))
+    printed: dict[str, NetworkRow] = {}
+    for uid in ("old", "old", "new"):
+        _print_changes({uid: replace(row, uid=uid)}, printed, Shown(), "table")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        ["default/office", "Active"], ["default/office", "deleted"], ["default/office", "Active"],
+    ]  # fmt: skip
+    assert list(printed) == ["new"]
 
 
 class NoRedis:

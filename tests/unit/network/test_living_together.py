@@ -1,6 +1,7 @@
 """Decisions about networks that Harvester and others write too."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,9 @@ from services.network.judge.reduction import Conclusion
 from services.network.parse import nad
 from services.network.parse.intent import Channel, NotProbed, read_intent
 from services.network.parse.nad import Network
-from services.network.write.writing import MAX_CORRECTIONS, Memory, decide
+from services.network.parse.status import Status
+from services.network.write.disputes import MAX_CORRECTIONS, QUIET_LOSSES, Written
+from services.network.write.writing import Memory, decide
 from tests.unit.network.builders import NOW, config, due, network
 from tests.unit.network.test_writing import ACTIVE, LATER, LEASED, OUT, PENDING, apply
 from tests.unit.network.test_writing import decide_now as _decide
@@ -77,53 +80,139 @@ def test_since_of_a_state_that_is_not_written_is_that_of_its_record() -> None:
     assert due(decide(written, read_intent(written), ACTIVE, now=LATER, memory=Memory(later))) is None
 
 
-def _reported_active() -> Network:
+def _reported_active() -> tuple[Network, Memory]:
+    """Return a network that nadroute has written, and what is remembered of that."""
     first = _decide(network(), ACTIVE)
     assert first is not None
-    return apply(network(), first)
+    return apply(network(), first), Memory(written=Written(first.content))
 
 
-def _overwrite(target: Network, **fields: str) -> Network:
+def _reported() -> Network:
+    return _reported_active()[0]
+
+
+def _counted(memory: Memory, corrections: int, *, is_told: bool = False) -> Memory:
+    written = replace(memory.written, corrections=corrections, room_in_s=60.0, is_told=is_told)
+    return replace(memory, written=written)
+
+
+def _with(target: Network, key: str, value: str | None) -> Network:
+    annotations = {k: v for k, v in target.annotations.items() if k != key}
+    return replace(target, annotations=annotations if value is None else {**annotations, key: value})
+
+
+def _overwrite(target: Network, **fields: object) -> Network:
     """Let another writer set these fields."""
     route = {**json.loads(target.annotations[nad.ROUTE]), **fields}
-    return replace(target, annotations={**target.annotations, nad.ROUTE: json.dumps(route)})
+    return _with(target, nad.ROUTE, json.dumps(route))
 
 
-@pytest.mark.parametrize("fields", [{"connectivity": "false"}, {"gateway": "10.0.112.9"}, {"cidr": "<nil>"}])
-def test_another_writers_result_is_corrected_and_reported(fields: dict[str, str]) -> None:
-    """While nadroute's result holds, it is restored; the finding stays for an hour."""
-    taken_over = _overwrite(_reported_active(), **fields)
-    change = _decide(taken_over, ACTIVE)
+EMPTY_FORM = '{"mode":"auto","serverIPAddr":"","cidr":"","gateway":""}'
+WAYS: dict[str, tuple[Callable[[Network], Network], str]] = {
+    "another connectivity": (lambda n: _overwrite(n, connectivity="false"), "set connectivity to 'false'"),
+    "another gateway": (lambda n: _overwrite(n, gateway="10.0.112.9"), "set gateway to '10.0.112.9'"),
+    "another cidr": (lambda n: _overwrite(n, cidr="<nil>"), "set cidr to '<nil>'"),
+    "an emptied field": (lambda n: _overwrite(n, connectivity=""), "removed connectivity"),
+    "the UI's empty form": (
+        lambda n: _with(n, nad.ROUTE, EMPTY_FORM), "removed cidr, gateway, connectivity",
+    ),
+    "a bare mode": (
+        lambda n: _with(n, nad.ROUTE, '{"mode":"auto"}'), "removed cidr, gateway, connectivity",
+    ),
+    "no annotation": (lambda n: _with(n, nad.ROUTE, None), "removed the route annotation"),
+    "outdated": (lambda n: _overwrite(n, outdated=True), "set outdated to 'true'"),
+    "no status": (lambda n: _with(n, nad.STATUS, None), "removed nadroute.io/status"),
+    "an older status": (
+        lambda n: _with(n, nad.STATUS, Status("Pending", "NotProbedYet").dump()),
+        "changed nadroute.io/status",
+    ),
+    "no annotation at all": (
+        lambda n: replace(n, annotations={}), "removed the route annotation, removed nadroute.io/status",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("take_back", "what"), WAYS.values(), ids=WAYS.keys())
+def test_what_another_writer_takes_back_is_written_again(
+    take_back: Callable[[Network], Network], what: str
+) -> None:
+    """Whatever form that takes: all of it, and a finding that stays for an hour. Where something is only
+    missing, the third time is a dispute."""
+    ours, memory = _reported_active()
+    taken = take_back(ours)
+    is_other = "set connectivity" in what or "set gateway" in what or "set cidr" in what or "changed" in what
+    change = decide(taken, read_intent(taken), ACTIVE, now=NOW, memory=_counted(memory, 1))
     assert change is not None
-    assert change.is_correction
+    assert (change.is_correction, change.is_transition) == (True, False)
+    assert set(change.new_findings) == ({Reason.OTHER_WRITER} if is_other else set())
+    change = decide(taken, read_intent(taken), ACTIVE, now=NOW, memory=_counted(memory, QUIET_LOSSES))
+    assert change is not None
     assert set(change.new_findings) == {Reason.OTHER_WRITER}
-    corrected = apply(taken_over, change)
-    assert json.loads(corrected.annotations[nad.ROUTE])["connectivity"] == "true"
-    quiet = decide(corrected, read_intent(corrected), ACTIVE, now=LATER, memory=Memory(corrections=1))
-    assert due(quiet) is None
-    over = decide(corrected, read_intent(corrected), ACTIVE, now=LATER)
+    assert what in change.after.findings[Reason.OTHER_WRITER]
+    corrected = apply(taken, change)
+    fields = json.loads(ours.annotations[nad.ROUTE])
+    assert {k: v for k, v in json.loads(corrected.annotations[nad.ROUTE]).items() if v} == fields
+    counted = _counted(memory, 1)
+    assert due(decide(corrected, read_intent(corrected), ACTIVE, now=LATER, memory=counted)) is None
+    over = decide(corrected, read_intent(corrected), ACTIVE, now=LATER, memory=memory)
     assert over is not None
-    assert over.after.findings == {}
+    assert (over.after.findings, over.is_correction, nad.ROUTE in over.annotations) == ({}, False, False)
 
 
-def test_corrections_are_limited() -> None:
-    """After four in an hour the other result stays; it is reported once, whatever the other writes."""
-    taken_over = _overwrite(_reported_active(), connectivity="false")
-    memory = Memory(corrections=MAX_CORRECTIONS)
-    change = decide(taken_over, read_intent(taken_over), ACTIVE, now=LATER, memory=memory)
+@pytest.mark.parametrize(("take_back", "what"), WAYS.values(), ids=WAYS.keys())
+def test_corrections_are_limited(take_back: Callable[[Network], Network], what: str) -> None:
+    """After four in an hour it is left, and told once; what is new is written all the same."""
+    ours, memory = _reported_active()
+    taken = take_back(ours)
+    limit = _counted(memory, MAX_CORRECTIONS)
+    change = decide(taken, read_intent(taken), ACTIVE, now=LATER, memory=limit)
     assert change is not None
-    assert set(change.annotations) == {nad.STATUS}
-    first = _decide(taken_over, ACTIVE)
+    assert (change.annotations, change.left_for_s, what in change.left) == ({}, 60.0, True)
+    told = _counted(memory, MAX_CORRECTIONS, is_told=True)
+    again = decide(taken, read_intent(taken), ACTIVE, now=LATER, memory=told)
+    assert again is not None
+    assert (again.annotations, again.left_for_s, again.left) == ({}, 60.0, "")
+    down = decide(taken, read_intent(taken), OUT, now=LATER, memory=told)
+    assert down is not None
+    assert (down.is_correction, down.left_for_s) == (False, None)
+    moved = replace(taken, config=config(vlan=101))
+    fresh = decide(moved, read_intent(moved), ACTIVE, now=LATER, memory=told)
+    assert fresh is not None
+    assert nad.STATUS in fresh.annotations
+    assert not fresh.is_correction
+
+
+def test_what_was_never_written_is_not_taken_back() -> None:
+    """Without a route annotation "DHCP failed" stands in the status alone; an annotation that the owner adds
+    is completed as any new one."""
+    first = _decide(network(), FAILED)
     assert first is not None
-    assert change.after.findings == first.after.findings
-    assert "4 times" in change.after.findings[Reason.OTHER_WRITER]
-    left = apply(taken_over, change)
-    otherwise = _overwrite(left, connectivity="DHCP failed")
-    assert due(decide(otherwise, read_intent(otherwise), ACTIVE, now=LATER, memory=memory)) is None
-    assert due(decide(left, read_intent(left), ACTIVE, now=LATER, memory=memory)) is None
-    verdict = decide(left, read_intent(left), OUT, now=LATER, memory=memory)
-    assert verdict is not None, "a new result is written all the same"
-    assert nad.ROUTE not in verdict.annotations or "false" in verdict.annotations[nad.ROUTE]
+    ours = _with(apply(network(), first), nad.ROUTE, '{"mode":"auto"}')
+    memory = _counted(Memory(written=Written(first.content)), MAX_CORRECTIONS)
+    change = decide(ours, read_intent(ours), FAILED, now=LATER, memory=memory)
+    assert change is not None
+    assert not change.is_correction
+    assert "DHCP failed" in change.annotations[nad.ROUTE]
+
+
+@pytest.mark.parametrize(
+    ("manager", "expected"),
+    [
+        ("", "another writer set connectivity to 'false'; nadroute writes its result again at most 4 times"),
+        ("kubectl-edit", "the field manager 'kubectl-edit' set connectivity"),
+        ("argocd-controller", "RespectIgnoreDifferences=true"),
+        ("fleetagent", "correctDrift.enabled"),
+        ("terraform-provider-harvester_v1.8.1", "Terraform"),
+        ("\n\u202e" + "x" * 500, "the field manager '\\n\\u202exxx"),
+    ],
+)
+def test_the_finding_names_the_writer_and_what_makes_peace(manager: str, expected: str) -> None:
+    """As far as metadata.managedFields tells, which anybody may write."""
+    ours, memory = _reported_active()
+    taken = replace(_overwrite(ours, connectivity="false"), route_writer=manager)
+    change = decide(taken, read_intent(taken), ACTIVE, now=NOW, memory=memory)
+    assert change is not None
+    assert expected in change.after.findings[Reason.OTHER_WRITER]
 
 
 FAILED = Conclusion(State.DHCP_FAILED, Reason.ROUTER_OUTSIDE_SUBNET, "DHCP failed", detail="why")
@@ -136,28 +225,20 @@ def test_harvesters_ping_of_a_removed_gateway_is_not_corrected() -> None:
     told = apply(network('{"mode":"auto"}'), first)
     assert json.loads(told.annotations[nad.ROUTE]) == {"mode": "auto", "connectivity": "DHCP failed"}
     assert _decide(_overwrite(told, connectivity="false"), FAILED) is None
-    claimed = _decide(_overwrite(told, connectivity="true"), FAILED)
-    assert claimed is not None
-    assert claimed.is_correction
+    claimed = _overwrite(told, connectivity="true")
+    change = decide(
+        claimed, read_intent(claimed), FAILED, now=LATER, memory=Memory(written=Written(first.content))
+    )
+    assert change is not None
+    assert change.is_correction
     junk = _decide(_overwrite(told, connectivity="false", gateway="<nil>"), FAILED)
     assert junk is not None
     assert '"DHCP failed"' in junk.annotations[nad.ROUTE]
 
 
-@pytest.mark.parametrize("fields", [{"connectivity": ""}, {"cidr": "", "gateway": "", "connectivity": ""}])
-def test_fields_emptied_by_the_ui_are_filled_in_again(fields: dict[str, str]) -> None:
-    """At once, however often, and without a finding."""
-    saved = _overwrite(_reported_active(), **fields)
-    memory = Memory(corrections=MAX_CORRECTIONS)
-    change = decide(saved, read_intent(saved), ACTIVE, now=LATER, memory=memory)
-    assert change is not None
-    assert not change.is_correction
-    assert json.loads(change.annotations[nad.ROUTE])["connectivity"] == "true"
-
-
 def test_a_result_for_a_former_intent_is_not_shown() -> None:
     """After a change of VLAN the state is Pending; connectivity stays until there is a fresh verdict."""
-    moved = replace(_overwrite(_reported_active()), config=config(vlan=101), resource_version="9")
+    moved = replace(_overwrite(_reported()), config=config(vlan=101), resource_version="9")
     outdated = replace(
         moved,
         annotations={

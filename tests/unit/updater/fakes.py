@@ -13,6 +13,7 @@ from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.judge.evidence import Carriers
 from services.network.parse.nad import Network, NetworkRef
 from services.network.reasons.events import Event
+from services.network.write.disputes import Written
 from tests.support.manual_clock import ManualClock
 
 
@@ -89,6 +90,8 @@ class FakeMemories:
         self.stored: list[ConclusionRecord] = []
         """Each record that was stored, in order."""
         self.renewed: list[list[str]] = []
+        self.contents: dict[str, str] = {}
+        self.told: set[str] = set()
 
     def conclusions(self, uids: Collection[str]) -> Mapping[str, ConclusionRecord]:
         return {uid: self.records[uid] for uid in uids if uid in self.records}
@@ -108,11 +111,18 @@ class FakeMemories:
         for uid in uids:
             self.records.pop(uid, None)
 
-    def corrections(self, uids: Collection[str]) -> Mapping[str, int]:
-        return {uid: self.corrected.get(uid, 0) for uid in uids}
+    def written(self, uids: Collection[str]) -> Mapping[str, Written]:
+        return {
+            uid: Written(self.contents.get(uid, ""), self.corrected.get(uid, 0), is_told=uid in self.told)
+            for uid in uids
+        }
 
-    def remember_correction(self, uid: str) -> None:
-        self.corrected[uid] = self.corrected.get(uid, 0) + 1
+    def remember_written(self, uid: str, content: str, *, is_correction: bool) -> None:
+        self.contents[uid] = content
+        self.corrected[uid] = self.corrected.get(uid, 0) + is_correction
+
+    def remember_told(self, uid: str) -> None:
+        self.told.add(uid)
 
 
 class FakeHosts:

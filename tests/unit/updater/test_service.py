@@ -351,7 +351,7 @@ def test_a_second_dhcp_server_is_posted_once(bench: Bench) -> None:
 
 
 def test_another_writer_is_corrected_four_times_an_hour(bench: Bench) -> None:
-    """Each of its writes is corrected once; then its result stands and nothing is written."""
+    """Each of its writes is corrected once; then its result stands, nothing is written, and that is told."""
     bench.appear(network())
     bench.report(dhcp=dhcp(offer()))
     bench.work()
@@ -366,4 +366,6 @@ def test_another_writer_is_corrected_four_times_an_hour(bench: Bench) -> None:
     assert len([w for w in bench.cluster.written[1:] if nad.ROUTE in w]) == 4
     assert len(bench.cluster.written) == 5
     assert '"connectivity":"false"' in bench.cluster.objects[target.ref].annotations[nad.ROUTE]
-    assert [reason for _, reason, _ in bench.cluster.events] == ["Active", "OtherWriter"]
+    reasons = [reason for _, reason, _ in bench.cluster.events]
+    assert reasons == ["Active", "OtherWriter", "CorrectionLimitReached"]
+    assert "set connectivity to 'false'" in bench.cluster.events[-1][2]

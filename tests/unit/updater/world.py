@@ -1,8 +1,8 @@
 """The surroundings of an updater over simulated hours: hosts, a gateway, a DHCP server and other writers."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -13,6 +13,7 @@ from services.contract.outcomes import Fault, ReachOutcome
 from services.network.parse import nad
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
+from services.network.write.disputes import Written
 from services.updater.metrics import UpdaterMetrics
 from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
@@ -34,12 +35,14 @@ class TimedMemories(FakeMemories):
         self.clock = clock
         self.times: list[float] = []
 
-    def corrections(self, uids):  # type: ignore[no-untyped-def]
+    def written(self, uids: Collection[str]) -> Mapping[str, Written]:
         recent = sum(self.clock.seconds - at < 3_600 for at in self.times)
-        return dict.fromkeys(uids, recent)
+        return {uid: replace(found, corrections=recent) for uid, found in super().written(uids).items()}
 
-    def remember_correction(self, uid: str) -> None:
-        self.times.append(self.clock.seconds)
+    def remember_written(self, uid: str, content: str, *, is_correction: bool) -> None:
+        super().remember_written(uid, content, is_correction=is_correction)
+        if is_correction:
+            self.times.append(self.clock.seconds)
 
 
 class JudgedCluster(FakeCluster):
