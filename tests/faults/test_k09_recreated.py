@@ -1,5 +1,7 @@
 """A network that is deleted and created again while the updater writes it, on the real process."""
 
+import itertools
+
 import pytest
 
 from lab.kube.resources import NADS
@@ -38,11 +40,19 @@ def test_a_successor_is_told_of_as_any_other(updating: UpdaterSite, step: Step, 
         return len(made) == lives and network.uid == made[-1].uid and state_of(network) == state
 
     site.wait_for(name, lambda network: is_last(network, "Active"))
-    see_everything(site)
-    digest, out = digest_of(made[0]), ReachOutcome.SILENT
-    for host in ("node1", "node2"):
-        site.send(verdict(digest, host=host, segment=segment(vlan), counter=2, vlan=out, routed=out))
-    site.wait_for(name, lambda network: is_last(network, "Unreachable"))
+    digest, out, counters = digest_of(made[0]), ReachOutcome.SILENT, itertools.count(2)
+
+    def is_outage_told() -> bool:
+        """Report once more, as probers do."""
+        counter = next(counters)
+        for host in ("node1", "node2"):
+            site.send(
+                verdict(digest, host=host, segment=segment(vlan), counter=counter, vlan=out, routed=out)
+            )
+        see_everything(site)
+        return is_last(site.get(name), "Unreachable")
+
+    site.wait(is_outage_told)
     records = of_network(site.server.writes, name)
     created = max(record.at for record in records if record.verb == "create")
     first_write = min(r.at for r in by_us(records) if r.changed and r.uid == made[-1].uid)
