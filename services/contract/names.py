@@ -18,6 +18,9 @@ OBSERVED_TIME_KEY = "nadroute:observed-time"
 """A hash {observed_ms, at_ms, resumed_ms, stood_still}: time during which an updater ran and a watcher sent,
 when it was last counted, when it last went on, and whether it stands still. See runtime.verdict_store."""
 
+UNWRITTEN_KEY = "nadroute:unwritten"
+"""A set of the uids of the networks whose conclusion has something that is not written."""
+
 WATCHED_KEY = "nadroute:watched"
 """A random word that a watcher sets. If it is missing or another one, Redis lost its data."""
 

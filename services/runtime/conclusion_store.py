@@ -15,7 +15,7 @@ import structlog
 
 from services.contract.conclusions import MAX_RECORD_BYTES, ConclusionRecord
 from services.contract.errors import MessageRefused
-from services.contract.names import conclusion_key
+from services.contract.names import UNWRITTEN_KEY, conclusion_key
 
 KEPT_S = 86_400
 """Seconds after which a record vanishes unless it is renewed, as that of a network that is gone."""
@@ -23,6 +23,8 @@ BATCH = 256
 """Commands per round trip: bounded, so that no reply blocks the server for long."""
 PARSED_KEPT = 16_384
 """Parsed records kept in memory: most of what is read was read a moment ago."""
+MAX_UNWRITTEN = 20_000
+"""Records of unwritten networks that are read at most."""
 WRONG_TYPE = "WRONGTYPE"
 """The error of a command on a key of another type."""
 
@@ -50,14 +52,33 @@ class ConclusionStore:
                     found[uid] = record
         return found
 
+    def read_unwritten(self) -> dict[str, ConclusionRecord]:
+        """Return the records with something that is not written to their network, by uid."""
+        try:
+            uids = cast("list[str]", self._client.srandmember(UNWRITTEN_KEY, MAX_UNWRITTEN))
+        except redis.ResponseError as error:
+            _check_type(error)
+            return {}
+        return {uid: record for uid, record in self.read(uids).items() if _is_unwritten(record)}
+
     def put(self, records: Collection[ConclusionRecord]) -> None:
         """Store these records in place of those before."""
         for batch in _batches(records):
-            with self._client.pipeline(transaction=False) as pipe:
-                for record in batch:
-                    text = json.dumps(record.to_wire(), separators=(",", ":"))
-                    pipe.set(conclusion_key(record.uid), text, ex=KEPT_S)
-                pipe.execute()
+            try:
+                self._put(batch)
+            except redis.ResponseError as error:
+                # Anyone may have put something else in place of the set: it must not hinder a record.
+                _check_type(error)
+                self._client.delete(UNWRITTEN_KEY)
+                self._put(batch)
+
+    def _put(self, records: Collection[ConclusionRecord]) -> None:
+        with self._client.pipeline(transaction=False) as pipe:
+            for record in records:
+                text = json.dumps(record.to_wire(), separators=(",", ":"))
+                pipe.set(conclusion_key(record.uid), text, ex=KEPT_S)
+                (pipe.sadd if _is_unwritten(record) else pipe.srem)(UNWRITTEN_KEY, record.uid)
+            pipe.execute()
 
     def renew(self, uids: Iterable[str]) -> None:
         """Keep the records of these networks for another KEPT_S."""
@@ -70,7 +91,11 @@ class ConclusionStore:
     def delete(self, uids: Iterable[str]) -> None:
         """Delete the records of networks that are gone."""
         for batch in _batches(uids):
-            self._client.delete(*map(conclusion_key, batch))
+            with self._client.pipeline(transaction=False) as pipe:
+                pipe.delete(*map(conclusion_key, batch))
+                pipe.srem(UNWRITTEN_KEY, *batch)
+                # Whatever is in place of the set, put() replaces it.
+                pipe.execute(raise_on_error=False)
 
 
 def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
@@ -79,9 +104,19 @@ def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield batch
 
 
+def _is_unwritten(record: ConclusionRecord) -> bool:
+    return record.unwritten is not None and bool(record.unwritten.route or record.unwritten.status)
+
+
+def _check_type(error: redis.RedisError) -> None:
+    """Raise any other error than that of a key of another type."""
+    if WRONG_TYPE not in str(error):
+        raise error
+
+
 def _record(uid: str, answer: "str | redis.RedisError") -> ConclusionRecord | None:
-    if isinstance(answer, redis.RedisError) and not str(answer).startswith(WRONG_TYPE):
-        raise answer
+    if isinstance(answer, redis.RedisError):
+        _check_type(answer)
     try:
         if isinstance(answer, redis.RedisError):
             raise MessageRefused(str(answer))

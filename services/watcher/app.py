@@ -27,6 +27,7 @@ from services.watcher.mailbox import Mailbox
 from services.watcher.metrics import WatcherMetrics
 from services.watcher.plan.schedule import Schedule
 from services.watcher.settings import WatcherSettings
+from services.watcher.unwritten import UnwrittenPoll
 
 POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -82,6 +83,9 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
         doubts = DoubtReader(client, mailbox.doubted, clock=clock)
         doubts.start()
         stack.callback(doubts.stop)
+        unwritten = UnwrittenPoll(client, mailbox.take_unwritten, clock=clock)
+        unwritten.start()
+        stack.callback(unwritten.stop)
         watch = NetworkWatch(
             cluster,
             mailbox,
@@ -93,6 +97,7 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
         telemetry.health.add_liveness_check("decider", lambda: decider.iterated_at)
         telemetry.health.add_thread_check("host poll", lambda: hosts.is_alive)
         telemetry.health.add_thread_check("doubts", lambda: doubts.is_alive)
+        telemetry.health.add_thread_check("unwritten", lambda: unwritten.is_alive)
         telemetry.health.add_thread_check("watch", lambda: watch.is_alive)
         telemetry.health.add_readiness_check("watch", watch.problem)
         telemetry.complete()

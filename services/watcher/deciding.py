@@ -1,11 +1,14 @@
 """The deciding loop: it takes what happened and sends what is due."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from services.contract.conclusions import ConclusionRecord
 from services.contract.messages import HostAnnouncement
+from services.network.parse.nad import Network
+from services.network.write.supposing import as_if_written
 from services.runtime.clock import Clock
 from services.watcher.change_log import SendSummary, log_doubts, log_due
 from services.watcher.dispatch import Dispatcher, Paused
@@ -48,6 +51,9 @@ class Decider:
         self._is_leader = is_leader
         self._clock = clock
         self._random = random
+        self._networks: dict[str, Network] = {}
+        """The networks as they are; the schedule has them as they would be, if all could be written."""
+        self._unwritten: Mapping[str, ConclusionRecord] = {}
         self._sends = False
         self._paused = False
         self._incarnations: dict[str, int] = {}
@@ -88,17 +94,29 @@ class Decider:
     def _take(self, mail: Mail) -> None:
         now = self._clock.monotonic()
         due = []
-        for uid, network in mail.networks.items():
+        for uid, network in {**self._reread(mail), **mail.networks}.items():
             if network is None:
                 gone = self._schedule.delete(uid, now)
+                self._networks.pop(uid, None)
                 log.info("network gone", network=str(gone.ref) if gone else "", uid=uid)
                 continue
-            trigger = self._schedule.upsert(network, now)
+            self._networks[uid] = network
+            record = self._unwritten.get(uid)
+            trigger = self._schedule.upsert(as_if_written(network, record) if record else network, now)
             if trigger is not Trigger.NOTHING:
                 due.append((network.ref, trigger))
         log_due(due)
         if mail.poll is not None:
             self._take_poll(mail.poll, now)
+
+    def _reread(self, mail: Mail) -> dict[str, Network | None]:
+        """Return the networks whose record of what is not written has changed."""
+        if mail.unwritten is None:
+            return {}
+        before, self._unwritten = self._unwritten, mail.unwritten
+        uids = before.keys() | self._unwritten.keys()
+        changed = [uid for uid in uids if before.get(uid) != self._unwritten.get(uid)]
+        return {uid: self._networks[uid] for uid in changed if uid in self._networks}
 
     def _take_poll(self, poll: PollResult, now: float) -> None:
         if poll.paused != self._paused:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from services.contract.conclusions import ConclusionRecord
 from services.contract.doubts import Doubt, DoubtKind
 from services.contract.messages import Segment
 from services.contract.names import DOUBTS_KEPT
@@ -26,6 +27,8 @@ class Mail:
     """The newest poll of Redis; None without a new one."""
     doubts: tuple[Doubt, ...] = ()
     """The newest doubt of each kind about each segment."""
+    unwritten: Mapping[str, ConclusionRecord] | None = None
+    """The records of all networks with something that is not written, by uid; None without news."""
 
 
 class Mailbox:
@@ -38,6 +41,7 @@ class Mailbox:
         self._networks: dict[str, Network | None] = {}
         self._poll: PollResult | None = None
         self._doubts: dict[tuple[Segment, DoubtKind], Doubt] = {}
+        self._unwritten: Mapping[str, ConclusionRecord] | None = None
 
     def upserted(self, network: Network) -> None:
         """Take a new or changed network."""
@@ -67,6 +71,12 @@ class Mailbox:
                     self._doubts[key] = doubt
             self._arrived.set()
 
+    def take_unwritten(self, records: Mapping[str, ConclusionRecord]) -> None:
+        """Take the records of all networks with something that is not written, by uid."""
+        with self._lock:
+            self._unwritten = records
+            self._arrived.set()
+
     def wake(self) -> None:
         """End a wait in take()."""
         self._arrived.set()
@@ -77,6 +87,6 @@ class Mailbox:
             self._clock.wait(self._arrived, timeout_s)
         with self._lock:
             self._arrived.clear()
-            mail = Mail(self._networks, self._poll, tuple(self._doubts.values()))
-            self._networks, self._poll, self._doubts = {}, None, {}
+            mail = Mail(self._networks, self._poll, tuple(self._doubts.values()), self._unwritten)
+            self._networks, self._poll, self._doubts, self._unwritten = {}, None, {}, None
             return mail

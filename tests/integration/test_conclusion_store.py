@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from services.contract.conclusions import MAX_RECORD_BYTES, ConclusionRecord, Hindrance, Unwritten
-from services.contract.names import conclusion_key
+from services.contract.names import UNWRITTEN_KEY, conclusion_key
 from services.network.parse.status import Status
 from services.runtime.conclusion_store import BATCH, KEPT_S, ConclusionStore
 from services.runtime.redis_client import connect
@@ -99,6 +99,32 @@ def test_a_key_of_another_type_counts_as_missing(redis_server: RedisServer, stor
     assert set(store.read(["uid-1", "uid-2"])) == {"uid-2"}
     store.put([made("uid-1")])
     assert set(store.read(["uid-1"])) == {"uid-1"}
+
+
+def test_records_of_unwritten_networks_are_found_without_their_uids(store: ConclusionStore) -> None:
+    """The watcher reads them, and there are none where everything is written."""
+    observed = made("uid-2", Unwritten(why=Hindrance.OBSERVE_ONLY, status=True))
+    nothing_to_write = made("uid-3", Unwritten(why=Hindrance.OBSERVE_ONLY))
+    assert store.read_unwritten() == {}
+    store.put([made("uid-1", REFUSED), observed, nothing_to_write, made("uid-4")])
+    assert store.read_unwritten() == {"uid-1": made("uid-1", REFUSED), "uid-2": observed}
+    store.put([made("uid-1")])
+    assert store.read_unwritten() == {"uid-2": observed}
+    store.delete(["uid-2"])
+    assert store.read_unwritten() == {}
+
+
+def test_whatever_is_in_place_of_the_unwritten_networks_hinders_no_record(
+    redis_server: RedisServer, store: ConclusionStore
+) -> None:
+    """Anyone may write Redis: a key of another type is replaced, and unknown networks are ignored."""
+    redis_server.client.set(UNWRITTEN_KEY, "x")
+    assert store.read_unwritten() == {}
+    store.delete(["uid-1"])
+    store.put([made("uid-1", REFUSED), made("uid-2")])
+    assert store.read(["uid-1", "uid-2"]) == {"uid-1": made("uid-1", REFUSED), "uid-2": made("uid-2")}
+    redis_server.client.sadd(UNWRITTEN_KEY, "uid-2", "uid-9", "x" * 1000)
+    assert set(store.read_unwritten()) == {"uid-1"}
 
 
 def test_only_a_limited_part_of_a_record_is_read(redis_server: RedisServer, store: ConclusionStore) -> None:

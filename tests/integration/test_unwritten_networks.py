@@ -1,5 +1,6 @@
 """`status`, `explain` and `diff` where nothing may be written: a real updater, Redis and API server."""
 
+import itertools
 import json
 import re
 import tempfile
@@ -35,6 +36,7 @@ class Watched:
         self.site = site
         self.environment = {"KUBECONFIG": str(folder / "kubeconfig"), "REDIS_URL": url}
         self._monkeypatch = monkeypatch
+        self._counter = itertools.count(1)
 
     def __call__(self, *arguments: str, **environment: str) -> Ran:
         return run(self._monkeypatch, *arguments, **{**self.environment, **environment})
@@ -51,11 +53,22 @@ class Watched:
         self.site.wait(lambda: wanted(self.row("status", name)))
         return self.row("status", name)
 
-    def report(self, network: Network, where: Segment, *, counter: int = 1, **found: Any) -> None:
+    def report(self, network: Network, where: Segment, **found: Any) -> None:
         """Send what both hosts found."""
+        counter = next(self._counter)
         for host in ("node1", "node2"):
             said = verdict(digest_of(network), host=host, segment=where, counter=counter, **found)
             self.site.send(said)
+
+    def report_until(self, state: str, network: Network, where: Segment, **found: Any) -> dict[str, Any]:
+        """Have both hosts report again and again, as probers do, until this is the state; return its JSON."""
+
+        def is_reached() -> bool:
+            self.report(network, where, **found)
+            return bool(self.row("status", network.ref.name)["state"] == state)
+
+        self.site.wait(is_reached)
+        return self.row("status", network.ref.name)
 
 
 @contextmanager
@@ -121,9 +134,8 @@ def test_observe_only_shows_the_truth_and_what_would_be_written(monkeypatch: pyt
         assert watched.site.writes("trial") == []
 
         since = row["since"]
-        watched.report(network, segment(101), counter=2, dhcp=dhcp(offer()), vlan=SILENT, routed=SILENT)
-        row = watched.wait_for_row("trial", lambda row: row["state"] == "Unreachable")
-        assert row["since"] >= since
+        silent = {"dhcp": dhcp(offer()), "vlan": SILENT, "routed": SILENT}
+        assert watched.report_until("Unreachable", network, segment(101), **silent)["since"] >= since
         assert watched("status").code == 1
 
 
@@ -168,7 +180,7 @@ def test_a_denied_write_is_shown_with_the_refusal(watched: Watched) -> None:
     ]
 
     site.server.faults.clear()
-    watched.report(network, segment(102), counter=2, vlan=SILENT, routed=SILENT)
+    watched.report_until("Unreachable", network, segment(102), vlan=SILENT, routed=SILENT)
     site.wait_for("denied", lambda n: state_of(n) == "Unreachable")
     row = watched.wait_for_row("denied", lambda row: row["not_written"] is None)
     assert row["state"] == "Unreachable"

@@ -7,6 +7,7 @@ import pytest
 import redis
 
 from lab.kube import ApiServer
+from services.contract.conclusions import ConclusionRecord, Hindrance, Unwritten
 from services.contract.names import (
     DEAD_LETTERS_KEY,
     HOST_KEY_PREFIX,
@@ -14,6 +15,7 @@ from services.contract.names import (
     outstanding_key,
 )
 from services.network.parse import nad
+from services.runtime.conclusion_store import ConclusionStore
 from services.runtime.redis_client import time_ms
 from tests.support.kube_api import Networks, network
 from tests.support.redis_server import RedisServer, running_redis
@@ -53,6 +55,28 @@ def test_one_host_asks_dhcp_and_the_others_check_what_it_found(site: Site, netwo
         site.wait("node1", lambda r: names_vlan(8)(r) and r.segments[0].ask_dhcp)
         assert site.take("node2") == []
         networks.annotate("a", **{nad.ROUTE: ROUTE})
+        request = site.wait("node2", names_vlan(8))
+    (probe,) = request.segments
+    assert (probe.ask_dhcp, str(probe.targets[0].gateway)) == (False, "10.0.7.1")
+
+
+def test_a_gateway_that_may_not_be_written_is_checked_all_the_same(site: Site, networks: Networks) -> None:
+    """The updater's record names it, so a trial with observe_only finds what the hosts' own checks find."""
+    for host in ("node1", "node2"):
+        site.announce(host)
+    with watching(site, networks):
+        networks.create(network("a", vlan=8))
+        site.wait("node1", lambda r: names_vlan(8)(r) and r.segments[0].ask_dhcp)
+        uid = networks.get("a")["metadata"]["uid"]
+        route = {"mode": "auto", "cidr": "10.0.7.0/24", "gateway": "10.0.7.1", "connectivity": "true"}
+        record = ConclusionRecord(
+            namespace="default",
+            name="a",
+            uid=uid,
+            status={"state": "Active", "reason": "GatewayAnswers"},
+            unwritten=Unwritten(why=Hindrance.OBSERVE_ONLY, route=dict(route)),
+        )
+        ConclusionStore(site.redis.client).put([record])
         request = site.wait("node2", names_vlan(8))
     (probe,) = request.segments
     assert (probe.ask_dhcp, str(probe.targets[0].gateway)) == (False, "10.0.7.1")

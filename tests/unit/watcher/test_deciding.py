@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.contract.conclusions import ConclusionRecord, Hindrance, Unwritten
 from services.contract.doubts import DoubtKind
 from services.watcher import change_log
 from services.watcher.deciding import LONGEST_WAIT_S, RESEND_CAP_S, Decider
@@ -226,3 +228,42 @@ def test_run_returns_when_stopped(loop: Loop) -> None:
     stop.set()
     loop.decider.run(stop)
     assert loop.sent.probes == []
+
+
+def test_what_is_not_written_to_a_network_is_probed_as_if_it_was(loop: Loop) -> None:
+    """The hosts that did not learn the gateway from DHCP check it, until its record is gone."""
+    loop.decider.step()
+    loop.mailbox.polled(PollResult((host("n1"), host("n2"))))
+    bare = network("new", vlan=8, route='{"mode":"auto"}')
+    route = {"cidr": "10.0.8.0/24", "gateway": "10.0.8.1", "connectivity": "true"}
+    record = ConclusionRecord(
+        namespace="default",
+        name="new",
+        uid=bare.uid,
+        status={"state": "Active", "reason": "GatewayAnswers"},
+        unwritten=Unwritten(why=Hindrance.OBSERVE_ONLY, route=dict(route)),
+    )
+
+    def known_gateway() -> str:
+        (version,) = [each for each in loop.decider._schedule._versions.values() if each.uid == bare.uid]
+        return version.route.gateway
+
+    loop.mailbox.upserted(bare)
+    loop.decider.step()
+    assert known_gateway() == ""
+    loop.sent.probes.clear()
+    loop.mailbox.take_unwritten({bare.uid: record})
+    loop.decider.step()
+    assert known_gateway() == "10.0.8.1"
+    loop.decider.step()
+    assert loop.sent.probes == ["n2 8"]
+    loop.mailbox.upserted(replace(bare, resource_version="9"))
+    loop.decider.step()
+    assert known_gateway() == "10.0.8.1"
+    loop.mailbox.take_unwritten({})
+    loop.decider.step()
+    assert known_gateway() == ""
+    loop.mailbox.take_unwritten({"unknown": record})
+    loop.mailbox.deleted(bare.uid)
+    loop.decider.step()
+    assert bare.uid not in loop.decider._networks
