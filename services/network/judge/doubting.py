@@ -46,14 +46,22 @@ def advance(case: Case, doubts: Doubts) -> Doubts:
             complete = None if is_answered else reach.model_copy(update={"is_complete": True})
             doubts = changed(doubts, reach=complete)
     elif doubts.watermark_ms and (reach is None or not reach.is_complete):
-        is_old = case.verdicts.now_ms - doubts.watermark_ms >= 1000 * case.fresh_s
-        if (is_old and not doubts.names_unheard) or not unheard_since(case, doubts.watermark_ms):
+        is_needed = doubts.names_unheard and unheard_since(case, doubts.watermark_ms)
+        if not (is_needed or _has_former(case, doubts.watermark_ms)):
             doubts = changed(doubts, watermark_ms=0, names_unheard=False)
     if dhcp is None or dhcp.is_complete or not case.carriers.is_settled:
         return doubts
     if len(asked_since(case, dhcp.since_ms)) >= askers_needed(case) or is_over(case, dhcp):
         return changed(doubts, dhcp=dhcp.model_copy(update={"is_complete": True}))
     return doubts
+
+
+def _has_former(case: Case, watermark_ms: int) -> bool:
+    """Whether a host, which may come back, has a fresh result from before the watermark."""
+    return any(
+        seen.age_s < case.fresh_s and case.verdicts.arrived_ms(seen) < watermark_ms
+        for seen in case.verdicts.latest
+    )
 
 
 def _resumed(case: Case, doubt: OpenDoubt | None) -> OpenDoubt | None:

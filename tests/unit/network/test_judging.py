@@ -125,6 +125,19 @@ def test_a_result_that_has_aged_was_heard_nevertheless() -> None:
     assert (told.state, told.hosts) == ("Active", {})
 
 
+def test_a_host_that_comes_back_does_not_revive_its_former_result() -> None:
+    """It was not heard while the others found the gateway silent, and had gone before it could report."""
+    net = JudgedNetwork(MANUAL, "node1", "node2").report("node1", "node2").stand("Active")
+    net.report("node2", vlan=S).look()
+    assert net.state(after=BOUND_S) == "Unreachable"
+    net.hosts = {"node2"}
+    net.look(after=1)
+    net.look(after=1)
+    net.hosts = {"node1", "node2"}
+    assert net.look(after=1) is None
+    assert net.report("node1").state(after=1) == "Partial"
+
+
 def test_a_doubt_that_ends_well_does_not_begin_anew() -> None:
     """Once it is over, a former result of a host that was not heard raises no other."""
     net = JudgedNetwork(MANUAL, *HOSTS).report("node3").report("node1", "node2", vlan=S)
