@@ -157,7 +157,10 @@ def _status(intent: Intent | NotProbed, conclusion: Conclusion | None, before: S
         return Status(intent.state, intent.reason, detail=intent.detail)
     assert conclusion is not None
     gateway = _checked_gateway(intent, conclusion, before)
-    named_by = intent.named_by if conclusion.named_by is None else conclusion.named_by
+    named_by = conclusion.named_by
+    if named_by is None:
+        is_same = before is not None and (before.digest, before.gateway) == (intent.digest, gateway)
+        named_by = before.named_by if before is not None and is_same else intent.named_by
     return Status(
         conclusion.state,
         conclusion.reason,

@@ -15,7 +15,13 @@ from services.network.judge.reduction import Conclusion, reduce
 from services.network.parse import nad
 from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network, NetworkRef
-from services.network.parse.status import MAX_HOSTS, MAX_STATUS_CHARACTERS, ServerOffer, Status
+from services.network.parse.status import (
+    MAX_HOSTS,
+    MAX_STATUS_CHARACTERS,
+    ServerIdentity,
+    ServerOffer,
+    Status,
+)
 from services.network.write.writing import Change, decide
 from tests.unit.network.builders import CIDR, GATEWAY, NOW, SEGMENT, due, network
 from tests.unit.network.strategies import ANY_TEXT, any_networks, texts_of, valid_routes
@@ -114,6 +120,13 @@ def test_a_network_without_a_result_is_not_written() -> None:
     assert decide_now(network(), PENDING) is None
     off = NotProbed(State.IGNORED, Reason.NO_ROUTE_ANNOTATION)
     assert due(decide(network(), off, None, now=NOW)) is None
+
+
+def test_who_named_the_gateway_stays_as_long_as_the_gateway() -> None:
+    """Another writer empties the route while nothing is known: that is no reason for a write of ours."""
+    said = Status("Unknown", "NoFreshVerdict", since=NOW, digest=Intent(SEGMENT, "auto").digest,
+                  gateway=str(GATEWAY), named_by=frozenset({ServerIdentity("10.0.112.1", "")}))  # fmt: skip
+    assert decide_now(network('{"mode":"auto"}', status=said.dump()), UNKNOWN) is None
 
 
 def test_an_unreadable_field_is_reported_in_the_status() -> None:
