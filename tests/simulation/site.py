@@ -85,13 +85,15 @@ class Probers:
         key = (host, id(probe), is_offered, on_vlan, routed)
         known = self._made.get(key)
         if known is None:
-            known = self._made[key] = (_probe(site, host, probe, is_offered, on_vlan, routed), probe)
+            found = find(site, host, probe, is_offered=is_offered, on_vlan=on_vlan, routed=routed)
+            known = self._made[key] = (found, probe)
         return known[0]
 
 
-def _probe(
-    site: Vlan, host: str, probe: SegmentProbe, is_offered: bool, on_vlan: bool, routed: bool
+def find(
+    site: Vlan, host: str, probe: SegmentProbe, *, is_offered: bool, on_vlan: bool, routed: bool
 ) -> Probed:
+    """Return what this host finds where these things are so."""
     finding = None
     after_s = 0.0
     if probe.ask_dhcp:

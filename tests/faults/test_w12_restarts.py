@@ -1,0 +1,89 @@
+"""Real probers that restart, crash again and again, or are lost, and a Redis that loses its data."""
+
+import json
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.network.parse import nad
+from services.network.parse.nad import Network
+from tests.faults.whole_site import HOSTS, PARTIAL, SITE, SWEEP_S, VLANS, WholeSite, name_of, whole_site
+from tests.network.lab_site import require_lab
+from tests.support.updater_site import route_of, state_of
+
+BOUND_S = 25.0
+PROBE_S = 5.0
+"""The longest check of a silent gateway, its report and its review."""
+SLACK_S = 15.0
+"""For a busy machine."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeSite]:
+    require_lab(SITE)
+    with (
+        tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as folder,
+        whole_site(Path(folder), tmp_path_factory.mktemp("lab") / "state") as running,
+    ):
+        yield running
+
+
+def test_a_rolling_restart_is_no_news(site: WholeSite) -> None:
+    """W12: each prober restarts; nothing is written, also not where the hosts see a VLAN differently."""
+    before = site.sequence()
+    for host in HOSTS:
+        site.kill(host, signal.SIGTERM)
+        site.start(host)
+        site.wait_for_reports(host)
+    site.settle()
+    assert site.writes(after=before) == []
+
+
+def test_a_redis_without_its_data_is_no_news(site: WholeSite) -> None:
+    """R2: FLUSHALL on a healthy site: the hosts report again, and nothing is written."""
+    before = site.sequence()
+    site.redis.client.flushall()
+    site.updater.wait(lambda: all(site.incarnation(host) for host in HOSTS) and site.has_reported(*HOSTS))
+    site.settle()
+    assert site.writes(after=before) == []
+
+
+def test_a_crash_loop_hides_no_outage(site: WholeSite) -> None:
+    """W12: node2 is killed as soon as it is back, again and again, while one VLAN dies: that is told within
+    the bound, by one write, and nothing is written of the others."""
+    before, dead = site.sequence(), VLANS[0]
+    site.lab.break_vlan(dead)
+    try:
+        began = time.monotonic()
+        while not site.writes(after=before):
+            assert time.monotonic() - began < SWEEP_S + PROBE_S + BOUND_S + SLACK_S
+            site.kill("node2")
+            site.start("node2")
+        (written,) = site.writes(after=before)
+        assert written.after is not None
+        network = Network.from_object(written.after)
+        assert (written.name, route_of(network)["connectivity"]) == (name_of(dead), "false")
+        status = json.loads(network.annotations[nad.STATUS])
+        assert status["state"] == "Unreachable"
+    finally:
+        site.lab.heal_vlan(dead)
+    site.updater.wait_for(name_of(dead), lambda n: state_of(n) == "Active", after=written.sequence)
+    site.updater.wait(lambda: site.has_reported(*HOSTS))
+    site.settle()
+    assert site.writes(after=before, vlans=(*VLANS[1:], PARTIAL)) == []
+
+
+def test_lost_hosts_are_not_believed_for_longer_than_a_minute(site: WholeSite) -> None:
+    """W6: all probers are killed for good: within a minute nothing is told any more as if it still held."""
+    before = site.sequence()
+    for host in HOSTS:
+        site.kill(host)
+    lost = time.monotonic()
+    for vlan in (*VLANS, PARTIAL):
+        site.updater.wait_for(name_of(vlan), lambda n: state_of(n) == "Unknown", after=before)
+    assert time.monotonic() - lost < 60.0
+    assert len(site.writes(after=before)) == len(VLANS) + 1

@@ -1,0 +1,93 @@
+"""Random histories, each from a seed, and the shortest part of one that still fails."""
+
+import random
+from collections.abc import Callable
+
+from tests.reference.ground import HOSTS
+from tests.reference.playing import History, Step
+from tests.reference.site import VLANS
+
+KINDS = ("new", "auto", "manual")
+QUALITIES = ("good",) * 12 + ("wrong", "hasty", "lossy", "broken", "stopped")
+DELIVERIES = ("now",) * 8 + ("lost", "twice", "late")
+WAITS = (1, 2, 4, 5, 9, 14, 24, 25, 40, 90, 130, 260)
+EDITS = ("true", "false", "ping failed", "ui", "bare", "gateway", "manual", "auto", "disabled", "isolated",
+         "vlan", "recreate")  # fmt: skip
+FAULTS = ("redis", "flush", "flush", "api", "watcher", "pause")
+
+
+def generate(seed: int, length: int) -> History:
+    """Return the history of this seed."""
+    chance = random.Random(seed)
+    hosts = chance.choice((1, 2, 2, 3, 3, 4))
+    count = chance.choice((1, 1, 2, 2, 3))
+    routes = tuple((chance.choice(VLANS[:1] * 3 + VLANS), chance.choice(KINDS)) for _ in range(count))
+    steps: list[Step] = []
+    while len(steps) < length:
+        steps += _some(chance, hosts, count, [vlan for vlan, _ in routes])
+    return History(hosts, routes, tuple(steps[:length]))
+
+
+def _some(chance: random.Random, hosts: int, count: int, vlans: list[int]) -> list[Step]:
+    """Return what belongs together: one thing, a round of probes, a fault that ends, a crash loop."""
+    names, vlan = HOSTS[:hosts], chance.choice(vlans)
+    host = chance.choice(names)
+    one = f" {host}" if chance.random() < 0.5 else ""
+    kind = chance.choices(
+        ("probe", "round", "wait", "truth", "prober", "deliver", "fault", "edit", "loop"),
+        weights=(30, 10, 12, 8, 6, 4, 4, 6, 1),
+    )[0]
+    match kind:
+        case "round":
+            return [("probe", name, vlan, name == host, "good", "now") for name in names]
+        case "fault":
+            return _fault(chance)
+        case "loop":
+            return _loop(chance, names, vlan, host)
+    truths = ("dhcp", "dhcp", "gateway", f"vlan{one}", f"routed{one}")
+    single: dict[str, Step] = {
+        "probe": _probe(chance, host, vlan),
+        "wait": ("wait", chance.choice(WAITS)),
+        "truth": ("truth", vlan, chance.choice(truths)),
+        "prober": ("prober", host, chance.choice(("stop", "crash", "start", "start"))),
+        "deliver": ("deliver", chance.randrange(8)),
+        "edit": ("edit", chance.randrange(count), chance.choice(EDITS)),
+    }
+    return [single[kind]]
+
+
+def _fault(chance: random.Random) -> list[Step]:
+    what = chance.choice(FAULTS)
+    if what in ("flush", "updater"):
+        return [("fault", what)]
+    return [("fault", what), ("wait", chance.choice(WAITS)), ("fault", what)]
+
+
+def _loop(chance: random.Random, names: tuple[str, ...], vlan: int, host: str) -> list[Step]:
+    """Return a prober that crashes again and again, while the others report now and then."""
+    steps: list[Step] = []
+    for _ in range(chance.randrange(3, 12)):
+        steps += [("prober", host, "crash"), ("wait", 3), ("prober", host, "start")]
+        if chance.random() < 0.5:
+            steps.append(_probe(chance, chance.choice(names), vlan))
+    return steps
+
+
+def _probe(chance: random.Random, host: str, vlan: int) -> Step:
+    ask = chance.random() < 0.3
+    return ("probe", host, vlan, ask, chance.choice(QUALITIES), chance.choice(DELIVERIES))
+
+
+def minimize(steps: tuple[Step, ...], fails: Callable[[tuple[Step, ...]], bool]) -> tuple[Step, ...]:
+    """Leave out as many steps as possible of a list that fails, so that it still fails."""
+    size = len(steps) // 2
+    while size:
+        at = 0
+        while at < len(steps):
+            shorter = steps[:at] + steps[at + size :]
+            if fails(shorter):
+                steps = shorter
+            else:
+                at += size
+        size //= 2
+    return steps

@@ -1,0 +1,296 @@
+"""The rules of when a word may be told: better at once, anything else on complete evidence.
+
+Times are milliseconds of observed time. Everything is computed anew at each look; what is kept between looks
+is only what the rules themselves speak of: what was told last, what is in doubt since when, the watermarks.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from services.contract.outcomes import Fault, Reason, State
+from services.network.parse.intent import Intent
+from tests.reference.looking import NEVER, Doubt, Look, Telling
+from tests.reference.words import NOT_HEARD, Arrival, Word
+
+TTL_MS = 15_000
+"""How long an announcement lives: from then on all hosts are known, and an Unknown is no hiccup."""
+LATE_MS = 5_000
+"""Who is asked late has the whole time from then on."""
+KEPT_FRESHNESS = 6
+"""A gateway that nothing confirms is forgotten after so many times the time for which a report is fresh."""
+SILENT = (State.UNREACHABLE, State.DHCP_FAILED)
+ANSWERING = (State.PARTIAL, State.ISOLATED, State.OFF_VLAN)
+ON_VLAN = (State.ACTIVE, State.PARTIAL, State.ISOLATED)
+ACCUSE_NOBODY = (NOT_HEARD, Reason.INCONCLUSIVE)
+
+
+class Judge:
+    """The judgement of one network."""
+
+    def __init__(self) -> None:
+        self.told: Word | None = None
+        """What stands, if anything was told."""
+        self._looked_at: float | None = None
+        self._begin("")
+
+    def _begin(self, digest: str) -> None:
+        """Begin with an intent, of which nothing was seen yet."""
+        self.doubt: Doubt | None = None
+        self._pending = Word(State.PENDING, Reason.NOT_PROBED_YET)
+        self._digest = digest
+        self._watermark = NEVER
+        self._offers_since = NEVER
+        self._unheard = set[str]()
+        """The hosts that were told to be unheard, and have not reported since."""
+        self._in_vain_since: float | None = None
+        self._named_since: float | None = None
+        self._unconfirmed_since: float | None = None
+        self._undecided_since: float | None = None
+        self._differs_since: float | None = None
+
+    @property
+    def standing(self) -> Word | None:
+        """What was told of this very intent, if it said anything."""
+        told = self.told
+        return told if told is not None and told.digest == self._digest and told.is_decided else None
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the evidence says what stands."""
+        since = (self._undecided_since, self._differs_since, self._named_since)
+        return self.doubt is None and since == (None, None, None)
+
+    def look(self, intent: Intent, look: Look) -> Telling | None:
+        """Return what is to be told now; None while what stands is to stand."""
+        if intent.digest != self._digest:
+            self._begin(intent.digest)
+        telling = self._consider(intent, look)
+        self._looked_at = look.now
+        if telling is None and self.told is not None and self.told.digest != self._digest and look.settled:
+            # What stands is about another intent.
+            telling = Telling(self._pending)
+        return None if telling is None else replace(telling, word=replace(telling.word, digest=intent.digest))
+
+    def tell(self, telling: Telling) -> None:
+        """Take that this was written."""
+        self.told = telling.word
+        if telling.closes:
+            self.doubt, self._named_since = telling.doubt, None
+            self._undecided_since = self._differs_since = None
+        self._offers_since = max(self._offers_since, telling.offers_since)
+        self._unheard |= {host for host, why in telling.word.hosts.items() if why == NOT_HEARD}
+
+    def _consider(self, intent: Intent, look: Look) -> Telling | None:
+        is_over = self._advance(look)
+        word = self._word(intent, look, since=self._watermark)
+        if self.doubt is not None and is_over:
+            restricted = self._word(intent, look, since=self.doubt.since)
+            if self._says_something(restricted):
+                self._watermark, word = self.doubt.since, restricted
+            elif self._says_something(word) and self._is_worse(word, self.standing):
+                return self._hold(restricted, look)
+        self._pending = word if word.state is State.PENDING else Word(State.PENDING, Reason.NOT_PROBED_YET)
+        if not self._says_something(word):
+            return self._hold(word, look)
+        self._undecided_since = None
+        return self._weigh(intent, word, look)
+
+    def _advance(self, look: Look) -> bool:
+        """Return whether a doubt is over. Where time stood still, all who are waited for have it anew."""
+        self._unheard &= set(look.carriers) - look.heard(self._digest, since=self._watermark)
+        if self._named_since is not None:
+            self._named_since = max(self._named_since, look.resumed)
+        if self.doubt is None:
+            return False
+        self.doubt = replace(self.doubt, since=max(self.doubt.since, look.resumed))
+        is_over = look.settled and self.doubt.is_over(look, self._digest)
+        if is_over and self.doubt.answered:
+            self.doubt, is_over = None, False
+        return is_over
+
+    def _weigh(self, intent: Intent, word: Word, look: Look) -> Telling | None:
+        """Compare what the evidence says with what stands."""
+        stands = self._stands(word)
+        if stands is not None and word.says_as(stands):
+            self._differs_since = None
+            self._end_asking(look, word)
+            self._end_doubt()
+            return None
+        if self._is_better(word, look, intent):
+            self._end_asking(look, word)
+            return Telling(word, self._offers(word), self._await_others(look))
+        if word.state is State.DHCP_FAILED and self._is_worse(word, stands) and not word.is_forgotten:
+            # As many hosts as could contradict have asked in vain, or had their time.
+            return Telling(word, self._offers(word)) if look.settled else None
+        if self._is_worse(word, stands) or _names_another(word, intent):
+            return self._doubt(intent, word, look)
+        if self.doubt is not None and look.settled and self.doubt.is_over(look, self._digest):
+            self._end_doubt()
+        return self._detail(word, look)
+
+    def _end_asking(self, look: Look, word: Word) -> None:
+        """Nothing is to be confirmed of DHCP where no host asked in vain, or that is told."""
+        is_told = word.dhcp_out or word.state is State.DHCP_FAILED
+        if is_told or look.in_vain_since(self._digest, self._offers_since, None) is None:
+            self._in_vain_since = None
+
+    def _says_something(self, word: Word) -> bool:
+        """Whether it says something at all; Unknown does where nothing stands."""
+        return word.is_decided or (word.state is State.UNKNOWN and self.standing is None)
+
+    def _end_doubt(self) -> None:
+        if self.doubt is not None and not self.doubt.answered:
+            self.doubt = None
+
+    def _word(self, intent: Intent, look: Look, *, since: float) -> Word:
+        """Reduce what counts; carriers that were told to be unheard stay so until they report."""
+        standing = self.standing
+        asked_at = look.in_vain_since(self._digest, self._offers_since, self._in_vain_since)
+        self._in_vain_since = asked_at
+        is_out = standing is not None and (standing.dhcp_out or standing.reason is Reason.NO_DHCP_OFFER)
+        is_late = asked_at is not None and look.now >= asked_at + look.bound_ms
+        word = look.word(intent, since=since, offers_since=self._offers_since, is_out=is_out, is_late=is_late)
+        if not word.is_decided:
+            return word
+        word = self._forget(word, look)
+        knows_dhcp = word.servers or word.dhcp_out or word.state is State.DHCP_FAILED
+        if standing is not None and intent.mode == "auto" and not knows_dhcp:
+            # Nothing was learned of DHCP, or not enough yet.
+            word = replace(
+                word,
+                servers=standing.servers,
+                dhcp_out=standing.dhcp_out,
+                gateway=standing.gateway,
+                cidr=standing.cidr,
+            )
+        return replace(word, hosts={**dict.fromkeys(sorted(self._unheard), NOT_HEARD), **word.hosts})
+
+    def _forget(self, word: Word, look: Look) -> Word:
+        """Forget a gateway that for an hour DHCP has not named and no host has reached on the VLAN."""
+        if word.state in ON_VLAN or (word.gateway and not word.dhcp_out):
+            self._unconfirmed_since = None
+        elif word.dhcp_out and self._unconfirmed_since is None:
+            self._unconfirmed_since = look.now
+        since = self._unconfirmed_since
+        is_silent = word.dhcp_out and word.state in (State.UNREACHABLE, State.OFF_VLAN)
+        if since is None or not is_silent or look.now - since < KEPT_FRESHNESS * look.fresh_ms:
+            return word
+        return Word(
+            State.DHCP_FAILED,
+            Reason.NO_DHCP_OFFER,
+            "DHCP failed",
+            hosts={host: why for host, why in word.hosts.items() if why in set(Fault)},
+            servers=word.servers,
+            is_forgotten=True,
+        )
+
+    def _offers(self, word: Word) -> float:
+        """Return from when offers count, once it is told that DHCP is out."""
+        is_out = word.dhcp_out or word.reason is Reason.NO_DHCP_OFFER
+        return self._in_vain_since if is_out and self._in_vain_since is not None else NEVER
+
+    def _await_others(self, look: Look) -> Doubt | None:
+        """After a silent gateway has answered one host, the others have their time; then it is told once."""
+        if self.standing is None or self.standing.state not in (State.UNREACHABLE, State.OFF_VLAN):
+            return None
+        return Doubt(self._newest_at(look.latest, look), answered=True)
+
+    def _newest_at(self, arrivals: Mapping[str, Arrival], look: Look) -> float:
+        """Return when the newest report that counts arrived; now, if it was not what made the difference."""
+        counting = look.heard(self._digest, since=self._watermark) & arrivals.keys()
+        newest = max((arrivals[host].at for host in counting), default=NEVER)
+        is_news = self._looked_at is not None and newest >= self._looked_at and newest >= look.now - LATE_MS
+        return max(round(newest) if is_news else look.now, look.resumed)
+
+    def _hold(self, word: Word, look: Look) -> Telling | None:
+        """A word that says less than what stands is held back for a while."""
+        if self.standing is None:
+            return None
+        if self._undecided_since is None:
+            self._undecided_since = look.now
+        held_ms = TTL_MS if word.state is State.UNKNOWN else look.fresh_ms
+        if word.reason is Reason.NO_HOST:
+            held_ms = 0
+        if not look.settled or look.now - self._undecided_since < held_ms:
+            return None
+        reason = Reason.NO_FRESH_VERDICT if word.reason is Reason.NOT_PROBED_YET else word.reason
+        return Telling(replace(word, state=State.UNKNOWN, reason=reason))
+
+    def _is_better(self, word: Word, look: Look, intent: Intent) -> bool:
+        standing = self.standing
+        answers = word.state is State.ACTIVE or word.state in ANSWERING
+        if _names_another(word, intent):
+            return False
+        if standing is None:
+            is_first = bool(word.gateway) and intent.known_gateway is None
+            return word.state is State.ACTIVE or (is_first and answers)
+        accused = {host for host, why in standing.hosts.items() if why not in ACCUSE_NOBODY}
+        if accused & set(look.carriers) - look.heard(self._digest, since=self._watermark):
+            # The silence of those that said it acquits nobody.
+            return False
+        if word.state is State.ACTIVE and standing.state is not State.ACTIVE:
+            return True
+        if word.connectivity == "true" and standing.connectivity != "true":
+            return True
+        if standing.state in SILENT and word.state in ANSWERING:
+            return True
+        # Others can check what DHCP names only when it is written.
+        if intent.known_gateway is None:
+            return answers and word.gateway not in ("", standing.gateway)
+        return answers and bool(word.gateway) and word.cidr != str(intent.known_cidr)
+
+    def _stands(self, word: Word) -> Word | None:
+        """Return what this word is compared with: an Unknown with an Unknown, too."""
+        told = self.told
+        if told is None or told.digest != self._digest:
+            return None
+        is_same = word.state is told.state is State.UNKNOWN
+        return told if is_same else self.standing
+
+    def _is_worse(self, word: Word, standing: Word | None) -> bool:
+        """Whether it says another state, or accuses a host that was not accused."""
+        if standing is None:
+            return True
+        accused = {
+            host
+            for host, why in word.hosts.items()
+            if why != standing.hosts.get(host) and why not in ACCUSE_NOBODY
+        }
+        same = (word.state, word.connectivity) == (standing.state, standing.connectivity)
+        return bool(accused) or not same
+
+    def _doubt(self, intent: Intent, word: Word, look: Look) -> Telling | None:
+        if word.gateway and intent.known_gateway is None:
+            return self._doubt_gateway(word, look)
+        if self.doubt is None or self.doubt.answered:
+            self.doubt = Doubt(self._newest_at(look.latest, look), look.crowded)
+            if look.settled and self.doubt.is_over(look, self._digest):
+                return self._consider(intent, look)
+        if not look.settled or not self.doubt.is_over(look, self._digest):
+            return None
+        if word.is_decided and not self.doubt.is_crowded:
+            unheard = set(look.carriers) - look.heard(self._digest, since=self.doubt.since)
+            word = replace(word, hosts={**dict.fromkeys(sorted(unheard), NOT_HEARD), **word.hosts})
+        return Telling(word, self._offers(word))
+
+    def _doubt_gateway(self, word: Word, look: Look) -> Telling | None:
+        """Of a gateway that only DHCP names, others can say something only by asking DHCP."""
+        if self._named_since is None:
+            self._named_since = self._newest_at(look.asked, look)
+        asked = look.asked_since(self._digest, self._named_since)
+        is_over = look.now >= self._named_since + look.bound_ms or asked >= look.askers()
+        return Telling(word, self._offers(word)) if look.settled and is_over else None
+
+    def _detail(self, word: Word, look: Look) -> Telling | None:
+        self._differs_since = look.now if self._differs_since is None else self._differs_since
+        if self.doubt is not None or not look.settled:
+            return None
+        is_complete = look.heard(self._digest, since=self._watermark) >= set(look.carriers)
+        is_late = look.now >= self._differs_since + look.bound_ms
+        return Telling(word, self._offers(word)) if is_complete or is_late else None
+
+
+def _names_another(word: Word, intent: Intent) -> bool:
+    """Whether another gateway takes the place of the known one, which other hosts may still reach."""
+    known = intent.known_gateway
+    return bool(word.gateway) and known is not None and word.gateway != str(known)

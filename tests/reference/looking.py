@@ -1,0 +1,110 @@
+"""What can be seen at one moment, which doubt is over, and what is to be told. Times as in judging.py."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from services.contract.outcomes import State
+from services.network.parse.intent import Intent
+from tests.reference.reducing import Evidence, askers, conclusive, in_vain_since, reduce
+from tests.reference.words import Arrival, Word
+
+BOUND_MS = 25_000
+"""How long a host has for its report, unless it announces a slower pace."""
+NEVER = float("-inf")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What can be seen of one segment at one moment."""
+
+    now: int
+    carriers: Collection[str]
+    latest: Mapping[str, Arrival]
+    """The newest report of each host since Redis was emptied last."""
+    asked: Mapping[str, Arrival]
+    """The same of those that asked DHCP."""
+    settled: bool
+    """Whether all hosts have had the time to announce themselves, and time does not stand still."""
+    resumed: int = 0
+    """When time went on after it had stood still: what arrived before may be long outdated."""
+    bound_ms: int = BOUND_MS
+    fresh_ms: int = 600_000
+    active_when: str = "routed"
+    crowded: bool = False
+    """Whether so much is in doubt that two hosts are enough."""
+
+    def heard(self, digest: str, *, since: float) -> set[str]:
+        """Return the carriers that have said something about this intent since then."""
+        counting = self._evidence(since, NEVER).counting(digest)
+        return set(counting)
+
+    def asked_since(self, digest: str, since: float) -> int:
+        """Return how many carriers DHCP has answered since then, with an offer or with none in time."""
+        return conclusive(self._evidence(NEVER, NEVER), digest, since)
+
+    def askers(self) -> int:
+        """Return how many hosts have to ask before it is told that DHCP names no better gateway."""
+        return askers(self._evidence(NEVER, NEVER))
+
+    def word(self, intent: Intent, *, since: float, offers_since: float, is_out: bool, is_late: bool) -> Word:
+        """Reduce what was said since then.
+
+        is_out: whether it was told that DHCP offers nothing. is_late: whether others had their time to ask.
+        """
+        evidence = self._evidence(since, offers_since, is_out=is_out)
+        return reduce(intent, replace(evidence, is_out=is_out or is_late))
+
+    def in_vain_since(self, digest: str, offers_since: float, before: float | None) -> float | None:
+        """Return when the first host asked DHCP in vain after the newest offer; None if none did.
+
+        before: what it was at the last look: it is not later because that host asks again.
+        """
+        first, last_offer = in_vain_since(self._evidence(NEVER, offers_since), digest)
+        first = before if before is not None and before > last_offer else first
+        return None if first is None else max(first, self.resumed)
+
+    def _evidence(self, since: float, offers_since: float, *, is_out: bool = False) -> Evidence:
+        return Evidence(
+            self.now,
+            self.carriers,
+            {host: arrival for host, arrival in self.latest.items() if arrival.at >= since},
+            self.asked,
+            offers_since,
+            NEVER if is_out else self.resumed,
+            self.fresh_ms,
+            self.active_when,
+            is_out,
+        )
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Which hosts are waited for: those that have not reported since then."""
+
+    since: float
+    is_crowded: bool = False
+    """Whether two of them are enough."""
+    answered: bool = False
+    """Whether they may answer as well as the first one did: they are waited for, and nothing is doubted."""
+
+    def is_over(self, look: Look, digest: str) -> bool:
+        """Whether all of them have reported, or had their time."""
+        enough = min(2, len(look.carriers)) if self.is_crowded else len(look.carriers)
+        heard = look.heard(digest, since=self.since)
+        return len(heard) >= enough or look.now >= self.since + look.bound_ms
+
+
+@dataclass(frozen=True)
+class Telling:
+    """A word that is to be told now."""
+
+    word: Word
+    offers_since: float = NEVER
+    """From then on older offers count no more."""
+    doubt: Doubt | None = None
+    """What is in doubt once it is told."""
+
+    @property
+    def closes(self) -> bool:
+        """Whether nothing else is in doubt once it is told."""
+        return self.word.state is not State.PENDING

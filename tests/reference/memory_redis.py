@@ -1,0 +1,242 @@
+"""What the updater keeps in Redis, in memory: with its clock, its loss of data and its absence.
+
+tests/integration/test_reference_redis.py holds it against a real Redis.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple, Protocol
+
+import redis
+
+from services.contract.conclusions import ConclusionRecord
+from services.contract.messages import Segment, Verdict
+from services.contract.names import SENDING_KEY
+from services.contract.outcomes import Fault
+from services.contract.verdicts import AgedVerdict, SegmentVerdicts
+from services.network.write.disputes import Written
+from services.runtime.verdict_store import LONGEST_TICK_MS
+from services.updater.service import Store
+from tests.support.manual_clock import ManualClock
+from tests.support.simulated_parts import MemoryMemories as SimulatedMemories
+
+Record = tuple[int, Verdict]
+"""When it came, in milliseconds of observed time, and the verdict."""
+
+
+class MemoryRedis:
+    """Strings that expire, as far as announcements and marks need them."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.is_away = False
+        self.losses = 0
+        """How often all data was lost."""
+        self.clock = clock
+        self._values: dict[str, tuple[str, float]] = {}
+
+    @property
+    def now(self) -> float:
+        """Redis' TIME, in seconds; raises where it is away."""
+        if self.is_away:
+            raise redis.ConnectionError("away")
+        return self.clock.seconds
+
+    def flushall(self) -> None:
+        self._values.clear()
+        self.losses += 1
+
+    def set(self, key: str, value: str, *, ex: float = float("inf")) -> None:
+        self._values[key] = (value, self.now + ex)
+
+    def get(self, key: str) -> str | None:
+        value, until = self._values.get(key, ("", 0.0))
+        return value if self.now < until else None
+
+    def exists(self, key: str) -> int:
+        return int(self.get(key) is not None)
+
+    def delete(self, key: str) -> None:
+        self._values.pop(key, None)
+
+    def scan_iter(self, *, match: str, **_options: object) -> Iterator[bytes]:
+        prefix = match.removesuffix("*")
+        return iter([key.encode() for key in self._values if key.startswith(prefix) and self.exists(key)])
+
+    def execute_command(self, name: str, *keys: bytes, **_options: object) -> list[bytes | None]:
+        assert name == "MGET"
+        values = [self.get(key.decode()) for key in keys]
+        return [None if value is None else value.encode() for value in values]
+
+
+class _Counted(NamedTuple):
+    """What the last tick left, in milliseconds."""
+
+    observed: int
+    at: int
+    resumed: int
+    stood_still: bool
+
+
+class MemoryVerdicts:
+    """The verdict store, with its order and its observed time."""
+
+    def __init__(self, server: MemoryRedis) -> None:
+        self.arrivals: list[tuple[int, Verdict]] = []
+        """All that came since the last loss, copies and late ones too."""
+        self._server = server
+        self._losses = 0
+        self._counted: _Counted | None = None
+        self._known_ms = 0
+        self._latest: dict[tuple[Segment, str], Record] = {}
+        self._asked: dict[tuple[Segment, str], Record] = {}
+
+    def observed_ms(self) -> int:
+        return self._look()[0]
+
+    def restart(self) -> None:
+        self._known_ms = 0
+
+    def tick(self) -> int:
+        before = self._counted
+        observed, resumed, counts = self._look()
+        passed = 0 if before is None else self._now_ms() - before.at
+        if before is not None and counts and before.stood_still:
+            observed = resumed = observed + 1
+        elif before is not None and not counts and not before.stood_still and passed > 0:
+            observed += min(passed, LONGEST_TICK_MS)
+        self._counted = _Counted(observed, self._now_ms(), resumed, stood_still=not counts)
+        self._known_ms = max(self._known_ms, observed)
+        return observed
+
+    def _now_ms(self) -> int:
+        return round(self._server.now * 1000)
+
+    def _look(self) -> tuple[int, int, bool]:
+        """Return the observed time, when it resumed, and whether the time since the last tick counts."""
+        now = self._now_ms()
+        self._lose()
+        counted = self._counted
+        if counted is None:
+            observed, resumed, counts = self._known_ms or now, 0, False
+        else:
+            passed = now - counted.at
+            counts = 0 <= passed <= LONGEST_TICK_MS and bool(self._server.exists(SENDING_KEY))
+            observed = counted.observed + (passed if counts and not counted.stood_still else 0)
+            resumed = counted.resumed
+        self._known_ms = max(observed, self._known_ms)
+        return self._known_ms, resumed, counts
+
+    def put(self, verdicts: Iterable[Verdict]) -> frozenset[Segment]:
+        observed = self.observed_ms()
+        changed = set[Segment]()
+        for verdict in verdicts:
+            self.arrivals.append((observed, verdict))
+            if verdict.fault is not Fault.STOPPED:
+                kinds = [self._latest] if verdict.dhcp is None else [self._latest, self._asked]
+                stored = [_store(kind, verdict, observed) for kind in kinds]
+                changed |= {verdict.segment} if True in stored else set()
+        return frozenset(changed)
+
+    def read(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
+        observed, resumed, counts = self._look()
+        runs = counts and self._counted is not None and not self._counted.stood_still
+        return {
+            segment: SegmentVerdicts(
+                _aged(self._latest, segment, observed),
+                _aged(self._asked, segment, observed),
+                now_ms=observed,
+                resumed_ms=resumed,
+                time_runs=runs,
+            )
+            for segment in segments
+        }
+
+    def _lose(self) -> None:
+        if self._losses != self._server.losses:
+            self._losses, self._counted = self._server.losses, None
+            self._latest.clear()
+            self._asked.clear()
+            self.arrivals.clear()
+
+
+def _store(known: dict[tuple[Segment, str], Record], verdict: Verdict, observed: int) -> bool:
+    key = verdict.segment, verdict.host
+    before = known.get(key)
+    if before is not None and _order(before[1]) >= _order(verdict):
+        return False
+    known[key] = observed, verdict
+    return True
+
+
+def _order(verdict: Verdict) -> tuple[int, int]:
+    return verdict.incarnation, verdict.counter
+
+
+def _aged(
+    known: Mapping[tuple[Segment, str], Record], segment: Segment, observed: int
+) -> tuple[AgedVerdict, ...]:
+    found = sorted((host, record) for (where, host), record in known.items() if where == segment)
+    return tuple(AgedVerdict(verdict, (observed - at) / 1000) for _, (at, verdict) in found)
+
+
+class MemoryMemories(SimulatedMemories):
+    """What is remembered of networks, until Redis loses it."""
+
+    def __init__(self, server: MemoryRedis) -> None:
+        super().__init__(server.clock)
+        self._server = server
+        self._losses = 0
+
+    def conclusions(self, uids: Collection[str]) -> Mapping[str, ConclusionRecord]:
+        self._check()
+        return super().conclusions(uids)
+
+    def conclude(self, records: Collection[ConclusionRecord]) -> None:
+        self._check()
+        super().conclude(records)
+
+    def forget(self, uids: Collection[str]) -> None:
+        self._check()
+        super().forget(uids)
+
+    def written(self, uids: Collection[str]) -> Mapping[str, Written]:
+        self._check()
+        return super().written(uids)
+
+    def remember_written(self, uid: str, content: str, *, is_correction: bool) -> None:
+        self._check()
+        super().remember_written(uid, content, is_correction=is_correction)
+
+    def remember_told(self, uid: str) -> None:
+        self._check()
+        super().remember_told(uid)
+
+    def _check(self) -> None:
+        """Raise where Redis is away; forget what it lost."""
+        assert self._server.now
+        if self._losses != self._server.losses:
+            self._losses = self._server.losses
+            super().__init__(self._server.clock)
+
+
+class Verdicts(Store, Protocol):
+    """A verdict store that tells what came to it."""
+
+    arrivals: list[tuple[int, Verdict]]
+    """All that came since the last loss, and when, in observed milliseconds; copies and late ones too."""
+
+    def observed_ms(self) -> int:
+        """Return the observed time."""
+        ...
+
+    def restart(self) -> None:
+        """Forget what a process remembers."""
+        ...
+
+
+MakeRedis = Callable[[ManualClock], tuple[MemoryRedis, Verdicts]]
+
+
+def in_memory(clock: ManualClock) -> tuple[MemoryRedis, Verdicts]:
+    """Make a Redis in memory."""
+    server = MemoryRedis(clock)
+    return server, MemoryVerdicts(server)

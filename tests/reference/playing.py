@@ -1,0 +1,212 @@
+"""Playing a history: each step happens to the site, and the updater is compared with the reference."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from services.contract.outcomes import State
+from services.network.parse import nad
+from services.network.parse.intent import Intent, NotProbed, read_intent
+from services.network.parse.nad import Network
+from services.network.parse.status import Status
+from tests.reference.judging import TTL_MS, Judge
+from tests.reference.looking import BOUND_MS, Look, Telling
+from tests.reference.memory_redis import MakeRedis, in_memory
+from tests.reference.site import FRESH_S, Site
+from tests.reference.words import Arrival, Word, newest
+
+Step = tuple[object, ...]
+"""The name of a method of Site, and its arguments."""
+HOUR_S = 3_600.0
+LOOK_S = 10
+CORRECTIONS_AN_HOUR = 4
+OVERWRITING = ("true", "false", "ping failed", "ui", "bare")
+"""Edits that take a result of ours back."""
+
+
+@dataclass(frozen=True)
+class History:
+    """A site, and what happens there."""
+
+    hosts: int
+    routes: tuple[tuple[int, str], ...]
+    """VLAN and kind of each network."""
+    steps: tuple[Step, ...]
+
+
+class Difference(AssertionError):
+    """The updater and the reference disagree."""
+
+
+@dataclass
+class _Announcements:
+    """What was read of the hosts' announcements by the present updater."""
+
+    polls: list[tuple[int, frozenset[str]]] = field(default_factory=list)
+    readable_since: int | None = None
+
+    def read(self, now: int, hosts: frozenset[str]) -> None:
+        self.polls.append((now, hosts))
+        if self.readable_since is None:
+            self.readable_since = now
+
+    def carriers(self, now: int) -> frozenset[str]:
+        """Return the announced hosts, and those whose announcement ended a moment ago."""
+        present = self.polls[-1][1]
+        return present | frozenset(host for host, ended in self._ended() if now - ended < BOUND_MS)
+
+    def _ended(self) -> Iterator[tuple[str, int]]:
+        for host in frozenset[str]().union(*(hosts for _, hosts in self.polls)):
+            absent = [at for at, hosts in self.polls if host not in hosts]
+            seen = max(at for at, hosts in self.polls if host in hosts)
+            since = [at for at in absent if at >= seen]
+            if since:
+                yield host, since[0]
+
+
+class Player:
+    """One history on its way."""
+
+    def __init__(self, history: History, make_redis: MakeRedis = in_memory) -> None:
+        self.site = Site(history.hosts, history.routes, make_redis)
+        self._judges: dict[str, Judge] = {}
+        self._announcements = _Announcements()
+        self._overwritten: list[tuple[float, object]] = []
+        self.look()
+
+    def play(self, steps: Sequence[Step]) -> None:
+        """Raise Difference at the first step after which the updater is not as it should be."""
+        for number, (name, *arguments) in enumerate(steps):
+            try:
+                if name == "wait":
+                    self._wait(int(str(arguments[0])))
+                    continue
+                getattr(self.site, str(name))(*arguments)
+                if name == "edit" and arguments[1] in OVERWRITING:
+                    self._overwritten.append((self.site.clock.seconds, arguments[0]))
+                if name == "fault" and arguments == ["updater"]:
+                    self._announcements = _Announcements()
+                self.site.wait(1)
+                self.look()
+            except AssertionError as error:
+                raise Difference(f"after step {number}, {(name, *arguments)}: {error}") from error
+
+    def _wait(self, seconds: int) -> None:
+        """Let time pass; the updater looks now and then, as it does by itself."""
+        while seconds > 0:
+            self.site.wait(min(LOOK_S, seconds))
+            seconds -= LOOK_S
+            self.look()
+
+    def look(self) -> None:
+        """Let the updater look, and compare what it made of it."""
+        site = self.site
+        before = [site.network_at(index) for index in range(len(site.refs))]
+        can_see = not (site.redis.is_away or site.is_paused)
+        observed = site.verdicts.observed_ms() if can_see else 0
+        site.look()
+        after = [site.network_at(index) for index in range(len(site.refs))]
+        if not can_see:
+            assert after == before, "written while nothing can be seen"
+            return
+        self._announcements.read(observed, site.announced())
+        for index, (old, new) in enumerate(zip(before, after, strict=True)):
+            _check_number(old, new)
+            found = read_intent(old)
+            if isinstance(found, Intent):
+                self._check(old, new, found, observed)
+                if self._must_be_corrected(index):
+                    self._check_route(old, new)
+            else:
+                self._check_left_alone(old, new, found)
+
+    def _look_of(self, intent: Intent, now: int) -> Look:
+        arrivals = [Arrival(at, v) for at, v in self.site.verdicts.arrivals if v.segment == intent.segment]
+        latest, since = newest(arrivals), self._announcements.readable_since
+        assert since is not None
+        settled = now - since >= TTL_MS
+        time = self.site.verdicts.read([intent.segment])[intent.segment]
+        # Before all hosts are known, one that has reported is not gone.
+        carriers = self._announcements.carriers(now) | frozenset(() if settled else latest)
+        return Look(
+            now,
+            carriers,
+            latest,
+            newest(arrivals, asked=True),
+            settled and time.time_runs,
+            time.resumed_ms,
+            fresh_ms=round(FRESH_S * 1000),
+        )
+
+    def _judge_of(self, network: Network) -> Judge:
+        return self._judges.setdefault(network.uid, Judge())
+
+    def _check(self, old: Network, new: Network, intent: Intent, now: int) -> None:
+        judge = self._judge_of(old)
+        telling = judge.look(intent, self._look_of(intent, now))
+        may_write = not self.site.cluster.is_away
+        if telling is not None and may_write and not _is_being_pinged(old, telling.word):
+            judge.tell(telling)
+        _check_status(judge, new.status)
+
+    def _must_be_corrected(self, index: int) -> bool:
+        """Whether another writer's change is to be answered: not when there were too many of them."""
+        since = self.site.clock.seconds - HOUR_S
+        recent = [which for at, which in self._overwritten if at > since and which == index]
+        return len(recent) <= CORRECTIONS_AN_HOUR and not self.site.cluster.is_away
+
+    def _check_route(self, old: Network, new: Network) -> None:
+        judge = self._judge_of(old)
+        if judge.standing is not None and judge.is_clear:
+            _check_route(new, judge.standing)
+
+    def _check_left_alone(self, old: Network, new: Network, found: NotProbed) -> None:
+        judge = self._judge_of(old)
+        if not self.site.cluster.is_away:
+            judge.tell(Telling(Word(found.state, found.reason)))
+        _check_status(judge, new.status)
+
+
+def _check_number(old: Network, new: Network) -> None:
+    """A write changes something, and one is enough."""
+    writes = int(new.resource_version) - int(old.resource_version)
+    assert writes <= 1, f"{writes} writes at once"
+    if writes:
+        findings = [sorted(n.status.findings) if n.status else [] for n in (old, new)]
+        changed = _facts(new.status) != _facts(old.status) or old.route != new.route
+        changed = changed or findings[0] != findings[1]
+        assert changed, f"needless: {old.annotations} became {new.annotations}"
+
+
+def _check_status(judge: Judge, status: Status | None) -> None:
+    told = judge.told
+    expected = None if told is None else (*told.facts(), told.digest)
+    assert _facts(status) == expected, f"told {_facts(status)}, expected {expected}"
+
+
+def _facts(status: Status | None) -> tuple[object, ...] | None:
+    if status is None:
+        return None
+    servers = tuple(offer.server for offer in status.servers)
+    facts = status.state, status.reason, status.connectivity, dict(status.hosts), servers, status.dhcp_out
+    return (*facts, status.digest)
+
+
+def _is_being_pinged(network: Network, word: Word) -> bool:
+    """Whether Harvester is checking the gateway now, and any write would make it begin anew."""
+    route = network.route
+    return not word.is_decided and route.lacks_connectivity and not route.outdated
+
+
+def _check_route(network: Network, standing: Word) -> None:
+    """What was told stands in Harvester's annotation too."""
+    route = network.route
+    if standing.state is State.DHCP_FAILED and (route.cidr, route.connectivity) == ("", "false"):
+        # Harvester's word about a gateway that is gone, and no other word than ours.
+        return
+    if nad.ROUTE not in network.annotations:
+        assert not standing.gateway, "the gateway that DHCP names is not written"
+        return
+    if standing.gateway:
+        assert (route.gateway, route.cidr) == (standing.gateway, standing.cidr), network.annotations
+    assert route.connectivity == standing.connectivity, network.annotations
+    assert not route.outdated

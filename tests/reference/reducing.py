@@ -1,0 +1,211 @@
+"""The table of docs/states.md, read plainly: what these verdicts say of one network."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
+
+from services.contract.messages import Offer, ReachVerdict, TargetVerdict, Verdict
+from services.contract.outcomes import DHCPOutcome, ReachOutcome, Reason, State
+from services.network.parse.intent import Intent
+from tests.reference.words import Arrival, Word
+
+PROBES_UNTIL_SILENT = 3
+ENOUGH_BESIDES_THE_FIRST = 2
+"""Further hosts that must get no offer."""
+UP, DOWN, UNCLEAR, UNTRIED = "up", "down", "unclear", "untried"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is looked at: the hosts that count, their newest verdicts, and their newest that asked DHCP."""
+
+    now: int
+    carriers: Collection[str]
+    latest: Mapping[str, Arrival]
+    asked: Mapping[str, Arrival]
+    offers_since: float
+    """Older offers do not refute that DHCP offers nothing."""
+    in_vain_since: float
+    """Before that, a host without an offer proves nothing."""
+    fresh_ms: int
+    active_when: str
+    is_out: bool
+    """Whether one host without an offer is enough to say that DHCP offers nothing."""
+
+    def counting(self, digest: str) -> dict[str, Verdict]:
+        """Return by host the verdicts that say something about this intent now."""
+        return {
+            host: arrival.verdict
+            for host, arrival in sorted(self.latest.items())
+            if host in self.carriers
+            and self.now - arrival.at < self.fresh_ms
+            and _is_about(arrival.verdict, digest)
+        }
+
+
+def reduce(intent: Intent, evidence: Evidence) -> Word:
+    """Say what the evidence says."""
+    said = evidence.counting(intent.digest)
+    if not said:
+        once = any(_is_about(arrival.verdict, intent.digest) for arrival in evidence.latest.values())
+        reason = Reason.NO_FRESH_VERDICT if once else Reason.NOT_PROBED_YET
+        state = State.UNKNOWN if once else State.PENDING
+        return Word(state, reason if evidence.carriers else Reason.NO_HOST)
+    faults = {host: verdict.fault.value for host, verdict in said.items() if verdict.fault is not None}
+    if len(faults) == len(said):
+        return Word(State.UNKNOWN, Reason.CANNOT_PROBE, hosts=faults)
+    if intent.mode == "manual":
+        return _reach(intent, said, faults, intent.gateway, evidence)
+    dhcp = _ask_dhcp(intent, evidence)
+    if dhcp.gateway is not None:
+        word = _reach(intent, said, faults, dhcp.gateway, evidence)
+        offer = dhcp.offer
+        return replace(
+            word,
+            gateway="" if offer is None else str(offer.gateway),
+            cidr="" if offer is None else str(offer.cidr),
+            servers=dhcp.servers,
+            dhcp_out=dhcp.is_out,
+        )
+    if dhcp.is_out:
+        return Word(
+            State.DHCP_FAILED, Reason.NO_DHCP_OFFER, "DHCP failed", hosts=faults, servers=dhcp.servers
+        )
+    if dhcp.is_confirming:
+        return Word(State.PENDING, Reason.CONFIRMING_NO_OFFER, hosts=faults)
+    unclear = any(v.dhcp is not None and v.dhcp.outcome is DHCPOutcome.INCONCLUSIVE for v in said.values())
+    return Word(State.PENDING, Reason.INCONCLUSIVE if unclear else Reason.NOT_PROBED_YET, hosts=faults)
+
+
+def _is_about(verdict: Verdict, digest: str) -> bool:
+    return verdict.fault is not None or any(target.digest == digest for target in verdict.targets)
+
+
+@dataclass(frozen=True)
+class _DHCP:
+    """What DHCP says: the gateway to judge, and by whose word."""
+
+    gateway: IPv4Address | None
+    offer: Offer | None = None
+    """The offer that names it; None: it is known from before."""
+    servers: tuple[str, ...] = ()
+    is_out: bool = False
+    is_confirming: bool = False
+
+
+def _ask_dhcp(intent: Intent, evidence: Evidence) -> _DHCP:
+    offered, in_vain = _answers(evidence, intent.digest)
+    offers: dict[IPv4Address, Offer] = {}
+    for arrival in offered:
+        assert arrival.verdict.dhcp is not None
+        offers |= {offer.server: offer for offer in arrival.verdict.dhcp.servers}
+    servers = tuple(str(server) for server in sorted(offers))
+    enough = askers(evidence)
+    known = intent.known_gateway
+    if in_vain and (evidence.is_out or len(in_vain) >= enough):
+        return _DHCP(known, servers=servers, is_out=True)
+    if any(arrival.at >= evidence.offers_since for arrival in offered):
+        named = [offer for _, offer in sorted(offers.items())]
+        chosen = next((offer for offer in named if offer.gateway == known), named[0])
+        return _DHCP(chosen.gateway, offer=chosen, servers=servers)
+    return _DHCP(known, is_confirming=bool(in_vain))
+
+
+def askers(evidence: Evidence) -> int:
+    """Return how many hosts must get no offer: one, and two others that can ask."""
+    faulty = {
+        host
+        for host, arrival in evidence.latest.items()
+        if host in evidence.carriers
+        and arrival.verdict.fault is not None
+        and evidence.now - arrival.at < evidence.fresh_ms
+    }
+    return 1 + max(0, min(ENOUGH_BESIDES_THE_FIRST, len(evidence.carriers) - len(faulty) - 1))
+
+
+def conclusive(evidence: Evidence, digest: str, since: float) -> int:
+    """Return how many hosts heard from DHCP since then, or waited for it in vain."""
+    offered, in_vain = _answers(evidence, digest)
+    return sum(arrival.at >= since for arrival in (*offered, *in_vain))
+
+
+def in_vain_since(evidence: Evidence, digest: str) -> tuple[float | None, float]:
+    """Return when the first host asked in vain since the newest offer, and when that came."""
+    offered, in_vain = _answers(evidence, digest)
+    return (in_vain[0].at if in_vain else None), max((a.at for a in offered), default=float("-inf"))
+
+
+def _answers(evidence: Evidence, digest: str) -> tuple[list[Arrival], list[Arrival]]:
+    """Return what hosts heard from DHCP: the offers, and the answers in vain since the newest of them."""
+    answers = sorted(
+        (
+            arrival
+            for host, arrival in evidence.asked.items()
+            if host in evidence.carriers
+            and evidence.now - arrival.at < 2 * evidence.fresh_ms
+            and arrival.verdict.dhcp is not None
+            and arrival.verdict.dhcp.outcome in (DHCPOutcome.OFFERED, DHCPOutcome.NO_OFFER)
+            and any(target.digest == digest for target in arrival.verdict.targets)
+        ),
+        key=lambda arrival: arrival.at,
+    )
+    offered = [a for a in answers if a.verdict.dhcp and a.verdict.dhcp.outcome is DHCPOutcome.OFFERED]
+    last = max((a.at for a in offered if a.at >= evidence.offers_since), default=float("-inf"))
+    since = evidence.in_vain_since
+    return offered, [a for a in answers if a not in offered and a.at > last and a.at >= since]
+
+
+def _reach(
+    intent: Intent,
+    said: Mapping[str, Verdict],
+    faults: Mapping[str, str],
+    gateway: IPv4Address | None,
+    evidence: Evidence,
+) -> Word:
+    """Say what the checks of this gateway say, host by host and path by path."""
+    checks = {host: _check_of(verdict, intent.digest, gateway) for host, verdict in said.items()}
+    vlan = {
+        host: UNTRIED if check is None else _read(check.vlan)
+        for host, check in checks.items()
+        if host not in faults
+    }
+    routed = [_read(check.routed) for check in checks.values() if check is not None]
+    up = sorted(host for host, found in vlan.items() if found == UP)
+    down = sorted(host for host, found in vlan.items() if found == DOWN)
+    unclear = dict.fromkeys((h for h, found in vlan.items() if found == UNCLEAR), Reason.INCONCLUSIVE.value)
+    everywhere = bool(up) and not down and not faults
+    is_routed = everywhere if intent.isolated else UP in routed
+    if not (up or down) or not (intent.isolated or UP in routed or DOWN in routed):
+        reason = Reason.INCONCLUSIVE if unclear else Reason.NOT_PROBED_YET
+        return Word(State.PENDING, reason, hosts={**unclear, **faults})
+    silent = dict.fromkeys(down if up else (), Reason.GATEWAY_SILENT_ON_VLAN.value)
+    state, reason = _state(bool(up), everywhere, is_routed, isolated=intent.isolated)
+    by_vlan = intent.isolated or evidence.active_when == "vlan"
+    fine = everywhere if by_vlan else is_routed
+    return Word(state, reason, "true" if fine else "false", hosts={**unclear, **silent, **faults})
+
+
+def _state(somewhere: bool, everywhere: bool, is_routed: bool, *, isolated: bool) -> tuple[State, Reason]:
+    if everywhere:
+        fine = State.ACTIVE, Reason.GATEWAY_ANSWERS
+        return fine if is_routed else (State.ISOLATED, Reason.GATEWAY_NOT_ROUTED)
+    if somewhere:
+        return State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS
+    if is_routed:
+        return State.OFF_VLAN, Reason.GATEWAY_SILENT_ON_VLAN
+    return State.UNREACHABLE, Reason.GATEWAY_SILENT_ON_VLAN if isolated else Reason.GATEWAY_SILENT
+
+
+def _check_of(verdict: Verdict, digest: str, gateway: IPv4Address | None) -> TargetVerdict | None:
+    for target in verdict.targets:
+        if target.digest == digest and target.gateway is not None and target.gateway == gateway:
+            return target
+    return None
+
+
+def _read(reach: ReachVerdict) -> str:
+    if reach.outcome is ReachOutcome.REACHABLE:
+        return UP
+    if reach.outcome is ReachOutcome.SILENT:
+        return DOWN if reach.attempts >= PROBES_UNTIL_SILENT else UNCLEAR
+    return UNCLEAR if reach.outcome is ReachOutcome.INCONCLUSIVE else UNTRIED
