@@ -23,6 +23,7 @@ from services.contract.doubts import Doubt
 from services.contract.messages import HostAnnouncement, Report, Segment, Verdict
 from services.contract.names import (
     DOUBTS_KEY,
+    OBSERVED_TIME_KEY,
     REPORT_QUEUE,
     REPORT_TASK,
     SENDING_KEY,
@@ -172,7 +173,10 @@ def wait_until(condition: Callable[[], bool], explain: Callable[[], str] = lambd
 def updater_site(
     folder: Path, redis_server: RedisServer, *, admission: Admission | None = None, **environment: str
 ) -> Iterator[UpdaterSite]:
-    """Start everything. environment adds NADROUTE_ variables. The test plays the watcher, which sends."""
+    """Start everything. environment adds NADROUTE_ variables. The test plays the watcher, which sends.
+
+    Observed time runs from the start: what is reported before that counts for no doubt.
+    """
     redis_server.client.set(SENDING_KEY, "1")
     log = folder / "updater.log"
     with ApiServer(admission=admission) as server:
@@ -187,6 +191,7 @@ def updater_site(
         app = make_app(redis_server.url)
         site = UpdaterSite(server, redis_server.client, app, _start(variables, log), log, variables)
         try:
+            site.wait(lambda: site.redis.hget(OBSERVED_TIME_KEY, "stood_still") == "0")
             yield site
         finally:
             app.close()
