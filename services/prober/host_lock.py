@@ -110,7 +110,7 @@ class HostLock(RepeatingThread):
         self._incarnation = 0
         self._held_until = float("-inf")
         self._given_up = False
-        self._problem: str | None = "the host's name is not taken yet"
+        self._problem: str | None = "this prober does not hold its host's name yet"
         self._logged = ""
 
     @property
@@ -194,7 +194,9 @@ class HostLock(RepeatingThread):
             return _Outcome(outcome), value
         if value != self._value:
             self._value, self._incarnation = value, HostClaim.from_wire(value).since_ms
-            log.info("the host's name is taken", host=self._claim.host, incarnation=self._incarnation)
+            log.info(
+                "this prober holds its host's name", host=self._claim.host, incarnation=self._incarnation
+            )
         # From before the question: Redis counts from later on.
         self._held_until = asked_at + HOST_TTL_S
         self._problem = None

@@ -65,7 +65,8 @@ def describe_conflict(waiting: HostClaim, now_ms: int) -> str:
     age = describe_age((now_ms - waiting.since_ms) / 1_000)
     return (
         f"{waiting.host}: another prober waits for this name, {waiting}, for {age}; it starts when the one "
-        "at work ends. If both are to work, give each a host name of its own"
+        f"at work ends, or {HOST_TTL_S} s after a crash of that one. If both are to work, give each a host "
+        "name of its own"
     )
 
 

@@ -47,7 +47,7 @@ def source_remark(view: RedisView, rows: Iterable[NetworkRow] = ()) -> str | Non
     return f"from the annotation, as Redis has no conclusion: {named(refs)}; is an updater running?"
 
 
-def named(refs: Sequence[NetworkRef]) -> str:
+def named(refs: Sequence[NetworkRef | str]) -> str:
     """Join the first few names and the number of the others."""
     more = f" and {len(refs) - MAX_NAMED} more" if len(refs) > MAX_NAMED else ""
     return ", ".join(map(str, refs[:MAX_NAMED])) + more

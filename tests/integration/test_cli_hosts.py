@@ -85,7 +85,7 @@ def test_a_prober_that_waits_for_a_name_in_use_is_named(
     }
     (line,) = ran.err.splitlines()
     assert line.startswith("node1: another prober waits for this name, process 12 on spare")
-    assert "(10.0.0.9), for 2m 5s; it starts when the one at work ends" in line
+    assert "(10.0.0.9), for 2m 5s; it starts when the one at work ends, or 15 s after a crash" in line
     assert "\x1b" not in line
 
 

@@ -153,6 +153,9 @@ def remarks(view: RedisView, lines: Sequence[NetworkLine]) -> list[str]:
     said = [view.paused, source_remark(view, rows), *unwritten_remarks(rows)]
     if doubted := [row.ref for row in rows if doubts_of(row, view)]:
         said.append(f"in doubt, other hosts are being asked: {named(doubted)}; `nadroute explain` says more")
+    shown = {check.host for line in lines for check in line.checks or ()}
+    if gone := sorted(shown - view.hosts.keys()):
+        said.append(f"not announced, shown with their last results: {named(gone)}")
     if any(row.unwritten and row.unwritten.route for row in rows):
         said.append("what would be written: nadroute diff")
     return [remark for remark in said if remark is not None]

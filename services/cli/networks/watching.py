@@ -24,6 +24,7 @@ from services.cli.terminal import cell, plain, stdout_console
 from services.cluster.cache import NetworkCache
 from services.cluster.metrics import WatchMetrics
 from services.cluster.watching import NetworkWatch
+from services.network.parse.nad import Network
 from services.runtime.clock import Clock
 from services.view.documents import deleted_document, network_document
 from services.view.durations import describe_age
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 REFRESH_S = 0.5
 REDIS_REFRESH_S = 2.0
 """Seconds between two readings of Redis: probes take longer anyway."""
+SETTLING_S = 1.0
+"""Seconds after a change of a network in which Redis is read each time: its conclusion follows at once."""
 FIRST_LIST_TIMEOUT_S = 20.0
 
 
@@ -64,7 +67,7 @@ def describe_stale(stale_s: float) -> str:
 
 
 class Follower:
-    """Keeps the picture up to date from a watch and, every 2 s, from Redis."""
+    """Keeps the picture up to date from a watch and, every 2 s or after a change, from Redis."""
 
     def __init__(
         self,
@@ -83,13 +86,18 @@ class Follower:
         self._clock = clock
         self._view = RedisView()
         self._read_at = -REDIS_REFRESH_S
+        self._networks: list[Network] = []
+        self._changed_at = 0.0
 
     def picture(self) -> Picture:
         """Return the present picture."""
-        networks = self._cache.snapshot()
-        if self._clock.monotonic() - self._read_at >= REDIS_REFRESH_S:
-            self._view = self._reader.read(networks, self._settings.policy)
-            self._read_at = self._clock.monotonic()
+        networks, now = self._cache.snapshot(), self._clock.monotonic()
+        if networks != self._networks:
+            self._networks, self._changed_at = networks, now
+        # Else a new annotation would be shown for seconds beside the former state.
+        is_settling = now < self._changed_at + SETTLING_S
+        if is_settling or now >= self._read_at + REDIS_REFRESH_S:
+            self._view, self._read_at = self._reader.read(networks, self._settings.policy), now
         silent_s = self._watch.silent_s
         stale_s = silent_s if silent_s > self._settings.watch_silence_s else None
         return Picture(

@@ -150,6 +150,17 @@ def test_remarks_say_what_is_not_written_and_what_is_from_the_annotation() -> No
     assert remarks(RedisView(), [NetworkLine(network_row(network(config=config(0))))]) == []
 
 
+def test_a_remark_names_the_hosts_that_are_not_announced() -> None:
+    """Their results are shown, and a dim symbol alone would not say that they are the last ones."""
+    row = network_row(network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS))
+    row = replace(row, source=Source.CONCLUSION)
+    seen = view(found("node1"), found("node2"))
+    assert remarks(seen, with_checks([row], seen)) == []
+    seen = replace(seen, hosts={})
+    said = "not announced, shown with their last results: node1, node2"
+    assert remarks(seen, with_checks([row], seen)) == [said]
+
+
 def test_findings_and_remarks_are_shown() -> None:
     """Findings follow the reason, remarks precede the table."""
     row = network_row(

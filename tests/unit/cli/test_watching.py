@@ -3,6 +3,7 @@
 import random
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -10,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from services.cli.networks.paging import BOTTOM, DOWN, PAGE_DOWN, PAGE_UP, TOP, UP, Pager
 from services.cli.networks.status_command import Shown
-from services.cli.networks.watching import Follower, Picture, _print_changes, live_lines
+from services.cli.networks.watching import SETTLING_S, Follower, Picture, _print_changes, live_lines
 from services.cli.options.client import ClientSettings
 from services.cluster.cache import NetworkCache
 from services.cluster.metrics import WatchMetrics
@@ -100,6 +101,35 @@ class NoRedis:
 
     def read(self, *_: object) -> RedisView:
         return RedisView()
+
+
+class CountingReader:
+    """Counts how often Redis is read."""
+
+    reads = 0
+
+    def read(self, *_: object) -> RedisView:
+        self.reads += 1
+        return RedisView()
+
+
+def test_redis_is_read_again_as_soon_as_a_network_changes() -> None:
+    """Else the new annotation would be shown for up to 2 s beside the former state."""
+    clock, cache, reader, settings = ManualClock(), NetworkCache(), CountingReader(), ClientSettings()
+    silent = cast("Any", SimpleNamespace(silent_s=0.0))
+    follower = Follower(silent, cache, cast("Any", reader), settings, Shown(), clock)
+    follower.picture()
+    clock.seconds += SETTLING_S
+    follower.picture()
+    assert reader.reads == 1
+    cache.upserted(network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS))
+    follower.picture()
+    clock.seconds += SETTLING_S / 2
+    follower.picture()
+    assert reader.reads == 3, "the conclusion may be stored a moment after the annotation"
+    clock.seconds += SETTLING_S / 2
+    follower.picture()
+    assert reader.reads == 3
 
 
 def test_silence_of_the_api_server_makes_the_picture_old() -> None:
