@@ -1,6 +1,5 @@
 """DHCP discovery on one VLAN: DHCPDISCOVER until servers offer an address (RFC 2131 sections 4.1, 4.4.1)."""
 
-from collections.abc import Sequence
 from typing import Final, Protocol
 
 from services.contract.gateways import first_usable, is_host
@@ -69,7 +68,7 @@ class Discovery:
         trunk: TrunkState,
         *,
         station: Station,
-        expected: Sequence[Expected],
+        expected: list[Expected],
         offers: list[DHCPOffer],
         handler: DiscoveryHandler,
         discoveries: "dict[Discovery, None]",
@@ -170,6 +169,10 @@ class Discovery:
     def _keep(self, offer: DHCPOffer) -> bool:
         """Keep the offer, unless it is a repetition or there is no room; return whether it is kept."""
         offers = self._offers
+        if not offers:
+            # Most often there is one server.
+            offers.append(offer)
+            return True
         for other in offers:
             if is_repetition(offer, other):
                 return False

@@ -18,7 +18,7 @@ Choice = tuple[Target, DHCPOffer | None, int | None]
 def is_expected(offer: DHCPOffer, expected: Expected) -> bool:
     """Return whether the offer is this expected one."""
     server, gateway = expected
-    return server in (0, offer.server) and gateway in (0, offer.usable_gateway)
+    return (not server or server == offer.server) and (not gateway or gateway == offer.usable_gateway)
 
 
 def is_repetition(offer: DHCPOffer, other: DHCPOffer) -> bool:
@@ -87,7 +87,7 @@ def choose(target: Target, offers: Sequence[DHCPOffer]) -> DHCPOffer | None:
     )
 
 
-def choose_all(targets: Sequence[Target], known: Sequence[int], offers: Sequence[DHCPOffer]) -> list[Choice]:
+def choose_all(targets: Sequence[Target], known: list[int], offers: list[DHCPOffer]) -> list[Choice]:
     """Return the choice for each target, in order.
 
     A known gateway that no offer names stays the choice, without an offer. What is offered instead is a
@@ -100,7 +100,7 @@ def choose_all(targets: Sequence[Target], known: Sequence[int], offers: Sequence
         offer = choose(target, offers) if target.from_dhcp else None
         if offer is None or offer.usable_gateway is None:
             choices.append((target, offer, gateway or None))
-        elif gateway in (0, offer.usable_gateway):
+        elif not gateway or gateway == offer.usable_gateway:
             choices.append((target, offer, offer.usable_gateway))
         else:
             choices.append((target, None, gateway))

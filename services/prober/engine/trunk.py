@@ -4,7 +4,6 @@ Pure: frames are bytes, and the time is passed in. A frame that matches no open 
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Final
 
 from services.prober.engine.discovery import Discovery, DiscoveryHandler
@@ -94,7 +93,7 @@ class Trunk:
         self,
         station: Station,
         *,
-        expected: Sequence[Expected],
+        expected: list[Expected],
         offers: list[DHCPOffer],
         handler: DiscoveryHandler,
         now: float,
