@@ -26,6 +26,8 @@ class Hindrance(StrEnum):
     """The API server refused the write: an admission webhook, or RBAC."""
     UNREADABLE = "unreadable"
     """Harvester's webhook would refuse any write, because the present configuration cannot be read."""
+    TAKEN_BACK = "taken_back"
+    """Another writer took it back as often as it is written again within an hour."""
 
 
 class Unwritten(Message):

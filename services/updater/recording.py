@@ -27,6 +27,8 @@ def record_of(
     unwritten = None
     if change.hindrance is not None:
         unwritten = _unwritten(change, change.hindrance)
+    elif change.left_for_s is not None:
+        unwritten = _unwritten(change, Hindrance.TAKEN_BACK)
     elif change.annotations and known is not None and known.why is Hindrance.DENIED:
         # What the API server refused stays refused until a write succeeds or there is nothing to write.
         unwritten = _unwritten(change, Hindrance.DENIED, known.detail)

@@ -14,6 +14,7 @@ _MEANINGS = {
     Hindrance.OBSERVE_ONLY: "the updater only observes (observe_only)",
     Hindrance.DENIED: "the API server refuses it",
     Hindrance.UNREADABLE: "Harvester's webhook refuses every write while the configuration cannot be read",
+    Hindrance.TAKEN_BACK: "another writer took it back four times in an hour; it is left for up to an hour",
 }
 
 
@@ -30,6 +31,7 @@ def unwritten_remarks(rows: Sequence[NetworkRow]) -> list[str]:
         remarks.append("observe only: nothing is written to the networks")
     for why, text in (
         (Hindrance.DENIED, "not written, the API server refuses it"),
+        (Hindrance.TAKEN_BACK, "not written again for up to an hour, another writer takes it back"),
         (Hindrance.UNREADABLE, "not written, the configuration cannot be read"),
     ):
         refs = [row.ref for row in rows if row.unwritten and row.unwritten.why is why]

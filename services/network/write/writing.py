@@ -37,7 +37,7 @@ class Change:
     """The status that was told last: by the annotation, or by the record where nothing may be written."""
     after: Status
     route: Mapping[str, str | None] = field(default_factory=dict)
-    """Fields of the route annotation to set, or to remove if None."""
+    """Fields of the route annotation to set, or to remove if None; also those that are left as they are."""
     annotations: Mapping[str, str] = field(default_factory=dict)
     """Annotations to set."""
     hindrance: Hindrance | None = None
@@ -133,7 +133,7 @@ def decide(
     after = after.following(before, now=after.since)
     if loss is not None and memory.written.corrections >= MAX_CORRECTIONS:
         to_tell = "" if memory.written.is_told else loss.text
-        return Change(before, after, left_for_s=memory.written.room_in_s, left=to_tell)
+        return Change(before, after, wanted.fields, left_for_s=memory.written.room_in_s, left=to_tell)
     annotations: dict[str, str] = {}
     if wanted.differing:
         annotations[nad.ROUTE] = wanted.route.with_fields(wanted.fields)

@@ -143,6 +143,11 @@ def test_remarks_say_what_is_not_written_and_what_is_from_the_annotation() -> No
     assert remarks(RedisView(), [NetworkLine(observed)]) == [
         "observe only: nothing is written to the networks"
     ]
+    disputed = replace(rows[0], unwritten=Unwritten(why=Hindrance.TAKEN_BACK, route={"connectivity": "true"}))
+    assert remarks(RedisView(), [NetworkLine(disputed)]) == [
+        "not written again for up to an hour, another writer takes it back: default/n0",
+        "what would be written: nadroute diff",
+    ]
     annotated = [NetworkLine(network_row(networks[0]))]
     said = "from the annotation, as Redis has no conclusion: default/n0; is an updater running?"
     assert remarks(RedisView(), annotated) == [said]

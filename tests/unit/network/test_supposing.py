@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from services.contract.conclusions import Hindrance
 from services.contract.open_doubts import NO_DOUBTS
 from services.network.judge.reduction import Conclusion
 from services.network.parse.intent import read_intent
@@ -39,6 +40,19 @@ def test_it_is_the_network_that_an_updater_let_loose_would_leave(
     assert as_if_written(given, record) == expected
     written = record.model_copy(update={"unwritten": None})
     assert as_if_written(given, written) == given
+
+
+def test_what_another_writer_took_back_is_not_supposed() -> None:
+    """Its values stand, so hosts have to check those."""
+    given = network(f'{{"mode":"auto",{LEASED}}}')
+    change = decide(given, read_intent(given), OUT, now=NOW)
+    assert change is not None
+    left = replace(change, annotations={}, left_for_s=60.0)
+    record = record_of(given, left, NO_DOUBTS, None)
+    assert record.unwritten is not None
+    assert (record.unwritten.why, dict(record.unwritten.route)) == (Hindrance.TAKEN_BACK, change.route)
+    assert change.route
+    assert as_if_written(given, record) == given
 
 
 def test_a_forged_record_sets_only_what_nadroute_writes() -> None:

@@ -369,3 +369,13 @@ def test_another_writer_is_corrected_four_times_an_hour(bench: Bench) -> None:
     reasons = [reason for _, reason, _ in bench.cluster.events]
     assert reasons == ["Active", "OtherWriter", "CorrectionLimitReached"]
     assert "set connectivity to 'false'" in bench.cluster.events[-1][2]
+    (record,) = bench.memories.records.values()
+    assert record.unwritten is not None
+    assert record.unwritten.why is Hindrance.TAKEN_BACK
+    assert record.unwritten.route["connectivity"] == "true"
+    ours = route.replace('"connectivity":"false"', '"connectivity":"true"')
+    bench.updater.upserted(bench.cluster.edit(target.ref, **{nad.ROUTE: ours}))
+    bench.clock.seconds += SETTINGS.reduce_interval_s
+    bench.work()
+    (record,) = bench.memories.records.values()
+    assert record.unwritten is None, "the other writer gave way"
