@@ -82,6 +82,7 @@ class LeaderLease(RepeatingThread):
         self._record: _Record | None = None
         self._led_until = float("-inf")
         self._reported_leading = False
+        self._logged: tuple[str, bool] | None = None
 
     @property
     def is_leader(self) -> bool:
@@ -96,8 +97,17 @@ class LeaderLease(RepeatingThread):
             # Another process was faster; the next attempt reads its record.
             log.debug("lease changed concurrently", lease=self._name)
         except ClusterError as error:
-            log.warning("lease not renewed", lease=self._name, error=str(error), leader=self.is_leader)
+            self._log_failure(str(error))
+        else:
+            self._logged = None
         self._report()
+
+    def _log_failure(self, error: str) -> None:
+        """Log a warning unless the last one was the same: an outage may last for hours."""
+        failure = (error, self.is_leader)
+        write_log = log.debug if failure == self._logged else log.warning
+        self._logged = failure
+        write_log("lease not renewed", lease=self._name, error=error, leader=self.is_leader)
 
     def _try(self) -> None:
         asked_at = self._clock.monotonic()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from lab.kube import ApiServer, Match
 from services.cluster.client import Cluster
@@ -152,3 +153,19 @@ def test_a_deleted_lease_is_created_again(cluster: Cluster) -> None:
     clock.seconds += 2
     one.attempt()
     assert (one.is_leader, holder(cluster)) == (True, "one")
+
+
+def test_a_failure_that_lasts_is_logged_once(server: ApiServer, cluster: Cluster) -> None:
+    """A warning for each change of it, not one every two seconds for as long as the API server is away."""
+    clock = ManualClock()
+    one = candidate(cluster, "one", clock)
+    for _ in range(2):
+        one.attempt()
+        server.faults.respond(503, match=LEASES, count=None)
+        with capture_logs() as logs:
+            for _ in range(20):
+                one.attempt()
+                clock.seconds += 2
+        warnings = [entry["leader"] for entry in logs if entry["log_level"] == "warning"]
+        assert warnings == [True, False]
+        server.faults.clear()

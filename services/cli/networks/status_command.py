@@ -152,7 +152,7 @@ def remarks(view: RedisView, lines: Sequence[NetworkLine]) -> list[str]:
     rows = [line.row for line in lines]
     said = [view.paused, source_remark(view, rows), *unwritten_remarks(rows)]
     if doubted := [row.ref for row in rows if doubts_of(row, view)]:
-        said.append(f"in doubt, other hosts are being asked: {named(doubted)}; `nadroute explain` says more")
+        said.append(f"in doubt until all hosts have reported: {named(doubted)}; `nadroute explain` says more")
     shown = {check.host for line in lines for check in line.checks or ()}
     if gone := sorted(shown - view.hosts.keys()):
         said.append(f"not announced, shown with their last results: {named(gone)}")

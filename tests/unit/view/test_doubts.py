@@ -71,7 +71,7 @@ def test_a_doubt_is_shown_by_every_command() -> None:
     said = "In doubt for 4s, as the gateway does not answer a host; not heard yet: node2."
     assert said in explain_network(OFFICE, row, [], DEFAULT_POLICY, seen).meaning
     assert remarks(seen, [NetworkLine(row)]) == [
-        "in doubt, other hosts are being asked: default/office; `nadroute explain` says more"
+        "in doubt until all hosts have reported: default/office; `nadroute explain` says more"
     ]
     document = checked_document(row, None, doubts_of(row, seen))
     assert document["doubts"] == [{"kind": "silent", "for_s": 4.0, "unheard": ["node2"]}]
