@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from services.contract.outcomes import DHCPOutcome, ReachOutcome, Reason, State
+from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome, Reason, State
 from services.network.parse import nad
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.policy import Policy
 from services.network.reasons.catalog import REASONS
-from services.network.reasons.states import DHCP_OUT, STATES
+from services.network.reasons.states import DHCP_OUT, FAULTS, STATES
 from services.network.reasons.texts import Facts
 from services.view.doubts import DoubtRow, doubts_of
 from services.view.host_checks import HostCheck, RedisView
@@ -55,6 +55,7 @@ def explain_network(
     sharing = _sharing(row, others, policy)
     asked = [*_asked(network, row.intent), *_shared(sharing)]
     meaning, steps = _meaning(row, facts)
+    steps = [*_repairs(row, checks or (), facts), *steps]
     meaning += _comparisons(row, checks or ())
     meaning += [f"{view.conflicts[check.host]}." for check in checks or () if check.host in view.conflicts]
     doubts = doubts_of(row, view)
@@ -86,6 +87,19 @@ def _meaning(row: NetworkRow, facts: Facts) -> tuple[list[str], list[str]]:
     if row.dhcp_out:
         meaning.append(DHCP_OUT)
     return meaning, steps
+
+
+def _repairs(row: NetworkRow, checks: Sequence[HostCheck], facts: Facts) -> list[str]:
+    """Return what to do about the faults that accused hosts report of themselves: each fault once."""
+    faulty: dict[Fault, list[HostCheck]] = {}
+    for check in checks:
+        if check.fault is not None and row.hosts.get(check.host) == check.fault:
+            faulty.setdefault(check.fault, []).append(check)
+    return [
+        f"On {_named([check.host for check in found])} ({fault}): "
+        + FAULTS[fault].format(interface=found[0].interface or facts.interface)
+        for fault, found in faulty.items()
+    ]
 
 
 def _comparisons(row: NetworkRow, checks: Sequence[HostCheck]) -> list[str]:

@@ -44,6 +44,23 @@ def test_a_partial_network_names_the_host_and_the_commands_to_try() -> None:
     assert result.steps[-1].endswith("`nadroute probe default/office --wait`")
 
 
+def test_the_repair_of_a_hosts_own_fault_is_the_first_step() -> None:
+    """Before those for the switch; not of a host that the status does not name for it."""
+    given = network_with_status(
+        State.PARTIAL,
+        Reason.GATEWAY_SILENT_ON_SOME_HOSTS,
+        hosts={"node2": "UplinkDown", "node3": "UplinkDown", "node4": "GatewaySilentOnVlan"},
+    )
+    down = [found(f"node{n}", DOWN, fault=Fault.UPLINK_DOWN) for n in (2, 3)]
+    stopped = found("node1", fault=Fault.STOPPED)
+    result = explained(given, view(stopped, *down, found("node4", DOWN)))
+    said = (
+        "On node2, node3 (UplinkDown): uplink extra-bo is down; check the cable, the bond and the switch port"
+    )
+    assert result.steps[0] == said
+    assert result.steps[1].startswith("On the switch port of")
+
+
 def test_each_hosts_checks_are_described() -> None:
     """With the MAC address, the times, or the fault."""
     seen = view(found("node1"), found("node2", DOWN, fault=Fault.UPLINK_DOWN))
