@@ -1,5 +1,6 @@
 """Compiling the C programs in this folder, and the engine, when they are needed."""
 
+import compileall
 import shutil
 import subprocess
 import sys
@@ -51,6 +52,8 @@ def compile_engine(folder: Path) -> Path:
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise RunFailed(f"the engine does not compile: {lines[-1] if lines else 'no reason given'}")
+    # As pip does. Where Python may not write bytecode, each start would compile all modules anew.
+    compileall.compile_dir(folder / "services", quiet=1)
     return folder
 
 

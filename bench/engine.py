@@ -13,7 +13,7 @@ from lab.namespaces import Namespace
 _ROOT = Path(__file__).resolve().parent.parent
 
 
-def _python_with(engine: Path) -> list[str]:
+def python_with(engine: Path) -> list[str]:
     """Return the command for Python with the compiled engine.
 
     Without -P the current folder, with the interpreted engine, would come first on the path.
@@ -48,7 +48,7 @@ class Scan:
 
     def command(self, engine: Path | None = None) -> list[str]:
         """Return the command line; engine is the folder of a compiled engine."""
-        python = [sys.executable] if engine is None else _python_with(engine)
+        python = [sys.executable] if engine is None else python_with(engine)
         arguments = {"--interface": UPLINK, "--vlans": self.vlans, "--depth": self.depth}
         command = [*python, "-m", "bench.probing", "--deadline", str(self.deadline_s)]
         command += ["--collector", self.collector]

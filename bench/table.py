@@ -36,6 +36,8 @@ class Row:
     unit: Unit
     values: tuple[float, ...]
     limit: float | None = None
+    at_least: bool = False
+    """Whether the value must be at least the limit; otherwise at most."""
     judged: Judged = Judged.MEDIAN
 
     @property
@@ -43,7 +45,7 @@ class Row:
         """Return whether the limit holds; None without a limit."""
         if self.limit is None:
             return None
-        return self.judged_value <= self.limit
+        return self.judged_value >= self.limit if self.at_least else self.judged_value <= self.limit
 
     @property
     def judged_value(self) -> float:
@@ -71,6 +73,7 @@ class Row:
             "min": min(self.values),
             "median": median(self.values),
             "limit": self.limit,
+            "at_least": self.at_least,
             "judged": self.judged.value,
             "holds": self.holds,
         }
@@ -104,12 +107,13 @@ def render(entries: Sequence[Entry]) -> str:
         if isinstance(entry, Skipped):
             lines.append((f"not measured: {entry.reason}", "", "", "", ""))
             continue
+        sign = "≥" if entry.at_least else "≤"
         lines.append(
             (
                 entry.name,
                 _text(min(entry.values), entry.unit),
                 _text(median(entry.values), entry.unit),
-                "" if entry.limit is None else f"≤ {_text(entry.limit, entry.unit)}",
+                "" if entry.limit is None else f"{sign} {_text(entry.limit, entry.unit)}",
                 {None: "", True: "yes", False: "NO"}[entry.holds],
             )
         )

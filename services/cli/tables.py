@@ -70,8 +70,9 @@ def print_table(console: Console, columns: Sequence[Column]) -> None:
 
 def print_lines(console: Console, lines: Sequence[Text]) -> None:
     """Print lines that are known to fit."""
-    for line in lines:
-        console.print(line, soft_wrap=True)
+    if lines:
+        # Together: one by one takes half as long again.
+        console.print(Text("\n").join(lines), soft_wrap=True)
 
 
 def _kept(columns: Sequence[Column], width: int) -> list[Column]:

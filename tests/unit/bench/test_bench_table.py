@@ -1,5 +1,7 @@
 """The table and its JSON form."""
 
+from dataclasses import replace
+
 import pytest
 
 from bench.table import Judged, Row, Skipped, Unit, render
@@ -22,6 +24,14 @@ def test_a_limit_is_held_against_the_value_that_is_named(judged: Judged, holds: 
 def test_the_median_counts_where_the_fastest_alone_keeps_the_limit() -> None:
     """One fast run does not make the limit on a median hold."""
     assert row(1.0, 3.0, 4.0, limit=2.0).holds is False
+
+
+def test_a_lower_limit_holds_from_its_value_on() -> None:
+    """It is shown with the sign of a lower limit, and missed by what is below."""
+    made = Row(section="s", name="n", unit=Unit.TIMES, values=(5.0,), limit=5.0, at_least=True)
+    assert made.holds is True
+    assert "≥ 5 x" in render([made])
+    assert replace(made, values=(4.9,)).holds is False
 
 
 def test_without_a_limit_nothing_holds_or_fails() -> None:
