@@ -21,6 +21,7 @@ from services.network.judge.reduction import Conclusion
 from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network
 from services.network.policy import Policy
+from services.network.write.supposing import as_if_written
 from services.network.write.writing import Change, Memory, decide
 from services.runtime.clock import Clock
 from services.updater.memories import Memories
@@ -122,6 +123,18 @@ class Assessor:
         """Parse the network's intent, by the present policy."""
         return read_intent(network, self._policy_now())
 
+    def _supposed(self, network: Network, record: ConclusionRecord | None) -> Network:
+        """Return the network as hosts are asked about it: with what is only observed, on the same intent.
+
+        Else a gateway that DHCP named would count as unknown as soon as DHCP is out.
+        """
+        if record is None or not self._observe_only:
+            return network
+        intent = self.read(network)
+        if isinstance(intent, NotProbed) or record.status.get("digest") != intent.digest:
+            return network
+        return as_if_written(network, record)
+
     def _policy_now(self) -> Policy:
         addresses, gateways = self._hosts.addresses(), self._hosts.default_gateways()
         with self._lock:
@@ -132,16 +145,17 @@ class Assessor:
     def assess(self, networks: Sequence[Network]) -> list[Assessment]:
         """Assess each network by what is known now; may raise redis.RedisError."""
         self._hosts.refresh()
-        intents = [self.read(network) for network in networks]
+        records = self._memories.conclusions([network.uid for network in networks])
+        supposed = [self._supposed(network, records.get(network.uid)) for network in networks]
+        intents = [self.read(network) for network in supposed]
         known = self._verdicts.read({i.segment for i in intents if isinstance(i, Intent)})
         self._metrics.verdicts_read(known, self._clock.monotonic())
-        records = self._memories.conclusions([network.uid for network in networks])
         memories = self._remember(networks, records)
         now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         asked: list[Doubt] = []
         found = [
             self._assess(network, intent, known, memories[network.uid], records.get(network.uid), now, asked)
-            for network, intent in zip(networks, intents, strict=True)
+            for network, intent in zip(supposed, intents, strict=True)
         ]
         if asked:
             self._doubt_log.publish(dict.fromkeys(asked))

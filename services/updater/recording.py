@@ -27,12 +27,25 @@ def record_of(
     unwritten = None
     if change.hindrance is not None:
         unwritten = _unwritten(change, change.hindrance)
+        if known is not None and before is not None and _is_supposed(change, before):
+            # The change is to the network as if what is known were written.
+            unwritten = unwritten.model_copy(
+                update={
+                    "route": {**known.route, **unwritten.route},
+                    "status": known.status or unwritten.status,
+                }
+            )
     elif change.left_for_s is not None:
         unwritten = _unwritten(change, Hindrance.TAKEN_BACK)
     elif change.annotations and known is not None and known.why is Hindrance.DENIED:
         # What the API server refused stays refused until a write succeeds or there is nothing to write.
         unwritten = _unwritten(change, Hindrance.DENIED, known.detail)
     return _record(network, change.after, doubts, unwritten)
+
+
+def _is_supposed(change: Change, before: ConclusionRecord) -> bool:
+    is_same = before.status.get("digest") == change.after.digest
+    return change.hindrance is Hindrance.OBSERVE_ONLY and bool(change.after.digest) and is_same
 
 
 def refused(record: ConclusionRecord, change: Change, error: str) -> ConclusionRecord:

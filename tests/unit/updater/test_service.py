@@ -1,5 +1,6 @@
 """Reports, watch events and the timer, step by step without threads."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,12 @@ from pydantic import SecretStr
 from services.cluster.errors import Denied, Unavailable
 from services.contract.conclusions import Hindrance
 from services.contract.messages import Report
-from services.contract.outcomes import ReachOutcome
+from services.contract.outcomes import DHCPOutcome, ReachOutcome
 from services.network.parse import nad
-from services.network.parse.intent import Intent
+from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
+from services.network.parse.status import Status
+from services.network.write.supposing import as_if_written
 from services.updater.gauges import NetworkGauges
 from services.updater.metrics import UpdaterMetrics
 from services.updater.service import RENEWAL_S, Updater
@@ -296,6 +299,51 @@ def test_observe_only_posts_each_transition_once(bench: Bench) -> None:
     assert (record.unwritten.why, record.unwritten.route["connectivity"]) == (Hindrance.OBSERVE_ONLY, "false")
     assert [reason for _, reason, _ in observing.cluster.events] == ["Active", "Unreachable"]
     assert observing.metric("nadroute_networks_in_state", state="Unreachable") == 1
+
+
+def test_observe_only_comes_to_the_conclusions_of_an_updater_that_writes() -> None:
+    """A gateway that DHCP named stays known when DHCP is out, whatever the bare annotation says."""
+    free, observing = Bench(), Bench(SETTINGS.model_copy(update={"observe_only": True}))
+    silent: dict[str, object] = {"vlan": ReachOutcome.SILENT, "routed": ReachOutcome.SILENT}
+    no_offer: dict[str, object] = {"dhcp": dhcp(outcome=DHCPOutcome.NO_OFFER)}
+    offered: dict[str, object] = {"dhcp": dhcp(offer())}
+    found = (offered, no_offer, no_offer | silent, silent, no_offer, offered)
+    for bench in (free, observing):
+        bench.appear(network('{"mode":"auto"}'))
+    (target,) = free.cluster.objects
+    for each in found:
+        for bench in (free, observing):
+            bench.report(**each)
+            for _ in range(3):
+                bench.clock.seconds += SETTINGS.reduce_interval_s
+                bench.work()
+        record, written = observing.memories.records["uid-1"], free.cluster.objects[target]
+        status = Status.from_fields(record.status)
+        assert status is not None
+        assert written.status is not None
+        assert replace(status, since="") == replace(written.status, since="")
+        supposed = as_if_written(observing.cluster.objects[target], record)
+        assert supposed.route == written.route
+    assert [event[1:] for event in free.cluster.events] == [event[1:] for event in observing.cluster.events]
+    assert observing.cluster.attempts == 0
+
+
+def test_observe_only_follows_its_owners_change() -> None:
+    """What was observed of another configuration is not supposed any more."""
+    observing = Bench(SETTINGS.model_copy(update={"observe_only": True}))
+    observing.appear(network('{"mode":"auto"}'))
+    observing.report(dhcp=dhcp(offer()))
+    observing.work()
+    (target,) = observing.cluster.objects
+    manual = '{"mode":"manual","cidr":"10.9.0.0/24","gateway":"10.9.0.1"}'
+    observing.updater.upserted(observing.cluster.edit(target, **{nad.ROUTE: manual}))
+    observing.work()
+    record = observing.memories.records["uid-1"]
+    asked = read_intent(observing.cluster.objects[target])
+    assert isinstance(asked, Intent)
+    assert (record.status["state"], record.status["digest"]) == ("Pending", asked.digest)
+    assert record.unwritten is not None
+    assert dict(record.unwritten.route) == {}
 
 
 def test_gauges_show_a_state_that_is_not_written() -> None:
