@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 from typing import TypeVar
 
+import click
 from pydantic import BaseModel, Field, RootModel, ValidationError
 
 from services.cli.failures import unreachable, usage_error
@@ -57,15 +58,28 @@ def find_socket(given: Path | None) -> Path:
         for path in Path("/tmp").glob(SOCKET_PATTERN)
         if path.is_socket() and path.stat().st_uid == os.geteuid()
     ]
-    for path in sorted(own, key=lambda path: path.stat().st_mtime, reverse=True):
-        # A demo that was killed leaves its socket behind.
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.connect(str(path))
-            return path
+    running = [path for path in own if _answers(path)]
+    if running:
+        newest = max(running, key=lambda path: path.stat().st_mtime)
+        if len(running) > 1:
+            click.echo(
+                f"{len(running)} demos of yours run, this is the newest: {newest.parent.parent}; name "
+                f"another with --socket or {SOCKET_VARIABLE}",
+                err=True,
+            )
+        return newest
     raise unreachable(
         f"no demo of yours runs on this machine: nothing answers at /tmp/{SOCKET_PATTERN}; start one with "
         "`make demo` and try again in another terminal"
     )
+
+
+def _answers(path: Path) -> bool:
+    """Return whether a demo listens: one that was killed leaves its socket behind."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.connect(str(path))
+        return True
+    return False
 
 
 def send(command: str, path: Path) -> None:

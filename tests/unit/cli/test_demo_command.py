@@ -143,6 +143,20 @@ def test_a_demo_that_was_killed_hides_no_other(short_folder: Path, monkeypatch: 
         assert demo_site.find_socket(None) == living
 
 
+def test_of_several_demos_the_newest_is_named(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever meant another one is not left to break a stranger's gateways."""
+    monkeypatch.delenv("LAB_CONTROL_SOCKET", raising=False)
+    monkeypatch.setattr(demo_site, "SOCKET_PATTERN", f"{short_folder.name}/*/site/control.sock")
+    for name in ("a", "b"):
+        (short_folder / name).mkdir()
+    with demo_folder(short_folder / "a", {}) as older:
+        os.utime(older, (0, 0))
+        assert "demos of yours" not in run(monkeypatch, "demo", "env").err
+        with demo_folder(short_folder / "b", {}):
+            ran = run(monkeypatch, "demo", "env")
+            assert f"2 demos of yours run, this is the newest: {short_folder / 'b'};" in ran.err
+
+
 SITE = {"user_namespace": False, "hosts": {"node1": {"pid": 4711, "uplinks": {"extra": "extra-bo"}}}}
 
 
