@@ -139,6 +139,9 @@ def _detail(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
     now_ms = case.verdicts.now_ms
     since_ms = doubts.differs_since_ms or now_ms
     doubts = changed(doubts, digest=case.intent.digest, differs_since_ms=since_ms)
+    if doubts.reach is not None and doubts.reach.is_complete:
+        # All had their time, and nothing worse is left: the next difference needs its own evidence.
+        doubts = changed(doubts, reach=None)
     # While others are asked, one report at the end replaces one for each of their answers.
     is_asking = doubts.reach is not None and not doubts.reach.is_complete
     is_late = now_ms >= since_ms + case.carriers.bound_ms

@@ -113,6 +113,15 @@ def test_once_a_result_is_reported_the_next_difference_needs_its_own_evidence() 
     assert net.report("node2", vlan=S, routed=R).state(after=1) == "Partial"
 
 
+def test_a_doubt_that_ends_with_a_detail_is_no_evidence_for_the_next_difference() -> None:
+    """A fault of one host is over before the others had their time; then another host is silent."""
+    net = JudgedNetwork(MANUAL, *HOSTS).report(*HOSTS).stand("Active")
+    net.report("node2", fault=Fault.UPLINK_DOWN).look()
+    net.report("node2", vlan=L, routed=R).look(after=1)
+    net.look(after=BOUND_S)
+    assert net.report("node3", vlan=S, routed=R).look(after=1) is None
+
+
 def test_a_result_that_has_aged_was_heard_nevertheless() -> None:
     """Only hosts that had their time and did not report are named so."""
     net = JudgedNetwork(MANUAL, "node1", "node2").report("node1", "node2").stand("Active")
