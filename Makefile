@@ -12,11 +12,13 @@ WORKERS ?= 2
 BENCH_ARGS ?=
 FUZZ_SECONDS ?= 120
 FUZZ_TARGETS ?=
+STEPS ?= 1000000
+SEED ?= 1000000
 
-.PHONY: help docs venv demo bench bench-packages fuzz test check format lock clean demo-packages test-packages
+.PHONY: help docs venv demo bench bench-packages fuzz test test-long check format lock clean demo-packages test-packages
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml requirements.lock
 	@$(PYTHON) scripts/install_environment.py dev $(VENV)
@@ -46,6 +48,10 @@ test-packages:
 test: $(STAMP) $(BIN)/kubectl test-packages ## every test; what this machine cannot run is skipped, except in CI
 	$(BIN)/python -m pytest -n $(WORKERS) tests/unit tests/simulation tests/fuzz tests/integration $(PYTEST_ARGS)
 	$(BIN)/python -m pytest tests/faults tests/network tests/acceptance $(PYTEST_ARGS)
+
+test-long: $(STAMP) ## the updater against its reference: STEPS=1000000 of random histories from SEED on
+	$(BIN)/python -m pytest -n $(WORKERS) --timeout 0 tests/unit/updater/test_against_reference.py \
+		--history-steps $(STEPS) --history-seed $(SEED) $(PYTEST_ARGS)
 
 check: $(STAMP) ## format, lint, types, who may import whom, and dead code
 	$(BIN)/ruff format --check .

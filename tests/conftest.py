@@ -39,6 +39,13 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("ci" if IN_CI else "default")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make test-long` play more histories than `make test`."""
+    histories = parser.getgroup("histories")
+    histories.addoption("--history-steps", type=int, default=100_000, help="steps of random histories")
+    histories.addoption("--history-seed", type=int, default=0, help="seed of the first one")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure() -> None:
     """Give tests the same environment, umask and signals on every machine; pytest has read its own by now."""

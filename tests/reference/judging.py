@@ -4,11 +4,12 @@ Times are milliseconds of observed time. Everything is computed anew at each loo
 is only what the rules themselves speak of: what was told last, what is in doubt since when, the watermarks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from services.contract.outcomes import Fault, Reason, State
 from services.network.parse.intent import Intent
+from tests.reference.comparing import ACCUSE_NOBODY, is_better, is_worse, names_another
 from tests.reference.looking import NEVER, Doubt, Look, Telling
 from tests.reference.words import NOT_HEARD, Arrival, Word
 
@@ -18,10 +19,7 @@ LATE_MS = 5_000
 """Who is asked late has the whole time from then on."""
 KEPT_FRESHNESS = 6
 """A gateway that nothing confirms is forgotten after so many times the time for which a report is fresh."""
-SILENT = (State.UNREACHABLE, State.DHCP_FAILED)
-ANSWERING = (State.PARTIAL, State.ISOLATED, State.OFF_VLAN)
 ON_VLAN = (State.ACTIVE, State.PARTIAL, State.ISOLATED)
-ACCUSE_NOBODY = (NOT_HEARD, Reason.INCONCLUSIVE)
 
 
 class Judge:
@@ -40,8 +38,8 @@ class Judge:
         self._digest = digest
         self._watermark = NEVER
         self._offers_since = NEVER
-        self._unheard = set[str]()
-        """The hosts that were told to be unheard, and have not reported since."""
+        self._names_unheard = False
+        """Whether hosts that have not reported since the watermark were told to be unheard."""
         self._in_vain_since: float | None = None
         self._named_since: float | None = None
         self._unconfirmed_since: float | None = None
@@ -78,7 +76,7 @@ class Judge:
             self.doubt, self._named_since = telling.doubt, None
             self._undecided_since = self._differs_since = None
         self._offers_since = max(self._offers_since, telling.offers_since)
-        self._unheard |= {host for host, why in telling.word.hosts.items() if why == NOT_HEARD}
+        self._names_unheard |= NOT_HEARD in telling.word.hosts.values()
 
     def _consider(self, intent: Intent, look: Look) -> Telling | None:
         is_over = self._advance(look)
@@ -87,7 +85,8 @@ class Judge:
             restricted = self._word(intent, look, since=self.doubt.since)
             if self._says_something(restricted):
                 self._watermark, word = self.doubt.since, restricted
-            elif self._says_something(word) and self._is_worse(word, self.standing):
+                self._names_unheard = False
+            elif self._says_something(word) and is_worse(word, self._stands(word)):
                 return self._hold(restricted, look)
         self._pending = word if word.state is State.PENDING else Word(State.PENDING, Reason.NOT_PROBED_YET)
         if not self._says_something(word):
@@ -97,7 +96,9 @@ class Judge:
 
     def _advance(self, look: Look) -> bool:
         """Return whether a doubt is over. Where time stood still, all who are waited for have it anew."""
-        self._unheard &= set(look.carriers) - look.heard(self._digest, since=self._watermark)
+        is_needed = look.has_former(self._watermark) or (self._names_unheard and self._unheard(look))
+        if self.doubt is None and not is_needed:
+            self._watermark, self._names_unheard = NEVER, False
         if self._named_since is not None:
             self._named_since = max(self._named_since, look.resumed)
         if self.doubt is None:
@@ -116,16 +117,22 @@ class Judge:
             self._end_asking(look, word)
             self._end_doubt()
             return None
-        if self._is_better(word, look, intent):
+        if is_better(word, self.standing, intent) and self._accuses_unheard(look):
+            # Their silence acquits nobody, or not before they had their time.
+            return self._detail(word, look)
+        if is_better(word, self.standing, intent):
             self._end_asking(look, word)
             return Telling(word, self._offers(word), self._await_others(look))
-        if word.state is State.DHCP_FAILED and self._is_worse(word, stands) and not word.is_forgotten:
+        if word.state is State.DHCP_FAILED and is_worse(word, stands) and not word.is_forgotten:
             # As many hosts as could contradict have asked in vain, or had their time.
             return Telling(word, self._offers(word)) if look.settled else None
-        if self._is_worse(word, stands) or _names_another(word, intent):
+        if is_worse(word, stands) or names_another(word, intent):
             return self._doubt(intent, word, look)
-        if self.doubt is not None and look.settled and self.doubt.is_over(look, self._digest):
+        is_over = self.doubt is not None and look.settled and self.doubt.is_over(look, self._digest)
+        if is_over or word.state is State.UNKNOWN:
             self._end_doubt()
+        if word.state is State.UNKNOWN:
+            self._in_vain_since = None
         return self._detail(word, look)
 
     def _end_asking(self, look: Look, word: Word) -> None:
@@ -145,11 +152,13 @@ class Judge:
     def _word(self, intent: Intent, look: Look, *, since: float) -> Word:
         """Reduce what counts; carriers that were told to be unheard stay so until they report."""
         standing = self.standing
-        asked_at = look.in_vain_since(self._digest, self._offers_since, self._in_vain_since)
-        self._in_vain_since = asked_at
         is_out = standing is not None and (standing.dhcp_out or standing.reason is Reason.NO_DHCP_OFFER)
+        before = self._in_vain_since
+        asked_at = None if is_out else look.in_vain_since(self._digest, self._offers_since, before)
         is_late = asked_at is not None and look.now >= asked_at + look.bound_ms
         word = look.word(intent, since=since, offers_since=self._offers_since, is_out=is_out, is_late=is_late)
+        if word.state is not State.UNKNOWN:
+            self._in_vain_since = asked_at
         if not word.is_decided:
             return word
         word = self._forget(word, look)
@@ -163,7 +172,13 @@ class Judge:
                 gateway=standing.gateway,
                 cidr=standing.cidr,
             )
-        return replace(word, hosts={**dict.fromkeys(sorted(self._unheard), NOT_HEARD), **word.hosts})
+        if self._names_unheard and since == self._watermark:
+            word = _naming(word, self._unheard(look))
+        return word
+
+    def _unheard(self, look: Look) -> set[str]:
+        """Return the carriers that have not reported since the watermark."""
+        return set(look.carriers) - look.reported(self._digest, since=self._watermark)
 
     def _forget(self, word: Word, look: Look) -> Word:
         """Forget a gateway that for an hour DHCP has not named and no host has reached on the VLAN."""
@@ -191,6 +206,8 @@ class Judge:
 
     def _await_others(self, look: Look) -> Doubt | None:
         """After a silent gateway has answered one host, the others have their time; then it is told once."""
+        if self.doubt is not None and self.doubt.answered:
+            return self.doubt
         if self.standing is None or self.standing.state not in (State.UNREACHABLE, State.OFF_VLAN):
             return None
         return Doubt(self._newest_at(look.latest, look), answered=True)
@@ -216,28 +233,13 @@ class Judge:
         reason = Reason.NO_FRESH_VERDICT if word.reason is Reason.NOT_PROBED_YET else word.reason
         return Telling(replace(word, state=State.UNKNOWN, reason=reason))
 
-    def _is_better(self, word: Word, look: Look, intent: Intent) -> bool:
-        standing = self.standing
-        answers = word.state is State.ACTIVE or word.state in ANSWERING
-        if _names_another(word, intent):
-            return False
-        if standing is None:
-            is_first = bool(word.gateway) and intent.known_gateway is None
-            return word.state is State.ACTIVE or (is_first and answers)
-        accused = {host for host, why in standing.hosts.items() if why not in ACCUSE_NOBODY}
-        if accused & set(look.carriers) - look.heard(self._digest, since=self._watermark):
-            # The silence of those that said it acquits nobody.
-            return False
-        if word.state is State.ACTIVE and standing.state is not State.ACTIVE:
-            return True
-        if word.connectivity == "true" and standing.connectivity != "true":
-            return True
-        if standing.state in SILENT and word.state in ANSWERING:
-            return True
-        # Others can check what DHCP names only when it is written.
-        if intent.known_gateway is None:
-            return answers and word.gateway not in ("", standing.gateway)
-        return answers and bool(word.gateway) and word.cidr != str(intent.known_cidr)
+    def _accuses_unheard(self, look: Look) -> bool:
+        """Whether what stands accuses a host of which nothing counts now."""
+        hosts = {} if self.standing is None else self.standing.hosts
+        accused = {host for host, why in hosts.items() if why not in ACCUSE_NOBODY}
+        if look.settled:
+            accused &= set(look.carriers)
+        return not accused <= look.heard(self._digest, since=self._watermark)
 
     def _stands(self, word: Word) -> Word | None:
         """Return what this word is compared with: an Unknown with an Unknown, too."""
@@ -246,18 +248,6 @@ class Judge:
             return None
         is_same = word.state is told.state is State.UNKNOWN
         return told if is_same else self.standing
-
-    def _is_worse(self, word: Word, standing: Word | None) -> bool:
-        """Whether it says another state, or accuses a host that was not accused."""
-        if standing is None:
-            return True
-        accused = {
-            host
-            for host, why in word.hosts.items()
-            if why != standing.hosts.get(host) and why not in ACCUSE_NOBODY
-        }
-        same = (word.state, word.connectivity) == (standing.state, standing.connectivity)
-        return bool(accused) or not same
 
     def _doubt(self, intent: Intent, word: Word, look: Look) -> Telling | None:
         if word.gateway and intent.known_gateway is None:
@@ -269,8 +259,7 @@ class Judge:
         if not look.settled or not self.doubt.is_over(look, self._digest):
             return None
         if word.is_decided and not self.doubt.is_crowded:
-            unheard = set(look.carriers) - look.heard(self._digest, since=self.doubt.since)
-            word = replace(word, hosts={**dict.fromkeys(sorted(unheard), NOT_HEARD), **word.hosts})
+            word = _naming(word, self._unheard(look))
         return Telling(word, self._offers(word))
 
     def _doubt_gateway(self, word: Word, look: Look) -> Telling | None:
@@ -290,7 +279,5 @@ class Judge:
         return Telling(word, self._offers(word)) if is_complete or is_late else None
 
 
-def _names_another(word: Word, intent: Intent) -> bool:
-    """Whether another gateway takes the place of the known one, which other hosts may still reach."""
-    known = intent.known_gateway
-    return bool(word.gateway) and known is not None and word.gateway != str(known)
+def _naming(word: Word, unheard: Collection[str]) -> Word:
+    return replace(word, hosts={**word.hosts, **dict.fromkeys(sorted(unheard), NOT_HEARD)})

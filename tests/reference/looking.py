@@ -54,6 +54,15 @@ class Look:
         evidence = self._evidence(since, offers_since, is_out=is_out)
         return reduce(intent, replace(evidence, is_out=is_out or is_late))
 
+    def reported(self, digest: str, *, since: float) -> set[str]:
+        """Return the carriers that have done so, however long ago."""
+        whenever = replace(self, fresh_ms=self.now)
+        return whenever.heard(digest, since=since)
+
+    def has_former(self, watermark: float) -> bool:
+        """Whether any host has a fresh report from before, which would count without the watermark."""
+        return any(self.now - a.at < self.fresh_ms and a.at < watermark for a in self.latest.values())
+
     def in_vain_since(self, digest: str, offers_since: float, before: float | None) -> float | None:
         """Return when the first host asked DHCP in vain after the newest offer; None if none did.
 

@@ -3,7 +3,7 @@
 tests/integration/test_reference_redis.py holds it against a real Redis.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import redis
@@ -221,8 +221,10 @@ class MemoryMemories(SimulatedMemories):
 class Verdicts(Store, Protocol):
     """A verdict store that tells what came to it."""
 
-    arrivals: list[tuple[int, Verdict]]
-    """All that came since the last loss, and when, in observed milliseconds; copies and late ones too."""
+    @property
+    def arrivals(self) -> Sequence[tuple[int, Verdict]]:
+        """All that came since the last loss, and when, in observed milliseconds; copies and late ones too."""
+        ...
 
     def observed_ms(self) -> int:
         """Return the observed time."""
