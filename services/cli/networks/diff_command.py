@@ -43,7 +43,8 @@ def diff(
     networks: tuple[NetworkRef, ...], in_namespaces: tuple[str, ...], output: Output, **flags: object
 ) -> int:
     """Show what would be written to each network, were the updater let loose: with observe_only, or where the
-    API server refuses the write. What an updater writes by itself is not shown.
+    API server refuses the write or another writer takes it back. What an updater writes by itself is not
+    shown.
 
     Exit code 0 if nothing would be written, 1 if something would be or is not known yet, above that an error.
     """
