@@ -149,7 +149,12 @@ def test_a_crash_loop_hides_no_outage() -> None:
 @pytest.mark.parametrize("how", ["stop", "crash"])
 def test_a_rolling_restart_makes_no_state_worse(how: str) -> None:
     """W12: sixteen probers restart one after the other, and nothing at all is written."""
-    loop = _settled(16)
+    loop = _settled(16, vlans=VLANS[:10])
+    # Two networks that not all hosts see alike: one is routed on a single host, one misses a trunk.
+    loop.set_path("routed", 1, [host for host in _hosts(16) if host != "n05"], False)
+    loop.set_path("vlan", 2, ["n09"], False)
+    loop.run(700.0)
+    assert [loop.status(vlan).state for vlan in (1, 2)] == [State.ACTIVE, State.PARTIAL]
     written = len(loop.written)
     for number, host in enumerate(_hosts(16)):
         loop.after(20.0 * number, partial(getattr(loop.hosts, how), host))
