@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import by_hand, exchanges, parsing, real_servers
+from bench import by_hand, exchanges, loop, parsing, real_servers
 from bench.compiling import CompilerMissing, Programs
 from bench.processes import RunFailed
 from bench.table import Entry, Skipped, render
@@ -26,17 +26,20 @@ RESULTS = Path(__file__).resolve().parent / "results" / "latest.json"
 _RUNS = 7
 _FEW_RUNS = 3
 """For sections in which one run takes seconds."""
+_SIZE = "BENCH_LOOP_NETWORKS"
+"""Variable with the number of networks in the loop, for a quick try."""
 
 Measure = Callable[[Programs, int], Iterator[Entry]]
 SECTIONS: dict[str, Measure] = {
     "parsing": lambda _, runs: parsing.measure(runs=runs),
     "exchange": lambda programs, runs: exchanges.measure(programs, runs=runs),
     "by-hand": lambda programs, runs: by_hand.measure(programs, runs=min(runs, _FEW_RUNS)),
+    "loop": lambda _programs, _runs: loop.measure(networks=int(os.environ.get(_SIZE, loop.NETWORKS))),
     # Last: the kernel then needs a while to delete thousands of interfaces.
     "servers": lambda programs, runs: real_servers.measure(programs, runs=min(runs, _FEW_RUNS)),
 }
 
-_UNPRIVILEGED = ("parsing",)
+_UNPRIVILEGED = ("parsing", "loop")
 """Sections that root in a user namespace can measure."""
 
 

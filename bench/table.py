@@ -14,6 +14,7 @@ class Unit(StrEnum):
     MICROSECONDS = "µs"
     MEBIBYTES = "MiB"
     TIMES = "x"
+    PERCENT = "%"
     VLANS = "VLANs"
 
 
