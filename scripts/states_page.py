@@ -72,9 +72,10 @@ fresh host.
 ## When a state is reported
 
 **Better is reported at once**: `Active`; `connectivity` that becomes `"true"`; a gateway that answers any
-host after `Unreachable` or `DHCPFailed`; the first gateway that DHCP names, if it answers. One host is
-enough, but a host that the status names must have been heard, for as long as it is announced or restarts:
-losing its result proves nothing.
+host after `DHCPFailed`; the first gateway that DHCP names, if it answers. One host is enough, but a host that
+the status names must have been heard, for as long as it is announced or restarts: losing its result proves
+nothing. When a gateway answers a host again after `Unreachable` or `OffVlan`, the others check at once and
+have 5 s to say so: their silence from before accuses none of them.
 
 **Everything else is reported on complete evidence.** Another state, or a further host that differs, is *in
 doubt* first. Then all hosts that carry the segment check again, at once. The doubt is over when

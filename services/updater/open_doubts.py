@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from services.contract.doubts import DoubtKind
 from services.contract.open_doubts import NO_DOUBTS, Doubts
-from services.network.judge.doubting import REPEATED_MS, reported
+from services.network.judge.doubting import ANSWER_MS, REPEATED_MS, reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,7 @@ def due_ms(doubts: Doubts, *, bound_ms: int, now_ms: int) -> int | None:
     """Return when time alone next completes or repeats something; bound_ms: time of the slowest host."""
     open_ = [doubt for doubt in (doubts.reach, doubts.dhcp) if doubt is not None and not doubt.is_complete]
     moments = [doubt.since_ms + bound_ms for doubt in open_]
+    moments += [doubt.since_ms + ANSWER_MS for doubt in open_ if doubt.kind is DoubtKind.ANSWERED]
     moments += [doubt.published_ms + REPEATED_MS for doubt in open_]
     if doubts.differs_since_ms:
         moments.append(doubts.differs_since_ms + bound_ms)

@@ -17,6 +17,8 @@ TTL_MS = 15_000
 """How long an announcement lives: from then on all hosts are known, and an Unknown is no hiccup."""
 LATE_MS = 5_000
 """Who is asked late has the whole time from then on."""
+ANSWER_MS = 5_000
+"""Who may be answered by a gateway again says so within this time."""
 KEPT_FRESHNESS = 6
 """A gateway that nothing confirms is forgotten after so many times the time for which a report is fresh."""
 ON_VLAN = (State.ACTIVE, State.PARTIAL, State.ISOLATED)
@@ -104,10 +106,7 @@ class Judge:
         if self.doubt is None:
             return False
         self.doubt = replace(self.doubt, since=max(self.doubt.since, look.resumed))
-        is_over = look.settled and self.doubt.is_over(look, self._digest)
-        if is_over and self.doubt.answered:
-            self.doubt, is_over = None, False
-        return is_over
+        return look.settled and self.doubt.is_over(look, self._digest)
 
     def _weigh(self, intent: Intent, word: Word, look: Look) -> Telling | None:
         """Compare what the evidence says with what stands."""
@@ -122,7 +121,9 @@ class Judge:
             return self._detail(word, look)
         if is_better(word, self.standing, intent):
             self._end_asking(look, word)
-            return Telling(word, self._offers(word), self._await_others(look))
+            if self._awaits_others(look):
+                return None
+            return Telling(word, self._offers(word))
         if word.state is State.DHCP_FAILED and is_worse(word, stands) and not word.is_forgotten:
             # As many hosts as could contradict have asked in vain, or had their time.
             return Telling(word, self._offers(word)) if look.settled else None
@@ -146,8 +147,7 @@ class Judge:
         return word.is_decided or (word.state is State.UNKNOWN and self.standing is None)
 
     def _end_doubt(self) -> None:
-        if self.doubt is not None and not self.doubt.answered:
-            self.doubt = None
+        self.doubt = None
 
     def _word(self, intent: Intent, look: Look, *, since: float) -> Word:
         """Reduce what counts; carriers that were told to be unheard stay so until they report."""
@@ -204,13 +204,24 @@ class Judge:
         is_out = word.dhcp_out or word.reason is Reason.NO_DHCP_OFFER
         return self._in_vain_since if is_out and self._in_vain_since is not None else NEVER
 
-    def _await_others(self, look: Look) -> Doubt | None:
-        """After a silent gateway has answered one host, the others have their time; then it is told once."""
-        if self.doubt is not None and self.doubt.answered:
-            return self.doubt
-        if self.standing is None or self.standing.state not in (State.UNREACHABLE, State.OFF_VLAN):
-            return None
-        return Doubt(self._newest_at(look.latest, look), answered=True)
+    def _awaits_others(self, look: Look) -> bool:
+        """After a silent gateway has answered one host, the others have a moment to say so too."""
+        if not self._was_silent:
+            return False
+        if self.doubt is None or not self.doubt.answered:
+            self.doubt = Doubt(self._newest_at(look.latest, look), look.crowded, answered=True)
+        return self._is_asking(look) and look.now < self.doubt.since + ANSWER_MS
+
+    @property
+    def _was_silent(self) -> bool:
+        return self.standing is not None and self.standing.state in (State.UNREACHABLE, State.OFF_VLAN)
+
+    def _is_asking(self, look: Look) -> bool:
+        """Whether other hosts are waited for, because one was answered."""
+        doubt = self.doubt
+        return (
+            doubt is not None and doubt.answered and not (look.settled and doubt.is_over(look, self._digest))
+        )
 
     def _newest_at(self, arrivals: Mapping[str, Arrival], look: Look) -> float:
         """Return when the newest report that counts arrived; now, if it was not what made the difference."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from services.contract.doubts import Doubt, DoubtKind
 from services.contract.open_doubts import ALL_CARRIERS, NO_DOUBTS, Doubts, OpenDoubt
+from services.contract.outcomes import State
 from services.contract.verdicts import AgedVerdict
 from services.network.judge.evidence import (
     UNDECIDED,
@@ -21,9 +22,13 @@ from services.network.judge.evidence import (
     unheard_since,
 )
 from services.network.judge.reduction import Conclusion
+from services.network.parse.status import Status
 
 REPEATED_MS = 10_000
 """After this time a doubt that is still open is published again: a frame or a report may have been lost."""
+ANSWER_MS = 5_000
+"""How long the others have to find that a silent gateway answers them too: three ARP probes, and the way
+there and back. A host that is answered says so within a tenth of a second."""
 LATE_MS = 5_000
 """Time from a verdict's arrival after which its assessment is late."""
 
@@ -31,6 +36,16 @@ LATE_MS = 5_000
 def is_over(case: Case, doubt: OpenDoubt) -> bool:
     """Whether the slowest host has had its time to report."""
     return case.verdicts.now_ms >= doubt.since_ms + case.carriers.bound_ms
+
+
+def is_silent(status: Status | None) -> bool:
+    """Whether it says that the gateway answers on the VLAN from no host."""
+    return status is not None and status.state in (State.UNREACHABLE, State.OFF_VLAN)
+
+
+def awaits_answers(case: Case, doubt: OpenDoubt) -> bool:
+    """Whether other hosts may still find that a gateway answers them too."""
+    return not doubt.is_complete and case.verdicts.now_ms < doubt.since_ms + ANSWER_MS
 
 
 def advance(case: Case, doubts: Doubts) -> Doubts:
@@ -42,9 +57,7 @@ def advance(case: Case, doubts: Doubts) -> Doubts:
     if reach is not None and not reach.is_complete and case.carriers.is_settled:
         wanted = reach.enough or len(case.carriers.hosts)
         if len(heard_since(case, reach.since_ms)) >= wanted or is_over(case, reach):
-            is_answered = reach.kind is DoubtKind.ANSWERED
-            complete = None if is_answered else reach.model_copy(update={"is_complete": True})
-            doubts = changed(doubts, reach=complete)
+            doubts = changed(doubts, reach=reach.model_copy(update={"is_complete": True}))
     elif doubts.watermark_ms and (reach is None or not reach.is_complete):
         is_needed = doubts.names_unheard and unheard_since(case, doubts.watermark_ms)
         if not (is_needed or _has_former(case, doubts.watermark_ms)):
@@ -135,11 +148,10 @@ def _since(case: Case, doubts: Doubts, verdicts: Sequence[AgedVerdict]) -> int:
 
 def close(found: Conclusion, doubts: Doubts) -> Doubts:
     """Close what is no longer in doubt, now that the verdicts say what is reported, or better."""
-    reach = doubts.reach
     return changed(
         doubts,
-        reach=reach if reach is not None and reach.kind is DoubtKind.ANSWERED else None,
-        dhcp=doubts.dhcp if found.is_confirming else None,
+        reach=None,
+        dhcp=doubts.dhcp if found.is_confirming or found.dhcp_out else None,
         differs_since_ms=0,
         undecided_since_ms=0,
     )
@@ -150,7 +162,9 @@ def reported(doubts: Doubts) -> Doubts:
     reach, dhcp = doubts.reach, doubts.dhcp
     return changed(
         doubts,
-        reach=None if reach is not None and reach.is_complete else reach,
+        reach=None
+        if reach is not None and (reach.is_complete or reach.kind is DoubtKind.ANSWERED)
+        else reach,
         dhcp=None if dhcp is not None and dhcp.is_complete else dhcp,
         differs_since_ms=0,
         undecided_since_ms=0,

@@ -14,9 +14,11 @@ from services.contract.outcomes import Reason, State
 from services.contract.verdicts import AgedVerdict
 from services.network.judge.doubting import (
     advance,
+    awaits_answers,
     changed,
     close,
     is_over,
+    is_silent,
     open_dhcp,
     open_reach,
     track_confirmation,
@@ -108,11 +110,16 @@ def _same(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
 
 
 def _better(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
-    doubts, standing = close(found, doubts), case.standing
-    was_silent = standing is not None and standing.state in (State.UNREACHABLE, State.OFF_VLAN)
-    if was_silent and doubts.reach is None:
-        # What the other hosts found is old: they look again now.
-        doubts = open_reach(case, doubts, DoubtKind.ANSWERED)
+    asking = doubts.reach
+    doubts = close(found, doubts)
+    if is_silent(case.standing):
+        if asking is None or asking.kind is not DoubtKind.ANSWERED:
+            doubts = open_reach(case, doubts, DoubtKind.ANSWERED)
+            asking = doubts.reach
+        doubts = changed(doubts, digest=case.intent.digest, reach=asking)
+        # What the other hosts found is old: they look again now, and have a moment to take it back.
+        if asking is not None and awaits_answers(case, asking):
+            return _hold(case, found, doubts)
     return _tell(case, found, doubts)
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from services.contract.outcomes import Fault, ReachOutcome, Reason, State
 from services.contract.verdicts import AgedVerdict
+from services.network.judge.doubting import ANSWER_MS
 from services.network.judge.expiry import KEPT_FRESHNESS
 from services.network.judge.reduction import Conclusion, reduce
 from services.network.parse import nad
@@ -168,7 +169,8 @@ def test_a_host_that_reaches_it_at_the_last_moment_saves_the_gateway() -> None:
     silent_for(net, KEPT_S - 10.0)
     net.now += 10.0
     assert net.state() is None
-    assert net.report("node2", dhcp=NO_OFFER).state(after=2.0) == "Partial"
+    net.report("node2", dhcp=NO_OFFER).look()
+    assert net.state(after=ANSWER_MS / 1000) == "Partial"
     assert net.doubts.unconfirmed_since_ms == 0
 
 

@@ -8,7 +8,7 @@ from services.contract.doubts import DoubtKind
 from services.contract.names import HOST_TTL_S
 from services.contract.open_doubts import NO_DOUBTS, Doubts
 from services.contract.outcomes import Fault, Reason
-from services.network.judge.doubting import REPEATED_MS, publish_due
+from services.network.judge.doubting import ANSWER_MS, REPEATED_MS, publish_due
 from services.network.judge.evidence import FRAMES_PER_HOST, FRAMES_PER_S, confirmers
 from services.network.parse.intent import Intent
 from tests.unit.network.builders import CIDR, GATEWAY, SEGMENT, dhcp, offer
@@ -69,7 +69,8 @@ def test_a_host_that_does_not_report_hides_nothing_beyond_the_bound(net: JudgedN
     assert (told.state, told.connectivity, told.hosts) == ("Unreachable", "false", {"node3": "NotHeard"})
     for _ in range(10):
         assert net.look(after=5) is None
-    back = net.report("node3").look()
+    net.report("node3").look()
+    back = net.look(after=ANSWER_MS / 1000)
     assert back is not None
     assert (back.state, set(back.hosts)) == ("Partial", {"node1", "node2"})
 
@@ -144,7 +145,8 @@ def test_a_host_that_comes_back_does_not_revive_its_former_result() -> None:
     net.look(after=1)
     net.hosts = {"node1", "node2"}
     assert net.look(after=1) is None
-    assert net.report("node1").state(after=1) == "Partial"
+    net.report("node1").look()
+    assert net.state(after=ANSWER_MS / 1000) == "Partial"
 
 
 def test_a_doubt_that_ends_well_does_not_begin_anew() -> None:
@@ -161,13 +163,40 @@ def test_a_doubt_that_ends_well_does_not_begin_anew() -> None:
     assert net.doubts.reach is None
 
 
-@pytest.mark.parametrize("state", ["Unreachable", "DHCPFailed"])
-def test_an_answer_after_silence_is_told_at_once(state: str) -> None:
+def test_an_offer_and_an_answer_after_dhcp_failed_are_told_at_once() -> None:
     """The first host that is answered decides: VMs are waiting."""
     net = JudgedNetwork(KNOWN, *HOSTS).report(*HOSTS, vlan=S, dhcp=dhcp(offer())).stand("Unreachable")
     assert net.status is not None
-    net.status = replace(net.status, state=state)
+    net.status = replace(net.status, state="DHCPFailed")
     assert net.report("node2", routed=S).state() == "Partial"
+
+
+def test_an_answer_after_silence_is_told_once_every_host_has_looked_again() -> None:
+    """Their silence from before accuses none of them."""
+    net = JudgedNetwork(MANUAL, *HOSTS).report(*HOSTS, vlan=S).stand("Unreachable")
+    assert net.report("node2").look() is None
+    assert net.report("node1").look(after=0.1) is None
+    told = net.report("node3").look(after=0.1)
+    assert told is not None
+    assert (told.state, told.connectivity, told.hosts) == ("Active", "true", {})
+    net.look(after=0.1)
+    assert net.doubts is NO_DOUBTS
+
+
+def test_an_answer_after_silence_waits_only_a_moment_for_the_others() -> None:
+    """They may be gone, or still find silence."""
+    net = JudgedNetwork(MANUAL, *HOSTS).report(*HOSTS, vlan=S).stand("Unreachable")
+    assert net.report("node2").look() is None
+    assert net.report("node3").look(after=0.1) is None
+    assert net.look(after=ANSWER_MS / 1000 - 0.2) is None
+    told = net.look(after=0.1)
+    assert told is not None
+    assert (told.state, told.connectivity, told.hosts) == (
+        "Partial",
+        "true",
+        {"node1": "GatewaySilentOnVlan"},
+    )
+    assert net.report("node1").state(after=1) == "Active"
 
 
 def test_routing_that_works_again_is_told_at_once() -> None:
@@ -178,16 +207,16 @@ def test_routing_that_works_again_is_told_at_once() -> None:
     assert (told.state, told.connectivity) == ("Active", "true")
 
 
-def test_after_an_answer_the_others_are_asked_and_details_wait() -> None:
-    """One report at the end replaces one for each host that finds it."""
+def test_after_an_answer_the_others_are_asked() -> None:
+    """A host that finds silence again is named; what it finds later is a detail."""
     net = JudgedNetwork(MANUAL, *HOSTS).report(*HOSTS, vlan=S).stand("Unreachable")
-    assert net.report("node1").state() == "Partial"
+    net.report("node1").look()
     reach = net.doubts.reach
     assert reach is not None
     assert (reach.kind, reach.is_complete) == (DoubtKind.ANSWERED, False)
-    assert net.report("node2").look(after=1) is None
-    assert net.report("node3").state(after=1) == "Active"
-    net.look()
+    assert net.state(after=ANSWER_MS / 1000) == "Partial"
+    net.report("node2", "node3").look(after=1)
+    net.look(after=1)
     assert net.doubts is NO_DOUBTS
 
 
@@ -310,7 +339,8 @@ def test_before_hosts_are_settled_only_better_is_told(net: JudgedNetwork) -> Non
     net.is_settled = True
     assert net.state() == "Unreachable"
     net.is_settled = False
-    assert net.report("node1").state(after=1) == "Active"
+    assert net.report("node1").look() is None
+    assert net.state(after=ANSWER_MS / 1000) == "Active"
 
 
 def test_before_hosts_are_settled_a_host_that_is_missing_acquits_nobody() -> None:

@@ -18,6 +18,8 @@ PER_TEST = 25
 OPEN_DIFFERENCES: Mapping[int, str] = {
     129: "after a pause, the first look still sees a host that the reference counts as gone",
     243: "the same",
+    496: "whether DHCP is out is told with an answer after silence, or one look later",
+    507: "whether a host that was named as not heard still is after an answer elsewhere",
     490: "a doubt about a gateway that DHCP names is taken for one about a missing offer",
 }
 """Seeds of histories in which updater and reference are known to differ, and in what."""
