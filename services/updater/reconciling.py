@@ -19,6 +19,7 @@ from services.cluster.errors import (
     Unavailable,
     backoff_s,
 )
+from services.contract.conclusions import ConclusionRecord
 from services.network.parse.intent import Intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.reasons.events import Event, describe_finding, describe_limit, describe_transition
@@ -84,6 +85,9 @@ class Reconciler:
         self._metrics = metrics
         self._denied = DeniedBackoff(clock)
         self._lock = threading.Lock()
+        self._recording = threading.Lock()
+        self._recorded: set[str] = set()
+        """Networks of which a write has stored the record since the present review began."""
         self._failures: dict[str, int] = {}
         self._paused_until = 0.0
 
@@ -92,10 +96,15 @@ class Reconciler:
 
         May raise redis.RedisError.
         """
+        with self._recording:
+            self._recorded.clear()
         assessed = [self._with_refusal(assessment) for assessment in self._assessor.assess(networks)]
         # A record that waits for its Event is stored with it: afterwards the transition is no news any more.
         records = [a.new_record for a in assessed if a.change is None or a.change.hindrance is None]
-        self._memories.conclude([record for record in records if record is not None])
+        with self._recording:
+            # What a write has recorded meanwhile is newer than this assessment.
+            fresh = [r for r in records if r is not None and r.uid not in self._recorded]
+            self._memories.conclude(fresh)
         return [a.network.uid for a in assessed if self._wanted(a) is not None]
 
     def reconcile(self, uid: str) -> float | None:
@@ -142,7 +151,7 @@ class Reconciler:
             # Before the patch that it leads to, which a restart could not explain otherwise, and before the
             # Event: a missing one is better than one every few seconds.
             if assessment.new_record is not None:
-                self._memories.conclude([assessment.new_record])
+                self._record(assessment.new_record)
             if change.left_for_s is not None:
                 self._leave(network, change)
                 return max(LEFT_PAUSE_S, change.left_for_s)
@@ -171,10 +180,16 @@ class Reconciler:
             self._report(assessment, change, written)
             self._memories.remember_written(network.uid, change.content, is_correction=change.is_correction)
             if assessment.record is not None and assessment.record.unwritten is not None:
-                self._memories.conclude([assessment.record.model_copy(update={"unwritten": None})])
+                self._record(assessment.record.model_copy(update={"unwritten": None}))
             return None
         log.info("write postponed after conflicts", network=str(network.ref), conflicts=MAX_CONFLICTS)
         return None
+
+    def _record(self, record: ConclusionRecord) -> None:
+        """Store the record of a write; a review that assessed the network before leaves it as it is."""
+        with self._recording:
+            self._memories.conclude([record])
+            self._recorded.add(record.uid)
 
     def _leave(self, network: Network, change: Change) -> None:
         """Tell once that what another writer took back is left as it is."""
@@ -240,7 +255,7 @@ class Reconciler:
         assert assessment.record is not None
         record = refused(assessment.record, change, error)
         if record != assessment.record:
-            self._memories.conclude([record])
+            self._record(record)
 
     def _with_refusal(self, assessment: Assessment) -> Assessment:
         """Return the assessment with a record that names the refusal, if this change was denied."""

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Collection, Mapping
 
 import pytest
 import redis
@@ -18,7 +19,9 @@ from services.cluster.errors import (
     Unavailable,
 )
 from services.contract.conclusions import ConclusionRecord, Hindrance
+from services.contract.messages import Segment
 from services.contract.outcomes import ReachOutcome
+from services.contract.verdicts import SegmentVerdicts
 from services.network.parse import nad
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
@@ -306,6 +309,25 @@ def test_a_record_is_stored_once_by_a_review_and_again_only_when_it_changes(benc
     bench.store.put([verdict(bench.digest, dhcp=dhcp(offer()), vlan=silent, routed=silent)])
     assert bench.wanted()
     assert [record.status["state"] for record in bench.memories.stored] == ["Active", "Unreachable"]
+
+
+def test_a_review_leaves_the_record_of_a_write_meanwhile(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It read the verdicts before the one that the write is about."""
+    bench.store.lose()
+    read = bench.store.read
+
+    def written_meanwhile(segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
+        before = read(segments)
+        monkeypatch.setattr(bench.store, "read", read)
+        bench.store.put([verdict(bench.digest, dhcp=dhcp(offer()))])
+        bench.reconcile()
+        return before
+
+    monkeypatch.setattr(bench.store, "read", written_meanwhile)
+    bench.reconciler.review([bench.target])
+    assert [record.status["state"] for record in bench.memories.stored] == ["Active"]
 
 
 def test_a_network_without_a_result_has_a_record_too(bench: Bench) -> None:
