@@ -134,7 +134,8 @@ def _worse(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
         doubt = doubts.dhcp if by_dhcp else doubts.reach
         if doubt is not None and doubt.is_complete:
             return judge(case, doubts)
-    if doubt is None or not doubt.is_complete:
+    if doubt is None or not doubt.is_complete or not case.carriers.is_settled:
+        # A complete one may be from before time stood still: what could not be written then may be outdated.
         return _hold(case, found, doubts)
     if not by_dhcp and doubt.enough == ALL_CARRIERS and found.state not in UNDECIDED:
         doubts = changed(doubts, names_unheard=bool(unheard_since(case, doubts.watermark_ms)))

@@ -10,6 +10,7 @@ from services.contract.open_doubts import NO_DOUBTS, Doubts
 from services.contract.outcomes import Fault, Reason
 from services.network.judge.doubting import ANSWER_MS, REPEATED_MS, publish_due
 from services.network.judge.evidence import FRAMES_PER_HOST, FRAMES_PER_S, confirmers
+from services.network.judge.judging import judge
 from services.network.parse.intent import Intent
 from tests.unit.network.builders import CIDR, GATEWAY, SEGMENT, dhcp, offer
 from tests.unit.network.judged_network import BOUND_S, FRESH_S, JudgedNetwork, L, N, R, S
@@ -341,6 +342,18 @@ def test_before_hosts_are_settled_only_better_is_told(net: JudgedNetwork) -> Non
     net.is_settled = False
     assert net.report("node1").look() is None
     assert net.state(after=ANSWER_MS / 1000) == "Active"
+
+
+def test_what_could_not_be_written_before_time_stood_still_is_not_told_while_it_does() -> None:
+    """The evidence was complete, but the API server was away; meanwhile the gateway may answer again."""
+    net = JudgedNetwork(MANUAL, *HOSTS).report(*HOSTS).stand("Active")
+    net.report("node1", vlan=S).look()
+    net.report(*HOSTS, vlan=S)
+    net.now += 1
+    judgement = judge(net.case, net.doubts)
+    assert judgement.told is not None
+    net.doubts, net.time_runs = judgement.doubts, False
+    assert net.look(after=1) is None
 
 
 def test_before_hosts_are_settled_a_host_that_is_missing_acquits_nobody() -> None:
