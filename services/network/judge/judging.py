@@ -150,10 +150,9 @@ def _detail(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
     if doubts.reach is not None and doubts.reach.is_complete:
         # All had their time, and nothing worse is left: the next difference needs its own evidence.
         doubts = changed(doubts, reach=None)
-    # While others are asked, one report at the end replaces one for each of their answers.
-    is_asking = doubts.reach is not None and not doubts.reach.is_complete
     is_late = now_ms >= since_ms + case.carriers.bound_ms
-    if not case.carriers.is_settled or is_asking:
+    if not case.carriers.is_settled or doubts.reach is not None:
+        # While others are asked, one report at the end replaces one for each of their answers.
         return _hold(case, found, doubts)
     is_complete = is_late or case.carriers.hosts <= heard_since(case, doubts.watermark_ms)
     return _tell(case, found, doubts) if is_complete else _hold(case, found, doubts)
