@@ -1,16 +1,13 @@
 """What the tests of a module share; a test that breaks it also heals it."""
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from lab.running import RunningSite, start_site
 from tests.faults.trunk import SITE
 from tests.network.lab_site import require_lab
-from tests.support.redis_server import running_redis
-from tests.support.updater_site import UpdaterSite, updater_site
+from tests.support.updater_site import UpdaterSite, own_updater_site
 
 
 @pytest.fixture(scope="session")
@@ -24,10 +21,5 @@ def trunk_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite
 @pytest.fixture(scope="module")
 def updating() -> Iterator[UpdaterSite]:
     """Run an updater as a process; each test has its own networks and VLANs."""
-    with (
-        tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as folder,
-        running_redis(Path(folder)) as redis_server,
-        updater_site(Path(folder), redis_server) as running,
-    ):
-        running.announce("node1", "node2")
+    with own_updater_site("node1", "node2") as running:
         yield running

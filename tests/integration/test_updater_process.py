@@ -2,9 +2,7 @@
 
 import json
 import signal
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,14 +14,13 @@ from services.contract.names import DEAD_LETTERS_KEY
 from services.contract.outcomes import ReachOutcome
 from services.network.parse import nad
 from services.network.parse.nad import Network
-from tests.support.redis_server import running_redis
 from tests.support.updater_site import (
     NAMESPACE,
     UpdaterSite,
     digest_of,
+    own_updater_site,
     route_of,
     state_of,
-    updater_site,
 )
 from tests.unit.network.builders import CIDR, GATEWAY, dhcp, offer, verdict
 
@@ -34,12 +31,7 @@ LEASED = f'"cidr":"{CIDR}","gateway":"{GATEWAY}"'
 @pytest.fixture(scope="module")
 def site() -> Iterator[UpdaterSite]:
     """Run one updater for all tests of this file; each has its own network and VLAN."""
-    with (
-        tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as folder,
-        running_redis(Path(folder)) as redis_server,
-        updater_site(Path(folder), redis_server) as running,
-    ):
-        running.announce("node1", "node2")
+    with own_updater_site("node1", "node2") as running:
         yield running
 
 
@@ -317,14 +309,7 @@ def test_a_task_with_other_arguments_becomes_a_dead_letter(site: UpdaterSite) ->
 
 def test_old_verdicts_lead_to_unknown() -> None:
     """The timer finds it without any event; connectivity stays as it was."""
-    with (
-        tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as folder,
-        running_redis(Path(folder)) as redis_server,
-        updater_site(
-            Path(folder), redis_server, NADROUTE_SWEEP_INTERVAL_S="0.5", NADROUTE_REDUCE_INTERVAL_S="0.5"
-        ) as site,
-    ):
-        site.announce("node1")
+    with own_updater_site("node1", NADROUTE_SWEEP_INTERVAL_S="0.5", NADROUTE_REDUCE_INTERVAL_S="0.5") as site:
         network = site.create("old", vlan=101)
         site.send(verdict(digest_of(network), segment=segment(101), dhcp=dhcp(offer())))
         site.wait_for("old", lambda n: state_of(n) == "Active")
@@ -334,12 +319,7 @@ def test_old_verdicts_lead_to_unknown() -> None:
 
 def test_sigterm_stops_it_cleanly() -> None:
     """It exits with code 0 within its grace period, without a traceback and with nothing half-written."""
-    with (
-        tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as folder,
-        running_redis(Path(folder)) as redis_server,
-        updater_site(Path(folder), redis_server) as site,
-    ):
-        site.announce("node1")
+    with own_updater_site("node1") as site:
         network = site.create("last", vlan=101)
         site.send(verdict(digest_of(network), segment=segment(101), dhcp=dhcp(offer())))
         site.wait_for("last", lambda n: state_of(n) == "Active")

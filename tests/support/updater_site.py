@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -35,7 +36,7 @@ from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
 from services.runtime.celery_app import make_app
 from services.runtime.doubts import FIELD
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import RedisServer, running_redis
 
 TIMEOUT_S = 60.0
 NAMESPACE = "default"
@@ -216,3 +217,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait(TIMEOUT_S)
+
+
+@contextlib.contextmanager
+def own_updater_site(
+    *hosts: str, admission: Admission | None = None, **environment: str
+) -> Iterator[UpdaterSite]:
+    """Start an updater with a Redis of its own, and announce the hosts. The rest: see updater_site."""
+    with (
+        tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as folder,
+        running_redis(Path(folder)) as redis_server,
+        updater_site(Path(folder), redis_server, admission=admission, **environment) as running,
+    ):
+        running.announce(*hosts)
+        yield running
