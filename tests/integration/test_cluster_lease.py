@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from lab.kube import ApiServer, Match
+from services.cluster import lease
 from services.cluster.client import Cluster
 from services.cluster.lease import LeaderLease
 from tests.support.clusters import connect
+from tests.support.log_lines import log_lines
 from tests.support.manual_clock import ManualClock
 
 LEASES = Match(resource="leases")
@@ -155,17 +156,20 @@ def test_a_deleted_lease_is_created_again(cluster: Cluster) -> None:
     assert (one.is_leader, holder(cluster)) == (True, "one")
 
 
-def test_a_failure_that_lasts_is_logged_once(server: ApiServer, cluster: Cluster) -> None:
+def test_a_failure_that_lasts_is_logged_once(
+    server: ApiServer, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A warning for each change of it, not one every two seconds for as long as the API server is away."""
     clock = ManualClock()
+    lines = log_lines(monkeypatch, lease)
     one = candidate(cluster, "one", clock)
     for _ in range(2):
         one.attempt()
         server.faults.respond(503, match=LEASES, count=None)
-        with capture_logs() as logs:
-            for _ in range(20):
-                one.attempt()
-                clock.seconds += 2
-        warnings = [entry["leader"] for entry in logs if entry["log_level"] == "warning"]
+        before = len(lines)
+        for _ in range(20):
+            one.attempt()
+            clock.seconds += 2
+        warnings = [entry["leader"] for entry in lines[before:] if entry["log_level"] == "warning"]
         assert warnings == [True, False]
         server.faults.clear()
