@@ -8,10 +8,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import redis
-from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from services.cluster.errors import Unavailable
@@ -27,13 +25,11 @@ from services.contract.names import (
 from services.network.parse import nad
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network, NetworkRef
-from services.updater.hosts import AnnouncedHosts, PauseSwitch
-from services.updater.metrics import UpdaterMetrics
-from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
 from tests.reference.ground import HOSTS, Host, Vlan, find, rewritten
 from tests.reference.memory_redis import MakeRedis, MemoryMemories, in_memory
 from tests.support.manual_clock import ManualClock
+from tests.support.simulated_updater import start_updater
 from tests.unit.network.builders import config, network
 from tests.unit.updater.fakes import FakeCluster, FakeDoubtLog
 from tests.unit.updater.world import JudgedCluster
@@ -92,13 +88,11 @@ class Site:
         self._beat()
 
     def start(self) -> None:
-        """Start an updater, which knows nothing that Redis and the API server do not know."""
-        client = cast("redis.Redis", self.redis)
-        self.verdicts.restart()
-        self.updater = Updater(
+        """Start an updater in place of the present one."""
+        self.updater = start_updater(
             self.cluster,
+            self.redis,
             self.verdicts,
-            AnnouncedHosts(client, self.clock, observed_ms=self.verdicts.observed_ms),
             self.memories,
             FakeDoubtLog(),
             self.clock,
@@ -108,12 +102,8 @@ class Site:
                 sweep_interval_s=FRESH_S / 2,
                 reduce_interval_s=0.5,
             ),
-            is_paused=PauseSwitch(client, self.clock).is_paused,
             random=lambda: 0.5,
-            metrics=UpdaterMetrics(CollectorRegistry()),
         )
-        for present in self.cluster.objects.values():
-            self.updater.upserted(present)
 
     def look(self) -> bool:
         """Let the updater review and write; return whether it could see anything."""

@@ -16,9 +16,6 @@ from services.contract.names import PAUSED_KEY
 from services.contract.outcomes import ReachOutcome
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
-from services.updater.hosts import AnnouncedHosts, PauseSwitch
-from services.updater.metrics import UpdaterMetrics
-from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
 from services.watcher.deciding import Decider
 from services.watcher.dispatch import Dispatcher
@@ -34,6 +31,7 @@ from tests.simulation.ground_truth import SWEEP_S, Truth, Written
 from tests.simulation.loop import network_of
 from tests.simulation.site import Vlan
 from tests.support.manual_clock import ManualClock
+from tests.support.simulated_updater import start_updater
 
 PACE = Pace(sweep_s=300.0, retry_s=30.0, ask_window_s=15.0)
 START_S = 1_000_000.0
@@ -95,22 +93,16 @@ class FullLoop:
 
     def start_updater(self) -> None:
         """Start an updater, which knows what Redis and the API server know."""
-        client = cast("redis.Redis", self.redis)
-        self.verdicts.restart()
-        self.updater = Updater(
+        self.updater = start_updater(
             self.cluster,
+            self.redis,
             self.verdicts,
-            AnnouncedHosts(client, self.clock, observed_ms=self.verdicts.observed_ms),
             self._memories,
             self,
             self.clock,
             UpdaterSettings(sweep_interval_s=PACE.sweep_s),
-            is_paused=PauseSwitch(client, self.clock).is_paused,
             random=self._chance.random,
-            metrics=UpdaterMetrics(CollectorRegistry()),
         )
-        for network in self.cluster.objects.values():
-            self.updater.upserted(network)
 
     def set_path(self, path: str, vlan: int, hosts: Sequence[str], value: bool) -> None:
         """Make a gateway, or the DHCP server, answer these hosts from now on, or none of them."""
