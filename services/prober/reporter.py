@@ -1,7 +1,8 @@
-"""Sends verdicts to the updater: every 100 ms, without waiting for the slowest segment of a request."""
+"""Sends verdicts to the updater: the first at once, those that follow together, every 100 ms."""
 
 import itertools
 import queue
+import threading
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -24,6 +25,9 @@ from services.runtime.repeating import RepeatingThread
 log = structlog.get_logger(__name__)
 
 REPORT_INTERVAL_S = 0.1
+"""After a report, verdicts are collected for so long: each report has a cost, however few verdicts it has."""
+IDLE_S = 5.0
+"""Between two iterations without a verdict, which the liveness check counts."""
 MAX_WAITING = 20_000
 """Verdicts kept while Redis is down; beyond it the oldest are discarded, and the next sweep repeats them."""
 _STOP_TIMEOUT_S = 10.0
@@ -39,7 +43,10 @@ class _Item(NamedTuple):
 
 
 class Reporter(RepeatingThread):
-    """A thread that converts segment results to verdicts and sends them; stop() sends what is queued."""
+    """A thread that converts segment results to verdicts and sends them; stop() sends what is queued.
+
+    It waits for the slowest segment of no request.
+    """
 
     def __init__(
         self,
@@ -68,10 +75,33 @@ class Reporter(RepeatingThread):
         self._counter = itertools.count()
         self._inbox: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._waiting: list[Verdict] = []
+        self._woken = threading.Event()
+        self._is_idle = False
+        self._sent = 0
 
     def add(self, result: SegmentResult, *, request_id: str, deliver: Deliver | None) -> None:
         """Queue a result, from any thread. deliver: gets its verdict, in the reporter's thread."""
         self._inbox.put(_Item(result, request_id, next(self._counter), deliver))
+        if self._is_idle:
+            self._woken.set()
+
+    def stop(self) -> None:
+        """Send what is queued and end the thread."""
+        self._stopping.set()
+        self._woken.set()
+        super().stop()
+
+    def _pause(self) -> None:
+        """Collect what follows a report; without one, wait for the next verdict."""
+        if self._sent or self._waiting:
+            self._clock.wait(self._stopping, REPORT_INTERVAL_S)
+            return
+        self._woken.clear()
+        self._is_idle = True
+        # A verdict that was added before is_idle was set has woken nobody.
+        if self._inbox.empty() and not self._stopping.is_set():
+            self._clock.wait(self._woken, IDLE_S)
+        self._is_idle = False
 
     def _flush(self) -> None:
         while not self._inbox.empty():
@@ -94,6 +124,7 @@ class Reporter(RepeatingThread):
         while self._waiting and self._lock.holds() and self._send(batch := self._waiting[:MAX_SEGMENTS]):
             del self._waiting[: len(batch)]
             sent += len(batch)
+        self._sent = sent
         self._metrics.verdicts_sent(sent, waiting=len(self._waiting))
 
     def _send(self, verdicts: list[Verdict]) -> bool:

@@ -59,6 +59,10 @@ class RepeatingThread:
         while not self._stopping.is_set():
             self.iterated_at = self._clock.monotonic()
             self._action()
-            self._clock.wait(self._stopping, self._interval_s)
+            self._pause()
         self._finish()
         self.iterated_at = None
+
+    def _pause(self) -> None:
+        """Wait between two actions; may be replaced where something else ends the wait."""
+        self._clock.wait(self._stopping, self._interval_s)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.contract.messages import ProbeRequest, Report, SegmentProbe, Target
+from services.contract.messages import ProbeRequest, SegmentProbe, Target
 from services.contract.outcomes import Fault
 from services.prober.engine.results import untried
 from services.prober.metrics import ProberMetrics
@@ -13,6 +13,7 @@ from services.prober.reporter import Reporter
 from services.prober.tasks import ProbeService
 from services.runtime import dead_letters
 from tests.support.manual_clock import ManualClock
+from tests.unit.prober.reporting import Lock, Outside
 
 PROBE = SegmentProbe(vlan=7, targets=(Target(digest="0" * 16),))
 REQUEST = ProbeRequest(
@@ -20,56 +21,9 @@ REQUEST = ProbeRequest(
 )
 
 
-class Lock:
-    """The lock on the host's name."""
-
-    def __init__(self) -> None:
-        self.held, self.incarnation = False, 5
-
-    def holds(self) -> bool:
-        return self.held
-
-    def problem(self) -> str:
-        return "another prober took the name node1"
-
-
-class Outside:
-    """Everything else: what is sent, and what is probed."""
-
-    def __init__(self) -> None:
-        self.reports: list[Report] = []
-        self.probed: list[str] = []
-        self.cleared = 0
-
-    def send_task(self, _name: str, *, kwargs: dict[str, Any], **_: object) -> None:
-        self.reports.append(Report.from_wire(kwargs["report"]))
-
-    def submit(self, cluster_network: str, _probe: object, _done: object) -> None:
-        self.probed.append(cluster_network)
-
-    def current(self) -> dict[str, str]:
-        return {"extra": "extra-bo"}
-
-    def time(self) -> tuple[int, int]:
-        return 1, 0
-
-    def pipeline(self, **_: object) -> "Outside":
-        return self
-
-    def __enter__(self) -> "Outside":
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def eval(self, *_: object) -> None:
-        self.cleared += 1
-
-    def execute(self) -> None: ...
-
-
 def test_verdicts_wait_until_the_name_is_held_and_carry_its_incarnation() -> None:
     """After an outage of Redis they are sent; those of a prober that lost its name never are."""
-    lock, outside = Lock(), Outside()
+    lock, outside = Lock(held=False), Outside()
     reporter: Any = Reporter(
         app=outside,
         client=outside,  # type: ignore[arg-type]
@@ -93,7 +47,7 @@ def test_verdicts_wait_until_the_name_is_held_and_carry_its_incarnation() -> Non
 
 def test_a_request_is_refused_without_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the reason. Its mark is deleted, so that the watcher asks the one that has the name."""
-    lock, outside, registry = Lock(), Outside(), CollectorRegistry()
+    lock, outside, registry = Lock(held=False), Outside(), CollectorRegistry()
     letters: list[object] = []
     monkeypatch.setattr(dead_letters, "record", lambda _, *, reason, **__: letters.append(reason))
     service = ProbeService(
