@@ -24,7 +24,7 @@ from services.network.policy import Policy
 from services.network.write.supposing import as_if_written
 from services.network.write.writing import Change, Memory, decide
 from services.runtime.clock import Clock
-from services.updater.memories import Memories
+from services.updater.kept_memories import KeptMemories
 from services.updater.metrics import UpdaterMetrics
 from services.updater.open_doubts import Entry, OpenDoubts, due_ms, loaded
 from services.updater.recording import (
@@ -100,7 +100,7 @@ class Assessor:
         self,
         verdicts: Verdicts,
         hosts: Hosts,
-        memories: Memories,
+        memories: KeptMemories,
         doubt_log: DoubtLog,
         clock: Clock,
         settings: UpdaterSettings,
@@ -234,6 +234,8 @@ class Assessor:
             record = standing_record(network, intent, found, memory, doubts, known, now=now)
             return Assessment(network, intent, None, found, record, known)
         change = decide(network, intent, told, now=now, memory=memory)
+        if change is not None and change.stands:
+            self._memories.stands(network.uid, change.content)
         return _assessment(network, intent, told, change, doubts, known)
 
 

@@ -1,8 +1,8 @@
 """What Redis remembers of a network beside its annotations: its conclusion, what was written last, and recent
 corrections of another writer.
 
-It survives a restart and is shared by all updaters. Without it the annotations count; losing it costs a
-duplicate Event or a few more corrections.
+It survives a restart. A process that runs knows its own part whatever Redis loses (kept_memories). Losing
+both costs a duplicate Event or a few more corrections.
 """
 
 from collections.abc import Collection, Mapping, Sequence

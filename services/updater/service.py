@@ -14,6 +14,7 @@ from services.network.parse.nad import Network
 from services.runtime.clock import Clock
 from services.runtime.repeating import is_alive
 from services.updater.assessing import Assessor, DoubtLog, Hosts, Verdicts
+from services.updater.kept_memories import KeptMemories
 from services.updater.memories import Memories
 from services.updater.metrics import UpdaterMetrics
 from services.updater.queueing import WriteQueue
@@ -67,10 +68,10 @@ class Updater:
         self._metrics = metrics
         self._is_paused = is_paused
         self._store = store
-        self._memories = memories
+        self._memories = kept = KeptMemories(memories, clock)
         self._clock = clock
         self._interval_s = settings.reduce_interval_s
-        assessor = Assessor(store, hosts, memories, doubt_log, clock, settings, metrics=metrics)
+        assessor = Assessor(store, hosts, kept, doubt_log, clock, settings, metrics=metrics)
         self._assessor = assessor
 
         def segment_of(network: Network) -> Segment | None:
@@ -84,7 +85,7 @@ class Updater:
             writer,
             self._cache,
             assessor,
-            memories,
+            kept,
             clock,
             is_paused=is_paused,
             random=random,

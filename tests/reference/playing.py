@@ -19,8 +19,8 @@ Step = tuple[object, ...]
 HOUR_S = 3_600.0
 LOOK_S = 10
 CORRECTIONS_AN_HOUR = 4
-OVERWRITING = ("true", "false", "ping failed", "ui", "bare")
-"""Edits that take a result of ours back."""
+OVERWRITING = ("true", "false", "ping failed", "ui", "bare", "manual", "auto")
+"""Edits that may take a result of ours back."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
 from services.network.write.disputes import Written
 from services.updater.assessing import Assessor
+from services.updater.kept_memories import KeptMemories
 from services.updater.metrics import UpdaterMetrics
 from services.updater.settings import UpdaterSettings
 from services.watcher.plan.pace import Pace
@@ -100,7 +101,7 @@ class Loop:
         self._assessor = Assessor(
             self,
             self,
-            _Nothing(),
+            KeptMemories(_Nothing(), self.clock),
             self,
             self.clock,
             UpdaterSettings(sweep_interval_s=pace.sweep_s),

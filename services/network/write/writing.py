@@ -44,6 +44,8 @@ class Change:
     """What keeps them from being set; then only an Event reports the status."""
     content: str = ""
     """The fingerprint of what it writes; see disputes."""
+    stands: bool = False
+    """Whether the annotations say all of that already."""
     is_correction: bool = False
     """Whether it writes again what another writer took back."""
     left_for_s: float | None = None
@@ -148,6 +150,7 @@ def decide(
         annotations,
         hindrance,
         content,
+        stands=written == after and not wanted.differing,
         is_correction=loss is not None,
     )
 

@@ -12,6 +12,7 @@ from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
 from services.updater.assessing import Assessment, Assessor
+from services.updater.kept_memories import KeptMemories
 from services.updater.metrics import UpdaterMetrics
 from services.updater.settings import UpdaterSettings
 from tests.support.manual_clock import ManualClock
@@ -37,7 +38,7 @@ class Bench:
         self.assessor = Assessor(
             self.store,
             self.hosts,
-            self.memories,
+            KeptMemories(self.memories, self.clock),
             self.doubt_log,
             self.clock,
             UpdaterSettings(sweep_interval_s=FRESH_S / 2),

@@ -27,6 +27,7 @@ from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
 from services.updater.assessing import Assessor
 from services.updater.denied_backoff import FIRST_PAUSE_S
+from services.updater.kept_memories import KeptMemories
 from services.updater.metrics import UpdaterMetrics
 from services.updater.reconciling import MAX_CONFLICTS, Reconciler
 from services.updater.settings import UpdaterSettings
@@ -54,10 +55,11 @@ class Bench:
         """Make the reconciler, as after a restart."""
         self.registry = CollectorRegistry()
         metrics = UpdaterMetrics(self.registry)
+        kept = KeptMemories(self.memories, self.clock)
         assessor = Assessor(
             self.store,
             FakeHosts("node1"),
-            self.memories,
+            kept,
             FakeDoubtLog(),
             self.clock,
             UpdaterSettings(sweep_interval_s=300.0),
@@ -67,7 +69,7 @@ class Bench:
             self.cluster,
             self.cache,
             assessor,
-            self.memories,
+            kept,
             self.clock,
             is_paused=lambda: self.paused,
             random=lambda: 0.5,

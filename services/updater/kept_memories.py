@@ -1,0 +1,106 @@
+"""What this process remembers of networks whatever Redis loses: it falls back on it, and puts it back."""
+
+import threading
+from collections import deque
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+from services.contract.conclusions import ConclusionRecord
+from services.network.write.disputes import MAX_CORRECTIONS, Written
+from services.runtime.clock import Clock
+from services.updater.memories import CORRECTIONS_COUNT_S, Memories
+
+
+@dataclass
+class _Kept:
+    """What is kept of one network. Times are monotonic seconds."""
+
+    record: ConclusionRecord | None = None
+    content: str = ""
+    corrected_at: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_CORRECTIONS))
+    told_at: float = float("-inf")
+
+
+class KeptMemories:
+    """Memories that are as Redis has them, and where it lost them, as this process knew them. Thread-safe.
+
+    Every method that reads or writes Redis may raise redis.RedisError.
+    """
+
+    def __init__(self, memories: Memories, clock: Clock) -> None:
+        self._memories = memories
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: dict[str, _Kept] = {}
+
+    def conclusions(self, uids: Collection[str]) -> Mapping[str, ConclusionRecord]:
+        """Return the present records of these networks, by uid; store again what Redis lost."""
+        found = dict(self._memories.conclusions(uids))
+        with self._lock:
+            kept = {uid: self._kept[uid].record for uid in uids if uid in self._kept and uid not in found}
+            for uid, record in found.items():
+                self._of(uid).record = record
+        lost = [record for record in kept.values() if record is not None]
+        if lost:
+            self._memories.conclude(lost)
+        return {**found, **{record.uid: record for record in lost}}
+
+    def conclude(self, records: Collection[ConclusionRecord]) -> None:
+        """Replace the records of these networks."""
+        self._memories.conclude(records)
+        with self._lock:
+            for record in records:
+                self._of(record.uid).record = record
+
+    def renew(self, uids: Collection[str]) -> None:
+        """Keep the records of these networks in Redis, which still exist."""
+        self._memories.renew(uids)
+
+    def forget(self, uids: Collection[str]) -> None:
+        """Forget networks that are gone, here and in Redis."""
+        with self._lock:
+            for uid in uids:
+                self._kept.pop(uid, None)
+        self._memories.forget(uids)
+
+    def written(self, uids: Collection[str]) -> Mapping[str, Written]:
+        """Return what is remembered of the writes to these networks, by uid."""
+        found = self._memories.written(uids)
+        with self._lock:
+            return {uid: self._with_kept(uid, written) for uid, written in found.items()}
+
+    def remember_written(self, uid: str, content: str, *, is_correction: bool) -> None:
+        """Remember what was written now, and count it if it corrects another writer."""
+        with self._lock:
+            kept = self._of(uid)
+            kept.content = content
+            if is_correction:
+                kept.corrected_at.append(self._clock.monotonic())
+        self._memories.remember_written(uid, content, is_correction=is_correction)
+
+    def remember_told(self, uid: str) -> None:
+        """Remember that it is being told now that another writer is corrected no more."""
+        with self._lock:
+            self._of(uid).told_at = self._clock.monotonic()
+        self._memories.remember_told(uid)
+
+    def stands(self, uid: str, content: str) -> None:
+        """Take that this content stands in the annotations, whoever wrote it. Known to this process alone."""
+        with self._lock:
+            self._of(uid).content = content
+
+    def _of(self, uid: str) -> _Kept:
+        return self._kept.setdefault(uid, _Kept())
+
+    def _with_kept(self, uid: str, written: Written) -> Written:
+        kept = self._kept.get(uid)
+        if kept is None:
+            return written
+        now = self._clock.monotonic()
+        if now - kept.told_at < CORRECTIONS_COUNT_S:
+            written = replace(written, is_told=True)
+        recent = [at for at in kept.corrected_at if now - at < CORRECTIONS_COUNT_S]
+        if len(recent) > written.corrections:
+            room_in_s = CORRECTIONS_COUNT_S - (now - recent[0])
+            written = replace(written, corrections=len(recent), room_in_s=room_in_s)
+        return replace(written, content=written.content or kept.content)

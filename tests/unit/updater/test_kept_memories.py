@@ -1,0 +1,88 @@
+"""What this process knows of its networks, while Redis loses all of it."""
+
+import pytest
+
+from services.network.parse import nad
+from services.network.reasons.events import LIMIT_REASON
+from services.network.write.disputes import MAX_CORRECTIONS
+from services.updater.kept_memories import KeptMemories
+from services.updater.memories import CORRECTIONS_COUNT_S
+from tests.reference.site import Site
+from tests.support.manual_clock import ManualClock
+from tests.unit.updater.fakes import FakeMemories
+
+LONG_S = 40
+
+
+@pytest.fixture
+def site() -> Site:
+    """A manual network that is Active."""
+    site = Site(1, ((100, "manual"),))
+    site.wait(LONG_S)
+    report(site)
+    assert connectivity(site) == "true"
+    return site
+
+
+def report(site: Site) -> None:
+    """Have the host report, and the updater look."""
+    site.probe("node1", 100, False, "good", "now")
+    site.look()
+
+
+def connectivity(site: Site) -> str:
+    return site.network_at(0).route.connectivity
+
+
+def take_back(site: Site) -> str:
+    """Write "false" just after Redis lost everything; return what stands when the host has reported."""
+    site.fault("flush")
+    site.edit(0, "false")
+    site.wait(1)
+    report(site)
+    return connectivity(site)
+
+
+def test_corrections_count_although_redis_is_emptied_before_each(site: Site) -> None:
+    """A fifth within the hour is told once and not answered; when the first is an hour ago, one is again."""
+    assert [take_back(site) for _ in range(MAX_CORRECTIONS + 2)] == ["true"] * MAX_CORRECTIONS + ["false"] * 2
+    assert [reason for _, reason, _ in site.cluster.events].count(LIMIT_REASON) == 1
+    site.wait(round(CORRECTIONS_COUNT_S))
+    report(site)
+    assert connectivity(site) == "true"
+
+
+def test_what_stood_at_the_start_is_known_as_written(site: Site) -> None:
+    """A process that never wrote it counts the first time that it is taken back, too."""
+    site.start()
+    site.wait(LONG_S)
+    report(site)
+    assert [take_back(site) for _ in range(MAX_CORRECTIONS + 1)] == ["true"] * MAX_CORRECTIONS + ["false"]
+
+
+def test_what_cannot_be_written_is_told_once_although_redis_is_emptied(site: Site) -> None:
+    """A broken annotation is told by an Event alone, which nothing but the record remembers."""
+    broken = site.cluster.edit(site.refs[0], **{nad.ROUTE: '{"connectivity":true}'})
+    site.updater.upserted(broken)
+    for _ in range(3):
+        site.look()
+        site.fault("flush")
+        site.wait(LONG_S)
+    assert [reason for _, reason, _ in site.cluster.events].count("Invalid") == 1
+
+
+def test_what_redis_lost_is_stored_again_unless_the_network_is_gone(site: Site) -> None:
+    """A restart then finds the record; of a network that is gone, nothing comes back."""
+    memories, clock = FakeMemories(), ManualClock()
+    uid = site.network_at(0).uid
+    record = site.memories.conclusions([uid])[uid]
+    kept = KeptMemories(memories, clock)
+    kept.conclude([record])
+    memories.records.clear()
+    assert kept.conclusions([uid, "other"]) == {uid: record} == memories.records
+    kept.remember_written(uid, "c", is_correction=True)
+    kept.forget([uid])
+    assert kept.conclusions([uid]) == {}
+    memories.corrected.clear()
+    memories.contents.clear()
+    assert kept.written([uid]) == memories.written([uid])
