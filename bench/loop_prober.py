@@ -87,7 +87,7 @@ class LoopProber:
         for probe in probes:
             self._counter += 1
             verdicts.append(find(probe, request_id=request_id, counter=self._counter))
-        report = Report(host=HOST, verdicts=tuple(verdicts)).to_wire()
+        report = Report(host=HOST, verdicts=tuple(verdicts)).to_json()
         self.app.send_task(REPORT_TASK, kwargs={"report": report}, queue=REPORT_QUEUE, ignore_result=True)
 
 

@@ -5,7 +5,7 @@ from services.contract.messages import Segment
 PROBE_TASK = "nadroute.probe.v1"
 """Argument: request, a ProbeRequest. Result: a list of Verdict; empty if the caller does not wait."""
 REPORT_TASK = "nadroute.report.v1"
-"""Argument: report, a Report. No result."""
+"""Argument: report, a Report as a JSON string. No result."""
 REPORT_QUEUE = "report"
 
 DEAD_LETTERS_KEY = "nadroute:dead-letters"

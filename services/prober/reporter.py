@@ -132,7 +132,7 @@ class Reporter(RepeatingThread):
         try:
             self._app.send_task(
                 REPORT_TASK,
-                kwargs={"report": report.to_wire()},
+                kwargs={"report": report.to_json()},
                 queue=REPORT_QUEUE,
                 shadow=describe_report(len(verdicts), self._host),
                 ignore_result=True,

@@ -5,7 +5,6 @@ by another updater changes nothing. Ages are in *observed time*: Redis' TIME, co
 and a watcher sends. While Redis or the API server is away or probing is paused, no verdict ages.
 """
 
-import json
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +26,7 @@ DHCP_FIELD_SUFFIX = "|dhcp"
 BATCH = 256
 """Commands per round trip: bounded, so that no reply blocks the server for long."""
 PARSED_KEPT = 16_384
-"""Parsed verdicts kept in memory: most of what is read was read a moment ago."""
+"""Verdicts kept in memory: most of what is read was put or read a moment ago."""
 
 _TIME_KEYS = (OBSERVED_TIME_KEY, SENDING_KEY)
 LONGEST_TICK_S = 5
@@ -115,7 +114,8 @@ class VerdictStore:
         self._put_script = client.register_script(_OBSERVE + _PUT)
         self._read_script = client.register_script(_OBSERVE + _READ)
         self._tick_script = client.register_script(_OBSERVE + _TICK + _READ)
-        self._parsed: OrderedDict[str, tuple[int, Verdict]] = OrderedDict()
+        self._parsed: OrderedDict[str, Verdict] = OrderedDict()
+        """By their JSON."""
         self._known_ms = 0
         """The latest observed time that this process has seen."""
 
@@ -147,6 +147,8 @@ class VerdictStore:
         while batch := list(islice(remaining, BATCH)):
             with self._client.pipeline(transaction=False) as pipe:
                 for verdict in batch:
+                    text = verdict.to_json()
+                    self._keep(text, verdict)
                     self._put_script(
                         keys=[*_TIME_KEYS, verdicts_key(verdict.segment)],
                         args=[
@@ -154,7 +156,7 @@ class VerdictStore:
                             verdict.incarnation,
                             verdict.counter,
                             int(verdict.dhcp is not None),
-                            json.dumps(verdict.to_wire(), separators=(",", ":")),
+                            text,
                             KEPT_S,
                             self._known_ms,
                         ],
@@ -197,19 +199,18 @@ class VerdictStore:
         )
 
     def _parse(self, text: str) -> tuple[int, Verdict]:
-        """Parse one stored text, with a cache."""
-        known = self._parsed.get(text)
-        if known is None:
-            known = _parse(text)
-            self._parsed[text] = known
-            while len(self._parsed) > PARSED_KEPT:
-                self._parsed.popitem(last=False)
-        return known
+        """Return when a stored verdict came (observed time, ms) and the verdict; raise MessageRefused."""
+        envelope = _ENVELOPE.match(text)
+        if envelope is None or not text.endswith("}"):
+            raise MessageRefused(f"stored verdict: expected an envelope, got {text[:60]!r}")
+        body = text[envelope.end() : -1]
+        verdict = self._parsed.get(body)
+        if verdict is None:
+            verdict = Verdict.from_wire(body)
+            self._keep(body, verdict)
+        return int(envelope["observed_ms"]), verdict
 
-
-def _parse(text: str) -> tuple[int, Verdict]:
-    """Return when the verdict came (observed time, ms) and the verdict; raise MessageRefused."""
-    envelope = _ENVELOPE.match(text)
-    if envelope is None or not text.endswith("}"):
-        raise MessageRefused(f"stored verdict: expected an envelope, got {text[:60]!r}")
-    return int(envelope["observed_ms"]), Verdict.from_wire(text[envelope.end() : -1])
+    def _keep(self, body: str, verdict: Verdict) -> None:
+        self._parsed[body] = verdict
+        while len(self._parsed) > PARSED_KEPT:
+            self._parsed.popitem(last=False)

@@ -72,7 +72,7 @@ class Site:
                     vlan=found,
                     routed=found,
                 )
-                report = Report(host=host, verdicts=(said,)).to_wire()
+                report = Report(host=host, verdicts=(said,)).to_json()
                 app.send_task(REPORT_TASK, kwargs={"report": report}, queue=REPORT_QUEUE, ignore_result=True)
 
     def is_marked(self) -> bool:

@@ -181,7 +181,7 @@ def test_the_updaters_metrics_match_what_it_did(short_folder: Path, redis_server
         redis_server.client.set(host_key("node1"), json.dumps(announced))
         report = Report(host="node1", verdicts=(verdict(digest_of(network)),))
         with contextlib.closing(make_app(redis_server.url)) as app:
-            for body_sent in (report.to_wire(), report.to_wire(), {"junk": 1}):
+            for body_sent in (report.to_json(), report.to_json(), {"junk": 1}):
                 app.send_task(REPORT_TASK, kwargs={"report": body_sent}, queue=REPORT_QUEUE)
         active = 'nadroute_network_state{name="net",namespace="default",state="Active"}'
         running.wait(lambda: samples(running, active) == {active: 1.0})

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.contract.limits import REPORT_WITHIN_S
-from services.contract.messages import HostAnnouncement, Segment, Verdict
+from services.contract.messages import HostAnnouncement, Message, Report, Segment, Verdict
 from services.contract.names import DEAD_LETTERS_KEPT, DEAD_LETTERS_KEY, HOST_TTL_S, host_key, verdicts_key
 from services.contract.outcomes import Fault
 from services.runtime import dead_letters
@@ -58,6 +58,26 @@ def test_the_newest_that_asked_dhcp_is_kept_beside_the_newest(store: VerdictStor
     found = store.read([SEGMENT])[SEGMENT]
     assert [seen.verdict.counter for seen in found.latest] == [2]
     assert [seen.verdict.counter for seen in found.asked_dhcp] == [1]
+
+
+def test_a_verdict_is_parsed_once(store: VerdictStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its report; another process parses what it reads once."""
+    report = Report(host="node1", verdicts=(made(1, asked=True),))
+    parsed: list[type[Message]] = []
+    parse = Message.from_wire.__func__  # type: ignore[attr-defined]
+
+    def count(kind: type[Message], body: object) -> Message:
+        parsed.append(kind)
+        return parse(kind, body)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(Message, "from_wire", classmethod(count))
+    store.put(Report.from_wire(report.to_json()).verdicts)
+    found = store.read([SEGMENT])[SEGMENT]
+    assert parsed == [Report]
+    other = VerdictStore(store._client)
+    assert other.read([SEGMENT])[SEGMENT].latest[0].verdict == found.latest[0].verdict
+    other.read([SEGMENT])
+    assert parsed == [Report, Verdict]
 
 
 ORDINALS = st.tuples(st.integers(0, 3), st.integers(0, 5), st.booleans())

@@ -142,5 +142,5 @@ class ScriptedProber:
             key = outstanding_key(self._host, segment)
             if self._client.get(key) == request.id:
                 self._client.delete(key)
-        report = Report(host=self._host, verdicts=tuple(verdicts)).to_wire()
+        report = Report(host=self._host, verdicts=tuple(verdicts)).to_json()
         self._app.send_task(REPORT_TASK, kwargs={"report": report}, queue=REPORT_QUEUE, ignore_result=True)

@@ -92,7 +92,7 @@ class UpdaterSite:
     def send(self, *verdicts: Verdict) -> None:
         """Send a report as a prober does."""
         report = Report(host=verdicts[0].host, verdicts=verdicts)
-        self.send_raw(report.to_wire())
+        self.send_raw(report.to_json())
 
     def send_raw(self, body: object) -> None:
         """Send anything in place of a report."""

@@ -27,6 +27,7 @@ class Outside:
         self.cleared = 0
 
     def send_task(self, _name: str, *, kwargs: dict[str, Any], **_: object) -> None:
+        assert isinstance(kwargs["report"], str), "the queue must not parse it"
         self.reports.append(Report.from_wire(kwargs["report"]))
 
     def submit(self, cluster_network: str, _probe: object, _done: object) -> None:

@@ -55,7 +55,7 @@ def test_result_becomes_a_verdict() -> None:
     assert (of_target.routed.outcome, of_target.routed.rtt_ms) == (ReachOutcome.SILENT, None)
     assert (made.segment.vlan, made.incarnation, made.counter, made.dropped_frames) == (7, 5, 6, 2)
     report = Report(host="node1", verdicts=(made,))
-    assert Report.from_wire(report.to_wire()) == report
+    assert Report.from_wire(report.to_json()) == report
 
 
 def test_offer_without_a_mask_has_no_cidr() -> None:
