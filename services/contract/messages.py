@@ -256,7 +256,7 @@ class Verdict(Message):
 class Report(Message):
     """Verdicts on their way to the updater.
 
-    It travels as JSON in one string, so that the queue's own parser does not build what from_wire() validates.
+    It travels as JSON in one string, so that the queue's own parser does not build what from_wire() checks.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
