@@ -1,6 +1,5 @@
 """The cluster's networks: list, watch, read, annotate, and post Events."""
 
-import uuid
 from collections.abc import Mapping
 from urllib.parse import quote
 
@@ -12,15 +11,9 @@ from services.cluster.settings import ClusterSettings
 from services.cluster.transport import JSON_PATCH, EventStream, Transport
 from services.network.parse.managed_fields import FIELD_MANAGER
 from services.network.parse.nad import Network, NetworkRef
-from services.network.reasons.events import Event
-from services.runtime.clock import Clock
 
 NETWORKS_PATH = "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions"
-API_VERSION = "k8s.cni.cncf.io/v1"
-KIND = "NetworkAttachmentDefinition"
 PAGE = 500
-MAX_EVENT_MESSAGE_CHARACTERS = 1_024
-"""Kubernetes' limit for an Event's message."""
 
 log = structlog.get_logger(__name__)
 
@@ -28,14 +21,13 @@ log = structlog.get_logger(__name__)
 class Cluster:
     """An API server. Methods raise only the errors of cluster.errors. Thread-safe."""
 
-    def __init__(self, settings: ClusterSettings, *, clock: Clock) -> None:
+    def __init__(self, settings: ClusterSettings) -> None:
         """Read the credentials, without sending anything; raise ConfigurationError naming what is missing."""
         source = find_kubeconfig(settings.kubeconfig)
         self.transport = Transport(lambda: load_client(source))
         self._connect_timeout_s = settings.api_connect_timeout_s
         self._read = (settings.api_connect_timeout_s, settings.api_read_timeout_s)
         self._write = (settings.api_connect_timeout_s, settings.api_write_timeout_s)
-        self._clock = clock
 
     def list_networks(self) -> tuple[list[Network], str]:
         """List the networks of all namespaces; return them and the resourceVersion to watch from.
@@ -116,33 +108,11 @@ class Cluster:
             raise Denied(str(refused))
         raise refused
 
-    def post_event(self, network: Network, event: Event) -> None:
-        """Post an Event on the network; a longer message than Kubernetes allows is cut."""
-        now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        name = f"{network.ref.name[:200]}.{uuid.uuid4().hex[:16]}"
-        body = {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"name": name, "namespace": network.ref.namespace},
-            "involvedObject": {
-                "apiVersion": API_VERSION,
-                "kind": KIND,
-                "namespace": network.ref.namespace,
-                "name": network.ref.name,
-                "uid": network.uid,
-                "resourceVersion": network.resource_version,
-            },
-            "type": event.type,
-            "reason": event.reason,
-            "message": event.message[:MAX_EVENT_MESSAGE_CHARACTERS],
-            "source": {"component": event.component},
-            "reportingComponent": event.component,
-            "reportingInstance": event.component,
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "count": 1,
-        }
-        path = f"/api/v1/namespaces/{quote(network.ref.namespace, safe='')}/events"
+    def post_event(self, body: Mapping[str, object]) -> None:
+        """Create an Event in the namespace that it names; see event_bodies."""
+        metadata = body.get("metadata")
+        namespace = str(metadata.get("namespace")) if isinstance(metadata, Mapping) else ""
+        path = f"/api/v1/namespaces/{quote(namespace, safe='')}/events"
         self.transport.request("POST", path, body=body, timeout_s=self._write)
 
     def close(self) -> None:

@@ -1,6 +1,8 @@
-"""Metrics of a watch on networks."""
+"""Metrics of a watch on networks, and of Events."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
+
+EVENTS = ("posted", "failed", "limited", "dropped")
 
 
 class WatchMetrics:
@@ -38,3 +40,21 @@ class WatchMetrics:
     def synced(self) -> None:
         """Record that the listener knows all networks."""
         self._synced.set(1)
+
+
+class EventMetrics:
+    """Counters of Events, in the registry that is passed in."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._events = Counter(
+            "nadroute_events",
+            "Kubernetes Events: posted, failed after all tries, beyond one network's limit, or dropped.",
+            ["result"],
+            registry=registry,
+        )
+        for result in EVENTS:
+            self._events.labels(result)
+
+    def handled(self, result: str) -> None:
+        """Count an Event; result: one of EVENTS."""
+        self._events.labels(result).inc()

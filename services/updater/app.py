@@ -10,8 +10,10 @@ import structlog
 from celery import Celery, bootsteps
 
 from services.cluster.client import Cluster
-from services.cluster.metrics import WatchMetrics
+from services.cluster.event_posting import EventPoster
+from services.cluster.metrics import EventMetrics, WatchMetrics
 from services.cluster.watching import NetworkWatch
+from services.cluster.writing import ClusterWriter
 from services.contract.errors import MessageRefused
 from services.contract.messages import Report
 from services.contract.names import REPORT_QUEUE, REPORT_TASK, worker_name
@@ -50,12 +52,15 @@ def main(settings: UpdaterSettings) -> int:
     with contextlib.ExitStack() as stack:
         telemetry.start()
         stack.callback(telemetry.stop)
-        cluster = stack.enter_context(contextlib.closing(Cluster(settings, clock=clock)))
+        cluster = stack.enter_context(contextlib.closing(Cluster(settings)))
         client = stack.enter_context(connect(url))
         check_sweep(client, settings.sweep_interval_s)
         store = VerdictStore(client)
+        events = EventPoster(
+            cluster, clock=clock, random=chance.random, metrics=EventMetrics(telemetry.registry)
+        )
         updater = Updater(
-            cluster,
+            ClusterWriter(cluster, events),
             store,
             AnnouncedHosts(client, clock, observed_ms=store.observed_ms),
             RedisMemories(client),
@@ -92,12 +97,13 @@ def main(settings: UpdaterSettings) -> int:
         )
         telemetry.health.add_liveness_check("worker", worker.iterated_at)
         telemetry.health.add_thread_check("updater", lambda: updater.is_alive)
+        telemetry.health.add_thread_check("events", lambda: events.is_alive)
         telemetry.health.add_thread_check("watch", lambda: watch.is_alive)
         telemetry.health.add_readiness_check("watch", watch.problem)
         telemetry.health.add_readiness_check("worker", worker.problem)
         telemetry.complete()
         register(app, updater, client, metrics)
-        _run_beside_worker(app, updater, watch)
+        _run_beside_worker(app, updater, watch, events)
         log.info("updater started", version=__version__, redis=redact(url))
         name = worker_name("updater", platform.node())
         exit_code = run_worker(app, name=name, concurrency=settings.report_concurrency)
@@ -135,19 +141,21 @@ def _only_argument(args: tuple[object, ...], kwargs: dict[str, object]) -> objec
     return given[0]
 
 
-def _run_beside_worker(app: Celery, updater: Updater, watch: NetworkWatch) -> None:
+def _run_beside_worker(app: Celery, updater: Updater, watch: NetworkWatch, events: EventPoster) -> None:
     """Start and stop the watch and the writers with this app's worker."""
 
     class BesideWorker(bootsteps.StartStopStep):  # type: ignore[misc]
         """A report that comes after stop() is still stored in Redis; the next start writes it."""
 
         def start(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
+            events.start()
             updater.start()
             watch.start()
 
         def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
             watch.stop()
             updater.stop()
+            events.stop()
 
         terminate = stop
 

@@ -73,12 +73,6 @@ class UpdaterMetrics:
             buckets=WRITE_BUCKETS_S,
             registry=registry,
         )
-        self._events = Counter(
-            "nadroute_events",
-            "Kubernetes Events by result: posted or failed.",
-            ["result"],
-            registry=registry,
-        )
         self._reduce_s = Histogram(
             "nadroute_reduce_seconds",
             "Duration of a review: reading verdicts and reducing them to states.",
@@ -110,10 +104,6 @@ class UpdaterMetrics:
             self._conflicts.inc()
         else:
             self._writes.labels(_RESULTS.get(type(error), "failed")).inc()
-
-    def posted(self, error: ClusterError | None) -> None:
-        """Count an Event; error: None where it was posted."""
-        self._events.labels("posted" if error is None else "failed").inc()
 
     def reduced(self, seconds: float) -> None:
         """Observe the duration of a review."""

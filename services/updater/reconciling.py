@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 class Writer(Protocol):
-    """The part of cluster.client.Cluster that is needed here; every method may raise ClusterError."""
+    """cluster.writing.ClusterWriter, or what stands in for it; the first two may raise ClusterError."""
 
     def get_network(self, ref: NetworkRef) -> Network:
         """Read the network as it is now."""
@@ -53,7 +53,7 @@ class Writer(Protocol):
         ...
 
     def post_event(self, network: Network, event: Event) -> None:
-        """Post an Event on the network."""
+        """Queue an Event on the network; it never fails."""
         ...
 
 
@@ -197,7 +197,7 @@ class Reconciler:
             # Before posting: a missing Event is better than one every few seconds.
             self._memories.remember_told(network.uid)
             log.warning("correction limit reached", network=str(network.ref), left=change.left)
-            self._post(network, describe_limit(change.left))
+            self._writer.post_event(network, describe_limit(change.left))
 
     def _read_again(self, network: Network) -> Network:
         """Return the network as it is now; raise NotFound if it is gone, whatever has its name."""
@@ -237,9 +237,9 @@ class Reconciler:
         )
         facts = (change.after, assessment.intent, assessment.conclusion)
         if change.is_transition:
-            self._post(written, describe_transition(*facts))
+            self._writer.post_event(written, describe_transition(*facts))
         for code in change.new_findings:
-            self._post(written, describe_finding(code, *facts))
+            self._writer.post_event(written, describe_finding(code, *facts))
 
     def _back_off(self, assessment: Assessment, change: Change, error: Denied) -> None:
         network = assessment.network
@@ -248,7 +248,7 @@ class Reconciler:
         if is_first:
             event = describe_transition(change.after, assessment.intent, assessment.conclusion)
             message = f"{event.reason}: {event.message}. It cannot be written to the network: {error}"
-            self._post(network, Event("Warning", DENIED_REASON, message))
+            self._writer.post_event(network, Event("Warning", DENIED_REASON, message))
         self._record_refusal(assessment, change, str(error))
 
     def _record_refusal(self, assessment: Assessment, change: Change, error: str) -> None:
@@ -264,16 +264,6 @@ class Reconciler:
             return assessment
         assert assessment.record is not None
         return replace(assessment, record=refused(assessment.record, change, error))
-
-    def _post(self, network: Network, event: Event) -> None:
-        """Post an Event at most once: nothing depends on it."""
-        try:
-            self._writer.post_event(network, event)
-        except ClusterError as error:
-            self._metrics.posted(error)
-            log.warning("event not posted", network=str(network.ref), reason=event.reason, error=str(error))
-        else:
-            self._metrics.posted(None)
 
     def _retry_in_s(self, network: Network, error: ClusterError | redis.RedisError) -> float:
         attempt = self._failures[network.uid] = self._failures.get(network.uid, 0) + 1

@@ -51,7 +51,7 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
     with contextlib.ExitStack() as stack:
         telemetry.start()
         stack.callback(telemetry.stop)
-        cluster = stack.enter_context(contextlib.closing(Cluster(settings, clock=clock)))
+        cluster = stack.enter_context(contextlib.closing(Cluster(settings)))
         client = stack.enter_context(redis_client.connect(url))
         app = make_app(url, name="nadroute-watcher")
         stack.callback(app.close)

@@ -1,6 +1,7 @@
 """Reading and writing networks through the adapter, against an API server over HTTPS."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,11 @@ from services.cluster.errors import (
     Unauthorized,
     Unavailable,
 )
+from services.cluster.event_bodies import event_body
 from services.cluster.settings import ClusterSettings
 from services.contract.errors import ConfigurationError
 from services.network.parse.nad import Network, NetworkRef
 from services.network.reasons.events import Event
-from services.runtime.clock import SystemClock
 from services.version import __version__
 from tests.support.clusters import connect
 from tests.support.kube_api import ROUTE, Networks
@@ -229,7 +230,7 @@ def test_a_refused_connection_is_unavailable(cluster: Cluster, networks: Network
 def test_a_frozen_server_is_unavailable(networks: Networks, server: ApiServer) -> None:
     """It is, after silence longer than the read timeout."""
     settings = ClusterSettings(kubeconfig=networks.kubeconfig, api_read_timeout_s=0.2)
-    cluster = Cluster(settings, clock=SystemClock())
+    cluster = Cluster(settings)
     server.faults.freeze(Match(resource=NADS))
     with pytest.raises(Unavailable):
         cluster.list_networks()
@@ -266,20 +267,22 @@ def test_an_event_is_posted_on_the_network(cluster: Cluster, networks: Networks)
     """It names the network by uid and has type, reason, message and component."""
     networks.create("a")
     network = read(cluster, networks)
-    cluster.post_event(network, Event("Warning", "DHCPFailed", "x" * 2_000, component="nadroute-updater"))
+    event = Event("Warning", "DHCPFailed", "x" * 2_000, component="nadroute-updater")
+    cluster.post_event(event_body(network, event, now=datetime(2026, 11, 23, 8, 30, tzinfo=UTC)))
     page = cluster.transport.request(
         "GET", f"/api/v1/namespaces/{networks.namespace}/events", timeout_s=(5, 5)
     )
     items = page["items"]
     assert isinstance(items, list)
-    (event,) = items
-    assert event["involvedObject"]["uid"] == network.uid
-    assert (event["type"], event["reason"], event["reportingComponent"]) == (
+    (posted,) = items
+    assert posted["involvedObject"]["uid"] == network.uid
+    assert posted["firstTimestamp"] == "2026-11-23T08:30:00Z"
+    assert (posted["type"], posted["reason"], posted["reportingComponent"]) == (
         "Warning",
         "DHCPFailed",
         "nadroute-updater",
     )
-    assert len(event["message"]) == 1_024
+    assert len(posted["message"]) == 1_024
 
 
 def test_requests_have_a_user_agent(cluster: Cluster, server: ApiServer) -> None:

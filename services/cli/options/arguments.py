@@ -38,11 +38,10 @@ def _present_networks(context: click.Context) -> list[NetworkRef]:
     with suppress(Exception):
         from services.cli.options.client import load_client_settings
         from services.cluster.client import Cluster
-        from services.runtime.clock import SystemClock
 
         timeouts = dict.fromkeys(("api_connect_timeout_s", "api_read_timeout_s"), COMPLETION_TIMEOUT_S)
         settings = load_client_settings(_settings_of(context)).model_copy(update=timeouts)
-        return [network.ref for network in Cluster(settings, clock=SystemClock()).list_networks()[0]]
+        return [network.ref for network in Cluster(settings).list_networks()[0]]
     return []
 
 

@@ -61,11 +61,10 @@ def cluster_client(settings: ClientSettings) -> Iterator["Cluster"]:
     """A client of the API server; its errors inside the block become one line and exit 3."""
     from services.cluster.client import Cluster
     from services.cluster.errors import ClusterError, Forbidden, Unauthorized
-    from services.runtime.clock import SystemClock
 
     with plain_errors():
         try:
-            with closing(Cluster(settings, clock=SystemClock())) as cluster:
+            with closing(Cluster(settings)) as cluster:
                 yield cluster
         except (Unauthorized, Forbidden) as error:
             raise unreachable(

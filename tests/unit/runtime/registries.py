@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 from prometheus_client import CollectorRegistry
 
 from services.cluster.errors import Conflict, Denied, Unavailable
-from services.cluster.metrics import WatchMetrics
+from services.cluster.metrics import EventMetrics, WatchMetrics
 from services.contract.messages import ProbeRequest, Segment, SegmentProbe, Target, Verdict
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
@@ -130,7 +130,7 @@ def _fill_updater(registry: CollectorRegistry) -> None:
     metrics.verdicts([verdict("0" * 16)], frozenset())
     for error in (None, Conflict("x"), Denied("x")):
         metrics.wrote(error, 0.1)
-    metrics.posted(None)
+    EventMetrics(registry).handled("posted")
     metrics.reduced(0.1)
     registry.register(gauges(clock, [reported("net", "Active")], [verdict("0" * 16)]))
 

@@ -167,7 +167,6 @@ class FakeCluster:
         self.attempts = 0
         self.written: list[Mapping[str, str | None]] = []
         self.events: list[tuple[str, str, str]] = []
-        self.event_failure: ClusterError | None = None
 
     def edit(self, ref: NetworkRef, **annotations: str) -> Network:
         """Apply another writer's change."""
@@ -199,6 +198,4 @@ class FakeCluster:
         return self.edit(network.ref, **{k: v for k, v in annotations.items() if v is not None})
 
     def post_event(self, network: Network, event: Event) -> None:
-        if self.event_failure is not None:
-            raise self.event_failure
         self.events.append((event.type, event.reason, event.message))

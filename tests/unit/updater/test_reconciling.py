@@ -229,13 +229,6 @@ def test_throttling_is_obeyed_for_all_networks(bench: Bench) -> None:
     assert len(bench.cluster.written) == 1
 
 
-def test_a_failed_event_does_not_fail_the_write(bench: Bench) -> None:
-    """Nothing depends on an Event."""
-    bench.cluster.event_failure = Forbidden("events")
-    assert bench.reconcile() is None
-    assert len(bench.cluster.written) == 1
-
-
 def test_nothing_is_written_while_stopping(bench: Bench) -> None:
     """This holds after a conflict, too."""
     bench.stopping.set()
@@ -271,14 +264,6 @@ def test_a_conflict_is_counted_separately(bench: Bench) -> None:
     bench.reconcile()
     assert bench.registry.get_sample_value("nadroute_conflicts_total") == 1
     assert bench.registry.get_sample_value("nadroute_writes_total", {"result": "written"}) == 1
-
-
-@pytest.mark.parametrize(("failure", "result"), [(None, "posted"), (Unavailable("x"), "failed")])
-def test_an_event_is_counted_by_its_result(bench: Bench, failure: ClusterError | None, result: str) -> None:
-    """A failed Event changes nothing else."""
-    bench.cluster.event_failure = failure
-    assert bench.reconcile() is None
-    assert bench.registry.get_sample_value("nadroute_events_total", {"result": result}) == 1
 
 
 def test_a_record_is_stored_before_its_patch(bench: Bench) -> None:
