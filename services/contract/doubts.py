@@ -20,6 +20,13 @@ class DoubtKind(StrEnum):
     """A gateway answers it that was silent before."""
     NO_OFFER = "no_offer"
     """It received no DHCPOFFER."""
+    OFFER = "offer"
+    """It received one that says something else than is reported."""
+
+    @property
+    def asks_dhcp(self) -> bool:
+        """Whether only hosts that ask DHCP can contradict."""
+        return self in (DoubtKind.NO_OFFER, DoubtKind.OFFER)
 
 
 class Doubt(Message):

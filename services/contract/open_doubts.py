@@ -29,8 +29,10 @@ class Doubts(Message):
     """Of the intent; what is remembered of a former one is void. None while there is nothing to remember."""
     reach: OpenDoubt | None = None
     """About the gateway: whether it is silent, or answers again."""
-    dhcp: OpenDoubt | None = None
-    """About what only other hosts that ask DHCP can find."""
+    offer: OpenDoubt | None = None
+    """About what an offer says: another host that asks DHCP may be offered something else."""
+    no_offer: OpenDoubt | None = None
+    """About a missing offer: another host that asks DHCP may receive one."""
     differs_since_ms: Ordinal = 0
     """Since when details differ from what is reported."""
     undecided_since_ms: Ordinal = 0
@@ -43,6 +45,17 @@ class Doubts(Message):
     """Offers that arrived before do not refute the report that no DHCP server answers."""
     unconfirmed_since_ms: Ordinal = 0
     """Since when neither DHCP names the known gateway nor any host reaches it on the VLAN."""
+
+    @property
+    def each(self) -> dict[str, OpenDoubt]:
+        """The doubts there are, by the name of their field."""
+        found = {"reach": self.reach, "offer": self.offer, "no_offer": self.no_offer}
+        return {name: doubt for name, doubt in found.items() if doubt is not None}
+
+    @property
+    def incomplete(self) -> dict[str, OpenDoubt]:
+        """Those of which the evidence is not complete."""
+        return {name: doubt for name, doubt in self.each.items() if not doubt.is_complete}
 
 
 NO_DOUBTS = Doubts()

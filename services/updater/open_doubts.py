@@ -87,7 +87,7 @@ class OpenDoubts:
 
 def due_ms(doubts: Doubts, *, bound_ms: int, now_ms: int) -> int | None:
     """Return when time alone next completes or repeats something; bound_ms: time of the slowest host."""
-    open_ = [doubt for doubt in (doubts.reach, doubts.dhcp) if doubt is not None and not doubt.is_complete]
+    open_ = doubts.incomplete.values()
     moments = [doubt.since_ms + bound_ms for doubt in open_]
     moments += [doubt.since_ms + ANSWER_MS for doubt in open_ if doubt.kind is DoubtKind.ANSWERED]
     moments += [doubt.published_ms + REPEATED_MS for doubt in open_]
@@ -105,5 +105,5 @@ def loaded(doubts: Doubts, *, now_ms: int) -> Doubts:
         doubts.offers_after_ms,
         doubts.unconfirmed_since_ms,
     ]
-    moments += [doubt.since_ms for doubt in (doubts.reach, doubts.dhcp) if doubt is not None]
+    moments += [doubt.since_ms for doubt in doubts.each.values()]
     return NO_DOUBTS if doubts == NO_DOUBTS or max(moments) > now_ms else doubts

@@ -12,6 +12,7 @@ _MEANINGS = {
     DoubtKind.SILENT: "the gateway does not answer a host",
     DoubtKind.ANSWERED: "the gateway answers a host again",
     DoubtKind.NO_OFFER: "a host received no DHCP offer",
+    DoubtKind.OFFER: "a DHCP offer says something else",
 }
 
 
@@ -40,9 +41,8 @@ def doubts_of(row: NetworkRow, view: RedisView) -> tuple[DoubtRow, ...]:
     segment = row.intent.segment
     known, carriers = view.verdicts.get(segment, SegmentVerdicts()), view.carrying(segment.cluster_network)
     found = []
-    for doubt, verdicts in ((record.doubts.reach, known.latest), (record.doubts.dhcp, known.asked_dhcp)):
-        if doubt is None or doubt.is_complete:
-            continue
+    for doubt in record.doubts.incomplete.values():
+        verdicts = known.asked_dhcp if doubt.kind.asks_dhcp else known.latest
         heard = {seen.verdict.host for seen in verdicts if known.arrived_ms(seen) >= doubt.since_ms}
         unheard = tuple(host for host in carriers if host not in heard)
         found.append(DoubtRow(doubt.kind, max(0, known.now_ms - doubt.since_ms) / 1000, unheard))

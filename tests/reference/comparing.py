@@ -25,7 +25,7 @@ def is_better(word: Word, standing: Word | None, intent: Intent) -> bool:
         return True
     # Others can check what DHCP names only when it is written.
     if intent.known_gateway is None:
-        return answers and word.gateway not in ("", standing.gateway)
+        return answers and word.gateway not in ("", standing.checked)
     return answers and bool(word.gateway) and word.cidr != str(intent.known_cidr)
 
 

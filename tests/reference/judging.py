@@ -69,7 +69,15 @@ class Judge:
         if telling is None and self.told is not None and self.told.digest != self._digest and look.settled:
             # What stands is about another intent.
             telling = Telling(self._pending)
-        return None if telling is None else replace(telling, word=replace(telling.word, digest=intent.digest))
+        if telling is None:
+            return None
+        word = telling.word
+        known = (
+            word.gateway
+            or str(intent.known_gateway or "")
+            or (self.standing.checked if self.standing else "")
+        )
+        return replace(telling, word=replace(word, digest=intent.digest, checked=known))
 
     def tell(self, telling: Telling) -> None:
         """Take that this was written."""
@@ -83,7 +91,7 @@ class Judge:
     def _consider(self, intent: Intent, look: Look) -> Telling | None:
         is_over = self._advance(look)
         word = self._word(intent, look, since=self._watermark)
-        if self.doubt is not None and is_over:
+        if self.doubt is not None and not self.doubt.answered and is_over:
             restricted = self._word(intent, look, since=self.doubt.since)
             if self._says_something(restricted):
                 self._watermark, word = self.doubt.since, restricted
@@ -113,17 +121,17 @@ class Judge:
         stands = self._stands(word)
         if stands is not None and word.says_as(stands):
             self._differs_since = None
-            self._end_asking(look, word)
+            self._end_asking(look, word, is_told=True)
             self._end_doubt()
             return None
         if is_better(word, self.standing, intent) and self._accuses_unheard(look):
             # Their silence acquits nobody, or not before they had their time.
             return self._detail(word, look)
         if is_better(word, self.standing, intent):
-            self._end_asking(look, word)
-            if self._awaits_others(look):
-                return None
-            return Telling(word, self._offers(word))
+            offers_since = self._offers(word)
+            is_told = not self._awaits_others(look)
+            self._end_asking(look, word, is_told=is_told)
+            return Telling(word, offers_since) if is_told else None
         if word.state is State.DHCP_FAILED and is_worse(word, stands) and not word.is_forgotten:
             # As many hosts as could contradict have asked in vain, or had their time.
             return Telling(word, self._offers(word)) if look.settled else None
@@ -136,10 +144,10 @@ class Judge:
             self._in_vain_since = None
         return self._detail(word, look)
 
-    def _end_asking(self, look: Look, word: Word) -> None:
+    def _end_asking(self, look: Look, word: Word, *, is_told: bool) -> None:
         """Nothing is to be confirmed of DHCP where no host asked in vain, or that is told."""
-        is_told = word.dhcp_out or word.state is State.DHCP_FAILED
-        if is_told or look.in_vain_since(self._digest, self._offers_since, None) is None:
+        is_out = word.dhcp_out or word.state is State.DHCP_FAILED
+        if (is_out and is_told) or look.in_vain_since(self._digest, self._offers_since, None) is None:
             self._in_vain_since = None
 
     def _says_something(self, word: Word) -> bool:

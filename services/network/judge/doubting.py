@@ -52,8 +52,13 @@ def advance(case: Case, doubts: Doubts) -> Doubts:
     """Complete the doubts whose evidence is there or whose time is over; drop what no longer matters."""
     if doubts is NO_DOUBTS or doubts.digest != case.intent.digest:
         return NO_DOUBTS
-    doubts = changed(doubts, reach=_resumed(case, doubts.reach), dhcp=_resumed(case, doubts.dhcp))
-    reach, dhcp = doubts.reach, doubts.dhcp
+    doubts = changed(
+        doubts,
+        reach=_resumed(case, doubts.reach),
+        offer=_asked(case, _resumed(case, doubts.offer)),
+        no_offer=_asked(case, _resumed(case, doubts.no_offer)),
+    )
+    reach = doubts.reach
     if reach is not None and not reach.is_complete and case.carriers.is_settled:
         wanted = reach.enough or len(case.carriers.hosts)
         if len(heard_since(case, reach.since_ms)) >= wanted or is_over(case, reach):
@@ -62,11 +67,15 @@ def advance(case: Case, doubts: Doubts) -> Doubts:
         is_needed = doubts.names_unheard and unheard_since(case, doubts.watermark_ms)
         if not (is_needed or _has_former(case, doubts.watermark_ms)):
             doubts = changed(doubts, watermark_ms=0, names_unheard=False)
-    if dhcp is None or dhcp.is_complete or not case.carriers.is_settled:
-        return doubts
-    if len(asked_since(case, dhcp.since_ms)) >= askers_needed(case) or is_over(case, dhcp):
-        return changed(doubts, dhcp=dhcp.model_copy(update={"is_complete": True}))
     return doubts
+
+
+def _asked(case: Case, doubt: OpenDoubt | None) -> OpenDoubt | None:
+    """Complete a doubt about DHCP once enough hosts have asked it since, or had their time."""
+    if doubt is None or doubt.is_complete or not case.carriers.is_settled:
+        return doubt
+    is_asked = len(asked_since(case, doubt.since_ms)) >= askers_needed(case)
+    return doubt.model_copy(update={"is_complete": True}) if is_asked or is_over(case, doubt) else doubt
 
 
 def _has_former(case: Case, watermark_ms: int) -> bool:
@@ -97,24 +106,24 @@ def open_reach(case: Case, doubts: Doubts, kind: DoubtKind) -> Doubts:
     return advance(case, changed(doubts, digest=case.intent.digest, reach=doubt))
 
 
-def open_dhcp(case: Case, doubts: Doubts) -> Doubts:
-    """Open a doubt about what DHCP names."""
+def open_offer(case: Case, doubts: Doubts) -> Doubts:
+    """Open a doubt about what an offer says."""
     since_ms = _since(case, doubts, case.verdicts.asked_dhcp)
-    doubt = OpenDoubt(kind=DoubtKind.NO_OFFER, since_ms=since_ms)
-    return advance(case, changed(doubts, digest=case.intent.digest, dhcp=doubt))
+    doubt = OpenDoubt(kind=DoubtKind.OFFER, since_ms=since_ms)
+    return advance(case, changed(doubts, digest=case.intent.digest, offer=doubt))
 
 
 def track_offers(case: Case, found: Conclusion, doubts: Doubts) -> Doubts:
     """Open a doubt with the first host that receives no offer; remember which offers no longer count."""
-    dhcp = doubts.dhcp
-    if found.is_confirming and (dhcp is None or dhcp.since_ms < newest_offer_ms(case)):
+    before = doubts.no_offer
+    if found.is_confirming and (before is None or before.since_ms < newest_offer_ms(case)):
         asked = asked_since(case, 0)
         # A host that asks once more must not prolong it: it began with the first answer.
         since_ms = min((asked[host] for host in found.unoffered if host in asked), default=0)
         doubt = OpenDoubt(kind=DoubtKind.NO_OFFER, since_ms=since_ms)
-        return advance(case, changed(doubts, digest=case.intent.digest, dhcp=doubt))
-    if says_no_offer(found) and dhcp is not None:
-        return changed(doubts, offers_after_ms=dhcp.since_ms)
+        return advance(case, changed(doubts, digest=case.intent.digest, no_offer=doubt))
+    if says_no_offer(found) and before is not None:
+        return changed(doubts, offers_after_ms=before.since_ms)
     return doubts
 
 
@@ -151,7 +160,8 @@ def close(found: Conclusion, doubts: Doubts) -> Doubts:
     return changed(
         doubts,
         reach=None,
-        dhcp=doubts.dhcp if found.is_confirming or found.dhcp_out else None,
+        offer=None,
+        no_offer=doubts.no_offer if found.is_confirming or found.dhcp_out else None,
         differs_since_ms=0,
         undecided_since_ms=0,
     )
@@ -159,16 +169,10 @@ def close(found: Conclusion, doubts: Doubts) -> Doubts:
 
 def reported(doubts: Doubts) -> Doubts:
     """Close the doubts that are complete, once their result is reported: the next one needs new evidence."""
-    reach, dhcp = doubts.reach, doubts.dhcp
-    return changed(
-        doubts,
-        reach=None
-        if reach is not None and (reach.is_complete or reach.kind is DoubtKind.ANSWERED)
-        else reach,
-        dhcp=None if dhcp is not None and dhcp.is_complete else dhcp,
-        differs_since_ms=0,
-        undecided_since_ms=0,
-    )
+    is_over = dict.fromkeys(doubts.each.keys() - doubts.incomplete.keys())
+    if doubts.reach is not None and doubts.reach.kind is DoubtKind.ANSWERED:
+        is_over["reach"] = None
+    return changed(doubts, **is_over, differs_since_ms=0, undecided_since_ms=0)
 
 
 def changed(doubts: Doubts, **changes: Any) -> Doubts:
@@ -182,14 +186,13 @@ def changed(doubts: Doubts, **changes: Any) -> Doubts:
 def publish_due(case: Case, found: Conclusion, doubts: Doubts) -> tuple[Doubts, list[Doubt]]:
     """Return the open doubts that the watcher should be told of now, and what to remember of that."""
     asked: list[Doubt] = []
-    for name, doubt in (("reach", doubts.reach), ("dhcp", doubts.dhcp)):
-        if doubt is None or doubt.is_complete:
-            continue
+    for name, doubt in doubts.incomplete.items():
         now_ms = case.verdicts.now_ms
         if doubt.published_ms and now_ms - doubt.published_ms < REPEATED_MS:
             continue
-        if doubt.kind is DoubtKind.NO_OFFER:
-            heard: Collection[str] = found.unoffered or asked_since(case, doubt.since_ms)
+        if doubt.kind.asks_dhcp:
+            unoffered = found.unoffered if doubt.kind is DoubtKind.NO_OFFER else ()
+            heard: Collection[str] = unoffered or asked_since(case, doubt.since_ms)
             wanted = askers_needed(case)
         else:
             heard = heard_since(case, doubt.since_ms)

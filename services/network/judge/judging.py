@@ -5,11 +5,11 @@ docs/states.md tells the rules.
 """
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from services.contract.doubts import DoubtKind
 from services.contract.names import HOST_TTL_S
-from services.contract.open_doubts import ALL_CARRIERS, NO_DOUBTS, Doubts
+from services.contract.open_doubts import ALL_CARRIERS, NO_DOUBTS, Doubts, OpenDoubt
 from services.contract.outcomes import Reason, State
 from services.contract.verdicts import AgedVerdict
 from services.network.judge.doubting import (
@@ -19,7 +19,7 @@ from services.network.judge.doubting import (
     close,
     is_over,
     is_silent,
-    open_dhcp,
+    open_offer,
     open_reach,
     track_confirmation,
     track_offers,
@@ -63,13 +63,14 @@ def judge(case: Case, doubts: Doubts) -> Judgement:
     found = _reduce(case, doubts)
     if found.unoffered:
         doubts = track_offers(case, found, doubts)
-        if found.is_confirming and doubts.dhcp is not None and is_over(case, doubts.dhcp):
+        if found.is_confirming and doubts.no_offer is not None and is_over(case, doubts.no_offer):
             found = _reduce(case, doubts)
     doubts = track_confirmation(case, found, doubts)
     evidence = found
-    if doubts.reach is not None and doubts.reach.is_complete and doubts.watermark_ms != doubts.reach.since_ms:
+    reach = doubts.reach
+    if _is_complete_silence(reach) and doubts.watermark_ms != reach.since_ms:
         # Verdicts from before the doubt count no more, if those since then give a state.
-        restricted = changed(doubts, watermark_ms=doubts.reach.since_ms, names_unheard=False)
+        restricted = changed(doubts, watermark_ms=reach.since_ms, names_unheard=False)
         evidence = _reduce(case, restricted)
         if not _is_undecided(case, evidence):
             found, doubts = evidence, restricted
@@ -86,6 +87,10 @@ def judge(case: Case, doubts: Doubts) -> Judgement:
             return _worse(case, found, doubts) if evidence is found else _undecided(case, evidence, doubts)
         case _:
             return _detail(case, found, doubts)
+
+
+def _is_complete_silence(doubt: OpenDoubt | None) -> TypeGuard[OpenDoubt]:
+    return doubt is not None and doubt.is_complete and doubt.kind is DoubtKind.SILENT
 
 
 def _comparable(case: Case, found: Conclusion) -> Status | None:
@@ -128,10 +133,10 @@ def _worse(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
     if by_dhcp and says_no_offer(found) and case.carriers.is_settled:
         # As many hosts as can contradict have asked in vain, or had their time.
         return _tell(case, found, doubts)
-    doubt = doubts.dhcp if by_dhcp else doubts.reach
+    doubt = doubts.offer if by_dhcp else doubts.reach
     if doubt is None or doubt.kind is DoubtKind.ANSWERED:
-        doubts = open_dhcp(case, doubts) if by_dhcp else open_reach(case, doubts, DoubtKind.SILENT)
-        doubt = doubts.dhcp if by_dhcp else doubts.reach
+        doubts = open_offer(case, doubts) if by_dhcp else open_reach(case, doubts, DoubtKind.SILENT)
+        doubt = doubts.offer if by_dhcp else doubts.reach
         if doubt is not None and doubt.is_complete:
             return judge(case, doubts)
     if doubt is None or not doubt.is_complete or not case.carriers.is_settled:
@@ -209,9 +214,9 @@ def _reduce(case: Case, doubts: Doubts) -> Conclusion:
             asked = _arrived_since(case, asked, case.verdicts.resumed_ms, or_offered=True)
             found = reduced()
         is_late = (
-            doubts.dhcp is not None
-            and doubts.dhcp.since_ms >= newest_offer_ms(case)
-            and is_over(case, doubts.dhcp)
+            doubts.no_offer is not None
+            and doubts.no_offer.since_ms >= newest_offer_ms(case)
+            and is_over(case, doubts.no_offer)
         )
         if found.is_confirming and (is_late or is_out):
             # What is reported needs no confirmation again, and mute hosts hide nothing for ever.

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from services.contract.doubts import Doubt, DoubtKind
+from services.contract.doubts import Doubt
 from services.contract.messages import Segment, SegmentProbe
 from services.watcher.plan.pace import CHECK_BUSY_S, JITTER, MIN_GAP_S, Pace
 from services.watcher.plan.rotation import NEVER, in_order
@@ -105,7 +105,7 @@ class SegmentPlan:
 
         However many doubts come, they lead to one round in MIN_GAP_S.
         """
-        if doubt.kind is DoubtKind.NO_OFFER:
+        if doubt.kind.asks_dhcp:
             self.confirm(doubt.heard, doubt.ask, now)
             return
         hosts = [host for host in in_order(self._due, start=self.segment.vlan) if host not in doubt.heard]

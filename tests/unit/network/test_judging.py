@@ -246,9 +246,7 @@ def test_a_new_gateway_that_is_silent_is_confirmed_by_hosts_that_ask_dhcp() -> N
     net = JudgedNetwork(AUTO, *HOSTS, "node4")
     net.look()
     assert net.report("node1", vlan=S, dhcp=dhcp(offer())).look() is None
-    dhcp_doubt = net.doubts.dhcp
-    assert dhcp_doubt is not None
-    assert dhcp_doubt.kind is DoubtKind.NO_OFFER
+    assert net.doubts.offer is not None
     net.report("node2", vlan=S, dhcp=dhcp(offer()))
     assert net.look(after=1) is None
     told = net.report("node3", vlan=S, dhcp=dhcp(offer())).look(after=1)
@@ -378,7 +376,7 @@ def test_no_offer_is_told_when_three_hosts_were_asked_in_vain() -> None:
     net = JudgedNetwork(AUTO, *HOSTS, "node4")
     net.look()
     assert net.no_offer("node1").look() is None
-    assert net.doubts.dhcp is not None
+    assert net.doubts.no_offer is not None
     assert net.no_offer("node2").look(after=12) is None
     assert net.no_offer("node3").state() == "DHCPFailed"
 
@@ -393,7 +391,7 @@ def test_a_host_that_is_not_answered_about_dhcp_hides_nothing_beyond_the_bound()
     assert net.state(after=1) == "DHCPFailed"
     assert net.look(after=1) is None
     assert net.no_offer("node1").look() is None
-    assert net.doubts.dhcp is None, "what is reported needs no confirmation again"
+    assert net.doubts.no_offer is None, "what is reported needs no confirmation again"
 
 
 def test_a_missing_offer_that_is_old_at_the_first_look_counts_at_once() -> None:
@@ -408,11 +406,11 @@ def test_a_newer_offer_ends_the_doubt_about_dhcp() -> None:
     """Another one begins with the next host without an offer."""
     net = JudgedNetwork(KNOWN, *HOSTS).report(*HOSTS, dhcp=dhcp(offer())).stand("Active")
     net.report("node1", dhcp=dhcp()).look(after=1)
-    first = net.doubts.dhcp
+    first = net.doubts.no_offer
     net.report("node2", dhcp=dhcp(offer())).look(after=2)
     assert net.doubts is NO_DOUBTS
     net.report("node3", dhcp=dhcp()).look(after=2)
-    second = net.doubts.dhcp
+    second = net.doubts.no_offer
     assert first is not None
     assert second is not None
     assert second.since_ms > first.since_ms
@@ -606,3 +604,29 @@ def test_a_dhcp_answer_counts_by_its_own_age() -> None:
     told = net.look(after=BOUND_S)
     assert told is not None
     assert (told.state, len(told.servers)) == ("Unreachable", 1)
+
+
+def test_a_doubt_about_an_offer_is_none_about_a_missing_one() -> None:
+    """One host was offered a gateway that is silent, and time stood still: that another receives no offer has
+    its own time."""
+    net = JudgedNetwork(AUTO, *HOSTS)
+    net.look()
+    assert net.report("node1", vlan=S, dhcp=dhcp(offer())).look() is None
+    net.now += 30
+    net.resume()
+    net.look()
+    net.now += BOUND_S - 1
+    assert net.no_offer("node2").look() is None
+    assert net.state(after=1) == "Unreachable"
+
+
+def test_judging_again_what_is_better_changes_nothing() -> None:
+    """A review judges it, and so does the write that follows, before anything else is known."""
+    net = JudgedNetwork(MANUAL, "node1", "node2").report("node1", "node2").stand("Active")
+    net.report("node1", vlan=S).look()
+    assert net.state(after=BOUND_S) == "Unreachable"
+    net.hosts.remove("node2")
+    net.report("node1")
+    first = judge(net.case, net.doubts)
+    assert first.told is not None
+    assert judge(net.case, first.doubts) == first

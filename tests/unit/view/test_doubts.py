@@ -50,7 +50,7 @@ def test_a_doubt_names_the_hosts_that_have_not_reported_since() -> None:
 def test_a_doubt_about_dhcp_counts_the_hosts_that_asked_it() -> None:
     """A check of the gateway says nothing about DHCP."""
     missing = OpenDoubt(kind=DoubtKind.NO_OFFER, since_ms=NOW_MS - 4_000)
-    doubts = Doubts(digest=digest(), dhcp=missing)
+    doubts = Doubts(digest=digest(), no_offer=missing)
     assert rows(doubts, "node2") == (DoubtRow(DoubtKind.NO_OFFER, 4.0, ("node2",)),)
 
 
