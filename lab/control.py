@@ -2,8 +2,8 @@
 
     python -m lab.control --state DIR break 7
 
-Commands: `break VLAN`, `heal VLAN` (`7`, or `extra/7`), `host-down NAME`, `host-up NAME`. A connection may
-send several.
+Commands: `break VLAN`, `heal VLAN` (`7`, or `extra/7`), `host-down NAME`, `host-up NAME`,
+`untrunk NAME VLAN`, `trunk NAME VLAN`, `loss NAME PERCENT`. A connection may send several.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from lab.machinery import Machinery
 from lab.site import Site, SiteError
 
 SOCKET_NAME = "control.sock"
+_COMMANDS = (
+    "break|heal VLAN, host-down|host-up NAME, trunk|untrunk NAME VLAN or loss NAME PERCENT (up to 100)"
+)
 _MAX_LINE = 256
 _MAX_CLIENTS = 32
 _TIMEOUT_SECONDS = 10.0
@@ -35,8 +38,12 @@ def execute(command: str, *, site: Site, machinery: Machinery) -> str:
                 machinery.set_vlan(site.find_vlan(name), alive=verb == "heal")
             case ["host-down" | "host-up" as verb, name]:
                 machinery.set_host(site.find_host(name), alive=verb == "host-up")
+            case ["untrunk" | "trunk" as verb, host, vlan]:
+                machinery.set_trunk(site.find_host(host), site.find_vlan(vlan), carried=verb == "trunk")
+            case ["loss", host, percent] if percent.isascii() and percent.isdecimal() and int(percent) <= 100:
+                machinery.set_loss(site.find_host(host), percent=int(percent))
             case _:
-                return f"error: {command[:_MAX_LINE]!r}: expected break|heal VLAN or host-down|host-up NAME"
+                return f"error: {command[:_MAX_LINE]!r}: expected {_COMMANDS}"
     except SiteError as error:
         return f"error: {error}"
     return "ok"
@@ -142,7 +149,7 @@ def main() -> int:
         prog="python -m lab.control", description="Send a command to a running lab."
     )
     parser.add_argument("--state", type=Path, required=True, help="the lab's state directory")
-    parser.add_argument("command", nargs="+", help="break VLAN | heal VLAN | host-down NAME | host-up NAME")
+    parser.add_argument("command", nargs="+", help=_COMMANDS)
     arguments = parser.parse_args()
     try:
         send(arguments.state, " ".join(arguments.command))

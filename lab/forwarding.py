@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 # Bounds the table against a station that invents addresses; frames to an address without an entry are
@@ -23,10 +23,14 @@ class AccessPort:
 
 @dataclass(frozen=True, kw_only=True)
 class TrunkPort:
-    """A port that carries `vlans`, tagged (IEEE 802.1Q). Untagged frames are dropped."""
+    """A port that carries `vlans`, tagged (IEEE 802.1Q). Untagged frames are dropped.
+
+    `loss` is the share of frames that its cable loses, in each direction.
+    """
 
     cluster_network: str
     vlans: frozenset[int]
+    loss: float = 0.0
 
 
 Port = AccessPort | TrunkPort
@@ -34,10 +38,17 @@ _Segment = tuple[str, int]
 
 
 class Forwarding:
-    """The forwarding state of one switch with `ports` by name. Each cluster network has its own switch."""
+    """The forwarding state of one switch with `ports` by name. Each cluster network has its own switch.
 
-    def __init__(self, ports: Mapping[str, Port]) -> None:
+    `random` decides which frames a cable loses: below its loss.
+    """
+
+    def __init__(self, ports: Mapping[str, Port], *, random: Callable[[], float] = lambda: 1.0) -> None:
         self._ports = dict(ports)
+        self._losses = {
+            name: port.loss for name, port in ports.items() if isinstance(port, TrunkPort) and port.loss
+        }
+        self._random = random
         self._members: dict[_Segment, tuple[tuple[str, bool], ...]] = {}
         self._learned: dict[tuple[_Segment, bytes], str] = {}
 
@@ -48,7 +59,7 @@ class Forwarding:
         the frame was untagged. Frames for a trunk port are tagged.
         """
         segment = self._segment(port, tci)
-        if segment is None or len(frame) < _HEADER_LENGTH:
+        if segment is None or len(frame) < _HEADER_LENGTH or self._is_lost(port):
             return []
         destination, source = frame[:6], frame[6:12]
         self._learn(segment, source, port)
@@ -56,7 +67,7 @@ class Forwarding:
         tagged = b""
         out: list[tuple[str, bytes]] = []
         for name, is_trunk in self._members_of(segment):
-            if name == port or (known is not None and name != known):
+            if name == port or (known is not None and name != known) or self._is_lost(name):
                 continue
             if is_trunk and not tagged:
                 priority = (tci or 0) & ~_VLAN_MASK
@@ -64,6 +75,9 @@ class Forwarding:
                 tagged = frame[:12] + tag + frame[12:]
             out.append((name, tagged if is_trunk else frame))
         return out
+
+    def _is_lost(self, port: str) -> bool:
+        return port in self._losses and self._random() < self._losses[port]
 
     def _segment(self, name: str, tci: int | None) -> _Segment | None:
         port = self._ports.get(name)

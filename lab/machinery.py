@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import select
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lab.cabling import lay_cables
@@ -32,6 +34,7 @@ class Machinery:
         self._namespaces: dict[str, Namespace] = {}
         self._hosts: dict[str, Namespace] = {}
         self._programs: dict[str, subprocess.Popen[bytes]] = {}
+        self._ports: dict[str, Port] = {}
         self.servers: tuple[ServerProgram, ...] = ()
 
     def up(self) -> None:
@@ -56,6 +59,8 @@ class Machinery:
             child.kill()
         for child in self._programs.values():
             child.wait()
+            if child.stdout is not None:
+                child.stdout.close()
         namespaces = [*self._namespaces.values(), *self._hosts.values()]
         end_processes_in(frozenset(namespace.inode for namespace in namespaces))
         for namespace in namespaces:
@@ -100,6 +105,25 @@ class Machinery:
         self._namespaces[FABRIC].run_ip(lines)
         self._wait_for_uplinks(host, running=alive)
 
+    def set_trunk(self, host: Host, vlan: Vlan, *, carried: bool) -> None:
+        """Take `vlan` off the trunk of `host`, or put it back."""
+        for link in self._wiring.trunks:
+            port = self._ports[link.port]
+            if link.host is host and isinstance(port, TrunkPort):
+                if port.cluster_network != vlan.cluster_network:
+                    continue
+                vlans = port.vlans | {vlan.vlan} if carried else port.vlans - {vlan.vlan}
+                self._ports[link.port] = replace(port, vlans=vlans)
+        self._reload_switch()
+
+    def set_loss(self, host: Host, *, percent: float) -> None:
+        """Make the cables of all uplinks of `host` lose so many frames, in each direction."""
+        for link in self._wiring.trunks:
+            port = self._ports[link.port]
+            if link.host is host and isinstance(port, TrunkPort):
+                self._ports[link.port] = replace(port, loss=percent / 100)
+        self._reload_switch()
+
     def _make_namespaces(self) -> None:
         for name in self._wiring.namespaces:
             self._namespaces[name] = Namespace(name)
@@ -107,25 +131,31 @@ class Machinery:
             self._hosts[host.name] = Namespace(host.name)
 
     def _start_switch(self) -> None:
-        ports: dict[str, Port] = {
+        self._ports = {
             link.port: TrunkPort(cluster_network=link.uplink.cluster_network, vlans=link.uplink.vlans)
             for link in self._wiring.trunks
         }
         for link in self._wiring.accesses:
-            ports[link.port] = AccessPort(cluster_network=link.vlan.cluster_network, vlan=link.vlan.vlan)
+            port = AccessPort(cluster_network=link.vlan.cluster_network, vlan=link.vlan.vlan)
+            self._ports[link.port] = port
+        self._ports_file.write_text(encode_ports(self._ports))
         with self._log("switch").open("wb") as log:
-            switch = self._namespaces[FABRIC].start(
-                python_module("lab.switch"),
-                stdout=subprocess.PIPE,
-                stderr=log,
-                stdin=encode_ports(ports).encode(),
+            self._programs["switch"] = self._namespaces[FABRIC].start(
+                [*python_module("lab.switch"), str(self._ports_file)], stdout=subprocess.PIPE, stderr=log
             )
-        self._programs["switch"] = switch
-        assert switch.stdout is not None
-        with switch.stdout:
-            readable, _, _ = select.select([switch.stdout], [], [], _READY_SECONDS)
-            if not readable or switch.stdout.readline().strip() != READY.encode():
-                raise SiteError(f"the switch did not start: {self.last_words('switch')}")
+        self._wait_for_switch()
+
+    def _reload_switch(self) -> None:
+        self._ports_file.write_text(encode_ports(self._ports))
+        self._programs["switch"].send_signal(signal.SIGHUP)
+        self._wait_for_switch()
+
+    def _wait_for_switch(self) -> None:
+        output = self._programs["switch"].stdout
+        assert output is not None
+        readable, _, _ = select.select([output], [], [], _READY_SECONDS)
+        if not readable or output.readline().strip() != READY.encode():
+            raise SiteError(f"the switch did not start: {self.last_words('switch')}")
 
     def _start_servers(self) -> None:
         management = self._site.management.cidr
@@ -155,6 +185,10 @@ class Machinery:
         for uplink in host.uplinks:
             if not wait_for_link(uplink.interface, running=running, timeout=_READY_SECONDS):
                 raise SiteError(f"{uplink.interface} of {host.name} does not become {_state(running)}")
+
+    @property
+    def _ports_file(self) -> Path:
+        return self._directory / "ports.json"
 
     def _log(self, name: str) -> Path:
         return self._directory / f"{name}.log"

@@ -136,6 +136,18 @@ class RunningSite:
         """Undo `host_down`."""
         send(self.state, f"host-up {host}")
 
+    def untrunk(self, host: str, vlan: int | str) -> None:
+        """Take `vlan` off the trunk of `host`; takes effect before this returns."""
+        send(self.state, f"untrunk {host} {vlan}")
+
+    def trunk(self, host: str, vlan: int | str) -> None:
+        """Undo `untrunk`."""
+        send(self.state, f"trunk {host} {vlan}")
+
+    def lose(self, host: str, percent: int) -> None:
+        """Make the cables of all uplinks of `host` lose so many frames, in each direction; 0: none."""
+        send(self.state, f"loss {host} {percent}")
+
     def stop(self) -> None:
         """Stop the site and all processes on its hosts. May be called again."""
         if self._process.poll() is None:

@@ -1,9 +1,9 @@
 """The lab's switch: one packet socket for all ports of its network namespace.
 
-    python -m lab.switch < ports.json
+    python -m lab.switch ports.json
 
-Reads the ports from standard input, prints `ready`, and forwards until it is terminated. It needs no TAP and
-no VLAN devices, so it runs on any kernel and in a user namespace.
+Reads the ports, prints `ready`, and forwards until it is terminated. On SIGHUP it reads the ports again, and
+prints `ready` again. It needs no TAP and no VLAN devices, so it runs on any kernel and in a user namespace.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import random
+import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from lab.forwarding import AccessPort, Forwarding, Port, TrunkPort
 from lab.site import format_vlan_set, parse_vlan_set
@@ -32,6 +35,7 @@ def encode_ports(ports: Mapping[str, Port]) -> str:
                 "cluster_network": port.cluster_network,
                 "trunk": isinstance(port, TrunkPort),
                 "vlans": format_vlan_set(port.vlans) if isinstance(port, TrunkPort) else str(port.vlan),
+                "loss": port.loss if isinstance(port, TrunkPort) else 0.0,
             }
             for name, port in ports.items()
         }
@@ -44,18 +48,18 @@ def decode_ports(text: str) -> dict[str, Port]:
     for name, entry in json.loads(text).items():
         network, vlans = str(entry["cluster_network"]), parse_vlan_set(str(entry["vlans"]))
         if entry["trunk"]:
-            ports[name] = TrunkPort(cluster_network=network, vlans=vlans)
+            ports[name] = TrunkPort(cluster_network=network, vlans=vlans, loss=float(entry["loss"]))
         else:
             ports[name] = AccessPort(cluster_network=network, vlan=min(vlans))
     return ports
 
 
-def forward_one(link: socket.socket, forwarding: Forwarding) -> None:
-    """Wait for one frame and forward it."""
+def forward_one(link: socket.socket, forwarding: Callable[[], Forwarding]) -> None:
+    """Wait for one frame and forward it by the rules that are valid when it arrives."""
     received = receive(link)
     if received is None:
         return
-    for port, data in forwarding.forward(received.interface, received.tci, received.frame):
+    for port, data in forwarding().forward(received.interface, received.tci, received.frame):
         try:
             link.sendto(data, (port, 0))
         except OSError as error:
@@ -65,11 +69,19 @@ def forward_one(link: socket.socket, forwarding: Forwarding) -> None:
 
 def main() -> None:
     """Read the ports and forward until terminated."""
-    forwarding = Forwarding(decode_ports(sys.stdin.read()))
-    with contextlib.closing(open_tagged_socket()) as link:
+    ports, chance = Path(sys.argv[1]), random.Random(0)
+    forwarding = Forwarding({})
+
+    def read_ports(*_: object) -> None:
+        nonlocal forwarding
+        forwarding = Forwarding(decode_ports(ports.read_text()), random=chance.random)
         print(READY, flush=True)
+
+    signal.signal(signal.SIGHUP, read_ports)
+    with contextlib.closing(open_tagged_socket()) as link:
+        read_ports()
         while True:
-            forward_one(link, forwarding)
+            forward_one(link, lambda: forwarding)
 
 
 if __name__ == "__main__":

@@ -188,6 +188,30 @@ def test_a_host_without_its_cables_hears_nothing(site: RunningSite) -> None:
     assert len(offers(ask(site, "node1", [1], *PATIENT)[1])) == 1
 
 
+def test_a_vlan_is_taken_off_one_trunk_and_put_back(site: RunningSite) -> None:
+    """`untrunk` cuts one VLAN from one host only; `trunk` restores it."""
+    site.untrunk("node1", "extra/1")
+    try:
+        found = ask(site, "node1", [1, 2], *QUIET)
+        assert offers(found[1]) == []
+        assert len(offers(ask(site, "node1", [2], *PATIENT)[2])) == 1
+        assert len(offers(ask(site, "node2", [1], *PATIENT)[1])) == 1
+    finally:
+        site.trunk("node1", 1)
+    assert len(offers(ask(site, "node1", [1], *PATIENT)[1])) == 1
+
+
+def test_a_host_whose_cables_lose_everything_hears_nothing(site: RunningSite) -> None:
+    """`loss` concerns the uplinks of one host only, and ends with 0."""
+    site.lose("node1", 100)
+    try:
+        assert offers(ask(site, "node1", [1], *QUIET)[1]) == []
+        assert len(offers(ask(site, "node2", [1], *PATIENT)[1])) == 1
+    finally:
+        site.lose("node1", 0)
+    assert len(offers(ask(site, "node1", [1], *PATIENT)[1])) == 1
+
+
 def test_a_tagged_socket_does_not_hear_what_is_sent_beside_it(site: RunningSite) -> None:
     """On a host with several programs each receives frames from the wire, not the others' own."""
     beside = (
@@ -209,6 +233,8 @@ def test_commands_that_make_no_sense_are_refused(site: RunningSite) -> None:
         site.break_vlan(4000)
     with pytest.raises(ValueError, match="no host 'node9'"):
         site.host_down("node9")
+    with pytest.raises(ValueError, match="expected break"):
+        site.lose("node1", 101)
     assert site.is_running()
 
 

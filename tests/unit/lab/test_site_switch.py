@@ -81,6 +81,17 @@ def test_the_priority_survives() -> None:
     assert out["trunk1"] == tagged(EVERYBODY, A, 0xE007)
 
 
+def test_a_cable_loses_frames_in_both_directions() -> None:
+    """A trunk's loss takes that share of the frames from it and to it; other ports lose none."""
+    lossy = {**PORTS, "trunk1": TrunkPort(cluster_network="extra", vlans=frozenset({7}), loss=0.5)}
+    drawn = iter([0.4, 0.6, 0.4, 0.6])
+    switch = Forwarding(lossy, random=lambda: next(drawn))
+    sent = [dict(switch.forward("trunk0", 7, frame(EVERYBODY, A))).keys() for _ in range(2)]
+    assert sent == [{"port0"}, {"trunk1", "port0"}]
+    received = [len(switch.forward("trunk1", 7, frame(EVERYBODY, B))) for _ in range(2)]
+    assert received == [0, 2]
+
+
 def test_a_flood_of_addresses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A full table learns nothing more and forgets nothing; unknown addresses are flooded."""
     monkeypatch.setattr(forwarding, "_MAX_ADDRESSES", 1)
@@ -104,4 +115,6 @@ def test_any_bytes_stay_on_their_segment(port: str, tci: int | None, data: bytes
 
 def test_ports_survive_the_way_to_the_switch() -> None:
     """The switch's process reads back the ports that are passed to it."""
-    assert decode_ports(encode_ports(PORTS)) == PORTS
+    lossy = TrunkPort(cluster_network="extra", vlans=ALL_VLANS, loss=0.25)
+    ports = {**PORTS, "trunk2": lossy}
+    assert decode_ports(encode_ports(ports)) == ports
