@@ -27,7 +27,7 @@ from services.watcher.plan.schedule import Schedule
 from tests.reference.memory_redis import MemoryMemories, MemoryRedis, MemoryVerdicts
 from tests.reference.site import Cluster
 from tests.simulation.crashing_probers import CrashingProbers
-from tests.simulation.ground_truth import SWEEP_S, Truth, Written
+from tests.simulation.ground_truth import SWEEP_S, WORSE_S, Truth, Written
 from tests.simulation.loop import network_of
 from tests.simulation.site import Vlan
 from tests.support.manual_clock import ManualClock
@@ -108,6 +108,9 @@ class FullLoop:
         """Make a gateway, or the DHCP server, answer these hosts from now on, or none of them."""
         for host in hosts if path != "dhcp" else [""]:
             self.truth.set((path, vlan, host), value, self.clock.seconds)
+            if path == "vlan":
+                # A host that cannot reach the gateway reaches no DHCP server either.
+                self.truth.set(("dhcp", vlan, host), value, self.clock.seconds)
 
     def status(self, vlan: int) -> Status:
         """Return what stands of the network on this VLAN."""
@@ -187,6 +190,7 @@ class FullLoop:
                     believed=self.hosts.up_within(MINUTE_S),
                     asked=self.hosts.up_within(BOUND_S),
                     steady=self.hosts.up_for(MINUTE_S),
+                    news_since=self.clock.seconds - WORSE_S,
                     swept_since=self._when_observed(self._observed[-1][1] - SWEEP_S),
                 )
             )
