@@ -14,8 +14,9 @@ FUZZ_SECONDS ?= 120
 FUZZ_TARGETS ?=
 STEPS ?= 1000000
 SEED ?= 1000000
+MINUTES ?= 60
 
-.PHONY: help docs venv demo bench bench-packages fuzz test test-long check format lock clean demo-packages test-packages
+.PHONY: help docs venv demo bench bench-packages fuzz test test-long test-soak check format lock clean demo-packages test-packages
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +53,9 @@ test: $(STAMP) $(BIN)/kubectl test-packages ## every test; what this machine can
 test-long: $(STAMP) ## the updater against its reference: STEPS=1000000 of random histories from SEED on
 	$(BIN)/python -m pytest -n $(WORKERS) --timeout 0 tests/unit/updater/test_against_reference.py \
 		--history-steps $(STEPS) --history-seed $(SEED) $(PYTEST_ARGS)
+
+test-soak: $(STAMP) test-packages ## mixed faults on real processes, every write judged: MINUTES=60 from SEED on
+	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) --seed $(SEED)
 
 check: $(STAMP) ## format, lint, types, who may import whom, and dead code
 	$(BIN)/ruff format --check .

@@ -1,0 +1,222 @@
+"""Judges each write of nadroute's to a network by what was true on the site, within the rules' bounds."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from lab.kube.writes import WriteRecord
+from lab.site_builder import vlan_cidr
+from services.contract.outcomes import Reason, State
+from services.network.parse import nad
+from services.network.parse.intent import Intent, read_intent
+from services.network.parse.nad import Network
+from services.network.parse.status import Status
+from tests.faults.soak.layout import HOSTS, MARKED, ROGUES_GATEWAY, gateway_of
+from tests.faults.soak.world import ASK_WINDOW_S, SWEEP_S, World
+from tests.simulation.ground_truth import WORSE_S, Written, falsehoods, unheard
+from tests.support.updater_site import route_of
+from tests.support.write_history import by_us, trespasses
+
+SLACK_S = 5.0
+"""For what each step takes on a machine that is not busy, and for the time that an injection takes."""
+NEWS_S = WORSE_S + SLACK_S
+KNOWN_S = max(SWEEP_S * 1.1, ASK_WINDOW_S * len(HOSTS)) + 16.0 + SLACK_S
+"""What was told before was so since the last time each host looked, or asked DHCP in its turn."""
+ROGUE_KEPT_S = KNOWN_S
+MINUTE_S, RESTART_S = 60.0, 25.0
+OF_STRANGERS = frozenset(
+    {Reason.DHCP_SERVERS_DISAGREE, Reason.OTHER_SERVER_ANSWERED, Reason.TOO_MANY_DHCP_SERVERS}
+)
+"""Findings that need a second server."""
+
+
+@dataclass(frozen=True)
+class FalseWord:
+    """A write, or what stands, that says what was not so."""
+
+    at: float
+    name: str
+    what: str
+    told: str
+    truth: str
+    active: tuple[str, ...]
+
+
+@dataclass
+class Judge:
+    """Takes the records of writes in their order."""
+
+    world: World
+    judged: int = 0
+    found: list[FalseWord] = field(default_factory=list)
+    _sequence: int = 0
+
+    def take(self) -> list[FalseWord]:
+        """Judge the writes since the last call; return what is false in them."""
+        records = self.world.server.store.writes.all(after=self._sequence)
+        new: list[FalseWord] = []
+        for record in records:
+            self._sequence = record.sequence
+            if by_us([record]) and record.changed:
+                self.judged += 1
+                new += self._false(record.name, record.at, list(self.of_write(record)), record.after)
+        self.found += new
+        return new
+
+    def of_write(self, record: WriteRecord) -> Iterator[str]:
+        """Say what is false in a write."""
+        for what in trespasses(record):
+            yield f"overwrites what is its owner's: {what}"
+        if record.before is None or record.after is None:
+            yield f"a {record.verb} of a network"
+            return
+        before, after = Network.from_object(record.before), Network.from_object(record.after)
+        yield from self._of_status(status_before=before.status, network=after, at=record.at)
+        yield from self._of_route(before, after, record.at)
+
+    def of_standing(self, network: Network, *, since: float) -> Iterator[str]:
+        """Say what is false in what stands, where nothing has changed since then."""
+        status = network.status
+        if status is None:
+            yield "nothing is told"
+            return
+        now = time.monotonic()
+        written = self._written(network, None, status, now)
+        if written is not None:
+            strict = replace(
+                written, believed=HOSTS, asked=HOSTS, steady=HOSTS, news_since=since, swept_since=since
+            )
+            yield from falsehoods(self.world.truth, strict)
+            yield from unheard(strict)
+            yield from self._of_servers(status, written.vlan, now)
+        if network.has_route and Reason.OTHER_WRITER not in status.findings:
+            yield from _contradictions(network, status)
+
+    def _of_status(self, *, status_before: Status | None, network: Network, at: float) -> Iterator[str]:
+        status = network.status
+        if status is None:
+            yield "an unreadable status"
+            return
+        intent = read_intent(network)
+        if not isinstance(intent, Intent):
+            if status.state != intent.state:
+                yield f"{status.state}, but its owner made it {intent.state}"
+            return
+        if status.digest != intent.digest:
+            yield "a status of another intent"
+            return
+        written = self._written(network, status_before, status, at)
+        if written is not None:
+            yield from falsehoods(self.world.truth, written)
+            yield from unheard(written)
+            yield from self._of_servers(status, written.vlan, at)
+
+    def _written(self, network: Network, before: Status | None, status: Status, at: float) -> Written | None:
+        intent = read_intent(network)
+        if not isinstance(intent, Intent):
+            return None
+        if before is not None and (before.digest, before.gateway) != (status.digest, status.gateway):
+            before = None
+        vlan, counting = intent.segment.vlan, self.world.counting
+        return Written(
+            at,
+            vlan,
+            before,
+            status,
+            believed=self.world.hosts_running(since=counting.since_probed(at, MINUTE_S + SLACK_S)),
+            asked=self.world.hosts_up(within_s=RESTART_S - SLACK_S),
+            steady=self.world.hosts_steady(since=counting.since_run(at, MINUTE_S + SLACK_S)),
+            news_since=counting.since_run(at, NEWS_S),
+            swept_since=counting.since_probed(at, KNOWN_S),
+            is_gateway_real=status.gateway in ("", str(gateway_of(vlan))),
+            is_isolated=vlan == MARKED,
+        )
+
+    def _of_servers(self, status: Status, vlan: int, at: float) -> Iterator[str]:
+        if self._was_rogue(vlan, self.world.counting.since_probed(at, ROGUE_KEPT_S), at):
+            return
+        strangers = [server for server in status.servers if server.gateway != str(gateway_of(vlan))]
+        if strangers:
+            yield f"{strangers[0].server} is named, which is not there"
+        for finding in status.findings.keys() & OF_STRANGERS:
+            yield f"{finding}, but there is one server at most"
+        if Reason.SERVER_ID_SHARED in status.findings:
+            yield "ServerIdShared, which nobody does"
+
+    def _of_route(self, before: Network, after: Network, at: float) -> Iterator[str]:
+        old, new = route_of(before), route_of(after)
+        status = after.status
+        if old == new or status is None:
+            return
+        yield from _contradictions(after, status)
+        intent = read_intent(after)
+        if not isinstance(intent, Intent) or intent.mode != "auto":
+            return
+        vlan = intent.segment.vlan
+        named = (new.get("cidr", ""), new.get("gateway", ""))
+        possible = [("", ""), (str(vlan_cidr(vlan)), str(gateway_of(vlan)))]
+        if any(begin <= at for begin, _ in self.world.rogues.get(vlan, ())):
+            # Kept for an hour, because it might be a router that boots.
+            possible.append((str(vlan_cidr(vlan)), str(vlan_cidr(vlan)[ROGUES_GATEWAY])))
+        if named not in possible:
+            yield f"route names {named}, which nobody offered"
+        if (
+            named == possible[-1]
+            and len(possible) > 2
+            and named != (old.get("cidr", ""), old.get("gateway", ""))
+        ):
+            since = self.world.counting.since_probed(at, ROGUE_KEPT_S)
+            if not self._was_rogue(vlan, since, at) and status.gateway != named[1]:
+                yield f"route comes to name {named}, which nobody has offered for long"
+
+    def _was_rogue(self, vlan: int, since: float, until: float) -> bool:
+        return any(begin <= until and end >= since for begin, end in self.world.rogues.get(vlan, ()))
+
+    def _false(self, name: str, at: float, whats: list[str], body: object) -> list[FalseWord]:
+        if not whats:
+            return []
+        assert isinstance(body, dict)
+        network = Network.from_object(body)
+        told = f"{network.annotations.get(nad.STATUS)} {network.annotations.get(nad.ROUTE)}"
+        active = tuple(self.world.active.values())
+        return [FalseWord(at, name, what, told, self._truth_of(network, at), active) for what in whats]
+
+    def standing(self, network: Network, whats: list[str]) -> list[FalseWord]:
+        """Note what is false in what stands."""
+        told = f"{network.annotations.get(nad.STATUS)} {network.annotations.get(nad.ROUTE)}"
+        now, active = time.monotonic(), tuple(self.world.active.values())
+        new = [
+            FalseWord(now, network.ref.name, f"stands: {what}", told, self._truth_of(network, now), active)
+            for what in whats
+        ]
+        self.found += new
+        return new
+
+    def _truth_of(self, network: Network, at: float) -> str:
+        intent = read_intent(network)
+        if not isinstance(intent, Intent):
+            return f"{intent.state}"
+        vlan = intent.segment.vlan
+        told = []
+        for path in ("vlan", "routed", "dhcp", "uplink"):
+            for host in ("", *HOSTS):
+                changes = self.world.truth.changes.get((path, vlan, host), [])
+                if changes:
+                    last = ", ".join(f"{'yes' if v else 'no'} since -{at - t:.1f} s" for t, v in changes[-3:])
+                    told.append(f"{path} {host}: {last}")
+        probers = [
+            f"{host} {'serves' if p.serves else 'is away'} for {at - p.serves_since:.1f} s"
+            for host, p in self.world.probers.items()
+        ]
+        return "; ".join([f"VLAN {vlan}", *told, *probers])
+
+
+def _contradictions(network: Network, status: Status) -> Iterator[str]:
+    """Say where the route annotation says something else than the status."""
+    route = route_of(network)
+    if status.state in (State.PENDING, State.UNKNOWN, State.IGNORED, State.DISABLED, State.INVALID):
+        return
+    if status.connectivity and route.get("connectivity") != status.connectivity:
+        yield f"route says {route.get('connectivity')!r}, status {status.connectivity!r}"
+    if route.get("gateway") and status.gateway and route["gateway"] != status.gateway:
+        yield f"route names {route.get('gateway')}, status {status.gateway}"

@@ -1,0 +1,123 @@
+"""Starts everything that the soak needs."""
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import redis
+
+from lab.kube import ApiServer, HarvesterAdmission
+from lab.kube.resources import NADS
+from lab.running import RunningSite, start_site
+from tests.faults.soak.layout import (
+    HOSTS,
+    ISOLATED,
+    MARKED,
+    NETWORKS,
+    SITE,
+    UPLINKS,
+    WITH_ROGUE,
+    WITHOUT_DHCP,
+    server_link,
+)
+from tests.faults.soak.parts import redis_part, service
+from tests.faults.soak.world import ASK_WINDOW_S, SWEEP_S, Prober, World
+from tests.support.updater_site import NAMESPACE, wait_until
+
+RETRY_S = 10.0
+LOOK_S = 0.25
+"""Between two looks at what the probers announce."""
+REDIS_TIMEOUT_S = 2.0
+
+
+@contextlib.contextmanager
+def running_world(folder: Path, state: Path) -> Iterator[World]:
+    """Start everything, and wait until every network is told as it is."""
+    with contextlib.ExitStack() as stack:
+        lab = stack.enter_context(start_site(SITE, state))
+        admission = HarvesterAdmission(cluster_networks=frozenset(UPLINKS))
+        server = stack.enter_context(ApiServer(admission=admission))
+        world = _make(folder, lab, server)
+        stack.callback(world.client.close)
+        for part in world.parts():
+            stack.callback(part.end)
+        _set_up_truth(world)
+        for vlan in WITH_ROGUE:
+            world.set_station(server_link(vlan, rogue=True), alive=False)
+        for owned in NETWORKS:
+            server.store.create(NADS, NAMESPACE, owned.body())
+        world.redis.start()
+        wait_until(lambda: _answers(world.client))
+        world.updater.start()
+        world.watcher.start()
+        for prober in world.probers.values():
+            prober.part.start()
+        over = threading.Event()
+        looking = threading.Thread(target=_look, args=(world, over), name="looking")
+        world.counting.begin()
+        stack.callback(world.counting.end)
+        looking.start()
+        stack.callback(looking.join)
+        stack.callback(over.set)
+        yield world
+
+
+def _look(world: World, over: threading.Event) -> None:
+    while not over.wait(LOOK_S):
+        world.look_at_probers()
+
+
+def _answers(client: redis.Redis) -> bool:
+    with contextlib.suppress(redis.RedisError):
+        return bool(client.ping())
+    return False
+
+
+def _make(folder: Path, lab: RunningSite, server: ApiServer) -> World:
+    url = f"unix://{folder / 'redis.sock'}"
+    common = {
+        "NADROUTE_REDIS_URL": url,
+        "NADROUTE_KUBECONFIG": str(server.kubeconfig(folder / "kubeconfig")),
+        "NADROUTE_SWEEP_INTERVAL_S": str(SWEEP_S),
+    }
+    intervals = {
+        "NADROUTE_RETRY_INTERVAL_S": str(RETRY_S),
+        "NADROUTE_ASK_WINDOW_S": str(ASK_WINDOW_S),
+        "NADROUTE_REQUEST_MAX_AGE_S": str(SWEEP_S),
+        "NADROUTE_LEASE_NAMESPACE": NAMESPACE,
+    }
+    uplinks = json.dumps(UPLINKS)
+    probers = {
+        host: Prober(
+            service(
+                "prober",
+                folder,
+                {"NADROUTE_REDIS_URL": url, "NADROUTE_UPLINKS": uplinks},
+                "--host",
+                host,
+                prefix=lab.command(host),
+            )
+        )
+        for host in HOSTS
+    }
+    return World(
+        lab,
+        server,
+        redis.Redis(
+            unix_socket_path=str(folder / "redis.sock"),
+            decode_responses=True,
+            socket_timeout=REDIS_TIMEOUT_S,
+            socket_connect_timeout=REDIS_TIMEOUT_S,
+        ),
+        redis_part(folder),
+        service("watcher", folder, {**common, **intervals}),
+        service("updater", folder, common),
+        probers,
+    )
+
+
+def _set_up_truth(world: World) -> None:
+    world.set("dhcp", WITHOUT_DHCP, [""], False)
+    world.set("routed", [ISOLATED, MARKED], HOSTS, False)

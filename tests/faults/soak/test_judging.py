@@ -1,0 +1,188 @@
+"""The judge of the soak: forged writes to an API server's store, true ones and false ones."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import redis
+
+from lab.kube import ApiServer
+from lab.kube.jsontypes import JsonObject, metadata
+from lab.kube.objects import Actor
+from lab.kube.resources import NADS
+from lab.running import RunningSite
+from lab.site_builder import vlan_cidr
+from services.network.parse import nad
+from services.network.parse.status import ServerOffer, Status
+from tests.faults.soak.counting import Counting
+from tests.faults.soak.judging import Judge
+from tests.faults.soak.layout import HOSTS, ROGUES_GATEWAY, Owned, gateway_of, manual_route
+from tests.faults.soak.parts import Part
+from tests.faults.soak.world import Prober, World
+from tests.support.updater_site import NAMESPACE, digest_of
+
+US = Actor(user="nadroute", agent="nadroute/0")
+VLAN = 2
+OWNED = Owned("net-2", VLAN, "auto")
+GATEWAY, CIDR = str(gateway_of(VLAN)), str(vlan_cidr(VLAN))
+ROGUES = str(vlan_cidr(VLAN)[ROGUES_GATEWAY])
+WHOLE = {"mode": "auto", "cidr": CIDR, "gateway": GATEWAY, "connectivity": "true"}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A site on which everything works, and has for an hour; nothing of it runs."""
+    server = ApiServer(tls=False)
+    long_ago = time.monotonic() - 3_600.0
+
+    def part(name: str) -> Part:
+        return Part(name, [], {}, tmp_path / name)
+
+    made = World(
+        cast("RunningSite", None),
+        server,
+        cast("redis.Redis", None),
+        part("redis"),
+        part("watcher"),
+        part("updater"),
+        {host: Prober(part(host), incarnation=1, serves=True, serves_since=long_ago) for host in HOSTS},
+    )
+    server.store.create(NADS, NAMESPACE, OWNED.body())
+    yield made
+    server.close()
+
+
+def status(world: World, **fields: object) -> Status:
+    """Return what is to be told of the network as it is now."""
+    (network,) = world.networks().values()
+    told = {"state": "Active", "reason": "GatewayAnswers", "connectivity": "true", "gateway": GATEWAY}
+    return Status(**{**told, "digest": digest_of(network), **fields})  # type: ignore[arg-type]
+
+
+def write(
+    world: World,
+    told: Status,
+    route: dict[str, Any] | None,
+    *,
+    actor: Actor = US,
+    note: str = "",
+) -> list[str]:
+    """Write as the updater does, and return what the judge finds false."""
+    judge = Judge(world)
+    judge.take()
+
+    def edit(body: JsonObject) -> JsonObject:
+        present = metadata(body).setdefault("annotations", {})
+        assert isinstance(present, dict)
+        present[nad.STATUS] = told.dump()
+        if note:
+            present["example.com/note"] = note
+        if route is not None:
+            present[nad.ROUTE] = json.dumps(route)
+        return body
+
+    world.server.store.change(NADS, NAMESPACE, OWNED.name, edit, actor=actor)
+    return [word.what for word in judge.take()]
+
+
+def test_a_true_write_is_judged_and_let_pass(world: World) -> None:
+    """A network becomes Active, whole, in one write."""
+    assert write(world, status(world), WHOLE) == []
+
+
+def test_a_state_that_was_not_so_is_false(world: World) -> None:
+    """A healthy network is told to be dead; and a dead one is told so truly."""
+    write(world, status(world), WHOLE)
+    told = status(world, state="Unreachable", reason="GatewaySilent", connectivity="false")
+    route = {**WHOLE, "connectivity": "false"}
+    (word, *_) = write(world, told, route)
+    assert word.startswith("false, but it answers")
+    write(world, status(world), WHOLE)
+    world.set("vlan", [VLAN], HOSTS, False)
+    world.set("routed", [VLAN], HOSTS, False)
+    assert write(world, told, route) == []
+
+
+def test_an_owners_field_that_is_overwritten_is_found(world: World) -> None:
+    """The mode, the owner's own gateway, another annotation."""
+    write(world, status(world), WHOLE)
+    (mode, *_) = write(world, status(world), {**WHOLE, "mode": "manual"})
+    assert "route.mode" in mode
+    world.server.rival(NAMESPACE, OWNED.name).annotate(nad.ROUTE, manual_route(VLAN, host=77))
+    found = write(world, status(world), {**json.loads(manual_route(VLAN)), "connectivity": "true"})
+    assert "overwrites what is its owner's: route.gateway" in found
+    found = write(world, status(world), None, note="ours")
+    assert "overwrites what is its owner's: annotation example.com/note" in found
+
+
+def test_a_gateway_that_nobody_offered_is_found(world: World) -> None:
+    """In the route; the rogue's own is true from the time on at which it was there."""
+    other = str(vlan_cidr(VLAN)[99])
+    found = write(world, status(world, gateway=other), {**WHOLE, "gateway": other})
+    assert any("which nobody offered" in each for each in found)
+    silent = {"state": "Unreachable", "reason": "GatewaySilent", "connectivity": "false", "gateway": ROGUES}
+    route = {**WHOLE, "gateway": ROGUES, "connectivity": "false"}
+    assert write(world, status(world, **silent), route)
+    write(world, status(world), WHOLE)
+    world.rogues[VLAN] = [[time.monotonic() - 30.0, time.monotonic()]]
+    assert write(world, status(world, **silent), route) == []
+
+
+def test_a_server_that_is_not_there_is_found(world: World) -> None:
+    """And a finding that needs one."""
+    stranger = ServerOffer("10.9.9.9", CIDR, ROGUES)
+    assert write(world, status(world, servers=(stranger,)), WHOLE) == [
+        "10.9.9.9 is named, which is not there"
+    ]
+    found = write(world, status(world, findings={"DHCPServersDisagree": "two"}), WHOLE)
+    assert found == ["DHCPServersDisagree, but there is one server at most"]
+
+
+def test_a_route_that_contradicts_its_status_is_found(world: World) -> None:
+    """What the world acts on is the route."""
+    (word,) = write(world, status(world), {**WHOLE, "connectivity": "false"})
+    assert word == "route says 'false', status 'true'"
+
+
+def test_a_status_of_a_predecessor_is_found(world: World) -> None:
+    """The digest is that of another intent."""
+    assert write(world, status(world, digest="0" * 16), WHOLE) == ["a status of another intent"]
+
+
+def test_what_others_write_is_not_judged(world: World) -> None:
+    """Owners may write what they like."""
+    told = status(world, state="Unreachable", reason="GatewaySilent", connectivity="false")
+    assert write(world, told, None, actor=Actor(user="person", agent="browser")) == []
+
+
+def test_what_stands_is_held_against_what_is_so_now(world: World) -> None:
+    """After the faults a state that was true before is not any more, and one that is missing is found."""
+    judge, since = Judge(world), time.monotonic() - 10.0
+    (network,) = world.networks().values()
+    assert list(judge.of_standing(network, since=since)) == ["nothing is told"]
+    world.set("vlan", [VLAN], ["node2"], False)
+    told = status(world, state="Partial", hosts={"node2": "GatewaySilentOnVlan"})
+    assert write(world, told, WHOLE) == []
+    (network,) = world.networks().values()
+    assert list(judge.of_standing(network, since=since)) == []
+    world.truth.changes.clear()
+    assert list(judge.of_standing(network, since=since)) == ["silent on ['node2'], where it answers"]
+
+
+def test_counted_time_leaves_out_what_the_machine_took() -> None:
+    """A bound begins earlier by the time in which this process got no turn, or nobody could probe."""
+    now, hindered = [0.0], [False]
+    counting = Counting(lambda: hindered[0], clock=lambda: now[0])
+    for step in [0.1] * 100 + [20.0] + [0.1] * 100:
+        now[0] += step
+        counting.note()
+    assert counting.since_run(now[0], 15.0) == pytest.approx(5.0, abs=0.3)
+    hindered[0] = True
+    for _ in range(50):
+        now[0] += 0.1
+        counting.note()
+    assert counting.since_run(now[0], 15.0) == pytest.approx(30.0, abs=0.3)
+    assert counting.since_probed(now[0], 15.0) == pytest.approx(5.0, abs=0.3)
