@@ -4,7 +4,7 @@ Points in time are milliseconds of observed time; see runtime.verdict_store. 0 m
 """
 
 from services.contract.doubts import DoubtKind
-from services.contract.messages import Digest, Message, Ordinal
+from services.contract.messages import Digest, HostName, Message, Ordinal
 
 ALL_CARRIERS = 0
 
@@ -39,8 +39,8 @@ class Doubts(Message):
     """Since when the verdicts give no state, while one is reported."""
     watermark_ms: Ordinal = 0
     """Verdicts that arrived before do not count. Offers in them do: they are facts about the DHCP server."""
-    names_unheard: bool = False
-    """Whether hosts without a verdict since the watermark are reported as not heard."""
+    unheard: tuple[HostName, ...] = ()
+    """Hosts that had their time and did not report since the watermark: they are named as not heard."""
     offers_after_ms: Ordinal = 0
     """Offers that arrived before do not refute the report that no DHCP server answers."""
     unconfirmed_since_ms: Ordinal = 0

@@ -40,8 +40,8 @@ class Judge:
         self._digest = digest
         self._watermark = NEVER
         self._offers_since = NEVER
-        self._names_unheard = False
-        """Whether hosts that have not reported since the watermark were told to be unheard."""
+        self._unheard: set[str] = set()
+        """Hosts that were told to be unheard, and have not reported since."""
         self._in_vain_since: float | None = None
         self._named_since: float | None = None
         self._unconfirmed_since: float | None = None
@@ -86,7 +86,7 @@ class Judge:
             self.doubt, self._named_since = telling.doubt, None
             self._undecided_since = self._differs_since = None
         self._offers_since = max(self._offers_since, telling.offers_since)
-        self._names_unheard |= NOT_HEARD in telling.word.hosts.values()
+        self._unheard |= {host for host, why in telling.word.hosts.items() if why == NOT_HEARD}
 
     def _consider(self, intent: Intent, look: Look) -> Telling | None:
         is_over = self._advance(look)
@@ -95,7 +95,7 @@ class Judge:
             restricted = self._word(intent, look, since=self.doubt.since)
             if self._says_something(restricted):
                 self._watermark, word = self.doubt.since, restricted
-                self._names_unheard = False
+                self._unheard = set()
             elif self._says_something(word) and is_worse(word, self._stands(word)):
                 return self._hold(restricted, look)
         self._pending = word if word.state is State.PENDING else Word(State.PENDING, Reason.NOT_PROBED_YET)
@@ -106,9 +106,12 @@ class Judge:
 
     def _advance(self, look: Look) -> bool:
         """Return whether a doubt is over. Where time stood still, all who are waited for have it anew."""
-        is_needed = look.has_former(self._watermark) or (self._names_unheard and self._unheard(look))
+        self._unheard -= look.reported(self._digest, since=self._watermark)
+        if look.settled:
+            self._unheard &= set(look.carriers)
+        is_needed = look.has_former(self._watermark) or self._unheard & set(look.carriers)
         if self.doubt is None and not is_needed:
-            self._watermark, self._names_unheard = NEVER, False
+            self._watermark, self._unheard = NEVER, set()
         if self._named_since is not None:
             self._named_since = max(self._named_since, look.resumed)
         if self.doubt is None:
@@ -180,13 +183,7 @@ class Judge:
                 gateway=standing.gateway,
                 cidr=standing.cidr,
             )
-        if self._names_unheard and since == self._watermark:
-            word = _naming(word, self._unheard(look))
-        return word
-
-    def _unheard(self, look: Look) -> set[str]:
-        """Return the carriers that have not reported since the watermark."""
-        return set(look.carriers) - look.reported(self._digest, since=self._watermark)
+        return _naming(word, self._unheard & set(look.carriers)) if since == self._watermark else word
 
     def _forget(self, word: Word, look: Look) -> Word:
         """Forget a gateway that for an hour DHCP has not named and no host has reached on the VLAN."""
@@ -278,7 +275,7 @@ class Judge:
         if not look.settled or not self.doubt.is_over(look, self._digest):
             return None
         if word.is_decided and not self.doubt.is_crowded:
-            word = _naming(word, self._unheard(look))
+            word = _naming(word, set(look.carriers) - look.reported(self._digest, since=self._watermark))
         return Telling(word, self._offers(word))
 
     def _doubt_gateway(self, word: Word, look: Look) -> Telling | None:

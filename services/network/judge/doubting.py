@@ -3,6 +3,7 @@
 Pure functions of one assessment and of what the last one remembered.
 """
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -19,7 +20,6 @@ from services.network.judge.evidence import (
     heard_since,
     newest_offer_ms,
     says_no_offer,
-    unheard_since,
 )
 from services.network.judge.reduction import Conclusion
 from services.network.parse.status import Status
@@ -58,15 +58,17 @@ def advance(case: Case, doubts: Doubts) -> Doubts:
         offer=_asked(case, _resumed(case, doubts.offer)),
         no_offer=_asked(case, _resumed(case, doubts.no_offer)),
     )
+    if doubts.unheard:
+        doubts = changed(doubts, unheard=_still_unheard(case, doubts))
     reach = doubts.reach
     if reach is not None and not reach.is_complete and case.carriers.is_settled:
         wanted = reach.enough or len(case.carriers.hosts)
         if len(heard_since(case, reach.since_ms)) >= wanted or is_over(case, reach):
             doubts = changed(doubts, reach=reach.model_copy(update={"is_complete": True}))
     elif doubts.watermark_ms and (reach is None or not reach.is_complete):
-        is_needed = doubts.names_unheard and unheard_since(case, doubts.watermark_ms)
+        is_needed = not case.carriers.hosts.isdisjoint(doubts.unheard)
         if not (is_needed or _has_former(case, doubts.watermark_ms)):
-            doubts = changed(doubts, watermark_ms=0, names_unheard=False)
+            doubts = changed(doubts, watermark_ms=0, unheard=())
     return doubts
 
 
@@ -76,6 +78,16 @@ def _asked(case: Case, doubt: OpenDoubt | None) -> OpenDoubt | None:
         return doubt
     is_asked = len(asked_since(case, doubt.since_ms)) >= askers_needed(case)
     return doubt.model_copy(update={"is_complete": True}) if is_asked or is_over(case, doubt) else doubt
+
+
+def _still_unheard(case: Case, doubts: Doubts) -> tuple[str, ...]:
+    """Return the hosts that are named as not heard, without those that have reported since or are gone.
+
+    A host was heard even if Redis loses its report, and one that comes back has its time anew.
+    """
+    heard = heard_since(case, doubts.watermark_ms, fresh_s=math.inf)
+    gone = frozenset(doubts.unheard) - case.carriers.hosts if case.carriers.is_settled else frozenset()
+    return tuple(host for host in doubts.unheard if host not in heard | gone)
 
 
 def _has_former(case: Case, watermark_ms: int) -> bool:

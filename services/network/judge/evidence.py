@@ -203,9 +203,9 @@ def heard_since(case: Case, since_ms: int, *, fresh_s: float | None = None) -> s
     }
 
 
-def unheard_since(case: Case, since_ms: int) -> frozenset[str]:
+def unheard_since(case: Case, since_ms: int) -> tuple[str, ...]:
     """Return the carriers that have not reported since, however old that is."""
-    return case.carriers.hosts - heard_since(case, since_ms, fresh_s=math.inf)
+    return tuple(sorted(case.carriers.hosts - heard_since(case, since_ms, fresh_s=math.inf)))
 
 
 def asked_since(case: Case, since_ms: int) -> dict[str, int]:

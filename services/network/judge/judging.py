@@ -70,7 +70,7 @@ def judge(case: Case, doubts: Doubts) -> Judgement:
     reach = doubts.reach
     if _is_complete_silence(reach) and doubts.watermark_ms != reach.since_ms:
         # Verdicts from before the doubt count no more, if those since then give a state.
-        restricted = changed(doubts, watermark_ms=reach.since_ms, names_unheard=False)
+        restricted = changed(doubts, watermark_ms=reach.since_ms, unheard=())
         evidence = _reduce(case, restricted)
         if not _is_undecided(case, evidence):
             found, doubts = evidence, restricted
@@ -143,7 +143,7 @@ def _worse(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
         # A complete one may be from before time stood still: what could not be written then may be outdated.
         return _hold(case, found, doubts)
     if not by_dhcp and doubt.enough == ALL_CARRIERS and found.state not in UNDECIDED:
-        doubts = changed(doubts, names_unheard=bool(unheard_since(case, doubts.watermark_ms)))
+        doubts = changed(doubts, unheard=unheard_since(case, doubts.watermark_ms))
         found = _with_unheard(case, found, doubts)
     return _tell(case, found, doubts)
 
@@ -224,7 +224,7 @@ def _reduce(case: Case, doubts: Doubts) -> Conclusion:
     if doubts.offers_after_ms and not says_no_offer(found) and newest_offer_ms(case) < doubts.offers_after_ms:
         # The host without an offer is gone. That brings no server back.
         found = replace(found, has_dhcp_news=False)
-    return _with_unheard(case, found, doubts) if doubts.names_unheard else found
+    return _with_unheard(case, found, doubts)
 
 
 def _arrived_since(
@@ -238,10 +238,10 @@ def _arrived_since(
 
 
 def _with_unheard(case: Case, found: Conclusion, doubts: Doubts) -> Conclusion:
-    """Name the hosts that did not report since the watermark."""
-    if not doubts.names_unheard or found.state in UNDECIDED:
+    """Name the hosts that had their time and did not report."""
+    if not doubts.unheard or found.state in UNDECIDED:
         return found
-    unheard = dict.fromkeys(unheard_since(case, doubts.watermark_ms), Reason.NOT_HEARD.value)
+    unheard = dict.fromkeys(case.carriers.hosts.intersection(doubts.unheard), Reason.NOT_HEARD.value)
     return replace(found, hosts={**(found.hosts or {}), **unheard})
 
 

@@ -76,6 +76,34 @@ def test_a_host_that_does_not_report_hides_nothing_beyond_the_bound(net: JudgedN
     assert (back.state, set(back.hosts)) == ("Partial", {"node1", "node2"})
 
 
+def test_a_host_whose_report_redis_lost_was_heard(net: JudgedNetwork) -> None:
+    """node3 was not; node2 was, although Redis is emptied later and node1 reports first."""
+    net.report("node1", "node2", vlan=S).look()
+    net.look(after=BOUND_S)
+    net.report("node1", "node2").look()
+    told = net.look(after=ANSWER_MS / 1000)
+    assert told is not None
+    assert (told.state, told.hosts) == ("Active", {"node3": "NotHeard"})
+    net.lose_verdicts()
+    net.report("node1").look(after=1)
+    assert net.look(after=BOUND_S) is None
+
+
+def test_a_host_that_comes_back_has_its_time_anew(net: JudgedNetwork) -> None:
+    """It is named as not heard until it is gone. Its former result is void until it reports."""
+    net.report("node1", "node2", vlan=S).look()
+    told = net.look(after=BOUND_S)
+    assert told is not None
+    assert told.hosts == {"node3": "NotHeard"}
+    net.hosts.remove("node3")
+    told = net.look(after=1)
+    assert told is not None
+    assert told.hosts == {}
+    net.hosts.add("node3")
+    assert net.look(after=BOUND_S) is None
+    assert net.look(after=BOUND_S) is None
+
+
 def test_asking_again_does_not_prolong_a_doubt(net: JudgedNetwork) -> None:
     """A host that reports its silence every five seconds while another crash-loops."""
     for _ in range(5):
