@@ -95,7 +95,7 @@ _BY_STATUS: Mapping[int, type[ClusterError]] = {
 }
 
 
-def backoff_s(attempt: int, error: ClusterError, *, jitter: float) -> float:
+def backoff_s(attempt: int, error: ClusterError, *, jitter: float, cap_s: float = BACKOFF_CAP_S) -> float:
     """Return the seconds to wait after the attempt-th failure in a row (from 1).
 
     Full jitter: anything from 0 to an exponentially growing cap, since all clients lose a server at the same
@@ -104,7 +104,7 @@ def backoff_s(attempt: int, error: ClusterError, *, jitter: float) -> float:
     """
     if isinstance(error, Expired) and attempt <= 1:
         return 0.0
-    delay = jitter * min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2.0 ** min(attempt, 16))
+    delay = jitter * min(cap_s, BACKOFF_BASE_S * 2.0 ** min(attempt, 16))
     return error.retry_after_s + delay if isinstance(error, Throttled) else delay
 
 

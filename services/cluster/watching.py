@@ -23,6 +23,8 @@ from services.runtime.repeating import is_alive
 STALE_LISTS_REFUSED = 5
 """Lists older than what was seen that are refused in a row; one more means a cluster restored from backup."""
 STOP_TIMEOUT_S = 5.0
+RECONNECT_CAP_S = 1.0
+"""A returning server is noticed at once, and a site's few watches do not come at the same moment."""
 SHORT_WATCH_S = 1.0
 """A watch that ends sooner without an event has failed, even without an error."""
 
@@ -192,7 +194,7 @@ class NetworkWatch:
             return
         self._failures += 1
         self._metrics.failed(error)
-        delay_s = backoff_s(self._failures, error, jitter=self._random())
+        delay_s = backoff_s(self._failures, error, jitter=self._random(), cap_s=RECONNECT_CAP_S)
         log.warning(
             "watch interrupted",
             error=str(error),

@@ -1,20 +1,32 @@
-"""The queue of networks to write: one entry per network, processed by one thread at a time."""
+"""The queue of networks to write: one entry per network, processed by one thread at a time.
+
+It hands out no more networks at a time than the API server shall write, and no faster than it takes them. One
+that takes longer than a second does not count any more: another takes its turn.
+"""
 
 import heapq
 import threading
 
 from services.runtime.clock import Clock
+from services.updater.pacing import Pace
+
+SLOW_S = 1.0
+"""Seconds after which a network in process holds up no other: a frozen webhook holds a write for 20 s."""
 
 
 class WriteQueue:
     """Due times by uid. A network added while it is processed is due again afterwards. Thread-safe."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, pace: Pace, *, concurrency: int) -> None:
+        """concurrency: networks in process at a time, except slow ones."""
         self._clock = clock
+        self._pace = pace
+        self._concurrency = concurrency
         self._condition = threading.Condition()
         self._due: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
-        self._processing: set[str] = set()
+        self._processing: dict[str, float] = {}
+        """By uid: when it was taken."""
         self._stopped = False
 
     def add(self, uid: str, *, delay_s: float = 0.0) -> None:
@@ -31,10 +43,13 @@ class WriteQueue:
         with self._condition:
             while not self._stopped:
                 timeout_s = self._next_due_s()
+                if timeout_s is not None:
+                    timeout_s = max(timeout_s, self._turn_s(), self._pace.wait_s())
                 if timeout_s is not None and timeout_s <= 0:
                     _, uid = heapq.heappop(self._heap)
                     del self._due[uid]
-                    self._processing.add(uid)
+                    self._processing[uid] = self._clock.monotonic()
+                    self._pace.started()
                     return uid
                 if not wait:
                     return None
@@ -44,7 +59,7 @@ class WriteQueue:
     def done(self, uid: str) -> None:
         """Mark the end of its processing."""
         with self._condition:
-            self._processing.discard(uid)
+            self._processing.pop(uid, None)
             if uid in self._due:
                 heapq.heappush(self._heap, (self._due[uid], uid))
             self._condition.notify()
@@ -54,6 +69,12 @@ class WriteQueue:
         with self._condition:
             self._stopped = True
             self._condition.notify_all()
+
+    def _turn_s(self) -> float:
+        """Return the seconds until so few networks are in process that one more may be, if none ends."""
+        since = self._clock.monotonic() - SLOW_S
+        quick = [at for at in self._processing.values() if at > since]
+        return min(quick) - since if len(quick) >= self._concurrency else 0.0
 
     def _next_due_s(self) -> float | None:
         """Return the seconds until a network that is not processed is due; None where none is queued."""

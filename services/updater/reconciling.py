@@ -29,6 +29,7 @@ from services.updater.assessing import Assessment, Assessor
 from services.updater.denied_backoff import DeniedBackoff
 from services.updater.memories import Memories
 from services.updater.metrics import UpdaterMetrics
+from services.updater.pacing import Pace
 from services.updater.recording import refused
 
 MAX_CONFLICTS = 8
@@ -71,6 +72,7 @@ class Reconciler:
         is_paused: Callable[[], bool],
         random: Callable[[], float],
         stopping: threading.Event,
+        pace: Pace,
         metrics: UpdaterMetrics,
     ) -> None:
         """random gives numbers from 0 to 1; stopping ends every wait; is_paused may raise RedisError."""
@@ -82,14 +84,13 @@ class Reconciler:
         self._clock = clock
         self._random = random
         self._stopping = stopping
+        self._pace = pace
         self._metrics = metrics
         self._denied = DeniedBackoff(clock)
-        self._lock = threading.Lock()
         self._recording = threading.Lock()
         self._recorded: set[str] = set()
         """Networks of which a write has stored the record since the present review began."""
         self._failures: dict[str, int] = {}
-        self._paused_until = 0.0
 
     def review(self, networks: Sequence[Network]) -> list[str]:
         """Record what is concluded of these networks; return the uids of those to write.
@@ -109,9 +110,6 @@ class Reconciler:
 
     def reconcile(self, uid: str) -> float | None:
         """Write this network if it needs it; return the seconds after which to try again, or None."""
-        paused_s = self._paused_until - self._clock.monotonic()
-        if paused_s > 0:
-            return paused_s * (1 + 0.1 * self._random())
         network, retry_in_s = self._cache.get(uid), None
         if network is not None:
             try:
@@ -222,6 +220,7 @@ class Reconciler:
             raise
         finally:
             self._metrics.wrote(failure, self._clock.monotonic() - began)
+            self._pace.ended(is_throttled=isinstance(failure, Throttled))
 
     def _report(self, assessment: Assessment, change: Change, written: Network) -> None:
         """Log the write and post its Events."""
@@ -269,11 +268,6 @@ class Reconciler:
         attempt = self._failures[network.uid] = self._failures.get(network.uid, 0) + 1
         cause = error if isinstance(error, ClusterError) else Unavailable(str(error))
         delay_s = backoff_s(attempt, cause, jitter=self._random())
-        if isinstance(error, Throttled):
-            # The server throttles this process, not only this network.
-            with self._lock:
-                until = self._clock.monotonic() + error.retry_after_s
-                self._paused_until = max(self._paused_until, until)
         log.warning(
             "write failed",
             network=str(network.ref),

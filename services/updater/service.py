@@ -17,12 +17,15 @@ from services.updater.assessing import Assessor, DoubtLog, Hosts, Verdicts
 from services.updater.kept_memories import KeptMemories
 from services.updater.memories import Memories
 from services.updater.metrics import UpdaterMetrics
+from services.updater.pacing import Pace
 from services.updater.queueing import WriteQueue
 from services.updater.reconciling import Reconciler, Writer
 from services.updater.settings import UpdaterSettings
 
 STOP_TIMEOUT_S = 5.0
 REDIS_PAUSE_S = 1.0
+SPARE_WRITERS = 4
+"""Threads for each write that may be in progress: slow writes hold threads, and no other write."""
 PAUSE_POLL_S = 1.0
 """Between two reads of the pause switch while paused."""
 TICK_S = 1.0
@@ -80,7 +83,8 @@ class Updater:
 
         self._stopping = threading.Event()
         self._cache = NetworkCache(segment_of)
-        self._queue = WriteQueue(clock)
+        pace = Pace(clock)
+        self._queue = WriteQueue(clock, pace, concurrency=settings.write_concurrency)
         self._reconciler = Reconciler(
             writer,
             self._cache,
@@ -90,6 +94,7 @@ class Updater:
             is_paused=is_paused,
             random=random,
             stopping=self._stopping,
+            pace=pace,
             metrics=metrics,
         )
         self._lock = threading.Lock()
@@ -104,7 +109,7 @@ class Updater:
         ]
         self._threads += [
             threading.Thread(target=self._write_forever, name=f"writer-{n}", daemon=True)
-            for n in range(settings.write_concurrency)
+            for n in range(settings.write_concurrency * SPARE_WRITERS)
         ]
 
     @property

@@ -23,7 +23,8 @@ class UpdaterSettings(PolicySettings, TelemetrySettings):
     report_concurrency: Annotated[int, Field(ge=1, le=64)] = 4
     """Reports processed concurrently."""
     write_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
-    """Networks written concurrently. A frozen webhook holds one of them for 20 seconds."""
+    """Networks written concurrently. A write that takes longer than a second counts no more, so that a frozen
+    webhook does not hold up others; there are at most four times as many writes."""
 
     metrics_port: TCPPort = 9403
     """The TCP port that serves /metrics, /healthz and /readyz; 0 disables them."""

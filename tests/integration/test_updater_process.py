@@ -257,6 +257,33 @@ def test_a_slow_write_does_not_delay_others(site: UpdaterSite) -> None:
     site.wait_for("frozen", lambda n: state_of(n) == "Active")
 
 
+def test_more_frozen_writes_than_concurrent_ones_do_not_delay_others(site: UpdaterSite) -> None:
+    """Each gives its turn to another network after a second."""
+    for n in range(10):
+        name = f"stuck-{n}"
+        site.server.faults.freeze(Match(verb="patch", resource=NADS.plural, name=name))
+        network = site.create(name, vlan=200 + n, route=f'{{"mode":"manual",{LEASED}}}')
+        site.send(verdict(digest_of(network), segment=segment(200 + n)))
+    other = site.create("passing", vlan=210, route=f'{{"mode":"manual",{LEASED}}}')
+    site.send(verdict(digest_of(other), segment=segment(210)))
+    site.wait_for("passing", lambda n: state_of(n) == "Active")
+    assert [site.writes(f"stuck-{n}") for n in range(10)] == [[]] * 10
+    site.server.faults.thaw()
+    site.wait_for("stuck-9", lambda n: state_of(n) == "Active")
+
+
+def test_a_throttled_write_does_not_delay_others(site: UpdaterSite) -> None:
+    """It alone waits as long as the server asks."""
+    match = Match(verb="patch", resource=NADS.plural, name="throttled")
+    fault = site.server.faults.respond(429, match=match, retry_after=5)
+    throttled = site.create("throttled", vlan=211, route=f'{{"mode":"manual",{LEASED}}}')
+    site.send(verdict(digest_of(throttled), segment=segment(211)))
+    fault.wait(hits=1, seconds=60)
+    settle(site, 211)
+    assert [write.changed for write in site.writes("throttled") if write.changed] == []
+    site.wait_for("throttled", lambda n: state_of(n) == "Active")
+
+
 def test_a_terminating_network_is_not_written(site: UpdaterSite) -> None:
     """With a finalizer it still exists and would accept patches."""
     network = site.create("going", vlan=118, route=f'{{"mode":"manual",{LEASED}}}')
