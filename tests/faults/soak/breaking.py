@@ -17,7 +17,7 @@ class Breaking:
         common = (world, Facts(world), chance)
         network, process = NetworkFaults(*common), ProcessFaults(*common)
         api, edits = ApiFaults(*common), Edits(*common)
-        often = (network.gateway, network.neighbour, network.route, network.trunk, network.trunks)
+        often = (network.gateway, network.neighbour, network.route, network.trunk, network.trunk)
         probers = (process.stop, process.kill, process.freeze, process.crash_loop, process.rolling)
         seldom = (network.rogue, network.loss, network.uplink, process.redis, process.service, process.pause)
         self._kinds: tuple[Callable[[], Fault | None], ...] = (
@@ -26,6 +26,8 @@ class Breaking:
             *[*seldom, api.api],
         )
         self._chance = chance
+        self.standing = network.standing()
+        """What is broken from the beginning on."""
 
     def draw(self, taken: frozenset[str]) -> Fault | None:
         """Return a fault; None where one cannot be now, or breaks what is broken already."""

@@ -61,7 +61,7 @@ class Kinds:
 
     def seconds(self) -> float:
         """Return for how long a fault is there."""
-        return self.chance.choice((3.0, 8.0, 15.0, 30.0, 60.0, 90.0))
+        return self.chance.choice((3.0, 8.0, 20.0, 40.0, 60.0, 90.0))
 
     def breaking(
         self,

@@ -20,10 +20,24 @@ from tests.faults.soak.layout import (
 )
 
 ROGUE_S = 30.0
+ROUTED_TO_ONE = {8: "node1", 27: "node3"}
+"""VLANs whose gateway answers only this host through routing, from the beginning on."""
+NOT_TRUNKED = {24: "node2"}
+"""VLANs that are missing on the trunk of this host, from the beginning on."""
 
 
 class NetworkFaults(Kinds):
     """See the module."""
+
+    def standing(self) -> list[Fault]:
+        """Return what is never healed: hosts see these VLANs differently, so a restart must not decide."""
+        return [
+            *(
+                self._not_routed(vlan, [host for host in HOSTS if host != only])
+                for vlan, only in ROUTED_TO_ONE.items()
+            ),
+            *(self._cut(vlan, [host]) for vlan, host in NOT_TRUNKED.items()),
+        ]
 
     def gateway(self) -> Fault:
         """A gateway is gone, on both paths."""
@@ -51,8 +65,10 @@ class NetworkFaults(Kinds):
 
     def route(self) -> Fault:
         """Some hosts get no answer through routing."""
-        vlan = self.pick([vlan for vlan in VLANS if vlan not in (ISOLATED, MARKED)])
-        hosts = self.chance.sample(HOSTS, self.chance.choice((1, 3)))
+        vlan = self.pick([vlan for vlan in VLANS if vlan not in (ISOLATED, MARKED, *ROUTED_TO_ONE)])
+        return self._not_routed(vlan, self.chance.sample(HOSTS, self.chance.choice((1, 2, 3))))
+
+    def _not_routed(self, vlan: int, hosts: Sequence[str]) -> Fault:
         addresses = [host.address for host in SITE.hosts if host.name in hosts]
         rules = [f"from {gateway_of(vlan)} to {address} blackhole" for address in addresses]
         return self.breaking(
@@ -64,15 +80,12 @@ class NetworkFaults(Kinds):
         )
 
     def trunk(self) -> Fault:
-        """A VLAN is missing on the trunk of one host."""
-        return self._trunks((self.chance.choice(HOSTS),))
+        """A VLAN is missing on the trunks of some hosts."""
+        hosts = self.chance.sample(HOSTS, self.chance.choice((1, 2, 3)))
+        return self._cut(self.pick([vlan for vlan in VLANS if vlan not in NOT_TRUNKED]), hosts)
 
-    def trunks(self) -> Fault:
-        """A VLAN is missing on the trunks of all hosts."""
-        return self._trunks(HOSTS)
-
-    def _trunks(self, hosts: Sequence[str]) -> Fault:
-        vlan, lab = self.pick(VLANS), self.world.lab
+    def _cut(self, vlan: int, hosts: Sequence[str]) -> Fault:
+        lab = self.world.lab
         name = f"{cluster_network_of(vlan)}/{vlan}"
 
         def on_each(action: Callable[[str, str], None]) -> Callable[[], None]:

@@ -19,9 +19,9 @@ from tests.faults.soak.world import World
 
 STORM_S = 200.0
 """Length of a time of faults."""
-PAUSES_S = (0.5, 2.0, 5.0, 12.0)
+PAUSES_S = (0.2, 1.0, 3.0, 8.0)
 """Between the beginnings of two faults."""
-ACTIVE_AT_ONCE = 8
+ACTIVE_AT_ONCE = 12
 QUIET_S = 120.0
 """Within this time after the last fault everything that stands is true: the 60 s of an emptied Redis, and a
 turn of the hosts that ask DHCP."""
@@ -65,6 +65,8 @@ class Soak:
 
     def run(self, seconds: float, *, storm_s: float = STORM_S) -> Outcome:
         """Go on for so long, and to the end of the last quiet time."""
+        for fault in self.breaking.standing:
+            fault.begin()
         self._quiet("at first")
         end = time.monotonic() + seconds
         while time.monotonic() < end:

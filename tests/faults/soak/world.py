@@ -20,7 +20,7 @@ from tests.faults.soak.counting import Counting
 from tests.faults.soak.parts import Part
 from tests.simulation.ground_truth import Truth
 
-SWEEP_S, ASK_WINDOW_S = 30.0, 15.0
+SWEEP_S, ASK_WINDOW_S = 20.0, 15.0
 TIMEOUT_S = 60.0
 
 
