@@ -87,6 +87,8 @@ class Written:
     """From then on somebody has probed for SWEEP_S."""
     is_gateway_real: bool = True
     """Whether the gateway that it names is the VLAN's; another one never answers."""
+    is_first_offer: bool = False
+    """Whether DHCP named the gateway just now: other hosts can check it only when it is written."""
     is_isolated: bool = False
     """Whether the network is marked as isolated, so that the VLAN alone decides."""
 
@@ -148,11 +150,13 @@ def _of_connectivity(truth: Truth, written: Written) -> Iterator[str]:
         yield f"true, but it answers no host ({path})"
     if said == "false":
         known = before is not None and before.connectivity == "false"
-        # Where the VLAN alone decides, one host is enough, and a fault of its own counts.
+        # Where the VLAN alone decides, one host is enough, and a fault of its own counts. One host speaks for
+        # all where the others do not know the gateway yet.
         hosts = written.asked if written.is_isolated else _heard(written)
         silent = {host for host in hosts if _was(truth, written, path, host, False, known=known)}
         answered = sorted(set(hosts) - silent)
-        if answered and not (written.is_isolated and silent):
+        is_one_enough = written.is_isolated or written.is_first_offer
+        if answered and not (is_one_enough and silent):
             yield f"false, but it answers {answered} ({path})"
 
 

@@ -122,6 +122,14 @@ def test_a_host_that_could_report_is_not_passed_over() -> None:
     assert list(unheard(replace(told, steady=("n2", "n3")))) == []
 
 
+def test_one_host_speaks_for_all_of_a_gateway_that_dhcp_just_named() -> None:
+    """The others learn of it by the write; but one has to have found it so."""
+    site = truth(("routed", "n2"))
+    assert list(falsehoods(site, written(ISOLATED, before=None, is_first_offer=True))) == []
+    assert list(falsehoods(site, written(ISOLATED, before=None)))
+    assert list(falsehoods(truth(), written(ISOLATED, before=None, is_first_offer=True)))
+
+
 def test_what_was_told_before_may_be_as_old_as_a_sweep() -> None:
     """The same words are false as news and true where they stood before."""
     assert list(falsehoods(STALE, written(UNREACHABLE)))

@@ -71,7 +71,7 @@ class Judge:
             yield f"a {record.verb} of a network"
             return
         before, after = Network.from_object(record.before), Network.from_object(record.after)
-        yield from self._of_status(status_before=before.status, network=after, at=record.at)
+        yield from self._of_status(before, after, record.at)
         yield from self._of_route(before, after, record.at)
 
     def of_standing(self, network: Network, *, since: float) -> Iterator[str]:
@@ -81,7 +81,7 @@ class Judge:
             yield "nothing is told"
             return
         now = time.monotonic()
-        written = self._written(network, None, status, now)
+        written = self._written(network, network, status, now)
         if written is not None:
             strict = replace(
                 written, believed=HOSTS, asked=HOSTS, steady=HOSTS, news_since=since, swept_since=since
@@ -92,7 +92,7 @@ class Judge:
         if network.has_route and Reason.OTHER_WRITER not in status.findings:
             yield from _contradictions(network, status)
 
-    def _of_status(self, *, status_before: Status | None, network: Network, at: float) -> Iterator[str]:
+    def _of_status(self, former: Network, network: Network, at: float) -> Iterator[str]:
         status = network.status
         if status is None:
             yield "an unreadable status"
@@ -105,14 +105,14 @@ class Judge:
         if status.digest != intent.digest:
             yield "a status of another intent"
             return
-        written = self._written(network, status_before, status, at)
+        written = self._written(former, network, status, at)
         if written is not None:
             yield from falsehoods(self.world.truth, written)
             yield from unheard(written)
             yield from self._of_servers(status, written.vlan, at)
 
-    def _written(self, network: Network, before: Status | None, status: Status, at: float) -> Written | None:
-        intent = read_intent(network)
+    def _written(self, former: Network, network: Network, status: Status, at: float) -> Written | None:
+        intent, before = read_intent(network), former.status
         if not isinstance(intent, Intent):
             return None
         if before is not None and (before.digest, before.gateway) != (status.digest, status.gateway):
@@ -129,6 +129,7 @@ class Judge:
             news_since=counting.since_run(at, NEWS_S),
             swept_since=counting.since_probed(at, KNOWN_S),
             is_gateway_real=status.gateway in ("", str(gateway_of(vlan))),
+            is_first_offer=intent.mode == "auto" and route_of(former).get("gateway") != status.gateway,
             is_isolated=vlan == MARKED,
         )
 
