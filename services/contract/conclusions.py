@@ -42,6 +42,21 @@ class Unwritten(Message):
     """Whether nadroute.io/status would be written."""
 
 
+class Result(Message):
+    """What Harvester's route annotation says of a result, or would; an empty field is absent there.
+
+    In manual mode cidr and gateway are the owner's, and are empty here.
+    """
+
+    cidr: FieldValue = ""
+    gateway: FieldValue = ""
+    connectivity: FieldValue = ""
+    """Empty where nothing is known; then cidr and gateway are what was known before."""
+
+
+NO_RESULT = Result()
+
+
 class ConclusionRecord(Message):
     """The conclusion about one network, in its newest version."""
 
@@ -52,6 +67,7 @@ class ConclusionRecord(Message):
     """Of the object: another one of the same name has its own record."""
     status: dict[str, object]
     """The fields of nadroute.io/status as they are or would be written; network.parse.status reads them."""
+    result: Result = NO_RESULT
     unwritten: Unwritten | None = None
     """None where the annotations are written."""
     doubts: Doubts = NO_DOUBTS

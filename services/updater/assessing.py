@@ -7,7 +7,7 @@ import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from services.contract.conclusions import ConclusionRecord
 from services.contract.doubts import Doubt
@@ -21,8 +21,9 @@ from services.network.judge.reduction import Conclusion
 from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network
 from services.network.policy import Policy
-from services.network.write.supposing import as_if_written
-from services.network.write.writing import Change, Memory, decide
+from services.network.write.disputes import NOTHING_WRITTEN, fingerprint
+from services.network.write.remembering import Memory
+from services.network.write.writing import Change, decide, restate
 from services.runtime.clock import Clock
 from services.updater.kept_memories import KeptMemories
 from services.updater.metrics import UpdaterMetrics
@@ -93,6 +94,14 @@ class Assessment:
         return None if self.record == self.known else self.record
 
 
+class _Judged(NamedTuple):
+    """What is judged of a network."""
+
+    network: Network
+    """As it is, or as if what was told still stood in its annotations."""
+    intent: Intent | NotProbed
+
+
 class Assessor:
     """Decides what should be written. Thread-safe."""
 
@@ -123,18 +132,6 @@ class Assessor:
         """Parse the network's intent, by the present policy."""
         return read_intent(network, self._policy_now())
 
-    def _supposed(self, network: Network, record: ConclusionRecord | None) -> Network:
-        """Return the network as hosts are asked about it: with what is only observed, on the same intent.
-
-        Else a gateway that DHCP named would count as unknown as soon as DHCP is out.
-        """
-        if record is None or not self._observe_only:
-            return network
-        intent = self.read(network)
-        if isinstance(intent, NotProbed) or record.status.get("digest") != intent.digest:
-            return network
-        return as_if_written(network, record)
-
     def _policy_now(self) -> Policy:
         addresses, gateways = self._hosts.addresses(), self._hosts.default_gateways()
         with self._lock:
@@ -146,22 +143,27 @@ class Assessor:
         """Assess each network by what is known now; may raise redis.RedisError."""
         self._hosts.refresh()
         records = self._memories.conclusions([network.uid for network in networks])
-        supposed = [self._supposed(network, records.get(network.uid)) for network in networks]
-        intents = [self.read(network) for network in supposed]
-        known = self._verdicts.read({i.segment for i in intents if isinstance(i, Intent)})
+        intents = [self.read(network) for network in networks]
+        memories = self._remember(networks, intents, records)
+        judged = [
+            self._judged(network, intent, memories[network.uid])
+            for network, intent in zip(networks, intents, strict=True)
+        ]
+        known = self._verdicts.read(
+            {each.intent.segment for each in judged if isinstance(each.intent, Intent)}
+        )
         self._metrics.verdicts_read(known, self._clock.monotonic())
-        memories = self._remember(networks, records)
         now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         asked: list[Doubt] = []
         found = [
-            self._assess(network, intent, known, memories[network.uid], records.get(network.uid), now, asked)
-            for network, intent in zip(supposed, intents, strict=True)
+            self._assess(network, each, known, memories[network.uid], records.get(network.uid), now, asked)
+            for network, each in zip(networks, judged, strict=True)
         ]
         if asked:
             self._doubt_log.publish(dict.fromkeys(asked))
         # Few networks are to be written, and only of those it matters what was written before.
         due = [a.network.uid for a in found if a.change is not None and a.change.hindrance is None]
-        written = self._memories.written(due)
+        written = self._memories.written([uid for uid in due if memories[uid].written is NOTHING_WRITTEN])
         found = [
             _redecided(a, replace(memories[uid], written=written[uid]), now)
             if (uid := a.network.uid) in written
@@ -184,18 +186,35 @@ class Assessor:
         self._doubts.forget(uid)
 
     def _remember(
-        self, networks: Sequence[Network], records: Mapping[str, ConclusionRecord]
-    ) -> Mapping[str, Memory]:
+        self,
+        networks: Sequence[Network],
+        intents: Sequence[Intent | NotProbed],
+        records: Mapping[str, ConclusionRecord],
+    ) -> dict[str, Memory]:
         """Return by uid what is remembered of each of these networks."""
-        return {
-            network.uid: memory_of(records.get(network.uid), observe_only=self._observe_only)
-            for network in networks
-        }
+        found: dict[str, Memory] = {}
+        apart: list[str] = []
+        for network, intent in zip(networks, intents, strict=True):
+            memory = memory_of(records.get(network.uid), observe_only=self._observe_only)
+            found[network.uid] = memory
+            if not memory.is_hindered and memory.knows(intent) and not memory.stands(network, intent):
+                apart.append(network.uid)
+        written = self._memories.written(apart)
+        return found | {uid: replace(found[uid], written=written[uid]) for uid in written}
+
+    def _judged(self, network: Network, intent: Intent | NotProbed, memory: Memory) -> _Judged:
+        """Return what is to be judged.
+
+        Else a gateway that DHCP named would count as unknown as soon as DHCP is out and the annotation does
+        not, or not any more, name it.
+        """
+        standing = memory.standing(network, intent)
+        return _Judged(standing, intent if standing is network else self.read(standing))
 
     def _assess(
         self,
         network: Network,
-        intent: Intent | NotProbed,
+        judged: _Judged,
         verdicts: Mapping[Segment, SegmentVerdicts],
         memory: Memory,
         known: ConclusionRecord | None,
@@ -203,6 +222,7 @@ class Assessor:
         asked: list[Doubt],
     ) -> Assessment:
         """Assess one network; add to asked what other hosts should check."""
+        standing, intent = judged
         if isinstance(intent, NotProbed):
             self._doubts.forget(network.uid)
             change = decide(network, intent, None, now=now, memory=memory)
@@ -211,7 +231,7 @@ class Assessor:
         seen = verdicts[intent.segment]
         case = Case(
             intent,
-            memory.reported(network),
+            memory.reported(standing),
             seen,
             self._hosts.carrying(cluster_network),
             self._policy,
@@ -231,12 +251,37 @@ class Assessor:
             at_ms = due_ms(doubts, bound_ms=bound_ms, now_ms=seen.now_ms)
             self._doubts.put(network.uid, Entry(cluster_network, doubts, at_ms))
         if told is None:
-            record = standing_record(network, intent, found, memory, doubts, known, now=now)
-            return Assessment(network, intent, None, found, record, known)
+            return self._stand(network, judged._replace(intent=intent), found, memory, doubts, known, now)
         change = decide(network, intent, told, now=now, memory=memory)
         if change is not None and change.stands:
-            self._memories.stands(network.uid, change.content)
+            self._memories.stands(network.uid, change.content, change.after.digest, change.result)
         return _assessment(network, intent, told, change, doubts, known)
+
+    def _stand(
+        self,
+        network: Network,
+        judged: _Judged,
+        found: Conclusion,
+        memory: Memory,
+        doubts: Doubts,
+        known: ConclusionRecord | None,
+        now: str,
+    ) -> Assessment:
+        """Assess a network about which nothing new is told: what another writer took back is put back."""
+        standing, intent = judged
+        assert isinstance(intent, Intent)
+        if memory.knows(intent) and standing is not network and (memory.is_hindered or memory.is_written):
+            change = restate(network, intent, now=now, memory=memory)
+            if memory.is_hindered:
+                return Assessment(
+                    network, intent, None, found, record_of(network, change, doubts, known), known
+                )
+            return _assessment(network, intent, found, change, doubts, known)
+        if memory.knows(intent) and memory.stands(network, intent) and memory.told is not None:
+            content = fingerprint(memory.told, memory.result)
+            self._memories.stands(network.uid, content, memory.told.digest, memory.result)
+        record = standing_record(standing, intent, found, memory, doubts, known, now=now)
+        return Assessment(network, intent, None, found, record, known)
 
 
 def _assessment(

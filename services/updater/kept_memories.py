@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from services.contract.conclusions import ConclusionRecord
+from services.contract.conclusions import NO_RESULT, ConclusionRecord, Result
 from services.network.write.disputes import MAX_CORRECTIONS, Written
 from services.runtime.clock import Clock
 from services.updater.memories import CORRECTIONS_COUNT_S, Memories
@@ -17,6 +17,8 @@ class _Kept:
 
     record: ConclusionRecord | None = None
     content: str = ""
+    digest: str = ""
+    result: Result = NO_RESULT
     corrected_at: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_CORRECTIONS))
     told_at: float = float("-inf")
 
@@ -69,11 +71,16 @@ class KeptMemories:
         with self._lock:
             return {uid: self._with_kept(uid, written) for uid, written in found.items()}
 
-    def remember_written(self, uid: str, content: str, *, is_correction: bool) -> None:
-        """Remember what was written now, and count it if it corrects another writer."""
+    def remember_written(
+        self, uid: str, content: str, digest: str, result: Result, *, is_correction: bool
+    ) -> None:
+        """Remember what was written now, and count it if it corrects another writer.
+
+        digest: of the intent that the result is about.
+        """
         with self._lock:
             kept = self._of(uid)
-            kept.content = content
+            kept.content, kept.digest, kept.result = content, digest, result
             if is_correction:
                 kept.corrected_at.append(self._clock.monotonic())
         self._memories.remember_written(uid, content, is_correction=is_correction)
@@ -84,10 +91,11 @@ class KeptMemories:
             self._of(uid).told_at = self._clock.monotonic()
         self._memories.remember_told(uid)
 
-    def stands(self, uid: str, content: str) -> None:
+    def stands(self, uid: str, content: str, digest: str, result: Result) -> None:
         """Take that this content stands in the annotations, whoever wrote it. Known to this process alone."""
         with self._lock:
-            self._of(uid).content = content
+            kept = self._of(uid)
+            kept.content, kept.digest, kept.result = content, digest, result
 
     def _of(self, uid: str) -> _Kept:
         return self._kept.setdefault(uid, _Kept())
@@ -103,4 +111,5 @@ class KeptMemories:
         if len(recent) > written.corrections:
             room_in_s = CORRECTIONS_COUNT_S - (now - recent[0])
             written = replace(written, corrections=len(recent), room_in_s=room_in_s)
-        return replace(written, content=written.content or kept.content)
+        content = written.content or kept.content
+        return replace(written, content=content, digest=kept.digest, result=kept.result)

@@ -27,7 +27,7 @@ from services.network.write.writing import Change
 from services.runtime.clock import Clock
 from services.updater.assessing import Assessment, Assessor
 from services.updater.denied_backoff import DeniedBackoff
-from services.updater.memories import Memories
+from services.updater.kept_memories import KeptMemories
 from services.updater.metrics import UpdaterMetrics
 from services.updater.pacing import Pace
 from services.updater.recording import refused
@@ -66,7 +66,7 @@ class Reconciler:
         writer: Writer,
         cache: NetworkCache,
         assessor: Assessor,
-        memories: Memories,
+        memories: KeptMemories,
         clock: Clock,
         *,
         is_paused: Callable[[], bool],
@@ -171,17 +171,29 @@ class Reconciler:
             except Forbidden as error:
                 self._record_refusal(assessment, change, str(error))
                 raise
-            # Ahead of the watch event: the next review must see this write, or it would write again.
-            self._cache.returned(written)
-            self._assessor.reported(network.uid)
-            self._denied.clear(network.uid)
-            self._report(assessment, change, written)
-            self._memories.remember_written(network.uid, change.content, is_correction=change.is_correction)
-            if assessment.record is not None and assessment.record.unwritten is not None:
-                self._record(assessment.record.model_copy(update={"unwritten": None}))
+            self._wrote(assessment, change, written)
             return None
         log.info("write postponed after conflicts", network=str(network.ref), conflicts=MAX_CONFLICTS)
         return None
+
+    def _wrote(self, assessment: Assessment, change: Change, written: Network) -> None:
+        """Remember what was written, and post its Events."""
+        # Ahead of the watch event: the next review must see this write, or it would write again.
+        self._cache.returned(written)
+        if change.is_news:
+            # What is only put back leaves open what is in doubt.
+            self._assessor.reported(written.uid)
+        self._denied.clear(written.uid)
+        self._report(assessment, change, written)
+        self._memories.remember_written(
+            written.uid,
+            change.content,
+            change.after.digest,
+            change.result,
+            is_correction=change.is_correction,
+        )
+        if assessment.record is not None and assessment.record.unwritten is not None:
+            self._record(assessment.record.model_copy(update={"unwritten": None}))
 
     def _record(self, record: ConclusionRecord) -> None:
         """Store the record of a write; a review that assessed the network before leaves it as it is."""

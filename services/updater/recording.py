@@ -1,6 +1,15 @@
 """The record of a conclusion: what is told of a network, and what would be written where nothing is."""
 
-from services.contract.conclusions import MAX_DETAIL_CHARACTERS, ConclusionRecord, Hindrance, Unwritten
+from dataclasses import replace
+
+from services.contract.conclusions import (
+    MAX_DETAIL_CHARACTERS,
+    NO_RESULT,
+    ConclusionRecord,
+    Hindrance,
+    Result,
+    Unwritten,
+)
 from services.contract.open_doubts import Doubts
 from services.contract.outcomes import Reason, State
 from services.network.judge.reduction import Conclusion
@@ -8,7 +17,8 @@ from services.network.parse import nad
 from services.network.parse.intent import Intent
 from services.network.parse.nad import Network
 from services.network.parse.status import Status
-from services.network.write.writing import Change, Memory
+from services.network.write.remembering import Memory
+from services.network.write.writing import Change
 
 
 def memory_of(record: ConclusionRecord | None, *, observe_only: bool) -> Memory:
@@ -16,7 +26,8 @@ def memory_of(record: ConclusionRecord | None, *, observe_only: bool) -> Memory:
     if record is None:
         return Memory(observe_only=observe_only)
     is_denied = record.unwritten is not None and record.unwritten.why is Hindrance.DENIED
-    return Memory(Status.from_fields(record.status), is_denied, observe_only=observe_only)
+    told = Status.from_fields(record.status)
+    return Memory(told, record.result, is_denied, observe_only=observe_only)
 
 
 def record_of(
@@ -27,25 +38,12 @@ def record_of(
     unwritten = None
     if change.hindrance is not None:
         unwritten = _unwritten(change, change.hindrance)
-        if known is not None and before is not None and _is_supposed(change, before):
-            # The change is to the network as if what is known were written.
-            unwritten = unwritten.model_copy(
-                update={
-                    "route": {**known.route, **unwritten.route},
-                    "status": known.status or unwritten.status,
-                }
-            )
     elif change.left_for_s is not None:
         unwritten = _unwritten(change, Hindrance.TAKEN_BACK)
     elif change.annotations and known is not None and known.why is Hindrance.DENIED:
         # What the API server refused stays refused until a write succeeds or there is nothing to write.
         unwritten = _unwritten(change, Hindrance.DENIED, known.detail)
-    return _record(network, change.after, doubts, unwritten)
-
-
-def _is_supposed(change: Change, before: ConclusionRecord) -> bool:
-    is_same = before.status.get("digest") == change.after.digest
-    return change.hindrance is Hindrance.OBSERVE_ONLY and bool(change.after.digest) and is_same
+    return _record(network, change.after, change.result, doubts, unwritten)
 
 
 def refused(record: ConclusionRecord, change: Change, error: str) -> ConclusionRecord:
@@ -68,7 +66,8 @@ def standing_record(
     is_observed = unwritten is not None and unwritten.why is Hindrance.OBSERVE_ONLY
     if memory.observe_only != is_observed:
         unwritten = Unwritten(why=Hindrance.OBSERVE_ONLY) if memory.observe_only else None
-    return _record(network, _standing(network, intent, found, memory, now=now), doubts, unwritten)
+    status = _standing(network, intent, found, memory, now=now)
+    return _record(network, status, _standing_result(network, intent, status, memory), doubts, unwritten)
 
 
 def _standing(network: Network, intent: Intent, found: Conclusion, memory: Memory, *, now: str) -> Status:
@@ -83,6 +82,18 @@ def _standing(network: Network, intent: Intent, found: Conclusion, memory: Memor
     return pending.limited().following(memory.told, now=now)
 
 
+def _standing_result(network: Network, intent: Intent, status: Status, memory: Memory) -> Result:
+    """Return the result that was told with this status, or that stands in the annotation beside it."""
+    if memory.told is not None and replace(memory.told, since="") == replace(status, since=""):
+        return memory.result
+    route = network.route
+    if status.state == State.PENDING or route.connectivity != status.connectivity:
+        return NO_RESULT
+    if intent.mode == "manual" or status.gateway != route.gateway:
+        return Result(connectivity=status.connectivity)
+    return Result(cidr=route.cidr, gateway=route.gateway, connectivity=status.connectivity)
+
+
 def _unwritten(change: Change, why: Hindrance, detail: str = "") -> Unwritten:
     # The API server may word its refusal with half of a surrogate pair, which is no JSON for others.
     text = detail.encode(errors="replace").decode()[:MAX_DETAIL_CHARACTERS]
@@ -90,13 +101,14 @@ def _unwritten(change: Change, why: Hindrance, detail: str = "") -> Unwritten:
 
 
 def _record(
-    network: Network, status: Status, doubts: Doubts, unwritten: Unwritten | None
+    network: Network, status: Status, result: Result, doubts: Doubts, unwritten: Unwritten | None
 ) -> ConclusionRecord:
     return ConclusionRecord(
         namespace=network.ref.namespace,
         name=network.ref.name,
         uid=network.uid,
         status=status.to_fields(),
+        result=result,
         doubts=doubts,
         unwritten=unwritten,
     )

@@ -1,7 +1,7 @@
 """Playing a history: each step happens to the site, and the updater is compared with the reference."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.contract.outcomes import State
 from services.network.parse import nad
@@ -72,6 +72,8 @@ class Player:
         self._announcements = _Announcements()
         self.looks = 0
         """How often both were compared."""
+        self._stood: dict[str, Intent] = {}
+        """Each network's intent when what was told of it last stood in its annotation."""
         self._overwritten: list[tuple[float, object]] = []
         self.look()
 
@@ -118,9 +120,10 @@ class Player:
             if isinstance(found, Intent):
                 self._check(old, new, found, observed)
                 if self._must_be_corrected(index):
-                    self._check_route(old, new)
+                    self._check_route(found, new)
             else:
                 self._check_left_alone(old, new, found)
+            self._note_standing(new)
 
     def _look_of(self, intent: Intent, now: int) -> Look:
         arrivals = [Arrival(at, v) for at, v in self.site.verdicts.arrivals if v.segment == intent.segment]
@@ -145,11 +148,29 @@ class Player:
 
     def _check(self, old: Network, new: Network, intent: Intent, now: int) -> None:
         judge = self._judge_of(old)
+        intent = self._with_known_gateway(old, intent, judge)
         telling = judge.look(intent, self._look_of(intent, now))
         may_write = not self.site.cluster.is_away
         if telling is not None and may_write and not _is_being_pinged(old, telling.word):
             judge.tell(telling)
         _check_status(judge, new.status)
+
+    def _with_known_gateway(self, network: Network, intent: Intent, judge: Judge) -> Intent:
+        """Return the intent with the gateway that stood there, if another writer has removed it."""
+        stood, told = self._stood.get(network.uid), judge.told
+        is_told = told is not None and told.state is not State.PENDING and told.digest == intent.digest
+        if not is_told or stood is None or stood.digest != intent.digest or intent.known_gateway is not None:
+            return intent
+        return replace(intent, known_gateway=stood.known_gateway, known_cidr=stood.known_cidr)
+
+    def _note_standing(self, network: Network) -> None:
+        found, standing = read_intent(network), self._judge_of(network).standing
+        if not isinstance(found, Intent):
+            self._stood.pop(network.uid, None)
+        elif standing is not None and standing.digest == found.digest and _says(network, standing):
+            self._stood[network.uid] = found
+        elif network.uid in self._stood and self._stood[network.uid].digest != found.digest:
+            del self._stood[network.uid]
 
     def _must_be_corrected(self, index: int) -> bool:
         """Whether another writer's change is to be answered: not when there were too many of them."""
@@ -157,9 +178,10 @@ class Player:
         recent = [which for at, which in self._overwritten if at > since and which == index]
         return len(recent) <= CORRECTIONS_AN_HOUR and not self.site.cluster.is_away
 
-    def _check_route(self, old: Network, new: Network) -> None:
-        judge = self._judge_of(old)
-        if judge.standing is not None and judge.is_clear:
+    def _check_route(self, intent: Intent, new: Network) -> None:
+        judge, stood = self._judge_of(new), self._stood.get(new.uid)
+        has_stood = stood is not None and stood.digest == intent.digest
+        if judge.standing is not None and (judge.is_clear or has_stood):
             _check_route(new, judge.standing)
 
     def _check_left_alone(self, old: Network, new: Network, found: NotProbed) -> None:
@@ -200,6 +222,14 @@ def _is_being_pinged(network: Network, word: Word) -> bool:
     """Whether Harvester is checking the gateway now, and any write would make it begin anew."""
     route = network.route
     return not word.is_decided and route.lacks_connectivity and not route.outdated
+
+
+def _says(network: Network, standing: Word) -> bool:
+    try:
+        _check_route(network, standing)
+    except AssertionError:
+        return False
+    return True
 
 
 def _check_route(network: Network, standing: Word) -> None:

@@ -5,7 +5,7 @@ left out. Time passes only in `wait`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from services.contract.names import (
 from services.network.parse import nad
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network, NetworkRef
+from services.network.write.supposing import as_if_written
 from services.updater.settings import UpdaterSettings
 from tests.reference.ground import HOSTS, Host, Vlan, find, rewritten
 from tests.reference.memory_redis import MakeRedis, MemoryMemories, in_memory
@@ -139,7 +140,7 @@ class Site:
         prober = self.hosts.get(host)
         if prober is None or not prober.is_up:
             return
-        intents = [intent for ref in self.refs if (intent := intent_of(self.cluster.objects[ref]))]
+        intents = [intent for network in self._planned() if (intent := intent_of(network))]
         made = find(prober, self.vlans[vlan], intents, ask=ask, quality=quality)
         if made is None or delivery == "lost":
             return
@@ -220,6 +221,13 @@ class Site:
                 self._apply(present, {nad.ROUTE: json.dumps(new)})
 
     # What the steps need.
+
+    def _planned(self) -> Iterator[Network]:
+        """Yield each network as the watcher plans for it: with what is not written to it."""
+        networks = [self.cluster.objects[ref] for ref in self.refs]
+        records = {} if self.redis.is_away else self.memories.conclusions([each.uid for each in networks])
+        for each in networks:
+            yield as_if_written(each, records[each.uid]) if each.uid in records else each
 
     def _make(self, name: str, vlan: int, kind: str) -> Network:
         lan = self.vlans[vlan]

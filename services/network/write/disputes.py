@@ -6,9 +6,10 @@ hour, whatever the other writer did to it: other values, emptied fields, a remov
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from services.contract.conclusions import NO_RESULT, Result
 from services.contract.outcomes import Reason
 from services.network.parse import nad
 from services.network.parse.nad import Network
@@ -35,18 +36,21 @@ class Written:
     """Where the limit is reached: seconds until the first of them is an hour ago."""
     is_told: bool = False
     """Whether an Event has told within the last hour that the limit is reached."""
+    digest: str = ""
+    result: Result = NO_RESULT
+    """What this process last saw in the route annotation of what was told, and the digest of its intent."""
 
 
 NOTHING_WRITTEN = Written()
 
 
-def fingerprint(status: Status, result: Sequence[str]) -> str:
+def fingerprint(status: Status, result: Result) -> str:
     """Return sixteen hex digits that change exactly when there is something new to write.
 
-    result: the values for the route annotation. What the status knows from itself is nothing new: since when,
+    What the status knows from itself is nothing new: since when,
     who named the gateway, and the finding about another writer.
     """
-    text = json.dumps([_content(status).dump(), *result])
+    text = json.dumps([_content(status).dump(), result.cidr, result.gateway, result.connectivity])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -5,25 +5,19 @@ again, so an owner's edit is never reverted.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from services.contract.conclusions import Hindrance
+from services.contract.conclusions import NO_RESULT, Hindrance, Result
 from services.contract.outcomes import Reason, State
 from services.network.judge.reduction import Conclusion
 from services.network.parse import nad
 from services.network.parse.intent import Channel, Intent, NotProbed
 from services.network.parse.nad import Network
-from services.network.parse.route import Route
 from services.network.parse.status import Status
 from services.network.parse.tolerance import read_gateway
-from services.network.write.disputes import (
-    MAX_CORRECTIONS,
-    NOTHING_WRITTEN,
-    Written,
-    find_loss,
-    fingerprint,
-    with_finding,
-)
+from services.network.write.disputes import MAX_CORRECTIONS, find_loss, fingerprint, with_finding
+from services.network.write.remembering import NOTHING_REMEMBERED, Memory
+from services.network.write.wanting import result_of, want
 
 SILENT_REASONS = frozenset({Reason.NO_ROUTE_ANNOTATION})
 """Not written to a network without a status: it would tell nobody anything new."""
@@ -40,6 +34,8 @@ class Change:
     """Fields of the route annotation to set, or to remove if None; also those that are left as they are."""
     annotations: Mapping[str, str] = field(default_factory=dict)
     """Annotations to set."""
+    result: Result = NO_RESULT
+    """What the route annotation says when all of it is written."""
     hindrance: Hindrance | None = None
     """What keeps them from being set; then only an Event reports the status."""
     content: str = ""
@@ -48,6 +44,8 @@ class Change:
     """Whether the annotations say all of that already."""
     is_correction: bool = False
     """Whether it writes again what another writer took back."""
+    is_news: bool = True
+    """Whether it reports something; otherwise it only puts back what stood, while something is in doubt."""
     left_for_s: float | None = None
     """Where another writer took something back and the limit is reached: seconds for which it is left so."""
     left: str = ""
@@ -82,27 +80,6 @@ class Change:
         return new
 
 
-@dataclass(frozen=True)
-class Memory:
-    """What is remembered of a network outside its annotations."""
-
-    told: Status | None = None
-    """The status in the conclusion's record, which may not be written yet, or at all."""
-    is_denied: bool = False
-    """Whether the API server refused to write it."""
-    written: Written = NOTHING_WRITTEN
-    observe_only: bool = False
-    """Whether nothing may be written to any network."""
-
-    def reported(self, network: Network) -> Status | None:
-        """Return what was reported last: by the record where nothing may be written, else by annotation."""
-        is_apart = self.told is not None and (self.observe_only or self.is_denied)
-        return self.told if is_apart else network.status
-
-
-NOTHING_REMEMBERED = Memory()
-
-
 def decide(
     network: Network,
     intent: Intent | NotProbed,
@@ -118,13 +95,33 @@ def decide(
     channel = intent.channel if isinstance(intent, NotProbed) else Channel.STATUS
     if network.deleting or network.is_system or channel is Channel.NOTHING:
         return None
-    written, told = network.status, memory.told or network.status
+    told = memory.told or network.status
     after = _status(intent, conclusion, told).limited()
     if channel is Channel.EVENT:
         return Change(told, after.following(told, now=now), hindrance=Hindrance.UNREADABLE)
-    wanted = _want(network, intent, conclusion)
+    return _change(network, intent, after, result_of(intent, conclusion), now=now, memory=memory)
+
+
+def restate(network: Network, intent: Intent, *, now: str, memory: Memory) -> Change:
+    """Return the change with which the network says again what was told of this very intent."""
+    told = memory.told
+    assert told is not None
+    findings = {code: text for code, text in told.findings.items() if code != Reason.OTHER_WRITER}
+    after = replace(told, findings=findings)
+    change = _change(network, intent, after, memory.to_restate, now=now, memory=memory)
+    return replace(change, is_news=False)
+
+
+def _change(
+    network: Network, intent: Intent | NotProbed, after: Status, result: Result, *, now: str, memory: Memory
+) -> Change:
+    written, told = network.status, memory.told or network.status
+    wanted = want(network, intent, after.state, result)
+    if "connectivity" not in wanted.fields:
+        # It is unknown, or left as another writer wrote it.
+        result = result.model_copy(update={"connectivity": ""})
     is_news = written is not None or not (after.state == State.PENDING or after.reason in SILENT_REASONS)
-    content, loss = fingerprint(after, wanted.result), None
+    content, loss = fingerprint(after, result), None
     if is_news and content == memory.written.content:
         loss = find_loss(network, wanted.differing, written, after)
     after = with_finding(after, written, loss, network, memory.written)
@@ -135,7 +132,8 @@ def decide(
     after = after.following(before, now=after.since)
     if loss is not None and memory.written.corrections >= MAX_CORRECTIONS:
         to_tell = "" if memory.written.is_told else loss.text
-        return Change(before, after, wanted.fields, left_for_s=memory.written.room_in_s, left=to_tell)
+        left_for_s = memory.written.room_in_s
+        return Change(before, after, wanted.fields, result=result, left_for_s=left_for_s, left=to_tell)
     annotations: dict[str, str] = {}
     if wanted.differing:
         annotations[nad.ROUTE] = wanted.route.with_fields(wanted.fields)
@@ -148,6 +146,7 @@ def decide(
         after,
         wanted.fields if nad.ROUTE in annotations else {},
         annotations,
+        result,
         hindrance,
         content,
         stands=written == after and not wanted.differing,
@@ -187,54 +186,3 @@ def _checked_gateway(intent: Intent, conclusion: Conclusion, before: Status | No
     if gateway is None and before is not None and before.digest == intent.digest:
         gateway = read_gateway(before.gateway)
     return str(gateway or "")
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    """The fields that the route annotation should have; None removes a field."""
-
-    route: Route
-    fields: Mapping[str, str | None] = field(default_factory=dict)
-
-    @property
-    def result(self) -> tuple[str, ...]:
-        """The values that the annotation should have, whatever it has now."""
-        return tuple(self.fields.get(name) or "" for name in ("cidr", "gateway", "connectivity"))
-
-    @property
-    def differing(self) -> dict[str, str]:
-        """The present values of the fields that differ."""
-        present = self.route.written
-        return {name: present[name] for name, value in self.fields.items() if present[name] != (value or "")}
-
-
-def _want(network: Network, intent: Intent | NotProbed, conclusion: Conclusion | None) -> _Wanted:
-    route = network.route
-    if isinstance(intent, NotProbed) or conclusion is None or conclusion.connectivity is None:
-        # Without connectivity, cidr and gateway would make Harvester ping at once.
-        return _Wanted(route)
-    fields: dict[str, str | None] = {}
-    if intent.mode == "auto" and conclusion.cidr is not None and conclusion.gateway is not None:
-        if not network.has_route:
-            fields["mode"] = "auto"
-        fields |= {"cidr": str(conclusion.cidr), "gateway": str(conclusion.gateway)}
-    elif not network.has_route:
-        # A bare mode would make Harvester start a Job. Without an offer, only the status is written.
-        return _Wanted(route)
-    if not _is_of_a_former_gateway(route, conclusion):
-        fields["connectivity"] = conclusion.connectivity
-    if conclusion.state is State.DHCP_FAILED:
-        # No gateway is known: the values are junk, or from the network's former VLAN.
-        fields |= {name: None for name, value in (("cidr", route.cidr), ("gateway", route.gateway)) if value}
-    if route.outdated:
-        fields["outdated"] = None
-    return _Wanted(route, fields)
-
-
-def _is_of_a_former_gateway(route: Route, conclusion: Conclusion) -> bool:
-    """Whether "false" is Harvester's result for a gateway that the annotation no longer names.
-
-    Harvester keeps pinging that gateway. Its "false" says no more than "DHCP failed", so it stays.
-    """
-    is_unnamed = not (route.cidr or route.gateway or route.outdated)
-    return conclusion.state is State.DHCP_FAILED and is_unnamed and route.connectivity == "false"

@@ -14,7 +14,8 @@ from services.network.parse.intent import Channel, NotProbed, read_intent
 from services.network.parse.nad import Network
 from services.network.parse.status import Status
 from services.network.write.disputes import MAX_CORRECTIONS, QUIET_LOSSES, Written
-from services.network.write.writing import Memory, decide
+from services.network.write.remembering import Memory
+from services.network.write.writing import decide
 from tests.unit.network.builders import NOW, config, due, network
 from tests.unit.network.test_writing import ACTIVE, LATER, LEASED, OUT, PENDING, apply
 from tests.unit.network.test_writing import decide_now as _decide

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from services.contract.conclusions import Hindrance
+from services.contract.conclusions import NO_RESULT, Hindrance
 from services.contract.open_doubts import NO_DOUBTS
 from services.network.judge.reduction import Conclusion
 from services.network.parse.intent import read_intent
 from services.network.parse.nad import Network
+from services.network.write.remembering import Memory
 from services.network.write.supposing import as_if_written
-from services.network.write.writing import Memory, decide
+from services.network.write.writing import decide
 from services.updater.recording import record_of
 from tests.unit.network.builders import NOW, network
 from tests.unit.network.test_writing import ACTIVE, FAILED, LEASED, OUT, PENDING
@@ -63,7 +64,7 @@ def test_a_forged_record_sets_only_what_nadroute_writes() -> None:
     record = record_of(given, change, NO_DOUBTS, None)
     assert record.unwritten is not None
     forged = record.unwritten.model_copy(update={"route": {"serverIPAddr": "10.0.0.66", "x": "y"}})
-    supposed = as_if_written(given, record.model_copy(update={"unwritten": forged}))
+    supposed = as_if_written(given, record.model_copy(update={"unwritten": forged, "result": NO_RESULT}))
     assert supposed.route == given.route
     broken: Network = network("{")
     assert as_if_written(broken, record) == broken

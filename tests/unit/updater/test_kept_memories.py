@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.contract.conclusions import NO_RESULT
 from services.network.parse import nad
 from services.network.reasons.events import LIMIT_REASON
 from services.network.write.disputes import MAX_CORRECTIONS
@@ -80,7 +81,7 @@ def test_what_redis_lost_is_stored_again_unless_the_network_is_gone(site: Site) 
     kept.conclude([record])
     memories.records.clear()
     assert kept.conclusions([uid, "other"]) == {uid: record} == memories.records
-    kept.remember_written(uid, "c", is_correction=True)
+    kept.remember_written(uid, "c", "d", NO_RESULT, is_correction=True)
     kept.forget([uid])
     assert kept.conclusions([uid]) == {}
     memories.corrected.clear()

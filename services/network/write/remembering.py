@@ -1,0 +1,87 @@
+"""What is remembered of a network outside its annotations, and whether it still stands there."""
+
+from dataclasses import dataclass
+
+from services.contract.conclusions import NO_RESULT, Result
+from services.contract.outcomes import State
+from services.network.parse.intent import Intent, NotProbed
+from services.network.parse.nad import Network
+from services.network.parse.status import Status
+from services.network.write.disputes import MAX_CORRECTIONS, NOTHING_WRITTEN, Written, fingerprint
+from services.network.write.supposing import as_told
+from services.network.write.wanting import want
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What is remembered of a network outside its annotations."""
+
+    told: Status | None = None
+    """The status in the conclusion's record, which may not be written yet, or at all."""
+    result: Result = NO_RESULT
+    """The result in that record."""
+    is_denied: bool = False
+    """Whether the API server refused to write it."""
+    written: Written = NOTHING_WRITTEN
+    observe_only: bool = False
+    """Whether nothing may be written to any network."""
+
+    @property
+    def is_hindered(self) -> bool:
+        """Whether what is told stands in the record alone."""
+        return self.told is not None and (self.observe_only or self.is_denied)
+
+    def reported(self, network: Network) -> Status | None:
+        """Return what was reported last: by the record where nothing may be written, else by annotation."""
+        return self.told if self.is_hindered else network.status
+
+    @property
+    def to_restate(self) -> Result:
+        """The result as it should stand, also in an annotation that was added since it was told."""
+        assert self.told is not None
+        return self.result.model_copy(update={"connectivity": self.told.connectivity})
+
+    def knows(self, intent: Intent | NotProbed) -> bool:
+        """Whether something was told of this very intent."""
+        if self.told is None or isinstance(intent, NotProbed):
+            return False
+        return self.told.digest == intent.digest and self.told.state != State.PENDING
+
+    def stands(self, network: Network, intent: Intent | NotProbed) -> bool:
+        """Whether the annotations say what was told, and name the gateway that was known."""
+        assert self.told is not None
+        wanted = want(network, intent, self.told.state, self.to_restate)
+        is_known = not self.result.gateway or bool(network.route.gateway)
+        return network.status == self.told and not wanted.differing and is_known
+
+    def standing(self, network: Network, intent: Intent | NotProbed) -> Network:
+        """Return the network as it is to be judged: as if what was told still stood in its annotations.
+
+        So it is where nothing may be written, and where what was written is to be put back. Where another
+        writer emptied the annotation, and may not be answered, the gateway that was known still is.
+        """
+        if self.told is None or not self.knows(intent):
+            return network
+        is_named = bool(network.route.cidr or network.route.gateway)
+        if self.is_hindered or (self.is_written and not (self.is_at_limit and is_named)):
+            wanted = want(network, intent, self.told.state, self.to_restate)
+            return as_told(network, self.told, self.result, wanted.fields)
+        if is_named or network.route_error or self.written.digest != self.told.digest:
+            return network
+        return as_told(network, None, self.written.result, {})
+
+    @property
+    def is_written(self) -> bool:
+        """Whether what was told was written, be it without a route annotation to hold the result."""
+        if self.told is None or not self.written.content:
+            return False
+        results = self.result, self.result.model_copy(update={"connectivity": ""})
+        return self.written.content in {fingerprint(self.told, result) for result in results}
+
+    @property
+    def is_at_limit(self) -> bool:
+        """Whether another writer is not answered for a while."""
+        return self.written.corrections >= MAX_CORRECTIONS
+
+
+NOTHING_REMEMBERED = Memory()
