@@ -75,8 +75,9 @@ fresh host.
 host after `DHCPFailed`; the first gateway that DHCP names, if it answers. One host is enough, but a host that
 the status names must have been heard, for as long as it is announced or restarts: losing its result proves
 nothing. Other hosts can check the first gateway that DHCP names only when it is written, so `connectivity`
-may be `"false"` for some seconds where only they reach it through routing. When a gateway answers a host again after `Unreachable` or `OffVlan`, the others check at once and
-have 5 s to say so: their silence from before accuses none of them.
+may be `"false"` for some seconds where only they reach it through routing. When a gateway answers a host
+again after `Unreachable` or `OffVlan`, the others check at once and have 5 s to say so: their silence from
+before accuses none of them.
 
 **Everything else is reported on complete evidence.** Another state, or a further host that differs, is *in
 doubt* first. Then all hosts that carry the segment check again, at once. The doubt is over when

@@ -14,6 +14,7 @@ from lab.namespaces import python_environment
 from tests.support import programs
 
 EXIT_S = 60.0
+LAST_LINES = 8
 ROOT = Path(__file__).parents[3]
 
 
@@ -75,6 +76,10 @@ class Part:
     def has_ended(self) -> bool:
         """Whether it has ended by itself."""
         return self.process is not None and self.process.poll() is not None
+
+    def last_words(self) -> str:
+        """Return the end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-LAST_LINES:])
 
     def _resume(self, process: "subprocess.Popen[bytes]") -> None:
         if self.is_frozen:

@@ -133,7 +133,8 @@ class Soak:
         """Start again what has ended by itself, as a supervisor does."""
         for part in self.world.parts():
             if part.process is not None and part.has_ended():
-                self._say(f"the {part.name} has ended by itself with {part.process.returncode}")
+                code = part.process.returncode
+                self._say(f"the {part.name} has ended by itself with {code}:\n{part.last_words()}")
                 part.end()
                 part.start()
 
