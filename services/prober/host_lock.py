@@ -41,11 +41,16 @@ local function read(key)
   local value = redis.pcall('GET', key)
   return type(value) == 'string' and value or ''
 end
+-- Redis may have taken the name for this very process, in an answer that got lost.
+local function is_own(holder)
+  local ok, claim = pcall(cjson.decode, holder)
+  return ok and type(claim) == 'table' and claim.process == cjson.decode(ARGV[1]).process
+end
 local left_ms = redis.call('PTTL', KEYS[1])
 -- What lives longer than a lock, or for ever, is none.
 if left_ms >= 0 and left_ms <= tonumber(ARGV[3]) then
   local holder = read(KEYS[1])
-  if ARGV[2] == '' or holder ~= ARGV[2] then return {'taken', holder, ''} end
+  if (ARGV[2] == '' or holder ~= ARGV[2]) and not is_own(holder) then return {'taken', holder, ''} end
   redis.call('PEXPIRE', KEYS[1], ARGV[3])
   return {'held', holder, read(KEYS[2])}
 end

@@ -174,6 +174,39 @@ def test_a_lock_that_expired_while_nobody_took_it_is_a_new_incarnation(redis_ser
     assert first.losses == 0
 
 
+class _LosingAnswers:
+    """A client whose next answer does not arrive: Redis was frozen for too long, and worked afterwards."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self.loses = True
+
+    def eval(self, *arguments: object) -> object:
+        answer: object = self._client.eval(*arguments)  # type: ignore[arg-type]
+        if self.loses:
+            self.loses = False
+            raise redis.TimeoutError("Timeout reading from socket")
+        return answer
+
+
+@pytest.mark.parametrize("held_before", [True, False], ids=["renewal", "first"])
+def test_a_prober_never_takes_itself_for_another(redis_server: RedisServer, held_before: bool) -> None:
+    """R5, W13: the answer that gave it the name is lost; the next attempt finds its own claim."""
+    one = Claimant(redis_server)
+    if held_before:
+        assert one.take()
+        redis_server.client.delete(LOCK)
+    one.lock._client = _LosingAnswers(redis_server.client)  # type: ignore[assignment]
+    if held_before:
+        one.lock._renew()
+        one.lock._renew()
+    else:
+        assert one.take(attempts=2)
+    assert (one.lock.problem(), one.losses, one.conflict) == (None, 0, False)
+    assert one.lock.incarnation == HostClaim.from_wire(redis_server.client.get(LOCK)).since_ms
+    assert one.lock.set_if_held("nadroute:test", "1")
+
+
 def test_the_holder_keeps_its_name_when_redis_has_lost_its_data(redis_server: RedisServer) -> None:
     """One that waits notices that its own record is gone, and gives the holder the time of a TTL."""
     first, second = Claimant(redis_server), Claimant(redis_server)
