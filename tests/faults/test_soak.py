@@ -16,11 +16,12 @@ SEED = 7
 @pytest.mark.timeout(600)
 def test_every_write_during_mixed_faults_is_true(tmp_path: Path) -> None:
     """I1, I2: each state, host and gateway that is told was so within its bound, no owner's edit is
-    overwritten, and after the faults all that stands is true."""
+    overwritten, no process ends by itself, and after the faults all that stands is true."""
     require_lab(SITE)
     lines: list[str] = []
     with tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as folder:
         outcome = soak(Path(folder), tmp_path / "lab", seconds=SECONDS, seed=SEED, say=lines.append)
     assert outcome.found == [], "\n".join(lines)
+    assert outcome.ended == [], "\n".join(lines)
     assert outcome.judged >= 30, "\n".join(lines)
     assert outcome.quiet_times == 2

@@ -1,7 +1,8 @@
 """The soak on the command line: `make test-soak MINUTES=60 SEED=1`.
 
 Prints a line for each fault; at the end the number of writes that were judged and how many said what was not
-so, each of these with its time, what was true and which faults there were. Exit code 1 if there is one.
+so, each of these with its time, what was true and which faults there were. Exit code 1 if there is one, or a
+process ended by itself.
 """
 
 import argparse
@@ -35,9 +36,12 @@ def main() -> int:
         )
     _print(
         f"{outcome.judged} writes judged, {len(outcome.found)} false; {outcome.faults} faults, "
+        f"{len(outcome.ended)} processes that ended by themselves, "
         f"{outcome.quiet_times} quiet times; the machine ran something else for {outcome.lost_s:.0f} s"
     )
-    return 1 if outcome.found else 0
+    for word in outcome.found:
+        _print(word)
+    return 1 if outcome.found or outcome.ended else 0
 
 
 def _print(line: str) -> None:

@@ -36,7 +36,10 @@ class Outcome:
     """What a soak found."""
 
     judged: int
-    found: list[FalseWord]
+    found: list[str]
+    """The false words, each with what was true and which faults there were."""
+    ended: list[str]
+    """The processes that ended by themselves."""
     faults: int
     quiet_times: int
     lost_s: float
@@ -53,6 +56,7 @@ class Soak:
     judge: Judge = field(init=False)
     faults: int = 0
     quiet_times: int = 0
+    ended: list[str] = field(default_factory=list)
     _began: float = field(default_factory=time.monotonic)
     _healing: list[tuple[float, int, Fault]] = field(default_factory=list)
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
@@ -73,7 +77,12 @@ class Soak:
             self._storm(min(storm_s, end - time.monotonic()))
             self._quiet("after the faults")
         return Outcome(
-            self.judge.judged, self.judge.found, self.faults, self.quiet_times, self.world.counting.lost_s()
+            self.judge.judged,
+            [self.describe(word) for word in self.judge.found],
+            self.ended,
+            self.faults,
+            self.quiet_times,
+            self.world.counting.lost_s(),
         )
 
     def _storm(self, seconds: float) -> None:
@@ -133,6 +142,7 @@ class Soak:
         """Start again what has ended by itself, as a supervisor does."""
         for part in self.world.parts():
             if part.process is not None and part.has_ended():
+                self.ended.append(part.name)
                 code = part.process.returncode
                 self._say(f"the {part.name} has ended by itself with {code}:\n{part.last_words()}")
                 part.end()
