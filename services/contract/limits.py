@@ -7,3 +7,5 @@ MAX_SERVERS = 16
 REPORT_WITHIN_S = 25.0
 """How long a host may take to report after it was asked. From then on it counts as not heard."""
 MAX_REPORT_WITHIN_S = 600.0
+FRAMES_PER_S = 100
+"""What a router should have to answer a second, at most: switches police ARP and DHCP at some 300 packets."""

@@ -123,6 +123,8 @@ class Loop:
     def announce(self, hosts: Mapping[str, int]) -> None:
         """Announce these hosts from now on, with these incarnations."""
         self._ended |= {host: self.clock.seconds for host in self._hosts if host not in hosts}
+        # As the updater's review does, which runs seldom here: from then on it does not count.
+        self.at(self.clock.seconds + REPORT_WITHIN_S, lambda: self._review(list(self.networks)))
         self._hosts = {
             name: HostAnnouncement(host=name, uplinks={"extra": "extra-bo"}, version="0", incarnation=number)
             for name, number in hosts.items()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from services.contract.limits import REPORT_WITHIN_S
+from services.contract.limits import FRAMES_PER_S, REPORT_WITHIN_S
 from services.contract.outcomes import Reason, State
 from services.contract.verdicts import SegmentVerdicts
 from services.network.judge.dhcp import is_conclusive
@@ -28,8 +28,6 @@ NO_ACCUSATION = frozenset({Reason.INCONCLUSIVE, Reason.NOT_HEARD})
 
 FRAMES_PER_HOST = 4
 """What one host sends to check one gateway: three ARP probes and an echo."""
-FRAMES_PER_S = 100
-"""What a router should have to answer, at most."""
 CROWD_CONFIRMERS = 2
 
 

@@ -1,20 +1,42 @@
 """The pace of the probing: the intervals that a site sets, and the limits that no setting changes."""
 
+import math
 from dataclasses import dataclass
+
+from services.contract.limits import FRAMES_PER_S
 
 MIN_GAP_S = 1.0
 """Minimum between two DHCP asks on one segment, and between two rounds of checks for doubts about it."""
 CHECK_BUSY_S = 5.0
 """Longest time of a check: three probes a second apart, a second of waiting, and the host's queue."""
 JITTER = 0.1
+NOTICE_S = 15.0
+"""How long a gateway may go unchecked by any host: then it is told silent within 30 s, since a check of it
+takes 4 s, and the look of the other hosts as long."""
+PATROL_PER_S = 0.75 * FRAMES_PER_S
+"""Gateways that patrols check a second on one cluster network, by all hosts together. The rest is left for
+DHCP and for doubts."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds between two probes of a segment from one host."""
+    """Seconds between two probes of a segment from one host, and how soon another one looks in between."""
 
     sweep_s: float = 300.0
     retry_s: float = 30.0
     """The same while a network on the segment is failing."""
     ask_window_s: float = 15.0
     """How long a host may wait for an offer: longer than a prober's DHCP deadline."""
+    patrol_per_s: float = PATROL_PER_S
+    """Gateways that patrols check a second on one cluster network; 0 for no patrols."""
+
+    def patrol_s(self, hosts: int, gateways: int) -> float:
+        """Return how long after a check of a segment, by whichever host, the next host checks it; infinity if
+        only the sweep does.
+
+        The sweeps of many hosts are spread evenly by it; with few hosts, it adds checks. gateways: their
+        number on the cluster network. Each costs a frame, so many are looked at less often.
+        """
+        if not self.patrol_per_s:
+            return math.inf
+        return max(min(NOTICE_S, self.sweep_s / hosts), gateways / self.patrol_per_s)

@@ -15,6 +15,7 @@ from services.network.judge.reduction import CONFIRMATIONS
 from services.network.parse.nad import Network
 from services.network.policy import DEFAULT_POLICY, Policy
 from services.watcher.plan.pace import Pace
+from services.watcher.plan.patrol import Crowd
 from services.watcher.plan.rotation import NEVER
 from services.watcher.plan.segment_plan import HostProbe, SegmentPlan
 from services.watcher.plan.triggers import Observed, Trigger, compare, observe
@@ -56,6 +57,7 @@ class Schedule:
         self._hosts: dict[str, HostAnnouncement] = {}
         self._plans: dict[Segment, SegmentPlan] = {}
         self._by_cluster_network: dict[str, dict[Segment, None]] = {}
+        self._crowds: dict[str, Crowd] = {}
         self._heap: list[tuple[float, int, SegmentPlan]] = []
         self._tie = itertools.count()
         self._spread = Spread(-NEVER)
@@ -224,7 +226,9 @@ class Schedule:
     def _plan(self, segment: Segment) -> SegmentPlan:
         plan = self._plans.get(segment)
         if plan is None:
-            plan = self._plans[segment] = SegmentPlan(segment, pace=self._pace, random=self._random)
+            crowd = self._crowds.setdefault(segment.cluster_network, Crowd())
+            plan = SegmentPlan(segment, pace=self._pace, random=self._random, crowd=crowd)
+            self._plans[segment] = plan
             self._by_cluster_network.setdefault(segment.cluster_network, {})[segment] = None
             for host, announcement in self._hosts.items():
                 if segment.cluster_network in announcement.uplinks:
@@ -244,6 +248,7 @@ class Schedule:
         segments.pop(segment, None)
         if not segments:
             del self._by_cluster_network[segment.cluster_network]
+            del self._crowds[segment.cluster_network]
 
     def _segments_of(self, cluster_networks: Iterable[str]) -> list[Segment]:
         return [s for name in cluster_networks for s in self._by_cluster_network.get(name, ())]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from services.contract.doubts import Doubt
 from services.contract.messages import Segment, SegmentProbe
 from services.watcher.plan.pace import CHECK_BUSY_S, JITTER, MIN_GAP_S, Pace
+from services.watcher.plan.patrol import Crowd, Patrol
 from services.watcher.plan.rotation import NEVER, in_order
 from services.watcher.plan.turns import Turns
 from services.watcher.plan.workload import Demand, Workload, plan_work
@@ -27,8 +28,9 @@ class HostProbe:
 class SegmentPlan:
     """Due times of one segment, on the hosts that carry its cluster network."""
 
-    def __init__(self, segment: Segment, *, pace: Pace, random: Callable[[], float]) -> None:
+    def __init__(self, segment: Segment, *, pace: Pace, random: Callable[[], float], crowd: Crowd) -> None:
         self.segment = segment
+        self._crowd = crowd
         self._pace = pace
         self._random = random
         self._demands: dict[str, Demand] = {}
@@ -37,6 +39,7 @@ class SegmentPlan:
         self._parts_done: dict[tuple[str, str], int] = {}
         self._full_parts: dict[str, int] = {}
         """Hosts that check every known gateway next, silent ones too, and in how many parts."""
+        self._patrol = Patrol(crowd, pace=pace, random=random)
         self._doubted_at = -NEVER
         """The latest round of checks for a doubt, past or future."""
         self.queued_at = NEVER
@@ -89,6 +92,7 @@ class SegmentPlan:
 
     def hasten(self, at: float) -> None:
         """Make everything due by then: every host's checks, and DHCP."""
+        self._patrol.scatter()
         self._hasten_checks(self._due, at)
         self._turns.hasten(at)
 
@@ -121,6 +125,7 @@ class SegmentPlan:
         """Delay what is due before then: much is due, and nothing of this is urgent."""
         for host, due in self._due.items():
             self._due[host] = max(due, until)
+        self._patrol.delay(until)
         self._turns.delay(until)
 
     def add_host(self, host: str, now: float, *, at: float, full: bool = False) -> None:
@@ -128,6 +133,7 @@ class SegmentPlan:
 
         full: it checks the silent gateways too, as all others have done.
         """
+        self._patrol.scatter()
         self._due[host] = NEVER
         self._hasten_checks([host], at, full=full)
         self._turns.release(host, now)
@@ -157,7 +163,7 @@ class SegmentPlan:
             return self._turns.last_ask_ends()
         if not self._due:
             return NEVER
-        return min(self._turns.next_due(), *self._due.values())
+        return min(self._turns.next_due(), self._patrol.at, *self._due.values())
 
     def take(self, now: float) -> list[HostProbe]:
         """Take what is due; each probe is due again an interval later."""
@@ -166,6 +172,7 @@ class SegmentPlan:
         self._was_urgent, self.is_urgent = self.is_urgent, False
         askers, exclusive_host = self._turns.take(self._due, now, is_urgent=self._was_urgent)
         due = {host for host, at in self._due.items() if at <= now} | askers | {exclusive_host} - {""}
+        due |= {self._take_patrol(due, askers, now)} - {""}
         taken = []
         for host in sorted(due):
             probe = self._take_probe(host, is_asker=host in askers, is_exclusive=host == exclusive_host)
@@ -176,6 +183,31 @@ class SegmentPlan:
             if probe is not None:
                 taken.append(HostProbe(host, self.segment, probe))
         return taken
+
+    def _take_patrol(self, due: Collection[str], askers: Collection[str], now: float) -> str:
+        """Return the host that checks now because no other one has for a while; empty if none does.
+
+        It is the one that has not checked for the longest time; its own check is due an interval later. So
+        the hosts, which all check at once when a network is new, spread over the interval.
+        """
+        if any(host not in askers for host in due):
+            self._patrol.checked(now, self._patrolling)
+            return ""
+        if not self._patrol.is_due(now, self._patrolling):
+            return ""
+        # An ask checks too, but ends later, and would hide what a check finds meanwhile.
+        free = [host for host in self._due if host not in askers and not self._turns.is_asking(host, now)]
+        if not free:
+            ends_at = max(now + MIN_GAP_S, self._turns.last_ask_ends())
+            self._patrol.wait_for_ask(ends_at, self._patrolling)
+            return ""
+        self._patrol.begin(now, self._patrolling)
+        return min(free, key=lambda host: (self._due[host], host))
+
+    @property
+    def _patrolling(self) -> int:
+        """The number of hosts that patrol. More gateways than a probe holds are left to the sweep."""
+        return len(self._due) if len(self._work.checks) == 1 else 0
 
     def _take_probe(self, host: str, *, is_asker: bool, is_exclusive: bool) -> SegmentProbe | None:
         """Return what a host does now; None if no gateway is known yet, or each is left to another host."""
@@ -202,7 +234,11 @@ class SegmentPlan:
         return parts[done % len(parts)] if parts else None
 
     def _plan_work(self, now: float) -> None:
+        self._crowd.gateways -= self._work.gateways
         self._turns.change(plan_work(self._demands.values()), now, is_urgent=self.is_urgent)
+        self._crowd.gateways += self._work.gateways
+        if self._patrol.at == NEVER:
+            self._patrol.checked(now, self._patrolling)
 
     def _check_interval_s(self) -> float:
         """Return the check interval, divided so that each of several parts gets its turn in it."""

@@ -60,6 +60,11 @@ class Workload:
     lacks_gateway: bool
     """Whether an auto network has no known gateway."""
 
+    @property
+    def gateways(self) -> int:
+        """The number of targets that every host checks."""
+        return sum(len(probe.targets) for probe in self.checks)
+
 
 def plan_work(demands: Collection[Demand]) -> Workload:
     """Return the probes for these networks, which share a segment."""

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from services.contract.doubts import DoubtKind
+from services.contract.limits import FRAMES_PER_S
 from services.contract.names import HOST_TTL_S
 from services.contract.open_doubts import NO_DOUBTS, Doubts
 from services.contract.outcomes import Fault, Reason
 from services.network.judge.doubting import ANSWER_MS, REPEATED_MS, publish_due
-from services.network.judge.evidence import FRAMES_PER_HOST, FRAMES_PER_S, confirmers
+from services.network.judge.evidence import FRAMES_PER_HOST, confirmers
 from services.network.judge.judging import judge
 from services.network.parse.intent import Intent
 from tests.unit.network.builders import CIDR, GATEWAY, SEGMENT, dhcp, offer

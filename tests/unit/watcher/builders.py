@@ -47,9 +47,10 @@ def host(name: str, *carries: str, incarnation: int = 1) -> HostAnnouncement:
     return HostAnnouncement(host=name, uplinks=uplinks, version="0", incarnation=incarnation)
 
 
-def schedule(*hosts: str, jitter: float = 0.5) -> Schedule:
+def schedule(*hosts: str, jitter: float = 0.5, patrol_per_s: float = 0.0) -> Schedule:
     """Return a schedule with these hosts, which all carry `extra`. A jitter of 0.5 means none."""
-    made = Schedule(pace=Pace(SWEEP_S, RETRY_S, WINDOW_S), random=lambda: jitter)
+    pace = Pace(SWEEP_S, RETRY_S, WINDOW_S, patrol_per_s)
+    made = Schedule(pace=pace, random=lambda: jitter)
     made.set_hosts([host(name) for name in hosts], 0.0)
     return made
 
@@ -57,6 +58,16 @@ def schedule(*hosts: str, jitter: float = 0.5) -> Schedule:
 def described(probes: Iterable[HostProbe]) -> list[str]:
     """Describe probes for people: `n1 7 dhcp`."""
     return [f"{p.host} {p.probe.vlan}{' dhcp' if p.probe.ask_dhcp else ''}" for p in probes]
+
+
+def over_time(due: Schedule, *, start: float, end: float) -> list[tuple[float, str]]:
+    """Return everything sent from start until before end."""
+    sent = list[tuple[float, str]]()
+    now = start
+    while now < end:
+        sent += [(now, each) for each in described(due.due(now))]
+        now = max(now, due.next_due())
+    return sent
 
 
 def status_of(state: str, reason: str = "GatewaySilent", **more: object) -> str:

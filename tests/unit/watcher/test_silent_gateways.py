@@ -4,7 +4,6 @@ import itertools
 
 import pytest
 
-from services.watcher.plan.schedule import Schedule
 from services.watcher.plan.triggers import Trigger
 from tests.unit.watcher.builders import (
     ACTIVE,
@@ -15,6 +14,7 @@ from tests.unit.watcher.builders import (
     described,
     host,
     network,
+    over_time,
     schedule,
     status_of,
 )
@@ -22,16 +22,6 @@ from tests.unit.watcher.builders import (
 HOSTS = ("n1", "n2", "n3")
 SILENT = status_of("Unreachable", gateway=GATEWAY["gateway"])
 PARTIAL = status_of("Partial", "GatewaySilentOnSomeHosts", gateway=GATEWAY["gateway"])
-
-
-def over_time(due: Schedule, *, start: float, end: float) -> list[tuple[float, str]]:
-    """Return everything sent from start until before end."""
-    sent = list[tuple[float, str]]()
-    now = start
-    while now < end:
-        sent += [(now, each) for each in described(due.due(now))]
-        now = max(now, due.next_due())
-    return sent
 
 
 @pytest.mark.parametrize("state", ["Unreachable", "OffVlan"])
