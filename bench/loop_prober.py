@@ -3,12 +3,14 @@
 import base64
 import json
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import redis
 from celery import Celery
 
+from bench.processes import RunFailed
 from lab.bigsite import addressing
 from services.contract.messages import (
     MAX_SEGMENTS,
@@ -17,14 +19,23 @@ from services.contract.messages import (
     Offer,
     ProbeRequest,
     ReachVerdict,
+    Repeats,
     Report,
     Segment,
     SegmentProbe,
     TargetVerdict,
     Verdict,
 )
-from services.contract.names import REPORT_QUEUE, REPORT_TASK, host_key, outstanding_key, probe_queue
+from services.contract.names import (
+    PROBE_TASK,
+    REPORT_QUEUE,
+    REPORT_TASK,
+    host_key,
+    outstanding_key,
+    probe_queue,
+)
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
+from tests.support.reporting import Reporting
 
 HOST = "node1"
 CLUSTER_NETWORK = "extra"
@@ -41,6 +52,7 @@ class LoopProber:
     asks: int = 0
     """Segments on which DHCP was asked."""
     _counter: int = 0
+    _reporting: Reporting = field(default_factory=Reporting)
     _probes: dict[int, SegmentProbe] = field(default_factory=dict)
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -59,7 +71,7 @@ class LoopProber:
             self._thread.join()
 
     def repeat(self) -> int:
-        """Report on every segment once more what was reported last; return the number of verdicts."""
+        """Report on every segment once more what was reported last, as a prober does; return the number."""
         probes = list(self._probes.values())
         for start in range(0, len(probes), MAX_SEGMENTS):
             self._report("repeated", probes[start : start + MAX_SEGMENTS])
@@ -69,7 +81,10 @@ class LoopProber:
         while not self._over.is_set():
             popped = self.client.brpop([probe_queue(HOST)], timeout=_POLL_S)
             if isinstance(popped, (list, tuple)):
-                _, kwargs, _ = json.loads(base64.b64decode(json.loads(popped[1])["body"]))
+                message = json.loads(popped[1])
+                if message["headers"]["task"] != PROBE_TASK:
+                    raise RunFailed("the updater does not know what was repeated")
+                _, kwargs, _ = json.loads(base64.b64decode(message["body"]))
                 self._answer(ProbeRequest.from_wire(kwargs["request"]))
 
     def _answer(self, request: ProbeRequest) -> None:
@@ -83,11 +98,19 @@ class LoopProber:
         self._report(request.id, request.segments)
 
     def _report(self, request_id: str, probes: Sequence[SegmentProbe]) -> None:
-        verdicts = []
+        full, repeated = [], []
+        repeats: tuple[Repeats, ...] = ()
         for probe in probes:
             self._counter += 1
-            verdicts.append(find(probe, request_id=request_id, counter=self._counter))
-        report = Report(host=HOST, verdicts=tuple(verdicts)).to_json()
+            said = find(probe, request_id=request_id, counter=self._counter)
+            sent = self._reporting.send(said, time.monotonic())
+            if sent.is_repeat:
+                repeated.append(sent.repeat)
+            else:
+                full.append(sent.verdict)
+        if repeated:
+            repeats = (Repeats(cluster_network=CLUSTER_NETWORK, incarnation=1, verdicts=tuple(repeated)),)
+        report = Report(host=HOST, verdicts=tuple(full), repeats=repeats).to_json()
         self.app.send_task(REPORT_TASK, kwargs={"report": report}, queue=REPORT_QUEUE, ignore_result=True)
 
 

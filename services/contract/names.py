@@ -8,6 +8,9 @@ REPORT_TASK = "nadroute.report.v1"
 """Argument: report, a Report as a JSON string. No result."""
 REPORT_QUEUE = "report"
 
+FULL_TASK = "nadroute.full.v1"
+"""Argument: request, a FullRequest, on the host's own queue. No result."""
+
 DEAD_LETTERS_KEY = "nadroute:dead-letters"
 """A list, newest first, of JSON objects {at_ms, where, reason, body}: refused messages and the reasons."""
 DEAD_LETTERS_KEPT = 1_000
@@ -69,8 +72,9 @@ def outstanding_key(host: str, segment: Segment) -> str:
 def verdicts_key(segment: Segment) -> str:
     """Return the key of a hash: `<host>` is its newest verdict, `<host>|dhcp` its newest that asked DHCP.
 
-    Values are JSON objects {incarnation, counter, at_ms, observed_ms, verdict}, with Redis' time and observed
-    time on arrival. Only the updater writes it. It expires a day after the last verdict.
+    Values are JSON objects {incarnation, counter, at_ms, observed_ms, full_ms, fingerprint, verdict}: the
+    order of the verdict or of its last repeat, with Redis' time and observed time on arrival; full_ms is the
+    observed time when the verdict itself came. Only the updater writes it. It expires a day after the last.
     """
     return f"nadroute:verdicts:{segment.cluster_network}:{segment.vlan}"
 

@@ -1,16 +1,21 @@
 """Verdicts as they are stored: the newest of each host on a segment, with their ages."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from services.contract.messages import Verdict
+from services.contract.messages import Segment, Verdict
 
 
 @dataclass(frozen=True)
 class AgedVerdict:
-    """A verdict and its age in seconds."""
+    """A verdict and its ages in seconds."""
 
     verdict: Verdict
+    """As it came in full. If it was repeated since, its durations, attempts and ids are of that time."""
     age_s: float
+    """Since it came, or was repeated last."""
+    full_age_s: float = 0.0
+    """Since it came in full: the age of its durations and attempts."""
 
 
 @dataclass(frozen=True)
@@ -31,3 +36,14 @@ class SegmentVerdicts:
     def arrived_ms(self, seen: AgedVerdict) -> int:
         """Return when one of these verdicts arrived, in milliseconds of observed time."""
         return self.now_ms - round(seen.age_s * 1000)
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """What became of the repeats in a report."""
+
+    gaps_s: Mapping[Segment, float] = field(default_factory=dict)
+    """The segments whose stored verdict was repeated, and how old it was until then, in seconds of observed
+    time; infinite where time stood still meanwhile."""
+    unknown: tuple[Segment, ...] = ()
+    """The segments of which no verdict with this fingerprint is stored. Nothing has changed there."""

@@ -1,4 +1,7 @@
-"""Sends verdicts to the updater: the first at once, those that follow together, every 100 ms."""
+"""Sends verdicts to the updater: the first at once, those that follow together, every 100 ms.
+
+See prober.outbox for what is sent of a verdict that says what the last one said.
+"""
 
 import itertools
 import queue
@@ -11,15 +14,15 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from services.contract.messages import MAX_SEGMENTS, Report, Segment, Verdict
+from services.contract.messages import Segment, Verdict
 from services.contract.names import REPORT_QUEUE, REPORT_TASK, outstanding_key
 from services.prober.engine.results import SegmentResult
 from services.prober.host_lock import HostLock
 from services.prober.metrics import ProberMetrics
-from services.prober.verdicts import verdict
+from services.prober.outbox import Batch, Found, Outbox
 from services.runtime.celery_app import describe_report
 from services.runtime.clock import Clock
-from services.runtime.redis_client import delete_if_equal
+from services.runtime.redis_client import delete_all_equal
 from services.runtime.repeating import RepeatingThread
 
 log = structlog.get_logger(__name__)
@@ -28,8 +31,6 @@ REPORT_INTERVAL_S = 0.1
 """After a report, verdicts are collected for so long: each report has a cost, however few verdicts it has."""
 IDLE_S = 5.0
 """Between two iterations without a verdict, which the liveness check counts."""
-MAX_WAITING = 20_000
-"""Verdicts kept while Redis is down; beyond it the oldest are discarded, and the next sweep repeats them."""
 _STOP_TIMEOUT_S = 10.0
 
 Deliver = Callable[[Verdict], None]
@@ -74,7 +75,8 @@ class Reporter(RepeatingThread):
         self._lock = lock
         self._counter = itertools.count()
         self._inbox: queue.SimpleQueue[_Item] = queue.SimpleQueue()
-        self._waiting: list[Verdict] = []
+        self._wanted: queue.SimpleQueue[Segment] = queue.SimpleQueue()
+        self._outbox = Outbox()
         self._woken = threading.Event()
         self._is_idle = False
         self._sent = 0
@@ -82,6 +84,15 @@ class Reporter(RepeatingThread):
     def add(self, result: SegmentResult, *, request_id: str, deliver: Deliver | None) -> None:
         """Queue a result, from any thread. deliver: gets its verdict, in the reporter's thread."""
         self._inbox.put(_Item(result, request_id, next(self._counter), deliver))
+        self._wake()
+
+    def report_in_full(self, segments: Iterable[Segment]) -> None:
+        """Report these segments in full, from any thread: the updater does not know what was repeated."""
+        for segment in segments:
+            self._wanted.put(segment)
+        self._wake()
+
+    def _wake(self) -> None:
         if self._is_idle:
             self._woken.set()
 
@@ -92,58 +103,58 @@ class Reporter(RepeatingThread):
         super().stop()
 
     def _pause(self) -> None:
-        """Collect what follows a report; without one, wait for the next verdict."""
-        if self._sent or self._waiting:
+        """Collect what follows a report; without one, wait for the next verdict, or until repeats are due."""
+        due_at = self._outbox.due_at()
+        due_in_s = IDLE_S if due_at is None else due_at - self._clock.monotonic()
+        if self._sent or due_in_s <= 0:
             self._clock.wait(self._stopping, REPORT_INTERVAL_S)
             return
         self._woken.clear()
         self._is_idle = True
-        # A verdict that was added before is_idle was set has woken nobody.
-        if self._inbox.empty() and not self._stopping.is_set():
-            self._clock.wait(self._woken, IDLE_S)
+        # What was added before is_idle was set has woken nobody.
+        if self._inbox.empty() and self._wanted.empty() and not self._stopping.is_set():
+            self._clock.wait(self._woken, min(IDLE_S, due_in_s))
         self._is_idle = False
 
     def _flush(self) -> None:
+        now = self._clock.monotonic()
+        while not self._wanted.empty():
+            self._outbox.answer(self._wanted.get(), now)
         while not self._inbox.empty():
             item = self._inbox.get()
             self._metrics.segment_done(item.result)
-            made = verdict(
-                item.result,
-                host=self._host,
-                request_id=item.request_id,
-                incarnation=self._lock.incarnation,
-                counter=item.counter,
-            )
-            self._waiting.append(made)
+            found = Found(item.result, item.request_id, self._lock.incarnation, item.counter)
+            added = self._outbox.add(found, now)
             if item.deliver is not None:
-                item.deliver(made)
-        if len(self._waiting) > MAX_WAITING:
-            self._metrics.verdicts_discarded(len(self._waiting) - MAX_WAITING)
-            del self._waiting[:-MAX_WAITING]
-        sent = 0
-        while self._waiting and self._lock.holds() and self._send(batch := self._waiting[:MAX_SEGMENTS]):
-            del self._waiting[: len(batch)]
-            sent += len(batch)
-        self._sent = sent
-        self._metrics.verdicts_sent(sent, waiting=len(self._waiting))
+                item.deliver(added.verdict(self._host))
+        discarded = self._outbox.discard()
+        if discarded:
+            self._metrics.verdicts_discarded(discarded)
+        self._sent = 0
+        while self._is_due(now) and self._lock.holds() and self._send(batch := self._outbox.next()):
+            self._outbox.sent(batch, now)
+            self._sent += len(batch)
+        self._metrics.verdicts_sent(self._sent, waiting=len(self._outbox))
 
-    def _send(self, verdicts: list[Verdict]) -> bool:
-        report = Report(host=self._host, verdicts=tuple(verdicts))
+    def _is_due(self, now: float) -> bool:
+        due_at = self._outbox.due_at()
+        return due_at is not None and (due_at <= now or self._stopping.is_set())
+
+    def _send(self, batch: Batch) -> bool:
         try:
             self._app.send_task(
                 REPORT_TASK,
-                kwargs={"report": report.to_json()},
+                kwargs={"report": batch.report(self._host).to_json()},
                 queue=REPORT_QUEUE,
-                shadow=describe_report(len(verdicts), self._host),
+                shadow=describe_report(len(batch), self._host),
                 ignore_result=True,
                 retry=False,
             )
         except (OperationalError, redis.RedisError, OSError) as error:
-            log.warning("report not sent yet", verdicts=len(self._waiting), error=str(error))
+            log.warning("report not sent yet", verdicts=len(self._outbox), error=str(error))
             return False
-        clear_outstanding(
-            self._client, host=self._host, done=[(made.segment, made.request_id) for made in verdicts]
-        )
+        done = [(Segment(cluster_network=f.key[0], vlan=f.key[1]), f.request_id) for f in batch]
+        clear_outstanding(self._client, host=self._host, done=done)
         return True
 
 
@@ -152,10 +163,9 @@ def clear_outstanding(client: redis.Redis, *, host: str, done: Iterable[tuple[Se
 
     The mark of a newer request for the same segment is kept. Does not raise: marks expire by their TTL.
     """
+    marks = [(outstanding_key(host, segment), request_id) for segment, request_id in done]
     try:
-        with client.pipeline(transaction=False) as pipe:
-            for segment, request_id in done:
-                delete_if_equal(pipe, outstanding_key(host, segment), request_id)
-            pipe.execute()
+        if marks:
+            delete_all_equal(client, marks)
     except redis.RedisError as error:
         log.warning("outstanding marks not deleted; they expire", error=str(error))

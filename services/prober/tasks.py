@@ -1,4 +1,4 @@
-"""The Celery task: validates a request, submits it to the engine, and returns its verdicts when awaited."""
+"""The Celery tasks: a probe, with its verdicts when awaited, and a report in full of what was repeated."""
 
 import contextlib
 import queue
@@ -11,8 +11,8 @@ import structlog
 from celery import Celery
 
 from services.contract.errors import MessageRefused
-from services.contract.messages import ProbeRequest, Verdict
-from services.contract.names import PROBE_TASK
+from services.contract.messages import FullRequest, ProbeRequest, Verdict
+from services.contract.names import FULL_TASK, PROBE_TASK
 from services.prober.engine.results import SegmentResult
 from services.prober.host_lock import HostLock
 from services.prober.loop.runner import Runner
@@ -95,6 +95,18 @@ class ProbeService:
             progress(len(messages), total)
         return messages
 
+    def report_in_full(self, body: object) -> None:
+        """Report in full what was repeated; a refused request is recorded as a dead letter."""
+        try:
+            request = FullRequest.from_wire(body)
+        except MessageRefused as error:
+            self._record("malformed", str(error), body)
+            return
+        if request.host != self._host:
+            self._record("wrong_host", f"host: expected {self._host}, got {request.host}", body)
+            return
+        self._reporter.report_in_full(request.segments)
+
     def _submit(self, request: ProbeRequest, *, deliver: Callable[[Verdict], None] | None) -> None:
         def done(result: SegmentResult) -> None:
             self._room.release()
@@ -138,13 +150,21 @@ class ProbeService:
 
 
 def register(app: Celery, service: ProbeService) -> None:
-    """Register the task, with any arguments: the service refuses what is not a request."""
+    """Register the tasks, with any arguments: the service refuses what is not a request."""
 
     @app.task(name=PROBE_TASK, bind=True)  # type: ignore[untyped-decorator]
     def probe(task: Any, *args: object, **kwargs: object) -> list[dict[str, object]]:
-        body = kwargs.get("request", args[0] if args else None)
+        body = _request(args, kwargs)
         awaited = task.request.ignore_result is False
         return service.probe(body, progress=_progress(task) if awaited else None)
+
+    @app.task(name=FULL_TASK)  # type: ignore[untyped-decorator]
+    def report_in_full(*args: object, **kwargs: object) -> None:
+        service.report_in_full(_request(args, kwargs))
+
+
+def _request(args: tuple[object, ...], kwargs: dict[str, object]) -> object:
+    return kwargs.get("request", args[0] if args else None)
 
 
 def _progress(task: Any) -> Progress:

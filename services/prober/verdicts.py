@@ -26,7 +26,15 @@ from services.prober.frames.ethernet import mac_text
 _MAX_ATTEMPTS = 100
 
 
-def verdict(result: SegmentResult, *, host: str, request_id: str, incarnation: int, counter: int) -> Verdict:
+def verdict(
+    result: SegmentResult,
+    *,
+    host: str,
+    request_id: str,
+    incarnation: int,
+    counter: int,
+    fingerprint: str | None = None,
+) -> Verdict:
     """Return the result as the message to the updater."""
     return Verdict(
         segment=Segment(cluster_network=result.cluster_network, vlan=result.vlan),
@@ -48,6 +56,7 @@ def verdict(result: SegmentResult, *, host: str, request_id: str, incarnation: i
         ),
         fault=result.fault,
         dropped_frames=result.dropped_frames,
+        fingerprint=fingerprint,
     )
 
 

@@ -3,6 +3,7 @@
 Ages are measured by Redis' TIME. The clocks of two machines are never compared.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -15,9 +16,13 @@ SCHEMES = ("redis", "rediss", "unix")
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 5.0
 HEALTH_CHECK_INTERVAL_S = 15
-_DELETE_IF_EQUAL = (
-    "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
-)
+_DELETE_EQUAL = """
+for at, key in ipairs(KEYS) do
+  if redis.pcall('GET', key) == ARGV[at] then
+    redis.call('DEL', key)
+  end
+end
+"""
 
 
 def check_url(url: str) -> str:
@@ -102,5 +107,10 @@ def format_time(redis_ms: int) -> str:
 
 
 def delete_if_equal(client: "redis.Redis", key: str, value: str) -> None:
-    """Delete the key if it has this value; on a pipeline, queue that. Another writer's value is kept."""
-    client.eval(_DELETE_IF_EQUAL, 1, key, value)
+    """Delete the key if it has this value. Another writer's value is kept."""
+    delete_all_equal(client, [(key, value)])
+
+
+def delete_all_equal(client: "redis.Redis", pairs: Sequence[tuple[str, str]]) -> None:
+    """Delete each of these keys if it has the value beside it. Another writer's value is kept."""
+    client.eval(_DELETE_EQUAL, len(pairs), *(key for key, _ in pairs), *(value for _, value in pairs))

@@ -1,10 +1,13 @@
 """The newest verdict of each host on each segment, in Redis: written by the updater, read by it and by views.
 
-Verdicts of one host are ordered by (incarnation, counter) alone, so a duplicate, a late verdict or one stored
-by another updater changes nothing. Ages are in *observed time*: Redis' TIME, counted while an updater runs
-and a watcher sends. While Redis or the API server is away or probing is paused, no verdict ages.
+A verdict that says what the last one said is not sent again: a repeat names its fingerprint, and what is
+stored is as if it had come once more. Verdicts and repeats of one host are ordered by (incarnation, counter)
+alone, so a duplicate, a late one or one stored by another updater changes nothing. Ages are in
+*observed time*: Redis' TIME, counted while an updater runs and a watcher sends. While Redis or the API server
+is away or probing is paused, no verdict ages.
 """
 
+import math
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,10 +18,21 @@ import redis
 import structlog
 
 from services.contract.errors import MessageRefused
-from services.contract.messages import Segment, Verdict
+from services.contract.messages import Repeats, Segment, Verdict
 from services.contract.names import OBSERVED_TIME_KEY, SENDING_KEY, verdicts_key
 from services.contract.outcomes import Fault
-from services.contract.verdicts import AgedVerdict, SegmentVerdicts
+from services.contract.verdicts import AgedVerdict, Confirmed, SegmentVerdicts
+from services.runtime.verdict_scripts import (
+    CONFIRM,
+    ENTRY,
+    OBSERVE,
+    OLD,
+    PUT,
+    READ,
+    STOOD_STILL,
+    TICK,
+    UNKNOWN,
+)
 
 KEPT_S = 86_400
 """Seconds after its last verdict that a segment's key expires: long after any verdict was fresh."""
@@ -29,77 +43,10 @@ PARSED_KEPT = 16_384
 """Verdicts kept in memory: most of what is read was put or read a moment ago."""
 
 _TIME_KEYS = (OBSERVED_TIME_KEY, SENDING_KEY)
-LONGEST_TICK_S = 5
-"""Of a longer gap between two ticks, the rest was not observed by anybody and does not count."""
-LONGEST_TICK_MS = LONGEST_TICK_S * 1000
-
-_OBSERVE = f"""
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local last = redis.call('HMGET', KEYS[1], 'observed_ms', 'at_ms', 'resumed_ms', 'stood_still')
-local observed, at = tonumber(last[1] or ''), tonumber(last[2] or '')
-local resumed, stood_still = tonumber(last[3] or '') or 0, last[4] == '1'
-local known = tonumber(ARGV[#ARGV])
-local passed = observed and at and now - at
-local counts = passed and passed >= 0 and passed <= {LONGEST_TICK_MS}
-  and redis.call('EXISTS', KEYS[2]) == 1
-if not passed then
-  observed = known > 0 and known or now
-elseif counts and not stood_still then
-  observed = observed + passed
-end
--- A Redis that lost its data, or an older copy of it, does not move this process' time.
-observed = math.max(observed, known)
-"""
-_TICK = f"""
-if counts and stood_still then
-  -- Later than whatever has arrived.
-  observed = observed + 1
-  resumed = observed
-elseif not counts and not stood_still and passed and passed > 0 then
-  -- Until now its arrival was taken for so much later.
-  observed = observed + math.min(passed, {LONGEST_TICK_MS})
-end
-stood_still = not counts
-redis.call('HSET', KEYS[1],
-  'observed_ms', string.format('%.0f', observed), 'at_ms', string.format('%.0f', now),
-  'resumed_ms', string.format('%.0f', resumed), 'stood_still', stood_still and '1' or '0')
-"""
-_READ = "return { observed, resumed, counts and not stood_still and 1 or 0 }"
-_PUT = """
-local order = { tonumber(ARGV[2]), tonumber(ARGV[3]) }
-local value = '{"incarnation":' .. ARGV[2] .. ',"counter":' .. ARGV[3] .. ',"at_ms":'
-  .. string.format('%.0f', now) .. ',"observed_ms":' .. string.format('%.0f', observed)
-  .. ',"verdict":' .. ARGV[5] .. '}'
-local function store(field)
-  local old = redis.call('HGET', KEYS[3], field)
-  if old then
-    local incarnation, counter, at = string.match(
-      old, '^{"incarnation":(%d+),"counter":(%d+),"at_ms":(%d+),')
-    -- An entry from the future was stored before the clock was set back: it orders nothing.
-    if incarnation and tonumber(at) <= now + 1000 then
-      incarnation, counter = tonumber(incarnation), tonumber(counter)
-      if incarnation > order[1] or (incarnation == order[1] and counter >= order[2]) then
-        return 0
-      end
-    end
-  end
-  redis.call('HSET', KEYS[3], field, value)
-  return 1
-end
-local stored = store(ARGV[1])
-if ARGV[4] == '1' then
-  stored = math.max(stored, store(ARGV[1] .. '|dhcp'))
-end
-if stored == 1 then
-  redis.call('EXPIRE', KEYS[3], ARGV[6])
-end
-return stored
-"""
 
 _ENVELOPE = re.compile(
-    r'\{"incarnation":\d{1,16},"counter":\d{1,16},"at_ms":\d{1,16},'
-    r'"observed_ms":(?P<observed_ms>\d{1,16}),"verdict":',
+    r'\{"incarnation":\d{1,16},"counter":\d{1,16},"at_ms":\d{1,16},"observed_ms":(?P<observed_ms>\d{1,16}),'
+    r'"full_ms":(?P<full_ms>\d{1,16}),"fingerprint":"[0-9a-f]*","verdict":',
     re.ASCII,
 )
 
@@ -111,9 +58,10 @@ class VerdictStore:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._put_script = client.register_script(_OBSERVE + _PUT)
-        self._read_script = client.register_script(_OBSERVE + _READ)
-        self._tick_script = client.register_script(_OBSERVE + _TICK + _READ)
+        self._put_script = client.register_script(OBSERVE + ENTRY + PUT)
+        self._confirm_script = client.register_script(OBSERVE + ENTRY + CONFIRM)
+        self._read_script = client.register_script(OBSERVE + READ)
+        self._tick_script = client.register_script(OBSERVE + TICK + READ)
         self._parsed: OrderedDict[str, Verdict] = OrderedDict()
         """By their JSON."""
         self._known_ms = 0
@@ -158,6 +106,7 @@ class VerdictStore:
                             int(verdict.dhcp is not None),
                             text,
                             KEPT_S,
+                            verdict.fingerprint or "",
                             self._known_ms,
                         ],
                         client=pipe,
@@ -165,6 +114,29 @@ class VerdictStore:
                 stored = pipe.execute()
             changed |= {verdict.segment for verdict, new in zip(batch, stored, strict=True) if new}
         return frozenset(changed)
+
+    def confirm(self, host: str, repeats: Repeats) -> Confirmed:
+        """Take these repeats as if the verdicts that they repeat had come again.
+
+        One whose fingerprint is not that of the host's stored verdict changes nothing.
+        """
+        gaps_s: dict[Segment, float] = {}
+        unknown: list[Segment] = []
+        remaining = iter(repeats.verdicts)
+        while batch := list(islice(remaining, BATCH)):
+            segments = [Segment(cluster_network=repeats.cluster_network, vlan=vlan) for vlan, *_ in batch]
+            given: list[str | int] = [host, repeats.incarnation, KEPT_S]
+            for _, counter, fingerprint, asked in batch:
+                given += (counter, fingerprint, int(asked))
+            results = self._confirm_script(
+                keys=[*_TIME_KEYS, *map(verdicts_key, segments)], args=[*given, self._known_ms]
+            )
+            for segment, result in zip(segments, cast("list[int]", results), strict=True):
+                if result == UNKNOWN:
+                    unknown.append(segment)
+                elif result != OLD:
+                    gaps_s[segment] = math.inf if result == STOOD_STILL else result / 1000
+        return Confirmed(gaps_s, tuple(unknown))
 
     def read(self, segments: Iterable[Segment]) -> dict[Segment, SegmentVerdicts]:
         """Return the verdicts of each of these segments, with ages in observed time."""
@@ -188,18 +160,22 @@ class VerdictStore:
         asked: list[AgedVerdict] = []
         for name, text in sorted(fields.items()):
             try:
-                observed_ms, verdict = self._parse(text)
+                observed_ms, full_ms, verdict = self._parse(text)
             except MessageRefused as error:
                 log.warning("stored verdict ignored", segment=str(segment), field=name, error=str(error))
                 continue
-            seen = AgedVerdict(verdict, max(0, now_ms - observed_ms) / 1000)
+            age_ms, full_age_ms = max(0, now_ms - observed_ms), max(0, now_ms - full_ms)
+            seen = AgedVerdict(verdict, age_ms / 1000, full_age_ms / 1000)
             (asked if name.endswith(DHCP_FIELD_SUFFIX) else latest).append(seen)
         return SegmentVerdicts(
             tuple(latest), tuple(asked), now_ms=now_ms, resumed_ms=resumed_ms, time_runs=runs
         )
 
-    def _parse(self, text: str) -> tuple[int, Verdict]:
-        """Return when a stored verdict came (observed time, ms) and the verdict; raise MessageRefused."""
+    def _parse(self, text: str) -> tuple[int, int, Verdict]:
+        """Return when a stored verdict came last and when in full (observed ms), and the verdict.
+
+        Raises MessageRefused.
+        """
         envelope = _ENVELOPE.match(text)
         if envelope is None or not text.endswith("}"):
             raise MessageRefused(f"stored verdict: expected an envelope, got {text[:60]!r}")
@@ -208,7 +184,7 @@ class VerdictStore:
         if verdict is None:
             verdict = Verdict.from_wire(body)
             self._keep(body, verdict)
-        return int(envelope["observed_ms"]), verdict
+        return int(envelope["observed_ms"]), int(envelope["full_ms"]), verdict
 
     def _keep(self, body: str, verdict: Verdict) -> None:
         self._parsed[body] = verdict

@@ -3,11 +3,13 @@
 import contextlib
 import platform
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import redis
 import structlog
 from celery import Celery, bootsteps
+from kombu.exceptions import OperationalError
 
 from services.cluster.client import Cluster
 from services.cluster.event_posting import EventPoster
@@ -15,8 +17,8 @@ from services.cluster.metrics import EventMetrics, WatchMetrics
 from services.cluster.watching import NetworkWatch
 from services.cluster.writing import ClusterWriter
 from services.contract.errors import MessageRefused
-from services.contract.messages import Report
-from services.contract.names import REPORT_QUEUE, REPORT_TASK, worker_name
+from services.contract.messages import MAX_REPEATS, FullRequest, Report, Segment
+from services.contract.names import FULL_TASK, REPORT_QUEUE, REPORT_TASK, probe_queue, worker_name
 from services.runtime import dead_letters
 from services.runtime.celery_app import consume_only, make_app
 from services.runtime.clock import SystemClock
@@ -125,12 +127,28 @@ def register(app: Celery, updater: Updater, client: redis.Redis, metrics: Update
             dead_letters.record(client, where=REPORT_TASK, reason=str(error), body=body)
             return
         try:
-            updater.take_report(report)
+            _ask_in_full(app, report.host, updater.take_report(report))
             metrics.report("taken")
         except redis.RedisError as error:
             metrics.report("lost")
             # The next sweep repeats what is lost here, and failing the task would not bring it back.
-            log.warning("report lost", host=report.host, verdicts=len(report.verdicts), error=str(error))
+            log.warning("report lost", host=report.host, verdicts=report.count, error=str(error))
+
+
+def _ask_in_full(app: Celery, host: str, segments: Sequence[Segment]) -> None:
+    """Ask the host to report these segments in full. Does not raise: what it repeats next is asked again."""
+    try:
+        for start in range(0, len(segments), MAX_REPEATS):
+            request = FullRequest(host=host, segments=tuple(segments[start : start + MAX_REPEATS]))
+            app.send_task(
+                FULL_TASK,
+                kwargs={"request": request.to_json()},
+                queue=probe_queue(host),
+                ignore_result=True,
+                retry=False,
+            )
+    except (OperationalError, redis.RedisError, OSError) as error:
+        log.warning("verdicts not asked for in full", host=host, segments=len(segments), error=str(error))
 
 
 def _only_argument(args: tuple[object, ...], kwargs: dict[str, object]) -> object:

@@ -177,6 +177,10 @@ class Assessor:
         """Return the uids of networks of which time alone may have completed a doubt; now_ms: observed."""
         return self._doubts.due(now_ms)
 
+    def awaits(self, uid: str) -> bool:
+        """Whether something about this network depends on who has reported since."""
+        return self._doubts.of(uid) is not NO_DOUBTS
+
     def reported(self, uid: str) -> None:
         """Take that the last assessment of this network is reported; a later difference is a new one."""
         self._doubts.reported(uid)

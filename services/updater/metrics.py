@@ -9,14 +9,14 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from services.cluster.errors import ClusterError, Conflict, Denied, NotFound, Throttled
 from services.contract.conclusions import ConclusionRecord
-from services.contract.messages import Segment, Verdict
+from services.contract.messages import Repeats, Segment, Verdict
 from services.contract.outcomes import Fault
-from services.contract.verdicts import SegmentVerdicts
+from services.contract.verdicts import Confirmed, SegmentVerdicts
 
 REDUCE_BUCKETS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 WRITE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 REPORTS = ("taken", "refused", "lost")
-VERDICTS = ("new", "old", "stopped")
+VERDICTS = ("new", "old", "stopped", "repeated", "unknown")
 WRITES = ("written", "denied", "gone", "throttled", "failed")
 _RESULTS: Mapping[type, str] = {
     NoneType: "written",
@@ -45,7 +45,8 @@ class UpdaterMetrics:
         )
         self._verdicts = Counter(
             "nadroute_verdicts",
-            "Verdicts in those reports: new, not newer than the stored one, or of a stopped probe.",
+            "Verdicts in those reports: new, not newer than the stored one, of a stopped probe, repeated, or "
+            "repeating what is unknown.",
             ["result"],
             registry=registry,
         )
@@ -96,6 +97,13 @@ class UpdaterMetrics:
             else:
                 result = "new" if verdict.segment in changed else "old"
             self._verdicts.labels(result).inc()
+
+    def repeats(self, repeats: Repeats, confirmed: Confirmed) -> None:
+        """Count repeated verdicts by what the store made of them."""
+        repeated, unknown = len(confirmed.gaps_s), len(confirmed.unknown)
+        self._verdicts.labels("repeated").inc(repeated)
+        self._verdicts.labels("unknown").inc(unknown)
+        self._verdicts.labels("old").inc(max(0, len(repeats.verdicts) - repeated - unknown))
 
     def wrote(self, error: ClusterError | None, seconds: float) -> None:
         """Count a patch and its duration; error: None where it was written."""

@@ -8,7 +8,8 @@ import redis
 import structlog
 
 from services.cluster.cache import NetworkCache
-from services.contract.messages import Report, Segment, Verdict
+from services.contract.messages import Repeats, Report, Segment, Verdict
+from services.contract.verdicts import Confirmed
 from services.network.parse.intent import Intent
 from services.network.parse.nad import Network
 from services.runtime.clock import Clock
@@ -20,6 +21,7 @@ from services.updater.metrics import UpdaterMetrics
 from services.updater.pacing import Pace
 from services.updater.queueing import WriteQueue
 from services.updater.reconciling import Reconciler, Writer
+from services.updater.repeats import RepeatedVerdicts
 from services.updater.settings import UpdaterSettings
 
 STOP_TIMEOUT_S = 5.0
@@ -41,6 +43,10 @@ class Store(Verdicts, Protocol):
 
     def put(self, verdicts: Iterable[Verdict]) -> frozenset[Segment]:
         """Store the new verdicts; return the segments that changed."""
+        ...
+
+    def confirm(self, host: str, repeats: Repeats) -> Confirmed:
+        """Take what a host repeats of its stored verdicts."""
         ...
 
     def tick(self) -> int:
@@ -85,6 +91,11 @@ class Updater:
         self._cache = NetworkCache(segment_of)
         pace = Pace(clock)
         self._queue = WriteQueue(clock, pace, concurrency=settings.write_concurrency)
+        self._hosts = hosts
+        self._repeated = RepeatedVerdicts(
+            fresh_s=settings.fresh_s,
+            is_awaited=lambda s: any(assessor.awaits(network.uid) for network in self._cache.on_segment(s)),
+        )
         self._reconciler = Reconciler(
             writer,
             self._cache,
@@ -152,14 +163,31 @@ class Updater:
         with self._lock:
             self._gone.add(uid)
 
-    def take_report(self, report: Report) -> None:
-        """Store its verdicts and queue their networks for review; may raise redis.RedisError."""
-        changed = self._store.put(report.verdicts)
+    def take_report(self, report: Report) -> tuple[Segment, ...]:
+        """Store its verdicts and queue the networks that they concern for review; may raise redis.RedisError.
+
+        Returns the segments on which the host repeats what is unknown, and should report in full.
+        """
+        changed = self._store.put(report.verdicts) if report.verdicts else frozenset()
         self._metrics.verdicts(report.verdicts, changed)
+        self._repeated.full(verdict for verdict in report.verdicts if verdict.segment in changed)
+        wanted: list[Segment] = []
+        for repeats in report.repeats:
+            confirmed = self._store.confirm(report.host, repeats)
+            self._metrics.repeats(repeats, confirmed)
+            changed |= self._repeated.matter(report.host, repeats, confirmed)
+            if confirmed.unknown and self._carries(report.host, repeats.cluster_network):
+                wanted += confirmed.unknown
         if changed:
             with self._lock:
                 self._segments |= changed
             self._woken.set()
+        return tuple(wanted)
+
+    def _carries(self, host: str, cluster_network: str) -> bool:
+        """Whether the host is announced: nobody serves the queue of another one."""
+        self._hosts.refresh()
+        return host in self._hosts.carrying(cluster_network).hosts
 
     def review_due(self) -> None:
         """Review the changed networks, or all when it is time; queue those that must be written."""

@@ -148,6 +148,7 @@ def _check(check: HostCheck) -> Document:
     return {
         "host": check.host,
         "age_s": _rounded(check.age_s),
+        "measured_age_s": _rounded(check.measured_age_s),
         "announced": bool(check.interface),
         "fault": check.fault.value if check.fault else None,
         "gateway": str(check.gateway) if check.gateway else None,

@@ -30,7 +30,9 @@ class HostCheck:
 
     host: str
     age_s: float | None = None
-    """Age of the newest verdict; None without one."""
+    """Since the newest verdict came, or was repeated last; None without one."""
+    measured_age_s: float | None = None
+    """Age of its durations and attempts: since it came in full."""
     fault: Fault | None = None
     gateway: IPv4Address | None = None
     """The gateway that was checked."""
@@ -40,6 +42,7 @@ class HostCheck:
     dhcp: DHCPVerdict | None = None
     """From the newest verdict that asked DHCP."""
     dhcp_age_s: float | None = None
+    dhcp_measured_age_s: float | None = None
     dropped_frames: int = 0
     interface: str = ""
     """The host's uplink of the cluster network; empty if none is announced."""
@@ -89,6 +92,7 @@ class RedisView:
                 HostCheck(
                     name,
                     age_s=aged.age_s,
+                    measured_age_s=aged.full_age_s,
                     fault=aged.verdict.fault,
                     gateway=target.gateway if target else None,
                     vlan=target.vlan if target else NOT_TRIED,
@@ -96,6 +100,7 @@ class RedisView:
                     echo=target.echo if target else NOT_TRIED,
                     dhcp=dhcp.verdict.dhcp if dhcp else None,
                     dhcp_age_s=dhcp.age_s if dhcp else None,
+                    dhcp_measured_age_s=dhcp.full_age_s if dhcp else None,
                     dropped_frames=aged.verdict.dropped_frames,
                     interface=interface,
                 )

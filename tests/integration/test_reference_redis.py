@@ -7,9 +7,9 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.contract.messages import Segment, Verdict
+from services.contract.messages import Repeats, Segment, Verdict
 from services.contract.names import SENDING_KEY, SENDING_TTL_S
-from services.contract.verdicts import SegmentVerdicts
+from services.contract.verdicts import Confirmed, SegmentVerdicts
 from services.runtime.verdict_store import VerdictStore
 from tests.reference.generating import generate
 from tests.reference.memory_redis import MakeRedis, MemoryRedis, MemoryVerdicts
@@ -72,7 +72,8 @@ class SteeredVerdicts(VerdictStore):
         self._arrivals: list[tuple[int, Verdict]] = []
         self._server = server
         self._losses = server.losses
-        for script in (self._put_script, self._read_script, self._tick_script):
+        scripts = (self._put_script, self._confirm_script, self._read_script, self._tick_script)
+        for script in scripts:
             assert TIME in str(script.script)
             steered = server.client.register_script(str(script.script).replace(TIME, STEERED))
             script.script, script.sha = steered.script, steered.sha
@@ -99,6 +100,17 @@ class SteeredVerdicts(VerdictStore):
         given = list(verdicts)
         self.arrivals.extend([(self.observed_ms(), verdict) for verdict in given])
         return super().put(given)
+
+    def confirm(self, host: str, repeats: Repeats) -> Confirmed:
+        assert self._server.client
+        confirmed, observed = super().confirm(host, repeats), self.observed_ms()
+        full = {(v.segment, v.fingerprint): v for _, v in self.arrivals if v.host == host}
+        for vlan, counter, fingerprint, _ in repeats.verdicts:
+            segment = Segment(cluster_network=repeats.cluster_network, vlan=vlan)
+            if segment in confirmed.gaps_s:
+                order = {"incarnation": repeats.incarnation, "counter": counter}
+                self.arrivals.append((observed, full[segment, fingerprint].model_copy(update=order)))
+        return confirmed
 
     def read(self, segments: Collection[Segment]) -> dict[Segment, SegmentVerdicts]:  # type: ignore[override]
         assert self._server.client

@@ -13,7 +13,8 @@ from services.contract.names import (
     written_key,
 )
 from services.network.write.disputes import MAX_CORRECTIONS, Written
-from services.runtime.verdict_store import LONGEST_TICK_S, VerdictStore
+from services.runtime.verdict_scripts import LONGEST_TICK_S
+from services.runtime.verdict_store import VerdictStore
 from services.updater.hosts import CACHED_S, PauseSwitch
 from services.updater.memories import BATCH, CORRECTIONS_COUNT_S, RedisMemories
 from tests.support.manual_clock import ManualClock

@@ -11,7 +11,7 @@ from lab.kube import Match
 from lab.kube.requests import Request
 from lab.kube.resources import NADS
 from services.contract.messages import Segment
-from services.contract.names import DEAD_LETTERS_KEY
+from services.contract.names import DEAD_LETTERS_KEY, verdicts_key
 from services.contract.outcomes import ReachOutcome
 from services.network.parse import nad
 from services.network.parse.nad import Network
@@ -70,6 +70,24 @@ def test_a_network_reduced_to_its_mode_is_filled_in_again(site: UpdaterSite) -> 
     before = site.server.writes[-1].sequence
     site.edit("cut", nad.ROUTE, '{"mode":"auto"}')
     site.wait_for("cut", lambda n: route_of(n) == ACTIVE, after=before)
+
+
+def test_a_repeat_makes_a_verdict_young_and_an_unknown_one_is_asked_for(site: UpdaterSite) -> None:
+    """On the host's own queue; what it sends in full then is stored like any other."""
+    network = site.create("repeated", vlan=131)
+    said = verdict(digest_of(network), segment=segment(131), dhcp=dhcp(offer()))
+    said = said.model_copy(update={"fingerprint": "a" * 16})
+    site.send(said)
+    site.wait_for("repeated", lambda n: state_of(n) == "Active")
+    site.send_repeat(segment(131), "node1", counter=2, fingerprint="a" * 16, asked=True)
+    site.wait(lambda: site.stored(segment(131), "node1") == 2)
+    assert site.asked_in_full("node1") == []
+    site.redis.delete(verdicts_key(segment(131)))
+    site.send_repeat(segment(131), "node1", counter=3, fingerprint="a" * 16, asked=True)
+    site.wait(lambda: site.asked_in_full("node1") == [segment(131)])
+    assert site.stored(segment(131), "node1") is None
+    site.send(said.model_copy(update={"counter": 3}))
+    site.wait(lambda: site.stored(segment(131), "node1") == 3)
 
 
 def test_without_dhcp_no_route_annotation_is_written(site: UpdaterSite) -> None:

@@ -22,8 +22,10 @@ from lab.running import RunningSite, start_site
 from lab.site import ServerKind, Vlan
 from lab.site_builder import build_site, build_vlan
 from services.contract.messages import (
+    FullRequest,
     HostAnnouncement,
     ProbeRequest,
+    Repeat,
     Report,
     Segment,
     SegmentProbe,
@@ -32,6 +34,7 @@ from services.contract.messages import (
 )
 from services.contract.names import (
     DEAD_LETTERS_KEY,
+    FULL_TASK,
     HOST_TTL_S,
     PROBE_TASK,
     REPORT_QUEUE,
@@ -96,12 +99,20 @@ class Prober:
         return self.app.send_task(PROBE_TASK, kwargs={"request": body}, queue=queue, ignore_result=not wait)
 
     def reported(self) -> list[Verdict]:
-        """Return the verdicts on the updater's queue, in the order sent."""
-        verdicts: list[Verdict] = []
+        """Return the full verdicts on the updater's queue, in the order sent."""
+        return [verdict for report in self.reports() for verdict in report.verdicts]
+
+    def repeated(self) -> list[Repeat]:
+        """Return the repeats on the updater's queue."""
+        return [entry for report in self.reports() for each in report.repeats for entry in each.verdicts]
+
+    def reports(self) -> list[Report]:
+        """Return the reports on the updater's queue, in the order sent."""
+        found = []
         for raw in reversed(self.redis.lrange(REPORT_QUEUE, 0, -1)):
             _, kwargs, _ = json.loads(base64.b64decode(json.loads(raw)["body"]))
-            verdicts.extend(Report.from_wire(kwargs["report"]).verdicts)
-        return verdicts
+            found.append(Report.from_wire(kwargs["report"]))
+        return found
 
     def wait_for_reports(self, count: int) -> list[Verdict]:
         wait_until(lambda: len(self.reported()) >= count)
@@ -151,6 +162,32 @@ def test_verdicts_are_reported_at_once_and_outstanding_marks_deleted(
         assert [v.counter for v in verdicts] == sorted({v.counter for v in verdicts})
         wait_until(lambda: not prober.redis.exists(mark(7), mark(9)))
         assert (prober.redis.get(mark(8)), prober.redis.get(mark(SILENT))) == ("newer", "first")
+
+
+def test_a_check_that_finds_the_same_is_a_repeat_until_it_is_asked_for(
+    site: RunningSite, redis_server: RedisServer
+) -> None:
+    """The updater's question comes on the host's own queue; a prober that starts anew reports in full."""
+    wanted = Segment(cluster_network="extra", vlan=7)
+    with running_prober(site, redis_server) as prober:
+        prober.send(prober.request("first", 7))
+        (full,) = prober.wait_for_reports(1)
+        prober.send(prober.request("second", 7))
+        wait_until(prober.repeated)
+        assert prober.repeated() == [(7, full.counter + 1, full.fingerprint, True)]
+        assert len(prober.reported()) == 1
+        wait_until(lambda: not prober.redis.exists(mark(7)))
+        request = FullRequest(host="node1", segments=(wanted,))
+        prober.app.send_task(
+            FULL_TASK, kwargs={"request": request.to_json()}, queue=probe_queue("node1"), ignore_result=True
+        )
+        answer = prober.wait_for_reports(2)[1]
+        assert (answer.counter, answer.fingerprint) == (full.counter + 1, full.fingerprint)
+        assert answer.request_id == "second"
+        prober.stop()
+    with running_prober(site, redis_server) as prober:
+        prober.send(prober.request("third", 7))
+        assert prober.wait_for_reports(3)[2].fingerprint == full.fingerprint
 
 
 def test_an_awaited_task_reports_progress_and_returns_the_verdicts(

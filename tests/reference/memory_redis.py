@@ -4,17 +4,18 @@ tests/integration/test_reference_redis.py holds it against a real Redis.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from math import inf
 from typing import NamedTuple, Protocol
 
 import redis
 
 from services.contract.conclusions import ConclusionRecord
-from services.contract.messages import Segment, Verdict
+from services.contract.messages import Repeats, Segment, Verdict
 from services.contract.names import SENDING_KEY
 from services.contract.outcomes import Fault
-from services.contract.verdicts import AgedVerdict, SegmentVerdicts
+from services.contract.verdicts import AgedVerdict, Confirmed, SegmentVerdicts
 from services.network.write.disputes import Written
-from services.runtime.verdict_store import LONGEST_TICK_MS
+from services.runtime.verdict_scripts import LONGEST_TICK_MS
 from services.updater.service import Store
 from tests.support.manual_clock import ManualClock
 from tests.support.simulated_parts import MemoryMemories as SimulatedMemories
@@ -136,6 +137,27 @@ class MemoryVerdicts:
                 changed |= {verdict.segment} if True in stored else set()
         return frozenset(changed)
 
+    def confirm(self, host: str, repeats: Repeats) -> Confirmed:
+        observed, resumed, _ = self._look()
+        gaps_s: dict[Segment, float] = {}
+        unknown: list[Segment] = []
+        for vlan, counter, fingerprint, asked in repeats.verdicts:
+            segment = Segment(cluster_network=repeats.cluster_network, vlan=vlan)
+            kinds = (self._latest, self._asked) if asked else (self._latest,)
+            order = repeats.incarnation, counter
+            if not any(_gives_way(kind.get((segment, host)), order) for kind in kinds):
+                continue
+            source = kinds[-1].get((segment, host))
+            if source is None or source[1].fingerprint != fingerprint:
+                unknown.append(segment)
+                continue
+            again = source[1].model_copy(update={"incarnation": order[0], "counter": order[1]})
+            self.arrivals.append((observed, again))
+            for kind in kinds:
+                _store(kind, again, observed)
+            gaps_s[segment] = inf if source[0] < resumed else (observed - source[0]) / 1000
+        return Confirmed(gaps_s, tuple(unknown))
+
     def read(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
         observed, resumed, counts = self._look()
         runs = counts and self._counted is not None and not self._counted.stood_still
@@ -160,11 +182,14 @@ class MemoryVerdicts:
 
 def _store(known: dict[tuple[Segment, str], Record], verdict: Verdict, observed: int) -> bool:
     key = verdict.segment, verdict.host
-    before = known.get(key)
-    if before is not None and _order(before[1]) >= _order(verdict):
+    if not _gives_way(known.get(key), _order(verdict)):
         return False
     known[key] = observed, verdict
     return True
+
+
+def _gives_way(before: Record | None, order: tuple[int, int]) -> bool:
+    return before is None or _order(before[1]) < order
 
 
 def _order(verdict: Verdict) -> tuple[int, int]:

@@ -13,7 +13,6 @@ import redis
 from pydantic import SecretStr
 
 from services.cluster.errors import Unavailable
-from services.contract.messages import Report, Verdict
 from services.contract.names import (
     HOST_RENEWAL_S,
     HOST_TTL_S,
@@ -30,6 +29,7 @@ from services.updater.settings import UpdaterSettings
 from tests.reference.ground import HOSTS, Host, Vlan, find, rewritten
 from tests.reference.memory_redis import MakeRedis, MemoryMemories, in_memory
 from tests.support.manual_clock import ManualClock
+from tests.support.reporting import Reporting, Sent
 from tests.support.simulated_updater import start_updater
 from tests.unit.network.builders import config, network
 from tests.unit.updater.fakes import FakeCluster, FakeDoubtLog
@@ -79,7 +79,8 @@ class Site:
         self.hosts = {name: Host(name) for name in HOSTS[:hosts]}
         self.has_watcher = True
         self.is_paused = False
-        self.late: list[Verdict] = []
+        self.reporting = Reporting()
+        self.late: list[Sent] = []
         self._renewed_at = float("-inf")
         self._uids = 0
         made = [self._make(f"net{index}", vlan, kind) for index, (vlan, kind) in enumerate(routes)]
@@ -142,13 +143,14 @@ class Site:
             return
         intents = [intent for network in self._planned() if (intent := intent_of(network))]
         made = find(prober, self.vlans[vlan], intents, ask=ask, quality=quality)
-        if made is None or delivery == "lost":
+        if made is None:
             return
+        sent = self.reporting.send(made, self.clock.seconds)
         if delivery == "late":
-            self.late.append(made)
-            return
-        for _ in range(2 if delivery == "twice" else 1):
-            self._deliver(made)
+            self.late.append(sent)
+        elif delivery != "lost":
+            for _ in range(2 if delivery == "twice" else 1):
+                self._deliver(sent)
 
     def deliver(self, index: int) -> None:
         """Deliver a report that was late."""
@@ -282,9 +284,9 @@ class Site:
         if not self.redis.is_away:
             self.redis.set(host_key(prober.name), prober.announcement(), ex=HOST_TTL_S)
 
-    def _deliver(self, made: Verdict) -> None:
+    def _deliver(self, sent: Sent) -> None:
         try:
-            self.updater.take_report(Report(host=made.host, verdicts=(made,)))
+            self.reporting.deliver(sent, self.updater.take_report, self.clock.seconds)
         except redis.RedisError:
             # The report is lost, as in services.updater.app.
             return

@@ -11,8 +11,8 @@ from lab.kube.objects import Actor
 from lab.kube.resources import NADS
 from lab.kube.store import Store
 from services.cluster.errors import from_status
-from services.contract.messages import Segment, Verdict
-from services.contract.verdicts import AgedVerdict, SegmentVerdicts
+from services.contract.messages import Repeats, Segment, Verdict
+from services.contract.verdicts import AgedVerdict, Confirmed, SegmentVerdicts
 from services.network.judge.evidence import Carriers
 from services.network.parse.nad import Network, NetworkRef
 from services.network.reasons.events import Event
@@ -82,6 +82,19 @@ class MemoryStore:
                 known[segment][verdict.host] = (now, verdict)
             self.changes[segment] = self.changes.get(segment, 0) + news
         return frozenset(verdict.segment for verdict in given)
+
+    def confirm(self, host: str, repeats: Repeats) -> Confirmed:
+        gaps_s: dict[Segment, float] = {}
+        unknown = []
+        for vlan, _, fingerprint, asked in repeats.verdicts:
+            segment = Segment(cluster_network=repeats.cluster_network, vlan=vlan)
+            known = (self._asked if asked else self._latest).get(segment, {}).get(host)
+            if known is None or known[1].fingerprint != fingerprint:
+                unknown.append(segment)
+            else:
+                gaps_s[segment] = self._clock.seconds - known[0]
+                self.put([known[1]])
+        return Confirmed(gaps_s, tuple(unknown))
 
     def tick(self) -> int:
         """Return the simulated time: ages follow the clock."""

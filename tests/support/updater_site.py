@@ -1,5 +1,6 @@
 """An updater as deployed: a process, a real Redis and the lab's API server. The test plays the probers."""
 
+import base64
 import contextlib
 import json
 import os
@@ -21,14 +22,16 @@ from lab.kube.admission import Admission
 from lab.kube.resources import EVENTS, NADS
 from lab.kube.writes import WriteRecord
 from services.contract.doubts import Doubt
-from services.contract.messages import HostAnnouncement, Report, Segment, Verdict
+from services.contract.messages import FullRequest, HostAnnouncement, Repeats, Report, Segment, Verdict
 from services.contract.names import (
     DOUBTS_KEY,
+    FULL_TASK,
     OBSERVED_TIME_KEY,
     REPORT_QUEUE,
     REPORT_TASK,
     SENDING_KEY,
     host_key,
+    probe_queue,
     verdicts_key,
 )
 from services.network.parse import nad
@@ -97,6 +100,27 @@ class UpdaterSite:
     def send_raw(self, body: object) -> None:
         """Send anything in place of a report."""
         self.app.send_task(REPORT_TASK, kwargs={"report": body}, queue=REPORT_QUEUE, ignore_result=True)
+
+    def send_repeat(
+        self, segment: Segment, host: str, *, counter: int, fingerprint: str, asked: bool = False
+    ) -> None:
+        """Repeat a verdict as a prober does."""
+        repeats = Repeats(
+            cluster_network=segment.cluster_network,
+            incarnation=1,
+            verdicts=((segment.vlan, counter, fingerprint, asked),),
+        )
+        self.send_raw(Report(host=host, repeats=(repeats,)).to_json())
+
+    def asked_in_full(self, host: str) -> list[Segment]:
+        """Return the segments that the updater has asked this host for, from its queue."""
+        found: list[Segment] = []
+        for raw in self.redis.lrange(probe_queue(host), 0, -1):
+            message = json.loads(raw)
+            assert message["headers"]["task"] == FULL_TASK
+            _, kwargs, _ = json.loads(base64.b64decode(message["body"]))
+            found += FullRequest.from_wire(kwargs["request"]).segments
+        return found
 
     def stored(self, segment: Segment, host: str) -> int | None:
         """Return the counter of this host's stored verdict."""

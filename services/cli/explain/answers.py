@@ -10,6 +10,9 @@ from services.network.reasons.texts import Facts
 from services.view.durations import describe_age
 from services.view.host_checks import HostCheck
 
+SAME_S = 1.0
+"""A difference of two ages that is not worth telling."""
+
 
 @dataclass(frozen=True)
 class PathAnswer:
@@ -35,10 +38,12 @@ def answers_of(check: HostCheck, facts: Facts) -> list[PathAnswer]:
     elif check.gateway is not None:
         gateway = str(check.gateway)
         arp = f"ARP for {gateway} on the VLAN"
-        answers.append(_reach("VLAN", arp, check.vlan))
-        answers.append(_reach("routed", f"ICMP echo to {gateway} through the host's routing", check.routed))
+        routed = f"ICMP echo to {gateway} through the host's routing"
+        measured = _measured(check.measured_age_s, check.age_s)
+        answers.append(_reach("VLAN", arp, check.vlan, measured))
+        answers.append(_reach("routed", routed, check.routed, measured))
         if check.echo.outcome is not ReachOutcome.NOT_TRIED:
-            answers.append(_reach("VLAN echo", f"ICMP echo to {gateway} on the VLAN", check.echo))
+            answers.append(_reach("VLAN echo", f"ICMP echo to {gateway} on the VLAN", check.echo, measured))
     if check.dropped_frames:
         answers.append(
             PathAnswer("losses", UNCERTAIN, f"{check.dropped_frames} frames dropped by the kernel")
@@ -46,11 +51,18 @@ def answers_of(check: HostCheck, facts: Facts) -> list[PathAnswer]:
     return answers
 
 
-def _reach(path: str, what: str, reach: ReachVerdict) -> PathAnswer:
+def _measured(measured_age_s: float | None, age_s: float | None) -> str:
+    """Return the age of a measured time; empty where it is that of the answer."""
+    if measured_age_s is None or age_s is None or measured_age_s < age_s + SAME_S:
+        return ""
+    return f" (measured {describe_age(measured_age_s)} ago)"
+
+
+def _reach(path: str, what: str, reach: ReachVerdict, measured: str) -> PathAnswer:
     times = "once" if reach.attempts == 1 else f"{reach.attempts} times"
     if reach.outcome is ReachOutcome.REACHABLE:
         who = f" by {reach.mac}" if reach.mac else ""
-        rtt = "" if reach.rtt_ms is None else f" after {_ms(reach.rtt_ms)}"
+        rtt = "" if reach.rtt_ms is None else f" after {_ms(reach.rtt_ms)}{measured}"
         return PathAnswer(path, GOOD, f"{what}: answered{who}{rtt}")
     if reach.outcome is ReachOutcome.SILENT:
         return PathAnswer(path, BAD, f"{what}: asked {times}, no answer")
@@ -68,15 +80,18 @@ def _dhcp(check: HostCheck) -> list[PathAnswer]:
     same = check.dhcp_age_s is not None and check.age_s is not None and check.dhcp_age_s <= check.age_s
     ago = "" if same or check.dhcp_age_s is None else f" {describe_age(check.dhcp_age_s)} ago"
     discover = f"DISCOVER{ago}"
+    measured = _measured(check.dhcp_measured_age_s, check.dhcp_age_s)
     if finding.outcome is DHCPOutcome.OFFERED:
         sign = GOOD if len(finding.servers) == 1 else UNCERTAIN
-        answers = [PathAnswer("DHCP", sign, f"{discover}: {_offer(offer)}") for offer in finding.servers]
+        answers = [
+            PathAnswer("DHCP", sign, f"{discover}: {_offer(offer)}{measured}") for offer in finding.servers
+        ]
         if finding.omitted:
             text = f"{discover}: {finding.omitted} further offers, which are left out"
             answers.append(PathAnswer("DHCP", UNCERTAIN, text))
         return [*answers, *_lease(finding)]
     seconds = f"{finding.elapsed_ms / 1_000:.0f} s"
-    asked = f"{discover}: asked {finding.attempts} times in {seconds}, no offer"
+    asked = f"{discover}: asked {finding.attempts} times in {seconds}{measured}, no offer"
     if finding.outcome is DHCPOutcome.NO_OFFER:
         return [PathAnswer("DHCP", BAD, asked)]
     if finding.outcome is DHCPOutcome.INCONCLUSIVE:

@@ -12,14 +12,18 @@ from services.contract.errors import MessageRefused
 from services.contract.host_claims import HostClaim
 from services.contract.limits import MAX_SERVERS, MAX_TARGETS
 from services.contract.messages import (
+    MAX_CLUSTER_NETWORKS,
     MAX_MESSAGE_BYTES,
+    MAX_REPEATS,
     MAX_SEGMENTS,
     DHCPVerdict,
+    FullRequest,
     HostAnnouncement,
     Message,
     Offer,
     ProbeRequest,
     ReachVerdict,
+    Repeats,
     Report,
     Segment,
     SegmentProbe,
@@ -79,7 +83,9 @@ def reports(draw: Callable[..., object]) -> Report:
         dropped_frames=st.integers(0, 2**31),
     )  # fmt: skip
     made = draw(st.lists(verdicts, min_size=1, max_size=3).map(tuple))
-    return Report(host=str(host), verdicts=made)
+    entries = st.lists(st.tuples(VLANS, ORDINALS, DIGESTS, st.booleans()), min_size=1, max_size=3)
+    repeats = st.builds(Repeats, cluster_network=NAMES, incarnation=ORDINALS, verdicts=entries.map(tuple))
+    return Report(host=str(host), verdicts=made, repeats=draw(st.lists(repeats, max_size=2).map(tuple)))
 
 
 announcements = st.builds(
@@ -194,6 +200,50 @@ def test_a_report_holds_verdicts_of_one_host() -> None:
         Report.from_wire({"host": "node2", "verdicts": [VERDICT]})
 
 
+REPEATS = {"cluster_network": "extra", "incarnation": 5, "verdicts": [[7, 2, "a" * 16, False]]}
+
+
+def test_a_report_may_have_repeats_alone_but_not_nothing() -> None:
+    """Nearly every verdict says what the last one said."""
+    report = Report.from_wire({"host": "node1", "repeats": [REPEATS]})
+    assert report.count == 1
+    assert Report.from_wire(report.to_json()) == report
+    with pytest.raises(MessageRefused, match="no repeats"):
+        Report.from_wire({"host": "node1"})
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        [0, 2, "a" * 16, False],
+        [7, -1, "a" * 16, False],
+        [7, 2**53, "a" * 16, False],
+        [7, 2, "a" * 15, False],
+        [7, 2, "A" * 16, False],
+        [7, 2, "a" * 17, False],
+        [7, 2, "a" * 16, 1],
+        [7, 2, "a" * 16],
+        {"vlan": 7},
+    ],
+)
+def test_a_repeat_is_typed_and_bounded(entry: object) -> None:
+    """Its number orders verdicts, and its fingerprint has one length."""
+    with pytest.raises(MessageRefused):
+        Report.from_wire({"host": "node1", "repeats": [{**REPEATS, "verdicts": [entry]}]})
+
+
+def test_repeats_and_what_is_asked_in_full_are_limited() -> None:
+    """Of a flood nothing is taken."""
+    entries = REPEATS["verdicts"] * (MAX_REPEATS + 1)  # type: ignore[operator]
+    with pytest.raises(MessageRefused, match="1024"):
+        Report.from_wire({"host": "node1", "repeats": [{**REPEATS, "verdicts": entries}]})
+    with pytest.raises(MessageRefused, match=str(MAX_CLUSTER_NETWORKS)):
+        Report.from_wire({"host": "node1", "repeats": [REPEATS] * (MAX_CLUSTER_NETWORKS + 1)})
+    segments = [{"cluster_network": "extra", "vlan": 7}] * (MAX_REPEATS + 1)
+    with pytest.raises(MessageRefused, match="1024"):
+        FullRequest.from_wire({"host": "node1", "segments": segments})
+
+
 @pytest.mark.parametrize("bad", ["NaN", "Infinity", "-1", "1e999", '"3"'])
 def test_a_duration_is_a_finite_number(bad: str) -> None:
     """NaN would break every comparison."""
@@ -220,7 +270,13 @@ def test_the_largest_message_of_the_schema_fits() -> None:
         targets=(TargetVerdict(digest="0" * 16, cidr=net, gateway=address, vlan=reach, routed=reach),)
         * MAX_TARGETS,
     )  # fmt: skip
-    report = Report(host="h" * 253, verdicts=(verdict,) * MAX_SEGMENTS)
+    repeats = Repeats(
+        cluster_network="c" * 63, incarnation=2**53 - 1,
+        verdicts=((4094, 2**53 - 1, "a" * 16, False),) * MAX_REPEATS,
+    )  # fmt: skip
+    report = Report(
+        host="h" * 253, verdicts=(verdict,) * MAX_SEGMENTS, repeats=(repeats,) * MAX_CLUSTER_NETWORKS
+    )
     assert len(report.to_json()) <= MAX_MESSAGE_BYTES
     assert Report.from_wire(report.to_json()) == report
 

@@ -8,8 +8,8 @@ from services.cluster.errors import ClusterError, Conflict, NotFound
 from services.contract.conclusions import ConclusionRecord
 from services.contract.doubts import Doubt
 from services.contract.limits import REPORT_WITHIN_S
-from services.contract.messages import Segment, Verdict
-from services.contract.verdicts import AgedVerdict, SegmentVerdicts
+from services.contract.messages import Repeats, Segment, Verdict
+from services.contract.verdicts import AgedVerdict, Confirmed, SegmentVerdicts
 from services.network.judge.evidence import Carriers
 from services.network.parse.nad import Network, NetworkRef
 from services.network.reasons.events import Event
@@ -37,6 +37,19 @@ class FakeStore:
 
     def put(self, verdicts: Iterable[Verdict]) -> frozenset[Segment]:
         return self._store(verdicts, self.clock.seconds)
+
+    def confirm(self, host: str, repeats: Repeats) -> Confirmed:
+        gaps_s: dict[Segment, float] = {}
+        unknown = []
+        for vlan, _, fingerprint, asked in repeats.verdicts:
+            segment = Segment(cluster_network=repeats.cluster_network, vlan=vlan)
+            at, verdict = (self.asked if asked else self.latest).get((segment, host), (0.0, None))
+            if verdict is None or verdict.fingerprint != fingerprint:
+                unknown.append(segment)
+            else:
+                gaps_s[segment] = self.clock.seconds - at
+                self._store([verdict], self.clock.seconds)
+        return Confirmed(gaps_s, tuple(unknown))
 
     def _store(self, verdicts: Iterable[Verdict], at: float) -> frozenset[Segment]:
         given = list(verdicts)

@@ -34,7 +34,8 @@ def test_verdicts_are_new_old_or_stopped() -> None:
     UpdaterMetrics(registry).verdicts(
         [new, old, verdict(DIGEST, fault=Fault.STOPPED)], frozenset({new.segment})
     )
-    assert values(registry, "nadroute_verdicts_total") == {("new",): 1, ("old",): 1, ("stopped",): 1}
+    counted = {result: n for (result,), n in values(registry, "nadroute_verdicts_total").items() if n}
+    assert counted == {"new": 1, "old": 1, "stopped": 1}
 
 
 def test_each_network_is_in_one_state_and_every_state_is_exported() -> None:

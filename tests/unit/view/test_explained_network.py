@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -9,15 +10,17 @@ from services.cli.explain.answers import answers_of
 from services.contract.conclusions import Hindrance, Unwritten
 from services.contract.messages import Verdict
 from services.contract.outcomes import DHCPOutcome, Fault, Reason, State
+from services.contract.verdicts import SegmentVerdicts
 from services.network.parse import nad
 from services.network.parse.nad import Network, NetworkRef
 from services.network.policy import DEFAULT_POLICY, Policy
 from services.view.documents import explained_document
+from services.view.durations import describe_age
 from services.view.explained_network import ExplainedNetwork, explain_network
 from services.view.host_checks import RedisView
 from services.view.rows import network_row
 from tests.support.seen_networks import DOWN, ROUTE, found, network_with_status, record_of, view
-from tests.unit.network.builders import config, dhcp, network, offer
+from tests.unit.network.builders import SEGMENT, config, dhcp, network, offer
 
 
 def explained(given: Network, seen: RedisView | None = None, *others: Network) -> ExplainedNetwork:
@@ -72,6 +75,29 @@ def test_each_hosts_checks_are_described() -> None:
         "ICMP echo to 10.0.112.1 through the host's routing: answered after 0.6 ms",
     ]
     assert second == ["UplinkDown: uplink extra-bo is down; check the cable, the bond and the switch port"]
+
+
+def test_a_measured_time_has_its_age() -> None:
+    """The answer was repeated since, and its times were not sent again."""
+    offered = asking("node1", vlan_answers=True)
+    seen = view(offered, asked=(offered,))
+    known = seen.verdicts[SEGMENT]
+    latest, asked = (
+        tuple(replace(aged, full_age_s=aged.age_s + 600) for aged in of)
+        for of in (known.latest, known.asked_dhcp)
+    )
+    older = replace(seen, verdicts={SEGMENT: SegmentVerdicts(latest, asked)})
+    given = network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS)
+    result = explained(given, older)
+    assert result.checks is not None
+    check = result.checks[0]
+    texts = [a.text for a in answers_of(check, result.facts)]
+    assert check.age_s is not None
+    assert len(texts) == 3
+    assert all(text.endswith(f"ms (measured {describe_age(check.age_s + 600)} ago)") for text in texts)
+    document: Any = explained_document(result)
+    shown = document["checks"][0]
+    assert shown["measured_age_s"] == shown["age_s"] + 600
 
 
 def test_a_prober_that_waits_for_a_hosts_name_is_told() -> None:

@@ -1,0 +1,120 @@
+"""The Lua scripts of the verdict store, each atomic in Redis: observed time, and what is stored under it.
+
+Keys: those of observed time and of the sending mark, then verdicts_key() of segments. The last argument is
+the latest observed time that the caller knows of, in milliseconds.
+"""
+
+LONGEST_TICK_S = 5
+"""Of a longer gap between two ticks, the rest was not observed by anybody and does not count."""
+LONGEST_TICK_MS = LONGEST_TICK_S * 1000
+
+OLD, UNKNOWN, STOOD_STILL = -1, -2, -3
+"""Results of CONFIRM in place of an age: the repeat is not newer than the stored verdict; the stored verdict
+has another fingerprint, or it came before time stood still."""
+
+OBSERVE = f"""
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local last = redis.call('HMGET', KEYS[1], 'observed_ms', 'at_ms', 'resumed_ms', 'stood_still')
+local observed, at = tonumber(last[1] or ''), tonumber(last[2] or '')
+local resumed, stood_still = tonumber(last[3] or '') or 0, last[4] == '1'
+local known = tonumber(ARGV[#ARGV])
+local passed = observed and at and now - at
+local counts = passed and passed >= 0 and passed <= {LONGEST_TICK_MS}
+  and redis.call('EXISTS', KEYS[2]) == 1
+if not passed then
+  observed = known > 0 and known or now
+elseif counts and not stood_still then
+  observed = observed + passed
+end
+-- A Redis that lost its data, or an older copy of it, does not move this process' time.
+observed = math.max(observed, known)
+"""
+TICK = f"""
+if counts and stood_still then
+  -- Later than whatever has arrived.
+  observed = observed + 1
+  resumed = observed
+elseif not counts and not stood_still and passed and passed > 0 then
+  -- Until now its arrival was taken for so much later.
+  observed = observed + math.min(passed, {LONGEST_TICK_MS})
+end
+stood_still = not counts
+redis.call('HSET', KEYS[1],
+  'observed_ms', string.format('%.0f', observed), 'at_ms', string.format('%.0f', now),
+  'resumed_ms', string.format('%.0f', resumed), 'stood_still', stood_still and '1' or '0')
+"""
+READ = "return { observed, resumed, counts and not stood_still and 1 or 0 }"
+ENTRY = """
+local now_text, observed_text = string.format('%.0f', now), string.format('%.0f', observed)
+local function entry(incarnation, counter, full, fingerprint, verdict)
+  return '{"incarnation":' .. incarnation .. ',"counter":' .. counter .. ',"at_ms":' .. now_text
+    .. ',"observed_ms":' .. observed_text .. ',"full_ms":' .. full
+    .. ',"fingerprint":"' .. fingerprint .. '","verdict":' .. verdict .. '}'
+end
+local function gives_way(old, incarnation, counter)
+  local of, its, at = string.match(old or '', '^{"incarnation":(%d+),"counter":(%d+),"at_ms":(%d+),')
+  -- An entry from the future was stored before the clock was set back: it orders nothing.
+  if not of or tonumber(at) > now + 1000 then
+    return true
+  end
+  of, its, incarnation, counter = tonumber(of), tonumber(its), tonumber(incarnation), tonumber(counter)
+  return of < incarnation or (of == incarnation and its < counter)
+end
+"""
+PUT = """
+local value = entry(ARGV[2], ARGV[3], observed_text, ARGV[7], ARGV[5])
+local function store(field)
+  if not gives_way(redis.call('HGET', KEYS[3], field), ARGV[2], ARGV[3]) then
+    return 0
+  end
+  redis.call('HSET', KEYS[3], field, value)
+  return 1
+end
+local stored = store(ARGV[1])
+if ARGV[4] == '1' then
+  stored = math.max(stored, store(ARGV[1] .. '|dhcp'))
+end
+if stored == 1 then
+  redis.call('EXPIRE', KEYS[3], ARGV[6])
+end
+return stored
+"""
+
+CONFIRM = f"""
+local function confirm(key, counter, fingerprint, asked)
+  local kept = redis.pcall('HMGET', key, ARGV[1], ARGV[1] .. '|dhcp')
+  if kept.err then
+    return {OLD}
+  end
+  local fields = {{}}
+  if gives_way(kept[1], ARGV[2], counter) then
+    fields[#fields + 1] = ARGV[1]
+  end
+  if asked and gives_way(kept[2], ARGV[2], counter) then
+    fields[#fields + 1] = ARGV[1] .. '|dhcp'
+  end
+  if #fields == 0 then
+    return {OLD}
+  end
+  local came, full, its, verdict = string.match(kept[asked and 2 or 1] or '',
+    '^{{"incarnation":%d+,"counter":%d+,"at_ms":%d+,"observed_ms":(%d+),"full_ms":(%d+),'
+    .. '"fingerprint":"(%x*)","verdict":(.*)}}$')
+  if its ~= fingerprint or #full > 16 then
+    return {UNKNOWN}
+  end
+  local value = entry(ARGV[2], counter, full, fingerprint, verdict)
+  for _, field in ipairs(fields) do
+    redis.call('HSET', key, field, value)
+  end
+  redis.call('EXPIRE', key, ARGV[3])
+  came = tonumber(came)
+  return came < resumed and {STOOD_STILL} or math.max(0, observed - came)
+end
+local results = {{}}
+for at = 3, #KEYS do
+  local given = 4 + 3 * (at - 3)
+  results[at - 2] = confirm(KEYS[at], ARGV[given], ARGV[given + 1], ARGV[given + 2] == '1')
+end
+return results
+"""
