@@ -137,9 +137,10 @@ def _of_dhcp(truth: Truth, written: Written) -> Iterator[str]:
     known = written.before is not None and _is_out(written.before)
     if _was(truth, written, "dhcp", "", False, known=known):
         return
-    heard = _heard(written)
+    # One that crashes again and again has had its time, and does not have to confirm.
+    heard, confirming = _heard(written), [host for host in _heard(written) if host in written.steady]
     without = [host for host in heard if _was(truth, written, "dhcp", host, False, known=known)]
-    if len(without) < min(CONFIRMING_HOSTS, max(1, len(heard))):
+    if len(without) < min(CONFIRMING_HOSTS, max(1, len(confirming))):
         yield f"DHCP is out, but it answers {sorted(set(heard) - set(without))}"
 
 
