@@ -102,7 +102,7 @@ second, two hosts are enough, and the others are not named.
 - Results that give no state leave the reported one for 15 s (no host can probe) or for as long as a result
   is fresh; then it is `Unknown`.
 - In the first 15 s after the updater's start, while hosts may still announce themselves, only what is better
-  is reported.
+  is reported, and nothing counts as missing.
 
 A doubt is never written. All these times are counted only while nadroute probes; when it goes on after an
 outage or a pause, a doubt begins anew.

@@ -12,7 +12,7 @@ ACCUSE_NOBODY = (NOT_HEARD, Reason.INCONCLUSIVE)
 def is_better(word: Word, standing: Word | None, intent: Intent) -> bool:
     """Whether it is told at once."""
     answers = word.state is State.ACTIVE or word.state in ANSWERING
-    if names_another(word, intent):
+    if names_another(word, standing, intent):
         return False
     if standing is None:
         is_first = bool(word.gateway) and intent.known_gateway is None
@@ -23,10 +23,8 @@ def is_better(word: Word, standing: Word | None, intent: Intent) -> bool:
         return True
     if standing.state in SILENT and word.state in ANSWERING:
         return True
-    # Others can check what DHCP names only when it is written.
-    if intent.known_gateway is None:
-        return answers and word.gateway not in ("", standing.checked)
-    return answers and bool(word.gateway) and word.cidr != str(intent.known_cidr)
+    is_known = bool(word.gateway) and intent.known_gateway is not None
+    return answers and is_known and word.cidr != str(intent.known_cidr)
 
 
 def is_worse(word: Word, standing: Word | None) -> bool:
@@ -42,7 +40,11 @@ def is_worse(word: Word, standing: Word | None) -> bool:
     return bool(accused) or not same
 
 
-def names_another(word: Word, intent: Intent) -> bool:
-    """Whether another gateway takes the place of the known one, which other hosts may still reach."""
-    known = intent.known_gateway
-    return bool(word.gateway) and known is not None and word.gateway != str(known)
+def names_another(word: Word, standing: Word | None, intent: Intent) -> bool:
+    """Whether another gateway takes the place of the known one, which other hosts may still reach.
+
+    Where the annotation has lost it, it is the one that was checked last.
+    """
+    checked = "" if standing is None else standing.checked
+    known = checked if intent.known_gateway is None else str(intent.known_gateway)
+    return "" not in (word.gateway, known) and word.gateway != known

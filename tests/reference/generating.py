@@ -13,7 +13,9 @@ DELIVERIES = ("now",) * 8 + ("lost", "twice", "late")
 WAITS = (1, 2, 4, 5, 9, 14, 24, 25, 40, 90, 130, 260)
 EDITS = ("true", "false", "ping failed", "ui", "bare", "gateway", "manual", "auto", "disabled", "isolated",
          "vlan", "recreate")  # fmt: skip
-FAULTS = ("redis", "flush", "flush", "api", "watcher", "pause")
+FAULTS = ("redis", "flush", "flush", "api", "watcher", "pause", "updater", "updater")
+AT_ONCE = ("flush", "updater")
+"""Faults that are over as soon as they happened."""
 
 
 def generate(seed: int, length: int) -> History:
@@ -58,9 +60,10 @@ def _some(chance: random.Random, hosts: int, count: int, vlans: list[int]) -> li
 
 def _fault(chance: random.Random) -> list[Step]:
     what = chance.choice(FAULTS)
-    if what in ("flush", "updater"):
-        return [("fault", what)]
-    return [("fault", what), ("wait", chance.choice(WAITS)), ("fault", what)]
+    if what in AT_ONCE:
+        return [("fault", what)] * chance.choice((1, 1, 1, 2))
+    restarts: list[Step] = [("fault", "updater")] * chance.choice((0, 0, 0, 0, 1, 2))
+    return [("fault", what), *restarts, ("wait", chance.choice(WAITS)), ("fault", what)]
 
 
 def _loop(chance: random.Random, names: tuple[str, ...], vlan: int, host: str) -> list[Step]:

@@ -45,6 +45,8 @@ class Judge:
         self._in_vain_since: float | None = None
         self._named_since: float | None = None
         self._unconfirmed_since: float | None = None
+        self._agrees = False
+        """Whether the evidence says what stands."""
         self._undecided_since: float | None = None
         self._differs_since: float | None = None
 
@@ -57,34 +59,32 @@ class Judge:
     @property
     def is_clear(self) -> bool:
         """Whether the evidence says what stands."""
-        since = (self._undecided_since, self._differs_since, self._named_since)
-        return self.doubt is None and since == (None, None, None)
+        return self._agrees and self.doubt is None and self._named_since is None
+
+    def restart(self) -> None:
+        """Take that whoever looked so far is gone; all else was written down."""
+        self._looked_at = None
 
     def look(self, intent: Intent, look: Look) -> Telling | None:
         """Return what is to be told now; None while what stands is to stand."""
         if intent.digest != self._digest:
             self._begin(intent.digest)
+        self._agrees = False
         telling = self._consider(intent, look)
         self._looked_at = look.now
         if telling is None and self.told is not None and self.told.digest != self._digest and look.settled:
             # What stands is about another intent.
             telling = Telling(self._pending)
-        if telling is None:
-            return None
-        word = telling.word
-        known = (
-            word.gateway
-            or str(intent.known_gateway or "")
-            or (self.standing.checked if self.standing else "")
-        )
-        return replace(telling, word=replace(word, digest=intent.digest, checked=known))
+        return None if telling is None else replace(telling, word=replace(telling.word, digest=intent.digest))
 
     def tell(self, telling: Telling) -> None:
         """Take that this was written."""
-        self.told = telling.word
+        self.told, self._agrees = telling.word, True
         if telling.closes:
             self.doubt, self._named_since = telling.doubt, None
             self._undecided_since = self._differs_since = None
+        if telling.ends_asking:
+            self._in_vain_since = None
         self._offers_since = max(self._offers_since, telling.offers_since)
         self._unheard |= {host for host, why in telling.word.hosts.items() if why == NOT_HEARD}
 
@@ -93,13 +93,13 @@ class Judge:
         word = self._word(intent, look, since=self._watermark)
         if self.doubt is not None and not self.doubt.answered and is_over:
             restricted = self._word(intent, look, since=self.doubt.since)
-            if self._says_something(restricted):
+            if self._says_something(restricted, look):
                 self._watermark, word = self.doubt.since, restricted
                 self._unheard = set()
-            elif self._says_something(word) and is_worse(word, self._stands(word)):
+            elif self._says_something(word, look) and self._needs_evidence(word, intent):
                 return self._hold(restricted, look)
         self._pending = word if word.state is State.PENDING else Word(State.PENDING, Reason.NOT_PROBED_YET)
-        if not self._says_something(word):
+        if not self._says_something(word, look):
             return self._hold(word, look)
         self._undecided_since = None
         return self._weigh(intent, word, look)
@@ -123,7 +123,7 @@ class Judge:
         """Compare what the evidence says with what stands."""
         stands = self._stands(word)
         if stands is not None and word.says_as(stands):
-            self._differs_since = None
+            self._agrees, self._differs_since = True, None
             self._end_asking(look, word, is_told=True)
             self._end_doubt()
             return None
@@ -138,14 +138,17 @@ class Judge:
         if word.state is State.DHCP_FAILED and is_worse(word, stands) and not word.is_forgotten:
             # As many hosts as could contradict have asked in vain, or had their time.
             return Telling(word, self._offers(word)) if look.settled else None
-        if is_worse(word, stands) or names_another(word, intent):
+        if self._needs_evidence(word, intent):
             return self._doubt(intent, word, look)
-        is_over = self.doubt is not None and look.settled and self.doubt.is_over(look, self._digest)
-        if is_over or word.state is State.UNKNOWN:
-            self._end_doubt()
         if word.state is State.UNKNOWN:
             self._in_vain_since = None
+            self._end_doubt()
         return self._detail(word, look)
+
+    def _needs_evidence(self, word: Word, intent: Intent) -> bool:
+        """Whether others may contradict it."""
+        stands = self._stands(word)
+        return is_worse(word, stands) or names_another(word, stands, intent)
 
     def _end_asking(self, look: Look, word: Word, *, is_told: bool) -> None:
         """Nothing is to be confirmed of DHCP where no host asked in vain, or that is told."""
@@ -153,9 +156,16 @@ class Judge:
         if (is_out and is_told) or look.in_vain_since(self._digest, self._offers_since, None) is None:
             self._in_vain_since = None
 
-    def _says_something(self, word: Word) -> bool:
-        """Whether it says something at all; Unknown does where nothing stands."""
-        return word.is_decided or (word.state is State.UNKNOWN and self.standing is None)
+    def _had_its_time(self, look: Look) -> bool:
+        """Whether as many hosts as could contradict a missing offer have asked since, or had their time."""
+        since = self._in_vain_since
+        if since is None:
+            return True
+        return look.now >= since + look.bound_ms or look.asked_since(self._digest, since) >= look.askers()
+
+    def _says_something(self, word: Word, look: Look) -> bool:
+        """Whether it says something at all; Unknown does where nothing stands, once all hosts are known."""
+        return word.is_decided or (word.state is State.UNKNOWN and self.standing is None and look.settled)
 
     def _end_doubt(self) -> None:
         self.doubt = None
@@ -183,6 +193,8 @@ class Judge:
                 gateway=standing.gateway,
                 cidr=standing.cidr,
             )
+        checked = word.gateway or intent.gateway or intent.known_gateway or (standing and standing.checked)
+        word = replace(word, checked="" if word.state is State.DHCP_FAILED else str(checked or ""))
         return _naming(word, self._unheard & set(look.carriers)) if since == self._watermark else word
 
     def _forget(self, word: Word, look: Look) -> Word:
@@ -240,6 +252,9 @@ class Judge:
         if self.standing is None:
             return None
         if self._undecided_since is None:
+            if not look.settled:
+                # The hosts that can tell may not be known yet.
+                return None
             self._undecided_since = look.now
         held_ms = TTL_MS if word.state is State.UNKNOWN else look.fresh_ms
         if word.reason is Reason.NO_HOST:
@@ -247,7 +262,9 @@ class Judge:
         if not look.settled or look.now - self._undecided_since < held_ms:
             return None
         reason = Reason.NO_FRESH_VERDICT if word.reason is Reason.NOT_PROBED_YET else word.reason
-        return Telling(replace(word, state=State.UNKNOWN, reason=reason))
+        return Telling(
+            replace(word, state=State.UNKNOWN, reason=reason), ends_asking=self._had_its_time(look)
+        )
 
     def _accuses_unheard(self, look: Look) -> bool:
         """Whether what stands accuses a host of which nothing counts now."""
@@ -288,6 +305,8 @@ class Judge:
 
     def _detail(self, word: Word, look: Look) -> Telling | None:
         self._differs_since = look.now if self._differs_since is None else self._differs_since
+        if self.doubt is not None and look.settled and self.doubt.is_over(look, self._digest):
+            self._end_doubt()
         if self.doubt is not None or not look.settled:
             return None
         is_complete = look.heard(self._digest, since=self._watermark) >= set(look.carriers)

@@ -112,6 +112,8 @@ class Telling:
     """From then on older offers count no more."""
     doubt: Doubt | None = None
     """What is in doubt once it is told."""
+    ends_asking: bool = False
+    """Whether a host that asks DHCP in vain from then on is the first one."""
 
     @property
     def closes(self) -> bool:

@@ -88,11 +88,17 @@ class Player:
                 if name == "edit" and arguments[1] in OVERWRITING:
                     self._overwritten.append((self.site.clock.seconds, arguments[0]))
                 if name == "fault" and arguments == ["updater"]:
-                    self._announcements = _Announcements()
+                    self._restart()
                 self.site.wait(1)
                 self.look()
             except AssertionError as error:
                 raise Difference(f"after step {number}, {(name, *arguments)}: {error}") from error
+
+    def _restart(self) -> None:
+        """Take that the updater is a new one: it has the records in Redis, and was not there before."""
+        self._announcements = _Announcements()
+        for judge in self._judges.values():
+            judge.restart()
 
     def _wait(self, seconds: int) -> None:
         """Let time pass; the updater looks now and then, as it does by itself."""
@@ -114,6 +120,9 @@ class Player:
             assert after == before, "written while nothing can be seen"
             return
         self._announcements.read(observed, site.announced())
+        if not site.has_listed:
+            assert after == before, "written what was never listed"
+            return
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
             _check_number(old, new)
             found = read_intent(old)
@@ -131,11 +140,9 @@ class Player:
         assert since is not None
         settled = now - since >= TTL_MS
         time = self.site.verdicts.read([intent.segment])[intent.segment]
-        # Before all hosts are known, one that has reported is not gone.
-        carriers = self._announcements.carriers(now) | frozenset(() if settled else latest)
         return Look(
             now,
-            carriers,
+            self._announcements.carriers(now),
             latest,
             newest(arrivals, asked=True),
             settled and time.time_runs,

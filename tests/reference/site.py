@@ -90,7 +90,8 @@ class Site:
         self._beat()
 
     def start(self) -> None:
-        """Start an updater in place of the present one."""
+        """Start an updater in place of the present one; it lists once the API server is there."""
+        self.has_listed = not self.cluster.is_away
         self.updater = start_updater(
             self.cluster,
             self.redis,
@@ -104,6 +105,7 @@ class Site:
                 sweep_interval_s=FRESH_S / 2,
                 reduce_interval_s=0.5,
             ),
+            listed=self.cluster.objects.values() if self.has_listed else (),
             random=lambda: 0.5,
         )
 
@@ -193,6 +195,8 @@ class Site:
                 self.is_paused = False
             case "api":
                 self.cluster.is_away = not self.cluster.is_away
+                if not self.has_listed:
+                    self._list()
             case "watcher":
                 self.has_watcher = not self.has_watcher
             case "pause" if not self.redis.is_away:
@@ -238,6 +242,12 @@ class Site:
         self._uids += 1
         ref = NetworkRef("default", name)
         return network(route, config=config(vlan=vlan), ref=ref, uid=f"uid-{self._uids}")
+
+    def _list(self) -> None:
+        """Let an updater that was started without an API server see all networks."""
+        self.has_listed = True
+        for present in self.cluster.objects.values():
+            self.updater.upserted(present)
 
     def _apply(self, present: Network, annotations: Mapping[str, str]) -> None:
         self.updater.upserted(self.cluster.edit(present.ref, **annotations))

@@ -37,10 +37,10 @@ class Word:
     connectivity: str = ""
     """Empty: it stays as it is."""
     gateway: str = ""
-    checked: str = ""
-    """The gateway that it is about, whoever named it."""
     cidr: str = ""
     """What DHCP names now; empty if it names nothing, or the owner did."""
+    checked: str = ""
+    """The gateway that it is about, whoever named it."""
     hosts: Mapping[str, str] = field(default_factory=dict)
     servers: tuple[str, ...] = ()
     dhcp_out: bool = False

@@ -101,6 +101,7 @@ class FullLoop:
             self,
             self.clock,
             UpdaterSettings(sweep_interval_s=PACE.sweep_s),
+            listed=self.cluster.objects.values(),
             random=self._chance.random,
         )
 

@@ -1,11 +1,12 @@
 """An updater of a simulated site, whose Redis and API server are in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 import redis
 from prometheus_client import CollectorRegistry
 
+from services.network.parse.nad import Network
 from services.updater.assessing import DoubtLog
 from services.updater.hosts import AnnouncedHosts, PauseSwitch
 from services.updater.metrics import UpdaterMetrics
@@ -25,9 +26,10 @@ def start_updater(
     clock: ManualClock,
     settings: UpdaterSettings,
     *,
+    listed: Iterable[Network],
     random: Callable[[], float],
 ) -> Updater:
-    """Start an updater, which knows nothing that Redis and the API server do not know."""
+    """Start an updater, which knows only what is in Redis and listed. random gives numbers from 0 to 1."""
     client = cast("redis.Redis", server)
     verdicts.restart()
     updater = Updater(
@@ -42,6 +44,6 @@ def start_updater(
         random=random,
         metrics=UpdaterMetrics(CollectorRegistry()),
     )
-    for network in cluster.objects.values():
+    for network in listed:
         updater.upserted(network)
     return updater

@@ -52,6 +52,9 @@ def advance(case: Case, doubts: Doubts) -> Doubts:
     """Complete the doubts whose evidence is there or whose time is over; drop what no longer matters."""
     if doubts is NO_DOUBTS or doubts.digest != case.intent.digest:
         return NO_DOUBTS
+    if doubts.no_offer is not None and doubts.no_offer.since_ms < newest_offer_ms(case):
+        # Before it begins anew with observed time: from then on it would be newer than that offer.
+        doubts = changed(doubts, no_offer=None)
     doubts = changed(
         doubts,
         reach=_resumed(case, doubts.reach),
@@ -134,7 +137,7 @@ def track_offers(case: Case, found: Conclusion, doubts: Doubts) -> Doubts:
         since_ms = min((asked[host] for host in found.unoffered if host in asked), default=0)
         doubt = OpenDoubt(kind=DoubtKind.NO_OFFER, since_ms=since_ms)
         return advance(case, changed(doubts, digest=case.intent.digest, no_offer=doubt))
-    if says_no_offer(found) and before is not None:
+    if says_no_offer(found) and before is not None and case.carriers.is_settled:
         return changed(doubts, offers_after_ms=before.since_ms)
     return doubts
 

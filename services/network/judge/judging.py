@@ -103,13 +103,16 @@ def _comparable(case: Case, found: Conclusion) -> Status | None:
 
 def _is_undecided(case: Case, found: Conclusion) -> bool:
     """Whether it says less than what is reported, or nothing."""
-    return found.state is State.PENDING or (found.state is State.UNKNOWN and case.standing is not None)
+    if found.state is State.UNKNOWN:
+        # Before all hosts are known, those that can tell may be missing.
+        return case.standing is not None or not case.carriers.is_settled
+    return found.state is State.PENDING
 
 
 def _same(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
     if doubts is not NO_DOUBTS:
         doubts = close(found, doubts)
-        if doubts.offers_after_ms and not says_no_offer(case.standing):
+        if 0 < doubts.offers_after_ms <= newest_offer_ms(case):
             doubts = changed(doubts, offers_after_ms=0)
     return _tell(case, found, doubts)
 
@@ -169,10 +172,12 @@ def _undecided(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
         doubts = changed(doubts, undecided_since_ms=0)
         stands = case.reported is not None or not case.carriers.is_settled
         return Judgement(found, None if stands else found, doubts)
+    if not case.carriers.is_settled:
+        return Judgement(found, None, doubts)
     now_ms = case.verdicts.now_ms
     since_ms = doubts.undecided_since_ms or now_ms
     doubts = changed(doubts, digest=case.intent.digest, undecided_since_ms=since_ms)
-    if now_ms - since_ms < _held_ms(case, found) or not case.carriers.is_settled:
+    if now_ms - since_ms < _held_ms(case, found):
         return Judgement(found, None, doubts)
     reason = Reason.NO_FRESH_VERDICT if found.reason is Reason.NOT_PROBED_YET else found.reason
     return Judgement(found, replace(found, state=State.UNKNOWN, reason=reason), doubts)
@@ -223,7 +228,8 @@ def _reduce(case: Case, doubts: Doubts) -> Conclusion:
             found = reduced(dhcp_confirmations=0)
     if doubts.offers_after_ms and not says_no_offer(found) and newest_offer_ms(case) < doubts.offers_after_ms:
         # The host without an offer is gone. That brings no server back.
-        found = replace(found, has_dhcp_news=False)
+        asked = _arrived_since(case, asked, doubts.offers_after_ms)
+        found = reduced()
     return _with_unheard(case, found, doubts)
 
 

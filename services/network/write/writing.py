@@ -96,7 +96,7 @@ def decide(
     if network.deleting or network.is_system or channel is Channel.NOTHING:
         return None
     told = memory.told or network.status
-    after = _status(intent, conclusion, told).limited()
+    after = _status(intent, conclusion, told, network.status).limited()
     if channel is Channel.EVENT:
         return Change(told, after.following(told, now=now), hindrance=Hindrance.UNREADABLE)
     return _change(network, intent, after, result_of(intent, conclusion), now=now, memory=memory)
@@ -154,15 +154,16 @@ def _change(
     )
 
 
-def _status(intent: Intent | NotProbed, conclusion: Conclusion | None, before: Status | None) -> Status:
+def _status(intent: Intent | NotProbed, conclusion: Conclusion | None, *before: Status | None) -> Status:
+    """before: the statuses of before, of which the first on this intent counts."""
     if isinstance(intent, NotProbed):
         return Status(intent.state, intent.reason, detail=intent.detail)
     assert conclusion is not None
-    gateway = _checked_gateway(intent, conclusion, before)
+    same = next((status for status in before if status is not None and status.digest == intent.digest), None)
+    gateway = _checked_gateway(intent, conclusion, same)
     named_by = conclusion.named_by
     if named_by is None:
-        is_same = before is not None and (before.digest, before.gateway) == (intent.digest, gateway)
-        named_by = before.named_by if before is not None and is_same else intent.named_by
+        named_by = same.named_by if same is not None and same.gateway == gateway else intent.named_by
     return Status(
         conclusion.state,
         conclusion.reason,
@@ -179,10 +180,13 @@ def _status(intent: Intent | NotProbed, conclusion: Conclusion | None, before: S
 
 
 def _checked_gateway(intent: Intent, conclusion: Conclusion, before: Status | None) -> str:
-    """Return the gateway that the status is about; while there is no result, that of the status before."""
+    """Return the gateway that the status is about; while there is no result, that of the status before.
+
+    before: on the same intent.
+    """
     if conclusion.state is State.DHCP_FAILED:
         return ""
     gateway = conclusion.gateway or intent.gateway or intent.known_gateway
-    if gateway is None and before is not None and before.digest == intent.digest:
+    if gateway is None and before is not None:
         gateway = read_gateway(before.gateway)
     return str(gateway or "")

@@ -391,6 +391,25 @@ def test_before_hosts_are_settled_a_host_that_is_missing_acquits_nobody() -> Non
     assert net.look(after=1) is None
 
 
+def test_before_hosts_are_settled_nobody_is_missing() -> None:
+    """After the updater's start, the host whose result stands may be restarting."""
+    net = JudgedNetwork(MANUAL, "node1", "node2").report("node2").stand("Active")
+    net.hosts, net.is_settled = {"node1"}, False
+    net.look()
+    assert net.look(after=HOST_TTL_S) is None
+    net.is_settled = True
+    assert net.look(after=HOST_TTL_S - 1) is None
+    assert net.state(after=HOST_TTL_S) == "Unknown"
+
+
+def test_before_hosts_are_settled_no_doubt_is_begun_that_a_new_network_is_unknown() -> None:
+    """Else it would be over long before any host is missed."""
+    net = JudgedNetwork(MANUAL).report("node1", vlan=L)
+    net.is_settled = False
+    net.look()
+    assert net.doubts is NO_DOUBTS
+
+
 def test_evidence_that_gives_no_state_voids_nothing(net: JudgedNetwork) -> None:
     """All that was heard is that node1 cannot probe: the others' results still count when it is gone."""
     net.report("node1", fault=Fault.UPLINK_DOWN).look()
@@ -458,6 +477,19 @@ def test_a_doubt_older_than_the_newest_offer_says_nothing_about_a_later_missing_
     assert net.state(after=1) == "DHCPFailed"
 
 
+def test_an_offer_that_came_before_time_went_on_still_refutes_an_earlier_missing_one() -> None:
+    """A doubt begins anew then, but this one was over; the offer came with a fault, so no state followed."""
+    net = JudgedNetwork(AUTO, *HOSTS)
+    net.look()
+    net.no_offer("node3").look()
+    net.now += 4
+    net.report("node1", dhcp=dhcp(offer()), fault=Fault.UPLINK_DOWN).look()
+    net.resume()
+    net.look()
+    net.now += BOUND_S
+    assert net.no_offer("node2").look() is None
+
+
 def test_dhcp_that_is_out_stays_out_until_a_newer_offer() -> None:
     """It does not come back because the host without an offer is gone."""
     net = JudgedNetwork(KNOWN, *HOSTS).report(*HOSTS, dhcp=dhcp(offer())).stand("Active")
@@ -472,6 +504,32 @@ def test_dhcp_that_is_out_stays_out_until_a_newer_offer() -> None:
     back = net.report("node2", dhcp=dhcp(offer())).look(after=1)
     assert back is not None
     assert not back.dhcp_out
+
+
+def test_an_offer_from_before_dhcp_was_out_does_not_count_after_a_time_without_any_host() -> None:
+    """Meanwhile nothing was known, but nothing took it back."""
+    net = JudgedNetwork(KNOWN, *HOSTS).report(*HOSTS, dhcp=dhcp(offer())).stand("Active")
+    net.report("node1", dhcp=dhcp()).look(after=1)
+    assert net.state(after=BOUND_S) == "Active"
+    net.hosts.clear()
+    assert net.state(after=1) == "Unknown"
+    net.look(after=1)
+    net.hosts.add("node2")
+    told = net.report("node2").look(after=1)
+    assert told is not None
+    assert (told.state, told.servers) == ("Active", ())
+    net.look(after=1)
+    net.hosts.add("node3")
+    assert net.report("node3").look(after=1) is None
+
+
+def test_before_hosts_are_settled_a_missing_offer_voids_no_other() -> None:
+    """It is not told, so another host's offer still counts."""
+    net = JudgedNetwork(KNOWN, "node1", "node2").report("node1", "node2", dhcp=dhcp(offer())).stand("Active")
+    net.is_settled = False
+    net.report("node1", dhcp=dhcp()).look(after=1)
+    net.look(after=BOUND_S)
+    assert net.doubts.offers_after_ms == 0
 
 
 def test_an_unusable_offer_is_confirmed_too() -> None:

@@ -22,6 +22,7 @@ from services.network.parse.status import (
     ServerOffer,
     Status,
 )
+from services.network.write.remembering import Memory
 from services.network.write.writing import Change, decide
 from tests.unit.network.builders import CIDR, GATEWAY, NOW, SEGMENT, due, network
 from tests.unit.network.strategies import ANY_TEXT, any_networks, texts_of, valid_routes
@@ -127,6 +128,15 @@ def test_who_named_the_gateway_stays_as_long_as_the_gateway() -> None:
     said = Status("Unknown", "NoFreshVerdict", since=NOW, digest=Intent(SEGMENT, "auto").digest,
                   gateway=str(GATEWAY), named_by=frozenset({ServerIdentity("10.0.112.1", "")}))  # fmt: skip
     assert decide_now(network('{"mode":"auto"}', status=said.dump()), UNKNOWN) is None
+
+
+def test_who_named_the_gateway_stays_when_the_owner_takes_an_edit_back() -> None:
+    """The record is of the edit; the annotation still tells what was found before."""
+    said = Status("Unknown", "NoFreshVerdict", since=NOW, digest=Intent(SEGMENT, "auto").digest,
+                  gateway=str(GATEWAY), named_by=frozenset({ServerIdentity("10.0.112.1", "")}))  # fmt: skip
+    target = network('{"mode":"auto"}', status=said.dump())
+    edited = Memory(Status("Pending", "NotProbedYet", digest="0" * 16))
+    assert due(decide(target, read_intent(target), UNKNOWN, now=NOW, memory=edited)) is None
 
 
 def test_an_unreadable_field_is_reported_in_the_status() -> None:
