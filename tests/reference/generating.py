@@ -13,7 +13,7 @@ DELIVERIES = ("now",) * 8 + ("lost", "twice", "late")
 WAITS = (1, 2, 4, 5, 9, 14, 24, 25, 40, 90, 130, 260)
 EDITS = ("true", "false", "ping failed", "ui", "bare", "gateway", "manual", "auto", "disabled", "isolated",
          "vlan", "recreate")  # fmt: skip
-FAULTS = ("redis", "flush", "flush", "api", "watcher", "pause", "updater", "updater")
+FAULTS = ("redis", "flush", "flush", "api", "watcher", "pause", "updater", "updater", "watch", "watch")
 AT_ONCE = ("flush", "updater")
 """Faults that are over as soon as they happened."""
 
@@ -43,7 +43,7 @@ def _some(chance: random.Random, hosts: int, count: int, vlans: list[int]) -> li
         case "round":
             return [("probe", name, vlan, name == host, "good", "now") for name in names]
         case "fault":
-            return _fault(chance)
+            return _fault(chance, hosts, count, vlans)
         case "loop":
             return _loop(chance, names, vlan, host)
     truths = ("dhcp", "dhcp", "gateway", f"vlan{one}", f"routed{one}")
@@ -58,10 +58,14 @@ def _some(chance: random.Random, hosts: int, count: int, vlans: list[int]) -> li
     return [single[kind]]
 
 
-def _fault(chance: random.Random) -> list[Step]:
+def _fault(chance: random.Random, hosts: int, count: int, vlans: list[int]) -> list[Step]:
     what = chance.choice(FAULTS)
     if what in AT_ONCE:
         return [("fault", what)] * chance.choice((1, 1, 1, 2))
+    if what == "watch":
+        edit: Step = ("edit", chance.randrange(count), chance.choice(EDITS))
+        meanwhile = [step for _ in range(chance.randrange(4)) for step in _some(chance, hosts, count, vlans)]
+        return [("fault", what), edit, *meanwhile, ("fault", what)]
     restarts: list[Step] = [("fault", "updater")] * chance.choice((0, 0, 0, 0, 1, 2))
     return [("fault", what), *restarts, ("wait", chance.choice(WAITS)), ("fault", what)]
 

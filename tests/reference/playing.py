@@ -111,6 +111,7 @@ class Player:
         """Let the updater look, and compare what it made of it."""
         site = self.site
         self.looks += 1
+        known = site.known()
         before = [site.network_at(index) for index in range(len(site.refs))]
         can_see = not (site.redis.is_away or site.is_paused)
         observed = site.verdicts.observed_ms() if can_see else 0
@@ -125,6 +126,9 @@ class Player:
             return
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
             _check_number(old, new)
+            if not self._sees(old, known.get(old.uid), observed):
+                assert new == old, "written on what is outdated"
+                continue
             found = read_intent(old)
             if isinstance(found, Intent):
                 self._check(old, new, found, observed)
@@ -133,6 +137,23 @@ class Player:
             else:
                 self._check_left_alone(old, new, found)
             self._note_standing(new)
+
+    def _sees(self, present: Network, known: Network | None, now: int) -> bool:
+        """Return whether the updater takes up what is there now, which the watch may not have reported yet.
+
+        If it is behind, it does so when it has something to write: then it finds out that it is.
+        """
+        if known == present:
+            return True
+        if known is None:
+            return False
+        found = read_intent(known)
+        if isinstance(found, Intent):
+            telling = self._judge_of(known).look(found, self._look_of(found, now))
+            has_tried = self.site.known().get(known.uid) != known
+            may_write = not self.site.cluster.is_away
+            assert has_tried or telling is None or not may_write or _is_being_pinged(known, telling.word)
+        return self.site.known().get(known.uid) != known
 
     def _look_of(self, intent: Intent, now: int) -> Look:
         arrivals = [Arrival(at, v) for at, v in self.site.verdicts.arrivals if v.segment == intent.segment]

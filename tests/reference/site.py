@@ -5,8 +5,9 @@ left out. Time passes only in `wait`.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import redis
@@ -81,6 +82,9 @@ class Site:
         self.is_paused = False
         self.reporting = Reporting()
         self.late: list[Sent] = []
+        self.is_watch_late = False
+        self._events: list[Callable[[], None]] = []
+        """What the watch has not reported yet."""
         self._renewed_at = float("-inf")
         self._uids = 0
         made = [self._make(f"net{index}", vlan, kind) for index, (vlan, kind) in enumerate(routes)]
@@ -92,6 +96,7 @@ class Site:
     def start(self) -> None:
         """Start an updater in place of the present one; it lists once the API server is there."""
         self.has_listed = not self.cluster.is_away
+        self._events.clear()
         self.updater = start_updater(
             self.cluster,
             self.redis,
@@ -123,6 +128,10 @@ class Site:
     def network_at(self, index: int) -> Network:
         """Return this network as it stands."""
         return self.cluster.objects[self.refs[index % len(self.refs)]]
+
+    def known(self) -> Mapping[str, Network]:
+        """Return what the updater knows of the networks, by uid; it may be behind."""
+        return {present.uid: present for present in self.updater.networks()}
 
     def announced(self) -> frozenset[str]:
         """Return the hosts that are announced now."""
@@ -197,6 +206,9 @@ class Site:
                 self.cluster.is_away = not self.cluster.is_away
                 if not self.has_listed:
                     self._list()
+            case "watch":
+                self.is_watch_late = not self.is_watch_late
+                self._happened()
             case "watcher":
                 self.has_watcher = not self.has_watcher
             case "pause" if not self.redis.is_away:
@@ -243,6 +255,12 @@ class Site:
         ref = NetworkRef("default", name)
         return network(route, config=config(vlan=vlan), ref=ref, uid=f"uid-{self._uids}")
 
+    def _happened(self, *events: Callable[[], None]) -> None:
+        """Let the updater see these events and those before, unless the watch is late."""
+        self._events += events
+        while self._events and not self.is_watch_late:
+            self._events.pop(0)()
+
     def _list(self) -> None:
         """Let an updater that was started without an API server see all networks."""
         self.has_listed = True
@@ -250,7 +268,7 @@ class Site:
             self.updater.upserted(present)
 
     def _apply(self, present: Network, annotations: Mapping[str, str]) -> None:
-        self.updater.upserted(self.cluster.edit(present.ref, **annotations))
+        self._happened(partial(self.updater.upserted, self.cluster.edit(present.ref, **annotations)))
 
     def _move(self, present: Network, route: dict[str, object]) -> None:
         """Change the VLAN as the webhook does, which marks an auto network's route as outdated."""
@@ -263,7 +281,7 @@ class Site:
             present, config=config(vlan=elsewhere), annotations=annotations, resource_version=version
         )
         self.cluster.objects[present.ref] = moved
-        self.updater.upserted(moved)
+        self._happened(partial(self.updater.upserted, moved))
 
     def _recreate(self, present: Network) -> None:
         self._uids += 1
@@ -273,8 +291,7 @@ class Site:
             None, config=config(vlan=vlan), ref=present.ref, uid=f"uid-{self._uids}", version=version
         )
         self.cluster.objects[present.ref] = again
-        self.updater.deleted(present.uid)
-        self.updater.upserted(again)
+        self._happened(partial(self.updater.deleted, present.uid), partial(self.updater.upserted, again))
 
     def _beat(self) -> None:
         """Renew what is renewed, and count the time, as the services do by themselves."""
