@@ -14,6 +14,8 @@ WAITS = (1, 2, 4, 5, 9, 14, 24, 25, 40, 90, 130, 260)
 EDITS = ("true", "false", "ping failed", "ui", "bare", "gateway", "manual", "auto", "disabled", "isolated",
          "vlan", "recreate")  # fmt: skip
 FAULTS = ("redis", "flush", "flush", "api", "watcher", "pause", "updater", "updater", "watch", "watch")
+POLICIES = ("routed", "routed", "routed", "vlan")
+PACES_S = (25.0, 25.0, 25.0, 40.0)
 AT_ONCE = ("flush", "updater")
 """Faults that are over as soon as they happened."""
 
@@ -27,7 +29,7 @@ def generate(seed: int, length: int) -> History:
     steps: list[Step] = []
     while len(steps) < length:
         steps += _some(chance, hosts, count, [vlan for vlan, _ in routes])
-    return History(hosts, routes, tuple(steps[:length]))
+    return History(hosts, routes, tuple(steps[:length]), chance.choice(POLICIES), chance.choice(PACES_S))
 
 
 def _some(chance: random.Random, hosts: int, count: int, vlans: list[int]) -> list[Step]:

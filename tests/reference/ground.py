@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
+from services.contract.limits import REPORT_WITHIN_S
 from services.contract.messages import (
     DHCPVerdict,
     HostAnnouncement,
@@ -65,10 +66,15 @@ class Host:
     is_up: bool = True
     incarnation: int = 1
     counter: int = 0
+    report_within_s: float = REPORT_WITHIN_S
 
     def announcement(self) -> str:
         said = HostAnnouncement(
-            host=self.name, uplinks={"extra": "extra-bo"}, version="1", incarnation=self.incarnation
+            host=self.name,
+            uplinks={"extra": "extra-bo"},
+            version="1",
+            incarnation=self.incarnation,
+            report_within_s=self.report_within_s,
         )
         return said.model_dump_json()
 

@@ -1,6 +1,6 @@
 """Playing a history: each step happens to the site, and the updater is compared with the reference."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from services.contract.outcomes import State
@@ -31,6 +31,9 @@ class History:
     routes: tuple[tuple[int, str], ...]
     """VLAN and kind of each network."""
     steps: tuple[Step, ...]
+    active_when: str = "routed"
+    slowest_s: float = BOUND_MS / 1000
+    """How long the first host may take to report, as it announces."""
 
 
 class Difference(AssertionError):
@@ -42,10 +45,12 @@ class _Announcements:
     """What was read of the hosts' announcements by the present updater."""
 
     polls: list[tuple[int, frozenset[str]]] = field(default_factory=list)
+    paces_s: dict[str, float] = field(default_factory=dict)
     readable_since: int | None = None
 
-    def read(self, now: int, hosts: frozenset[str]) -> None:
-        self.polls.append((now, hosts))
+    def read(self, now: int, hosts: Mapping[str, float]) -> None:
+        self.polls.append((now, frozenset(hosts)))
+        self.paces_s |= hosts
         if self.readable_since is None:
             self.readable_since = now
 
@@ -53,6 +58,10 @@ class _Announcements:
         """Return the announced hosts, and those whose announcement ended a moment ago."""
         present = self.polls[-1][1]
         return present | frozenset(host for host, ended in self._ended() if now - ended < BOUND_MS)
+
+    def bound_ms(self, now: int) -> int:
+        """Return how long the slowest of them may take to report."""
+        return max([BOUND_MS, *(round(1000 * self.paces_s[host]) for host in self.carriers(now))])
 
     def _ended(self) -> Iterator[tuple[str, int]]:
         for host in frozenset[str]().union(*(hosts for _, hosts in self.polls)):
@@ -67,7 +76,14 @@ class Player:
     """One history on its way."""
 
     def __init__(self, history: History, make_redis: MakeRedis = in_memory) -> None:
-        self.site = Site(history.hosts, history.routes, make_redis)
+        self._active_when = history.active_when
+        self.site = Site(
+            history.hosts,
+            history.routes,
+            make_redis,
+            active_when=history.active_when,
+            slowest_s=history.slowest_s,
+        )
         self._judges: dict[str, Judge] = {}
         self._announcements = _Announcements()
         self.looks = 0
@@ -168,7 +184,9 @@ class Player:
             newest(arrivals, asked=True),
             settled and time.time_runs,
             time.resumed_ms,
+            bound_ms=self._announcements.bound_ms(now),
             fresh_ms=round(FRESH_S * 1000),
+            active_when=self._active_when,
         )
 
     def _judge_of(self, network: Network) -> Judge:

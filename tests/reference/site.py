@@ -14,6 +14,7 @@ import redis
 from pydantic import SecretStr
 
 from services.cluster.errors import Unavailable
+from services.contract.limits import REPORT_WITHIN_S
 from services.contract.names import (
     HOST_RENEWAL_S,
     HOST_TTL_S,
@@ -70,14 +71,22 @@ class Site:
     """Everything, from the first network on."""
 
     def __init__(
-        self, hosts: int, routes: tuple[tuple[int, str], ...], make_redis: MakeRedis = in_memory
+        self,
+        hosts: int,
+        routes: tuple[tuple[int, str], ...],
+        make_redis: MakeRedis = in_memory,
+        *,
+        active_when: str = "routed",
+        slowest_s: float = REPORT_WITHIN_S,
     ) -> None:
-        """routes: VLAN and kind of each network: new, auto or manual."""
+        """routes: VLAN and kind of each network: new, auto or manual. slowest_s: pace of the first host."""
+        self._active_when = active_when
         self.clock = ManualClock(1_000_000.0, on_wait="return")
         self.redis, self.verdicts = make_redis(self.clock)
         self.memories = MemoryMemories(self.redis)
         self.vlans = {number: Vlan(number) for number in VLANS}
         self.hosts = {name: Host(name) for name in HOSTS[:hosts]}
+        self.hosts[HOSTS[0]].report_within_s = slowest_s
         self.has_watcher = True
         self.is_paused = False
         self.reporting = Reporting()
@@ -107,6 +116,7 @@ class Site:
             UpdaterSettings(
                 redis_url=SecretStr("unix:///nowhere"),
                 kubeconfig=Path("/nowhere"),
+                active_when=self._active_when,
                 sweep_interval_s=FRESH_S / 2,
                 reduce_interval_s=0.5,
             ),
@@ -133,9 +143,13 @@ class Site:
         """Return what the updater knows of the networks, by uid; it may be behind."""
         return {present.uid: present for present in self.updater.networks()}
 
-    def announced(self) -> frozenset[str]:
-        """Return the hosts that are announced now."""
-        return frozenset(host for host in self.hosts if self.redis.exists(host_key(host)))
+    def announced(self) -> Mapping[str, float]:
+        """Return the hosts that are announced now, and in how many seconds they report."""
+        return {
+            name: host.report_within_s
+            for name, host in self.hosts.items()
+            if self.redis.exists(host_key(name))
+        }
 
     # Steps.
 

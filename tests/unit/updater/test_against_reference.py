@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import structlog
@@ -54,11 +55,12 @@ def explain(seed: int, history: History) -> str:
     """Return the shortest history that still fails, to be played again."""
 
     def part(steps: tuple[Step, ...]) -> History:
-        return History(history.hosts, history.routes, steps)
+        return replace(history, steps=steps)
 
     shortest = minimize(history.steps, lambda steps: bool(difference(part(steps))))
     listed = "\n".join(f"    {step}," for step in shortest)
     return (
         f"seed {seed}: {difference(part(shortest))}\n"
-        f"History({history.hosts}, {history.routes}, (\n{listed}\n))"
+        f"History({history.hosts}, {history.routes}, (\n{listed}\n), "
+        f"{history.active_when!r}, {history.slowest_s})"
     )
