@@ -170,11 +170,15 @@ def _since(case: Case, doubts: Doubts, verdicts: Sequence[AgedVerdict]) -> int:
     return newest if is_news else now_ms
 
 
-def close(found: Conclusion, doubts: Doubts) -> Doubts:
-    """Close what is no longer in doubt, now that the verdicts say what is reported, or better."""
+def close(found: Conclusion, doubts: Doubts, *, keep_answered: bool = False) -> Doubts:
+    """Close what is no longer in doubt, now that the verdicts say what is reported, or better.
+
+    keep_answered: whether other hosts are still asked if the gateway answers them too.
+    """
+    is_kept = keep_answered and doubts.reach is not None and doubts.reach.kind is DoubtKind.ANSWERED
     return changed(
         doubts,
-        reach=None,
+        reach=doubts.reach if is_kept else None,
         offer=None,
         no_offer=doubts.no_offer if found.is_confirming or found.dhcp_out else None,
         differs_since_ms=0,

@@ -11,7 +11,7 @@ from services.contract.doubts import DoubtKind
 from services.contract.names import HOST_TTL_S
 from services.contract.open_doubts import ALL_CARRIERS, NO_DOUBTS, Doubts, OpenDoubt
 from services.contract.outcomes import Reason, State
-from services.contract.verdicts import AgedVerdict
+from services.network.judge.counting import reduce_counting, with_unheard
 from services.network.judge.doubting import (
     advance,
     awaits_answers,
@@ -36,8 +36,7 @@ from services.network.judge.evidence import (
     says_no_offer,
     unheard_since,
 )
-from services.network.judge.reduction import Conclusion, reduce
-from services.network.judge.servers import offers_in
+from services.network.judge.reduction import Conclusion
 from services.network.parse.status import Status
 
 _NOT_PROBED_YET = Conclusion(State.PENDING, Reason.NOT_PROBED_YET)
@@ -60,18 +59,18 @@ def judge(case: Case, doubts: Doubts) -> Judgement:
         # Nobody probes: as after the start, only what is better is reported.
         case = case._replace(carriers=replace(case.carriers, is_settled=False))
     doubts = advance(case, doubts)
-    found = _reduce(case, doubts)
+    found = reduce_counting(case, doubts)
     if found.unoffered:
         doubts = track_offers(case, found, doubts)
         if found.is_confirming and doubts.no_offer is not None and is_over(case, doubts.no_offer):
-            found = _reduce(case, doubts)
+            found = reduce_counting(case, doubts)
     doubts = track_confirmation(case, found, doubts)
     evidence = found
     reach = doubts.reach
     if _is_complete_silence(reach) and doubts.watermark_ms != reach.since_ms:
         # Verdicts from before the doubt count no more, if those since then give a state.
         restricted = changed(doubts, watermark_ms=reach.since_ms, unheard=())
-        evidence = _reduce(case, restricted)
+        evidence = reduce_counting(case, restricted)
         if not _is_undecided(case, evidence):
             found, doubts = evidence, restricted
     if _is_undecided(case, found):
@@ -118,16 +117,13 @@ def _same(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
 
 
 def _better(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
-    asking = doubts.reach
-    doubts = close(found, doubts)
-    if is_silent(case.standing):
-        if asking is None or asking.kind is not DoubtKind.ANSWERED:
-            doubts = open_reach(case, doubts, DoubtKind.ANSWERED)
-            asking = doubts.reach
-        doubts = changed(doubts, digest=case.intent.digest, reach=asking)
+    is_recovery = is_silent(case.standing)
+    doubts = close(found, doubts, keep_answered=is_recovery)
+    if is_recovery and doubts.reach is None:
         # What the other hosts found is old: they look again now, and have a moment to take it back.
-        if asking is not None and awaits_answers(case, asking):
-            return _hold(case, found, doubts)
+        doubts = open_reach(case, doubts, DoubtKind.ANSWERED)
+    if doubts.reach is not None and awaits_answers(case, doubts.reach):
+        return _hold(case, found, doubts)
     return _tell(case, found, doubts)
 
 
@@ -147,7 +143,7 @@ def _worse(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
         return _hold(case, found, doubts)
     if not by_dhcp and doubt.enough == ALL_CARRIERS and found.state not in UNDECIDED:
         doubts = changed(doubts, unheard=unheard_since(case, doubts.watermark_ms))
-        found = _with_unheard(case, found, doubts)
+        found = with_unheard(case, found, doubts)
     return _tell(case, found, doubts)
 
 
@@ -188,67 +184,6 @@ def _held_ms(case: Case, found: Conclusion) -> float:
         # The last host was waited for already, while it might have restarted.
         return 0
     return 1000 * (HOST_TTL_S if found.state is State.UNKNOWN else case.fresh_s)
-
-
-def _reduce(case: Case, doubts: Doubts) -> Conclusion:
-    """Reduce the verdicts that count."""
-    latest, asked = case.verdicts.latest, case.verdicts.asked_dhcp
-    if doubts.watermark_ms:
-        latest = _arrived_since(case, latest, doubts.watermark_ms)
-
-    since_ms = doubts.unconfirmed_since_ms
-    unconfirmed_s = (case.verdicts.now_ms - since_ms) / 1000 if since_ms else 0.0
-
-    def reduced(**more: int) -> Conclusion:
-        return reduce(
-            case.intent,
-            latest,
-            asked,
-            hosts=case.carriers.hosts,
-            fresh_s=case.fresh_s,
-            policy=case.policy,
-            unconfirmed_s=unconfirmed_s,
-            **more,
-        )
-
-    found = reduced()
-    if found.unoffered:
-        is_out = says_no_offer(case.standing)
-        if case.verdicts.resumed_ms and not is_out:
-            # A server that was missing before observed time stood still may be back.
-            asked = _arrived_since(case, asked, case.verdicts.resumed_ms, or_offered=True)
-            found = reduced()
-        is_late = (
-            doubts.no_offer is not None
-            and doubts.no_offer.since_ms >= newest_offer_ms(case)
-            and is_over(case, doubts.no_offer)
-        )
-        if found.is_confirming and (is_late or is_out):
-            # What is reported needs no confirmation again, and mute hosts hide nothing for ever.
-            found = reduced(dhcp_confirmations=0)
-    if doubts.offers_after_ms and not says_no_offer(found) and newest_offer_ms(case) < doubts.offers_after_ms:
-        # The host without an offer is gone. That brings no server back.
-        asked = _arrived_since(case, asked, doubts.offers_after_ms)
-        found = reduced()
-    return _with_unheard(case, found, doubts)
-
-
-def _arrived_since(
-    case: Case, verdicts: tuple[AgedVerdict, ...], since_ms: int, *, or_offered: bool = False
-) -> tuple[AgedVerdict, ...]:
-    return tuple(
-        seen
-        for seen in verdicts
-        if case.verdicts.arrived_ms(seen) >= since_ms or (or_offered and offers_in(seen.verdict))
-    )
-
-
-def _with_unheard(case: Case, found: Conclusion, doubts: Doubts) -> Conclusion:
-    """Name the hosts that had their time and did not report."""
-    if not doubts.unheard or found.state in UNDECIDED:
-        return found
-    unheard = dict.fromkeys(case.carriers.hosts.intersection(doubts.unheard), Reason.NOT_HEARD.value)
-    return replace(found, hosts={**(found.hosts or {}), **unheard})
 
 
 def _hold(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
