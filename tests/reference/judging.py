@@ -114,10 +114,15 @@ class Judge:
             self._watermark, self._unheard = NEVER, set()
         if self._named_since is not None:
             self._named_since = max(self._named_since, look.resumed)
-        if self.doubt is None:
-            return False
-        self.doubt = replace(self.doubt, since=max(self.doubt.since, look.resumed))
-        return look.settled and self.doubt.is_over(look, self._digest)
+        if self.doubt is not None and self.doubt.since < look.resumed:
+            self.doubt = replace(self.doubt, since=look.resumed, is_over=False)
+        return self._is_over(look)
+
+    def _is_over(self, look: Look) -> bool:
+        """Whether all who are waited for have reported, or had their time; once it is over it stays so."""
+        if self.doubt is not None and look.settled and self.doubt.ends(look, self._digest):
+            self.doubt = replace(self.doubt, is_over=True)
+        return self.doubt is not None and self.doubt.is_over
 
     def _weigh(self, intent: Intent, word: Word, look: Look) -> Telling | None:
         """Compare what the evidence says with what stands."""
@@ -235,10 +240,7 @@ class Judge:
 
     def _is_asking(self, look: Look) -> bool:
         """Whether other hosts are waited for, because one was answered."""
-        doubt = self.doubt
-        return (
-            doubt is not None and doubt.answered and not (look.settled and doubt.is_over(look, self._digest))
-        )
+        return self.doubt is not None and self.doubt.answered and not self._is_over(look)
 
     def _newest_at(self, arrivals: Mapping[str, Arrival], look: Look) -> float:
         """Return when the newest report that counts arrived; now, if it was not what made the difference."""
@@ -287,9 +289,9 @@ class Judge:
             return self._doubt_gateway(word, look)
         if self.doubt is None or self.doubt.answered:
             self.doubt = Doubt(self._newest_at(look.latest, look), look.crowded)
-            if look.settled and self.doubt.is_over(look, self._digest):
+            if self._is_over(look):
                 return self._consider(intent, look)
-        if not look.settled or not self.doubt.is_over(look, self._digest):
+        if not look.settled or not self._is_over(look):
             return None
         if word.is_decided and not self.doubt.is_crowded:
             word = _naming(word, set(look.carriers) - look.reported(self._digest, since=self._watermark))
@@ -305,7 +307,7 @@ class Judge:
 
     def _detail(self, word: Word, look: Look) -> Telling | None:
         self._differs_since = look.now if self._differs_since is None else self._differs_since
-        if self.doubt is not None and look.settled and self.doubt.is_over(look, self._digest):
+        if self._is_over(look):
             self._end_doubt()
         if self.doubt is not None or not look.settled:
             return None

@@ -95,8 +95,10 @@ class Doubt:
     """Whether two of them are enough."""
     answered: bool = False
     """Whether they may answer as well as the first one did: they are waited for, and nothing is doubted."""
+    is_over: bool = False
+    """Whether nobody is waited for any more."""
 
-    def is_over(self, look: Look, digest: str) -> bool:
+    def ends(self, look: Look, digest: str) -> bool:
         """Whether all of them have reported, or had their time."""
         enough = min(2, len(look.carriers)) if self.is_crowded else len(look.carriers)
         heard = look.heard(digest, since=self.since)

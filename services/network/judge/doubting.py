@@ -130,15 +130,16 @@ def open_offer(case: Case, doubts: Doubts) -> Doubts:
 
 def track_offers(case: Case, found: Conclusion, doubts: Doubts) -> Doubts:
     """Open a doubt with the first host that receives no offer; remember which offers no longer count."""
-    before = doubts.no_offer
-    if found.is_confirming and (before is None or before.since_ms < newest_offer_ms(case)):
+    doubt = doubts.no_offer
+    is_begun = doubt is not None and doubt.since_ms >= newest_offer_ms(case)
+    if not is_begun and not says_no_offer(case.standing):
         asked = asked_since(case, 0)
         # A host that asks once more must not prolong it: it began with the first answer.
         since_ms = min((asked[host] for host in found.unoffered if host in asked), default=0)
         doubt = OpenDoubt(kind=DoubtKind.NO_OFFER, since_ms=since_ms)
-        return advance(case, changed(doubts, digest=case.intent.digest, no_offer=doubt))
-    if says_no_offer(found) and before is not None and case.carriers.is_settled:
-        return changed(doubts, offers_after_ms=before.since_ms)
+        doubts = advance(case, changed(doubts, digest=case.intent.digest, no_offer=doubt))
+    if says_no_offer(found) and doubt is not None and case.carriers.is_settled:
+        return changed(doubts, offers_after_ms=doubt.since_ms)
     return doubts
 
 

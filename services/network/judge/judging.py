@@ -129,9 +129,9 @@ def _better(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
 
 def _worse(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
     by_dhcp = only_dhcp_tells(found, case.intent)
-    if by_dhcp and says_no_offer(found) and case.carriers.is_settled:
+    if by_dhcp and says_no_offer(found):
         # As many hosts as can contradict have asked in vain, or had their time.
-        return _tell(case, found, doubts)
+        return _tell(case, found, doubts) if case.carriers.is_settled else _hold(case, found, doubts)
     doubt = doubts.offer if by_dhcp else doubts.reach
     if doubt is None or doubt.kind is DoubtKind.ANSWERED:
         doubts = open_offer(case, doubts) if by_dhcp else open_reach(case, doubts, DoubtKind.SILENT)

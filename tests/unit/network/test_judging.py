@@ -532,6 +532,18 @@ def test_before_hosts_are_settled_a_missing_offer_voids_no_other() -> None:
     assert net.doubts.offers_after_ms == 0
 
 
+def test_the_first_missing_offer_begins_the_doubt_even_where_no_other_host_could_ask() -> None:
+    """node1's fault is gone before all hosts are known: node2 has the rest of the time to ask."""
+    net = JudgedNetwork(AUTO, "node1", "node2")
+    net.is_settled = False
+    net.report("node1", vlan=N, dhcp=dhcp(), fault=Fault.UPLINK_DOWN).report("node2", vlan=N).look()
+    net.look(after=3)
+    net.no_offer("node1").look()
+    net.is_settled = True
+    assert net.state(after=BOUND_S - 4) is None
+    assert net.state(after=1) == "DHCPFailed"
+
+
 def test_an_unusable_offer_is_confirmed_too() -> None:
     """The first server to answer need not be the one that counts."""
     net = JudgedNetwork(AUTO, "node1", "node2")
