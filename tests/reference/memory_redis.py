@@ -20,8 +20,8 @@ from services.updater.service import Store
 from tests.support.manual_clock import ManualClock
 from tests.support.simulated_parts import MemoryMemories as SimulatedMemories
 
-Record = tuple[int, Verdict]
-"""When it came, in milliseconds of observed time, and the verdict."""
+Record = tuple[int, Verdict, int]
+"""When it came last, in milliseconds of observed time, the verdict, and when it came in full."""
 
 
 class MemoryRedis:
@@ -133,7 +133,7 @@ class MemoryVerdicts:
             self.arrivals.append((observed, verdict))
             if verdict.fault is not Fault.STOPPED:
                 kinds = [self._latest] if verdict.dhcp is None else [self._latest, self._asked]
-                stored = [_store(kind, verdict, observed) for kind in kinds]
+                stored = [_store(kind, verdict, observed, full_at=observed) for kind in kinds]
                 changed |= {verdict.segment} if True in stored else set()
         return frozenset(changed)
 
@@ -154,7 +154,7 @@ class MemoryVerdicts:
             again = source[1].model_copy(update={"incarnation": order[0], "counter": order[1]})
             self.arrivals.append((observed, again))
             for kind in kinds:
-                _store(kind, again, observed)
+                _store(kind, again, observed, full_at=source[2])
             gaps_s[segment] = inf if source[0] < resumed else (observed - source[0]) / 1000
         return Confirmed(gaps_s, tuple(unknown))
 
@@ -180,11 +180,13 @@ class MemoryVerdicts:
             self.arrivals.clear()
 
 
-def _store(known: dict[tuple[Segment, str], Record], verdict: Verdict, observed: int) -> bool:
+def _store(
+    known: dict[tuple[Segment, str], Record], verdict: Verdict, observed: int, *, full_at: int
+) -> bool:
     key = verdict.segment, verdict.host
     if not _gives_way(known.get(key), _order(verdict)):
         return False
-    known[key] = observed, verdict
+    known[key] = observed, verdict, full_at
     return True
 
 
@@ -200,7 +202,10 @@ def _aged(
     known: Mapping[tuple[Segment, str], Record], segment: Segment, observed: int
 ) -> tuple[AgedVerdict, ...]:
     found = sorted((host, record) for (where, host), record in known.items() if where == segment)
-    return tuple(AgedVerdict(verdict, (observed - at) / 1000) for _, (at, verdict) in found)
+    return tuple(
+        AgedVerdict(verdict, (observed - at) / 1000, (observed - full_at) / 1000)
+        for _, (at, verdict, full_at) in found
+    )
 
 
 class MemoryMemories(SimulatedMemories):
