@@ -131,28 +131,39 @@ def conclusive(evidence: Evidence, digest: str, since: float) -> int:
 
 def in_vain_since(evidence: Evidence, digest: str) -> tuple[float | None, float]:
     """Return when the first host asked in vain since the newest offer, and when that came."""
-    offered, in_vain = _answers(evidence, digest)
+    _, in_vain = _answers(evidence, digest)
+    offered = [a for a in _heard_from_dhcp(evidence, digest) if _is_offer(a)]
     return (in_vain[0].at if in_vain else None), max((a.at for a in offered), default=float("-inf"))
 
 
 def _answers(evidence: Evidence, digest: str) -> tuple[list[Arrival], list[Arrival]]:
-    """Return what hosts heard from DHCP: the offers, and the answers in vain since the newest of them."""
-    answers = sorted(
+    """Return what carriers heard from DHCP: offers, and answers in vain since the newest to any host."""
+    heard = _heard_from_dhcp(evidence, digest)
+    answers = [arrival for arrival in heard if arrival.host in evidence.carriers]
+    known = [arrival for arrival in heard if _is_offer(arrival)]
+    last = max((a.at for a in known if a.at >= evidence.offers_since), default=float("-inf"))
+    since = evidence.in_vain_since
+    in_vain = [a for a in answers if not _is_offer(a) and a.at > last and a.at >= since]
+    return [a for a in answers if _is_offer(a)], in_vain
+
+
+def _is_offer(arrival: Arrival) -> bool:
+    return arrival.verdict.dhcp is not None and arrival.verdict.dhcp.outcome is DHCPOutcome.OFFERED
+
+
+def _heard_from_dhcp(evidence: Evidence, digest: str) -> list[Arrival]:
+    """Return what hosts, gone ones too, heard from DHCP or waited for in vain; the oldest first."""
+    return sorted(
         (
             arrival
-            for host, arrival in evidence.asked.items()
-            if host in evidence.carriers
-            and evidence.now - arrival.at < 2 * evidence.fresh_ms
+            for arrival in evidence.asked.values()
+            if evidence.now - arrival.at < 2 * evidence.fresh_ms
             and arrival.verdict.dhcp is not None
             and arrival.verdict.dhcp.outcome in (DHCPOutcome.OFFERED, DHCPOutcome.NO_OFFER)
             and any(target.digest == digest for target in arrival.verdict.targets)
         ),
         key=lambda arrival: arrival.at,
     )
-    offered = [a for a in answers if a.verdict.dhcp and a.verdict.dhcp.outcome is DHCPOutcome.OFFERED]
-    last = max((a.at for a in offered if a.at >= evidence.offers_since), default=float("-inf"))
-    since = evidence.in_vain_since
-    return offered, [a for a in answers if a not in offered and a.at > last and a.at >= since]
 
 
 def _reach(

@@ -17,6 +17,10 @@ def reduce_counting(case: Case, doubts: Doubts) -> Conclusion:
     if doubts.watermark_ms:
         latest = _arrived_since(case, latest, doubts.watermark_ms)
 
+    if offered_ms := newest_offer_ms(case):
+        # What an offer has refuted stays so, although the host that received it is gone.
+        asked = _arrived_since(case, asked, offered_ms + 1, or_offered=True)
+
     since_ms = doubts.unconfirmed_since_ms
     unconfirmed_s = (case.verdicts.now_ms - since_ms) / 1000 if since_ms else 0.0
 

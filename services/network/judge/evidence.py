@@ -14,6 +14,7 @@ from services.contract.outcomes import Reason, State
 from services.contract.verdicts import SegmentVerdicts
 from services.network.judge.dhcp import is_conclusive
 from services.network.judge.reduction import CONFIRMATIONS, DHCP_FRESHNESS, Conclusion, is_on
+from services.network.judge.servers import offers_in
 from services.network.parse.intent import Intent
 from services.network.parse.status import Status
 from services.network.policy import Policy
@@ -220,10 +221,17 @@ def asked_since(case: Case, since_ms: int) -> dict[str, int]:
 
 
 def newest_offer_ms(case: Case) -> int:
-    """Return when the newest offer arrived; 0 without one."""
-    asked = asked_since(case, 0)
-    offered = [s.verdict.host for s in case.verdicts.asked_dhcp if s.verdict.dhcp and s.verdict.dhcp.servers]
-    return max((asked[host] for host in offered if host in asked), default=0)
+    """Return when the newest offer arrived, also if its host is gone since; 0 without one."""
+    return max(
+        (
+            case.verdicts.arrived_ms(seen)
+            for seen in case.verdicts.asked_dhcp
+            if offers_in(seen.verdict)
+            and seen.age_s < DHCP_FRESHNESS * case.fresh_s
+            and is_conclusive(seen.verdict, case.intent.digest)
+        ),
+        default=0,
+    )
 
 
 def askers_needed(case: Case) -> int:

@@ -544,6 +544,17 @@ def test_the_first_missing_offer_begins_the_doubt_even_where_no_other_host_could
     assert net.state(after=1) == "DHCPFailed"
 
 
+def test_a_missing_offer_stays_refuted_when_the_host_that_received_one_is_gone() -> None:
+    """node1 asked before node2 was answered. That node2 crashes takes no DHCP server away."""
+    net = JudgedNetwork(KNOWN, *HOSTS).report(*HOSTS, dhcp=dhcp(offer())).stand("Active")
+    net.report("node1", dhcp=dhcp()).look(after=1)
+    net.report("node2", dhcp=dhcp(offer())).look(after=1)
+    del net.asked["node3"]
+    net.hosts.remove("node2")
+    assert net.look(after=BOUND_S) is None
+    assert net.look(after=BOUND_S) is None
+
+
 def test_an_unusable_offer_is_confirmed_too() -> None:
     """The first server to answer need not be the one that counts."""
     net = JudgedNetwork(AUTO, "node1", "node2")
