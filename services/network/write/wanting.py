@@ -21,7 +21,8 @@ def result_of(intent: Intent | NotProbed, conclusion: Conclusion | None) -> Resu
         # No gateway is known from DHCP: the values are the owner's, junk, or from the network's former VLAN.
         return Result(connectivity=connectivity)
     cidr, gateway = conclusion.cidr, conclusion.gateway
-    if cidr is None or gateway is None:
+    if cidr is None or gateway is None or not connectivity:
+        # What is offered now was not checked yet, and is not written.
         cidr, gateway = intent.known_cidr, intent.known_gateway
     return Result(cidr=str(cidr or ""), gateway=str(gateway or ""), connectivity=connectivity)
 

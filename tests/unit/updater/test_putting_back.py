@@ -11,6 +11,7 @@ from services.contract.outcomes import State
 from services.network.parse import nad
 from services.network.write.disputes import MAX_CORRECTIONS
 from services.network.write.supposing import as_if_written
+from tests.reference.playing import History, Player
 from tests.reference.site import Site
 
 SETTLED_S = 40
@@ -134,6 +135,25 @@ def test_another_intent_is_not_reverted_after_a_restart() -> None:
     site.updater.upserted(site.cluster.edit(site.refs[0], **{nad.ROUTE: wanted}))
     look(site)
     assert site.network_at(0).annotations[nad.ROUTE] == wanted
+
+
+def test_a_gateway_that_was_only_offered_is_not_supposed() -> None:
+    """It was not written while it was not checked; its first answer is told at once."""
+    player = Player(History(3, ((100, "manual"), (100, "new")), ()))
+    player.play(
+        [
+            ("probe", "node2", 100, True, "good", "now"),
+            ("truth", 100, "gateway"),
+            ("probe", "node1", 100, True, "good", "now"),
+            ("wait", 14),
+            ("probe", "node1", 100, False, "good", "now"),
+            ("probe", "node3", 100, False, "broken", "now"),
+            ("edit", 0, "auto"),
+        ]
+    )
+    assert state(player.site) == State.PENDING
+    probe(player.site, "node1", ask=True)
+    assert state(player.site) == State.PARTIAL
 
 
 def test_putting_back_does_not_prolong_what_is_held() -> None:
