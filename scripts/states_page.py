@@ -104,6 +104,12 @@ second, two hosts are enough, and the others are not named.
 - In the first 15 s after the updater's start, while hosts may still announce themselves, only what is better
   is reported, and nothing counts as missing.
 
+- A new network becomes `Active` by the first host that reports; the others are not waited for. One that
+  differs is reported as any difference.
+- A host that is gone for longer than it may restart (its announcement ends after 15 s, and 25 s more) neither
+  accuses nor acquits: what it found counts no more. `Partial` whose accused hosts are all gone becomes what
+  the remaining hosts find; so does `Partial` whose only answering host is gone.
+
 A doubt is never written. All these times are counted only while nadroute probes; when it goes on after an
 outage or a pause, a doubt begins anew.
 
