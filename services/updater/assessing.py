@@ -274,7 +274,8 @@ class Assessor:
         """Assess a network about which nothing new is told: what another writer took back is put back."""
         standing, intent = judged
         assert isinstance(intent, Intent)
-        if memory.knows(intent) and standing is not network and (memory.is_hindered or memory.is_written):
+        is_taken_back = memory.knows(intent) and standing is not network and not network.deleting
+        if is_taken_back and (memory.is_hindered or memory.is_written):
             change = restate(network, intent, now=now, memory=memory)
             if memory.is_hindered:
                 return Assessment(

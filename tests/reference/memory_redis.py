@@ -203,7 +203,7 @@ def _aged(
 ) -> tuple[AgedVerdict, ...]:
     found = sorted((host, record) for (where, host), record in known.items() if where == segment)
     return tuple(
-        AgedVerdict(verdict, (observed - at) / 1000, (observed - full_at) / 1000)
+        AgedVerdict(verdict, max(0, observed - at) / 1000, max(0, observed - full_at) / 1000)
         for _, (at, verdict, full_at) in found
     )
 
