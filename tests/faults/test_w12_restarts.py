@@ -20,16 +20,30 @@ PROBE_S = 5.0
 """The longest check of a silent gateway, its report and its review."""
 SLACK_S = 15.0
 """For a busy machine."""
+WELL = {**dict.fromkeys(VLANS, "Active"), PARTIAL: "Partial"}
+"""The state of the network on each VLAN while nothing is broken."""
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeSite]:
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeSite]:
     require_lab(SITE)
     with (
         tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as folder,
         whole_site(Path(folder), tmp_path_factory.mktemp("lab") / "state") as running,
     ):
         yield running
+
+
+@pytest.fixture
+def site(started: WholeSite) -> WholeSite:
+    """The site with every prober running, whatever the test before has ended."""
+    for host in HOSTS:
+        if host not in started.probers:
+            started.start(host)
+    started.updater.wait(lambda: started.states() == WELL)
+    started.wait_for_reports(*HOSTS)
+    started.settle()
+    return started
 
 
 def test_a_rolling_restart_is_no_news(site: WholeSite) -> None:
