@@ -91,6 +91,8 @@ class Reconciler:
         self._recorded: set[str] = set()
         """Networks of which a write has stored the record since the present review began."""
         self._failures: dict[str, int] = {}
+        self._throttled_until: dict[str, float] = {}
+        """By uid: until when the API server asked to wait, whatever else is found until then."""
 
     def review(self, networks: Sequence[Network]) -> list[str]:
         """Record what is concluded of these networks; return the uids of those to write.
@@ -110,6 +112,9 @@ class Reconciler:
 
     def reconcile(self, uid: str) -> float | None:
         """Write this network if it needs it; return the seconds after which to try again, or None."""
+        throttled_s = self._throttled_until.get(uid, 0.0) - self._clock.monotonic()
+        if throttled_s > 0:
+            return throttled_s
         network, retry_in_s = self._cache.get(uid), None
         if network is not None:
             try:
@@ -123,6 +128,7 @@ class Reconciler:
             except (ClusterError, redis.RedisError) as error:
                 return self._retry_in_s(network, error)
         self._failures.pop(uid, None)
+        self._throttled_until.pop(uid, None)
         if self._cache.get(uid) is None:
             # Gone, perhaps while it was written: nothing remembered of it may stay.
             self.forget(uid)
@@ -131,6 +137,7 @@ class Reconciler:
     def forget(self, uid: str) -> None:
         """Forget a network that is gone."""
         self._failures.pop(uid, None)
+        self._throttled_until.pop(uid, None)
         self._denied.clear(uid)
         self._assessor.forget(uid)
 
@@ -280,6 +287,8 @@ class Reconciler:
         attempt = self._failures[network.uid] = self._failures.get(network.uid, 0) + 1
         cause = error if isinstance(error, ClusterError) else Unavailable(str(error))
         delay_s = backoff_s(attempt, cause, jitter=self._random())
+        if isinstance(error, Throttled):
+            self._throttled_until[network.uid] = self._clock.monotonic() + delay_s
         log.warning(
             "write failed",
             network=str(network.ref),
