@@ -105,7 +105,7 @@ def _kind_of(name: str, annotation: object) -> tuple[Kind, str]:
         return "mapping", "NAME=VALUE"
     if origin in (tuple, list, set, frozenset):
         return "many", "VALUE"
-    if name.endswith("_s") and annotation in (int, float):
+    if name.endswith("_s") and not name.endswith("_per_s") and annotation in (int, float):
         return "duration", "DURATION"
     if name.endswith("_url"):
         return "text", "URL"

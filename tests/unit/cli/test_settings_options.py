@@ -50,6 +50,12 @@ def test_a_duration_flag_accepts_units(monkeypatch: pytest.MonkeyPatch) -> None:
     assert values["retry_interval_s"] == (7.0, "environment")
 
 
+def test_a_rate_takes_no_unit_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names of its flag and its setting end as those of durations do."""
+    assert _config(monkeypatch, "watcher", "--patrol-per-s", "0")["patrol_per_s"] == (0.0, "flag")
+    assert run(monkeypatch, "config", "watcher", "--patrol-per-s", "2m").code == 2
+
+
 def test_a_boolean_flag_has_a_negative_form(monkeypatch: pytest.MonkeyPatch) -> None:
     """--no-leader-election is False, not absent."""
     assert _config(monkeypatch, "watcher", "--no-leader-election")["leader_election"] == (False, "flag")
