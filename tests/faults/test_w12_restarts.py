@@ -20,8 +20,6 @@ PROBE_S = 5.0
 """The longest check of a silent gateway, its report and its review."""
 SLACK_S = 15.0
 """For a busy machine."""
-WELL = {**dict.fromkeys(VLANS, "Active"), PARTIAL: "Partial"}
-"""The state of the network on each VLAN while nothing is broken."""
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +35,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeSite]:
 @pytest.fixture
 def site(started: WholeSite) -> WholeSite:
     """The site with every prober running, whatever the test before has ended."""
-    for host in HOSTS:
-        if host not in started.probers:
-            started.start(host)
-    started.updater.wait(lambda: started.states() == WELL)
-    started.wait_for_reports(*HOSTS)
-    started.settle()
+    started.make_well()
     return started
 
 

@@ -33,6 +33,8 @@ SITE = build_site(
     hosts=len(HOSTS),
     trunked={"node2": frozenset(VLANS)},
 )
+WELL = {**dict.fromkeys(VLANS, "Active"), PARTIAL: "Partial"}
+"""The state of the network on each VLAN while nothing is broken."""
 SWEEP_S = 20.0
 """Short, so that an outage is found soon; two of them are longer than the bound for a report."""
 EXIT_S = 60.0
@@ -99,6 +101,15 @@ class WholeSite:
         ours = committed(by_us(self.updater.server.writes))
         return [record for record in ours if record.sequence > after and record.name in names]
 
+    def make_well(self) -> None:
+        """Start each prober that does not run; wait until all have reported and every state is true."""
+        for host in HOSTS:
+            if host not in self.probers:
+                self.start(host)
+        self.updater.wait(lambda: self.states() == WELL)
+        self.wait_for_reports(*HOSTS)
+        self.settle()
+
     def settle(self) -> None:
         """Wait until all that was reported before is judged and written: a later network is."""
         name = f"later-{self.sequence()}"
@@ -132,12 +143,7 @@ def whole_site(folder: Path, state: Path) -> Iterator[WholeSite]:
         stack.callback(_end, running)
         for vlan in (*VLANS, PARTIAL):
             updater.create(name_of(vlan), vlan=vlan)
-        for host in HOSTS:
-            running.start(host)
-        wanted = {**dict.fromkeys(VLANS, "Active"), PARTIAL: "Partial"}
-        updater.wait(lambda: running.states() == wanted)
-        running.wait_for_reports(*HOSTS)
-        running.settle()
+        running.make_well()
         yield running
 
 
