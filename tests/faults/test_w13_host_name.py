@@ -70,11 +70,14 @@ def conflict(running: ServiceProcess) -> bool:
     return "nadroute_host_name_conflict 1.0" in running.get("/metrics")[1]
 
 
-def request_probes(server: RedisServer, count: int, name: str) -> None:
-    """Queue this many requests, each of one VLAN."""
+def request_probes(server: RedisServer, count: int, name: str, *, first_vlan: int = 1) -> None:
+    """Queue this many requests, each of one VLAN.
+
+    A second verdict on a VLAN may be reported as a repeat of the first: who wants verdicts takes fresh VLANs.
+    """
     with closing(make_app(server.url)) as app:
         for number in range(count):
-            probe = SegmentProbe(vlan=number + 1, targets=(Target(digest="0" * 16),))
+            probe = SegmentProbe(vlan=first_vlan + number, targets=(Target(digest="0" * 16),))
             request = ProbeRequest(
                 id=f"{name}-{number}", host="node1", cluster_network="extra",
                 sent_at_ms=time_ms(server.client), max_age_ms=600_000, segments=(probe,),
@@ -203,7 +206,7 @@ def test_a_frozen_prober_ends_when_another_has_its_name(
         assert working.process.wait(TIMEOUT_S) == 1
         assert "the host's name is lost to another prober" in working.log.read_text()
         waiting.wait(lambda: consumers(redis_server) <= 1)
-        request_probes(redis_server, REQUESTS, "after")
+        request_probes(redis_server, REQUESTS, "after", first_vlan=1 + REQUESTS)
         waiting.wait(lambda: len(reported(redis_server, "after")) == REQUESTS)
         answers = [*reported(redis_server, "meanwhile"), *reported(redis_server, "after")]
         assert {verdict.incarnation for verdict in answers} == {now.since_ms}
