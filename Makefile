@@ -46,11 +46,13 @@ test-packages:
 
 # In two runs: making and ending network namespaces holds a lock of the kernel's that a Celery worker waits for
 # when it starts (uuid1 asks for the interfaces), so what does the one is kept apart from what measures the other.
+# A file's tests stay in one worker: what they share, such as an hour of a simulated site, is made once.
 test: $(STAMP) $(BIN)/kubectl test-packages ## every test; what this machine cannot run is skipped, except in CI
-	$(BIN)/python -m pytest -n $(WORKERS) tests/unit tests/simulation tests/fuzz tests/integration $(PYTEST_ARGS)
-	$(BIN)/python -m pytest tests/faults tests/network tests/acceptance $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/unit tests/simulation tests/fuzz tests/integration $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/faults tests/network tests/acceptance $(PYTEST_ARGS)
 
-test-long: $(STAMP) ## the updater against its reference: STEPS=1000000 of random histories from SEED on
+test-long: $(STAMP) ## the updater against its reference: STEPS=1000000 of random histories from SEED on; further seeds
+	$(BIN)/python -m pytest -n $(WORKERS) -m long tests $(PYTEST_ARGS)
 	$(BIN)/python -m pytest -n $(WORKERS) --timeout 0 tests/unit/updater/test_against_reference.py \
 		--history-steps $(STEPS) --history-seed $(SEED) $(PYTEST_ARGS)
 

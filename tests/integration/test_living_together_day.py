@@ -121,7 +121,7 @@ class Day:
         make_well(self.site.fabric, *NETWORKS.values(), *SPARE_VLANS)
 
 
-@pytest.fixture(scope="module", params=[1, 3])
+@pytest.fixture(scope="module", params=[1, pytest.param(3, marks=pytest.mark.long)])
 def day(request: pytest.FixtureRequest) -> Day:
     """A day that is over."""
     day = Day(int(request.param))
