@@ -200,7 +200,7 @@ class Assessor:
         apart: list[str] = []
         for network, intent in zip(networks, intents, strict=True):
             memory = memory_of(records.get(network.uid), observe_only=self._observe_only)
-            found[network.uid] = memory
+            found[network.uid] = memory = memory.about(network, intent)
             if not memory.is_hindered and memory.knows(intent) and not memory.stands(network, intent):
                 apart.append(network.uid)
         written = self._memories.written(apart)

@@ -89,7 +89,9 @@ class Player:
         self.looks = 0
         """How often both were compared."""
         self._stood: dict[str, Intent] = {}
-        """Each network's intent when what was told of it last stood in its annotation."""
+        """Each network's intent, while it is the same, when what was told last stood in its annotation."""
+        self._named: dict[str, Intent] = {}
+        """The same until something is told of another intent: what it names is still known."""
         self._overwritten: list[tuple[float, object]] = []
         self.look()
 
@@ -203,20 +205,24 @@ class Player:
 
     def _with_known_gateway(self, network: Network, intent: Intent, judge: Judge) -> Intent:
         """Return the intent with the gateway that stood there, if another writer has removed it."""
-        stood, told = self._stood.get(network.uid), judge.told
+        is_empty = not (network.route.cidr or network.route.gateway)
+        named = (self._named if is_empty else self._stood).get(network.uid)
+        told = judge.told
         is_told = told is not None and told.state is not State.PENDING and told.digest == intent.digest
-        if not is_told or stood is None or stood.digest != intent.digest or intent.known_gateway is not None:
+        if not is_told or named is None or named.digest != intent.digest or intent.known_gateway is not None:
             return intent
-        return replace(intent, known_gateway=stood.known_gateway, known_cidr=stood.known_cidr)
+        return replace(intent, known_gateway=named.known_gateway, known_cidr=named.known_cidr)
 
     def _note_standing(self, network: Network) -> None:
-        found, standing = read_intent(network), self._judge_of(network).standing
-        if not isinstance(found, Intent):
-            self._stood.pop(network.uid, None)
-        elif standing is not None and standing.digest == found.digest and _says(network, standing):
-            self._stood[network.uid] = found
-        elif network.uid in self._stood and self._stood[network.uid].digest != found.digest:
-            del self._stood[network.uid]
+        found, judge, uid = read_intent(network), self._judge_of(network), network.uid
+        digest, standing = found.digest if isinstance(found, Intent) else "", judge.standing
+        if isinstance(found, Intent) and standing is not None and standing.digest == digest:
+            if _says(network, standing):
+                self._stood[uid] = self._named[uid] = found
+        elif uid in self._stood and self._stood[uid].digest != digest:
+            del self._stood[uid]
+        if uid in self._named and judge.told is not None and judge.told.digest != self._named[uid].digest:
+            del self._named[uid]
 
     def _must_be_corrected(self, index: int) -> bool:
         """Whether another writer's change is to be answered: not when there were too many of them."""

@@ -1,6 +1,6 @@
 """What is remembered of a network outside its annotations, and whether it still stands there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.contract.conclusions import NO_RESULT, Result
 from services.contract.outcomes import State
@@ -46,6 +46,16 @@ class Memory:
         if self.told is None or isinstance(intent, NotProbed):
             return False
         return self.told.digest == intent.digest and self.told.state != State.PENDING
+
+    def about(self, network: Network, intent: Intent | NotProbed) -> "Memory":
+        """Return it with what the annotation tells of this intent, where the record is about another one.
+
+        So it is when an owner comes back to a route before anything was told of the one between.
+        """
+        if self.told is None or self.is_hindered or self.knows(intent):
+            return self
+        written = replace(self, told=network.status, result=NO_RESULT)
+        return written if written.knows(intent) else self
 
     def stands(self, network: Network, intent: Intent | NotProbed) -> bool:
         """Whether the annotations say what was told, and name the gateway that was known."""

@@ -18,9 +18,9 @@ SETTLED_S = 40
 UI, BARE = "ui", "bare"
 
 
-def site_with(kind: str, hosts: int = 2) -> Site:
-    """Return a site whose network is Active, by the report of every host."""
-    site = Site(hosts, ((100, kind),))
+def site_with(kind: str, hosts: int = 2, networks: int = 1) -> Site:
+    """Return a site whose networks are Active, by the report of every host."""
+    site = Site(hosts, ((100, kind),) * networks)
     look(site)
     site.wait(SETTLED_S)
     for number in range(hosts):
@@ -217,3 +217,16 @@ def test_a_denied_network_is_judged_as_if_it_was_written() -> None:
     supposed = as_if_written(site.network_at(0), record)
     assert (supposed.route.gateway, supposed.route.connectivity) == ("10.0.100.1", "true")
     assert site.cluster.written == []
+
+
+def test_a_gateway_is_known_at_the_first_look_after_a_route_that_nothing_was_told_of() -> None:
+    """An owner makes it manual and auto again: the gateway, silent by now, is in doubt at once."""
+    site = site_with("auto", networks=2)
+    site.edit(0, "manual")
+    look(site)
+    site.truth(100, "gateway")
+    probe(site, "node2")
+    site.edit(0, "auto")
+    look(site)
+    (record,) = site.memories.conclusions([site.network_at(0).uid]).values()
+    assert record.doubts.reach is not None
