@@ -100,7 +100,10 @@ second, two hosts are enough, and the others are not named.
   before (the same address and MAC address) or the one in `serverIPAddr` names another. See
   [`OtherServerAnswered`](#otherserveranswered).
 - Results that give no state leave the reported one for 15 s (no host can probe) or for as long as a result
-  is fresh; then it is `Unknown`.
+  is fresh; then it is `Unknown`. If Harvester is checking the gateway then, because another writer has just
+  removed `connectivity`, its result is waited for: nothing outdated is put back.
+- A network that was disabled begins as a new one when it is enabled again: what was found meanwhile counts
+  where it is better; for anything else the hosts check again.
 - In the first 15 s after the updater's start, while hosts may still announce themselves, only what is better
   is reported, and nothing counts as missing.
 

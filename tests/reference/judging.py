@@ -65,6 +65,11 @@ class Judge:
         """Take that whoever looked so far is gone; all else was written down."""
         self._looked_at = None
 
+    def leave_alone(self) -> None:
+        """Take that the network is not probed now: once it is again, nobody has looked at it yet."""
+        self._begin("")
+        self.restart()
+
     def look(self, intent: Intent, look: Look) -> Telling | None:
         """Return what is to be told now; None while what stands is to stand."""
         if intent.digest != self._digest:
@@ -85,7 +90,6 @@ class Judge:
             self._undecided_since = self._differs_since = None
         if telling.ends_asking:
             self._in_vain_since = None
-        self._offers_since = max(self._offers_since, telling.offers_since)
         self._unheard |= {host for host, why in telling.word.hosts.items() if why == NOT_HEARD}
 
     def _consider(self, intent: Intent, look: Look) -> Telling | None:
@@ -136,13 +140,12 @@ class Judge:
             # Their silence acquits nobody, or not before they had their time.
             return self._detail(word, look)
         if is_better(word, self.standing, intent):
-            offers_since = self._offers(word)
             is_told = not self._awaits_others(look)
             self._end_asking(look, word, is_told=is_told)
-            return Telling(word, offers_since) if is_told else None
+            return Telling(word) if is_told else None
         if word.state is State.DHCP_FAILED and is_worse(word, stands) and not word.is_forgotten:
             # As many hosts as could contradict have asked in vain, or had their time.
-            return Telling(word, self._offers(word)) if look.settled else None
+            return Telling(word) if look.settled else None
         if self._needs_evidence(word, intent):
             return self._doubt(intent, word, look)
         if word.state is State.UNKNOWN:
@@ -183,8 +186,11 @@ class Judge:
         asked_at = None if is_out else look.in_vain_since(self._digest, self._offers_since, before)
         is_late = asked_at is not None and look.now >= asked_at + look.bound_ms
         word = look.word(intent, since=since, offers_since=self._offers_since, is_out=is_out, is_late=is_late)
-        if word.state is not State.UNKNOWN:
+        if word.state is not State.UNKNOWN and look.heard(self._digest, since=since):
             self._in_vain_since = asked_at
+            if look.settled and asked_at is not None and (word.dhcp_out or word.state is State.DHCP_FAILED):
+                # It is confirmed, be it told or not: older offers count no more.
+                self._offers_since = max(self._offers_since, asked_at)
         if not word.is_decided:
             return word
         word = self._forget(word, look)
@@ -220,11 +226,6 @@ class Judge:
             servers=word.servers,
             is_forgotten=True,
         )
-
-    def _offers(self, word: Word) -> float:
-        """Return from when offers count, once it is told that DHCP is out."""
-        is_out = word.dhcp_out or word.reason is Reason.NO_DHCP_OFFER
-        return self._in_vain_since if is_out and self._in_vain_since is not None else NEVER
 
     def _awaits_others(self, look: Look) -> bool:
         """After a silent gateway has answered one host, the others have a moment to say so too."""
@@ -295,7 +296,7 @@ class Judge:
             return None
         if word.is_decided and not self.doubt.is_crowded:
             word = _naming(word, set(look.carriers) - look.reported(self._digest, since=self._watermark))
-        return Telling(word, self._offers(word))
+        return Telling(word)
 
     def _doubt_gateway(self, word: Word, look: Look) -> Telling | None:
         """Of a gateway that only DHCP names, others can say something only by asking DHCP."""
@@ -303,7 +304,7 @@ class Judge:
             self._named_since = self._newest_at(look.asked, look)
         asked = look.asked_since(self._digest, self._named_since)
         is_over = look.now >= self._named_since + look.bound_ms or asked >= look.askers()
-        return Telling(word, self._offers(word)) if look.settled and is_over else None
+        return Telling(word) if look.settled and is_over else None
 
     def _detail(self, word: Word, look: Look) -> Telling | None:
         self._differs_since = look.now if self._differs_since is None else self._differs_since
@@ -313,7 +314,7 @@ class Judge:
             return None
         is_complete = look.heard(self._digest, since=self._watermark) >= set(look.carriers)
         is_late = look.now >= self._differs_since + look.bound_ms
-        return Telling(word, self._offers(word)) if is_complete or is_late else None
+        return Telling(word) if is_complete or is_late else None
 
 
 def _naming(word: Word, unheard: Collection[str]) -> Word:

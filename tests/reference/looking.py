@@ -110,8 +110,6 @@ class Telling:
     """A word that is to be told now."""
 
     word: Word
-    offers_since: float = NEVER
-    """From then on older offers count no more."""
     doubt: Doubt | None = None
     """What is in doubt once it is told."""
     ends_asking: bool = False

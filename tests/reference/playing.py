@@ -92,6 +92,8 @@ class Player:
         """Each network's intent, while it is the same, when what was told last stood in its annotation."""
         self._named: dict[str, Intent] = {}
         """The same until something is told of another intent: what it names is still known."""
+        self._outdated: set[str] = set()
+        """Networks of which nothing is known any more, which waits for Harvester's check to be told."""
         self._overwritten: list[tuple[float, object]] = []
         self.look()
 
@@ -199,7 +201,9 @@ class Player:
         intent = self._with_known_gateway(old, intent, judge)
         telling = judge.look(intent, self._look_of(intent, now))
         may_write = not self.site.cluster.is_away
-        if telling is not None and may_write and not _is_being_pinged(old, telling.word):
+        if telling is not None and _is_being_pinged(old, telling.word):
+            self._outdated.add(old.uid)
+        elif telling is not None and may_write:
             judge.tell(telling)
         _check_status(judge, new.status)
 
@@ -219,6 +223,7 @@ class Player:
         if isinstance(found, Intent) and standing is not None and standing.digest == digest:
             if _says(network, standing):
                 self._stood[uid] = self._named[uid] = found
+                self._outdated.discard(uid)
         elif uid in self._stood and self._stood[uid].digest != digest:
             del self._stood[uid]
         if uid in self._named and judge.told is not None and judge.told.digest != self._named[uid].digest:
@@ -232,12 +237,13 @@ class Player:
 
     def _check_route(self, intent: Intent, new: Network) -> None:
         judge, stood = self._judge_of(new), self._stood.get(new.uid)
-        has_stood = stood is not None and stood.digest == intent.digest
+        has_stood = stood is not None and stood.digest == intent.digest and new.uid not in self._outdated
         if judge.standing is not None and (judge.is_clear or has_stood):
             _check_route(new, judge.standing)
 
     def _check_left_alone(self, old: Network, new: Network, found: NotProbed) -> None:
         judge = self._judge_of(old)
+        judge.leave_alone()
         if not self.site.cluster.is_away:
             judge.tell(Telling(Word(found.state, found.reason)))
         _check_status(judge, new.status)

@@ -12,6 +12,7 @@ from tests.reference.words import Arrival, Word
 PROBES_UNTIL_SILENT = 3
 ENOUGH_BESIDES_THE_FIRST = 2
 """Further hosts that must get no offer."""
+NEVER = float("-inf")
 UP, DOWN, UNCLEAR, UNTRIED = "up", "down", "unclear", "untried"
 
 
@@ -104,7 +105,9 @@ def _ask_dhcp(intent: Intent, evidence: Evidence) -> _DHCP:
     known = intent.known_gateway
     if in_vain and (evidence.is_out or len(in_vain) >= enough):
         return _DHCP(known, servers=servers, is_out=True)
-    if any(arrival.at >= evidence.offers_since for arrival in offered):
+    newest = max((a.at for a in _heard_from_dhcp(evidence, intent.digest) if _is_offer(a)), default=NEVER)
+    if offered and newest >= evidence.offers_since:
+        # What an offer has refuted stays so, although the host that received it is gone.
         named = [offer for _, offer in sorted(offers.items())]
         chosen = next((offer for offer in named if offer.gateway == known), named[0])
         return _DHCP(chosen.gateway, offer=chosen, servers=servers)
@@ -133,7 +136,7 @@ def in_vain_since(evidence: Evidence, digest: str) -> tuple[float | None, float]
     """Return when the first host asked in vain since the newest offer, and when that came."""
     _, in_vain = _answers(evidence, digest)
     offered = [a for a in _heard_from_dhcp(evidence, digest) if _is_offer(a)]
-    return (in_vain[0].at if in_vain else None), max((a.at for a in offered), default=float("-inf"))
+    return (in_vain[0].at if in_vain else None), max((a.at for a in offered), default=NEVER)
 
 
 def _answers(evidence: Evidence, digest: str) -> tuple[list[Arrival], list[Arrival]]:
@@ -141,7 +144,7 @@ def _answers(evidence: Evidence, digest: str) -> tuple[list[Arrival], list[Arriv
     heard = _heard_from_dhcp(evidence, digest)
     answers = [arrival for arrival in heard if arrival.host in evidence.carriers]
     known = [arrival for arrival in heard if _is_offer(arrival)]
-    last = max((a.at for a in known if a.at >= evidence.offers_since), default=float("-inf"))
+    last = max((a.at for a in known if a.at >= evidence.offers_since), default=NEVER)
     since = evidence.in_vain_since
     in_vain = [a for a in answers if not _is_offer(a) and a.at > last and a.at >= since]
     return [a for a in answers if _is_offer(a)], in_vain

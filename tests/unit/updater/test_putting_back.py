@@ -115,6 +115,45 @@ def test_all_annotations_that_were_removed_are_put_back_without_evidence() -> No
     assert state(site) == State.ACTIVE
 
 
+def test_nothing_outdated_is_put_back_once_nothing_is_known() -> None:
+    """Harvester checks the gateway then: its result stands, and only then is Unknown told."""
+    site = site_with("manual", hosts=1)
+    site.prober("node1", "stop")
+    look(site)
+    site.wait(25)
+    site.edit(0, BARE)
+    look(site)
+    assert (fields(site).get("connectivity"), state(site)) == (None, State.ACTIVE)
+    site.updater.upserted(
+        site.cluster.edit(
+            site.refs[0],
+            **{nad.ROUTE: site.network_at(0).route.with_fields({"connectivity": "false"})},
+        )
+    )
+    look(site)
+    assert (fields(site)["connectivity"], state(site)) == ("false", State.UNKNOWN)
+
+
+def test_a_network_that_is_enabled_again_begins_as_a_new_one() -> None:
+    """What was found while it was disabled makes nothing worse: the host checks again."""
+    site = Site(1, ((100, "manual"), (100, "manual")))
+    look(site)
+    site.wait(SETTLED_S)
+    probe(site, "node1")
+    site.truth(100, "routed")
+    site.edit(1, "disabled")
+    probe(site, "node1")
+    site.edit(1, "disabled")
+    look(site)
+    status = site.network_at(1).status
+    assert status is not None
+    assert status.state == State.PENDING
+    probe(site, "node1")
+    status = site.network_at(1).status
+    assert status is not None
+    assert status.state == State.ISOLATED
+
+
 def test_another_intent_is_not_reverted_while_something_is_in_doubt() -> None:
     """Neither its values nor a connectivity that is about another gateway."""
     site = site_with("manual")
