@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from services.contract.messages import Offer
 from services.contract.outcomes import State
 from services.network.parse.intent import Intent
 from tests.reference.reducing import Evidence, askers, conclusive, in_vain_since, reduce
@@ -30,6 +31,8 @@ class Look:
     bound_ms: int = BOUND_MS
     fresh_ms: int = 600_000
     active_when: str = "routed"
+    offered: Collection[Offer] = ()
+    """Whatever was offered on this segment since the first network."""
     crowded: bool = False
     """Whether so much is in doubt that two hosts are enough."""
 
@@ -82,6 +85,7 @@ class Look:
             NEVER if is_out else self.resumed,
             self.fresh_ms,
             self.active_when,
+            self.offered,
             is_out,
         )
 

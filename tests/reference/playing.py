@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from services.contract.messages import Offer, Segment
 from services.contract.outcomes import State
 from services.network.parse import nad
 from services.network.parse.intent import Intent, NotProbed, read_intent
@@ -94,6 +95,7 @@ class Player:
         """The same until something is told of another intent: what it names is still known."""
         self._outdated: set[str] = set()
         """Networks of which nothing is known any more, which waits for Harvester's check to be told."""
+        self._offered: dict[Segment, set[Offer]] = {}
         self._overwritten: list[tuple[float, object]] = []
         self.look()
 
@@ -180,6 +182,8 @@ class Player:
         latest, since = newest(arrivals), self._announcements.readable_since
         assert since is not None
         settled = now - since >= TTL_MS
+        offered = self._offered.setdefault(intent.segment, set())
+        offered |= {offer for a in latest.values() if a.verdict.dhcp for offer in a.verdict.dhcp.servers}
         time = self.site.verdicts.read([intent.segment])[intent.segment]
         return Look(
             now,
@@ -191,6 +195,7 @@ class Player:
             bound_ms=self._announcements.bound_ms(now),
             fresh_ms=round(FRESH_S * 1000),
             active_when=self._active_when,
+            offered=offered,
         )
 
     def _judge_of(self, network: Network) -> Judge:

@@ -1,6 +1,6 @@
 """The table of docs/states.md, read plainly: what these verdicts say of one network."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
@@ -30,6 +30,8 @@ class Evidence:
     """Before that, a host without an offer proves nothing."""
     fresh_ms: int
     active_when: str
+    offered: Collection[Offer]
+    """Whatever was offered on this segment since the first network."""
     is_out: bool
     """Whether one host without an offer is enough to say that DHCP offers nothing."""
 
@@ -108,10 +110,29 @@ def _ask_dhcp(intent: Intent, evidence: Evidence) -> _DHCP:
     newest = max((a.at for a in _heard_from_dhcp(evidence, intent.digest) if _is_offer(a)), default=NEVER)
     if offered and newest >= evidence.offers_since:
         # What an offer has refuted stays so, although the host that received it is gone.
-        named = [offer for _, offer in sorted(offers.items())]
-        chosen = next((offer for offer in named if offer.gateway == known), named[0])
-        return _DHCP(chosen.gateway, offer=chosen, servers=servers)
+        chosen = _choose([offer for _, offer in sorted(offers.items())], intent, evidence)
+        return _DHCP(known if chosen is None else chosen.gateway, offer=chosen, servers=servers)
     return _DHCP(known, is_confirming=bool(in_vain))
+
+
+def _choose(offers: Sequence[Offer], intent: Intent, evidence: Evidence) -> Offer | None:
+    """Return the offer that counts; None where the known gateway stays, although none names it."""
+    known = intent.known_gateway
+    confirming = [offer for offer in offers if offer.gateway == known]
+    own = [offer for offer in offers if any(_is_of(before, offer, known) for before in evidence.offered)]
+    checks = [
+        _read(check.vlan)
+        for verdict in evidence.counting(intent.digest).values()
+        if verdict.fault is None and (check := _check_of(verdict, intent.digest, known)) is not None
+    ]
+    is_silent = DOWN in checks and UP not in checks
+    others = offers if known is None or is_silent else ()
+    return next(iter((*confirming, *own, *others)), None)
+
+
+def _is_of(before: Offer, offer: Offer, known: IPv4Address | None) -> bool:
+    """Whether it is from the same server, which named the known gateway before."""
+    return before.gateway == known and (before.server, before.mac) == (offer.server, offer.mac)
 
 
 def askers(evidence: Evidence) -> int:

@@ -87,6 +87,16 @@ KEPT = {
         ("probe", "node2", 100, False, "good", "now"),
         ("probe", "node1", 100, False, "good", "now"),
     ), "vlan"),
+    # Its server never named the gateway that the annotation names.
+    "a stranger's offer on another VLAN": History(1, ((200, "auto"), (100, "new")), (
+        ("probe", "node1", 200, True, "good", "now"),
+        ("edit", 0, "vlan"),
+        ("edit", 0, "ui"),
+        ("wait", 5),
+        ("probe", "node1", 100, True, "good", "now"),
+        ("wait", 24),
+        ("probe", "node1", 100, False, "stopped", "now"),
+    )),
 }  # fmt: skip
 
 
