@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network
 from math import isfinite
 from typing import NoReturn
@@ -11,6 +12,9 @@ from services.contract.gateways import is_router
 MAX_DEPTH = 64
 """Deeper than any real annotation. A deeper value could be parsed, but neither printed nor written."""
 SHOWN_CHARACTERS = 60
+_LONGEST = len("255.255.255.255/32")
+_CACHED = 16_384
+"""Addresses and subnets: the same few are read again with every look at a network."""
 
 
 def load_object(text: str) -> dict[str, object]:
@@ -36,6 +40,16 @@ def shown(value: object) -> str:
 
 def read_gateway(text: str) -> IPv4Address | None:
     """Parse an address that a router can have; None for junk, such as Harvester's `<nil>`, a name or IPv6."""
+    return None if len(text) > _LONGEST else _read_gateway(text)
+
+
+def read_cidr(text: str) -> IPv4Network | None:
+    """Parse a subnet as Go's net.ParseCIDR does, host bits allowed; None for junk and for /0."""
+    return None if len(text) > _LONGEST else _read_cidr(text)
+
+
+@lru_cache(_CACHED)
+def _read_gateway(text: str) -> IPv4Address | None:
     try:
         address = IPv4Address(text)
     except ValueError:
@@ -43,8 +57,8 @@ def read_gateway(text: str) -> IPv4Address | None:
     return address if is_router(int(address)) else None
 
 
-def read_cidr(text: str) -> IPv4Network | None:
-    """Parse a subnet as Go's net.ParseCIDR does, host bits allowed; None for junk and for /0."""
+@lru_cache(_CACHED)
+def _read_cidr(text: str) -> IPv4Network | None:
     if not re.fullmatch(r"[0-9.]+/(0|[1-9][0-9]?)", text):
         return None
     try:
