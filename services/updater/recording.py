@@ -73,12 +73,15 @@ def standing_record(
 def _standing(network: Network, intent: Intent, found: Conclusion, memory: Memory, *, now: str) -> Status:
     """Return what was reported or, where that is no result, why there is none."""
     reported = memory.reported(network)
-    if reported is not None and reported.digest == intent.digest and reported.state != State.PENDING:
+    if reported is not None and reported.digest != intent.digest:
+        reported = None
+    if reported is not None and reported.state != State.PENDING:
         return reported
     reason, hosts = (
         (found.reason, found.hosts) if found.state is State.PENDING else (Reason.NOT_PROBED_YET, {})
     )
-    pending = Status(State.PENDING, reason, digest=intent.digest, hosts=hosts or {})
+    pending = reported or Status(State.PENDING, reason, digest=intent.digest)
+    pending = replace(pending, reason=reason, hosts=hosts or {})
     return pending.limited().following(memory.told, now=now)
 
 
