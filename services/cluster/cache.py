@@ -54,6 +54,16 @@ class NetworkCache:
             found = [self._networks[uid] for uid in self._by_segment.get(segment, ())]
         return sorted(found, key=_by_name)
 
+    def segments(self) -> list[Segment]:
+        """Return all segments with a network."""
+        with self._lock:
+            return list(self._by_segment)
+
+    def find_segments_again(self) -> None:
+        """Find every network's segment anew: what it depends on has changed."""
+        for network in self.snapshot():
+            self.returned(network)
+
     def _put(self, network: Network, *, only_present: bool) -> None:
         segment = self._segment_of(network)
         with self._lock:

@@ -273,6 +273,11 @@ class Repeats(Message):
     incarnation: RedisTime
     verdicts: Annotated[tuple[Repeat, ...], Field(min_length=1, max_length=MAX_REPEATS)]
 
+    @property
+    def segments(self) -> list[Segment]:
+        """The segment of each verdict."""
+        return [Segment(cluster_network=self.cluster_network, vlan=vlan) for vlan, *_ in self.verdicts]
+
 
 class Report(Message):
     """Verdicts on their way to the updater.
@@ -284,6 +289,12 @@ class Report(Message):
     host: HostName
     verdicts: Annotated[tuple[Verdict, ...], Field(max_length=MAX_SEGMENTS)] = ()
     repeats: Annotated[tuple[Repeats, ...], Field(max_length=MAX_CLUSTER_NETWORKS)] = ()
+
+    @property
+    def segments(self) -> set[Segment]:
+        """The segments that it is about."""
+        repeated = [segment for repeats in self.repeats for segment in repeats.segments]
+        return {*repeated, *(verdict.segment for verdict in self.verdicts)}
 
     @property
     def count(self) -> int:

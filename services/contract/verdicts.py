@@ -2,8 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from services.contract.messages import Segment, Verdict
+
+
+class ObservedTime(NamedTuple):
+    """The time that somebody probed; see runtime.verdict_store."""
+
+    now_ms: int
+    resumed_ms: int = 0
+    """When it went on after it had last stood still."""
+    runs: bool = True
+    """Whether it does not stand still now."""
+    is_lost: bool = False
+    """Of a tick: whether Redis has not, or not any more, what the last one left there."""
 
 
 @dataclass(frozen=True)
@@ -47,3 +60,5 @@ class Confirmed:
     time; infinite where time stood still meanwhile."""
     unknown: tuple[Segment, ...] = ()
     """The segments of which no verdict with this fingerprint is stored. Nothing has changed there."""
+    now_ms: int = 0
+    """Observed time when they were taken."""

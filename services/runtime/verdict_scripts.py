@@ -40,10 +40,12 @@ elseif not counts and not stood_still and passed and passed > 0 then
   observed = observed + math.min(passed, {LONGEST_TICK_MS})
 end
 stood_still = not counts
+local kept = last[1] and tonumber(last[1]) or 0
 redis.call('HSET', KEYS[1],
   'observed_ms', string.format('%.0f', observed), 'at_ms', string.format('%.0f', now),
   'resumed_ms', string.format('%.0f', resumed), 'stood_still', stood_still and '1' or '0')
 """
+TICKED = "return { observed, resumed, counts and not stood_still and 1 or 0, kept }"
 READ = "return { observed, resumed, counts and not stood_still and 1 or 0 }"
 ENTRY = """
 local now_text, observed_text = string.format('%.0f', now), string.format('%.0f', observed)
@@ -116,5 +118,6 @@ for at = 3, #KEYS do
   local given = 4 + 3 * (at - 3)
   results[at - 2] = confirm(KEYS[at], ARGV[given], ARGV[given + 1], ARGV[given + 2] == '1')
 end
+results[#results + 1] = observed
 return results
 """

@@ -21,7 +21,7 @@ from services.contract.errors import MessageRefused
 from services.contract.messages import Repeats, Segment, Verdict
 from services.contract.names import OBSERVED_TIME_KEY, SENDING_KEY, verdicts_key
 from services.contract.outcomes import Fault
-from services.contract.verdicts import AgedVerdict, Confirmed, SegmentVerdicts
+from services.contract.verdicts import AgedVerdict, Confirmed, ObservedTime, SegmentVerdicts
 from services.runtime.verdict_scripts import (
     CONFIRM,
     ENTRY,
@@ -31,6 +31,7 @@ from services.runtime.verdict_scripts import (
     READ,
     STOOD_STILL,
     TICK,
+    TICKED,
     UNKNOWN,
 )
 
@@ -61,29 +62,38 @@ class VerdictStore:
         self._put_script = client.register_script(OBSERVE + ENTRY + PUT)
         self._confirm_script = client.register_script(OBSERVE + ENTRY + CONFIRM)
         self._read_script = client.register_script(OBSERVE + READ)
-        self._tick_script = client.register_script(OBSERVE + TICK + READ)
+        self._tick_script = client.register_script(OBSERVE + TICK + TICKED)
         self._parsed: OrderedDict[str, Verdict] = OrderedDict()
         """By their JSON."""
         self._known_ms = 0
         """The latest observed time that this process has seen."""
+        self._ticked_ms = 0
+        """The observed time that its last tick left in Redis."""
 
-    def tick(self) -> int:
-        """Count the time since the last tick as observed; return the observed time in milliseconds.
+    def tick(self) -> ObservedTime:
+        """Count the time since the last tick as observed; return the observed time.
 
         Once a tick comes later than LONGEST_TICK_S, or no watcher sends, time stands still until a tick comes
         in time.
         """
-        return self._see(self._tick_script(keys=_TIME_KEYS, args=[self._known_ms]))[0]
+        *answer, kept_ms = cast("list[int]", self._tick_script(keys=_TIME_KEYS, args=[self._known_ms]))
+        # Without its data, or with an older copy of it, Redis has an earlier time than the last tick left.
+        is_lost = kept_ms < self._ticked_ms
+        self._ticked_ms, time = answer[0], self._see(answer)
+        return time._replace(is_lost=is_lost)
+
+    def time(self) -> ObservedTime:
+        """Return the observed time."""
+        return self._see(self._read_script(keys=_TIME_KEYS, args=[self._known_ms]))
 
     def observed_ms(self) -> int:
         """Return the observed time in milliseconds."""
-        return self._see(self._read_script(keys=_TIME_KEYS, args=[self._known_ms]))[0]
+        return self.time().now_ms
 
-    def _see(self, answer: object) -> tuple[int, int, bool]:
-        """Return the observed time, when it resumed last, and whether it is running."""
+    def _see(self, answer: object) -> ObservedTime:
         now_ms, resumed_ms, runs = cast("tuple[int, int, int]", answer)
         self._known_ms = max(self._known_ms, now_ms)
-        return self._known_ms, resumed_ms, bool(runs)
+        return ObservedTime(self._known_ms, resumed_ms, bool(runs))
 
     def put(self, verdicts: Iterable[Verdict]) -> frozenset[Segment]:
         """Store the verdicts that are newer than their host's; return the segments that changed.
@@ -122,21 +132,23 @@ class VerdictStore:
         """
         gaps_s: dict[Segment, float] = {}
         unknown: list[Segment] = []
+        now_ms = 0
         remaining = iter(repeats.verdicts)
         while batch := list(islice(remaining, BATCH)):
             segments = [Segment(cluster_network=repeats.cluster_network, vlan=vlan) for vlan, *_ in batch]
             given: list[str | int] = [host, repeats.incarnation, KEPT_S]
             for _, counter, fingerprint, asked in batch:
                 given += (counter, fingerprint, int(asked))
-            results = self._confirm_script(
+            answer = self._confirm_script(
                 keys=[*_TIME_KEYS, *map(verdicts_key, segments)], args=[*given, self._known_ms]
             )
-            for segment, result in zip(segments, cast("list[int]", results), strict=True):
+            *results, now_ms = cast("list[int]", answer)
+            for segment, result in zip(segments, results, strict=True):
                 if result == UNKNOWN:
                     unknown.append(segment)
                 elif result != OLD:
                     gaps_s[segment] = math.inf if result == STOOD_STILL else result / 1000
-        return Confirmed(gaps_s, tuple(unknown))
+        return Confirmed(gaps_s, tuple(unknown), now_ms)
 
     def read(self, segments: Iterable[Segment]) -> dict[Segment, SegmentVerdicts]:
         """Return the verdicts of each of these segments, with ages in observed time."""
@@ -150,11 +162,11 @@ class VerdictStore:
                 answer, *hashes = pipe.execute()
             time = self._see(answer)
             for segment, fields in zip(batch, cast("Sequence[Mapping[str, str]]", hashes), strict=True):
-                found[segment] = self._read_segment(segment, fields, *time)
+                found[segment] = self._read_segment(segment, fields, time)
         return found
 
     def _read_segment(
-        self, segment: Segment, fields: Mapping[str, str], now_ms: int, resumed_ms: int, runs: bool
+        self, segment: Segment, fields: Mapping[str, str], time: ObservedTime
     ) -> SegmentVerdicts:
         latest: list[AgedVerdict] = []
         asked: list[AgedVerdict] = []
@@ -164,11 +176,15 @@ class VerdictStore:
             except MessageRefused as error:
                 log.warning("stored verdict ignored", segment=str(segment), field=name, error=str(error))
                 continue
-            age_ms, full_age_ms = max(0, now_ms - observed_ms), max(0, now_ms - full_ms)
+            age_ms, full_age_ms = max(0, time.now_ms - observed_ms), max(0, time.now_ms - full_ms)
             seen = AgedVerdict(verdict, age_ms / 1000, full_age_ms / 1000)
             (asked if name.endswith(DHCP_FIELD_SUFFIX) else latest).append(seen)
         return SegmentVerdicts(
-            tuple(latest), tuple(asked), now_ms=now_ms, resumed_ms=resumed_ms, time_runs=runs
+            tuple(latest),
+            tuple(asked),
+            now_ms=time.now_ms,
+            resumed_ms=time.resumed_ms,
+            time_runs=time.runs,
         )
 
     def _parse(self, text: str) -> tuple[int, int, Verdict]:

@@ -23,7 +23,6 @@ from services.runtime import dead_letters
 from services.runtime.celery_app import consume_only, make_app
 from services.runtime.clock import SystemClock
 from services.runtime.doubts import DoubtLog
-from services.runtime.health import STALL_S
 from services.runtime.logs import configure
 from services.runtime.redis_client import connect, redact
 from services.runtime.telemetry import Telemetry
@@ -87,16 +86,13 @@ def main(settings: UpdaterSettings) -> int:
         telemetry.registry.register(
             NetworkGauges(
                 updater.networks,
+                updater.verdicts,
                 metrics,
-                clock,
-                review_interval_s=settings.reduce_interval_s,
                 fresh_s=settings.fresh_s,
                 max_series=settings.metrics_series,
             )
         )
-        telemetry.health.add_liveness_check(
-            "reviewer", lambda: updater.iterated_at, limit_s=STALL_S + settings.reduce_interval_s
-        )
+        telemetry.health.add_liveness_check("reviewer", lambda: updater.iterated_at)
         telemetry.health.add_liveness_check("worker", worker.iterated_at)
         telemetry.health.add_thread_check("updater", lambda: updater.is_alive)
         telemetry.health.add_thread_check("events", lambda: events.is_alive)

@@ -1,13 +1,12 @@
 """Assessing a network: from its present version to the change that should be written.
 
-Reads Redis, and writes nothing to it but doubts: what other hosts should check at once.
+Writes nothing to Redis but doubts: what other hosts should check at once.
 """
 
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from ipaddress import IPv4Address
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 from services.contract.conclusions import ConclusionRecord
 from services.contract.doubts import Doubt
@@ -15,83 +14,23 @@ from services.contract.messages import Segment
 from services.contract.open_doubts import NO_DOUBTS, Doubts
 from services.contract.verdicts import SegmentVerdicts
 from services.network.judge.doubting import publish_due
-from services.network.judge.evidence import Carriers, Case
+from services.network.judge.evidence import Case
 from services.network.judge.judging import judge
+from services.network.judge.moments import judged_again_ms
 from services.network.judge.reduction import Conclusion
 from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network
 from services.network.policy import Policy
 from services.network.write.disputes import NOTHING_WRITTEN, fingerprint
 from services.network.write.remembering import Memory
-from services.network.write.writing import Change, decide, restate
+from services.network.write.writing import decide, restate
 from services.runtime.clock import Clock
+from services.updater.assessment import Assessment, DoubtLog, Hosts, Verdicts
 from services.updater.kept_memories import KeptMemories
 from services.updater.metrics import UpdaterMetrics
-from services.updater.open_doubts import Entry, OpenDoubts, due_ms, loaded
-from services.updater.recording import (
-    memory_of,
-    record_of,
-    standing_record,
-)
+from services.updater.open_doubts import Entry, OpenDoubts, loaded
+from services.updater.recording import memory_of, record_of, standing_record
 from services.updater.settings import UpdaterSettings
-
-
-class Verdicts(Protocol):
-    """The verdicts, as runtime.verdict_store keeps them."""
-
-    def read(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
-        """Return the verdicts of each of these segments."""
-        ...
-
-
-class Hosts(Protocol):
-    """The hosts, as updater.hosts reads them."""
-
-    def refresh(self) -> None:
-        """Read what is older than a second; may raise redis.RedisError."""
-        ...
-
-    def carrying(self, cluster_network: str) -> Carriers:
-        """Return the hosts with an uplink of this cluster network."""
-        ...
-
-    def addresses(self) -> frozenset[IPv4Address]:
-        """Return the hosts' own addresses."""
-        ...
-
-    def default_gateways(self) -> frozenset[IPv4Address]:
-        """Return the hosts' default gateways."""
-        ...
-
-
-class DoubtLog(Protocol):
-    """The doubts that the watcher reads, as runtime.doubts publishes them."""
-
-    def publish(self, doubts: Iterable[Doubt]) -> None:
-        """Have the hosts asked that can confirm or contradict."""
-        ...
-
-
-@dataclass(frozen=True)
-class Assessment:
-    """One version of a network, and the change that its verdicts lead to."""
-
-    network: Network
-    intent: Intent | NotProbed
-    change: Change | None = None
-    """None where there is nothing to do."""
-    conclusion: Conclusion | None = None
-    """What is reported or, where that is to stand, what the verdicts say; None for a network that is not
-    probed."""
-    record: ConclusionRecord | None = None
-    """The record of what is told; None for a network of which nothing is."""
-    known: ConclusionRecord | None = None
-    """The present record in Redis."""
-
-    @property
-    def new_record(self) -> ConclusionRecord | None:
-        """The record to store; None while the present one says the same."""
-        return None if self.record == self.known else self.record
 
 
 class _Judged(NamedTuple):
@@ -127,10 +66,17 @@ class Assessor:
         self._observe_only = settings.observe_only
         self._lock = threading.Lock()
         self._doubts = OpenDoubts()
+        self._intents: dict[str, tuple[Network, Policy, Intent | NotProbed]] = {}
+        """By uid: the intent, and of what it was read."""
 
     def read(self, network: Network) -> Intent | NotProbed:
-        """Parse the network's intent, by the present policy."""
-        return read_intent(network, self._policy_now())
+        """Parse the network's intent, by the present policy; once for each version of a network."""
+        policy, known = self._policy_now(), self._intents.get(network.uid)
+        if known is not None and known[0] is network and known[1] is policy:
+            return known[2]
+        intent = read_intent(network, policy)
+        self._intents[network.uid] = network, policy, intent
+        return intent
 
     def _policy_now(self) -> Policy:
         addresses, gateways = self._hosts.addresses(), self._hosts.default_gateways()
@@ -152,7 +98,6 @@ class Assessor:
         known = self._verdicts.read(
             {each.intent.segment for each in judged if isinstance(each.intent, Intent)}
         )
-        self._metrics.verdicts_read(known, self._clock.monotonic())
         now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         asked: list[Doubt] = []
         found = [
@@ -164,18 +109,22 @@ class Assessor:
         # Few networks are to be written, and only of those it matters what was written before.
         due = [a.network.uid for a in found if a.change is not None and a.change.hindrance is None]
         written = self._memories.written([uid for uid in due if memories[uid].written is NOTHING_WRITTEN])
+        memories |= {uid: replace(memories[uid], written=found) for uid, found in written.items()}
         found = [
-            _redecided(a, replace(memories[uid], written=written[uid]), now)
-            if (uid := a.network.uid) in written
-            else a
+            _with_written(a, memories[uid], now, is_decided=uid not in written)
             for a in found
+            for uid in (a.network.uid,)
         ]
-        self._metrics.records_read([a.record for a in found if a.record], self._clock.monotonic())
+        self._metrics.records_read([a.record for a in found if a.record])
         return found
 
     def due(self, now_ms: int) -> list[str]:
-        """Return the uids of networks of which time alone may have completed a doubt; now_ms: observed."""
+        """Return the uids of networks of which time alone may have changed something; now_ms: observed."""
         return self._doubts.due(now_ms)
+
+    def passed(self, now_ms: int) -> None:
+        """Take that every network was considered then, and assessed where there was a reason."""
+        self._doubts.passed(now_ms)
 
     def awaits(self, uid: str) -> bool:
         """Whether something about this network depends on who has reported since."""
@@ -188,6 +137,8 @@ class Assessor:
     def forget(self, uid: str) -> None:
         """Forget a network that is gone."""
         self._doubts.forget(uid)
+        self._intents.pop(uid, None)
+        self._metrics.forget(uid)
 
     def _remember(
         self,
@@ -213,7 +164,7 @@ class Assessor:
         not, or not any more, name it.
         """
         standing = memory.standing(network, intent)
-        return _Judged(standing, intent if standing is network else self.read(standing))
+        return _Judged(standing, intent if standing is network else read_intent(standing, self._policy_now()))
 
     def _assess(
         self,
@@ -230,7 +181,7 @@ class Assessor:
         if isinstance(intent, NotProbed):
             self._doubts.forget(network.uid)
             change = decide(network, intent, None, now=now, memory=memory)
-            return _assessment(network, intent, None, change, NO_DOUBTS, known)
+            return Assessment.of(network, intent, None, change, NO_DOUBTS, known)
         cluster_network = intent.segment.cluster_network
         seen = verdicts[intent.segment]
         case = Case(
@@ -250,16 +201,18 @@ class Assessor:
         if doubts is not NO_DOUBTS:
             doubts, asks = publish_due(case, found, doubts)
             asked += asks
-        if doubts is not self._doubts.of(network.uid):
+        if doubts is not NO_DOUBTS or before is not NO_DOUBTS:
             bound_ms = case.carriers.bound_ms
-            at_ms = due_ms(doubts, bound_ms=bound_ms, now_ms=seen.now_ms)
-            self._doubts.put(network.uid, Entry(cluster_network, doubts, at_ms))
+            at_ms = judged_again_ms(
+                doubts, before, bound_ms=bound_ms, fresh_s=self._fresh_s, now_ms=seen.now_ms
+            )
+            self._doubts.put(network.uid, Entry(cluster_network, doubts), due_ms=at_ms)
         if told is None:
             return self._stand(network, judged._replace(intent=intent), found, memory, doubts, known, now)
         change = decide(network, intent, told, now=now, memory=memory)
         if change is not None and change.stands:
             self._memories.stands(network.uid, change.content, change.after.digest, change.result)
-        return _assessment(network, intent, told, change, doubts, known)
+        return Assessment.of(network, intent, told, change, doubts, known)
 
     def _stand(
         self,
@@ -281,7 +234,7 @@ class Assessor:
                 return Assessment(
                     network, intent, None, found, record_of(network, change, doubts, known), known
                 )
-            return _assessment(network, intent, found, change, doubts, known)
+            return Assessment.of(network, intent, found, change, doubts, known)
         if memory.knows(intent) and memory.stands(network, intent) and memory.told is not None:
             content = fingerprint(memory.told, memory.result)
             self._memories.stands(network.uid, content, memory.told.digest, memory.result)
@@ -289,23 +242,11 @@ class Assessor:
         return Assessment(network, intent, None, found, record, known)
 
 
-def _assessment(
-    network: Network,
-    intent: Intent | NotProbed,
-    told: Conclusion | None,
-    change: Change | None,
-    doubts: Doubts,
-    known: ConclusionRecord | None,
-) -> Assessment:
-    if change is None:
-        return Assessment(network, intent, None, told, None, known)
-    record = record_of(network, change, doubts, known)
-    return Assessment(network, intent, change if change.is_due else None, told, record, known)
-
-
-def _redecided(found: Assessment, memory: Memory, now: str) -> Assessment:
-    """Return the assessment of a network that is to be written, by what is remembered of its writes."""
-    assert found.record is not None
-    change = decide(found.network, found.intent, found.conclusion, now=now, memory=memory)
-    doubts = found.record.doubts
-    return _assessment(found.network, found.intent, found.conclusion, change, doubts, found.known)
+def _with_written(found: Assessment, memory: Memory, now: str, *, is_decided: bool) -> Assessment:
+    """Return the assessment by what is remembered of nadroute's writes to the network."""
+    if not is_decided:
+        assert found.record is not None
+        change = decide(found.network, found.intent, found.conclusion, now=now, memory=memory)
+        doubts = found.record.doubts
+        found = Assessment.of(found.network, found.intent, found.conclusion, change, doubts, found.known)
+    return replace(found, again_in_s=memory.written.room_in_s) if memory.written.corrections else found

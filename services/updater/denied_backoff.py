@@ -42,10 +42,10 @@ class DeniedBackoff:
             self._denied[uid] = _Denied(content, error, attempts, self._clock.monotonic() + pause_s)
         return not again
 
-    def blocks(self, uid: str, change: Change) -> bool:
-        """Return whether this very change must not be tried now."""
+    def blocked_s(self, uid: str, change: Change) -> float:
+        """Return the seconds for which this very change must not be tried; 0 if it may."""
         denied = self._find(uid, change)
-        return denied is not None and self._clock.monotonic() < denied.until
+        return 0.0 if denied is None else max(0.0, denied.until - self._clock.monotonic())
 
     def refusal(self, uid: str, change: Change) -> str | None:
         """Return the error with which this very change was denied; None if it was not."""

@@ -12,40 +12,37 @@ from prometheus_client.registry import Collector
 
 from services.contract.messages import Segment
 from services.contract.outcomes import CALM_STATES, ReachOutcome, State
+from services.contract.verdicts import SegmentVerdicts
 from services.network.parse.nad import Network, NetworkRef
-from services.runtime.clock import Clock
-from services.updater.metrics import ReadAt, UpdaterMetrics
+from services.updater.metrics import UpdaterMetrics
 
 NO_STATE = "NotTold"
 """The state of a network without one: it is not ours, or nothing is known yet."""
-SLACK_S = 30.0
 
 
 class NetworkGauges(Collector):
-    """A collector over the networks and what the updater read last."""
+    """A collector over the networks and the verdicts that the updater knows."""
 
     def __init__(
         self,
         networks: Callable[[], Collection[Network]],
+        verdicts: Callable[[], Mapping[Segment, SegmentVerdicts]],
         metrics: UpdaterMetrics,
-        clock: Clock,
         *,
-        review_interval_s: float,
         fresh_s: float,
         max_series: int,
     ) -> None:
-        """review_interval_s: between two reviews of all networks. max_series: limit per unbounded metric."""
+        """max_series: limit per unbounded metric."""
         self._networks = networks
+        self._verdicts = verdicts
         self._metrics = metrics
-        self._clock = clock
-        self._within_s = 3 * review_interval_s + SLACK_S
         self._fresh_s = fresh_s
         self._max_series = max_series
 
     def collect(self) -> Iterable[Metric]:
         """Compute all gauges; see Collector."""
         states = self.states()
-        known = self._metrics.last_read(since=self._clock.monotonic() - self._within_s)
+        known = self._verdicts()
         shown_states, states_left = self._network_states(states)
         shown_gateways, gateways_left = self._gateways(known)
         omitted = GaugeMetricFamily(
@@ -59,7 +56,7 @@ class NetworkGauges(Collector):
 
     def states(self) -> dict[NetworkRef, str]:
         """Return each network's state, written or not; empty where it has none."""
-        unwritten = self._metrics.unwritten_states(within_s=self._within_s)
+        unwritten = self._metrics.unwritten_states()
         found = {}
         for network in self._networks():
             if network.uid in unwritten:
@@ -81,17 +78,16 @@ class NetworkGauges(Collector):
             family.add_metric([ref.namespace, ref.name, state], 1)
         return family, max(0, len(reported) - self._max_series)
 
-    def _gateways(self, known: Mapping[Segment, ReadAt]) -> tuple[Metric, int]:
+    def _gateways(self, known: Mapping[Segment, SegmentVerdicts]) -> tuple[Metric, int]:
         family = GaugeMetricFamily(
             "nadroute_gateway_reachable",
             "1 where the gateway answered this host's last probe, 0 where it was silent.",
             labels=["host", "cluster_network", "vlan", "path"],
         )
         found: dict[tuple[str, str, str, str], bool] = {}
-        now = self._clock.monotonic()
-        for segment, (at, verdicts) in known.items():
+        for segment, verdicts in known.items():
             for seen in verdicts.latest:
-                if seen.age_s + now - at >= self._fresh_s:
+                if seen.age_s >= self._fresh_s:
                     continue
                 for target in seen.verdict.targets:
                     for path, reach in (("vlan", target.vlan), ("routed", target.routed)):
@@ -105,18 +101,17 @@ class NetworkGauges(Collector):
             family.add_metric(key, float(reachable))
         return family, max(0, len(found) - self._max_series)
 
-    def _ages(self, known: Mapping[Segment, ReadAt]) -> Metric:
+    def _ages(self, known: Mapping[Segment, SegmentVerdicts]) -> Metric:
         family = GaugeMetricFamily(
             "nadroute_verdict_age_seconds",
             "Age of this host's newest verdict on any segment.",
             labels=["host"],
         )
-        now = self._clock.monotonic()
         newest: dict[str, float] = {}
-        for at, verdicts in known.values():
+        for verdicts in known.values():
             for seen in verdicts.latest:
-                age_s = seen.age_s + now - at
-                newest[seen.verdict.host] = min(age_s, newest.get(seen.verdict.host, age_s))
+                host = seen.verdict.host
+                newest[host] = min(seen.age_s, newest.get(host, seen.age_s))
         for host, age_s in islice(sorted(newest.items()), self._max_series):
             family.add_metric([host], age_s)
         return family

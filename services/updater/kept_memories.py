@@ -15,6 +15,8 @@ from services.updater.memories import CORRECTIONS_COUNT_S, Memories
 class _Kept:
     """What is kept of one network. Times are monotonic seconds."""
 
+    is_read: bool = False
+    """Whether its record is as Redis has it, or should have it."""
     record: ConclusionRecord | None = None
     content: str = ""
     digest: str = ""
@@ -36,23 +38,33 @@ class KeptMemories:
         self._kept: dict[str, _Kept] = {}
 
     def conclusions(self, uids: Collection[str]) -> Mapping[str, ConclusionRecord]:
-        """Return the present records of these networks, by uid; store again what Redis lost."""
-        found = dict(self._memories.conclusions(uids))
+        """Return the present records of these networks, by uid; Redis is read once for each."""
         with self._lock:
-            kept = {uid: self._kept[uid].record for uid in uids if uid in self._kept and uid not in found}
-            for uid, record in found.items():
-                self._of(uid).record = record
-        lost = [record for record in kept.values() if record is not None]
+            unread = [uid for uid in uids if uid not in self._kept or not self._kept[uid].is_read]
+        if unread:
+            self.reload(unread)
+        with self._lock:
+            kept = {uid: self._kept[uid].record for uid in uids if uid in self._kept}
+        return {uid: record for uid, record in kept.items() if record is not None}
+
+    def reload(self, uids: Collection[str]) -> None:
+        """Take these networks' records as Redis has them; store again what it lost."""
+        found = self._memories.conclusions(uids)
+        with self._lock:
+            for uid in uids:
+                kept = self._of(uid)
+                kept.is_read, kept.record = True, found.get(uid, kept.record)
+            lost = [kept.record for uid in uids if uid not in found and (kept := self._of(uid)).record]
         if lost:
-            self._memories.conclude(lost)
-        return {**found, **{record.uid: record for record in lost}}
+            self._memories.conclude([record for record in lost if record is not None])
 
     def conclude(self, records: Collection[ConclusionRecord]) -> None:
         """Replace the records of these networks."""
         self._memories.conclude(records)
         with self._lock:
             for record in records:
-                self._of(record.uid).record = record
+                kept = self._of(record.uid)
+                kept.is_read, kept.record = True, record
 
     def renew(self, uids: Collection[str]) -> None:
         """Keep the records of these networks in Redis, which still exist."""

@@ -1,9 +1,8 @@
-"""The updater's counters and histograms, and what it read last, for the gauges."""
+"""The updater's counters and histograms, and which states are not written, for the gauges."""
 
 import threading
 from collections.abc import Iterable, Mapping
 from types import NoneType
-from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -11,7 +10,7 @@ from services.cluster.errors import ClusterError, Conflict, Denied, NotFound, Th
 from services.contract.conclusions import ConclusionRecord
 from services.contract.messages import Repeats, Segment, Verdict
 from services.contract.outcomes import Fault
-from services.contract.verdicts import Confirmed, SegmentVerdicts
+from services.contract.verdicts import Confirmed
 
 REDUCE_BUCKETS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 WRITE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -24,13 +23,6 @@ _RESULTS: Mapping[type, str] = {
     NotFound: "gone",
     Throttled: "throttled",
 }
-
-
-class ReadAt(NamedTuple):
-    """The verdicts of a segment as read at a moment (monotonic seconds)."""
-
-    at: float
-    verdicts: SegmentVerdicts
 
 
 class UpdaterMetrics:
@@ -76,14 +68,18 @@ class UpdaterMetrics:
         )
         self._reduce_s = Histogram(
             "nadroute_reduce_seconds",
-            "Duration of a review: reading verdicts and reducing them to states.",
+            "Duration of a review of the networks that something has touched.",
             buckets=REDUCE_BUCKETS_S,
             registry=registry,
         )
+        self._differences = Counter(
+            "nadroute_review_differences",
+            "Networks of which the hourly review of all found something new that nothing had touched. "
+            "Expected is 0: anything else is a bug.",
+            registry=registry,
+        )
         self._lock = threading.Lock()
-        self._last_read: dict[Segment, ReadAt] = {}
-        self._unwritten: dict[str, tuple[float, str]] = {}
-        self._unwritten_read_at = float("-inf")
+        self._unwritten: dict[str, str] = {}
 
     def report(self, result: str) -> None:
         """Count a report; result: one of REPORTS."""
@@ -117,33 +113,25 @@ class UpdaterMetrics:
         """Observe the duration of a review."""
         self._reduce_s.observe(seconds)
 
-    def verdicts_read(self, found: Mapping[Segment, SegmentVerdicts], now: float) -> None:
-        """Keep what was read of these segments, for the gauges."""
-        with self._lock:
-            self._last_read |= {segment: ReadAt(now, verdicts) for segment, verdicts in found.items()}
+    def review_differed(self, count: int) -> None:
+        """Count networks that only the review of all found changed."""
+        self._differences.inc(count)
 
-    def last_read(self, *, since: float) -> dict[Segment, ReadAt]:
-        """Return what was read since then; forget the rest."""
-        with self._lock:
-            self._last_read = {s: known for s, known in self._last_read.items() if known.at >= since}
-            return dict(self._last_read)
-
-    def records_read(self, records: Iterable[ConclusionRecord], now: float) -> None:
+    def records_read(self, records: Iterable[ConclusionRecord]) -> None:
         """Keep the states that are not written to their networks, for the gauges; called in every review."""
         with self._lock:
-            self._unwritten_read_at = now
             for record in records:
                 if record.unwritten is None:
                     self._unwritten.pop(record.uid, None)
                 else:
-                    self._unwritten[record.uid] = (now, str(record.status.get("state", "")))
+                    self._unwritten[record.uid] = str(record.status.get("state", ""))
 
-    def unwritten_states(self, *, within_s: float) -> dict[str, str]:
-        """Return those states, by uid of the network.
-
-        A state is forgotten once reviews have gone on for within_s without it.
-        """
+    def forget(self, uid: str) -> None:
+        """Forget a network that is gone."""
         with self._lock:
-            since = self._unwritten_read_at - within_s
-            self._unwritten = {uid: known for uid, known in self._unwritten.items() if known[0] >= since}
-            return {uid: state for uid, (_, state) in self._unwritten.items()}
+            self._unwritten.pop(uid, None)
+
+    def unwritten_states(self) -> dict[str, str]:
+        """Return those states, by uid of the network."""
+        with self._lock:
+            return dict(self._unwritten)

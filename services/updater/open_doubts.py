@@ -1,4 +1,4 @@
-"""The doubts of all networks, in memory: what each judgement remembers, and when time alone completes one."""
+"""The doubts of all networks, in memory: what each judgement remembers, and when time alone changes one."""
 
 import threading
 from collections import Counter
@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from services.contract.doubts import DoubtKind
 from services.contract.open_doubts import NO_DOUBTS, Doubts
-from services.network.judge.doubting import ANSWER_MS, REPEATED_MS, reported
+from services.network.judge.doubting import reported
+from services.updater.moments import Moments
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +16,6 @@ class Entry:
 
     cluster_network: str
     doubts: Doubts
-    due_ms: int | None
-    """When time alone may complete a doubt, or it is to be repeated; None where a review has been due."""
 
     @property
     def is_open(self) -> bool:
@@ -31,7 +30,9 @@ class OpenDoubts:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._entries: dict[str, Entry] = {}
+        self._due = Moments[str]()
         self._looked_ms: dict[str, int] = {}
+        self._passed_ms = 0
         self._open: Counter[str] = Counter()
 
     def of(self, uid: str) -> Doubts:
@@ -40,18 +41,23 @@ class OpenDoubts:
         return NO_DOUBTS if entry is None else entry.doubts
 
     def look(self, uid: str, now_ms: int) -> int:
-        """Note that the network is assessed now; return when it was assessed last, 0 for never."""
+        """Note that the network is assessed now; return when it was considered last, 0 for never."""
         before, self._looked_ms[uid] = self._looked_ms.get(uid, 0), now_ms
-        return before
+        return max(before, self._passed_ms) if before else 0
+
+    def passed(self, now_ms: int) -> None:
+        """Take that every network was considered then: what was not assessed had no reason to be."""
+        self._passed_ms = now_ms
 
     def count(self, cluster_network: str) -> int:
         """Return how many networks of a cluster network have a gateway in doubt."""
         return self._open[cluster_network]
 
-    def put(self, uid: str, entry: Entry) -> None:
-        """Remember this of the network."""
+    def put(self, uid: str, entry: Entry, *, due_ms: int | None) -> None:
+        """Remember this of the network. due_ms: when time alone may change it."""
         with self._lock:
             self._put(uid, entry)
+            self._due.put(uid, due_ms)
 
     def reported(self, uid: str) -> None:
         """Close what was in doubt: it is reported now."""
@@ -61,16 +67,14 @@ class OpenDoubts:
                 self._put(uid, replace(entry, doubts=reported(entry.doubts)))
 
     def due(self, now_ms: int) -> list[str]:
-        """Return the uids of networks to assess because time alone may have completed a doubt; each once."""
-        with self._lock:
-            due = {uid: e for uid, e in self._entries.items() if e.due_ms is not None and e.due_ms <= now_ms}
-            self._entries |= {uid: replace(entry, due_ms=None) for uid, entry in due.items()}
-        return list(due)
+        """Return the uids of networks to assess because time alone may have changed something; each once."""
+        return self._due.take(now_ms)
 
     def forget(self, uid: str) -> None:
         """Forget a network that is gone."""
         with self._lock:
             self._drop(uid)
+            self._due.put(uid, None)
             self._looked_ms.pop(uid, None)
 
     def _put(self, uid: str, entry: Entry) -> None:
@@ -83,17 +87,6 @@ class OpenDoubts:
         entry = self._entries.pop(uid, None)
         if entry is not None:
             self._open[entry.cluster_network] -= entry.is_open
-
-
-def due_ms(doubts: Doubts, *, bound_ms: int, now_ms: int) -> int | None:
-    """Return when time alone next completes or repeats something; bound_ms: time of the slowest host."""
-    open_ = doubts.incomplete.values()
-    moments = [doubt.since_ms + bound_ms for doubt in open_]
-    moments += [doubt.since_ms + ANSWER_MS for doubt in open_ if doubt.kind is DoubtKind.ANSWERED]
-    moments += [doubt.published_ms + REPEATED_MS for doubt in open_]
-    if doubts.differs_since_ms:
-        moments.append(doubts.differs_since_ms + bound_ms)
-    return min((moment for moment in moments if moment > now_ms), default=None)
 
 
 def loaded(doubts: Doubts, *, now_ms: int) -> Doubts:

@@ -1,11 +1,11 @@
 """The updater's settings."""
 
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from services.cluster.settings import PolicySettings
-from services.runtime.settings import Seconds, TCPPort, TelemetrySettings, expect_at_most
+from services.runtime.settings import Seconds, TCPPort, TelemetrySettings
 
 
 class UpdaterSettings(PolicySettings, TelemetrySettings):
@@ -17,9 +17,6 @@ class UpdaterSettings(PolicySettings, TelemetrySettings):
     observe_only: bool = False
     """Write nothing to any network. `nadroute status`, Events and metrics show the states, `nadroute diff`
     what would be written."""
-    reduce_interval_s: Seconds = 5.0
-    """Seconds between two reviews of all networks, which find what has changed by age alone; at most
-    sweep_interval_s."""
     report_concurrency: Annotated[int, Field(ge=1, le=64)] = 4
     """Reports processed concurrently."""
     write_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
@@ -31,11 +28,6 @@ class UpdaterSettings(PolicySettings, TelemetrySettings):
     metrics_series: Annotated[int, Field(ge=0, le=1_000_000)] = 5_000
     """Limit of series per metric for metrics with one series per network, or per gateway and host. Those with
     a problem come first."""
-
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        expect_at_most(self, "sweep_interval_s", "reduce_interval_s")
-        return self
 
     @property
     def fresh_s(self) -> float:

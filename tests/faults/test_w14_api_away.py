@@ -119,7 +119,7 @@ def running(folder: Path, redis_server: RedisServer) -> Iterator[Site]:
         }
         with (
             running_service("watcher", folder, {**environment, "NADROUTE_LEASE_NAMESPACE": NAMESPACE}),
-            running_service("updater", folder, {**environment, "NADROUTE_REDUCE_INTERVAL_S": "1"}) as updater,
+            running_service("updater", folder, environment) as updater,
         ):
             yield Site(server, redis_server, updater)
 

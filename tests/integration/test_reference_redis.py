@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.contract.messages import Repeats, Segment, Verdict
 from services.contract.names import SENDING_KEY, SENDING_TTL_S
-from services.contract.verdicts import Confirmed, SegmentVerdicts
+from services.contract.verdicts import Confirmed, ObservedTime, SegmentVerdicts
 from services.runtime.verdict_store import VerdictStore
 from tests.reference.generating import generate
 from tests.reference.memory_redis import MakeRedis, MemoryRedis, MemoryVerdicts
@@ -86,13 +86,17 @@ class SteeredVerdicts(VerdictStore):
         return self._arrivals
 
     def restart(self) -> None:
-        self._known_ms = 0
+        self._known_ms = self._ticked_ms = 0
 
     def observed_ms(self) -> int:
         assert self._server.client
         return super().observed_ms()
 
-    def tick(self) -> int:
+    def time(self) -> ObservedTime:
+        assert self._server.client
+        return super().time()
+
+    def tick(self) -> ObservedTime:
         assert self._server.client
         return super().tick()
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from services.contract.messages import Repeats, Report, Segment, Verdict
 from services.contract.names import OBSERVED_TIME_KEY, SENDING_KEY, verdicts_key
 from services.contract.outcomes import Fault, ReachOutcome
-from services.contract.verdicts import Confirmed
 from services.runtime.redis_client import connect
 from services.runtime.verdict_scripts import LONGEST_TICK_MS
 from services.runtime.verdict_store import BATCH, VerdictStore
@@ -131,7 +130,8 @@ def test_an_older_repeat_is_neither_taken_nor_unknown(redis_server: RedisServer,
     store.put([full(5)])
     before = redis_server.client.hgetall(verdicts_key(SEGMENT))
     for late in (named(4), named(5), named(9, incarnation=0), named(4, fingerprint=OTHER)):
-        assert store.confirm("node1", late) == Confirmed()
+        confirmed = store.confirm("node1", late)
+        assert (confirmed.gaps_s, confirmed.unknown) == ({}, ())
     assert redis_server.client.hgetall(verdicts_key(SEGMENT)) == before
 
 

@@ -355,7 +355,7 @@ def test_a_task_with_other_arguments_becomes_a_dead_letter(site: UpdaterSite) ->
 
 def test_old_verdicts_lead_to_unknown() -> None:
     """The timer finds it without any event; connectivity stays as it was."""
-    with own_updater_site("node1", NADROUTE_SWEEP_INTERVAL_S="0.5", NADROUTE_REDUCE_INTERVAL_S="0.5") as site:
+    with own_updater_site("node1", NADROUTE_SWEEP_INTERVAL_S="0.5") as site:
         network, counters = site.create("old", vlan=101), itertools.count(1)
 
         def is_active_after_a_report() -> bool:

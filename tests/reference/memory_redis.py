@@ -13,10 +13,10 @@ from services.contract.conclusions import ConclusionRecord
 from services.contract.messages import Repeats, Segment, Verdict
 from services.contract.names import SENDING_KEY
 from services.contract.outcomes import Fault
-from services.contract.verdicts import AgedVerdict, Confirmed, SegmentVerdicts
+from services.contract.verdicts import AgedVerdict, Confirmed, ObservedTime, SegmentVerdicts
 from services.network.write.disputes import Written
 from services.runtime.verdict_scripts import LONGEST_TICK_MS
-from services.updater.service import Store
+from services.updater.kept_verdicts import Store
 from tests.support.manual_clock import ManualClock
 from tests.support.simulated_parts import MemoryMemories as SimulatedMemories
 
@@ -87,6 +87,7 @@ class MemoryVerdicts:
         self._losses = 0
         self._counted: _Counted | None = None
         self._known_ms = 0
+        self._has_ticked = False
         self._latest: dict[tuple[Segment, str], Record] = {}
         self._asked: dict[tuple[Segment, str], Record] = {}
 
@@ -94,19 +95,25 @@ class MemoryVerdicts:
         return self._look()[0]
 
     def restart(self) -> None:
-        self._known_ms = 0
+        self._known_ms, self._has_ticked = 0, False
 
-    def tick(self) -> int:
+    def time(self) -> ObservedTime:
+        observed, resumed, counts = self._look()
+        runs = counts and self._counted is not None and not self._counted.stood_still
+        return ObservedTime(observed, resumed, runs)
+
+    def tick(self) -> ObservedTime:
         before = self._counted
         observed, resumed, counts = self._look()
+        is_lost = self._has_ticked and self._counted is None
         passed = 0 if before is None else self._now_ms() - before.at
         if before is not None and counts and before.stood_still:
             observed = resumed = observed + 1
         elif before is not None and not counts and not before.stood_still and passed > 0:
             observed += min(passed, LONGEST_TICK_MS)
         self._counted = _Counted(observed, self._now_ms(), resumed, stood_still=not counts)
-        self._known_ms = max(self._known_ms, observed)
-        return observed
+        self._known_ms, self._has_ticked = max(self._known_ms, observed), True
+        return ObservedTime(observed, resumed, counts and not self._counted.stood_still, is_lost)
 
     def _now_ms(self) -> int:
         return round(self._server.now * 1000)
@@ -156,18 +163,17 @@ class MemoryVerdicts:
             for kind in kinds:
                 _store(kind, again, observed, full_at=source[2])
             gaps_s[segment] = inf if source[0] < resumed else (observed - source[0]) / 1000
-        return Confirmed(gaps_s, tuple(unknown))
+        return Confirmed(gaps_s, tuple(unknown), observed)
 
     def read(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
-        observed, resumed, counts = self._look()
-        runs = counts and self._counted is not None and not self._counted.stood_still
+        time = self.time()
         return {
             segment: SegmentVerdicts(
-                _aged(self._latest, segment, observed),
-                _aged(self._asked, segment, observed),
-                now_ms=observed,
-                resumed_ms=resumed,
-                time_runs=runs,
+                _aged(self._latest, segment, time.now_ms),
+                _aged(self._asked, segment, time.now_ms),
+                now_ms=time.now_ms,
+                resumed_ms=time.resumed_ms,
+                time_runs=time.runs,
             )
             for segment in segments
         }

@@ -118,7 +118,6 @@ class Site:
                 kubeconfig=Path("/nowhere"),
                 active_when=self._active_when,
                 sweep_interval_s=FRESH_S / 2,
-                reduce_interval_s=0.5,
             ),
             listed=self.cluster.objects.values() if self.has_listed else (),
             random=lambda: 0.5,

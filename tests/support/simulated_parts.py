@@ -12,7 +12,7 @@ from lab.kube.resources import NADS
 from lab.kube.store import Store
 from services.cluster.errors import from_status
 from services.contract.messages import Repeats, Segment, Verdict
-from services.contract.verdicts import AgedVerdict, Confirmed, SegmentVerdicts
+from services.contract.verdicts import AgedVerdict, Confirmed, ObservedTime, SegmentVerdicts
 from services.network.judge.evidence import Carriers
 from services.network.parse.nad import Network, NetworkRef
 from services.network.reasons.events import Event
@@ -94,14 +94,17 @@ class MemoryStore:
             else:
                 gaps_s[segment] = self._clock.seconds - known[0]
                 self.put([known[1]])
-        return Confirmed(gaps_s, tuple(unknown))
+        return Confirmed(gaps_s, tuple(unknown), self.time().now_ms)
 
-    def tick(self) -> int:
+    def tick(self) -> ObservedTime:
         """Return the simulated time: ages follow the clock."""
-        return round(self._clock.seconds * 1000)
+        return self.time()
+
+    def time(self) -> ObservedTime:
+        return ObservedTime(round(self._clock.seconds * 1000))
 
     def read(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
-        now_ms = self.tick()
+        now_ms = self.time().now_ms
         return {
             s: SegmentVerdicts(self._seen(self._latest, s), self._seen(self._asked, s), now_ms)
             for s in segments

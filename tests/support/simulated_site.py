@@ -66,7 +66,7 @@ class SimulatedSite:
         people = StoreNetworks(self.store, actor=USER)
         self.ui, self.terraform = HarvesterUi(people), Terraform(people)
         self._feed = networks
-        given = UpdaterSettings.load(reduce_interval_s=60.0, **settings)
+        given = UpdaterSettings.load(**settings)
         self._schedule = Schedule(
             pace=ProbePace(sweep_s=given.sweep_interval_s, retry_s=RETRY_S),
             random=chance.random,

@@ -209,7 +209,6 @@ def updater_site(
             **{key: value for key, value in os.environ.items() if not key.startswith("NADROUTE_")},
             "NADROUTE_REDIS_URL": redis_server.url,
             "NADROUTE_KUBECONFIG": str(server.kubeconfig(folder / "kubeconfig")),
-            "NADROUTE_REDUCE_INTERVAL_S": "1",
             "NADROUTE_LOG_FORMAT": "json",
             **environment,
         }

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from ipaddress import IPv4Address
 
 from services.contract.messages import ReachVerdict, Verdict
-from services.contract.outcomes import ReachOutcome
+from services.contract.outcomes import DHCPOutcome, ReachOutcome
 
 DOWN_AFTER = 3
 """Unanswered probes before a gateway counts as silent. One answer is enough to count as reachable."""
@@ -15,6 +15,13 @@ def conclude(reach: ReachVerdict) -> ReachOutcome:
     if reach.outcome is ReachOutcome.SILENT and reach.attempts < DOWN_AFTER:
         return ReachOutcome.INCONCLUSIVE
     return reach.outcome
+
+
+def found_by(verdict: Verdict) -> tuple[object, ...]:
+    """Return all that a judgement takes from a host's newest verdict, besides its age."""
+    dhcp = None if verdict.dhcp is None else verdict.dhcp.outcome
+    checks = [(t.digest, t.gateway, conclude(t.vlan), conclude(t.routed)) for t in verdict.targets]
+    return verdict.fault, dhcp is DHCPOutcome.INCONCLUSIVE, *checks
 
 
 def silent_on_vlan(

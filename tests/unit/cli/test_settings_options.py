@@ -102,7 +102,6 @@ def test_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
         (("watcher", "--sweep-interval-s", "soon"), {}, ["--sweep-interval-s='soon'", "such as 12s"]),
         (("watcher",), {"SWEEP_INTERVAL_S": "-1"}, ["NADROUTE_SWEEP_INTERVAL_S='-1'", "greater"]),
         (("watcher", "--ask-window-s", "10m"), {}, ["ask_window_s=600 and sweep_interval_s=300", "at most"]),
-        (("updater",), {"REDUCE_INTERVAL_S": "301"}, ["reduce_interval_s=301 and sweep_interval_s=300"]),
         (
             ("watcher",),
             {"SWEEP_INTERVALS": "5"},

@@ -150,12 +150,16 @@ def gauges(
     fresh_s: float = 600.0,
 ) -> NetworkGauges:
     """Gauges over these networks, and these verdicts of a second ago."""
-    metrics, present = UpdaterMetrics(CollectorRegistry()), list(networks)
-    by_segment: dict[Segment, list[AgedVerdict]] = {}
+    metrics, present, began = UpdaterMetrics(CollectorRegistry()), list(networks), clock.seconds
+    by_segment: dict[Segment, list[Verdict]] = {}
     for each_verdict in verdicts:
-        by_segment.setdefault(each_verdict.segment, []).append(AgedVerdict(each_verdict, 1.0))
-    found = {segment: SegmentVerdicts(tuple(seen)) for segment, seen in by_segment.items()}
-    metrics.verdicts_read(found, clock.monotonic())
-    return NetworkGauges(
-        lambda: present, metrics, clock, review_interval_s=5.0, fresh_s=fresh_s, max_series=max_series
-    )
+        by_segment.setdefault(each_verdict.segment, []).append(each_verdict)
+
+    def known() -> dict[Segment, SegmentVerdicts]:
+        age_s = 1.0 + clock.seconds - began
+        return {
+            segment: SegmentVerdicts(tuple(AgedVerdict(each, age_s) for each in found))
+            for segment, found in by_segment.items()
+        }
+
+    return NetworkGauges(lambda: present, known, metrics, fresh_s=fresh_s, max_series=max_series)

@@ -9,7 +9,7 @@ from services.contract.conclusions import ConclusionRecord
 from services.contract.doubts import Doubt
 from services.contract.limits import REPORT_WITHIN_S
 from services.contract.messages import Repeats, Segment, Verdict
-from services.contract.verdicts import AgedVerdict, Confirmed, SegmentVerdicts
+from services.contract.verdicts import AgedVerdict, Confirmed, ObservedTime, SegmentVerdicts
 from services.network.judge.evidence import Carriers
 from services.network.parse.nad import Network, NetworkRef
 from services.network.reasons.events import Event
@@ -49,7 +49,7 @@ class FakeStore:
             else:
                 gaps_s[segment] = self.clock.seconds - at
                 self._store([verdict], self.clock.seconds)
-        return Confirmed(gaps_s, tuple(unknown))
+        return Confirmed(gaps_s, tuple(unknown), self.now_ms)
 
     def _store(self, verdicts: Iterable[Verdict], at: float) -> frozenset[Segment]:
         given = list(verdicts)
@@ -69,8 +69,13 @@ class FakeStore:
     def now_ms(self) -> int:
         return round(self.clock.seconds * 1000)
 
-    def tick(self) -> int:
-        return self.now_ms
+    def tick(self) -> ObservedTime:
+        return ObservedTime(self.now_ms)
+
+    def time(self) -> ObservedTime:
+        if self.failure is not None:
+            raise self.failure
+        return ObservedTime(self.now_ms)
 
     def read(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
         if self.failure is not None:

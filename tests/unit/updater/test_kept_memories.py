@@ -80,6 +80,8 @@ def test_what_redis_lost_is_stored_again_unless_the_network_is_gone(site: Site) 
     kept = KeptMemories(memories, clock)
     kept.conclude([record])
     memories.records.clear()
+    assert kept.conclusions([uid, "other"]) == {uid: record}
+    kept.reload([uid, "other"])
     assert kept.conclusions([uid, "other"]) == {uid: record} == memories.records
     kept.remember_written(uid, "c", "d", NO_RESULT, is_correction=True)
     kept.forget([uid])

@@ -31,7 +31,8 @@ from services.updater.denied_backoff import FIRST_PAUSE_S
 from services.updater.kept_memories import KeptMemories
 from services.updater.metrics import UpdaterMetrics
 from services.updater.pacing import Pace
-from services.updater.reconciling import MAX_CONFLICTS, Reconciler
+from services.updater.reconciling import CONFLICTS_PAUSE_S, MAX_CONFLICTS, Reconciler
+from services.updater.reviewing import Reviewer
 from services.updater.settings import UpdaterSettings
 from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import dhcp, network, offer, verdict
@@ -51,6 +52,8 @@ class Bench:
         self.stopping = threading.Event()
         self.memories = FakeMemories()
         self.paused = False
+        self.again: list[str] = []
+        """Networks to be reviewed because of a write."""
         self.build()
 
     def build(self) -> None:
@@ -67,10 +70,11 @@ class Bench:
             UpdaterSettings(sweep_interval_s=300.0),
             metrics=metrics,
         )
+        self.reviewer = Reviewer(assessor, kept, self.clock)
         self.reconciler = Reconciler(
             self.cluster,
             self.cache,
-            assessor,
+            self.reviewer,
             kept,
             self.clock,
             is_paused=lambda: self.paused,
@@ -78,6 +82,7 @@ class Bench:
             stopping=self.stopping,
             pace=Pace(self.clock),
             metrics=metrics,
+            look_again=self.again.append,
         )
 
     @property
@@ -90,8 +95,8 @@ class Bench:
         return self.reconciler.reconcile(self.target.uid)
 
     def wanted(self) -> bool:
-        """Return whether a review would queue the network."""
-        return bool(self.reconciler.review(self.cache.snapshot()))
+        """Return whether a review would have the network written now."""
+        return 0.0 in self.reviewer.review(self.cache.snapshot()).due_in_s.values()
 
 
 @pytest.fixture
@@ -119,6 +124,24 @@ def test_the_next_review_sees_the_write(bench: Bench) -> None:
     assert bench.cluster.attempts == 1
 
 
+def test_a_write_is_decided_once(bench: Bench) -> None:
+    """What the review decided is written without a further look, and once."""
+    assert bench.wanted()
+    bench.store.failure = redis.ConnectionError("away")
+    assert bench.reconcile() is None
+    assert len(bench.cluster.written) == 1
+    assert bench.reconcile() is not None, "this time it would have to look"
+
+
+def test_a_decision_is_made_again_for_another_version(bench: Bench) -> None:
+    """The watch has seen somebody's edit since."""
+    assert bench.wanted()
+    manual = json.dumps({"mode": "manual", "cidr": "10.0.0.0/24", "gateway": "10.0.0.1"})
+    bench.cache.upserted(bench.cluster.edit(bench.target.ref, **{nad.ROUTE: manual}))
+    assert bench.reconcile() is None
+    assert bench.cluster.attempts == 0
+
+
 def test_a_conflict_is_decided_again_on_the_fresh_object(bench: Bench) -> None:
     """The other writer's change is kept, and ours is made on top of it."""
     bench.cluster.edit(bench.target.ref, **{"example.com/owner": "me"})
@@ -136,9 +159,9 @@ def test_an_edit_that_makes_the_verdict_void_ends_the_write(bench: Bench) -> Non
 
 
 def test_endless_conflicts_are_postponed(bench: Bench) -> None:
-    """The attempts are bounded, with growing pauses."""
+    """The attempts are bounded, with growing pauses; then it is tried again a little later."""
     bench.cluster.failures = [Conflict("409") for _ in range(MAX_CONFLICTS)]
-    assert bench.reconcile() is None
+    assert bench.reconcile() == CONFLICTS_PAUSE_S
     assert bench.cluster.attempts == MAX_CONFLICTS
     assert bench.clock.waits == sorted(bench.clock.waits)
     assert bench.wanted()
@@ -178,7 +201,7 @@ def test_a_denied_change_backs_off_and_is_posted_once(bench: Bench) -> None:
     pauses = []
     for expected in (FIRST_PAUSE_S, 2 * FIRST_PAUSE_S, 4 * FIRST_PAUSE_S):
         bench.cluster.failures = [Denied("denied the request")]
-        assert bench.reconcile() is None
+        assert bench.reconcile() == expected
         bench.clock.seconds += expected - 1
         pauses.append(bench.wanted())
         bench.clock.seconds += 1
@@ -186,6 +209,15 @@ def test_a_denied_change_backs_off_and_is_posted_once(bench: Bench) -> None:
     assert pauses == [False, False, False]
     assert [(kind, reason) for kind, reason, _ in bench.cluster.events] == [("Warning", "WriteDenied")]
     assert "denied the request" in bench.cluster.events[0][2]
+
+
+def test_a_denied_change_is_due_again_when_its_pause_is_over(bench: Bench) -> None:
+    """Whatever else was due for the network meanwhile: a review has it queued for then."""
+    bench.cluster.failures = [Denied("denied the request")]
+    bench.reconcile()
+    bench.clock.seconds += 10
+    review = bench.reviewer.review(bench.cache.snapshot())
+    assert review.due_in_s == {bench.target.uid: FIRST_PAUSE_S - 10}
 
 
 def test_a_denied_change_does_not_delay_another(bench: Bench) -> None:
@@ -317,7 +349,7 @@ def test_a_review_leaves_the_record_of_a_write_meanwhile(
         return before
 
     monkeypatch.setattr(bench.store, "read", written_meanwhile)
-    bench.reconciler.review([bench.target])
+    bench.reviewer.review([bench.target])
     assert [record.status["state"] for record in bench.memories.stored] == ["Active"]
 
 
@@ -344,10 +376,6 @@ def test_the_record_of_a_denied_change_names_the_refusal(bench: Bench) -> None:
     stored = len(bench.memories.stored)
     assert not bench.wanted()
     assert len(bench.memories.stored) == stored
-
-    bench.memories.conclude([refused.model_copy(update={"unwritten": None})])
-    assert not bench.wanted()
-    assert bench.memories.records["uid-1"] == refused, "a review that overlapped the write is set right"
 
     bench.build()
     assert bench.wanted()

@@ -14,7 +14,7 @@ from services.network.parse.nad import Network
 from services.network.reasons.events import Event
 from tests.unit.network.builders import config, dhcp, network, offer
 from tests.unit.updater.fakes import FakeCluster
-from tests.unit.updater.test_service import SETTINGS, Bench
+from tests.unit.updater.test_service import Bench
 
 RETRIES_S = 20.0
 """Longer than any pause after a failure."""
@@ -84,7 +84,7 @@ class History:
             self._step()
         for _ in range(3):
             self.bench.work()
-            self.bench.clock.seconds += RETRIES_S + SETTINGS.reduce_interval_s
+            self.bench.clock.seconds += RETRIES_S
         return self.cluster.objects[self.first.ref]
 
 

@@ -5,7 +5,6 @@ import pytest
 from services.contract.messages import Repeats, Report, Segment
 from services.contract.outcomes import ReachOutcome
 from tests.unit.network.builders import SEGMENT, dhcp, network, offer, verdict
-from tests.unit.updater.fakes import FakeHosts
 from tests.unit.updater.test_service import DIGEST, SETTINGS, Bench
 
 PRINT = "a" * 16
@@ -16,21 +15,28 @@ class Site(Bench):
 
     def __init__(self, *hosts: str) -> None:
         super().__init__()
-        self.updater._hosts = self.updater._assessor._hosts = FakeHosts(*hosts)
+        self.hosts.hosts = frozenset(hosts)
         self.appear(network())
         self.work()
         for number, host in enumerate(hosts):
             self.tell(host, asked=number == 0)
         self.work()
-        # A minute later, and after a review of all networks.
         self.clock.seconds += 60
         self.work()
-        self.store.looked_at.clear()
 
-    def tell(self, host: str, *, vlan: ReachOutcome = ReachOutcome.REACHABLE, asked: bool = False) -> None:
+    def tell(
+        self,
+        host: str,
+        *,
+        vlan: ReachOutcome = ReachOutcome.REACHABLE,
+        routed: ReachOutcome = ReachOutcome.REACHABLE,
+        asked: bool = False,
+        fingerprint: str = PRINT,
+    ) -> None:
         """Report in full."""
-        said = verdict(DIGEST, host=host, vlan=vlan, dhcp=dhcp(offer()) if asked else None)
-        said = said.model_copy(update={"fingerprint": PRINT})
+        answer = dhcp(offer()) if asked else None
+        said = verdict(DIGEST, host=host, vlan=vlan, routed=routed, dhcp=answer)
+        said = said.model_copy(update={"fingerprint": fingerprint})
         self.updater.take_report(Report(host=host, verdicts=(said,)))
 
     def repeat(
@@ -41,10 +47,10 @@ class Site(Bench):
         return self.updater.take_report(Report(host=host, repeats=(given,)))
 
     def is_looked_at(self) -> bool:
-        """Return whether the segment is assessed, before the next review of all networks."""
-        self.store.looked_at.clear()
+        """Return whether a review looks at the network."""
+        before = self.metric("nadroute_reduce_seconds_count")
         self.updater.review_due()
-        return SEGMENT in self.store.looked_at
+        return self.metric("nadroute_reduce_seconds_count") != before
 
 
 def test_a_repeat_is_no_reason_to_look() -> None:
@@ -87,6 +93,29 @@ def test_a_repeat_is_looked_at_where_it_is_the_newest_answer_to_dhcp() -> None:
     assert not site.is_looked_at()
     site.repeat("node2", asked=True)
     assert site.is_looked_at()
+
+
+def test_a_repeated_answer_to_dhcp_may_replace_another_newest_verdict() -> None:
+    """The host found the gateway silent since, and now finds again what it found with its last answer."""
+    site = Site("node1")
+    site.tell("node1", vlan=ReachOutcome.SILENT, routed=ReachOutcome.SILENT, fingerprint="b" * 16)
+    site.work()
+    assert site.state() == "Unreachable"
+    site.repeat("node1", asked=True)
+    site.work()
+    assert site.state() == "Active"
+
+
+def test_a_full_verdict_that_says_the_same_is_no_reason_to_look() -> None:
+    """A check without DHCP between two with it is sent in full; so is one for its round-trip times."""
+    site = Site("node1")
+    site.tell("node1")
+    assert not site.is_looked_at()
+    site.tell("node1", asked=True, fingerprint="c" * 16)
+    assert not site.is_looked_at()
+    assert site.repeat("node1", asked=True, fingerprint="c" * 16) == ()
+    assert not site.is_looked_at()
+    assert site.metric("nadroute_verdicts_total", result="new") == 3
 
 
 def test_what_is_unknown_is_asked_for_and_changes_nothing() -> None:

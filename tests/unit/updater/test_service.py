@@ -1,5 +1,6 @@
 """Reports, watch events and the timer, step by step without threads."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,22 +11,29 @@ from pydantic import SecretStr
 
 from services.cluster.errors import Denied, Unavailable
 from services.contract.conclusions import Hindrance
-from services.contract.messages import Report
+from services.contract.messages import Report, Segment, Verdict
+from services.contract.names import HOST_TTL_S
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
 from services.network.parse import nad
 from services.network.parse.intent import Intent, read_intent
-from services.network.parse.nad import Network
+from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
+from services.network.reasons.events import LIMIT_REASON
+from services.network.write.disputes import MAX_CORRECTIONS
 from services.network.write.supposing import as_if_written
 from services.updater.gauges import NetworkGauges
 from services.updater.metrics import UpdaterMetrics
-from services.updater.service import RENEWAL_S, Updater
+from services.updater.reviewing import Review
+from services.updater.rounds import CHECK_S
+from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
+from services.updater.touching import Touch
 from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import SEGMENT, dhcp, network, offer, verdict
 from tests.unit.updater.fakes import FakeCluster, FakeDoubtLog, FakeHosts, FakeMemories, FakeStore
 
 DIGEST = Intent(SEGMENT, "auto").digest
+LATER_S = 5.0
 SETTINGS = UpdaterSettings(redis_url=SecretStr("unix:///nowhere"), kubeconfig=Path("/nowhere"))
 
 
@@ -36,13 +44,14 @@ class Bench:
         self.clock, self.cluster = ManualClock(), cluster or FakeCluster()
         self.store = FakeStore(self.clock)
         self.memories = FakeMemories()
+        self.hosts = FakeHosts("node1")
         self.paused = False
         self.registry = CollectorRegistry()
         metrics = UpdaterMetrics(self.registry)
         self.updater = Updater(
             self.cluster,
             self.store,
-            FakeHosts("node1"),
+            self.hosts,
             self.memories,
             FakeDoubtLog(),
             self.clock,
@@ -54,9 +63,8 @@ class Bench:
         self.registry.register(
             NetworkGauges(
                 self.updater.networks,
+                self.updater.verdicts,
                 metrics,
-                self.clock,
-                review_interval_s=settings.reduce_interval_s,
                 fresh_s=settings.fresh_s,
                 max_series=10,
             )
@@ -75,6 +83,16 @@ class Bench:
     def metric(self, name: str, **labels: str) -> float | None:
         """Return the value of one sample."""
         return self.registry.get_sample_value(name, labels)
+
+    def state(self) -> str:
+        """Return the state that the only network's annotation names."""
+        (target,) = self.cluster.objects.values()
+        return "" if target.status is None else target.status.state
+
+    def differences(self) -> float | None:
+        """Return how many differences were counted, once the next review is over."""
+        self.updater.review_due()
+        return self.metric("nadroute_review_differences_total")
 
     def work(self) -> int:
         """Review and write until nothing is due; return the number of networks taken."""
@@ -125,22 +143,82 @@ def test_own_writes_are_no_news(bench: Bench) -> None:
     bench.report(dhcp=dhcp(offer()))
     bench.work()
     (written,) = bench.cluster.objects.values()
-    bench.store.looked_at.clear()
     bench.updater.upserted(written)
+    reviews = bench.metric("nadroute_reduce_seconds_count")
     assert bench.work() == 0
-    assert bench.store.looked_at == []
-    bench.clock.seconds += SETTINGS.reduce_interval_s
+    assert bench.metric("nadroute_reduce_seconds_count") == reviews
+    bench.clock.seconds += CHECK_S
     assert bench.work() == 0
     assert len(bench.cluster.written) == 1
+    assert bench.differences() == 0
 
 
-def test_the_timer_finds_changes_without_an_event(bench: Bench) -> None:
-    """Another updater stored a verdict, or one became too old."""
+def test_the_hourly_review_finds_and_counts_what_nothing_has_touched(bench: Bench) -> None:
+    """Redis says something else than the updater knows. It is written, and counted as a difference."""
     bench.appear(network())
     bench.work()
+    bench.clock.seconds += CHECK_S - 1
     bench.store.set_verdicts(verdict(DIGEST, dhcp=dhcp(offer())))
     assert bench.work() == 0
-    bench.clock.seconds += SETTINGS.reduce_interval_s
+    assert bench.differences() == 0
+    bench.clock.seconds += 1
+    assert bench.work() == 1
+    assert bench.differences() == 1
+    bench.clock.seconds += CHECK_S
+    bench.work()
+    bench.clock.seconds += HOST_TTL_S
+    bench.work()
+    assert bench.state() == "Unknown"
+    assert bench.differences() == 1
+
+
+def test_what_is_touched_during_the_hourly_review_is_no_difference(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report that Redis has just before the review of all touches its networks just after it."""
+    put = bench.store.put
+
+    def reviewed_meanwhile(verdicts: Iterable[Verdict]) -> frozenset[Segment]:
+        changed = put(verdicts)
+        bench.updater.review_due()
+        return changed
+
+    bench.appear(network())
+    bench.work()
+    bench.clock.seconds += CHECK_S
+    monkeypatch.setattr(bench.store, "put", reviewed_meanwhile)
+    bench.report(dhcp=dhcp(offer()))
+    assert bench.work() == 1
+    assert bench.differences() == 0
+
+
+def test_a_verdict_that_is_too_old_is_noticed_when_it_is(bench: Bench) -> None:
+    """No event tells it. A verdict that is repeated in time is not."""
+    bench.appear(network())
+    bench.report(dhcp=dhcp(offer()))
+    bench.work()
+    bench.clock.seconds += SETTINGS.fresh_s
+    bench.work()
+    assert bench.state() == "Active"
+    bench.clock.seconds += SETTINGS.fresh_s
+    bench.work()
+    assert bench.state() == "Unknown"
+
+
+def test_one_network_that_cannot_be_assessed_hides_no_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others that were touched with it are reviewed by themselves."""
+    review = bench.updater._rounds._reviewer.review
+
+    def broken(networks: list[Network]) -> Review:
+        assert all(target.uid != "uid-2" for target in networks)
+        return review(networks)
+
+    monkeypatch.setattr(bench.updater._rounds._reviewer, "review", broken)
+    bench.appear(network())
+    bench.appear(network(ref=NetworkRef("default", "bad"), uid="uid-2"))
+    bench.report(dhcp=dhcp(offer()))
     assert bench.work() == 1
 
 
@@ -159,6 +237,24 @@ def test_news_is_kept_while_redis_is_away(bench: Bench, last: str) -> None:
     with pytest.raises(redis.RedisError):
         bench.work()
     bench.store.failure = None
+    assert bench.work() == 1
+
+
+def test_a_report_of_which_redis_does_not_answer_may_be_stored(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts as lost, but what Redis has of it is found as soon as Redis answers."""
+    put = bench.store.put
+
+    def stored_without_an_answer(verdicts: Iterable[Verdict]) -> frozenset[Segment]:
+        put(verdicts)
+        raise redis.ConnectionError("reset by peer")
+
+    bench.appear(network())
+    bench.work()
+    monkeypatch.setattr(bench.store, "put", stored_without_an_answer)
+    with pytest.raises(redis.RedisError):
+        bench.report(dhcp=dhcp(offer()))
     assert bench.work() == 1
 
 
@@ -224,12 +320,12 @@ def test_records_are_renewed_at_the_start_and_every_hour(bench: Bench) -> None:
     """Before they vanish; those of networks that are gone do."""
     target = network()
     bench.appear(target)
-    bench.clock.seconds += RENEWAL_S
+    bench.clock.seconds += CHECK_S
     bench.work()
     assert bench.memories.renewed == [[], [target.uid]]
-    bench.clock.seconds += RENEWAL_S - 1
+    bench.clock.seconds += CHECK_S - 1
     bench.work()
-    bench.clock.seconds += SETTINGS.reduce_interval_s
+    bench.clock.seconds += 1
     bench.work()
     assert bench.memories.renewed == [[], [target.uid], [target.uid]]
 
@@ -279,7 +375,7 @@ def test_a_pause_applies_to_queued_writes(bench: Bench) -> None:
     assert bench.updater.write_due()
     assert bench.cluster.written == []
     bench.paused = False
-    bench.clock.seconds += SETTINGS.reduce_interval_s
+    bench.clock.seconds += LATER_S
     assert bench.work() == 1
 
 
@@ -290,7 +386,7 @@ def test_observe_only_posts_each_transition_once(bench: Bench) -> None:
     for outcome in (ReachOutcome.REACHABLE, ReachOutcome.REACHABLE, ReachOutcome.SILENT, ReachOutcome.SILENT):
         observing.report(dhcp=dhcp(offer()), vlan=outcome, routed=outcome)
         observing.work()
-        observing.clock.seconds += SETTINGS.reduce_interval_s
+        observing.clock.seconds += LATER_S
         observing.work()
     assert observing.cluster.attempts == 0
     record = observing.memories.records["uid-1"]
@@ -315,7 +411,7 @@ def test_observe_only_comes_to_the_conclusions_of_an_updater_that_writes() -> No
         for bench in (free, observing):
             bench.report(**each)
             for _ in range(3):
-                bench.clock.seconds += SETTINGS.reduce_interval_s
+                bench.clock.seconds += LATER_S
                 bench.work()
         record, written = observing.memories.records["uid-1"], free.cluster.objects[target]
         status = Status.from_fields(record.status)
@@ -374,7 +470,7 @@ def test_a_broken_route_is_posted_once_and_never_written(bench: Bench, broken: s
     """The webhook would deny every write, so none is tried. A different fault is posted again."""
     bench.appear(network(broken))
     for _ in range(3):
-        bench.clock.seconds += SETTINGS.reduce_interval_s
+        bench.clock.seconds += LATER_S
         bench.work()
     assert bench.cluster.attempts == 0
     ((kind, reason, message),) = bench.cluster.events
@@ -392,7 +488,7 @@ def test_a_second_dhcp_server_is_posted_once(bench: Bench) -> None:
     for _ in range(3):
         bench.report(dhcp=dhcp(offer(), offer("10.0.112.66", server="10.0.112.66")))
         bench.work()
-        bench.clock.seconds += SETTINGS.reduce_interval_s
+        bench.clock.seconds += LATER_S
     assert [reason for _, reason, _ in bench.cluster.events] == ["Active", "DHCPServersDisagree"]
     (target,) = bench.cluster.objects.values()
     assert "10.0.112.66 offers" in target.annotations[nad.STATUS]
@@ -409,7 +505,7 @@ def test_another_writer_is_corrected_four_times_an_hour(bench: Bench) -> None:
         theirs = route.replace('"connectivity":"true"', '"connectivity":"false"')
         bench.updater.upserted(bench.cluster.edit(target.ref, **{nad.ROUTE: theirs}))
         bench.work()
-        bench.clock.seconds += SETTINGS.reduce_interval_s
+        bench.clock.seconds += LATER_S
         bench.work()
     assert len([w for w in bench.cluster.written[1:] if nad.ROUTE in w]) == 4
     assert len(bench.cluster.written) == 5
@@ -423,7 +519,31 @@ def test_another_writer_is_corrected_four_times_an_hour(bench: Bench) -> None:
     assert record.unwritten.route["connectivity"] == "true"
     ours = route.replace('"connectivity":"false"', '"connectivity":"true"')
     bench.updater.upserted(bench.cluster.edit(target.ref, **{nad.ROUTE: ours}))
-    bench.clock.seconds += SETTINGS.reduce_interval_s
+    bench.clock.seconds += LATER_S
     bench.work()
     (record,) = bench.memories.records.values()
     assert record.unwritten is None, "the other writer gave way"
+
+
+def test_a_limit_is_told_once_although_the_network_is_reviewed_meanwhile(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A review during the write does not know yet that it is being told."""
+    memories = bench.updater._reconciler._memories
+    told = memories.remember_told
+
+    def reviewed_meanwhile(uid: str) -> None:
+        bench.updater._touched.add(Touch(networks={uid}))
+        bench.updater.review_due()
+        told(uid)
+
+    bench.appear(network())
+    bench.report(dhcp=dhcp(offer()))
+    bench.work()
+    monkeypatch.setattr(memories, "remember_told", reviewed_meanwhile)
+    (target,) = bench.cluster.objects.values()
+    bench.memories.corrected[target.uid] = MAX_CORRECTIONS
+    theirs = target.annotations[nad.ROUTE].replace('"connectivity":"true"', '"connectivity":"false"')
+    bench.updater.upserted(bench.cluster.edit(target.ref, **{nad.ROUTE: theirs}))
+    bench.work()
+    assert [reason for _, reason, _ in bench.cluster.events] == ["Active", LIMIT_REASON]

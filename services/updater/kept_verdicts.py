@@ -1,0 +1,202 @@
+"""The newest verdicts of all hosts in memory, so that a judgement reads nothing in Redis.
+
+Redis decides which verdict is newer, and has it before anything follows from it. What changes there is read
+again with the next judgement; what merely comes once more is only younger here.
+"""
+
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol
+
+import redis
+
+from services.contract.messages import Repeats, Segment, Verdict
+from services.contract.verdicts import Confirmed, ObservedTime, SegmentVerdicts
+from services.updater.kept_segments import Changes, KeptSegment
+from services.updater.moments import Moments
+
+
+class Store(Protocol):
+    """The verdict store; see runtime.verdict_store. Every method may raise redis.RedisError."""
+
+    def put(self, verdicts: Iterable[Verdict]) -> frozenset[Segment]:
+        """Store the new verdicts; return the segments that changed."""
+        ...
+
+    def confirm(self, host: str, repeats: Repeats) -> Confirmed:
+        """Take what a host repeats of its stored verdicts."""
+        ...
+
+    def read(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
+        """Return the verdicts of each of these segments."""
+        ...
+
+    def time(self) -> ObservedTime:
+        """Return the observed time."""
+        ...
+
+    def tick(self) -> ObservedTime:
+        """Count observed time; return it."""
+        ...
+
+
+class KeptVerdicts:
+    """A Store that keeps what it read. Thread-safe. Every method that reads or writes Redis may raise
+    redis.RedisError."""
+
+    def __init__(self, store: Store, *, fresh_s: float) -> None:
+        """fresh_s: age from which a verdict does not count."""
+        self.losses = 0
+        """How often Redis has lost its data."""
+        self._store = store
+        self._fresh_s = fresh_s
+        self._lock = threading.Lock()
+        self._kept: dict[Segment, KeptSegment] = {}
+        self._changes = Changes()
+        self._moments = Moments[Segment]()
+        self._now_ms = self._resumed_ms = 0
+
+    def tick(self) -> None:
+        """Count observed time; forget what Redis has lost."""
+        time = self._store.tick()
+        if time.is_lost:
+            self.losses += 1
+            self.reload()
+
+    def time(self) -> ObservedTime:
+        """Return the observed time."""
+        time = self._store.time()
+        self._now_ms, self._resumed_ms = max(self._now_ms, time.now_ms), time.resumed_ms
+        return time
+
+    def reload(self) -> None:
+        """Read everything again with the next judgement."""
+        with self._lock:
+            self._changes.number += 1
+            self._changes.all_at = self._changes.number
+            self._changes.contents |= self._kept.keys()
+
+    def forget_others(self, segments: Collection[Segment]) -> None:
+        """Keep nothing of other segments."""
+        with self._lock:
+            self._kept = {segment: self._kept[segment] for segment in segments if segment in self._kept}
+            self._changes.forget_others(self._kept)
+
+    def put(self, verdicts: Collection[Verdict]) -> tuple[frozenset[Segment], frozenset[Segment]]:
+        """Store the new verdicts; return the segments that changed, and those with news for a judgement."""
+        with self._lock:
+            # Before Redis has them: from then on they may be read for another network of the segment.
+            told = {verdict.segment for verdict in verdicts if not self._says(verdict)}
+        with self._unless_lost({verdict.segment for verdict in verdicts}):
+            changed = self._store.put(verdicts)
+        with self._lock:
+            for verdict in verdicts:
+                if verdict.segment in changed:
+                    self._take(verdict, is_same=verdict.segment not in told)
+        return changed, changed & told
+
+    def confirm(self, host: str, repeats: Repeats) -> tuple[Confirmed, frozenset[Segment]]:
+        """Take what a host repeats; also return the segments where that is news for a judgement.
+
+        A repeat says nothing new, except where the host's newest verdict said something else, or did not
+        count any more, and where it becomes the newest answer to DHCP.
+        """
+        same: dict[Segment, Verdict] = {}
+        segments = repeats.segments
+        with self._lock:
+            for segment, (_, _, fingerprint, is_asked) in zip(segments, repeats.verdicts, strict=True):
+                kept = self._kept.get(segment)
+                meant = None if kept is None else kept.meant(host, fingerprint, is_asked=is_asked)
+                if meant is not None and self._says(meant):
+                    same[segment] = meant
+        with self._unless_lost(segments):
+            confirmed = self._store.confirm(host, repeats)
+        with self._lock:
+            self._now_ms = max(self._now_ms, confirmed.now_ms)
+            for segment in confirmed.gaps_s:
+                kept, meant = self._kept.get(segment), same.get(segment)
+                if kept is None or meant is None:
+                    self._changes.add(segment, is_same=False)
+                elif meant.dhcp is None and kept.repeat(meant, confirmed.now_ms):
+                    self._changes.add(segment, is_same=True, is_kept=True)
+                else:
+                    self._take(meant, is_same=True)
+        return confirmed, frozenset(confirmed.gaps_s.keys() - same.keys())
+
+    @contextmanager
+    def _unless_lost(self, segments: Iterable[Segment]) -> Iterator[None]:
+        """Where Redis fails, take that it may have stored what it was given."""
+        try:
+            yield
+        except redis.RedisError:
+            with self._lock:
+                for segment in segments:
+                    self._changes.add(segment, is_same=False)
+            raise
+
+    def _says(self, verdict: Verdict) -> bool:
+        """Whether it is known that the verdict is no news for a judgement."""
+        kept = self._kept.get(verdict.segment)
+        is_known = kept is not None and verdict.segment not in self._changes.contents
+        return (
+            is_known
+            and kept is not None
+            and kept.says(verdict, fresh_s=self._fresh_s, resumed_ms=self._resumed_ms)
+        )
+
+    def _take(self, verdict: Verdict, *, is_same: bool) -> None:
+        self._changes.add(verdict.segment, is_same=is_same)
+        if is_same and verdict.segment in self._kept:
+            self._kept[verdict.segment].replace(verdict)
+
+    def read(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
+        """Return the verdicts of each of these segments; from Redis what may have changed there."""
+        while True:
+            self._load(segments)
+            time = self.time()
+            with self._lock:
+                # Nothing is forgotten that a network is on, unless that has appeared a moment ago.
+                if all(segment in self._kept for segment in segments):
+                    return {segment: self._kept[segment].at(time) for segment in segments}
+
+    def expired(self, now_ms: int) -> set[Segment]:
+        """Return the segments of which a verdict counts no more since the last call."""
+        due = self._moments.take(now_ms)
+        try:
+            self._load([segment for segment in due if segment in self._kept])
+        except redis.RedisError:
+            for segment in due:
+                self._moments.put(segment, now_ms)
+            raise
+        found = set[Segment]()
+        with self._lock:
+            for segment in due:
+                if (kept := self._kept.get(segment)) is None:
+                    continue
+                expires_ms = kept.expires_ms(self._fresh_s)
+                if expires_ms is not None and expires_ms <= now_ms:
+                    found.add(segment)
+                kept.checked_ms = now_ms
+                self._moments.put(segment, kept.expires_ms(self._fresh_s))
+        return found
+
+    def known(self, segments: Collection[Segment]) -> dict[Segment, SegmentVerdicts]:
+        """Return what is kept of these segments, with its ages when observed time was read last."""
+        time = ObservedTime(self._now_ms)
+        with self._lock:
+            return {segment: self._kept[segment].at(time) for segment in segments if segment in self._kept}
+
+    def _load(self, segments: Collection[Segment]) -> None:
+        with self._lock:
+            number = self._changes.number
+            missing = [s for s in segments if s not in self._kept or self._changes.has(s)]
+        if not missing:
+            return
+        found = self._store.read(missing)
+        with self._lock:
+            for segment, read in found.items():
+                self._kept[segment] = kept = KeptSegment.of(read, self._kept.get(segment))
+                self._now_ms = max(self._now_ms, read.now_ms)
+                self._moments.put(segment, kept.expires_ms(self._fresh_s))
+            self._changes.read(found, number)

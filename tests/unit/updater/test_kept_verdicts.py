@@ -1,0 +1,95 @@
+"""The verdicts in memory say what Redis says, whatever happens while they are read or stored."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from services.contract.messages import Segment, Verdict
+from services.contract.verdicts import SegmentVerdicts
+from services.updater.kept_verdicts import KeptVerdicts
+from services.updater.moments import Moments
+from tests.support.manual_clock import ManualClock
+from tests.unit.network.builders import SEGMENT, verdict
+from tests.unit.updater.fakes import FakeStore
+
+DIGEST = "0" * 16
+FRESH_S = 600.0
+
+
+class Bench:
+    """Verdicts that are kept, and the store below."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.store = FakeStore(self.clock)
+        self.kept = KeptVerdicts(self.store, fresh_s=FRESH_S)
+
+    def hosts(self) -> list[str]:
+        """Return the hosts that are known on the segment."""
+        return [seen.verdict.host for seen in self.kept.read([SEGMENT])[SEGMENT].latest]
+
+
+def test_what_is_known_is_not_read_again() -> None:
+    """Its ages go on, though."""
+    bench = Bench()
+    bench.kept.put([verdict(DIGEST)])
+    bench.kept.read([SEGMENT])
+    bench.store.looked_at.clear()
+    bench.clock.seconds += 7
+    (seen,) = bench.kept.read([SEGMENT])[SEGMENT].latest
+    assert (seen.age_s, bench.store.looked_at) == (7.0, [])
+
+
+def test_a_verdict_that_comes_while_its_segment_is_read_is_read_too() -> None:
+    """What was read is from before; the next judgement must not take it for the present."""
+    bench = Bench()
+    read = bench.store.read
+
+    def and_then_one_comes(segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
+        before = read(segments)
+        bench.store.read = read  # type: ignore[method-assign]
+        bench.kept.put([verdict(DIGEST, host="node2")])
+        return before
+
+    bench.kept.put([verdict(DIGEST)])
+    bench.store.read = and_then_one_comes  # type: ignore[method-assign]
+    assert bench.hosts() == ["node1"]
+    assert bench.hosts() == ["node1", "node2"]
+
+
+def test_a_verdict_that_is_read_before_it_is_told_is_news() -> None:
+    """Another network of the segment may have been judged with it, and not all of them."""
+    bench = Bench()
+    put = bench.store.put
+
+    def and_then_it_is_read(verdicts: Iterable[Verdict]) -> frozenset[Segment]:
+        changed = put(verdicts)
+        assert bench.hosts() == ["node1"]
+        return changed
+
+    bench.store.put = and_then_it_is_read  # type: ignore[method-assign]
+    assert bench.kept.put([verdict(DIGEST)]) == (frozenset({SEGMENT}), frozenset({SEGMENT}))
+
+
+def test_a_verdict_is_told_once_when_it_counts_no_more() -> None:
+    """Also if it was read again for another reason just before."""
+    bench = Bench()
+    bench.kept.put([verdict(DIGEST)])
+    bench.kept.read([SEGMENT])
+    bench.clock.seconds += FRESH_S - 1
+    assert bench.kept.expired(bench.store.now_ms) == set()
+    bench.clock.seconds += 1
+    bench.kept.reload()
+    bench.kept.read([SEGMENT])
+    assert bench.kept.expired(bench.store.now_ms) == {SEGMENT}
+    bench.clock.seconds += 1
+    assert bench.kept.expired(bench.store.now_ms) == set()
+
+
+def test_only_a_keys_last_moment_comes() -> None:
+    """It replaces the one before, earlier or later; without one, nothing comes."""
+    moments = Moments[str]()
+    moments.put("a", 5)
+    moments.put("b", 5)
+    moments.put("c", 5)
+    moments.put("a", 9)
+    moments.put("b", None)
+    assert (moments.take(5), moments.take(8), moments.take(9), moments.take(99)) == (["c"], [], ["a"], [])
