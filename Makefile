@@ -51,7 +51,7 @@ test: $(STAMP) $(BIN)/kubectl test-packages ## every test; what this machine can
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/unit tests/simulation tests/fuzz tests/integration $(PYTEST_ARGS)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/faults tests/network tests/acceptance $(PYTEST_ARGS)
 
-test-long: $(STAMP) ## the updater against its reference: STEPS=1000000 of random histories from SEED on; further seeds
+test-long: $(STAMP) ## the updater against its reference: STEPS=1000000 of random histories from SEED on; what is marked long
 	$(BIN)/python -m pytest -n $(WORKERS) -m long tests $(PYTEST_ARGS)
 	$(BIN)/python -m pytest -n $(WORKERS) --timeout 0 tests/unit/updater/test_against_reference.py \
 		--history-steps $(STEPS) --history-seed $(SEED) $(PYTEST_ARGS)

@@ -11,7 +11,17 @@ import pytest
 
 from services.network.parse import nad
 from services.network.parse.nad import Network
-from tests.faults.whole_site import HOSTS, PARTIAL, SITE, SWEEP_S, VLANS, WholeSite, name_of, whole_site
+from tests.faults.whole_site import (
+    HOSTS,
+    PARTIAL,
+    SITE,
+    SWEEP_S,
+    VLANS,
+    WholeSite,
+    name_of,
+    site_of,
+    whole_site,
+)
 from tests.network.lab_site import require_lab
 from tests.support.updater_site import route_of, state_of
 
@@ -41,8 +51,22 @@ def site(started: WholeSite) -> WholeSite:
 
 def test_a_rolling_restart_is_no_news(site: WholeSite) -> None:
     """W12: each prober restarts; nothing is written, also not where the hosts see a VLAN differently."""
+    assert_a_rolling_restart_is_no_news(site)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1_200)
+def test_a_rolling_restart_of_sixteen_hosts_is_no_news(short_folder: Path, tmp_path: Path) -> None:
+    """W12: the same with as many hosts as a large site has."""
+    hosts = [f"node{number}" for number in range(1, 17)]
+    require_lab(site_of(hosts))
+    with whole_site(short_folder, tmp_path / "state", hosts) as running:
+        assert_a_rolling_restart_is_no_news(running)
+
+
+def assert_a_rolling_restart_is_no_news(site: WholeSite) -> None:
     before = site.sequence()
-    for host in HOSTS:
+    for host in site.hosts:
         site.kill(host, signal.SIGTERM)
         site.start(host)
         site.wait_for_reports(host)

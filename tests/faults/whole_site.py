@@ -14,7 +14,7 @@ from pathlib import Path
 from lab.kube.writes import WriteRecord
 from lab.namespaces import python_environment
 from lab.running import RunningSite, start_site
-from lab.site import ServerKind
+from lab.site import ServerKind, Site
 from lab.site_builder import build_site, build_vlan
 from services.contract.messages import HostAnnouncement, Segment
 from services.contract.names import host_key
@@ -28,11 +28,15 @@ HOSTS = ("node1", "node2", "node3")
 VLANS = tuple(range(1, 7))
 PARTIAL = 7
 """A VLAN that is not on the trunk of node2."""
-SITE = build_site(
-    [build_vlan(vlan, server=ServerKind.BUILTIN) for vlan in (*VLANS, PARTIAL)],
-    hosts=len(HOSTS),
-    trunked={"node2": frozenset(VLANS)},
-)
+
+
+def site_of(hosts: Sequence[str]) -> Site:
+    """Return the site with these hosts."""
+    vlans = [build_vlan(vlan, server=ServerKind.BUILTIN) for vlan in (*VLANS, PARTIAL)]
+    return build_site(vlans, hosts=len(hosts), trunked={"node2": frozenset(VLANS)})
+
+
+SITE = site_of(HOSTS)
 WELL = {**dict.fromkeys(VLANS, "Active"), PARTIAL: "Partial"}
 """The state of the network on each VLAN while nothing is broken."""
 SWEEP_S = 20.0
@@ -47,6 +51,7 @@ class WholeSite:
     lab: RunningSite
     redis: RedisServer
     updater: UpdaterSite
+    hosts: Sequence[str] = HOSTS
     probers: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
     def start(self, host: str) -> None:
@@ -103,11 +108,11 @@ class WholeSite:
 
     def make_well(self) -> None:
         """Start each prober that does not run; wait until all have reported and every state is true."""
-        for host in HOSTS:
+        for host in self.hosts:
             if host not in self.probers:
                 self.start(host)
         self.updater.wait(lambda: self.states() == WELL)
-        self.wait_for_reports(*HOSTS)
+        self.wait_for_reports(*self.hosts)
         self.settle()
 
     def settle(self) -> None:
@@ -123,10 +128,10 @@ def name_of(vlan: int) -> str:
 
 
 @contextlib.contextmanager
-def whole_site(folder: Path, state: Path) -> Iterator[WholeSite]:
+def whole_site(folder: Path, state: Path, hosts: Sequence[str] = HOSTS) -> Iterator[WholeSite]:
     """Start everything and wait until every network is in its true state."""
     with contextlib.ExitStack() as stack:
-        lab = stack.enter_context(start_site(SITE, state))
+        lab = stack.enter_context(start_site(site_of(hosts), state))
         redis_server = stack.enter_context(running_redis(folder))
         sweep_s = str(SWEEP_S)
         updater = stack.enter_context(updater_site(folder, redis_server, NADROUTE_SWEEP_INTERVAL_S=sweep_s))
@@ -139,7 +144,7 @@ def whole_site(folder: Path, state: Path) -> Iterator[WholeSite]:
             "NADROUTE_REQUEST_MAX_AGE_S": "15",
         }
         stack.enter_context(running_service("watcher", folder, environment))
-        running = WholeSite(lab, redis_server, updater)
+        running = WholeSite(lab, redis_server, updater, hosts)
         stack.callback(_end, running)
         for vlan in (*VLANS, PARTIAL):
             updater.create(name_of(vlan), vlan=vlan)
