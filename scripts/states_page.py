@@ -55,8 +55,9 @@ nadroute checks two paths to the gateway:
 A gateway counts as silent after three probes in a row without an answer, and as reachable after one answer.
 
 A result is *fresh* if it is less than two sweeps old (10 minutes by default) and its host is announced, or
-was less than 25 s ago: then it restarts. Results do not age while Redis or the API server is unavailable, no
-updater or watcher runs, or nadroute is paused.
+was less than 25 s ago: then it restarts. An answer of DHCP is fresh for twice as long, since one host asks in
+an interval. Results do not age while Redis or the API server is unavailable, no updater or watcher runs, or
+nadroute is paused.
 
 ## States
 """
@@ -72,12 +73,14 @@ fresh host.
 ## When a state is reported
 
 **Better is reported at once**: `Active`; `connectivity` that becomes `"true"`; a gateway that answers any
-host after `DHCPFailed`; the first gateway that DHCP names, if it answers. One host is enough, but a host that
-the status names must have been heard, for as long as it is announced or restarts: losing its result proves
-nothing. Other hosts can check the first gateway that DHCP names only when it is written, so `connectivity`
-may be `"false"` for some seconds where only they reach it through routing. When a gateway answers a host
-again after `Unreachable` or `OffVlan`, the others check at once and have 5 s to say so: their silence from
-before accuses none of them.
+host after `DHCPFailed` or `Unreachable`; the first gateway that DHCP names, if it answers. One host is
+enough, but a host that the status names must have been heard, or 25 s be over, for as long as it is announced
+or restarts: losing its result proves nothing. Other hosts can check the first gateway that DHCP names only
+when it is written, so `connectivity` may be `"false"` for some seconds where only they reach it through
+routing.
+When a gateway answers a host again after `Unreachable`, or all hosts after `OffVlan`, the others check at
+once and have 5 s to say so. Until then, their silence from before accuses none of them; one that has not
+reported by then counts with what it found before.
 
 **Everything else is reported on complete evidence.** Another state, or a further host that differs, is *in
 doubt* first. Then all hosts that carry the segment check again, at once. The doubt is over when
@@ -97,11 +100,12 @@ second, two hosts are enough, and the others are not named.
   and none is being asked, or after 25 s. What was reported of DHCP stands until DHCP is asked again.
 - Another gateway than the known one is reported only after all hosts have checked the known one. It replaces
   the known one if that is silent on the VLAN and no offer names it, or if a server that named the known one
-  before (the same address and MAC address) or the one in `serverIPAddr` names another. See
-  [`OtherServerAnswered`](#otherserveranswered).
+  before (the same address and MAC address) names another, or the one in `serverIPAddr`, unless it named the
+  known one from another MAC address. See [`OtherServerAnswered`](#otherserveranswered).
 - Results that give no state leave the reported one for 15 s (no host can probe) or for as long as a result
-  is fresh; then it is `Unknown`. If Harvester is checking the gateway then, because another writer has just
-  removed `connectivity`, its result is waited for: nothing outdated is put back.
+  is fresh; then it is `Unknown`, and at once if no host is left that carries the segment. If Harvester is
+  checking the gateway then, because another writer has just removed `connectivity`, its result is waited for:
+  nothing outdated is put back.
 - A network that was disabled begins as a new one when it is enabled again: what was found meanwhile counts
   where it is better; for anything else the hosts check again.
 - In the first 15 s after the updater's start, while hosts may still announce themselves, only what is better
@@ -199,8 +203,9 @@ ANNOTATIONS = (
         (
             "JSON: `state`, `reason` and `since`; `digest` of the intent and `gateway` that were checked; "
             "`connectivity` as nadroute sets it; `detail`; `hosts` that differ, with the reason, and "
-            "`hostsOmitted`, the number of further ones; `dhcp`, the servers and what they offer; `dhcpOut`; "
-            "`findings`, from reason to values. Empty fields are omitted"
+            "`hostsOmitted`, the number of further ones; `dhcp`, the servers and what they offer; `namedBy`, "
+            "those that have named the gateway; `dhcpOut`; `findings`, from reason to values. Empty fields "
+            "are omitted"
         ),
     ),
     (f"`{nad.PROBE}`", "the owner", '`"disabled"` stops probing this network'),
