@@ -131,6 +131,7 @@ def test_status_is_filtered_by_namespace_host_and_problem(nadroute: Nadroute, ne
     assert (
         nadroute("status", "-n", "prod").err == "no networks in prod: there are some in default, production\n"
     )
+    assert nadroute("diff", "-n", "prod") == nadroute("status", "-n", "prod")
     assert nadroute("status", "-n", "production", "--problems").err == "no problems\n"
 
 

@@ -67,6 +67,8 @@ def diff(
         click.echo(f"no conclusion yet: {plain(named(unknown))}; is an updater running?", err=True)
     if output != "table":
         print_data([difference_document(each) for each in found], output)
+    elif not found:
+        click.echo(plain(shown.describe_none(present)), err=True)
     else:
         if changing:
             print_table(stdout_console(), _columns(changing))

@@ -143,7 +143,7 @@ def status(
     elif lines:
         _print(stdout_console(), lines)
     else:
-        click.echo(shown.describe_none(present), err=True)
+        click.echo(plain(shown.describe_none(present)), err=True)
     return NOT_ALL_ACTIVE if any(line.row.is_problem for line in lines) else 0
 
 
