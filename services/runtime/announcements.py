@@ -1,4 +1,4 @@
-"""Reading from Redis which hosts are announced, and which probers wait for a name that is in use.
+"""Reading from Redis which hosts are announced, and which probers hold or wait for a host's name.
 
 Anyone with access to Redis can write these keys. So each entry is validated by itself: an invalid one is
 returned with the reason, and does not hide the others.
@@ -6,7 +6,7 @@ returned with the reason, and does not hide the others.
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import cast
@@ -16,7 +16,7 @@ import redis
 from services.contract.errors import MessageRefused
 from services.contract.host_claims import HostClaim
 from services.contract.messages import MAX_QUOTED_CHARACTERS, HostAnnouncement
-from services.contract.names import HOST_KEY_PREFIX, host_key, host_waiting_key
+from services.contract.names import HOST_KEY_PREFIX, host_key, host_lock_key, host_waiting_key
 
 MAX_HOSTS = 1_000
 MAX_REFUSED = 1_000
@@ -64,20 +64,31 @@ def read(client: redis.Redis) -> Announcements:
     return Announcements(tuple(hosts), tuple(refused))
 
 
+def read_holders(client: redis.Redis, hosts: Collection[str]) -> dict[str, HostClaim]:
+    """Return the claims of the probers that hold the names of these hosts, by host; see read_waiting."""
+    return _claims(client, hosts, host_lock_key)
+
+
 def read_waiting(client: redis.Redis, hosts: Collection[str]) -> dict[str, HostClaim]:
     """Return the claims of probers that wait for the name of one of these hosts, by host.
 
     Invalid entries are left out: a prober that waits writes its own again. Raises redis.RedisError.
     """
-    waiting: dict[str, HostClaim] = {}
+    return _claims(client, hosts, host_waiting_key)
+
+
+def _claims(
+    client: redis.Redis, hosts: Collection[str], key_of: Callable[[str], str]
+) -> dict[str, HostClaim]:
+    claims: dict[str, HostClaim] = {}
     if hosts:
         # MGET returns None for a key of another type, where GET would fail.
-        bodies = cast("Sequence[str | None]", client.mget(map(host_waiting_key, hosts)))
+        bodies = cast("Sequence[str | None]", client.mget(map(key_of, hosts)))
         for host, body in zip(hosts, bodies, strict=True):
             with contextlib.suppress(MessageRefused):
                 if body is not None and (claim := HostClaim.from_wire(body)).host == host:
-                    waiting[host] = claim
-    return waiting
+                    claims[host] = claim
+    return claims
 
 
 class AnnouncementReader:

@@ -104,6 +104,7 @@ def host_document(row: HostRow) -> Document:
         "incarnation_ms": announced.incarnation if announced else None,
         "queued": row.queued,
         "expires_in_ms": row.expires_in_ms,
+        "holder": _claim(row.holder) if row.holder else None,
         "waiting": _claim(row.waiting) if row.waiting else None,
     }
 

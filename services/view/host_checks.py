@@ -141,12 +141,16 @@ class RedisReader:
         try:
             hosts = {host.host: host for host in announcements.read(self._client).hosts}
             waiting, now_ms = announcements.read_waiting(self._client, hosts.keys()), time_ms(self._client)
+            holders = announcements.read_holders(self._client, waiting.keys())
             return RedisView(
                 self._verdicts.read({intent.segment for intent in intents if isinstance(intent, Intent)}),
                 hosts,
                 self._conclusions.read(network.uid for network in networks),
                 describe_pause(self._client),
-                {host: describe_conflict(claim, now_ms) for host, claim in waiting.items()},
+                {
+                    host: describe_conflict(claim, holders.get(host), now_ms)
+                    for host, claim in waiting.items()
+                },
             )
         except self._errors as error:
             why = " ".join(str(error).split()).rstrip(".") or type(error).__name__

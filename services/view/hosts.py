@@ -26,6 +26,8 @@ class HostRow:
     queued: int
     """Requests that wait on probe.<host>."""
     expires_in_ms: int = 0
+    holder: HostClaim | None = None
+    """The prober that holds this host's name; None if that is unknown."""
     waiting: HostClaim | None = None
     """Another prober, which waits for this host's name."""
 
@@ -55,18 +57,22 @@ def host_rows(client: redis.Redis) -> list[HostRow]:
         host = queue.removeprefix(prefix).partition("\x06")[0]
         if host not in rows:
             rows[host] = HostRow(host, None, _queued(client, host))
-    for host, claim in announcements.read_waiting(client, rows.keys()).items():
-        rows[host] = replace(rows[host], waiting=claim)
-    return [rows[host] for host in sorted(rows)]
+    holders = announcements.read_holders(client, rows.keys())
+    waiting = announcements.read_waiting(client, rows.keys())
+    return [replace(rows[host], holder=holders.get(host), waiting=waiting.get(host)) for host in sorted(rows)]
 
 
-def describe_conflict(waiting: HostClaim, now_ms: int) -> str:
-    """Describe in one sentence that another prober waits for a host's name. now_ms: Redis' time."""
+def describe_conflict(waiting: HostClaim, holder: HostClaim | None, now_ms: int) -> str:
+    """Describe in one sentence that another prober waits for a host's name.
+
+    holder: the one that has the name, if that is known. now_ms: Redis' time.
+    """
     age = describe_age((now_ms - waiting.since_ms) / 1_000)
+    at_work = f"{holder}, the one at work," if holder else "the one at work"
     return (
-        f"{waiting.host}: another prober waits for this name, {waiting}, for {age}; it starts when the one "
-        f"at work ends, or {HOST_TTL_S} s after a crash of that one. If both are to work, give each a host "
-        "name of its own"
+        f"{waiting.host}: another prober waits for this name, {waiting}, for {age}; it starts when {at_work} "
+        f"ends, or {HOST_TTL_S} s after a crash of that one. If both are to work, give each a host name of "
+        "its own"
     )
 
 

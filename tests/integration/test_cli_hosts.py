@@ -7,7 +7,7 @@ import pytest
 
 from services.contract.host_claims import HostClaim
 from services.contract.messages import HostAnnouncement
-from services.contract.names import PROBE_TASK, host_key, host_waiting_key, probe_queue
+from services.contract.names import PROBE_TASK, host_key, host_lock_key, host_waiting_key, probe_queue
 from services.runtime.celery_app import make_app
 from services.runtime.redis_client import time_ms
 from tests.support.redis_server import RedisServer
@@ -51,6 +51,7 @@ def test_hosts_are_live_stale_or_gone(redis_server: RedisServer, monkeypatch: py
         "incarnation_ms",
         "queued",
         "expires_in_ms",
+        "holder",
         "waiting",
     }
     table = hosts(monkeypatch, redis_server).out
@@ -60,7 +61,10 @@ def test_hosts_are_live_stale_or_gone(redis_server: RedisServer, monkeypatch: py
 def test_a_prober_that_waits_for_a_name_in_use_is_named(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On standard error with its machine and since when, and in JSON; an unreadable record is left out."""
+    """On standard error and in JSON, with its machine and since when; so is the one that has the name.
+
+    An unreadable record is left out.
+    """
     for host in ("node1", "node2", "node3", "node4"):
         announce(redis_server, host, extra="extra-bo")
     claim = HostClaim(
@@ -71,12 +75,22 @@ def test_a_prober_that_waits_for_a_name_in_use_is_named(
         address=IPv4Address("10.0.0.9"),
         since_ms=time_ms(redis_server.client) - 125_000,
     )
+    holder = claim.model_copy(update={"process": "a", "machine": "node1", "pid": 7, "address": None})
+    redis_server.client.set(host_lock_key("node1"), json.dumps(holder.to_wire()))
+    redis_server.client.set(host_lock_key("node2"), "junk")
     redis_server.client.set(host_waiting_key("node1"), json.dumps(claim.to_wire()))
     redis_server.client.set(host_waiting_key("node2"), json.dumps(claim.to_wire()))
     redis_server.client.set(host_waiting_key("node3"), "junk")
     redis_server.client.lpush(host_waiting_key("node4"), "junk")
     ran = hosts(monkeypatch, redis_server, "-o", "json")
-    waiting = {row["host"]: row["waiting"] for row in json.loads(ran.out)}
+    rows = json.loads(ran.out)
+    assert [row["holder"] for row in rows] == [
+        {"machine": "node1", "pid": 7, "address": None, "since_ms": claim.since_ms},
+        None,
+        None,
+        None,
+    ]
+    waiting = {row["host"]: row["waiting"] for row in rows}
     assert waiting == {
         "node1": {"machine": "spare\x1b[31m", "pid": 12, "address": "10.0.0.9", "since_ms": claim.since_ms},
         "node2": None,
@@ -85,7 +99,7 @@ def test_a_prober_that_waits_for_a_name_in_use_is_named(
     }
     (line,) = ran.err.splitlines()
     assert line.startswith("node1: another prober waits for this name, process 12 on spare")
-    assert "(10.0.0.9), for 2m 5s; it starts when the one at work ends, or 15 s after a crash" in line
+    assert "(10.0.0.9), for 2m 5s; it starts when process 7 on node1, the one at work, ends, or 15 s" in line
     assert "\x1b" not in line
 
 

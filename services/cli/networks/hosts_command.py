@@ -7,6 +7,7 @@ from services.cli.options.grouping import GroupedCommand
 from services.cli.outputs import Output, output_option, print_data
 from services.cli.tables import Column, print_table
 from services.cli.terminal import cell, plain, stdout_console
+from services.contract.host_claims import HostClaim
 from services.contract.messages import HostAnnouncement
 from services.runtime.redis_client import format_time, time_ms
 from services.view.documents import host_document
@@ -21,7 +22,8 @@ STYLES = {"live": "green", "stale": "yellow", "gone": "red"}
 @output_option
 @client_options()
 def hosts(output: Output, **flags: object) -> None:
-    """Show the announced hosts: uplinks, version, since when, and how many requests wait for each.
+    """Show the announced hosts: uplinks, version, how many requests wait for each, and since when which
+    process has the host's name.
 
     \b
     live   announced
@@ -35,7 +37,7 @@ def hosts(output: Output, **flags: object) -> None:
         click.echo(plain(paused), err=True)
     for row in rows:
         if row.waiting is not None:
-            click.echo(plain(describe_conflict(row.waiting, now_ms)), err=True)
+            click.echo(plain(describe_conflict(row.waiting, row.holder, now_ms)), err=True)
     if output != "table":
         print_data([host_document(row) for row in rows], output)
     elif rows:
@@ -54,11 +56,16 @@ def _columns(rows: list[HostRow], now_ms: int) -> list[Column]:
         Column("for", [cell(_age(host.incarnation, now_ms) if host else "") for host in announced], 1),
         Column("queued", [cell(row.queued, "yellow" if row.queued else "") for row in rows]),
         Column("since", [cell(format_time(host.incarnation) if host else "") for host in announced], 4),
+        Column("process", [cell(_process(row.holder) if row.holder else "") for row in rows], 5, least=18),
     ]
 
 
 def _uplinks(host: HostAnnouncement) -> str:
     return ", ".join(f"{name}={interface}" for name, interface in sorted(host.uplinks.items()))
+
+
+def _process(holder: HostClaim) -> str:
+    return f"{holder.pid} on {holder.machine}"
 
 
 def _age(incarnation_ms: int, now_ms: int) -> str:

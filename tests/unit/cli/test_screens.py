@@ -24,6 +24,7 @@ from services.cli.networks import diff_command, hosts_command, status_command
 from services.cli.scan import scan_command
 from services.cli.terminal import use_ascii_where_needed
 from services.contract.conclusions import ConclusionRecord, Hindrance, Unwritten
+from services.contract.host_claims import HostClaim
 from services.contract.messages import (
     DHCPVerdict,
     HostAnnouncement,
@@ -259,6 +260,11 @@ ANNOUNCED = [
 ]
 
 
+def holder_of(host: str) -> HostClaim:
+    """Return the claim of the prober that has this host's name."""
+    return HostClaim(host=host, process="a", machine=host, pid=4711, since_ms=ANNOUNCED[0].incarnation)
+
+
 def scan_results() -> list[ScanResult]:
     """Return an offer, two of them, silence, and a VLAN with a fault."""
 
@@ -333,7 +339,8 @@ def site(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "RedisReader", FakeReader)
     for module in (status_command, explain_command):
         monkeypatch.setattr(module, "SystemClock", lambda: ManualClock(0.0, wall=NOW))
-    rows = [HostRow(host.host, host, 0, 14_000) for host in ANNOUNCED] + [HostRow("node3", None, 12)]
+    rows = [HostRow(host.host, host, 0, 14_000, holder_of(host.host)) for host in ANNOUNCED]
+    rows.append(HostRow("node3", None, 12))
     monkeypatch.setattr(hosts_command, "redis_client", nothing)
     monkeypatch.setattr(hosts_command, "host_rows", lambda _: rows)
     monkeypatch.setattr(hosts_command, "time_ms", lambda _: ANNOUNCED[0].incarnation + 3_725_000)
