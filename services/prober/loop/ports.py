@@ -134,7 +134,6 @@ class TrunkPort:
         self._link.close()
 
     def _fail(self, error: LinkError, now: float) -> None:
-        log.warning("uplink failed", extra={"cluster_network": self._cluster_network, "error": str(error)})
         self.failed = error
         self._unsent = []
         self._engine.uplink_failed(self._cluster_network, error.fault, now=now)

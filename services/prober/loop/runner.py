@@ -14,6 +14,7 @@ from services.prober.engine.segment import ResultCallback
 from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.loop.batches import ProbeInbox
 from services.prober.loop.ports import EchoPort, OpenEchoSocket, TrunkPort
+from services.prober.loop.uplink_log import UplinkLog
 from services.prober.sockets.link import Link, LinkError
 from services.runtime.clock import Clock
 
@@ -54,6 +55,7 @@ class Runner:
         self._clock = clock
         self._open_link = open_link
         self._inbox = ProbeInbox()
+        self._uplink_log = UplinkLog()
         self._ports: dict[str, TrunkPort] = {}
         self._epoll = select.epoll()
         self._epoll.register(self._inbox.fileno(), select.EPOLLIN)
@@ -173,7 +175,7 @@ class Runner:
                 raise LinkError(Fault.UPLINK_MISSING, "the uplink is gone")
             link = self._open_link(interface, prefix)
         except LinkError as error:
-            log.warning("uplink not opened", extra={"cluster_network": cluster_network, "error": str(error)})
+            self._uplink_log.failed(cluster_network, error)
             return error.fault
         self._epoll.register(link.fileno(), select.EPOLLIN)
         self._ports[cluster_network] = TrunkPort(
@@ -195,6 +197,7 @@ class Runner:
     def _close_idle(self, now: float) -> None:
         for cluster_network, port in list(self._ports.items()):
             if port.idle(now):
+                self._uplink_log.worked(cluster_network)
                 self._close(cluster_network)
         if self._echoes is not None:
             self._echoes.close_if_idle()
@@ -216,6 +219,7 @@ class Runner:
 
     def _close_failed(self, cluster_network: str, port: TrunkPort) -> None:
         if port.failed is not None:
+            self._uplink_log.failed(cluster_network, port.failed)
             self._close(cluster_network)
 
     def _close(self, cluster_network: str) -> None:

@@ -1,6 +1,7 @@
 """The runner, with links and sockets in memory."""
 
 import itertools
+import logging
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -98,6 +99,30 @@ def test_an_uplink_that_goes_down_ends_waiting_segments() -> None:
         site.links[0].broken = LinkError(Fault.UPLINK_DOWN, "for the test")
         assert [site.next().fault, site.next().fault] == [Fault.UPLINK_DOWN] * 2
         assert site.links[0].closed.wait(TIMEOUT_S)
+
+
+def test_a_fault_of_an_uplink_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """N2: not at each probe that meets it; another fault is, and that the uplink works again."""
+    caplog.set_level(logging.INFO, "services.prober.loop")
+    down, gone = LinkError(Fault.UPLINK_DOWN, "down"), LinkError(Fault.UPLINK_MISSING, "gone")
+    with running() as site:
+        site.submit(7)
+        wait_until(lambda: site.engine.open_segments("extra") == 1)
+        site.links[0].broken = down
+        site.next()
+        for site.refusal in (down, gone, gone, None, down):
+            site.submit(7)
+            site.next()
+            if site.refusal is None:
+                assert site.links[1].closed.wait(TIMEOUT_S)
+    said = [(record.getMessage(), vars(record).get("error")) for record in caplog.records]
+    failed = "uplink failed"
+    assert said == [
+        (failed, str(down)),
+        (failed, str(gone)),
+        ("uplink works again", None),
+        (failed, str(down)),
+    ]
 
 
 def test_frames_that_do_not_fit_the_send_queue_are_sent_later() -> None:

@@ -49,7 +49,7 @@ def test_the_loop_logs_fields_by_the_standard_library(capsys: pytest.CaptureFixt
     """They are fields of the line, as structlog's are; those of other libraries are left out."""
     configure(level="info", log_format="json", service="prober")
     fields = {"cluster_network": "extra", "error": "gone", "data": "theirs"}
-    logging.getLogger("services.prober.loop.ports").warning("uplink failed", extra=fields)
+    logging.getLogger("services.prober.loop.uplink_log").warning("uplink failed", extra=fields)
     (line,) = map(json.loads, capsys.readouterr().err.splitlines())
     assert (line["event"], line["cluster_network"], line["error"]) == ("uplink failed", "extra", "gone")
     assert "data" not in line
