@@ -53,7 +53,7 @@ def explain_network(
     checks = checks_of(row, view)
     facts = _facts(network, row, checks or ())
     sharing = _sharing(row, others, policy)
-    asked = [*_asked(network, row.intent), *_shared(sharing)]
+    asked = [*_asked(network, row), *_shared(sharing)]
     meaning, steps = _meaning(row, facts)
     steps = [*_repairs(row, checks or (), facts), *steps]
     meaning += _comparisons(row, checks or ())
@@ -145,8 +145,8 @@ def _comparisons(row: NetworkRow, checks: Sequence[HostCheck]) -> list[str]:
     return comparisons
 
 
-def _asked(network: Network, intent: Intent | None) -> list[AskedValue]:
-    annotation = f"annotation {nad.ROUTE}"
+def _asked(network: Network, row: NetworkRow) -> list[AskedValue]:
+    annotation, intent = f"annotation {nad.ROUTE}", row.intent
     if intent is None:
         return [AskedValue("route", network.annotations.get(nad.ROUTE, "none"), annotation)]
     asked = [
@@ -158,11 +158,14 @@ def _asked(network: Network, intent: Intent | None) -> list[AskedValue]:
         asked.append(AskedValue("gateway", str(intent.gateway), f"{annotation}: gateway"))
         asked.append(AskedValue("cidr", str(intent.cidr), f"{annotation}: cidr"))
     else:
-        source = (
-            f"{annotation}, until DHCP names another" if intent.known_gateway else "DHCP has not named it yet"
-        )
-        asked.append(AskedValue("gateway", str(intent.known_gateway or "unknown"), source))
-        asked.append(AskedValue("cidr", str(intent.known_cidr or "unknown"), source))
+        unwritten = row.unwritten.route if row.unwritten else {}
+        for what, known in (("gateway", intent.known_gateway), ("cidr", intent.known_cidr)):
+            if (named := unwritten.get(what)) and named != str(known):
+                asked.append(AskedValue(what, named, "nadroute's result, which is not written"))
+            elif known:
+                asked.append(AskedValue(what, str(known), f"{annotation}, until DHCP names another"))
+            else:
+                asked.append(AskedValue(what, "unknown", "DHCP has not named it yet"))
         if intent.server:
             asked.append(AskedValue("DHCP server", str(intent.server), f"{annotation}: serverIPAddr"))
     if intent.isolated:

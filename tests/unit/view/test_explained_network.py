@@ -1,6 +1,7 @@
 """The explanation of a network: what is asked and tried, its meaning, and the steps."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,9 @@ from services.contract.messages import Verdict
 from services.contract.outcomes import DHCPOutcome, Fault, Reason, State
 from services.contract.verdicts import SegmentVerdicts
 from services.network.parse import nad
+from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network, NetworkRef
+from services.network.parse.status import Status
 from services.network.policy import DEFAULT_POLICY, Policy
 from services.view.documents import explained_document
 from services.view.durations import describe_age
@@ -241,6 +244,29 @@ def test_what_is_not_written_is_explained() -> None:
     assert from_annotation not in meaning
     assert from_annotation in explained(given).meaning
     assert from_annotation not in explained(given, RedisView(trouble="away")).meaning
+
+
+@pytest.mark.parametrize(
+    ("route", "sources"),
+    [
+        (None, {"gateway": "result", "cidr": "result"}),
+        (ROUTE, {"gateway": "result", "cidr": "annotation"}),
+    ],
+)
+def test_what_was_found_and_is_not_written_is_not_called_unknown(
+    route: str | None, sources: Mapping[str, str]
+) -> None:
+    """Such as by an updater that only observes."""
+    given = network(route)
+    intent = read_intent(given)
+    assert isinstance(intent, Intent)
+    fields = {"gateway": "10.0.112.9", "cidr": "10.0.112.0/20"}
+    unwritten = Unwritten(why=Hindrance.OBSERVE_ONLY, route=fields, status=True)
+    status = Status(State.ACTIVE, Reason.GATEWAY_ANSWERS, digest=intent.digest)
+    row = network_row(given, DEFAULT_POLICY, record_of(given, status, unwritten))
+    asked = {a.what: a for a in explain_network(given, row, [], DEFAULT_POLICY, view()).asked}
+    assert {what: asked[what].value for what in fields} == fields
+    assert all(word in asked[what].source for what, word in sources.items())
 
 
 def test_a_verdict_on_an_older_intent_is_not_shown() -> None:
