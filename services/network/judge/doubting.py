@@ -28,7 +28,8 @@ REPEATED_MS = 10_000
 """After this time a doubt that is still open is published again: a frame or a report may have been lost."""
 ANSWER_MS = 5_000
 """How long the others have to find that a silent gateway answers them too: three ARP probes, and the way
-there and back. A host that is answered says so within a tenth of a second."""
+there and back. A host that is answered says so within a tenth of a second, or a second where it says what its
+last verdict said: a repeat waits for others."""
 LATE_MS = 5_000
 """Time from a verdict's arrival after which its assessment is late."""
 

@@ -149,8 +149,9 @@ FINDINGS: Mapping[Reason, ReasonText] = {
         """
         A DHCP server made an offer on VLAN {vlan}, and no offer named the known gateway before the probe
         ended. The finding lists who answered, with the MAC address that each offer came from. nadroute keeps
-        the known gateway until it is silent on the VLAN. It also follows another one that is named by the
-        server in serverIPAddr, or by a server that named the known one before, with the same MAC address.
+        the known gateway until it is silent on the VLAN. It also follows another one that is named by a
+        server that named the known one before, with the same MAC address, or by the server in serverIPAddr,
+        unless that one named the known gateway from another MAC address.
         - Find the listed MAC address in the switches' address tables. Switch off a server that does not
           belong there, such as a VM, an access point or a test. DHCP snooping on the switch keeps such
           servers out

@@ -60,6 +60,8 @@ class Loss:
 
     text: str
     """Who did what."""
+    manager: str
+    """The field manager that did it; empty if that is unknown."""
     contradicts: bool
     """Whether it says something else. Otherwise something is only missing or outdated."""
 
@@ -87,19 +89,17 @@ def find_loss(
         return None
     known = network.route_writer if differing and network.has_route else ""
     who = f"the field manager {shown(known)}" if known else "another writer"
-    return Loss(f"{who} {', '.join([*others, *missing])}", contradicts)
+    return Loss(f"{who} {', '.join([*others, *missing])}", known, contradicts)
 
 
-def with_finding(
-    after: Status, before: Status | None, loss: Loss | None, network: Network, written: Written
-) -> Status:
+def with_finding(after: Status, before: Status | None, loss: Loss | None, written: Written) -> Status:
     """Add the finding about another writer, for as long as one was corrected within the last hour.
 
     The text stays as it was first: a new one for each write of theirs would be one more write of ours.
     """
     text = before.findings.get(Reason.OTHER_WRITER, "") if before is not None and written.corrections else ""
     if not text and loss is not None and (loss.contradicts or written.corrections >= QUIET_LOSSES):
-        advice = find_advice(network.route_writer)
+        advice = find_advice(loss.manager)
         text = f"{loss.text}; nadroute writes its result again at most {MAX_CORRECTIONS} times an hour"
         text += f". {advice}" if advice else ""
     return replace(after, findings={**after.findings, Reason.OTHER_WRITER.value: text}) if text else after

@@ -8,8 +8,8 @@ ADVICE: Mapping[str, str] = {
         "RespectIgnoreDifferences=true in syncOptions"
     ),
     "fleetagent": (
-        "Fleet: leave the annotation out of Git, or leave correctDrift.enabled false and name it in "
-        "diff.comparePatches"
+        "Fleet: set neither correctDrift.force nor helm.force, which replace the whole network, and leave "
+        "the annotation out of Git or name it in diff.comparePatches"
     ),
     "terraform-provider-harvester": (
         "Terraform: it writes only when the resource changes; find out what changes it again and again"

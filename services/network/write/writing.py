@@ -124,7 +124,7 @@ def _change(
     content, loss = fingerprint(after, result), None
     if is_news and content == memory.written.content:
         loss = find_loss(network, wanted.differing, written, after)
-    after = with_finding(after, written, loss, network, memory.written)
+    after = with_finding(after, written, loss, memory.written)
     hindrance = Hindrance.OBSERVE_ONLY if memory.observe_only else None
     before = told if hindrance else written
     # Where both agree, the annotation's `since` stands: the record alone is no reason to write.

@@ -202,7 +202,7 @@ def test_what_was_never_written_is_not_taken_back() -> None:
         ("", "another writer set connectivity to 'false'; nadroute writes its result again at most 4 times"),
         ("kubectl-edit", "the field manager 'kubectl-edit' set connectivity"),
         ("argocd-controller", "RespectIgnoreDifferences=true"),
-        ("fleetagent", "correctDrift.enabled"),
+        ("fleetagent", "correctDrift.force"),
         ("terraform-provider-harvester_v1.8.1", "Terraform"),
         ("\n\u202e" + "x" * 500, "the field manager '\\n\\u202exxx"),
     ],
@@ -214,6 +214,18 @@ def test_the_finding_names_the_writer_and_what_makes_peace(manager: str, expecte
     change = decide(taken, read_intent(taken), ACTIVE, now=NOW, memory=memory)
     assert change is not None
     assert expected in change.after.findings[Reason.OTHER_WRITER]
+
+
+def test_the_advice_is_for_who_took_something_back() -> None:
+    """Who owns the route annotation has not changed the status."""
+    ours, memory = _reported_active()
+    older = _with(ours, nad.STATUS, Status("Pending", "NotProbedYet").dump())
+    taken = replace(older, route_writer="argocd-controller")
+    change = decide(taken, read_intent(taken), ACTIVE, now=NOW, memory=memory)
+    assert change is not None
+    told = change.after.findings[Reason.OTHER_WRITER]
+    assert told.startswith("another writer changed nadroute.io/status")
+    assert "Argo CD" not in told
 
 
 FAILED = Conclusion(State.DHCP_FAILED, Reason.ROUTER_OUTSIDE_SUBNET, "DHCP failed", detail="why")
