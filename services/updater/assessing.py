@@ -109,11 +109,10 @@ class Assessor:
         # Few networks are to be written, and only of those it matters what was written before.
         due = [a.network.uid for a in found if a.change is not None and a.change.hindrance is None]
         written = self._memories.written([uid for uid in due if memories[uid].written is NOTHING_WRITTEN])
-        memories |= {uid: replace(memories[uid], written=found) for uid, found in written.items()}
+        memories |= {uid: replace(memories[uid], written=each) for uid, each in written.items()}
         found = [
-            _with_written(a, memories[uid], now, is_decided=uid not in written)
+            _with_written(a, memories[a.network.uid], now, is_decided=a.network.uid not in written)
             for a in found
-            for uid in (a.network.uid,)
         ]
         self._metrics.records_read([a.record for a in found if a.record])
         return found

@@ -49,14 +49,15 @@ class KeptMemories:
 
     def reload(self, uids: Collection[str]) -> None:
         """Take these networks' records as Redis has them; store again what it lost."""
-        found = self._memories.conclusions(uids)
+        found, lost = self._memories.conclusions(uids), list[ConclusionRecord]()
         with self._lock:
             for uid in uids:
                 kept = self._of(uid)
                 kept.is_read, kept.record = True, found.get(uid, kept.record)
-            lost = [kept.record for uid in uids if uid not in found and (kept := self._of(uid)).record]
+                if uid not in found and kept.record is not None:
+                    lost.append(kept.record)
         if lost:
-            self._memories.conclude([record for record in lost if record is not None])
+            self._memories.conclude(lost)
 
     def conclude(self, records: Collection[ConclusionRecord]) -> None:
         """Replace the records of these networks."""

@@ -138,12 +138,9 @@ class KeptVerdicts:
     def _says(self, verdict: Verdict) -> bool:
         """Whether it is known that the verdict is no news for a judgement."""
         kept = self._kept.get(verdict.segment)
-        is_known = kept is not None and verdict.segment not in self._changes.contents
-        return (
-            is_known
-            and kept is not None
-            and kept.says(verdict, fresh_s=self._fresh_s, resumed_ms=self._resumed_ms)
-        )
+        if kept is None or verdict.segment in self._changes.contents:
+            return False
+        return kept.says(verdict, fresh_s=self._fresh_s, resumed_ms=self._resumed_ms)
 
     def _take(self, verdict: Verdict, *, is_same: bool) -> None:
         self._changes.add(verdict.segment, is_same=is_same)

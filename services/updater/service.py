@@ -157,10 +157,7 @@ class Updater:
         return self._verdicts.known(self._cache.segments())
 
     def take_report(self, report: Report) -> tuple[Segment, ...]:
-        """Store its verdicts and queue the networks that they concern for review; may raise redis.RedisError.
-
-        Returns the segments on which the host repeats what is unknown, and should report in full.
-        """
+        """Take a report; see Reports.take."""
         return self._reports.take(report)
 
     def review_due(self) -> None:
