@@ -30,7 +30,7 @@ from services.runtime.verdict_store import VerdictStore
 from services.runtime.worker import WorkerCheck, run_worker
 from services.updater.gauges import NetworkGauges
 from services.updater.hosts import AnnouncedHosts, PauseSwitch
-from services.updater.memories import RedisMemories
+from services.updater.memory.memories import RedisMemories
 from services.updater.metrics import UpdaterMetrics
 from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings

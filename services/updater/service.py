@@ -13,21 +13,21 @@ from services.network.parse.intent import Intent
 from services.network.parse.nad import Network
 from services.runtime.clock import Clock
 from services.runtime.repeating import is_alive
-from services.updater.assessing import Assessor
-from services.updater.assessment import DoubtLog, Hosts
-from services.updater.kept_memories import KeptMemories
-from services.updater.kept_verdicts import KeptVerdicts, Store
-from services.updater.memories import Memories
+from services.updater.decide.assessing import Assessor
+from services.updater.decide.assessment import DoubtLog, Hosts
+from services.updater.decide.reviewing import Reviewer
+from services.updater.memory.kept_memories import KeptMemories
+from services.updater.memory.kept_verdicts import KeptVerdicts, Store
+from services.updater.memory.memories import Memories
 from services.updater.metrics import UpdaterMetrics
-from services.updater.pacing import Pace
-from services.updater.queueing import WriteQueue
-from services.updater.reconciling import Reconciler
-from services.updater.reports import Reports
-from services.updater.reviewing import Reviewer
-from services.updater.rounds import Rounds
+from services.updater.review.reports import Reports
+from services.updater.review.rounds import Rounds
+from services.updater.review.touching import Touch, Touched
 from services.updater.settings import UpdaterSettings
-from services.updater.telling import Writer
-from services.updater.touching import Touch, Touched
+from services.updater.write.pacing import Pace
+from services.updater.write.queueing import WriteQueue
+from services.updater.write.reconciling import Reconciler
+from services.updater.write.telling import Writer
 
 STOP_TIMEOUT_S = 5.0
 REDIS_PAUSE_S = 1.0

@@ -8,7 +8,7 @@ import pytest
 from lab.harvester import Pace
 from lab.kube.writes import WriteRecord
 from services.contract.outcomes import Reason
-from services.updater.memories import CORRECTIONS_COUNT_S
+from services.updater.memory.memories import CORRECTIONS_COUNT_S
 from tests.support.shared_networks import (
     AUTO,
     CLUSTER_NETWORK,

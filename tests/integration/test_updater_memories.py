@@ -16,7 +16,7 @@ from services.network.write.disputes import MAX_CORRECTIONS, Written
 from services.runtime.verdict_scripts import LONGEST_TICK_S
 from services.runtime.verdict_store import VerdictStore
 from services.updater.hosts import CACHED_S, PauseSwitch
-from services.updater.memories import BATCH, CORRECTIONS_COUNT_S, RedisMemories
+from services.updater.memory.memories import BATCH, CORRECTIONS_COUNT_S, RedisMemories
 from tests.support.manual_clock import ManualClock
 from tests.support.redis_server import RedisServer
 from tests.unit.network.builders import SEGMENT, verdict

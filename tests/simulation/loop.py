@@ -21,8 +21,8 @@ from services.network.parse import nad
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
 from services.network.write.disputes import Written
-from services.updater.assessing import Assessor
-from services.updater.kept_memories import KeptMemories
+from services.updater.decide.assessing import Assessor
+from services.updater.memory.kept_memories import KeptMemories
 from services.updater.metrics import UpdaterMetrics
 from services.updater.settings import UpdaterSettings
 from services.watcher.plan.pace import Pace

@@ -17,7 +17,7 @@ from services.network.judge.evidence import Carriers
 from services.network.parse.nad import Network, NetworkRef
 from services.network.reasons.events import Event
 from services.network.write.disputes import Written
-from services.updater.memories import CORRECTIONS_COUNT_S
+from services.updater.memory.memories import CORRECTIONS_COUNT_S
 from tests.support.manual_clock import ManualClock
 from tests.unit.updater.fakes import FakeMemories
 

@@ -7,7 +7,7 @@ import redis
 from prometheus_client import CollectorRegistry
 
 from services.network.parse.nad import Network
-from services.updater.assessment import DoubtLog
+from services.updater.decide.assessment import DoubtLog
 from services.updater.hosts import AnnouncedHosts, PauseSwitch
 from services.updater.metrics import UpdaterMetrics
 from services.updater.service import Updater

@@ -12,7 +12,7 @@ from services.network.parse.nad import Network
 from services.network.write.remembering import Memory
 from services.network.write.supposing import as_if_written
 from services.network.write.writing import decide
-from services.updater.recording import record_of
+from services.updater.decide.recording import record_of
 from tests.unit.network.builders import NOW, network
 from tests.unit.network.test_writing import ACTIVE, FAILED, LEASED, OUT, PENDING
 

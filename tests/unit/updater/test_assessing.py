@@ -11,9 +11,9 @@ from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
-from services.updater.assessing import Assessor
-from services.updater.assessment import Assessment
-from services.updater.kept_memories import KeptMemories
+from services.updater.decide.assessing import Assessor
+from services.updater.decide.assessment import Assessment
+from services.updater.memory.kept_memories import KeptMemories
 from services.updater.metrics import UpdaterMetrics
 from services.updater.settings import UpdaterSettings
 from tests.support.manual_clock import ManualClock

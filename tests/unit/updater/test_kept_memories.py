@@ -6,8 +6,8 @@ from services.contract.conclusions import NO_RESULT
 from services.network.parse import nad
 from services.network.reasons.events import LIMIT_REASON
 from services.network.write.disputes import MAX_CORRECTIONS
-from services.updater.kept_memories import KeptMemories
-from services.updater.memories import CORRECTIONS_COUNT_S
+from services.updater.memory.kept_memories import KeptMemories
+from services.updater.memory.memories import CORRECTIONS_COUNT_S
 from tests.reference.site import Site
 from tests.support.manual_clock import ManualClock
 from tests.unit.updater.fakes import FakeMemories

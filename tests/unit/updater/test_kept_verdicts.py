@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Mapping
 
 from services.contract.messages import Segment, Verdict
 from services.contract.verdicts import SegmentVerdicts
-from services.updater.kept_verdicts import KeptVerdicts
-from services.updater.moments import Moments
+from services.updater.memory.kept_verdicts import KeptVerdicts
+from services.updater.memory.moments import Moments
 from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import SEGMENT, verdict
 from tests.unit.updater.fakes import FakeStore

@@ -4,7 +4,7 @@ import pytest
 
 from services.contract.doubts import DoubtKind
 from services.contract.open_doubts import NO_DOUBTS, Doubts, OpenDoubt
-from services.updater.open_doubts import loaded
+from services.updater.memory.open_doubts import loaded
 
 NOW_MS = 1_000_000
 MOMENTS = [name for name in Doubts.model_fields if name.endswith("_ms")]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from services.updater.pacing import SLOWEST_PER_S, WINDOW_WRITES, Pace
+from services.updater.write.pacing import SLOWEST_PER_S, WINDOW_WRITES, Pace
 from tests.support.manual_clock import ManualClock
 
 WRITERS = 8

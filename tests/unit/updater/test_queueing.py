@@ -2,8 +2,8 @@
 
 import threading
 
-from services.updater.pacing import Pace
-from services.updater.queueing import SLOW_S, WriteQueue
+from services.updater.write.pacing import Pace
+from services.updater.write.queueing import SLOW_S, WriteQueue
 from tests.support.manual_clock import ManualClock
 
 A, B = "uid-a", "uid-b"

@@ -26,14 +26,14 @@ from services.contract.verdicts import SegmentVerdicts
 from services.network.parse import nad
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
-from services.updater.assessing import Assessor
-from services.updater.denied_backoff import FIRST_PAUSE_S
-from services.updater.kept_memories import KeptMemories
+from services.updater.decide.assessing import Assessor
+from services.updater.decide.denied_backoff import FIRST_PAUSE_S
+from services.updater.decide.reviewing import Reviewer
+from services.updater.memory.kept_memories import KeptMemories
 from services.updater.metrics import UpdaterMetrics
-from services.updater.pacing import Pace
-from services.updater.reconciling import CONFLICTS_PAUSE_S, MAX_CONFLICTS, Reconciler
-from services.updater.reviewing import Reviewer
 from services.updater.settings import UpdaterSettings
+from services.updater.write.pacing import Pace
+from services.updater.write.reconciling import CONFLICTS_PAUSE_S, MAX_CONFLICTS, Reconciler
 from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import dhcp, network, offer, verdict
 from tests.unit.updater.fakes import FakeCluster, FakeDoubtLog, FakeHosts, FakeMemories, FakeStore

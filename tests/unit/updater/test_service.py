@@ -21,13 +21,13 @@ from services.network.parse.status import Status
 from services.network.reasons.events import LIMIT_REASON
 from services.network.write.disputes import MAX_CORRECTIONS
 from services.network.write.supposing import as_if_written
+from services.updater.decide.reviewing import Review
 from services.updater.gauges import NetworkGauges
 from services.updater.metrics import UpdaterMetrics
-from services.updater.reviewing import Review
-from services.updater.rounds import CHECK_S
+from services.updater.review.rounds import CHECK_S
+from services.updater.review.touching import Touch
 from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
-from services.updater.touching import Touch
 from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import SEGMENT, dhcp, network, offer, verdict
 from tests.unit.updater.fakes import FakeCluster, FakeDoubtLog, FakeHosts, FakeMemories, FakeStore

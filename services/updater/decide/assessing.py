@@ -25,11 +25,11 @@ from services.network.write.disputes import NOTHING_WRITTEN, fingerprint
 from services.network.write.remembering import Memory
 from services.network.write.writing import decide, restate
 from services.runtime.clock import Clock
-from services.updater.assessment import Assessment, DoubtLog, Hosts, Verdicts
-from services.updater.kept_memories import KeptMemories
+from services.updater.decide.assessment import Assessment, DoubtLog, Hosts, Verdicts
+from services.updater.decide.recording import memory_of, record_of, standing_record
+from services.updater.memory.kept_memories import KeptMemories
+from services.updater.memory.open_doubts import Entry, OpenDoubts, loaded
 from services.updater.metrics import UpdaterMetrics
-from services.updater.open_doubts import Entry, OpenDoubts, loaded
-from services.updater.recording import memory_of, record_of, standing_record
 from services.updater.settings import UpdaterSettings
 
 

@@ -21,13 +21,13 @@ from services.contract.open_doubts import NO_DOUBTS
 from services.network.parse.nad import Network
 from services.network.write.writing import Change
 from services.runtime.clock import Clock
-from services.updater.assessment import Assessment
-from services.updater.kept_memories import KeptMemories
-from services.updater.memories import CORRECTIONS_COUNT_S
+from services.updater.decide.assessment import Assessment
+from services.updater.decide.reviewing import LEFT_PAUSE_S, Reviewer
+from services.updater.memory.kept_memories import KeptMemories
+from services.updater.memory.memories import CORRECTIONS_COUNT_S
 from services.updater.metrics import UpdaterMetrics
-from services.updater.pacing import Pace
-from services.updater.reviewing import LEFT_PAUSE_S, Reviewer
-from services.updater.telling import Teller, Writer
+from services.updater.write.pacing import Pace
+from services.updater.write.telling import Teller, Writer
 
 MAX_CONFLICTS = 8
 """Conflicts in a row on one network; then others have their turn."""

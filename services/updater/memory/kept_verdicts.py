@@ -13,8 +13,8 @@ import redis
 
 from services.contract.messages import Repeats, Segment, Verdict
 from services.contract.verdicts import Confirmed, ObservedTime, SegmentVerdicts
-from services.updater.kept_segments import Changes, KeptSegment
-from services.updater.moments import Moments
+from services.updater.memory.kept_segments import Changes, KeptSegment
+from services.updater.memory.moments import Moments
 
 
 class Store(Protocol):

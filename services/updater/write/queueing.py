@@ -8,7 +8,7 @@ import heapq
 import threading
 
 from services.runtime.clock import Clock
-from services.updater.pacing import Pace
+from services.updater.write.pacing import Pace
 
 SLOW_S = 1.0
 """Seconds after which a network in process holds up no other: a frozen webhook holds a write for 20 s."""

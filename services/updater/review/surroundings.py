@@ -4,8 +4,8 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from services.contract.verdicts import ObservedTime
-from services.updater.assessment import Hosts
-from services.updater.touching import Touch
+from services.updater.decide.assessment import Hosts
+from services.updater.review.touching import Touch
 
 
 class _Seen(NamedTuple):

@@ -13,15 +13,15 @@ from services.cluster.cache import NetworkCache
 from services.contract.verdicts import ObservedTime
 from services.network.parse.nad import Network
 from services.runtime.clock import Clock
-from services.updater.assessing import Assessor
-from services.updater.assessment import Hosts
-from services.updater.kept_memories import KeptMemories
-from services.updater.kept_verdicts import KeptVerdicts
+from services.updater.decide.assessing import Assessor
+from services.updater.decide.assessment import Hosts
+from services.updater.decide.reviewing import Reviewer
+from services.updater.memory.kept_memories import KeptMemories
+from services.updater.memory.kept_verdicts import KeptVerdicts
 from services.updater.metrics import UpdaterMetrics
-from services.updater.queueing import WriteQueue
-from services.updater.reviewing import Reviewer
-from services.updater.surroundings import Surroundings
-from services.updater.touching import Touch, Touched
+from services.updater.review.surroundings import Surroundings
+from services.updater.review.touching import Touch, Touched
+from services.updater.write.queueing import WriteQueue
 
 CHECK_S = 3_600.0
 """Between two rounds that look at everything. They also renew records, which are kept for a day."""

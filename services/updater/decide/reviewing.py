@@ -12,11 +12,11 @@ from services.contract.conclusions import ConclusionRecord
 from services.network.parse.nad import Network
 from services.network.write.writing import Change
 from services.runtime.clock import Clock
-from services.updater.assessing import Assessor
-from services.updater.assessment import Assessment
-from services.updater.denied_backoff import DeniedBackoff
-from services.updater.kept_memories import KeptMemories
-from services.updater.recording import refused
+from services.updater.decide.assessing import Assessor
+from services.updater.decide.assessment import Assessment
+from services.updater.decide.denied_backoff import DeniedBackoff
+from services.updater.decide.recording import refused
+from services.updater.memory.kept_memories import KeptMemories
 
 LEFT_PAUSE_S = 1.0
 """Shortest pause before another look at what is left to another writer."""

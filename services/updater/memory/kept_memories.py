@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from services.contract.conclusions import NO_RESULT, ConclusionRecord, Result
 from services.network.write.disputes import MAX_CORRECTIONS, Written
 from services.runtime.clock import Clock
-from services.updater.memories import CORRECTIONS_COUNT_S, Memories
+from services.updater.memory.memories import CORRECTIONS_COUNT_S, Memories
 
 
 @dataclass

@@ -15,11 +15,11 @@ from services.network.judge.reduction import Conclusion
 from services.network.parse.intent import Intent, NotProbed
 from services.network.parse.nad import Network
 from services.network.write.writing import Change
-from services.updater.recording import record_of
+from services.updater.decide.recording import record_of
 
 
 class Verdicts(Protocol):
-    """The verdicts, as updater.kept_verdicts keeps them."""
+    """The verdicts, as updater.memory.kept_verdicts keeps them."""
 
     def read(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
         """Return the verdicts of each of these segments."""

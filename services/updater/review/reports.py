@@ -4,11 +4,11 @@ import redis
 
 from services.cluster.cache import NetworkCache
 from services.contract.messages import Report, Segment
-from services.updater.assessing import Assessor
-from services.updater.assessment import Hosts
-from services.updater.kept_verdicts import KeptVerdicts
+from services.updater.decide.assessing import Assessor
+from services.updater.decide.assessment import Hosts
+from services.updater.memory.kept_verdicts import KeptVerdicts
 from services.updater.metrics import UpdaterMetrics
-from services.updater.touching import Touch, Touched
+from services.updater.review.touching import Touch, Touched
 
 
 class Reports:

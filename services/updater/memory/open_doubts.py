@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from services.contract.doubts import DoubtKind
 from services.contract.open_doubts import NO_DOUBTS, Doubts
 from services.network.judge.doubting import reported
-from services.updater.moments import Moments
+from services.updater.memory.moments import Moments
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""What the updater holds in memory, as Redis has it: verdicts, records, doubts; and when time changes one."""
