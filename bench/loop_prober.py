@@ -19,8 +19,6 @@ from services.contract.messages import (
     Offer,
     ProbeRequest,
     ReachVerdict,
-    Repeats,
-    Report,
     Segment,
     SegmentProbe,
     TargetVerdict,
@@ -35,6 +33,7 @@ from services.contract.names import (
     probe_queue,
 )
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
+from services.contract.reports import Repeats, Report
 from tests.support.reporting import Reporting
 
 HOST = "node1"

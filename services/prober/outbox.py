@@ -6,16 +6,9 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import NamedTuple
 
-from services.contract.messages import (
-    MAX_CLUSTER_NETWORKS,
-    MAX_REPEATS,
-    MAX_SEGMENTS,
-    Repeats,
-    Report,
-    Segment,
-    Verdict,
-)
+from services.contract.messages import MAX_SEGMENTS, Segment, Verdict
 from services.contract.outcomes import Fault
+from services.contract.reports import MAX_CLUSTER_NETWORKS, MAX_REPEATS, Repeats, Report
 from services.prober.engine.results import SegmentResult
 from services.prober.fingerprints import fingerprint
 from services.prober.known_verdicts import Key, KnownVerdicts

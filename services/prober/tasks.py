@@ -11,8 +11,9 @@ import structlog
 from celery import Celery
 
 from services.contract.errors import MessageRefused
-from services.contract.messages import FullRequest, ProbeRequest, Verdict
+from services.contract.messages import ProbeRequest, Verdict
 from services.contract.names import FULL_TASK, PROBE_TASK
+from services.contract.reports import FullRequest
 from services.prober.engine.results import SegmentResult
 from services.prober.host_lock import HostLock
 from services.prober.loop.runner import Runner

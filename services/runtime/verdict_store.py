@@ -18,9 +18,10 @@ import redis
 import structlog
 
 from services.contract.errors import MessageRefused
-from services.contract.messages import Repeats, Segment, Verdict
+from services.contract.messages import Segment, Verdict
 from services.contract.names import OBSERVED_TIME_KEY, SENDING_KEY, verdicts_key
 from services.contract.outcomes import Fault
+from services.contract.reports import Repeats
 from services.contract.verdicts import AgedVerdict, Confirmed, ObservedTime, SegmentVerdicts
 from services.runtime.verdict_scripts import (
     CONFIRM,

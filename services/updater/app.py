@@ -17,8 +17,9 @@ from services.cluster.metrics import EventMetrics, WatchMetrics
 from services.cluster.watching import NetworkWatch
 from services.cluster.writing import ClusterWriter
 from services.contract.errors import MessageRefused
-from services.contract.messages import MAX_REPEATS, FullRequest, Report, Segment
+from services.contract.messages import Segment
 from services.contract.names import FULL_TASK, REPORT_QUEUE, REPORT_TASK, probe_queue, worker_name
+from services.contract.reports import MAX_REPEATS, FullRequest, Report
 from services.runtime import dead_letters
 from services.runtime.celery_app import consume_only, make_app
 from services.runtime.clock import SystemClock

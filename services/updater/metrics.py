@@ -8,8 +8,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from services.cluster.errors import ClusterError, Conflict, Denied, NotFound, Throttled
 from services.contract.conclusions import ConclusionRecord
-from services.contract.messages import Repeats, Segment, Verdict
+from services.contract.messages import Segment, Verdict
 from services.contract.outcomes import Fault
+from services.contract.reports import Repeats
 from services.contract.verdicts import Confirmed
 
 REDUCE_BUCKETS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

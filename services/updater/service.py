@@ -7,7 +7,8 @@ import redis
 import structlog
 
 from services.cluster.cache import NetworkCache
-from services.contract.messages import Report, Segment
+from services.contract.messages import Segment
+from services.contract.reports import Report
 from services.contract.verdicts import SegmentVerdicts
 from services.network.parse.intent import Intent
 from services.network.parse.nad import Network

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from lab.namespaces import python_environment
 from lab.running import RunningSite
-from services.contract.messages import Report
 from services.contract.outcomes import DHCPOutcome
+from services.contract.reports import Report
 from services.network.judge.expiry import KEPT_FRESHNESS
 from services.network.parse import nad
 from services.network.parse.intent import Intent, read_intent

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from services.contract.host_claims import HostClaim
-from services.contract.messages import HostAnnouncement, ProbeRequest, Report, SegmentProbe, Target, Verdict
+from services.contract.messages import HostAnnouncement, ProbeRequest, SegmentProbe, Target, Verdict
 from services.contract.names import (
     HOST_TTL_S,
     PROBE_TASK,
@@ -21,6 +21,7 @@ from services.contract.names import (
     host_waiting_key,
     probe_queue,
 )
+from services.contract.reports import Report
 from services.prober.host_lock import POLL_S
 from services.runtime.celery_app import make_app
 from services.runtime.redis_client import time_ms

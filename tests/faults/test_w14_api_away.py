@@ -12,9 +12,10 @@ from typing import Any
 
 from lab.kube import ApiServer
 from lab.kube.resources import NADS
-from services.contract.messages import HostAnnouncement, Report
+from services.contract.messages import HostAnnouncement
 from services.contract.names import OBSERVED_TIME_KEY, REPORT_QUEUE, REPORT_TASK, SENDING_KEY, host_key
 from services.contract.outcomes import ReachOutcome
+from services.contract.reports import Report
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
 from services.runtime.celery_app import make_app

@@ -9,8 +9,9 @@ import struct
 from collections.abc import Callable, Container
 
 from services.contract.errors import MessageRefused
-from services.contract.messages import HostAnnouncement, ProbeRequest, Report, SegmentProbe, Target
+from services.contract.messages import HostAnnouncement, ProbeRequest, SegmentProbe, Target
 from services.contract.outcomes import Depth, DHCPOutcome, ReachOutcome
+from services.contract.reports import Report
 from services.prober.engine.engine import Engine
 from services.prober.engine.results import SegmentResult
 from services.prober.engine.settings import EngineSettings

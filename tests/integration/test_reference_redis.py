@@ -7,8 +7,9 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.contract.messages import Repeats, Segment, Verdict
+from services.contract.messages import Segment, Verdict
 from services.contract.names import SENDING_KEY, SENDING_TTL_S
+from services.contract.reports import Repeats
 from services.contract.verdicts import Confirmed, ObservedTime, SegmentVerdicts
 from services.runtime.verdict_store import VerdictStore
 from tests.reference.generating import generate

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.contract.messages import Repeats, Report, Segment, Verdict
+from services.contract.messages import Segment, Verdict
 from services.contract.names import OBSERVED_TIME_KEY, SENDING_KEY, verdicts_key
 from services.contract.outcomes import Fault, ReachOutcome
+from services.contract.reports import Repeats, Report
 from services.runtime.redis_client import connect
 from services.runtime.verdict_scripts import LONGEST_TICK_MS
 from services.runtime.verdict_store import BATCH, VerdictStore

@@ -13,8 +13,9 @@ import pytest
 
 from lab.kube import ApiServer, Match
 from lab.kube.resources import NADS
-from services.contract.messages import ProbeRequest, Report, SegmentProbe, Target
+from services.contract.messages import ProbeRequest, SegmentProbe, Target
 from services.contract.names import PROBE_TASK, REPORT_QUEUE, REPORT_TASK, host_key, probe_queue
+from services.contract.reports import Report
 from services.network.parse.nad import Network
 from services.prober.frames.ignore_reasons import IgnoreReason
 from services.runtime.celery_app import make_app

@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.contract.limits import REPORT_WITHIN_S
-from services.contract.messages import HostAnnouncement, Message, Report, Segment, Verdict
+from services.contract.messages import HostAnnouncement, Message, Segment, Verdict
 from services.contract.names import DEAD_LETTERS_KEPT, DEAD_LETTERS_KEY, HOST_TTL_S, host_key, verdicts_key
 from services.contract.outcomes import Fault
+from services.contract.reports import Report
 from services.runtime import dead_letters
 from services.runtime.redis_client import connect
 from services.runtime.verdict_store import BATCH, KEPT_S, VerdictStore

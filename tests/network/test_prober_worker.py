@@ -21,17 +21,7 @@ from lab.prerequisites import program
 from lab.running import RunningSite, start_site
 from lab.site import ServerKind, Vlan
 from lab.site_builder import build_site, build_vlan
-from services.contract.messages import (
-    FullRequest,
-    HostAnnouncement,
-    ProbeRequest,
-    Repeat,
-    Report,
-    Segment,
-    SegmentProbe,
-    Target,
-    Verdict,
-)
+from services.contract.messages import HostAnnouncement, ProbeRequest, Segment, SegmentProbe, Target, Verdict
 from services.contract.names import (
     DEAD_LETTERS_KEY,
     FULL_TASK,
@@ -44,6 +34,7 @@ from services.contract.names import (
     probe_queue,
 )
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
+from services.contract.reports import FullRequest, Repeat, Report
 from services.runtime.celery_app import make_app
 from tests.network.lab_site import require_lab
 from tests.support.redis_server import RedisServer

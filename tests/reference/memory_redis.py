@@ -10,9 +10,10 @@ from typing import NamedTuple, Protocol
 import redis
 
 from services.contract.conclusions import ConclusionRecord
-from services.contract.messages import Repeats, Segment, Verdict
+from services.contract.messages import Segment, Verdict
 from services.contract.names import SENDING_KEY
 from services.contract.outcomes import Fault
+from services.contract.reports import Repeats
 from services.contract.verdicts import AgedVerdict, Confirmed, ObservedTime, SegmentVerdicts
 from services.network.write.disputes import Written
 from services.runtime.verdict_scripts import LONGEST_TICK_MS

@@ -11,9 +11,10 @@ import redis
 from prometheus_client import CollectorRegistry
 
 from services.contract.doubts import Doubt
-from services.contract.messages import Report, Verdict
+from services.contract.messages import Verdict
 from services.contract.names import PAUSED_KEY
 from services.contract.outcomes import ReachOutcome
+from services.contract.reports import Report
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
 from services.updater.settings import UpdaterSettings

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from services.contract.messages import Repeat, Repeats, Report, Segment, Verdict
+from services.contract.messages import Segment, Verdict
 from services.contract.outcomes import Fault
+from services.contract.reports import Repeat, Repeats, Report
 from services.prober.known_verdicts import KnownVerdicts
 from services.prober.outbox import ANSWERED_WITHIN_S
 

@@ -16,7 +16,6 @@ from services.contract.messages import (
     Offer,
     ProbeRequest,
     ReachVerdict,
-    Report,
     Segment,
     SegmentProbe,
     Target,
@@ -25,6 +24,7 @@ from services.contract.messages import (
 )
 from services.contract.names import REPORT_QUEUE, REPORT_TASK, host_key, outstanding_key, probe_queue
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
+from services.contract.reports import Report
 
 LOOK_S = 0.2
 REACHABLE = ReachVerdict(outcome=ReachOutcome.REACHABLE, attempts=1)

@@ -11,7 +11,8 @@ from lab.kube.objects import Actor
 from lab.kube.resources import NADS
 from lab.kube.store import Store
 from services.cluster.errors import from_status
-from services.contract.messages import Repeats, Segment, Verdict
+from services.contract.messages import Segment, Verdict
+from services.contract.reports import Repeats
 from services.contract.verdicts import AgedVerdict, Confirmed, ObservedTime, SegmentVerdicts
 from services.network.judge.evidence import Carriers
 from services.network.parse.nad import Network, NetworkRef

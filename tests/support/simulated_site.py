@@ -20,7 +20,8 @@ from lab.kube.objects import Actor
 from lab.kube.resources import NADS
 from lab.kube.store import Store
 from services.contract.doubts import Doubt
-from services.contract.messages import HostAnnouncement, Report
+from services.contract.messages import HostAnnouncement
+from services.contract.reports import Report
 from services.network.parse.nad import Network
 from services.updater.metrics import UpdaterMetrics
 from services.updater.service import Updater

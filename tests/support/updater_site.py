@@ -22,7 +22,7 @@ from lab.kube.admission import Admission
 from lab.kube.resources import EVENTS, NADS
 from lab.kube.writes import WriteRecord
 from services.contract.doubts import Doubt
-from services.contract.messages import FullRequest, HostAnnouncement, Repeats, Report, Segment, Verdict
+from services.contract.messages import HostAnnouncement, Segment, Verdict
 from services.contract.names import (
     DOUBTS_KEY,
     FULL_TASK,
@@ -34,6 +34,7 @@ from services.contract.names import (
     probe_queue,
     verdicts_key,
 )
+from services.contract.reports import FullRequest, Repeats, Report
 from services.network.parse import nad
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network

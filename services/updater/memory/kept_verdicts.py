@@ -11,7 +11,8 @@ from typing import Protocol
 
 import redis
 
-from services.contract.messages import Repeats, Segment, Verdict
+from services.contract.messages import Segment, Verdict
+from services.contract.reports import Repeats
 from services.contract.verdicts import Confirmed, ObservedTime, SegmentVerdicts
 from services.updater.memory.kept_segments import Changes, KeptSegment
 from services.updater.memory.moments import Moments

@@ -3,7 +3,8 @@
 import redis
 
 from services.cluster.cache import NetworkCache
-from services.contract.messages import Report, Segment
+from services.contract.messages import Segment
+from services.contract.reports import Report
 from services.updater.decide.assessing import Assessor
 from services.updater.decide.assessment import Hosts
 from services.updater.memory.kept_verdicts import KeptVerdicts

@@ -12,19 +12,14 @@ from services.contract.errors import MessageRefused
 from services.contract.host_claims import HostClaim
 from services.contract.limits import MAX_SERVERS, MAX_TARGETS
 from services.contract.messages import (
-    MAX_CLUSTER_NETWORKS,
     MAX_MESSAGE_BYTES,
-    MAX_REPEATS,
     MAX_SEGMENTS,
     DHCPVerdict,
-    FullRequest,
     HostAnnouncement,
     Message,
     Offer,
     ProbeRequest,
     ReachVerdict,
-    Repeats,
-    Report,
     Segment,
     SegmentProbe,
     Target,
@@ -32,6 +27,7 @@ from services.contract.messages import (
     Verdict,
 )
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
+from services.contract.reports import MAX_CLUSTER_NETWORKS, MAX_REPEATS, FullRequest, Repeats, Report
 
 ADDRESSES = st.ip_addresses(v=4).map(lambda ip: IPv4Address(str(ip)))
 NETWORKS = st.tuples(ADDRESSES, st.integers(0, 32)).map(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.contract.messages import Report
+from services.contract.reports import Report
 
 
 class Lock:

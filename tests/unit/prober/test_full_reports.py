@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.contract.messages import FullRequest
+from services.contract.reports import FullRequest
 from services.prober.metrics import ProberMetrics
 from services.prober.outbox import REPEATS_HELD_S
 from services.prober.reporter import REPORT_INTERVAL_S

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.contract.messages import MAX_CLUSTER_NETWORKS, MAX_REPEATS, MAX_SEGMENTS, Report, Segment
+from services.contract.messages import MAX_SEGMENTS, Segment
 from services.contract.outcomes import DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
+from services.contract.reports import MAX_CLUSTER_NETWORKS, MAX_REPEATS, Report
 from services.prober.engine.results import (
     DHCPOffer,
     DiscoveryResult,

@@ -1,7 +1,8 @@
 """Results of the engine as the contract's messages."""
 
-from services.contract.messages import Report, SegmentProbe, Verdict
+from services.contract.messages import SegmentProbe, Verdict
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
+from services.contract.reports import Report
 from services.prober import verdicts
 from services.prober.engine import results
 from services.prober.engine.results import (

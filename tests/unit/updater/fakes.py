@@ -8,7 +8,8 @@ from services.cluster.errors import ClusterError, Conflict, NotFound
 from services.contract.conclusions import ConclusionRecord
 from services.contract.doubts import Doubt
 from services.contract.limits import REPORT_WITHIN_S
-from services.contract.messages import Repeats, Segment, Verdict
+from services.contract.messages import Segment, Verdict
+from services.contract.reports import Repeats
 from services.contract.verdicts import AgedVerdict, Confirmed, ObservedTime, SegmentVerdicts
 from services.network.judge.evidence import Carriers
 from services.network.parse.nad import Network, NetworkRef

@@ -2,8 +2,9 @@
 
 import pytest
 
-from services.contract.messages import Repeats, Report, Segment
+from services.contract.messages import Segment
 from services.contract.outcomes import ReachOutcome
+from services.contract.reports import Repeats, Report
 from tests.unit.network.builders import SEGMENT, dhcp, network, offer, verdict
 from tests.unit.updater.test_service import DIGEST, SETTINGS, Bench
 

@@ -11,9 +11,10 @@ from pydantic import SecretStr
 
 from services.cluster.errors import Denied, Unavailable
 from services.contract.conclusions import Hindrance
-from services.contract.messages import Report, Segment, Verdict
+from services.contract.messages import Segment, Verdict
 from services.contract.names import HOST_TTL_S
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
+from services.contract.reports import Report
 from services.network.parse import nad
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network, NetworkRef

@@ -2,8 +2,9 @@
 
 import pytest
 
-from services.contract.messages import Offer, Report, TargetVerdict
+from services.contract.messages import Offer, TargetVerdict
 from services.contract.outcomes import ReachOutcome, Reason
+from services.contract.reports import Report
 from tests.unit.network.builders import GATEWAY, dhcp, reach, verdict
 from tests.unit.network.test_servers import (
     FORGED_OFFER,

@@ -8,8 +8,8 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from services.contract.messages import Report
 from services.contract.outcomes import Fault, ReachOutcome
+from services.contract.reports import Report
 from services.network.parse import nad
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
