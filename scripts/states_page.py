@@ -79,8 +79,8 @@ or restarts: losing its result proves nothing. Other hosts can check the first g
 when it is written, so `connectivity` may be `"false"` for some seconds where only they reach it through
 routing.
 When a gateway answers a host again after `Unreachable`, or all hosts after `OffVlan`, the others check at
-once and have 5 s to say so. Until then, their silence from before accuses none of them; one that has not
-reported by then counts with what it found before.
+once and have 5 s to say so. What was found before the first answer accuses nobody any more: a host that has
+not reported by then is not named, and what it finds later counts as any difference.
 
 **Everything else is reported on complete evidence.** Another state, or a further host that differs, is *in
 doubt* first. Then all hosts that carry the segment check again, at once. The doubt is over when

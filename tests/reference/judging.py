@@ -111,7 +111,7 @@ class Judge:
     def _advance(self, look: Look) -> bool:
         """Return whether a doubt is over. Where time stood still, all who are waited for have it anew."""
         self._unheard -= look.reported(self._digest, since=self._watermark)
-        if look.settled:
+        if look.knows_hosts:
             self._unheard &= set(look.carriers)
         is_needed = look.has_former(self._watermark) or self._unheard & set(look.carriers)
         if self.doubt is None and not is_needed:
@@ -140,6 +140,8 @@ class Judge:
             # Their silence acquits nobody, or not before they had their time.
             return self._detail(word, look)
         if is_better(word, self.standing, intent):
+            if self._was_silent and (self.doubt is None or not self.doubt.answered):
+                return self._recover(intent, word, look)
             is_told = not self._awaits_others(look)
             self._end_asking(look, word, is_told=is_told)
             return Telling(word) if is_told else None
@@ -229,19 +231,18 @@ class Judge:
 
     def _awaits_others(self, look: Look) -> bool:
         """After a silent gateway has answered one host, the others have a moment to say so too."""
-        if not self._was_silent:
-            return False
-        if self.doubt is None or not self.doubt.answered:
-            self.doubt = Doubt(self._newest_at(look.latest, look), look.crowded, answered=True)
-        return self._is_asking(look) and look.now < self.doubt.since + ANSWER_MS
+        is_asking = self.doubt is not None and self.doubt.answered and not self._is_over(look)
+        return is_asking and self.doubt is not None and look.now < self.doubt.since + ANSWER_MS
+
+    def _recover(self, intent: Intent, word: Word, look: Look) -> Telling | None:
+        """Begin to wait for the others: what was found before the first answer is outdated."""
+        self.doubt = Doubt(self._newest_at(look.latest, look), look.crowded, answered=True)
+        self._watermark = look.first_answer(self._digest, word.checked, since=self._watermark)
+        return self._consider(intent, look)
 
     @property
     def _was_silent(self) -> bool:
         return self.standing is not None and self.standing.state in (State.UNREACHABLE, State.OFF_VLAN)
-
-    def _is_asking(self, look: Look) -> bool:
-        """Whether other hosts are waited for, because one was answered."""
-        return self.doubt is not None and self.doubt.answered and not self._is_over(look)
 
     def _newest_at(self, arrivals: Mapping[str, Arrival], look: Look) -> float:
         """Return when the newest report that counts arrived; now, if it was not what made the difference."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from services.contract.messages import Offer
 from services.contract.outcomes import State
 from services.network.parse.intent import Intent
-from tests.reference.reducing import Evidence, askers, conclusive, in_vain_since, reduce
+from tests.reference.reducing import Evidence, answered, askers, conclusive, in_vain_since, reduce
 from tests.reference.words import Arrival, Word
 
 BOUND_MS = 25_000
@@ -24,8 +24,9 @@ class Look:
     """The newest report of each host since Redis was emptied last."""
     asked: Mapping[str, Arrival]
     """The same of those that asked DHCP."""
-    settled: bool
-    """Whether all hosts have had the time to announce themselves, and time does not stand still."""
+    knows_hosts: bool
+    """Whether all hosts have had the time to announce themselves."""
+    time_runs: bool = True
     resumed: int = 0
     """When time went on after it had stood still: what arrived before may be long outdated."""
     bound_ms: int = BOUND_MS
@@ -35,6 +36,15 @@ class Look:
     """Whatever was offered on this segment since the first network."""
     crowded: bool = False
     """Whether so much is in doubt that two hosts are enough."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether anything may be told that is not better."""
+        return self.knows_hosts and self.time_runs
+
+    def first_answer(self, digest: str, gateway: str, *, since: float) -> float:
+        """Return when this gateway first answered a carrier on the VLAN, of what counts; since if none."""
+        return min(answered(self._evidence(since, NEVER), digest, gateway), default=since)
 
     def heard(self, digest: str, *, since: float) -> set[str]:
         """Return the carriers that have said something about this intent since then."""

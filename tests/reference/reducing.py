@@ -153,6 +153,20 @@ def conclusive(evidence: Evidence, digest: str, since: float) -> int:
     return sum(arrival.at >= since for arrival in (*offered, *in_vain))
 
 
+def answered(evidence: Evidence, digest: str, gateway: str) -> list[int]:
+    """Return when the hosts reported that this gateway answers on the VLAN."""
+    checks = {
+        host: _check_of(verdict, digest, IPv4Address(gateway))
+        for host, verdict in evidence.counting(digest).items()
+        if gateway and verdict.fault is None
+    }
+    return [
+        evidence.latest[host].at
+        for host, check in checks.items()
+        if check is not None and _read(check.vlan) == UP
+    ]
+
+
 def in_vain_since(evidence: Evidence, digest: str) -> tuple[float | None, float]:
     """Return when the first host asked in vain since the newest offer, and when that came."""
     _, in_vain = _answers(evidence, digest)

@@ -191,14 +191,15 @@ class FullLoop:
                     after.status,
                     believed=self.hosts.up_within(MINUTE_S),
                     asked=self.hosts.up_within(BOUND_S),
-                    steady=self.hosts.up_for(MINUTE_S),
+                    steady=self.hosts.up_for(self.clock.seconds - self._observed_before(MINUTE_S)),
                     news_since=self.clock.seconds - WORSE_S,
-                    swept_since=self._when_observed(self._observed[-1][1] - SWEEP_S),
+                    swept_since=self._observed_before(SWEEP_S),
                 )
             )
 
-    def _when_observed(self, observed: float) -> float:
-        """Return the time at which the observed time was this."""
+    def _observed_before(self, seconds: float) -> float:
+        """Return the time that lies so much observed time before now."""
+        observed = self._observed[-1][1] - seconds
         return next((at for at, known in reversed(self._observed) if known <= observed), START_S)
 
     def _see(self, network: Network) -> None:

@@ -80,7 +80,7 @@ class Written:
     asked: Collection[str]
     """The hosts that must not be passed over: up at some time within the time for a restart."""
     steady: Collection[str]
-    """The hosts that can report: up throughout the minute before."""
+    """The hosts that can report: up throughout the minute of observed time before."""
     news_since: float
     """WORSE_S before: what is told for the first time was so since then."""
     swept_since: float
@@ -164,7 +164,9 @@ def _of_connectivity(truth: Truth, written: Written) -> Iterator[str]:
 def _of_the_vlan(truth: Truth, written: Written) -> Iterator[str]:
     before, after, heard = written.before, written.after, _heard(written)
     accused = _silent(after, heard)
-    known = [] if before is None else _silent(before, heard)
+    # What was silent everywhere and answers again was looked at since.
+    is_recovery = before is not None and before.state in SILENT and after.state in ON_VLAN
+    known = [] if before is None or is_recovery else _silent(before, heard)
     wrongly = [h for h in accused if not _was(truth, written, "vlan", h, False, known=h in known)]
     if wrongly:
         yield f"silent on {wrongly}, where it answers"

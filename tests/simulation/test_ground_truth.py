@@ -115,6 +115,16 @@ def test_each_kind_of_false_word_is_found(site: Truth, after: Status, what: str)
     assert any(each.startswith(what) or what in each for each in found), found
 
 
+def test_what_was_known_before_a_recovery_accuses_nobody() -> None:
+    """A host that was silent with all others, and has not looked again since."""
+    site = truth(("vlan", "n2"), since=NOW - 300.0, until=NOW - WORSE_S - 1.0)
+    for before in (UNREACHABLE, OFF_VLAN):
+        assert list(falsehoods(site, written(PARTIAL, before=before))) == [
+            "silent on ['n2'], where it answers"
+        ]
+    assert list(falsehoods(site, written(PARTIAL, before=PARTIAL))) == []
+
+
 def test_a_host_that_could_report_is_not_passed_over() -> None:
     """And one that could not may be."""
     told = written(replace(ACTIVE, hosts={"n1": "NotHeard"}))

@@ -9,7 +9,7 @@ import pytest
 from services.contract.names import PAUSED_KEY
 from services.contract.outcomes import State
 from tests.simulation.full_loop import START_S, FullLoop
-from tests.simulation.ground_truth import WORSE_S, falsehoods
+from tests.simulation.ground_truth import WORSE_S, falsehoods, unheard
 from tests.simulation.site import Vlan
 
 HOUR_S = 3_600.0
@@ -33,7 +33,7 @@ def _lies(loop: FullLoop) -> list[str]:
     return [
         f"{written.at - START_S:.2f} VLAN {written.vlan}: {what} ({written.after})"
         for written in loop.written
-        for what in falsehoods(loop.truth, written)
+        for what in (*falsehoods(loop.truth, written), *unheard(written))
     ]
 
 

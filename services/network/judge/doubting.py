@@ -62,8 +62,6 @@ def advance(case: Case, doubts: Doubts) -> Doubts:
         offer=_asked(case, _resumed(case, doubts.offer)),
         no_offer=_asked(case, _resumed(case, doubts.no_offer)),
     )
-    if doubts.unheard:
-        doubts = changed(doubts, unheard=_still_unheard(case, doubts))
     reach = doubts.reach
     if reach is not None and not reach.is_complete and case.carriers.is_settled:
         wanted = reach.enough or len(case.carriers.hosts)
@@ -84,14 +82,16 @@ def _asked(case: Case, doubt: OpenDoubt | None) -> OpenDoubt | None:
     return doubt.model_copy(update={"is_complete": True}) if is_asked or is_over(case, doubt) else doubt
 
 
-def _still_unheard(case: Case, doubts: Doubts) -> tuple[str, ...]:
-    """Return the hosts that are named as not heard, without those that have reported since or are gone.
+def without_heard(case: Case, doubts: Doubts) -> Doubts:
+    """Name the hosts that have reported since, or are gone, as not heard no longer.
 
     A host was heard even if Redis loses its report, and one that comes back has its time anew.
     """
+    if not doubts.unheard:
+        return doubts
     heard = heard_since(case, doubts.watermark_ms, fresh_s=math.inf)
     gone = frozenset(doubts.unheard) - case.carriers.hosts if case.carriers.is_settled else frozenset()
-    return tuple(host for host in doubts.unheard if host not in heard | gone)
+    return changed(doubts, unheard=tuple(host for host in doubts.unheard if host not in heard | gone))
 
 
 def _has_former(case: Case, watermark_ms: int) -> bool:
@@ -120,6 +120,16 @@ def open_reach(case: Case, doubts: Doubts, kind: DoubtKind) -> Doubts:
         enough=ALL_CARRIERS if asked == carriers else asked,
     )
     return advance(case, changed(doubts, digest=case.intent.digest, reach=doubt))
+
+
+def since_first_answer(case: Case, found: Conclusion, doubts: Doubts) -> Doubts:
+    """Let no result count from before the gateway answered a host on the VLAN."""
+    answers = [
+        case.verdicts.arrived_ms(seen)
+        for seen in case.verdicts.latest
+        if seen.verdict.host in found.answering
+    ]
+    return changed(doubts, digest=case.intent.digest, watermark_ms=min(answers, default=doubts.watermark_ms))
 
 
 def open_offer(case: Case, doubts: Doubts) -> Doubts:

@@ -21,8 +21,10 @@ from services.network.judge.doubting import (
     is_silent,
     open_offer,
     open_reach,
+    since_first_answer,
     track_confirmation,
     track_offers,
+    without_heard,
 )
 from services.network.judge.evidence import (
     UNDECIDED,
@@ -55,6 +57,8 @@ class Judgement(NamedTuple):
 
 def judge(case: Case, doubts: Doubts) -> Judgement:
     """Judge a network. doubts: what its last judgement remembered, on whatever intent."""
+    # First, since time that stands still hides who is gone.
+    doubts = without_heard(case, doubts)
     if not case.verdicts.time_runs:
         # Nobody probes: as after the start, only what is better is reported.
         case = case._replace(carriers=replace(case.carriers, is_settled=False))
@@ -120,8 +124,8 @@ def _better(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
     is_recovery = is_silent(case.standing)
     doubts = close(found, doubts, keep_answered=is_recovery)
     if is_recovery and doubts.reach is None:
-        # What the other hosts found is old: they look again now, and have a moment to take it back.
-        doubts = open_reach(case, doubts, DoubtKind.ANSWERED)
+        # What the other hosts found is old: it counts no more, and they have a moment to look again.
+        return judge(case, open_reach(case, since_first_answer(case, found, doubts), DoubtKind.ANSWERED))
     if doubts.reach is not None and awaits_answers(case, doubts.reach):
         return _hold(case, found, doubts)
     return _tell(case, found, doubts)

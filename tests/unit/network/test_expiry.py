@@ -170,7 +170,7 @@ def test_a_host_that_reaches_it_at_the_last_moment_saves_the_gateway() -> None:
     net.now += 10.0
     assert net.state() is None
     net.report("node2", dhcp=NO_OFFER).look()
-    assert net.state(after=ANSWER_MS / 1000) == "Partial"
+    assert net.state(after=ANSWER_MS / 1000) == "Active"
     assert net.doubts.unconfirmed_since_ms == 0
 
 

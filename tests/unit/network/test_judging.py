@@ -72,7 +72,7 @@ def test_a_host_that_does_not_report_hides_nothing_beyond_the_bound(net: JudgedN
     for _ in range(10):
         assert net.look(after=5) is None
     net.report("node3").look()
-    back = net.look(after=ANSWER_MS / 1000)
+    back = net.report("node1", "node2", vlan=S).look(after=1)
     assert back is not None
     assert (back.state, set(back.hosts)) == ("Partial", {"node1", "node2"})
 
@@ -88,6 +88,22 @@ def test_a_host_whose_report_redis_lost_was_heard(net: JudgedNetwork) -> None:
     net.lose_verdicts()
     net.report("node1").look(after=1)
     assert net.look(after=BOUND_S) is None
+
+
+def test_a_host_that_comes_back_while_nobody_probes_is_not_named(net: JudgedNetwork) -> None:
+    """Time stands still meanwhile, and yet it was gone."""
+    net.report("node1", "node2", vlan=S).look()
+    net.look(after=BOUND_S)
+    net.time_runs = False
+    net.hosts.remove("node3")
+    net.look(after=1)
+    net.hosts.add("node3")
+    net.look(after=1)
+    net.resume()
+    net.report("node1", "node2").look(after=1)
+    told = net.look(after=ANSWER_MS / 1000)
+    assert told is not None
+    assert (told.state, told.hosts) == ("Active", {})
 
 
 def test_a_host_that_comes_back_has_its_time_anew(net: JudgedNetwork) -> None:
@@ -176,7 +192,7 @@ def test_a_host_that_comes_back_does_not_revive_its_former_result() -> None:
     net.hosts = {"node1", "node2"}
     assert net.look(after=1) is None
     net.report("node1").look()
-    assert net.state(after=ANSWER_MS / 1000) == "Partial"
+    assert net.report("node2", vlan=S).state(after=1) == "Partial"
 
 
 def test_a_doubt_that_ends_well_does_not_begin_anew() -> None:
@@ -221,12 +237,36 @@ def test_an_answer_after_silence_waits_only_a_moment_for_the_others() -> None:
     assert net.look(after=ANSWER_MS / 1000 - 0.2) is None
     told = net.look(after=0.1)
     assert told is not None
-    assert (told.state, told.connectivity, told.hosts) == (
-        "Partial",
-        "true",
-        {"node1": "GatewaySilentOnVlan"},
-    )
-    assert net.report("node1").state(after=1) == "Active"
+    assert (told.state, told.connectivity, told.hosts) == ("Active", "true", {})
+    assert net.look(after=BOUND_S) is None
+    assert net.report("node1", vlan=S).look(after=1) is None
+    told = net.report(*HOSTS[1:]).look(after=1)
+    assert told is not None
+    assert (told.state, told.hosts) == ("Partial", {"node1": "GatewaySilentOnVlan"})
+
+
+def test_only_what_was_found_before_the_first_answer_is_void() -> None:
+    """The first look comes late: node3 found silence after node2 was answered, and before node4 was."""
+    hosts = (*HOSTS, "node4")
+    net = JudgedNetwork(MANUAL, *hosts).report(*hosts, vlan=S).stand("Unreachable")
+    net.report("node2").now += 1
+    net.report("node3", vlan=S).now += 1
+    net.report("node4")
+    assert net.look(after=1) is None
+    told = net.look(after=ANSWER_MS / 1000)
+    assert told is not None
+    assert (told.state, told.hosts) == ("Partial", {"node3": "GatewaySilentOnVlan"})
+
+
+def test_a_fault_that_was_told_is_not_forgotten_by_an_answer_elsewhere() -> None:
+    """Before it is told that the gateway answers, the host has its time to say whether it still has it."""
+    net = JudgedNetwork(MANUAL, *HOSTS).report("node3", fault=Fault.UPLINK_DOWN, routed=S)
+    net.report("node1", "node2", vlan=S).stand("Unreachable")
+    net.report("node1", "node2").look(after=1)
+    assert net.look(after=ANSWER_MS / 1000) is None
+    told = net.report("node3", fault=Fault.UPLINK_DOWN).look(after=1)
+    assert told is not None
+    assert (told.state, told.hosts) == ("Partial", {"node3": Fault.UPLINK_DOWN})
 
 
 def test_routing_that_works_again_is_told_at_once() -> None:
@@ -238,13 +278,15 @@ def test_routing_that_works_again_is_told_at_once() -> None:
 
 
 def test_after_an_answer_the_others_are_asked() -> None:
-    """A host that finds silence again is named; what it finds later is a detail."""
+    """Once they have reported, nothing is remembered."""
     net = JudgedNetwork(MANUAL, *HOSTS).report(*HOSTS, vlan=S).stand("Unreachable")
     net.report("node1").look()
     reach = net.doubts.reach
     assert reach is not None
     assert (reach.kind, reach.is_complete) == (DoubtKind.ANSWERED, False)
-    assert net.state(after=ANSWER_MS / 1000) == "Partial"
+    assert net.state(after=ANSWER_MS / 1000) == "Active"
+    net.look(after=1)
+    assert net.doubts is not NO_DOUBTS
     net.report("node2", "node3").look(after=1)
     net.look(after=1)
     assert net.doubts is NO_DOUBTS
