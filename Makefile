@@ -32,8 +32,8 @@ $(DEMO_STAMP): pyproject.toml requirements.lock
 
 venv: $(STAMP) ## the environment .venv, with .venv/bin/nadroute in it
 
-demo: $(DEMO_STAMP) demo-packages ## the whole system on a site of network namespaces; ONCE=1 ends by itself
-	@$(BIN)/python -m lab.demo $(if $(filter 1,$(ONCE)),--once)
+demo: $(DEMO_STAMP) demo-packages ## the whole system on a site of network namespaces; ONCE=1 ends by itself, OBSERVE=1 writes nothing
+	@$(BIN)/python -m lab.demo $(if $(filter 1,$(ONCE)),--once) $(if $(filter 1,$(OBSERVE)),--observe-only)
 
 $(BIN)/kubectl: scripts/install_kubectl.py | $(STAMP)
 	@$(BIN)/python scripts/install_kubectl.py

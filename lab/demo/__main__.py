@@ -38,7 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m lab.demo", description="Run nadroute on a site of network namespaces."
     )
-    parser.add_argument("--once", action="store_true", help="end when each network has its expected state")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--once", action="store_true", help="end when each network has its expected state")
+    mode.add_argument("--observe-only", action="store_true", help="write nothing to the networks")
     parser.add_argument(
         "--site", type=Path, default=Path("examples/site.yaml"), help="the site (default: %(default)s)"
     )
@@ -65,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _refuse("; ".join(missing))
     clear_environment()
     folder = Path(tempfile.mkdtemp(prefix="nadroute-", dir="/tmp"))
-    system = System(site, folder, seeds=options.seeds)
+    system = System(site, folder, seeds=options.seeds, observe_only=options.observe_only)
     try:
         return _run(system, examples, once=options.once)
     except (ProcessDied, SiteError, TimeoutError, RuntimeError) as error:

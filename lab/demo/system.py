@@ -31,6 +31,8 @@ class System:
     """The folder of all files. Its path is short, because the addresses of unix sockets are."""
     seeds: Path | None = None
     """A folder of objects that the API server has from the start."""
+    observe_only: bool = False
+    """Whether the updater may write nothing to the networks."""
     flower_password: str = field(default_factory=lambda: secrets.token_urlsafe(9))
     flower_port: int = field(default_factory=lambda: _free_port())
     watcher_port: int = field(default_factory=lambda: _free_port())
@@ -91,7 +93,9 @@ class System:
         """Start updater, watcher, a prober in the namespace of each host, and Flower."""
         assert self.running_site is not None
         nadroute = str(PROGRAM)
-        self.processes.start("updater", [nadroute, "updater", *_SWEEP, *_metrics(self.updater_port)])
+        observe_only = ["--observe-only"] if self.observe_only else []
+        updater = [nadroute, "updater", *_SWEEP, *observe_only, *_metrics(self.updater_port)]
+        self.processes.start("updater", updater)
         watcher = [nadroute, "watcher", *_SWEEP, "--retry-interval-s", "5", "--request-max-age-s", "15"]
         self.processes.start("watcher", [*watcher, *_metrics(self.watcher_port)])
         for host in self.site.hosts:

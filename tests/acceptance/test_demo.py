@@ -60,6 +60,17 @@ def test_a_network_applied_by_kubectl_becomes_active_and_again_after_its_route_i
     assert "Active" in demo.kubectl("get", "events", "--field-selector", "involvedObject.name=extension")
 
 
+@pytest.mark.kubectl
+def test_a_demo_that_only_observes_shows_the_true_state_and_writes_nothing() -> None:
+    """`make demo OBSERVE=1`: `nadroute diff` shows what would be written."""
+    with started_demo("--observe-only") as demo:
+        wait_until(lambda: demo.states().get("default/annex") == "Partial", "what both hosts found")
+        (found,) = json.loads(demo.nadroute("diff", "default/annex", "-o", "json"))
+        would_be = {change["field"]: change["would_be"] for change in found["changes"]}
+        assert (would_be["gateway"], would_be["connectivity"]) == ("10.70.0.1", "true")
+        assert (found["not_written"]["why"], demo.route("annex")) == ("observe_only", {"mode": "auto"})
+
+
 def _rendered(demo: Demo, page: str, profile: Path) -> str:
     """Return the page's text after its scripts have run in a real browser."""
     browser = shutil.which("chromium")
