@@ -27,7 +27,7 @@ MAX_PROBLEMS = 5
 MAX_QUOTED_CHARACTERS = 80
 """Length of a quoted name or value in an error."""
 MAX_ADDRESSES = 256
-MAX_DEFAULT_GATEWAYS = 16
+MAX_HOST_NETWORKS = 64
 
 HostName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 """A Kubernetes node name: an RFC 1123 subdomain."""
@@ -265,7 +265,8 @@ class HostAnnouncement(Message):
     """Redis' time when the prober took the host's name; a larger one is newer."""
     addresses: Annotated[tuple[IPv4Address, ...], Field(max_length=MAX_ADDRESSES)] = ()
     """The host's own addresses, none of which can be a network's gateway."""
-    default_gateways: Annotated[tuple[IPv4Address, ...], Field(max_length=MAX_DEFAULT_GATEWAYS)] = ()
-    """The gateways of the host's default routes: one is a network's only while it answers on its VLAN."""
+    own_networks: Annotated[tuple[IPv4Network, ...], Field(max_length=MAX_HOST_NETWORKS)] = ()
+    """The host's own networks, and each default gateway as a /32: an address in one is a network's gateway
+    only while it answers on its VLAN."""
     report_within_s: Annotated[float, Field(ge=REPORT_WITHIN_S, le=MAX_REPORT_WITHIN_S)] = REPORT_WITHIN_S
     """How long this host may take to report after it was asked: longer where it sends slowly."""

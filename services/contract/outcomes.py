@@ -115,7 +115,7 @@ class Reason(StrEnum):
     ROUTER_REFUSED = "RouterRefused"
     """It is in a denied subnet, or a host's own address."""
     ROUTER_NOT_ON_VLAN = "RouterNotOnVlan"
-    """It is a host's default gateway and does not answer on the VLAN."""
+    """It is on the hosts' own networks and does not answer on the VLAN."""
     SUBNET_TOO_WIDE = "SubnetTooWide"
     """Wider than /8."""
     SUBNET_REFUSED = "SubnetRefused"

@@ -25,8 +25,9 @@ class Policy:
     overlap one of them."""
     host_addresses: frozenset[IPv4Address] = frozenset()
     """The hosts' own addresses, which would always answer and cannot be gateways."""
-    host_gateways: frozenset[IPv4Address] = frozenset()
-    """The hosts' default gateways, which always answer through routing."""
+    host_networks: frozenset[IPv4Network] = frozenset()
+    """The hosts' own networks, and their default gateways as /32: what is in one may answer through routing
+    wherever a VLAN leads."""
     namespaces: frozenset[str] = frozenset()
     """Namespaces of the networks to manage; empty: all."""
     cluster_networks: frozenset[str] = frozenset()
@@ -37,12 +38,21 @@ class Policy:
         """The denied subnets and the hosts' addresses, as contract.gateways takes them."""
         return masked([*self.denied_subnets, *map(IPv4Network, self.host_addresses)])
 
+    @cached_property
+    def _of_hosts(self) -> tuple[MaskedSubnet, ...]:
+        return masked(self.host_networks)
+
     def denial(self, address: IPv4Address) -> str | None:
         """Return why this address may not be probed; None if it may."""
         if address in self.host_addresses:
             return f"{address} is a host's own address"
         subnet = next((subnet for subnet in self.denied_subnets if address in subnet), None)
         return None if subnet is None else f"{address} is in the denied subnet {subnet}"
+
+    def is_of_hosts(self, address: IPv4Address) -> bool:
+        """Whether the hosts reach this address by their own networks."""
+        value = int(address)
+        return any(value & mask == subnet for subnet, mask in self._of_hosts)
 
     def overlapped_by(self, subnet: IPv4Network) -> IPv4Network | None:
         """Return the first denied subnet that overlaps this one; None if none does."""

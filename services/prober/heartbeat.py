@@ -1,15 +1,15 @@
 """The announcement of this host in Redis: renewed while the process runs, and expires soon after."""
 
 from collections.abc import Callable, Sequence
-from ipaddress import IPv4Address
+from ipaddress import IPv4Network
 
 import redis
 import structlog
 
-from services.contract.messages import MAX_DEFAULT_GATEWAYS, HostAnnouncement
+from services.contract.messages import MAX_HOST_NETWORKS, HostAnnouncement
 from services.contract.names import HOST_RENEWAL_S, host_key
 from services.prober.host_lock import HostLock
-from services.prober.sockets.routes import read_default_gateways
+from services.prober.sockets.routes import read_host_networks
 from services.prober.uplinks import Uplinks
 from services.runtime.clock import Clock
 from services.runtime.redis_client import delete_if_equal
@@ -18,12 +18,12 @@ from services.runtime.repeating import RepeatingThread
 log = structlog.get_logger(__name__)
 
 POLL_S = 2.0
-"""Interval at which uplinks and default routes are polled: Harvester may create a bond after its pod has
+"""Interval at which uplinks and routes are polled: Harvester may create a bond after its pod has
 started."""
 
 
 class Heartbeat(RepeatingThread):
-    """Announces this host, its uplinks and its default gateways.
+    """Announces this host, its uplinks and its own networks.
 
     start() may be called again: Celery signals "ready" after each reconnect.
     """
@@ -36,9 +36,9 @@ class Heartbeat(RepeatingThread):
         announcement: HostAnnouncement,
         uplinks: Uplinks,
         clock: Clock,
-        default_gateways: Callable[[], Sequence[IPv4Address]] = read_default_gateways,
+        networks: Callable[[], Sequence[IPv4Network]] = read_host_networks,
     ) -> None:
-        """lock: nothing is announced without it. announcement: the first one; uplinks, default gateways and
+        """lock: nothing is announced without it. announcement: the first one; uplinks, networks and
         incarnation are updated as they change.
         """
         super().__init__("prober-heartbeat", self._beat, clock=clock, interval_s=min(POLL_S, HOST_RENEWAL_S))
@@ -47,7 +47,7 @@ class Heartbeat(RepeatingThread):
         self._key = host_key(announcement.host)
         self._announcement = announcement
         self._uplinks = uplinks
-        self._default_gateways = default_gateways
+        self._networks = networks
         self._due_at = clock.monotonic()
 
     def stop(self) -> None:
@@ -69,24 +69,24 @@ class Heartbeat(RepeatingThread):
             self._announce()
 
     def _poll_network(self) -> bool:
-        """Poll the uplinks and the default routes; return whether they changed."""
+        """Poll the uplinks and the routes; return whether they changed."""
         before = self._announcement
         try:
             self._uplinks.refresh()
         except OSError as error:
             log.warning("uplinks not polled", error=str(error))
         try:
-            gateways = tuple(self._default_gateways()[:MAX_DEFAULT_GATEWAYS])
+            networks = tuple(self._networks()[:MAX_HOST_NETWORKS])
         except OSError as error:
-            log.warning("default routes not polled", error=str(error))
-            gateways = before.default_gateways
+            log.warning("routes not polled", error=str(error))
+            networks = before.own_networks
         # Compare with the announcement: another thread may have refreshed the uplinks in between.
         uplinks = dict(self._uplinks.current())
-        if (uplinks, gateways) == (before.uplinks, before.default_gateways):
+        if (uplinks, networks) == (before.uplinks, before.own_networks):
             return False
         if uplinks != before.uplinks:
             log.info("uplinks changed", uplinks=uplinks, before=before.uplinks)
-        self._announcement = before.model_copy(update={"uplinks": uplinks, "default_gateways": gateways})
+        self._announcement = before.model_copy(update={"uplinks": uplinks, "own_networks": networks})
         return True
 
     def _is_new_incarnation(self) -> bool:

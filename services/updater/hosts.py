@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 import redis
 import structlog
@@ -40,7 +40,7 @@ class AnnouncedHosts:
         self._first_read_ms: int | None = None
         self._is_settled = False
         self._addresses: frozenset[IPv4Address] = frozenset()
-        self._default_gateways: frozenset[IPv4Address] = frozenset()
+        self._networks: frozenset[IPv4Network] = frozenset()
         self._carriers: dict[str, Carriers] = {}
         self._read_at: float | None = None
 
@@ -65,10 +65,10 @@ class AnnouncedHosts:
         with self._lock:
             return self._addresses
 
-    def default_gateways(self) -> frozenset[IPv4Address]:
-        """Return the hosts' default gateways, as read last."""
+    def own_networks(self) -> frozenset[IPv4Network]:
+        """Return the hosts' own networks, as read last."""
         with self._lock:
-            return self._default_gateways
+            return self._networks
 
     def _find_carriers(self, cluster_network: str) -> Carriers:
         found = [host for host in self._live() if cluster_network in host.uplinks]
@@ -95,7 +95,7 @@ class AnnouncedHosts:
         self._announced = announced
         live = self._live()
         self._addresses = frozenset(address for host in live for address in host.addresses)
-        self._default_gateways = frozenset(gateway for host in live for gateway in host.default_gateways)
+        self._networks = frozenset(network for host in live for network in host.own_networks)
         if self._first_read_ms is None:
             self._first_read_ms = now_ms
         self._is_settled = now_ms - self._first_read_ms >= HOST_TTL_S * 1000

@@ -105,11 +105,11 @@ def _answer_arp(sent: Sent, address: str) -> list[bytes]:
     return [tagged(frames.arp_reply(sender=address, to=sent.source), sent.vlan)]
 
 
-def _borrowed(sent: Sent) -> list[bytes]:
-    """Name the hosts' default gateway, which is not on this VLAN."""
+def _borrowed(sent: Sent, router: str) -> list[bytes]:
+    """Name a router of the hosts' network, which is not on this VLAN."""
     if sent.dhcp is None:
         return []
-    options = frames.offer_options(server="172.30.0.66", router=HOSTS_GATEWAY)
+    options = frames.offer_options(server="172.30.0.66", router=router)
     return [
         tagged(frames.answer(sent, options=options, server="172.30.0.66", address="172.30.0.99"), sent.vlan)
     ]
@@ -136,7 +136,8 @@ SCRIPTS: dict[str, Script] = {
     "rogue": _rogue,
     "is the rogue's gateway": lambda sent: _answer_arp(sent, ROGUE),
     "rogue with half of all addresses": lambda sent: _rogue(sent, mask="128.0.0.0"),
-    "names the hosts' gateway": _borrowed,
+    "names the hosts' gateway": lambda sent: _borrowed(sent, HOSTS_GATEWAY),
+    "names a neighbour of the hosts": lambda sent: _borrowed(sent, "172.30.0.77"),
     "is the hosts' gateway": lambda sent: _answer_arp(sent, HOSTS_GATEWAY),
     "giant": _giant,
     "fragmented": _fragmented,

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from ipaddress import IPv4Address
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -35,18 +35,18 @@ SETTINGS = UpdaterSettings(redis_url=SecretStr("unix:///nowhere"), kubeconfig=Pa
 KEPT_S = KEPT_FRESHNESS * SETTINGS.fresh_s
 STARTED_S = 60.0
 """After this time an updater knows all hosts."""
-LISTING = "from services.prober.sockets.routes import *; print(*read_default_gateways())"
+LISTING = "from services.prober.sockets.routes import *; print(*read_host_networks())"
 
 
 class Judged:
     """A VM network on the empty VLAN: real frames, a real updater, and a clock that the test moves."""
 
-    def __init__(self, site: RunningSite, *, default_gateways: frozenset[IPv4Address] = frozenset()) -> None:
+    def __init__(self, site: RunningSite, *, host_networks: frozenset[IPv4Network] = frozenset()) -> None:
         self._site = site
         self.clock = ManualClock()
         self._store, self._memories = FakeStore(self.clock), TimedMemories(self.clock)
         self._hosts = FakeHosts(HOST)
-        self._hosts.gateways = default_gateways
+        self._hosts.connected = host_networks
         target = network(config=config(vlan=EMPTY))
         self._ref, self.cluster = target.ref, FakeCluster(target)
         self.start()
@@ -152,8 +152,8 @@ def test_n19_half_of_all_addresses_are_never_written(trunk_site: RunningSite) ->
     assert judged.route == {}
 
 
-def default_gateways(site: RunningSite) -> frozenset[IPv4Address]:
-    """Return the default gateways of the host, as its kernel names them."""
+def host_networks(site: RunningSite) -> frozenset[IPv4Network]:
+    """Return the host's own networks, as its kernel names them."""
     listed = subprocess.run(
         [*site.command(HOST), sys.executable, "-c", LISTING],
         check=True,
@@ -162,17 +162,19 @@ def default_gateways(site: RunningSite) -> frozenset[IPv4Address]:
         timeout=WAIT_S,
         env=python_environment(),
     )
-    return frozenset(map(IPv4Address, listed.stdout.split()))
+    return frozenset(map(IPv4Network, listed.stdout.split()))
 
 
 def test_n19_the_hosts_own_gateway_is_believed_only_where_it_answers(trunk_site: RunningSite) -> None:
     """It answers through routing from everywhere; with its answer on the VLAN it is a legitimate gateway."""
-    known = default_gateways(trunk_site)
-    assert known == {IPv4Address(HOSTS_GATEWAY)}
-    judged = Judged(trunk_site, default_gateways=known)
-    assert judged.probe("names the hosts' gateway") is DHCPOutcome.OFFERED
-    assert (judged.status.state, judged.status.reason) == ("DHCPFailed", "RouterNotOnVlan")
-    assert judged.route == {}
+    known = host_networks(trunk_site)
+    assert known >= {IPv4Network(HOSTS_GATEWAY), IPv4Network((HOSTS_GATEWAY, 24), strict=False)}
+    judged = Judged(trunk_site, host_networks=known)
+    for rogue in ("names a neighbour of the hosts", "names the hosts' gateway"):
+        assert judged.probe(rogue) is DHCPOutcome.OFFERED
+        assert (judged.status.state, judged.status.reason) == ("DHCPFailed", "RouterNotOnVlan")
+        assert judged.route == {}
+        judged.clock.seconds += 30.0
     judged.clock.seconds += 30.0
     judged.probe("names the hosts' gateway", "is the hosts' gateway")
     assert (judged.status.state, judged.route["gateway"]) == ("Active", HOSTS_GATEWAY)

@@ -4,7 +4,7 @@ import contextlib
 import json
 import random
 from collections.abc import Iterator
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
 
 import pytest
@@ -221,25 +221,25 @@ def test_an_announcement_under_another_hosts_key_changes_nothing(
 
 
 def test_the_hosts_own_addresses_are_known(redis_server: RedisServer) -> None:
-    """They are as announced, and so are the hosts' default gateways, also while the host restarts."""
+    """They are as announced, and so are the hosts' networks, also while the host restarts."""
     hosts = Hosts(redis_server)
-    own, gateway = IPv4Address("10.255.0.11"), IPv4Address("10.255.0.1")
+    own, network = IPv4Address("10.255.0.11"), IPv4Network("10.255.0.0/24")
     said = HostAnnouncement(
         host="node1",
         uplinks={"extra": "bo"},
         version="1",
         incarnation=1,
         addresses=(own,),
-        default_gateways=(gateway,),
+        own_networks=(network,),
     )
     redis_server.client.set(host_key("node1"), json.dumps(said.to_wire()))
-    assert (hosts.addresses(), hosts.default_gateways()) == (frozenset(), frozenset())
+    assert (hosts.addresses(), hosts.own_networks()) == (frozenset(), frozenset())
     hosts.after(0)
     assert hosts.addresses() == {own}
     redis_server.client.delete(host_key("node1"))
     hosts.after(1)
     assert hosts.addresses() == {own}
-    assert hosts.default_gateways() == {gateway}
+    assert hosts.own_networks() == {network}
 
 
 def test_a_missing_host_restarts_for_25_seconds(redis_server: RedisServer) -> None:

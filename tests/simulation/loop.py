@@ -8,7 +8,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from prometheus_client import CollectorRegistry
 
@@ -186,7 +186,7 @@ class Loop:
         """Implement the updater's Hosts."""
         return frozenset()
 
-    def default_gateways(self) -> frozenset[IPv4Address]:
+    def own_networks(self) -> frozenset[IPv4Network]:
         """Implement the updater's Hosts."""
         return frozenset()
 

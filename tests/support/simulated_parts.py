@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from lab.kube.errors import ApiError
 from lab.kube.jsontypes import JsonObject, metadata
@@ -166,5 +166,5 @@ class EveryHost:
     def addresses(self) -> frozenset[IPv4Address]:
         return frozenset()
 
-    def default_gateways(self) -> frozenset[IPv4Address]:
+    def own_networks(self) -> frozenset[IPv4Network]:
         return frozenset()

@@ -97,8 +97,8 @@ def probe(
             new_id=lambda: f"cli-{uuid.uuid4().hex}",
         )
     if wait:
-        gateways = frozenset(gateway for announced in present for gateway in announced.default_gateways)
-        policy = replace(settings.policy, host_gateways=gateways)
+        own_networks = frozenset(network for announced in present for network in announced.own_networks)
+        policy = replace(settings.policy, host_networks=own_networks)
         return _probe_and_wait(settings, policy, intents, plan, requests, timeout_s=timeout, output=output)
     _send_only(settings, requests, output)
     return 0

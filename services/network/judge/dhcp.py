@@ -86,7 +86,8 @@ def summarize_dhcp(
 
     asked: the newest fresh verdict of each host that asked DHCP. A host without an offer may have a fault of
     its own: DHCP is out once confirmations + 1 hosts received none since the newest offer. latest: the newest
-    fresh verdict of each host: a host's default gateway is believed only while it answers on the VLAN.
+    fresh verdict of each host: a gateway on the hosts' own networks is believed only while it answers on the
+    VLAN.
     """
     if intent.mode == "manual":
         return None
@@ -137,7 +138,7 @@ def _read_offers(
     listed = () if too_many else list_servers(offers)
     eligible = [offer for offer in offers if intent.server in (None, offer.server)]
     usable = [(offer, gateway) for offer in eligible if (gateway := _usable_gateway(offer, policy))]
-    if suspects := {gateway for _, gateway in usable} & policy.host_gateways:
+    if suspects := {gateway for _, gateway in usable if policy.is_of_hosts(gateway)}:
         checks = [*(seen.verdict for seen in reversed(offered)), *latest]
         elsewhere = silent_on_vlan(suspects, intent.digest, checks)
         usable = [(offer, gateway) for offer, gateway in usable if gateway not in elsewhere]
@@ -228,7 +229,7 @@ def _why_unusable(
     if not routers:
         return Reason.NO_ROUTER_OPTION, f"{offer.server} offered {offer.address} ({subnet})"
     router = _usable_gateway(offer, policy) or routers[0]
-    # Without a flaw it is a host's default gateway that does not answer on the VLAN.
+    # Without a flaw it is on the hosts' own networks, and does not answer on the VLAN.
     reason = _refuse(offer, router, policy) or Reason.ROUTER_NOT_ON_VLAN
     if reason is Reason.SUBNET_REFUSED and offer.cidr is not None:
         subnet += f", which overlaps {policy.overlapped_by(offer.cidr)}"

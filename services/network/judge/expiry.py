@@ -25,8 +25,8 @@ def why_forgotten(
     """
     if state not in _SILENT_ON_VLAN:
         return ""
-    if state is State.OFF_VLAN and gateway in policy.host_gateways:
-        return "it is a host's default gateway and does not answer on this VLAN"
+    if state is State.OFF_VLAN and policy.is_of_hosts(gateway):
+        return "the hosts reach it by their own networks, and it does not answer on this VLAN"
     kept_s = KEPT_FRESHNESS * fresh_s
     if unconfirmed_s >= kept_s:
         minutes = f"{kept_s / 60:.0f} minutes"

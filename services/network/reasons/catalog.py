@@ -31,8 +31,8 @@ GROUPS = (
         another writer removes from the annotation stays known until a result for another route is reported.
 
         A known gateway counts as unknown again when for an hour (six times the age up to which a result is
-        fresh) no offer has named it and it has answered no host on the VLAN; and at once if it is a host's
-        default gateway that answers through routing, but on this VLAN from no host. cidr and gateway are
+        fresh) no offer has named it and it has answered no host on the VLAN; and at once if it is on the
+        hosts' own networks and answers through routing, but on this VLAN from no host. cidr and gateway are
         then removed from the annotation, and the Event says why. Harvester's controller may then set
         `connectivity` to `"false"`, which nadroute leaves.
         """,

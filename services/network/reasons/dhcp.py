@@ -81,11 +81,11 @@ NO_USABLE_GATEWAY: Mapping[Reason, ReasonText] = {
         """,
     ),
     Reason.ROUTER_NOT_ON_VLAN: reason_text(
-        "DHCP on {segment} names a host's default gateway, which does not answer on this VLAN",
+        "DHCP on {segment} names a gateway of the hosts' own network, which does not answer on this VLAN",
         """
-        The gateway that DHCP names is the default gateway of a host, and answers ARP on VLAN {vlan} from no
-        host. The hosts always reach it by their own network, so an answer through routing proves nothing
-        about this one. It is used only while it answers on VLAN {vlan}.
+        The gateway that DHCP names is the default gateway of a host or in a host's own network, and answers
+        ARP on VLAN {vlan} from no host. The hosts reach it without this VLAN, so an answer through routing
+        proves nothing about it. It is used only while it answers on VLAN {vlan}.
         - Find out who serves DHCP on VLAN {vlan}. Switch off a server that does not belong there; correct
           option 3 (router) if the server is yours
         - If VLAN {vlan} is the hosts' own network, check that it is trunked to the hosts and that the switch

@@ -79,10 +79,10 @@ class Assessor:
         return intent
 
     def _policy_now(self) -> Policy:
-        addresses, gateways = self._hosts.addresses(), self._hosts.default_gateways()
+        addresses, networks = self._hosts.addresses(), self._hosts.own_networks()
         with self._lock:
-            if (addresses, gateways) != (self._policy.host_addresses, self._policy.host_gateways):
-                self._policy = replace(self._policy, host_addresses=addresses, host_gateways=gateways)
+            if (addresses, networks) != (self._policy.host_addresses, self._policy.host_networks):
+                self._policy = replace(self._policy, host_addresses=addresses, host_networks=networks)
             return self._policy
 
     def assess(self, networks: Sequence[Network]) -> list[Assessment]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from typing import Protocol, Self
 
 from services.contract.conclusions import ConclusionRecord
@@ -41,8 +41,8 @@ class Hosts(Protocol):
         """Return the hosts' own addresses."""
         ...
 
-    def default_gateways(self) -> frozenset[IPv4Address]:
-        """Return the hosts' default gateways."""
+    def own_networks(self) -> frozenset[IPv4Network]:
+        """Return the hosts' own networks."""
         ...
 
 

@@ -88,7 +88,7 @@ announcements = st.builds(
     HostAnnouncement, host=HOSTS,
     uplinks=st.dictionaries(NAMES, st.from_regex(r"[a-z0-9.-]{1,15}", fullmatch=True), max_size=3),
     version=st.text(max_size=64), incarnation=ORDINALS,
-    default_gateways=st.lists(ADDRESSES, max_size=3).map(tuple),
+    own_networks=st.lists(NETWORKS, max_size=3).map(tuple),
 )  # fmt: skip
 claims = st.builds(
     HostClaim, host=HOSTS, process=IDS, machine=st.text(max_size=253), pid=st.integers(1, 2**22),

@@ -23,7 +23,8 @@ from tests.unit.network.test_reduction import AUTO, FRESH_S, KNOWN, MANUAL, L, N
 
 KEPT_S = KEPT_FRESHNESS * FRESH_S
 HOSTS = ("node1", "node2", "node3")
-HOSTS_GATEWAY = Policy(host_gateways=frozenset({GATEWAY}))
+HOSTS_GATEWAY = Policy(host_networks=frozenset({IPv4Network(GATEWAY)}))
+HOSTS_NETWORK = Policy(host_networks=frozenset({CIDR}))
 
 
 def unanswered(
@@ -212,15 +213,15 @@ def test_what_is_undecided_neither_begins_nor_ends_the_hour() -> None:
     assert net.doubts.unconfirmed_since_ms == 0
 
 
-def test_a_hosts_default_gateway_is_not_believed_on_a_vlan_where_it_is_silent() -> None:
-    """N19: the hosts always reach it through routing, so nothing is written, and the reason tells why."""
+def test_a_gateway_on_the_hosts_network_is_not_believed_on_a_vlan_where_it_is_silent() -> None:
+    """N19: it may always answer through routing, so nothing is written, and the reason tells why."""
     said = dhcp(offer())
     latest = [seen(verdict(AUTO.digest, host="node1", vlan=S, routed=R, dhcp=said))]
-    for intent, policy in ((AUTO, HOSTS_GATEWAY), (AUTO, Policy())):
+    for intent, policy in ((AUTO, HOSTS_GATEWAY), (AUTO, HOSTS_NETWORK), (AUTO, Policy())):
         conclusion = reduce(
             intent, latest, latest, hosts=frozenset({"node1"}), fresh_s=FRESH_S, policy=policy
         )
-        if policy is HOSTS_GATEWAY:
+        if policy.host_networks:
             assert (conclusion.state, conclusion.reason) == (State.DHCP_FAILED, Reason.ROUTER_NOT_ON_VLAN)
             assert (conclusion.gateway, conclusion.connectivity) == (None, "DHCP failed")
             offered = "10.0.112.1 offered 10.0.112.50 (10.0.112.0/20)"
@@ -273,7 +274,7 @@ def test_a_known_default_gateway_of_a_host_is_forgotten_where_it_answers_elsewhe
     """N19: at once, not after an hour: "true" would be told of a VLAN that does not have it."""
     gone = found(unanswered(S, R), unconfirmed_s=0.0)
     assert (gone.state, gone.connectivity) == (State.DHCP_FAILED, "DHCP failed")
-    assert gone.forgotten == "it is a host's default gateway and does not answer on this VLAN"
+    assert gone.forgotten == "the hosts reach it by their own networks, and it does not answer on this VLAN"
     assert found(unanswered(S, R), unconfirmed_s=0.0, policy=Policy()).state is State.OFF_VLAN
 
 

@@ -1,9 +1,9 @@
-"""The gateways of the host's default routes, as the kernel's routing table has them."""
+"""The host's own networks and default gateways, as the kernel's routing table has them."""
 
 import errno
 import socket
 import struct
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
@@ -11,10 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.prober.sockets.netlink import HEADER
-from services.prober.sockets.routes import NLMSG_DONE, RTM_NEWROUTE, parse_routes, read_default_gateways
+from services.prober.sockets.routes import NLMSG_DONE, RTM_NEWROUTE, parse_routes, read_host_networks
 
 DST, GATEWAY, MULTIPATH = 1, 5, 9
 UNICAST, BLACKHOLE = 1, 6
+KERNEL, LINK = 2, 253
 ROUTER, OTHER = IPv4Address("10.255.0.1"), IPv4Address("10.255.0.2")
 
 
@@ -32,10 +33,15 @@ def hop(gateway: IPv4Address) -> bytes:
 
 
 def route(
-    *attributes: bytes, prefix: int = 0, family: int = socket.AF_INET, route_type: int = UNICAST
+    *attributes: bytes,
+    prefix: int = 0,
+    family: int = socket.AF_INET,
+    route_type: int = UNICAST,
+    origin: tuple[int, int] = (3, 0),
 ) -> bytes:
+    """Return a route; origin: protocol and scope."""
     return message(
-        struct.pack("=BBBBBBBBI", family, prefix, 0, 0, 254, 3, 0, route_type, 0) + b"".join(attributes)
+        struct.pack("=BBBBBBBBI", family, prefix, 0, 0, 254, *origin, route_type, 0) + b"".join(attributes)
     )
 
 
@@ -45,18 +51,31 @@ VIA_ROUTER = attribute(GATEWAY, ROUTER.packed)
 def test_the_gateway_of_a_default_route_is_found() -> None:
     """Among routes to subnets, and routes that have no gateway."""
     dump = route(attribute(DST, b"\x0a\x00\x00\x00"), VIA_ROUTER, prefix=8) + route() + route(VIA_ROUTER)
-    assert parse_routes(dump) == ({ROUTER}, False)
+    assert parse_routes(dump) == ({IPv4Network(ROUTER)}, False)
 
 
 def test_every_next_hop_of_a_default_route_counts() -> None:
     """A route may be balanced over several gateways."""
     dump = route(attribute(MULTIPATH, hop(ROUTER) + hop(OTHER)))
-    assert parse_routes(dump) == ({ROUTER, OTHER}, False)
+    assert parse_routes(dump) == ({IPv4Network(ROUTER), IPv4Network(OTHER)}, False)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "network"), [(24, "10.255.0.0/24"), (31, "10.255.0.2/31"), (1, "0.0.0.0/1")]
+)
+def test_the_network_of_an_address_of_the_host_is_found(prefix: int, network: str) -> None:
+    """The kernel adds its route together with the address, whatever bits the route has."""
+    dump = route(attribute(DST, OTHER.packed), prefix=prefix, origin=(KERNEL, LINK))
+    assert parse_routes(dump) == ({IPv4Network(network)}, False)
 
 
 @pytest.mark.parametrize(
     "other",
     [
+        route(attribute(DST, OTHER.packed), prefix=32, origin=(KERNEL, LINK)),
+        route(attribute(DST, OTHER.packed), prefix=24, origin=(3, LINK)),
+        route(attribute(DST, OTHER.packed), prefix=24, origin=(KERNEL, 0)),
+        route(prefix=24, origin=(KERNEL, LINK)),
         route(VIA_ROUTER, prefix=1),
         route(VIA_ROUTER, family=socket.AF_INET6),
         route(VIA_ROUTER, route_type=BLACKHOLE),
@@ -64,15 +83,15 @@ def test_every_next_hop_of_a_default_route_counts() -> None:
         message(b""),
     ],
 )
-def test_other_routes_name_no_default_gateway(other: bytes) -> None:
-    """Not even one to half of all addresses."""
+def test_other_routes_name_nothing(other: bytes) -> None:
+    """Not one to a pod, from a network plugin, nor one to half of all addresses."""
     assert parse_routes(other) == (set(), False)
 
 
 def test_a_dump_ends_where_the_kernel_says_so() -> None:
     """What follows is of no concern."""
     after = message(bytes(4), kind=NLMSG_DONE) + route(attribute(GATEWAY, OTHER.packed))
-    assert parse_routes(route(VIA_ROUTER) + after) == ({ROUTER}, True)
+    assert parse_routes(route(VIA_ROUTER) + after) == ({IPv4Network(ROUTER)}, True)
 
 
 def test_an_error_of_the_kernel_is_raised() -> None:
@@ -92,9 +111,13 @@ def test_any_octets_are_parsed_or_refused(data: bytes) -> None:
             continue
 
 
-def test_the_default_routes_of_this_machine_are_read() -> None:
+def test_the_networks_of_this_machine_are_read() -> None:
     """The kernel's answer agrees with its main table in /proc/net/route, which has them in hexadecimal."""
+
+    def address(text: str) -> IPv4Address:
+        return IPv4Address(socket.ntohl(int(text, 16)))
+
     lines = [line.split() for line in Path("/proc/net/route").read_text().splitlines()[1:]]
     default = [fields[2] for fields in lines if fields[1] == fields[7] == "00000000"]
-    expected = {IPv4Address(socket.ntohl(int(gateway, 16))) for gateway in default if int(gateway, 16)}
-    assert expected <= set(read_default_gateways())
+    expected = {IPv4Network(address(gateway)) for gateway in default if int(gateway, 16)}
+    assert expected <= set(read_host_networks())

@@ -1,13 +1,13 @@
 """The uplinks and addresses of a host, and their announcement."""
 
 import socket
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
 import redis
 
-from services.contract.messages import MAX_DEFAULT_GATEWAYS, HostAnnouncement
+from services.contract.messages import MAX_HOST_NETWORKS, HostAnnouncement
 from services.contract.names import host_key
 from services.prober.heartbeat import Heartbeat
 from services.prober.uplinks import Uplinks, cluster_network_of, list_interfaces, own_addresses
@@ -110,7 +110,7 @@ def test_the_announcement_follows_the_uplinks() -> None:
         announcement=announcement,
         uplinks=uplinks,
         clock=ManualClock(on_wait="return", stop_after=5),
-        default_gateways=list,
+        networks=list,
     )
     heartbeat._run()
     heartbeat.stop()
@@ -165,20 +165,20 @@ def test_a_failed_refresh_keeps_the_uplinks() -> None:
         announcement=announcement,
         uplinks=uplinks,
         clock=ManualClock(on_wait="return", stop_after=3),
-        default_gateways=list,
+        networks=list,
     )
     heartbeat._run()
     assert uplinks.current() == {"mgmt": "mgmt-bo"}
     assert len(recorder.announced) == 1
 
 
-def test_the_announcement_follows_the_default_routes() -> None:
+def test_the_announcement_follows_the_routes() -> None:
     """A change is announced at once; an error of the kernel changes nothing, and the number is limited."""
-    one, other = IPv4Address("10.255.0.1"), IPv4Address("10.255.0.2")
-    many = [IPv4Address(f"10.255.1.{n}") for n in range(MAX_DEFAULT_GATEWAYS + 1)]
-    polls: list[list[IPv4Address] | OSError] = [[one], [one], OSError("no netlink"), [one, other], many]
+    one, other = IPv4Network("10.255.0.1/32"), IPv4Network("10.255.0.0/24")
+    many = [IPv4Network(f"10.255.1.{n}") for n in range(MAX_HOST_NETWORKS + 1)]
+    polls: list[list[IPv4Network] | OSError] = [[one], [one], OSError("no netlink"), [one, other], many]
 
-    def default_gateways() -> list[IPv4Address]:
+    def networks() -> list[IPv4Network]:
         found = polls.pop(0)
         if isinstance(found, OSError):
             raise found
@@ -191,11 +191,11 @@ def test_the_announcement_follows_the_default_routes() -> None:
         announcement=HostAnnouncement(host="node1", uplinks={"mgmt": "mgmt-bo"}, version="1", incarnation=5),
         uplinks=uplinks,
         clock=ManualClock(on_wait="return", stop_after=5),
-        default_gateways=default_gateways,
+        networks=networks,
     )
     heartbeat._run()
-    announced = [HostAnnouncement.from_wire(text).default_gateways for text in recorder.announced]
-    assert announced == [(one,), (one, other), tuple(many[:MAX_DEFAULT_GATEWAYS])]
+    announced = [HostAnnouncement.from_wire(text).own_networks for text in recorder.announced]
+    assert announced == [(one,), (one, other), tuple(many[:MAX_HOST_NETWORKS])]
 
 
 def test_local_addresses_are_listed_once_without_loopback(tmp_path: Path) -> None:

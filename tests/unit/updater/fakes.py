@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from services.cluster.errors import ClusterError, Conflict, NotFound
 from services.contract.conclusions import ConclusionRecord
@@ -152,7 +152,7 @@ class FakeHosts:
         self.is_settled = True
         self.bound_s = REPORT_WITHIN_S
         self.own: frozenset[IPv4Address] = frozenset()
-        self.gateways: frozenset[IPv4Address] = frozenset()
+        self.connected: frozenset[IPv4Network] = frozenset()
 
     def refresh(self) -> None:
         """Do nothing: the test sets the hosts."""
@@ -163,8 +163,8 @@ class FakeHosts:
     def addresses(self) -> frozenset[IPv4Address]:
         return self.own
 
-    def default_gateways(self) -> frozenset[IPv4Address]:
-        return self.gateways
+    def own_networks(self) -> frozenset[IPv4Network]:
+        return self.connected
 
 
 class FakeDoubtLog:
