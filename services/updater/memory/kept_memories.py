@@ -82,6 +82,11 @@ class KeptMemories:
         """Return what is remembered of the writes to these networks, by uid."""
         found = self._memories.written(uids)
         with self._lock:
+            for uid, written in found.items():
+                if written.content:
+                    # An earlier process wrote it: Redis may lose it before it stands again.
+                    kept = self._of(uid)
+                    kept.content = kept.content or written.content
             return {uid: self._with_kept(uid, written) for uid, written in found.items()}
 
     def remember_written(

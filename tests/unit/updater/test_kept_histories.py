@@ -97,6 +97,19 @@ KEPT = {
         ("wait", 24),
         ("probe", "node1", 100, False, "stopped", "now"),
     )),
+    # The gateway that another writer has removed is known by what an earlier updater wrote.
+    "Redis emptied after an updater's start, before anything was put back": History(1, ((100, "auto"),), (
+        ("probe", "node1", 100, True, "good", "now"),
+        ("prober", "node1", "stop"),
+        ("wait", 90),
+        ("truth", 100, "dhcp"),
+        ("edit", 0, "auto"),
+        ("fault", "updater"),
+        ("fault", "flush"),
+        ("prober", "node1", "start"),
+        ("wait", 90),
+        ("probe", "node1", 100, True, "good", "twice"),
+    )),
 }  # fmt: skip
 
 
