@@ -158,7 +158,8 @@ class Judge:
     def _needs_evidence(self, word: Word, intent: Intent) -> bool:
         """Whether others may contradict it."""
         stands = self._stands(word)
-        return is_worse(word, stands) or names_another(word, stands, intent)
+        is_other = is_worse(word, stands) or names_another(word, stands, intent)
+        return is_other and not is_better(word, self.standing, intent)
 
     def _end_asking(self, look: Look, word: Word, *, is_told: bool) -> None:
         """Nothing is to be confirmed of DHCP where no host asked in vain, or that is told."""
