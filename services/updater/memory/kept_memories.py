@@ -48,16 +48,21 @@ class KeptMemories:
         return {uid: record for uid, record in kept.items() if record is not None}
 
     def reload(self, uids: Collection[str]) -> None:
-        """Take these networks' records as Redis has them; store again what it lost."""
+        """Take these networks' records as Redis has them; store again what it lost, with what was written."""
         found, lost = self._memories.conclusions(uids), list[ConclusionRecord]()
+        contents: dict[str, str] = {}
         with self._lock:
             for uid in uids:
                 kept = self._of(uid)
                 kept.is_read, kept.record = True, found.get(uid, kept.record)
                 if uid not in found and kept.record is not None:
                     lost.append(kept.record)
+                    if kept.content:
+                        contents[uid] = kept.content
         if lost:
             self._memories.conclude(lost)
+        for uid, content in contents.items():
+            self._memories.remember_written(uid, content, is_correction=False)
 
     def conclude(self, records: Collection[ConclusionRecord]) -> None:
         """Replace the records of these networks."""

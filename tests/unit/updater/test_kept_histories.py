@@ -110,6 +110,14 @@ KEPT = {
         ("wait", 90),
         ("probe", "node1", 100, True, "good", "twice"),
     )),
+    # A new updater knows what it finds as written, so that it is put back.
+    "an edit between Redis emptied and an updater's start": History(3, ((100, "manual"),), (
+        ("fault", "watch"),
+        ("probe", "node3", 100, False, "lossy", "now"),
+        ("fault", "flush"),
+        ("edit", 0, "ping failed"),
+        ("fault", "updater"),
+    )),
 }  # fmt: skip
 
 

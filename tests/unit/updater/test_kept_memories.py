@@ -84,6 +84,10 @@ def test_what_redis_lost_is_stored_again_unless_the_network_is_gone(site: Site) 
     kept.reload([uid, "other"])
     assert kept.conclusions([uid, "other"]) == {uid: record} == memories.records
     kept.remember_written(uid, "c", "d", NO_RESULT, is_correction=True)
+    memories.records.clear()
+    memories.contents.clear()
+    kept.reload([uid, "other"])
+    assert memories.contents == {uid: "c"}
     kept.forget([uid])
     assert kept.conclusions([uid]) == {}
     memories.corrected.clear()
