@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from services.contract.conclusions import NO_RESULT, Hindrance, Result
 from services.contract.outcomes import Reason, State
+from services.network.judge.evidence import UNDECIDED
 from services.network.judge.reduction import Conclusion
 from services.network.parse import nad
 from services.network.parse.intent import Channel, Intent, NotProbed
@@ -162,7 +163,7 @@ def _status(intent: Intent | NotProbed, conclusion: Conclusion | None, *before: 
     same = next((status for status in before if status is not None and status.digest == intent.digest), None)
     gateway = _checked_gateway(intent, conclusion, same)
     named_by = conclusion.named_by
-    if named_by is None:
+    if named_by is None or gateway != str(conclusion.gateway):
         named_by = same.named_by if same is not None and same.gateway == gateway else intent.named_by
     return Status(
         conclusion.state,
@@ -186,7 +187,10 @@ def _checked_gateway(intent: Intent, conclusion: Conclusion, before: Status | No
     """
     if conclusion.state is State.DHCP_FAILED:
         return ""
-    gateway = conclusion.gateway or intent.gateway or intent.known_gateway
-    if gateway is None and before is not None:
-        gateway = read_gateway(before.gateway)
-    return str(gateway or "")
+    known = intent.gateway or intent.known_gateway
+    if known is None and before is not None:
+        known = read_gateway(before.gateway)
+    if conclusion.state in UNDECIDED:
+        # What is offered now was not checked yet.
+        return str(known or conclusion.gateway or "")
+    return str(conclusion.gateway or known or "")

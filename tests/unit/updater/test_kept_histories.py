@@ -118,6 +118,19 @@ KEPT = {
         ("edit", 0, "ping failed"),
         ("fault", "updater"),
     )),
+    # node1's offer is the older one, and nobody has checked the gateway that it names.
+    "an unchecked gateway while nothing is known": History(2, ((100, "auto"),), (
+        ("wait", 25),
+        ("probe", "node1", 100, True, "good", "now"),
+        ("truth", 100, "gateway"),
+        ("probe", "node2", 100, True, "good", "now"),
+        ("probe", "node1", 100, False, "good", "now"),
+        ("probe", "node1", 100, False, "good", "now"),
+        ("probe", "node2", 100, True, "lossy", "now"),
+        ("wait", 90),
+        ("probe", "node2", 100, False, "good", "now"),
+        ("wait", 40),
+    )),
 }  # fmt: skip
 
 
