@@ -171,7 +171,9 @@ class Player:
             return False
         found = read_intent(known)
         if isinstance(found, Intent):
-            telling = self._judge_of(known).look(found, self._look_of(found, now))
+            judge = self._judge_of(known)
+            intent = self._with_known_gateway(known, found, judge)
+            telling = judge.look(intent, self._look_of(intent, now))
             has_tried = self.site.known().get(known.uid) != known
             may_write = not self.site.cluster.is_away
             assert has_tried or telling is None or not may_write or _is_being_pinged(known, telling.word)
