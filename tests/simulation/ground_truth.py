@@ -113,6 +113,25 @@ def unheard(written: Written) -> Iterator[str]:
             yield f"{Reason.NOT_HEARD} of {host}, which could report"
 
 
+def replacements(truth: Truth, written: Written) -> Iterator[str]:
+    """Say what is false where a stranger's gateway takes the place of the VLAN's own, on the same intent.
+
+    Only one that is silent on the VLAN is replaced, and only when no offer names it any more.
+    """
+    if written.is_gateway_real:
+        return
+    hosts, gateway = _heard(written), written.after.gateway
+
+    def was_without(path: str, host: str) -> bool:
+        fact = (path, written.vlan, host)
+        return truth.was(fact, False, since=written.swept_since, until=written.at)
+
+    if answered := [host for host in hosts if not was_without("vlan", host)]:
+        yield f"{gateway} takes the place of the gateway, which answers {answered}"
+    if not (was_without("dhcp", "") or all(was_without("dhcp", host) for host in hosts)):
+        yield f"{gateway} takes the place of the gateway, which DHCP names"
+
+
 def _was(truth: Truth, written: Written, path: str, host: str, value: bool, *, known: bool = True) -> bool:
     """Whether it was so when a host looked last. known: whether it was told before."""
     if path in ("vlan", "routed") and not written.is_gateway_real:

@@ -13,7 +13,7 @@ from services.network.parse.nad import Network
 from services.network.parse.status import Status
 from tests.faults.soak.layout import HOSTS, MARKED, ROGUES_GATEWAY, gateway_of
 from tests.faults.soak.world import ASK_WINDOW_S, SWEEP_S, World
-from tests.simulation.ground_truth import WORSE_S, Written, falsehoods, unheard
+from tests.simulation.ground_truth import WORSE_S, Written, falsehoods, replacements, unheard
 from tests.support.updater_site import route_of
 from tests.support.write_history import by_us, trespasses
 
@@ -80,15 +80,18 @@ class Judge:
         if status is None:
             yield "nothing is told"
             return
-        now = time.monotonic()
+        now, intent = time.monotonic(), read_intent(network)
         written = self._written(network, network, status, now)
-        if written is not None:
+        if written is not None and isinstance(intent, Intent):
             strict = replace(
                 written, believed=HOSTS, asked=HOSTS, steady=HOSTS, news_since=since, swept_since=since
             )
             yield from falsehoods(self.world.truth, strict)
             yield from unheard(strict)
             yield from self._of_servers(status, written.vlan, now)
+            is_named = intent.mode == "auto" and self.world.truth.holds(("dhcp", written.vlan, ""))
+            if is_named and not written.is_gateway_real:
+                yield f"{status.gateway} is the gateway, where DHCP names another"
         if network.has_route and Reason.OTHER_WRITER not in status.findings:
             yield from _contradictions(network, status)
 
@@ -110,6 +113,9 @@ class Judge:
             yield from falsehoods(self.world.truth, written)
             yield from unheard(written)
             yield from self._of_servers(status, written.vlan, at)
+            known = (status.digest, str(gateway_of(written.vlan)))
+            if former.status is not None and (former.status.digest, former.status.gateway) == known:
+                yield from replacements(self.world.truth, written)
 
     def _written(self, former: Network, network: Network, status: Status, at: float) -> Written | None:
         intent, before = read_intent(network), former.status

@@ -20,6 +20,8 @@ from tests.faults.soak.layout import (
 )
 
 ROGUE_S = 30.0
+INSTEAD_S = 90.0
+"""Longer than every host takes to ask DHCP in its turn: until then an offer of the true server counts."""
 ROUTED_TO_ONE = {8: "node1", 27: "node3"}
 """VLANs whose gateway answers only this host through routing, from the beginning on."""
 NOT_TRUNKED = {24: "node2"}
@@ -105,7 +107,9 @@ class NetworkFaults(Kinds):
 
     def dhcp(self) -> Fault:
         """A DHCP server is gone."""
-        vlan = self.pick([vlan for vlan in VLANS if vlan not in (*MANUAL, *WITHOUT_DHCP)])
+        return self._without_server(self.pick([v for v in VLANS if v not in (*MANUAL, *WITHOUT_DHCP)]))
+
+    def _without_server(self, vlan: int) -> Fault:
         link = server_link(vlan)
         return self.breaking(
             f"the DHCP server of VLAN {vlan} is gone",
@@ -116,8 +120,25 @@ class NetworkFaults(Kinds):
         )
 
     def rogue(self) -> Fault:
-        """A second DHCP server turns up for half a minute."""
+        """A second DHCP server turns up for half a minute, or for as long as the true one is gone."""
         vlan = self.pick(WITH_ROGUE)
+        rogue = self._rogue(vlan)
+        if vlan in WITHOUT_DHCP or self.chance.choice((False, True)):
+            return rogue
+        server = self._without_server(vlan)
+
+        def begin() -> None:
+            server.begin()
+            rogue.begin()
+
+        def heal() -> None:
+            rogue.heal()
+            server.heal()
+
+        label = f"a rogue takes the place of the DHCP server of VLAN {vlan}"
+        return Fault(label, rogue.claims | server.claims, begin, heal, INSTEAD_S)
+
+    def _rogue(self, vlan: int) -> Fault:
         link, times = server_link(vlan, rogue=True), self.world.rogues.setdefault(vlan, [])
 
         def begin() -> None:

@@ -127,8 +127,53 @@ def test_a_gateway_that_nobody_offered_is_found(world: World) -> None:
     route = {**WHOLE, "gateway": ROGUES, "connectivity": "false"}
     assert write(world, status(world, **silent), route)
     write(world, status(world), WHOLE)
+    world.set("vlan", [VLAN], HOSTS, False)
+    world.set("dhcp", [VLAN], [""], False)
     world.rogues[VLAN] = [[time.monotonic() - 30.0, time.monotonic()]]
     assert write(world, status(world, **silent), route) == []
+
+
+def test_a_strangers_gateway_takes_the_place_of_a_silent_one_only(world: World) -> None:
+    """A rogue is there: its gateway is false while the true one answers, or DHCP names that."""
+    silent = {"state": "Unreachable", "reason": "GatewaySilent", "connectivity": "false", "gateway": ROGUES}
+    route = {**WHOLE, "gateway": ROGUES, "connectivity": "false"}
+    world.rogues[VLAN] = [[time.monotonic() - 30.0, float("inf")]]
+    write(world, status(world), WHOLE)
+    assert write(world, status(world, **silent), route) == [
+        f"{ROGUES} takes the place of the gateway, which answers {list(HOSTS)}",
+        f"{ROGUES} takes the place of the gateway, which DHCP names",
+    ]
+    world.set("vlan", [VLAN], HOSTS, False)
+    write(world, status(world), WHOLE)
+    assert write(world, status(world, **silent), route) == [
+        f"{ROGUES} takes the place of the gateway, which DHCP names"
+    ]
+    world.set("dhcp", [VLAN], [""], False)
+    write(world, status(world), WHOLE)
+    assert write(world, status(world, **silent), route) == []
+
+
+def test_the_gateway_that_an_owner_names_takes_the_place_of_any(world: World) -> None:
+    """However wrong it is."""
+    write(world, status(world), WHOLE)
+    named = {"mode": "manual", "cidr": CIDR, "gateway": ROGUES}
+    world.server.rival(NAMESPACE, OWNED.name).annotate(nad.ROUTE, json.dumps(named))
+    silent = {"state": "Unreachable", "reason": "GatewaySilent", "connectivity": "false", "gateway": ROGUES}
+    world.rogues[VLAN] = [[time.monotonic() - 30.0, float("inf")]]
+    assert write(world, status(world, **silent), {**named, "connectivity": "false"}) == []
+
+
+def test_a_strangers_gateway_does_not_stand_where_the_true_one_is_named(world: World) -> None:
+    """After the faults; where nobody else serves DHCP it may stand for an hour."""
+    silent = {"state": "Unreachable", "reason": "GatewaySilent", "connectivity": "false", "gateway": ROGUES}
+    write(world, status(world, **silent), {**WHOLE, "gateway": ROGUES, "connectivity": "false"})
+    (network,) = world.networks().values()
+    judge, since = Judge(world), time.monotonic() - 10.0
+    assert list(judge.of_standing(network, since=since)) == [
+        f"{ROGUES} is the gateway, where DHCP names another"
+    ]
+    world.set("dhcp", [VLAN], [""], False)
+    assert list(judge.of_standing(network, since=since)) == []
 
 
 def test_a_server_that_is_not_there_is_found(world: World) -> None:
