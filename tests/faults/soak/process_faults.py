@@ -13,6 +13,7 @@ from tests.faults.soak.parts import Part
 EMPTIED_S = 60.0
 """N of docs/faults.md for a Redis that has lost its data."""
 ROLLING_S = 60.0
+RESTARTING_S = 5.0
 
 
 class ProcessFaults(Kinds):
@@ -71,12 +72,26 @@ class ProcessFaults(Kinds):
     def redis(self) -> Fault:
         """Redis is killed, frozen or emptied."""
         part = self.world.redis
-        match self.chance.choice(("kill", "freeze", "flush")):
+        match self.chance.choice(("kill", "freeze", "flush", "flush and restart")):
             case "kill":
                 return self.central("Redis is killed", "redis", part.end, part.start)
             case "freeze":
                 return self.central("Redis is frozen", "redis", part.freeze, part.thaw)
+            case "flush and restart":
+                return self._flush_while_restarting()
         return Fault("Redis is emptied", frozenset({"redis"}), self._flush, nothing, 0.0)
+
+    def _flush_while_restarting(self) -> Fault:
+        """What this host found is lost, and the others report first: what they see must not decide."""
+        host = self.chance.choice(HOSTS)
+        part = self.world.probers[host].part
+
+        def begin() -> None:
+            part.end(signal.SIGTERM)
+            self._flush()
+
+        label = f"Redis is emptied while the prober of {host} restarts"
+        return Fault(label, frozenset({"redis", f"prober {host}"}), begin, part.start, RESTARTING_S)
 
     def _flush(self) -> None:
         with contextlib.suppress(redis.RedisError):
