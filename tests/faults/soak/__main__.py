@@ -35,7 +35,8 @@ def main() -> int:
             say=_print,
         )
     _print(
-        f"{outcome.judged} writes judged, {len(outcome.found)} false; {outcome.faults} faults, "
+        f"{outcome.judged} writes judged ({outcome.judged_for_unheard} of them for NotHeard too), "
+        f"{len(outcome.found)} false; {outcome.faults} faults, "
         f"{len(outcome.ended)} processes that ended by themselves, "
         f"{outcome.quiet_times} quiet times; the machine ran something else for {outcome.lost_s:.0f} s"
     )

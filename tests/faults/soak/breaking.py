@@ -19,17 +19,22 @@ class Breaking:
         api, edits = ApiFaults(*common), Edits(*common)
         often = (network.gateway, network.neighbour, network.route, network.trunk, network.trunk)
         probers = (process.stop, process.kill, process.freeze, process.crash_loop, process.rolling)
-        seldom = (network.rogue, network.loss, network.uplink, process.redis, process.service, process.pause)
+        seldom = (network.rogue, network.loss, network.uplink)
         self._kinds: tuple[Callable[[], Fault | None], ...] = (
             *[*often, network.dhcp, edits.edit] * 3,
             *[*probers, edits.edit] * 2,
-            *[*seldom, api.api],
+            *seldom,
         )
+        self._central = (process.redis, process.service, process.pause, api.api)
+        """Faults of what all need. While there is one, and for a minute after it, no host need report."""
         self._chance = chance
         self.standing = network.standing()
         """What is broken from the beginning on."""
 
-    def draw(self, taken: frozenset[str]) -> Fault | None:
-        """Return a fault; None where one cannot be now, or breaks what is broken already."""
-        fault = self._chance.choice(self._kinds)()
+    def draw(self, taken: frozenset[str], *, central: bool) -> Fault | None:
+        """Return a fault; None where one cannot be now, or breaks what is broken already.
+
+        central: whether it may be one of what all need.
+        """
+        fault = self._chance.choice((*self._kinds, *self._central) if central else self._kinds)()
         return None if fault is None or fault.claims & taken else fault

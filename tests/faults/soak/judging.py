@@ -48,6 +48,8 @@ class Judge:
 
     world: World
     judged: int = 0
+    judged_for_unheard: int = 0
+    """Of these, while some host could report."""
     found: list[FalseWord] = field(default_factory=list)
     _sequence: int = 0
 
@@ -111,7 +113,11 @@ class Judge:
         written = self._written(former, network, status, at)
         if written is not None:
             yield from falsehoods(self.world.truth, written)
-            yield from unheard(written)
+            # A doubt that is over now began later than that.
+            since = self.world.counting.since_run(at, RESTART_S + SLACK_S)
+            could_report = self.world.hosts_steady(since=since)
+            self.judged_for_unheard += bool(could_report)
+            yield from unheard(replace(written, steady=could_report))
             yield from self._of_servers(status, written.vlan, at)
             known = (status.digest, str(gateway_of(written.vlan)))
             if former.status is not None and (former.status.digest, former.status.gateway) == known:

@@ -18,7 +18,8 @@ from tests.faults.soak.starting import running_world
 from tests.faults.soak.world import World
 
 STORM_S = 200.0
-"""Length of a time of faults."""
+"""Length of a time of faults. In every second one nothing is broken that all need: only while that works must
+every host be heard."""
 PAUSES_S = (0.2, 1.0, 3.0, 8.0)
 """Between the beginnings of two faults."""
 ACTIVE_AT_ONCE = 12
@@ -36,6 +37,8 @@ class Outcome:
     """What a soak found."""
 
     judged: int
+    judged_for_unheard: int
+    """Of these, while some host could report, so that NotHeard was judged as well."""
     found: list[str]
     """The false words, each with what was true and which faults there were."""
     ended: list[str]
@@ -67,17 +70,20 @@ class Soak:
         self.breaking = Breaking(self.world, random.Random(self.seed))
         self.chance = random.Random(self.seed + 1)
 
-    def run(self, seconds: float, *, storm_s: float = STORM_S) -> Outcome:
+    def run(self, seconds: float) -> Outcome:
         """Go on for so long, and to the end of the last quiet time."""
         for fault in self.breaking.standing:
             fault.begin()
         self._quiet("at first")
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            self._storm(min(storm_s, end - time.monotonic()))
+        for central in itertools.cycle((True, False)):
+            if (left := end - time.monotonic()) <= 0:
+                break
+            self._storm(min(STORM_S, left), central=central)
             self._quiet("after the faults")
         return Outcome(
             self.judge.judged,
+            self.judge.judged_for_unheard,
             [self.describe(word) for word in self.judge.found],
             self.ended,
             self.faults,
@@ -85,22 +91,22 @@ class Soak:
             self.world.counting.lost_s(),
         )
 
-    def _storm(self, seconds: float) -> None:
+    def _storm(self, seconds: float, *, central: bool) -> None:
         end, following = time.monotonic() + seconds, time.monotonic()
         while (now := time.monotonic()) < end:
             if now >= following:
                 following = now + self.chance.choice(PAUSES_S)
-                self._begin_one()
+                self._begin_one(central=central)
             self._step()
         while self._healing:
             self._heal_first()
             self._step()
 
-    def _begin_one(self) -> None:
+    def _begin_one(self, *, central: bool) -> None:
         if len(self._healing) >= ACTIVE_AT_ONCE:
             return
         taken = frozenset(claim for _, _, fault in self._healing for claim in fault.claims)
-        fault = self.breaking.draw(taken)
+        fault = self.breaking.draw(taken, central=central)
         if fault is None:
             return
         number = next(self._numbers)
@@ -188,9 +194,7 @@ class Soak:
         self.say(f"{time.monotonic() - self._began:7.1f} {line}")
 
 
-def soak(
-    folder: Path, state: Path, *, seconds: float, seed: int, say: Say, storm_s: float = STORM_S
-) -> Outcome:
+def soak(folder: Path, state: Path, *, seconds: float, seed: int, say: Say) -> Outcome:
     """Start everything and run the soak."""
     with running_world(folder, state) as world:
-        return Soak(world, seed, say).run(seconds, storm_s=storm_s)
+        return Soak(world, seed, say).run(seconds)

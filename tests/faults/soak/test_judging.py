@@ -17,7 +17,7 @@ from lab.running import RunningSite
 from lab.site_builder import vlan_cidr
 from services.network.parse import nad
 from services.network.parse.status import ServerOffer, Status
-from tests.faults.soak.counting import Counting
+from tests.faults.soak.counting import BEAT_S, Counting
 from tests.faults.soak.judging import Judge
 from tests.faults.soak.layout import HOSTS, ROGUES_GATEWAY, Owned, gateway_of, manual_route
 from tests.faults.soak.parts import Part
@@ -53,6 +53,15 @@ def world(tmp_path: Path) -> Iterator[World]:
     server.store.create(NADS, NAMESPACE, OWNED.body())
     yield made
     server.close()
+
+
+def run_for(world: World, seconds: float) -> None:
+    """Let time be counted as if the world had run for so long."""
+    steps = int(seconds / BEAT_S)
+    times = iter([time.monotonic() - step * BEAT_S for step in range(steps, -1, -1)])
+    world.counting = Counting(lambda: False, clock=lambda: next(times))
+    for _ in range(steps):
+        world.counting.note()
 
 
 def status(world: World, **fields: object) -> Status:
@@ -174,6 +183,26 @@ def test_a_strangers_gateway_does_not_stand_where_the_true_one_is_named(world: W
     ]
     world.set("dhcp", [VLAN], [""], False)
     assert list(judge.of_standing(network, since=since)) == []
+
+
+def test_not_heard_is_judged_where_a_host_could_report(world: World) -> None:
+    """It, and what all need, worked throughout a doubt; the writes that are judged for it are counted."""
+    run_for(world, 100.0)
+    unheard, false = status(world, hosts={"node2": "NotHeard"}), "NotHeard of node2, which could report"
+    assert write(world, unheard, WHOLE) == [false]
+
+    def judge_again() -> tuple[list[str], int]:
+        judge = Judge(world)
+        return [word.what for word in judge.take()], judge.judged_for_unheard
+
+    world.hindered_until = time.monotonic() - 35.0
+    world.probers["node2"].serves_since = time.monotonic() - 35.0
+    assert judge_again() == ([false], 1)
+    world.probers["node2"].serves_since = time.monotonic() - 25.0
+    assert judge_again() == ([], 1)
+    world.probers["node2"].serves_since = 0.0
+    world.hindered_until = time.monotonic() - 25.0
+    assert judge_again() == ([], 0)
 
 
 def test_a_server_that_is_not_there_is_found(world: World) -> None:
