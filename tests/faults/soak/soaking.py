@@ -70,11 +70,15 @@ class Soak:
         self.breaking = Breaking(self.world, random.Random(self.seed))
         self.chance = random.Random(self.seed + 1)
 
-    def run(self, seconds: float) -> Outcome:
-        """Go on for so long, and to the end of the last quiet time."""
+    def run(self, seconds: float, *, quiet_first: bool) -> Outcome:
+        """Go on for so long, and to the end of the last quiet time.
+
+        quiet_first: whether there is one before the first fault, too.
+        """
         for fault in self.breaking.standing:
             fault.begin()
-        self._quiet("at first")
+        if quiet_first:
+            self._quiet("at first")
         end = time.monotonic() + seconds
         for central in itertools.cycle((True, False)):
             if (left := end - time.monotonic()) <= 0:
@@ -194,7 +198,9 @@ class Soak:
         self.say(f"{time.monotonic() - self._began:7.1f} {line}")
 
 
-def soak(folder: Path, state: Path, *, seconds: float, seed: int, say: Say) -> Outcome:
+def soak(
+    folder: Path, state: Path, *, seconds: float, seed: int, say: Say, quiet_first: bool = True
+) -> Outcome:
     """Start everything and run the soak."""
     with running_world(folder, state) as world:
-        return Soak(world, seed, say).run(seconds)
+        return Soak(world, seed, say).run(seconds, quiet_first=quiet_first)
