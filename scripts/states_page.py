@@ -102,10 +102,10 @@ second, two hosts are enough, and the others are not named.
   the known one if that is silent on the VLAN and no offer names it, or if a server that named the known one
   before (the same address and MAC address) names another, or the one in `serverIPAddr`, unless it named the
   known one from another MAC address. See [`OtherServerAnswered`](#otherserveranswered).
-- Results that give no state leave the reported one for 15 s (no host can probe) or for as long as a result
-  is fresh; then it is `Unknown`, and at once if no host is left that carries the segment. If Harvester is
-  checking the gateway then, because another writer has just removed `connectivity`, its result is waited for:
-  nothing outdated is put back.
+- Results that give no state leave the reported one for 15 s (no host can probe), 25 s (the hosts that have
+  reported cannot, and another one has not), or for as long as a result is fresh; then it is `Unknown`, and at
+  once if no host is left that carries the segment. If Harvester is checking the gateway then, because another
+  writer has just removed `connectivity`, its result is waited for: nothing outdated is put back.
 - A network that was disabled begins as a new one when it is enabled again: what was found meanwhile counts
   where it is better; for anything else the hosts check again.
 - In the first 15 s after the updater's start, while hosts may still announce themselves, only what is better

@@ -264,6 +264,10 @@ class Judge:
         held_ms = TTL_MS if word.state is State.UNKNOWN else look.fresh_ms
         if word.reason is Reason.NO_HOST:
             held_ms = 0
+        awaited = set(look.carriers) - self._unheard
+        if word.reason is Reason.CANNOT_PROBE and awaited - look.heard(self._digest, since=self._watermark):
+            # Whoever has not reported has the time of any host.
+            held_ms = look.bound_ms
         if not look.settled or look.now - self._undecided_since < held_ms:
             return None
         reason = Reason.NO_FRESH_VERDICT if word.reason is Reason.NOT_PROBED_YET else word.reason

@@ -177,16 +177,20 @@ def _undecided(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
     now_ms = case.verdicts.now_ms
     since_ms = doubts.undecided_since_ms or now_ms
     doubts = changed(doubts, digest=case.intent.digest, undecided_since_ms=since_ms)
-    if now_ms - since_ms < _held_ms(case, found):
+    if now_ms - since_ms < _held_ms(case, found, doubts):
         return Judgement(found, None, doubts)
     reason = Reason.NO_FRESH_VERDICT if found.reason is Reason.NOT_PROBED_YET else found.reason
     return Judgement(found, replace(found, state=State.UNKNOWN, reason=reason), doubts)
 
 
-def _held_ms(case: Case, found: Conclusion) -> float:
+def _held_ms(case: Case, found: Conclusion, doubts: Doubts) -> float:
     if found.reason is Reason.NO_HOST:
         # The last host was waited for already, while it might have restarted.
         return 0
+    awaited = case.carriers.hosts.difference(doubts.unheard)
+    if found.reason is Reason.CANNOT_PROBE and not awaited <= heard_since(case, doubts.watermark_ms):
+        # A host that has not reported may be able to; Redis may just have lost what it found.
+        return case.carriers.bound_ms
     return 1000 * (HOST_TTL_S if found.state is State.UNKNOWN else case.fresh_s)
 
 

@@ -31,7 +31,7 @@ def judged_again_ms(
     if doubts.differs_since_ms:
         moments.append(doubts.differs_since_ms + bound_ms)
     if doubts.undecided_since_ms:
-        moments += [doubts.undecided_since_ms + held for held in (HOST_TTL_S * 1000, fresh_ms)]
+        moments += [doubts.undecided_since_ms + held for held in (HOST_TTL_S * 1000, bound_ms, fresh_ms)]
     if doubts.unconfirmed_since_ms:
         moments.append(doubts.unconfirmed_since_ms + KEPT_FRESHNESS * fresh_ms)
     if doubts != before:

@@ -653,6 +653,16 @@ def test_a_state_without_evidence_is_held_for_a_while(what: str, held_s: float, 
     assert net.look(after=1) is None
 
 
+def test_a_fault_alone_waits_for_hosts_that_have_not_reported_as_long_as_any_doubt() -> None:
+    """Redis was emptied while the only host that can probe restarts."""
+    net = JudgedNetwork(MANUAL, "node1", "node2").report("node1", fault=Fault.UPLINK_DOWN)
+    net.report("node2").stand("Partial")
+    net.lose_verdicts()
+    assert net.report("node1", fault=Fault.UPLINK_DOWN).look(after=1) is None
+    assert net.look(after=BOUND_S - 1) is None
+    assert net.state(after=1) == "Unknown"
+
+
 def test_without_any_host_the_state_is_unknown_at_once(net: JudgedNetwork) -> None:
     """W6: the hosts were waited for already, while they might have restarted."""
     net.hosts.clear()

@@ -20,7 +20,7 @@ def again_ms(doubts: Doubts, *, after_ms: int = 0) -> int | None:
     ("doubts", "seconds"),
     [
         ({"differs_since_ms": NOW_MS}, [25]),
-        ({"undecided_since_ms": NOW_MS}, [15, 600]),
+        ({"undecided_since_ms": NOW_MS}, [15, 25, 600]),
         ({"unconfirmed_since_ms": NOW_MS}, [3_600]),
         ({"watermark_ms": NOW_MS}, []),
         ({"reach": OpenDoubt(kind=DoubtKind.SILENT, since_ms=NOW_MS, published_ms=NOW_MS)}, [10, 25]),
