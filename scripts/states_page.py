@@ -118,7 +118,8 @@ second, two hosts are enough, and the others are not named.
   the remaining hosts find; so does `Partial` whose only answering host is gone.
 
 A doubt is never written. All these times are counted only while nadroute probes; when it goes on after an
-outage or a pause, a doubt begins anew.
+outage or a pause, a doubt begins anew. A recovery that could not be written before is told then, unless it is
+`Active`.
 
 ## Reasons
 

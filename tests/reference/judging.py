@@ -142,7 +142,8 @@ class Judge:
         if is_better(word, self.standing, intent):
             if self._was_silent and (self.doubt is None or not self.doubt.answered):
                 return self._recover(intent, word, look)
-            is_told = not self._awaits_others(look)
+            is_outdated = self._was_silent and word.state is not State.ACTIVE and not look.time_runs
+            is_told = not self._awaits_others(look) and not is_outdated
             self._end_asking(look, word, is_told=is_told)
             return Telling(word) if is_told else None
         if word.state is State.DHCP_FAILED and is_worse(word, stands) and not word.is_forgotten:

@@ -128,6 +128,9 @@ def _better(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
         return judge(case, open_reach(case, since_first_answer(case, found, doubts), DoubtKind.ANSWERED))
     if doubts.reach is not None and awaits_answers(case, doubts.reach):
         return _hold(case, found, doubts)
+    if is_recovery and found.state is not State.ACTIVE and not case.verdicts.time_runs:
+        # It could not be written in time, and what it says of the other hosts may be outdated.
+        return _hold(case, found, doubts)
     return _tell(case, found, doubts)
 
 

@@ -425,6 +425,24 @@ def test_what_could_not_be_written_before_time_stood_still_is_not_told_while_it_
     assert net.look(after=1) is None
 
 
+def test_a_recovery_that_could_not_be_written_accuses_nobody_while_time_stands_still() -> None:
+    """Its evidence was complete, but the API server was away; meanwhile node2 may be answered too."""
+    net = JudgedNetwork(MANUAL, "node1", "node2").report("node1", "node2", vlan=S).stand("Unreachable")
+    net.report("node1").look()
+    net.report("node2", vlan=S)
+    net.now += 1
+    judgement = judge(net.case, net.doubts)
+    assert judgement.told is not None
+    assert judgement.told.state == "Partial"
+    net.doubts, net.time_runs = judgement.doubts, False
+    assert net.look(after=1) is None
+    net.resume()
+    assert net.look() is None
+    told = net.report("node1", "node2").look(after=1)
+    assert told is not None
+    assert (told.state, told.hosts) == ("Active", {})
+
+
 def test_before_hosts_are_settled_a_host_that_is_missing_acquits_nobody() -> None:
     """A host that differs does not vanish with the updater's restart."""
     net = JudgedNetwork(MANUAL, *HOSTS).report("node1", "node2").report("node3", vlan=S, routed=N)
