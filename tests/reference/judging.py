@@ -320,7 +320,8 @@ class Judge:
         if self.doubt is not None or not look.settled:
             return None
         is_complete = look.heard(self._digest, since=self._watermark) >= set(look.carriers)
-        is_late = look.now >= self._differs_since + look.bound_ms
+        asked_at = self._in_vain_since if word.dhcp_out else None
+        is_late = look.now >= min(self._differs_since, asked_at or look.now) + look.bound_ms
         return Telling(word) if is_complete or is_late else None
 
 

@@ -161,6 +161,9 @@ def _detail(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
     if doubts.reach is not None and doubts.reach.is_complete:
         # All had their time, and nothing worse is left: the next difference needs its own evidence.
         doubts = changed(doubts, reach=None)
+    if says_no_offer(found) and doubts.no_offer is not None:
+        # The same hosts were waited for until now.
+        since_ms = min(since_ms, doubts.no_offer.since_ms)
     is_late = now_ms >= since_ms + case.carriers.bound_ms
     if not case.carriers.is_settled or doubts.reach is not None:
         # While others are asked, one report at the end replaces one for each of their answers.

@@ -502,6 +502,18 @@ def test_a_host_that_is_not_answered_about_dhcp_hides_nothing_beyond_the_bound()
     assert net.doubts.no_offer is None, "what is reported needs no confirmation again"
 
 
+def test_a_host_that_reports_nothing_at_all_delays_a_missing_offer_once() -> None:
+    """It is waited for as one that may confirm it, and not once more as one without a result."""
+    net = JudgedNetwork(KNOWN, "node1", "node2").report("node1", "node2", dhcp=dhcp(offer())).stand("Active")
+    net.now += FRESH_S
+    net.report("node1", dhcp=dhcp(offer())).look()
+    net.look(after=BOUND_S)
+    assert net.report("node1", dhcp=dhcp()).look(after=1) is None
+    told = net.look(after=BOUND_S)
+    assert told is not None
+    assert (told.state, told.dhcp_out) == ("Active", True)
+
+
 def test_a_missing_offer_that_is_old_at_the_first_look_counts_at_once() -> None:
     """A network was created again, or the updater restarted: the older offer is not believed for a moment."""
     net = JudgedNetwork(AUTO, "node1", "node2").report("node2", dhcp=dhcp(offer()))
