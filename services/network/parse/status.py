@@ -161,10 +161,15 @@ class Status:
             findings=strings(body.get("findings")),
         )
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether `since` is a time."""
+        return _TIMESTAMP.fullmatch(self.since) is not None
+
     def following(self, before: "Status | None", *, now: str) -> "Status":
         """Return this status with `since` from before if state and intent are the same, else now."""
         same = before is not None and (before.state, before.digest) == (self.state, self.digest)
-        if before is not None and same and _TIMESTAMP.fullmatch(before.since):
+        if before is not None and same and before.is_timed:
             return replace(self, since=before.since)
         return replace(self, since=now)
 

@@ -47,8 +47,7 @@ NOTHING_WRITTEN = Written()
 def fingerprint(status: Status, result: Result) -> str:
     """Return sixteen hex digits that change exactly when there is something new to write.
 
-    What the status knows from itself is nothing new: since when,
-    who named the gateway, and the finding about another writer.
+    What the status knows from itself is nothing new: since when, and the finding about another writer.
     """
     text = json.dumps([_content(status).dump(), result.cidr, result.gateway, result.connectivity])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -82,7 +81,7 @@ def find_loss(
         missing = [f"removed {', '.join(emptied)}"] if emptied else []
     if before is None:
         missing.append(f"removed {nad.STATUS}")
-    elif _content(before) != _content(after):
+    elif _content(before) != _content(after) or not before.is_timed:
         others.append(f"changed {nad.STATUS}")
         contradicts = True
     if not others and not missing:
@@ -107,4 +106,4 @@ def with_finding(after: Status, before: Status | None, loss: Loss | None, writte
 
 def _content(status: Status) -> Status:
     others = {code: text for code, text in status.findings.items() if code != Reason.OTHER_WRITER}
-    return replace(status, since="", named_by=frozenset(), findings=others)
+    return replace(status, since="", findings=others)

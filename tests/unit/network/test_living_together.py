@@ -12,7 +12,7 @@ from services.network.judge.reduction import Conclusion
 from services.network.parse import nad
 from services.network.parse.intent import Channel, NotProbed, read_intent
 from services.network.parse.nad import Network
-from services.network.parse.status import Status
+from services.network.parse.status import ServerIdentity, Status
 from services.network.write.disputes import MAX_CORRECTIONS, QUIET_LOSSES, Written
 from services.network.write.remembering import Memory
 from services.network.write.writing import decide
@@ -108,6 +108,11 @@ def _overwrite(target: Network, **fields: object) -> Network:
     return _with(target, nad.ROUTE, json.dumps(route))
 
 
+def _status_of(target: Network) -> Status:
+    assert target.status is not None
+    return target.status
+
+
 EMPTY_FORM = '{"mode":"auto","serverIPAddr":"","cidr":"","gateway":""}'
 WAYS: dict[str, tuple[Callable[[Network], Network], str]] = {
     "another connectivity": (lambda n: _overwrite(n, connectivity="false"), "set connectivity to 'false'"),
@@ -126,6 +131,9 @@ WAYS: dict[str, tuple[Callable[[Network], Network], str]] = {
     "an older status": (
         lambda n: _with(n, nad.STATUS, Status("Pending", "NotProbedYet").dump()),
         "changed nadroute.io/status",
+    ),
+    "a status without a time": (
+        lambda n: _with(n, nad.STATUS, replace(_status_of(n), since="").dump()), "changed nadroute.io/status",
     ),
     "no annotation at all": (
         lambda n: replace(n, annotations={}), "removed the route annotation, removed nadroute.io/status",
@@ -181,6 +189,25 @@ def test_corrections_are_limited(take_back: Callable[[Network], Network], what: 
     assert fresh is not None
     assert nad.STATUS in fresh.annotations
     assert not fresh.is_correction
+
+
+@pytest.mark.parametrize("corrections", [0, MAX_CORRECTIONS])
+def test_who_named_the_gateway_is_written_again_as_often_as_the_rest(corrections: int) -> None:
+    """A tool that puts back an exported status, which names fewer servers than have named it since."""
+    both = frozenset({ServerIdentity("10.0.112.1", "02:fe:00:00:00:01"), ServerIdentity("10.0.112.9", "")})
+    named = replace(ACTIVE, named_by=both)
+    first = _decide(network(), named)
+    assert first is not None
+    ours, memory = apply(network(), first), Memory(written=Written(first.content))
+    fewer = replace(_status_of(ours), named_by=frozenset(sorted(both)[:1]))
+    taken = _with(ours, nad.STATUS, fewer.dump())
+    change = decide(taken, read_intent(taken), named, now=LATER, memory=_counted(memory, corrections))
+    assert change is not None
+    assert (change.is_correction, change.left_for_s) == ((False, 60.0) if corrections else (True, None))
+    more = replace(named, named_by=both | {ServerIdentity("10.0.112.10", "")})
+    news = decide(ours, read_intent(ours), more, now=LATER, memory=_counted(memory, corrections))
+    assert news is not None
+    assert (set(news.annotations), news.is_correction) == ({nad.STATUS}, False)
 
 
 def test_what_was_never_written_is_not_taken_back() -> None:
