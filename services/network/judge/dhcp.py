@@ -154,16 +154,19 @@ def _read_offers(
         identity(offer)
         for seen in offered
         for offer in offers_in(seen.verdict)
-        if known is not None and _usable_gateway(offer, policy) == known
+        if known is not None and _names(offer, known, intent.known_cidr, policy)
     }
     is_silent = known is not None and bool(silent_on_vlan({known}, intent.digest, latest))
-    choice = choose(intent, usable, named_known=named_known, known_is_silent=is_silent)
+    # Invented servers name another gateway at every probe.
+    gives_way = is_silent and not too_many
+    choice = choose(intent, usable, named_known=named_known, known_is_silent=gives_way)
     if choice is None:
-        assert known is not None
-        findings = find_stranger(listed, known)
+        reason = Reason.OTHER_SERVER_ANSWERED
+        detail = find_stranger(listed, f"{known} in {intent.known_cidr}", too_many=too_many)
+        findings = {reason.value: detail}
         if too_many:
             findings |= find_too_many(f"nadroute keeps {known}")
-        return DHCPSummary(intent.known_cidr, known, True, Reason.OTHER_SERVER_ANSWERED, "", listed, findings)
+        return DHCPSummary(intent.known_cidr, known, not is_silent, reason, detail, listed, findings)
     chosen, gateway = choice
     (server,) = list_servers([chosen])
     listed = listed or (server,)
@@ -171,7 +174,8 @@ def _read_offers(
     if len(set(chosen.routers)) > 1:
         named = ", ".join(map(str, dict.fromkeys(chosen.routers)))
         findings[Reason.SEVERAL_ROUTERS] = f"{chosen.server} names {named}; nadroute uses {gateway}"
-    naming = [chosen] if too_many else [offer for offer, named in usable if named == gateway]
+    same = [offer for offer, _ in usable if _names(offer, gateway, chosen.cidr, policy)]
+    naming = [chosen] if too_many else same
     named_by = remember(intent.named_by if gateway == known else (), map(identity, naming))
     return DHCPSummary(
         chosen.cidr, gateway, True, Reason.GATEWAY_ANSWERS, "", listed, findings, named_by=named_by
@@ -192,6 +196,10 @@ def _usable_gateway(offer: Offer, policy: Policy) -> IPv4Address | None:
         denied=policy.denied,
     )
     return None if usable is None else IPv4Address(usable)
+
+
+def _names(offer: Offer, gateway: IPv4Address, cidr: IPv4Network | None, policy: Policy) -> bool:
+    return offer.cidr == cidr and _usable_gateway(offer, policy) == gateway
 
 
 def _subnet(offer: Offer) -> int:

@@ -32,20 +32,23 @@ def choose(
 ) -> UsableOffer | None:
     """Return the offer that counts for all hosts; None if the known gateway stays, although none names it.
 
-    usable: at least one, in the order of servers. named_known: servers that have named the known gateway: if
-    such a server names another, the network was renumbered. So it was if the server that the owner configured
-    names another, unless that server is known by another MAC address. A stranger's offer counts only once
-    the known gateway is silent.
+    usable: at least one, in the order of servers. named_known: servers that have named the known gateway in
+    the known subnet: if such a server names another of either, the network was renumbered. So it was if the
+    server that the owner configured names another, unless that server is known by another MAC address. A
+    stranger's offer counts only once the known gateway is silent.
     """
     known = intent.known_gateway
-    confirming = next((pair for pair in usable if pair[1] == known), None)
-    own = next((pair for pair in usable if identity(pair[0]) in named_known), None)
-    if confirming is not None or own is not None:
-        return confirming or own
+    confirming = [pair for pair in usable if pair[1] == known]
+    same = [pair for pair in confirming if pair[0].cidr == intent.known_cidr]
+    own = [pair for pair in usable if identity(pair[0]) in named_known]
+    # In another subnet a stranger confirms nothing, unless nobody is known to have named the gateway.
+    trusted = [pair for pair in confirming if pair in own or not named_known]
+    if chosen := same or trusted or own:
+        return chosen[0]
     is_configured = intent.server is not None and all(
         server.address != str(intent.server) for server in named_known
     )
-    return usable[0] if known is None or known_is_silent or is_configured else None
+    return (confirming or usable)[0] if known is None or known_is_silent or is_configured else None
 
 
 def newest_offers(newest_first: Iterable[AgedVerdict]) -> list[Offer]:
@@ -121,11 +124,14 @@ def find_differences(servers: Sequence[ServerOffer], choice: str) -> dict[str, s
     return findings
 
 
-def find_stranger(servers: Sequence[ServerOffer], known: IPv4Address) -> dict[str, str]:
-    """Return the finding that other servers made offers, and none names the known gateway."""
+def find_stranger(servers: Sequence[ServerOffer], known: str, *, too_many: bool) -> str:
+    """Return the finding's text where other servers made offers, and none of them counts.
+
+    known: the known gateway and its subnet.
+    """
     made = _list(servers) or f"more than {MAX_SERVERS} offers"
-    text = f"{made}; no offer names {known}, which nadroute keeps until it is silent on the VLAN"
-    return {Reason.OTHER_SERVER_ANSWERED.value: text}
+    until = "" if too_many else " until it is silent on the VLAN"
+    return f"{made}; no offer names {known}, which nadroute keeps{until}"
 
 
 def find_too_many(choice: str) -> dict[str, str]:

@@ -135,8 +135,8 @@ FINDINGS: Mapping[Reason, ReasonText] = {
         """
         Several DHCP servers answer on VLAN {vlan} and offer different subnets or gateways; a VM may take any
         of them. nadroute uses the server in serverIPAddr; without one, the server that names the known
-        gateway; otherwise the server with the lowest address. The finding lists them, with the MAC address
-        that each offer came from.
+        gateway and subnet; otherwise the server with the lowest address. The finding lists them, with the MAC
+        address that each offer came from.
         - Switch off a server that does not belong there, such as a VM, an access point or a test. DHCP
           snooping on the switch keeps such servers out
         - If all of them are yours, make their scopes agree, or name the one to use as serverIPAddr in the
@@ -147,11 +147,12 @@ FINDINGS: Mapping[Reason, ReasonText] = {
     Reason.OTHER_SERVER_ANSWERED: reason_text(
         "DHCP servers answer on {segment}, but none that names the known gateway",
         """
-        A DHCP server made an offer on VLAN {vlan}, and no offer named the known gateway before the probe
-        ended. The finding lists who answered, with the MAC address that each offer came from. nadroute keeps
-        the known gateway until it is silent on the VLAN. It also follows another one that is named by a
-        server that named the known one before, with the same MAC address, or by the server in serverIPAddr,
-        unless that one named the known gateway from another MAC address.
+        A DHCP server made an offer on VLAN {vlan}, and no offer named the known gateway, with its known
+        subnet, before the probe ended. The finding lists who answered, with the MAC address that each offer
+        came from. nadroute keeps the known gateway and subnet until the gateway is silent on the VLAN. It
+        also follows others that are named by a server that named the known ones before, with the same MAC
+        address, or by the server in serverIPAddr, unless that one named the known ones from another MAC
+        address.
         - Find the listed MAC address in the switches' address tables. Switch off a server that does not
           belong there, such as a VM, an access point or a test. DHCP snooping on the switch keeps such
           servers out
@@ -179,7 +180,8 @@ FINDINGS: Mapping[Reason, ReasonText] = {
         """
         More DHCP servers made offers on VLAN {vlan} than nadroute keeps. Offers that name the known gateway,
         or are from a configured or an allowed server, are kept before others; the further ones are counted
-        and left out. So many servers are most often invented by one machine.
+        and left out. So many servers are most often invented by one machine. So none of them takes the place
+        of the known gateway, even if that is silent; it is kept until it expires.
         - On {host}, look at the offers and at the MAC addresses that they come from: `nadroute scan
           --interface {interface} --vlans {vlan} --debug {vlan}`
         - Find these MAC addresses in the switches' address tables, and switch off what does not belong there.

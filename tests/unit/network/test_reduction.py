@@ -30,6 +30,7 @@ def reduce_now(
     *,
     hosts: tuple[str, ...] = ("node1",),
     active_when: ActiveWhen = "routed",
+    unconfirmed_s: float = 0.0,
 ) -> Conclusion:
     return reduce(
         intent,
@@ -38,6 +39,7 @@ def reduce_now(
         hosts=frozenset(hosts),
         fresh_s=FRESH_S,
         policy=Policy(active_when=active_when),
+        unconfirmed_s=unconfirmed_s,
     )
 
 

@@ -190,6 +190,40 @@ def test_n20_flood_is_told_in_words_that_stay_the_same(true: Offer | None) -> No
     assert [server.server for server in conclusions[0].servers] == ([TRUE] if true else [])
 
 
+def test_n20_flood_does_not_take_the_place_of_a_silent_gateway() -> None:
+    """N20: a router that reboots; it expires as any other that nothing confirms."""
+    flooded = [asked(REMEMBERED, *_flood(1), omitted=50, known=S)]
+    conclusion = _reduce(REMEMBERED, flooded)
+    assert (conclusion.state, conclusion.gateway, conclusion.dhcp_out) == (State.UNREACHABLE, None, True)
+    assert set(conclusion.findings) == {Reason.TOO_MANY_DHCP_SERVERS, Reason.OTHER_SERVER_ANSWERED}
+    assert "until it is silent" not in conclusion.findings[Reason.OTHER_SERVER_ANSWERED]
+    expired = _reduce(REMEMBERED, flooded, unconfirmed_s=1e6)
+    assert (expired.state, bool(expired.forgotten)) == (State.DHCP_FAILED, True)
+
+
+SMALLER = "10.0.112.0/25"
+STRANGERS_SUBNET = offer(server="10.0.112.0", mac=OTHER_MAC, cidr=SMALLER)
+
+
+def test_n20_stranger_does_not_give_the_known_gateway_another_subnet() -> None:
+    """N20: it names the known gateway, so the true server is not waited for; it is not remembered."""
+    alone = _reduce(REMEMBERED, [asked(REMEMBERED, STRANGERS_SUBNET)])
+    assert (alone.cidr, alone.gateway, alone.state) == (CIDR, GATEWAY, State.ACTIVE)
+    text = alone.findings[Reason.OTHER_SERVER_ANSWERED]
+    assert text.startswith(f"10.0.112.0 ({OTHER_MAC}) offers {SMALLER} via {GATEWAY}; no offer names")
+    both = _reduce(REMEMBERED, [asked(REMEMBERED, STRANGERS_SUBNET, TRUE_OFFER)])
+    assert (both.cidr, both.named_by) == (CIDR, frozenset({TRUE_SERVER}))
+    assert Reason.DHCP_SERVERS_DISAGREE in both.findings
+
+
+def test_known_server_may_give_the_known_gateway_another_subnet() -> None:
+    """It does so once none names the known subnet; where nobody is known to have named it, any may."""
+    masked = offer(server=TRUE, mac=TRUE_MAC, cidr=SMALLER)
+    again = _reduce(REMEMBERED, [asked(REMEMBERED, STRANGERS_OFFER, masked)])
+    assert (str(again.cidr), again.gateway) == (SMALLER, GATEWAY)
+    assert str(_reduce(KNOWN, [asked(KNOWN, STRANGERS_SUBNET)]).cidr) == SMALLER
+
+
 def test_servers_that_have_named_the_gateway_are_remembered_in_the_status() -> None:
     """Also while they do not answer; and for another gateway, or another intent, they mean nothing."""
     written = _written(_reduce(AUTO, [asked(AUTO, TRUE_OFFER)]), AUTO)
