@@ -142,20 +142,21 @@ def _read_offers(
         checks = [*(seen.verdict for seen in reversed(offered)), *latest]
         elsewhere = silent_on_vlan(suspects, intent.digest, checks)
         usable = [(offer, gateway) for offer, gateway in usable if gateway not in elsewhere]
-    if not usable:
-        reason, detail = _why_unusable(intent, eligible, offers, policy)
-        findings = _find_in(listed, "none is usable", too_many=too_many)
-        remembered = (intent.known_cidr, known)
-        if any(_contradicts(offer, known, policy) for offer in eligible):
-            # It came from such an offer: Harvester's helper takes any router and makes up a subnet.
-            remembered = (None, None)
-        return DHCPSummary(*remembered, False, reason, detail, listed, findings)
     named_known = intent.named_by | {
         identity(offer)
         for seen in offered
         for offer in offers_in(seen.verdict)
         if known is not None and _names(offer, known, intent.known_cidr, policy)
     }
+    if not usable:
+        reason, detail = _why_unusable(intent, eligible, offers, policy)
+        findings = _find_in(listed, "none is usable", too_many=too_many)
+        remembered = (intent.known_cidr, known)
+        trusted = [offer for offer in eligible if not named_known or identity(offer) in named_known]
+        if any(_contradicts(offer, known, policy) for offer in trusted):
+            # It came from such an offer: Harvester's helper takes any router and makes up a subnet.
+            remembered = (None, None)
+        return DHCPSummary(*remembered, False, reason, detail, listed, findings)
     is_silent = known is not None and bool(silent_on_vlan({known}, intent.digest, latest))
     # Invented servers name another gateway at every probe.
     gives_way = is_silent and not too_many

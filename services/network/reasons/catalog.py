@@ -27,8 +27,9 @@ GROUPS = (
         """
         These are the reasons of state `DHCPFailed` if no gateway is known from before. Otherwise they are
         findings beside the state of the known gateway, and the status has `dhcpOut`. A gateway that the
-        offer itself names and that cannot be one in the offered subnet does not count as known. One that
-        another writer removes from the annotation stays known until a result for another route is reported.
+        offer itself names and that cannot be one in the offered subnet does not count as known, unless the
+        offer is a stranger's and another server has named the gateway. One that another writer removes from
+        the annotation stays known until a result for another route is reported.
 
         A known gateway counts as unknown again when for an hour (six times the age up to which a result is
         fresh) no offer has named it and it has answered no host on the VLAN; and at once if it is on the

@@ -216,6 +216,17 @@ def test_n20_stranger_does_not_give_the_known_gateway_another_subnet() -> None:
     assert Reason.DHCP_SERVERS_DISAGREE in both.findings
 
 
+def test_n20_stranger_does_not_rule_the_known_gateway_out() -> None:
+    """N20: by a subnet without it, while the true server is out; a server that named it may."""
+    elsewhere = offer(server=STRANGER, mac=OTHER_MAC, cidr="10.9.0.0/16")
+    kept = _reduce(REMEMBERED, [asked(REMEMBERED, elsewhere)])
+    assert (kept.state, kept.connectivity, kept.dhcp_out) == (State.ACTIVE, "true", True)
+    assert Reason.ROUTER_OUTSIDE_SUBNET in kept.findings
+    by_its_own = offer(server=TRUE, mac=TRUE_MAC, cidr="10.9.0.0/16")
+    gone = _reduce(REMEMBERED, [asked(REMEMBERED, elsewhere, by_its_own)])
+    assert (gone.state, bool(gone.forgotten)) == (State.DHCP_FAILED, True)
+
+
 def test_known_server_may_give_the_known_gateway_another_subnet() -> None:
     """It does so once none names the known subnet; where nobody is known to have named it, any may."""
     masked = offer(server=TRUE, mac=TRUE_MAC, cidr=SMALLER)
