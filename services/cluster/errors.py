@@ -113,7 +113,11 @@ def from_response(status: int, body: bytes, headers: Mapping[str, str]) -> Clust
     document = _read_status(body)
     message = document.get("message")
     text = message if isinstance(message, str) and message else body.decode("utf-8", "replace")
-    return from_status(status, text, retry_after_s=_read_retry_after(document, headers))
+    error = from_status(status, text, retry_after_s=_read_retry_after(document, headers))
+    if isinstance(error, NotFound) and not _names_object(document):
+        # From a proxy, or a server that does not serve the resource now: the object may exist.
+        return Unavailable(str(error))
+    return error
 
 
 def from_error_event(document: object) -> ClusterError:
@@ -145,6 +149,11 @@ def _read_status(body: bytes) -> Mapping[str, object]:
     except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def _names_object(document: Mapping[str, object]) -> bool:
+    details = document.get("details")
+    return isinstance(details, Mapping) and bool(details.get("name"))
 
 
 def _read_retry_after(document: Mapping[str, object], headers: Mapping[str, str]) -> float:

@@ -35,7 +35,6 @@ WEBHOOK_AWAY = (
         (401, "Unauthorized", Unauthorized),
         (403, "is forbidden", Forbidden),
         (403, DENIAL, Denied),
-        (404, "not found", NotFound),
         (408, "timeout", Unavailable),
         (409, "the object has been modified", Conflict),
         (410, "too old resource version", Expired),
@@ -59,6 +58,23 @@ def test_each_status_is_one_error(status: int, message: str, expected: type[Clus
     error = errors.from_response(status, body, {})
     assert type(error) is expected
     assert str(status) in str(error)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"kind": "Status", "reason": "NotFound", "details": {"name": "net"}}, NotFound),
+        ({"message": "the server could not find the requested resource", "details": {}}, Unavailable),
+        ("404 page not found", Unavailable),
+    ],
+)
+def test_only_an_answer_that_names_the_object_says_that_it_is_gone(
+    body: object, expected: type[ClusterError]
+) -> None:
+    """Any other 404 is of the path: the network would be forgotten, and no list would bring it back."""
+    error = errors.from_response(404, json.dumps(body).encode(), {})
+    assert type(error) is expected
+    assert "404" in str(error)
 
 
 @pytest.mark.parametrize(
