@@ -86,7 +86,7 @@ not reported by then is not named, and what it finds later counts as any differe
 doubt* first. Then all hosts that carry the segment check again, at once. The doubt is over when
 
 - the results say again what is reported, or better, or
-- every host has reported since the doubt began, or
+- every host has reported since the doubt began, and could tell whether the gateway answers, or
 - 25 s are over, or longer where a prober announces a slower pace (`arp_inspection`). The hosts that did not
   report are named with `NotHeard`, and their former results do not count until they report again.
 

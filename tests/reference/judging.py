@@ -282,7 +282,7 @@ class Judge:
         accused = {host for host, why in hosts.items() if why not in ACCUSE_NOBODY}
         if look.settled:
             accused &= set(look.carriers)
-        return not accused <= look.heard(self._digest, since=self._watermark)
+        return not accused <= look.could_tell(self._digest, since=self._watermark)
 
     def _stands(self, word: Word) -> Word | None:
         """Return what this word is compared with: an Unknown with an Unknown, too."""
@@ -322,7 +322,7 @@ class Judge:
         is_complete = look.heard(self._digest, since=self._watermark) >= set(look.carriers)
         asked_at = self._in_vain_since if word.dhcp_out else None
         is_late = look.now >= min(self._differs_since, asked_at or look.now) + look.bound_ms
-        return Telling(word) if is_complete or is_late else None
+        return Telling(word) if (is_complete and not self._accuses_unheard(look)) or is_late else None
 
 
 def _naming(word: Word, unheard: Collection[str]) -> Word:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from services.contract.messages import Offer
 from services.contract.outcomes import State
 from services.network.parse.intent import Intent
-from tests.reference.reducing import Evidence, answered, askers, conclusive, in_vain_since, reduce
+from tests.reference.reducing import Evidence, answered, askers, conclusive, in_vain_since, is_unclear, reduce
 from tests.reference.words import Arrival, Word
 
 BOUND_MS = 25_000
@@ -50,6 +50,11 @@ class Look:
         """Return the carriers that have said something about this intent since then."""
         counting = self._evidence(since, NEVER).counting(digest)
         return set(counting)
+
+    def could_tell(self, digest: str, *, since: float) -> set[str]:
+        """Return those of them that could tell whether the gateway answers."""
+        counting = self._evidence(since, NEVER).counting(digest)
+        return {host for host, verdict in counting.items() if not is_unclear(verdict, digest)}
 
     def asked_since(self, digest: str, since: float) -> int:
         """Return how many carriers DHCP has answered since then, with an offer or with none in time."""
@@ -115,7 +120,7 @@ class Doubt:
     def ends(self, look: Look, digest: str) -> bool:
         """Whether all of them have reported, or had their time."""
         enough = min(2, len(look.carriers)) if self.is_crowded else len(look.carriers)
-        heard = look.heard(digest, since=self.since)
+        heard = look.could_tell(digest, since=self.since)
         return len(heard) >= enough or look.now >= self.since + look.bound_ms
 
 

@@ -153,6 +153,13 @@ def conclusive(evidence: Evidence, digest: str, since: float) -> int:
     return sum(arrival.at >= since for arrival in (*offered, *in_vain))
 
 
+def is_unclear(verdict: Verdict, digest: str) -> bool:
+    """Whether it cannot tell if the gateway answers, on the VLAN or through routing, without a fault."""
+    checks = [target for target in verdict.targets if target.digest == digest]
+    found = [_read(path) for target in checks for path in (target.vlan, target.routed)]
+    return verdict.fault is None and UNCLEAR in found
+
+
 def answered(evidence: Evidence, digest: str, gateway: str) -> list[int]:
     """Return when the hosts reported that this gateway answers on the VLAN."""
     checks = {
@@ -222,6 +229,11 @@ def _reach(
     up = sorted(host for host, found in vlan.items() if found == UP)
     down = sorted(host for host, found in vlan.items() if found == DOWN)
     unclear = dict.fromkeys((h for h, found in vlan.items() if found == UNCLEAR), Reason.INCONCLUSIVE.value)
+    if UP not in routed and not intent.isolated:
+        lost = [
+            host for host, check in checks.items() if check is not None and _read(check.routed) == UNCLEAR
+        ]
+        unclear |= dict.fromkeys(lost, Reason.INCONCLUSIVE.value)
     everywhere = bool(up) and not down and not faults
     is_routed = everywhere if intent.isolated else UP in routed
     if not (up or down) or not (intent.isolated or UP in routed or DOWN in routed):

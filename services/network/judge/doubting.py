@@ -65,7 +65,7 @@ def advance(case: Case, doubts: Doubts) -> Doubts:
     reach = doubts.reach
     if reach is not None and not reach.is_complete and case.carriers.is_settled:
         wanted = reach.enough or len(case.carriers.hosts)
-        if len(heard_since(case, reach.since_ms)) >= wanted or is_over(case, reach):
+        if len(heard_since(case, reach.since_ms, could_tell=True)) >= wanted or is_over(case, reach):
             doubts = changed(doubts, reach=reach.model_copy(update={"is_complete": True}))
     elif doubts.watermark_ms and (reach is None or not reach.is_complete):
         is_needed = not case.carriers.hosts.isdisjoint(doubts.unheard)
@@ -226,7 +226,7 @@ def publish_due(case: Case, found: Conclusion, doubts: Doubts) -> tuple[Doubts, 
             heard: Collection[str] = unoffered or asked_since(case, doubt.since_ms)
             wanted = askers_needed(case)
         else:
-            heard = heard_since(case, doubt.since_ms)
+            heard = heard_since(case, doubt.since_ms, could_tell=True)
             wanted = doubt.enough or len(case.carriers.hosts)
         if wanted > len(heard):
             ask = wanted - len(heard)

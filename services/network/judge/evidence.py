@@ -13,6 +13,7 @@ from services.contract.limits import FRAMES_PER_S, REPORT_WITHIN_S
 from services.contract.outcomes import Reason, State
 from services.contract.verdicts import SegmentVerdicts
 from services.network.judge.dhcp import is_conclusive
+from services.network.judge.reach import is_unclear
 from services.network.judge.reduction import CONFIRMATIONS, DHCP_FRESHNESS, Conclusion, is_on
 from services.network.judge.servers import offers_in
 from services.network.parse.intent import Intent
@@ -176,19 +177,22 @@ def says_no_offer(status: Status | Conclusion | None) -> bool:
 
 
 def accused_unheard(case: Case, watermark_ms: int) -> bool:
-    """Whether a host that the report accuses has no verdict that counts: losing it acquits nobody."""
+    """Whether the report accuses a host without a verdict, or that could not tell: that acquits nobody."""
     if case.standing is None:
         return False
     accused = {host for host, _ in _accused(case.standing.hosts)}
     if case.carriers.is_settled:
         accused &= case.carriers.hosts
-    return bool(accused) and not accused <= heard_since(case, watermark_ms)
+    return bool(accused) and not accused <= heard_since(case, watermark_ms, could_tell=True)
 
 
-def heard_since(case: Case, since_ms: int, *, fresh_s: float | None = None) -> set[str]:
+def heard_since(
+    case: Case, since_ms: int, *, fresh_s: float | None = None, could_tell: bool = False
+) -> set[str]:
     """Return the carriers whose newest verdict counts and arrived at or after this time.
 
-    fresh_s: age from which a verdict does not count, if another than the case's.
+    fresh_s: age from which a verdict does not count, if another than the case's. could_tell: only those that
+    could tell whether the gateway answers.
     """
     digest, hosts = case.intent.digest, case.carriers.hosts
     limit_s = case.fresh_s if fresh_s is None else fresh_s
@@ -199,6 +203,7 @@ def heard_since(case: Case, since_ms: int, *, fresh_s: float | None = None) -> s
         and seen.age_s < limit_s
         and case.verdicts.arrived_ms(seen) >= since_ms
         and is_on(seen.verdict, digest)
+        and not (could_tell and is_unclear(seen.verdict, digest))
     }
 
 

@@ -168,7 +168,8 @@ def _detail(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
     if not case.carriers.is_settled or doubts.reach is not None:
         # While others are asked, one report at the end replaces one for each of their answers.
         return _hold(case, found, doubts)
-    is_complete = is_late or case.carriers.hosts <= heard_since(case, doubts.watermark_ms)
+    has_all = case.carriers.hosts <= heard_since(case, doubts.watermark_ms)
+    is_complete = is_late or (has_all and not accused_unheard(case, doubts.watermark_ms))
     return _tell(case, found, doubts) if is_complete else _hold(case, found, doubts)
 
 

@@ -17,6 +17,15 @@ def conclude(reach: ReachVerdict) -> ReachOutcome:
     return reach.outcome
 
 
+def is_unclear(verdict: Verdict, digest: str) -> bool:
+    """Whether the host could not tell if the gateway answers, and not because of a fault of its own."""
+    return verdict.fault is None and any(
+        ReachOutcome.INCONCLUSIVE in (conclude(target.vlan), conclude(target.routed))
+        for target in verdict.targets
+        if target.digest == digest
+    )
+
+
 def found_by(verdict: Verdict) -> tuple[object, ...]:
     """Return all that a judgement takes from a host's newest verdict, besides its age."""
     dhcp = None if verdict.dhcp is None else verdict.dhcp.outcome

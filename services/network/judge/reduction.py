@@ -202,6 +202,9 @@ def _reduce_reach(
     on_vlan = bool(answering) and not silent and not cut_off
     routed = [target.routed for target in found.values() if target is not None]
     is_routed = on_vlan if rule == "isolated" else _any_reachable(routed)
+    if not is_routed and rule != "isolated":
+        unclear = [h for h, t in found.items() if t and conclude(t.routed) is ReachOutcome.INCONCLUSIVE]
+        differing = {**dict.fromkeys(unclear, Reason.INCONCLUSIVE.value), **differing}
     if not (answering or silent) or is_routed is None:
         reason = Reason.INCONCLUSIVE if Reason.INCONCLUSIVE in differing.values() else Reason.NOT_PROBED_YET
         return Conclusion(State.PENDING, reason, hosts=differing)

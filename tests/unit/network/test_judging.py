@@ -8,7 +8,7 @@ from services.contract.doubts import DoubtKind
 from services.contract.limits import FRAMES_PER_S
 from services.contract.names import HOST_TTL_S
 from services.contract.open_doubts import NO_DOUBTS, Doubts
-from services.contract.outcomes import Fault, Reason
+from services.contract.outcomes import Fault, ReachOutcome, Reason
 from services.network.judge.doubting import ANSWER_MS, REPEATED_MS, publish_due
 from services.network.judge.evidence import FRAMES_PER_HOST, confirmers
 from services.network.judge.judging import judge
@@ -358,6 +358,40 @@ def test_a_detail_is_told_when_every_host_has_a_result(why: str) -> None:
     told = net.look(after=1)
     assert told is not None
     assert len(told.servers) == 2
+
+
+def test_a_host_that_could_not_tell_is_waited_for() -> None:
+    """The one host that the gateway answers through routing has lost its frames; it is asked again."""
+    net = JudgedNetwork(MANUAL, *HOSTS).report("node1").report("node2", "node3", routed=S).stand("Active")
+    assert net.report("node1", routed=L).look() is None
+    assert net.report("node2", "node3", routed=S).look(after=1) is None
+    _, asked = publish_due(net.case, judge(net.case, net.doubts).found, net.doubts)
+    assert [(doubt.heard, doubt.ask) for doubt in asked] == [(("node2", "node3"), 1)]
+    assert net.report("node1").look(after=1) is None
+    assert net.doubts.reach is None
+
+
+def test_a_host_that_could_not_tell_in_its_time_is_named() -> None:
+    """Then the others decide."""
+    net = JudgedNetwork(MANUAL, *HOSTS).report("node1").report("node2", "node3", routed=S).stand("Active")
+    net.report("node1", routed=L).look()
+    assert net.report("node2", "node3", routed=S).look(after=BOUND_S - 1) is None
+    told = net.look(after=1)
+    assert told is not None
+    assert (told.state, told.hosts) == ("Isolated", {"node1": "Inconclusive"})
+
+
+@pytest.mark.parametrize("others", [R, S])
+def test_a_host_that_could_not_tell_is_not_acquitted(others: ReachOutcome) -> None:
+    """It was silent, and had its time to say whether it still is."""
+    net = JudgedNetwork(MANUAL, *HOSTS).report("node1").report("node2", vlan=S)
+    net.report("node3", vlan=others).stand("Partial")
+    assert net.report("node2", vlan=L).look() is None
+    assert net.look(after=BOUND_S - 1) is None
+    told = net.look(after=1)
+    assert told is not None
+    assert told.hosts["node2"] == "Inconclusive"
+    assert told.state == ("Active" if others is R else "Partial")
 
 
 def test_an_inconclusive_host_accuses_nobody(net: JudgedNetwork) -> None:
