@@ -206,7 +206,8 @@ def _is_unnamed(truth: Truth, written: Written, host: str) -> bool:
 
 def _heard(written: Written) -> list[str]:
     """Return the hosts whose word is in it."""
-    return [host for host in written.asked if written.after.hosts.get(host) not in (Reason.NOT_HEARD, *Fault)]
+    mute = (Reason.NOT_HEARD, Reason.INCONCLUSIVE, *Fault)
+    return [host for host in written.asked if written.after.hosts.get(host) not in mute]
 
 
 def _is_out(status: Status) -> bool:

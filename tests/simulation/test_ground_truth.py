@@ -140,6 +140,14 @@ def test_one_host_speaks_for_all_of_a_gateway_that_dhcp_just_named() -> None:
     assert list(falsehoods(truth(), written(ISOLATED, before=None, is_first_offer=True)))
 
 
+def test_a_host_that_could_not_tell_says_nothing() -> None:
+    """The only one that the gateway answers through routing may have lost its frames."""
+    site = truth(("routed", "n1"), ("routed", "n2"))
+    assert list(falsehoods(site, written(ISOLATED)))
+    told = replace(ISOLATED, hosts={"n3": "Inconclusive"})
+    assert list(falsehoods(site, written(told))) == []
+
+
 def test_what_was_told_before_may_be_as_old_as_a_sweep() -> None:
     """The same words are false as news and true where they stood before."""
     assert list(falsehoods(STALE, written(UNREACHABLE)))
