@@ -22,7 +22,8 @@ SLACK_S = 5.0
 NEWS_S = WORSE_S + SLACK_S
 KNOWN_S = max(SWEEP_S * 1.1, ASK_WINDOW_S * len(HOSTS)) + 16.0 + SLACK_S
 """What was told before was so since the last time each host looked, or asked DHCP in its turn."""
-ROGUE_KEPT_S = KNOWN_S
+ROGUE_KEPT_S = 4 * SWEEP_S + SLACK_S
+"""An offer counts for four sweeps, unless hosts that ask in vain refute it; those that restart may not."""
 MINUTE_S, RESTART_S = 60.0, 25.0
 OF_STRANGERS = frozenset(
     {Reason.DHCP_SERVERS_DISAGREE, Reason.OTHER_SERVER_ANSWERED, Reason.TOO_MANY_DHCP_SERVERS}
