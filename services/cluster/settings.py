@@ -54,3 +54,19 @@ class PolicySettings(ClusterSettings):
             namespaces=self.namespaces,
             cluster_networks=self.cluster_networks,
         )
+
+
+class LeaseSettings(ClusterSettings):
+    """Leader election."""
+
+    HEADING: ClassVar[str] = "Leader election"
+
+    leader_election: bool = True
+    """Whether a Lease decides which of several processes of this service acts. Without it, run only one."""
+    lease_name: str = ""
+    """The Lease's name."""
+    lease_namespace: str = ""
+    """The Lease's namespace; empty: the pod's own, or `default`."""
+    lease_identity: str = ""
+    """This process's identity in the Lease; empty: the host name and a random suffix. A process that is
+    started again under the same identity leads at once."""

@@ -1,8 +1,11 @@
-"""`nadroute updater`: a Celery worker on the report queue, with the watch and the writers beside it."""
+"""`nadroute updater`: the watch, and once this process leads, a Celery worker on the report queue."""
 
 import contextlib
+import os
 import platform
 import random
+import signal
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +16,7 @@ from kombu.exceptions import OperationalError
 
 from services.cluster.client import Cluster
 from services.cluster.event_posting import EventPoster
+from services.cluster.leading import Leadership
 from services.cluster.metrics import EventMetrics, WatchMetrics
 from services.cluster.watching import NetworkWatch
 from services.cluster.writing import ClusterWriter
@@ -20,9 +24,9 @@ from services.contract.errors import MessageRefused
 from services.contract.messages import Segment
 from services.contract.names import FULL_TASK, REPORT_QUEUE, REPORT_TASK, probe_queue, worker_name
 from services.contract.reports import MAX_REPEATS, FullRequest, Report
-from services.runtime import dead_letters
+from services.runtime import dead_letters, signals
 from services.runtime.celery_app import consume_only, make_app
-from services.runtime.clock import SystemClock
+from services.runtime.clock import Clock, SystemClock
 from services.runtime.doubts import DoubtLog
 from services.runtime.logs import configure
 from services.runtime.redis_client import connect, redact
@@ -38,6 +42,10 @@ from services.updater.settings import UpdaterSettings
 from services.updater.sweep_check import check_sweep
 from services.version import __version__
 
+LOST_LEASE = 1
+"""Exit code when another updater may lead."""
+LOOK_S = 0.2
+"""Between two looks at the Lease while standing by."""
 UNACKED_SCOPE = "updater"
 """Shared by all updaters, so that one takes over what another left unacknowledged."""
 
@@ -61,6 +69,15 @@ def main(settings: UpdaterSettings) -> int:
         events = EventPoster(
             cluster, clock=clock, random=chance.random, metrics=EventMetrics(telemetry.registry)
         )
+        working = threading.Event()
+        leadership = Leadership(
+            settings,
+            cluster,
+            clock,
+            registry=telemetry.registry,
+            on_change=lambda leads: _end_unless(leads, working),
+        )
+        pause = PauseSwitch(client, clock)
         updater = Updater(
             ClusterWriter(cluster, events),
             store,
@@ -69,7 +86,8 @@ def main(settings: UpdaterSettings) -> int:
             DoubtLog(client),
             clock,
             settings,
-            is_paused=PauseSwitch(client, clock).is_paused,
+            # A Lease may be lost at any time; another updater may lead then.
+            is_paused=lambda: not leadership.is_leader or pause.is_paused(),
             random=chance.random,
             metrics=metrics,
         )
@@ -84,6 +102,24 @@ def main(settings: UpdaterSettings) -> int:
         app = make_app(url, name="nadroute-updater", unacked_scope=UNACKED_SCOPE)
         stack.callback(app.close)
         worker = WorkerCheck(app, clock=clock, redis_up_since=lambda: telemetry.redis.up_since)
+        telemetry.health.add_liveness_check("reviewer", lambda: updater.iterated_at)
+        telemetry.health.add_liveness_check("worker", worker.iterated_at)
+        telemetry.health.add_thread_check("updater", lambda: updater.is_alive)
+        telemetry.health.add_thread_check("events", lambda: events.is_alive)
+        telemetry.health.add_thread_check("watch", lambda: watch.is_alive)
+        telemetry.health.add_readiness_check("watch", watch.problem)
+        telemetry.health.add_readiness_check("worker", lambda: worker.problem() if working.is_set() else None)
+        telemetry.health.add_thread_check("lease", lambda: leadership.is_alive)
+        telemetry.complete()
+        register(app, updater, client, metrics)
+        _run_beside_worker(app, updater, events)
+        watch.start()
+        stack.callback(watch.stop)
+        leadership.start()
+        stack.callback(leadership.stop)
+        log.info("updater started", version=__version__, redis=redact(url))
+        if not _leads(leadership, clock):
+            return 0
         telemetry.registry.register(
             NetworkGauges(
                 updater.networks,
@@ -93,21 +129,29 @@ def main(settings: UpdaterSettings) -> int:
                 max_series=settings.metrics_series,
             )
         )
-        telemetry.health.add_liveness_check("reviewer", lambda: updater.iterated_at)
-        telemetry.health.add_liveness_check("worker", worker.iterated_at)
-        telemetry.health.add_thread_check("updater", lambda: updater.is_alive)
-        telemetry.health.add_thread_check("events", lambda: events.is_alive)
-        telemetry.health.add_thread_check("watch", lambda: watch.is_alive)
-        telemetry.health.add_readiness_check("watch", watch.problem)
-        telemetry.health.add_readiness_check("worker", worker.problem)
-        telemetry.complete()
-        register(app, updater, client, metrics)
-        _run_beside_worker(app, updater, watch, events)
-        log.info("updater started", version=__version__, redis=redact(url))
+        working.set()
         name = worker_name("updater", platform.node())
         exit_code = run_worker(app, name=name, concurrency=settings.report_concurrency)
+        working.clear()
+        if not leadership.is_leader:
+            log.warning("another updater may lead: this one ends")
+            exit_code = exit_code or LOST_LEASE
     log.info("updater stopped", exit_code=exit_code)
     return exit_code
+
+
+def _leads(leadership: Leadership, clock: Clock) -> bool:
+    """Wait until this updater leads; return False if it is to end."""
+    with signals.event_on_signal(threading.Event()) as ended:
+        while not (leadership.is_leader or ended.is_set()):
+            clock.wait(ended, LOOK_S)
+    return not ended.is_set()
+
+
+def _end_unless(leads: bool, working: threading.Event) -> None:
+    """End the worker if the Lease is lost: what is in memory is outdated once another updater leads."""
+    if working.is_set() and not leads:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def register(app: Celery, updater: Updater, client: redis.Redis, metrics: UpdaterMetrics) -> None:
@@ -156,8 +200,8 @@ def _only_argument(args: tuple[object, ...], kwargs: dict[str, object]) -> objec
     return given[0]
 
 
-def _run_beside_worker(app: Celery, updater: Updater, watch: NetworkWatch, events: EventPoster) -> None:
-    """Start and stop the watch and the writers with this app's worker."""
+def _run_beside_worker(app: Celery, updater: Updater, events: EventPoster) -> None:
+    """Start and stop the writers with this app's worker."""
 
     class BesideWorker(bootsteps.StartStopStep):  # type: ignore[misc]
         """A report that comes after stop() is still stored in Redis; the next start writes it."""
@@ -165,10 +209,8 @@ def _run_beside_worker(app: Celery, updater: Updater, watch: NetworkWatch, event
         def start(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
             events.start()
             updater.start()
-            watch.start()
 
         def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
-            watch.stop()
             updater.stop()
             events.stop()
 

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from services.cluster.settings import PolicySettings
+from services.cluster.settings import LeaseSettings, PolicySettings
 from services.runtime.settings import Seconds, TCPPort, TelemetrySettings
 
 
-class UpdaterSettings(PolicySettings, TelemetrySettings):
+class UpdaterSettings(PolicySettings, LeaseSettings, TelemetrySettings):
     """Settings of the service that reduces verdicts and writes the results."""
 
     sweep_interval_s: Seconds = 300.0
@@ -23,6 +23,8 @@ class UpdaterSettings(PolicySettings, TelemetrySettings):
     """Networks written concurrently. A write that takes longer than a second counts no more, so that a frozen
     webhook does not hold up others; there are at most four times as many writes."""
 
+    lease_name: str = "nadroute-updater"
+    """The name of the Lease that decides which updater writes."""
     metrics_port: TCPPort = 9403
     """The TCP port that serves /metrics, /healthz and /readyz; 0 disables them."""
     metrics_series: Annotated[int, Field(ge=0, le=1_000_000)] = 5_000

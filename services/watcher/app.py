@@ -1,21 +1,18 @@
 """The watcher's process: the watch on networks, the poll of hosts, the Lease, and the deciding loop."""
 
 import contextlib
-import platform
 import random
 import threading
-import uuid
-from pathlib import Path
 
 import structlog
 
 from services.cluster.client import Cluster
-from services.cluster.lease import LeaderLease
+from services.cluster.leading import Leadership
 from services.cluster.metrics import WatchMetrics
 from services.cluster.watching import NetworkWatch
 from services.runtime import redis_client, signals
 from services.runtime.celery_app import make_app
-from services.runtime.clock import Clock, SystemClock
+from services.runtime.clock import SystemClock
 from services.runtime.doubts import DoubtReader
 from services.runtime.logs import configure
 from services.runtime.telemetry import Telemetry
@@ -28,8 +25,6 @@ from services.watcher.metrics import WatcherMetrics
 from services.watcher.plan.schedule import Schedule
 from services.watcher.settings import WatcherSettings
 from services.watcher.unwritten import UnwrittenPoll
-
-POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +51,9 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
         app = make_app(url, name="nadroute-watcher")
         stack.callback(app.close)
         mailbox = Mailbox(clock)
-        lease = _lease(settings, cluster, clock, mailbox) if settings.leader_election else None
+        leadership = Leadership(
+            settings, cluster, clock, registry=telemetry.registry, on_change=lambda _: mailbox.wake()
+        )
         decider = Decider(
             Schedule(pace=settings.pace, random=chance.random, policy=settings.policy),
             mailbox,
@@ -67,15 +64,14 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
                 sweep_s=settings.sweep_interval_s,
                 max_age_s=settings.request_max_age_s,
             ),
-            is_leader=lambda: lease is None or lease.is_leader,
+            is_leader=lambda: leadership.is_leader,
             clock=clock,
             random=chance.random,
             metrics=WatcherMetrics(telemetry.registry),
         )
-        if lease is not None:
-            lease.start()
-            stack.callback(lease.stop)
-            telemetry.health.add_thread_check("lease", lambda: lease.is_alive)
+        leadership.start()
+        stack.callback(leadership.stop)
+        telemetry.health.add_thread_check("lease", lambda: leadership.is_alive)
         interval_s = settings.host_poll_interval_s
         hosts = HostPoll(HostReader(client), mailbox.polled, clock=clock, interval_s=interval_s)
         hosts.start()
@@ -107,21 +103,3 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
         decider.run(stop)
         log.info("watcher stopping")
     log.info("watcher stopped")
-
-
-def _lease(settings: WatcherSettings, cluster: Cluster, clock: Clock, mailbox: Mailbox) -> LeaderLease:
-    return LeaderLease(
-        cluster,
-        name=settings.lease_name,
-        namespace=settings.lease_namespace or _pod_namespace(),
-        identity=settings.lease_identity or f"{platform.node()}-{uuid.uuid4().hex[:8]}",
-        clock=clock,
-        on_change=lambda _: mailbox.wake(),
-    )
-
-
-def _pod_namespace() -> str:
-    try:
-        return POD_NAMESPACE.read_text().strip() or "default"
-    except OSError:
-        return "default"

@@ -82,7 +82,7 @@ class Decider:
         if sends and mail.poll is not None:
             self._dispatcher.mark_sending()
         lag_s = now - self._schedule.next_due()
-        self._metrics.iterated(self._schedule.size, lag_s=lag_s, leads=leads, paused=self._paused)
+        self._metrics.iterated(self._schedule.size, lag_s=lag_s, paused=self._paused)
         self._summary.flush(now)
         if now < self._resend_at:
             return

@@ -41,7 +41,6 @@ class WatcherMetrics:
             "How long the most overdue probe has been due.",
             registry=registry,
         )
-        self._leader = Gauge("nadroute_leader", "1 on the leader, 0 on standby.", registry=registry)
         self._paused = Gauge(
             "nadroute_paused", "1 while probing is paused by an operator.", registry=registry
         )
@@ -61,12 +60,11 @@ class WatcherMetrics:
         )
         self._host = BoundedLabel()
 
-    def iterated(self, size: Mapping[str, int], *, lag_s: float, leads: bool, paused: bool) -> None:
+    def iterated(self, size: Mapping[str, int], *, lag_s: float, paused: bool) -> None:
         """Record one iteration of the loop. size: as Schedule.size; lag_s: see nadroute_due_lag_seconds."""
         for name, gauge in self._size.items():
             gauge.set(size[name])
         self._due_lag.set(max(0.0, lag_s))
-        self._leader.set(leads)
         self._paused.set(paused)
 
     def sent(self, requests: Iterable[ProbeRequest], *, covered: int) -> None:

@@ -4,12 +4,12 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from services.cluster.settings import PolicySettings
+from services.cluster.settings import LeaseSettings, PolicySettings
 from services.runtime.settings import Seconds, TCPPort, TelemetrySettings, expect_at_most
 from services.watcher.plan.pace import PATROL_PER_S, Pace
 
 
-class WatcherSettings(PolicySettings, TelemetrySettings):
+class WatcherSettings(PolicySettings, LeaseSettings, TelemetrySettings):
     """Settings of the service that schedules probes."""
 
     sweep_interval_s: Annotated[Seconds, Field(ge=5)] = 300.0
@@ -30,16 +30,10 @@ class WatcherSettings(PolicySettings, TelemetrySettings):
     request that was lost is sent again only then."""
     host_poll_interval_s: Annotated[Seconds, Field(le=5)] = 1.0
     """Seconds between two polls of the hosts' announcements, which expire after 15 s."""
-    leader_election: bool = True
-    """Whether a Lease decides which of several watchers sends. Without it, run only one."""
     lease_name: str = "nadroute-watcher"
-    """The Lease's name."""
-    lease_namespace: str = ""
-    """The Lease's namespace; empty: the pod's own, or `default`."""
+    """The name of the Lease that decides which watcher sends."""
     metrics_port: TCPPort = 9401
     """The TCP port that serves /metrics, /healthz and /readyz; 0 disables them."""
-    lease_identity: str = ""
-    """This watcher's identity in the Lease; empty: the host name and a random suffix."""
 
     @property
     def pace(self) -> Pace:

@@ -120,7 +120,9 @@ def running(folder: Path, redis_server: RedisServer) -> Iterator[Site]:
         }
         with (
             running_service("watcher", folder, {**environment, "NADROUTE_LEASE_NAMESPACE": NAMESPACE}),
-            running_service("updater", folder, environment) as updater,
+            running_service(
+                "updater", folder, {**environment, "NADROUTE_LEADER_ELECTION": "false"}
+            ) as updater,
         ):
             yield Site(server, redis_server, updater)
 

@@ -211,6 +211,8 @@ def updater_site(
             "NADROUTE_REDIS_URL": redis_server.url,
             "NADROUTE_KUBECONFIG": str(server.kubeconfig(folder / "kubeconfig")),
             "NADROUTE_LOG_FORMAT": "json",
+            # A killed updater need not wait for its Lease to expire.
+            "NADROUTE_LEADER_ELECTION": "false",
             **environment,
         }
         app = make_app(redis_server.url)

@@ -117,7 +117,7 @@ def _make(folder: Path, lab: RunningSite, server: ApiServer) -> World:
         ),
         redis_part(folder),
         service("watcher", folder, {**common, **intervals}),
-        service("updater", folder, common),
+        service("updater", folder, {**common, "NADROUTE_LEADER_ELECTION": "false"}),
         probers,
     )
 

@@ -9,6 +9,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 BASE = ROOT / "k8s" / "base"
+FIELDS = {"spec.nodeName": "node1", "status.podIP": "10.52.0.7", "metadata.name": "updater-5d8f7-x2x9z"}
+"""What the downward API says of a pod."""
 
 Manifest = dict[str, Any]
 
@@ -86,7 +88,7 @@ def environment_of(workload: Manifest, secrets: Mapping[str, str]) -> dict[str, 
             assert source["secretKeyRef"]["name"] == "nadroute"
             value = secrets[source["secretKeyRef"]["key"]]
         elif "fieldRef" in source:
-            value = {"spec.nodeName": "node1", "status.podIP": "10.52.0.7"}[source["fieldRef"]["fieldPath"]]
+            value = FIELDS[source["fieldRef"]["fieldPath"]]
         else:
             value = variable["value"]
         found[variable["name"]] = re.sub(r"\$\((\w+)\)", lambda match: found[match[1]], value)

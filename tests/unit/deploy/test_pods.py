@@ -150,8 +150,11 @@ def test_a_prober_takes_no_vms_place() -> None:
     assert priority["globalDefault"] is False
 
 
-def test_one_updater_and_two_watchers() -> None:
-    """There are two watchers, of which one leads, and one updater, whose successor waits for its end."""
-    assert workloads()["watcher"]["spec"]["replicas"] == 2
-    assert workloads()["updater"]["spec"]["replicas"] == 1
-    assert workloads()["updater"]["spec"]["strategy"] == {"type": "Recreate"}
+@pytest.mark.parametrize("name", ["watcher", "updater"])
+def test_one_leads_and_another_stands_by(name: str) -> None:
+    """On another node where possible; a container that is started again keeps its pod's name in the Lease."""
+    assert workloads()[name]["spec"]["replicas"] == 2
+    pod = pod_of(workloads()[name])
+    assert "podAntiAffinity" in pod["affinity"]
+    (identity,) = [e for e in pod["containers"][0]["env"] if e["name"] == "NADROUTE_LEASE_IDENTITY"]
+    assert identity["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}

@@ -2,7 +2,7 @@
 
 import re
 
-from services.cli.options.services_table import WATCHER
+from services.cli.options.services_table import UPDATER, WATCHER
 from tests.unit.deploy.reading import of_kind, pod_of, workloads
 
 NETWORKS = ("k8s.cni.cncf.io", "network-attachment-definitions")
@@ -33,10 +33,11 @@ def test_the_watcher_reads_networks_and_holds_a_lease() -> None:
 
 
 def test_the_updater_patches_networks_and_posts_events() -> None:
-    """The updater reads and patches networks and creates Events; it creates and deletes no network."""
+    """It reads and patches networks, creates Events and renews a Lease; it creates and deletes no network."""
     assert _rights_of("updater") == {
         *(("ClusterRole", *NETWORKS, verb) for verb in ("get", "list", "watch", "patch")),
         ("ClusterRole", "", "events", "create"),
+        *(("Role", "coordination.k8s.io", "leases", verb) for verb in ("create", "get", "update")),
     }
 
 
@@ -59,10 +60,11 @@ def test_no_right_is_a_wildcard() -> None:
 
 
 def test_an_existing_lease_is_named() -> None:
-    """Reading and renewing is allowed only for the Lease that the watcher takes."""
-    lease = WATCHER.settings_class().model_fields["lease_name"].default
-    rules = of_kind("Role")["watcher"]["rules"]
-    assert [rule.get("resourceNames") for rule in rules if rule["verbs"] != ["create"]] == [[lease]]
+    """Reading and renewing is allowed only for the Lease that the service takes."""
+    for service in (WATCHER, UPDATER):
+        lease = service.settings_class().model_fields["lease_name"].default
+        rules = of_kind("Role")[service.name]["rules"]
+        assert [rule.get("resourceNames") for rule in rules if rule["verbs"] != ["create"]] == [[lease]]
 
 
 def test_nobody_comes_in_but_to_redis_and_for_metrics() -> None:

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Address
+from typing import cast
 
 from prometheus_client import CollectorRegistry
 
+from services.cluster.client import Cluster
 from services.cluster.errors import Conflict, Denied, Unavailable
+from services.cluster.leading import Leadership
 from services.cluster.metrics import EventMetrics, WatchMetrics
 from services.contract.messages import ProbeRequest, Segment, SegmentProbe, Target, Verdict
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
@@ -95,10 +98,16 @@ def _fill_watch(registry: CollectorRegistry) -> None:
     watch.deleted()
 
 
+def _fill_leader(registry: CollectorRegistry) -> None:
+    settings = WatcherSettings.load(redis_url=NOWHERE, leader_election=False)
+    Leadership(settings, cast("Cluster", None), ManualClock(), registry=registry, on_change=lambda _: None)
+
+
 def _fill_watcher(registry: CollectorRegistry) -> None:
     _fill_watch(registry)
+    _fill_leader(registry)
     metrics = WatcherMetrics(registry)
-    metrics.iterated({"networks": 3, "segments": 2, "hosts": 1}, lag_s=0.5, leads=True, paused=False)
+    metrics.iterated({"networks": 3, "segments": 2, "hosts": 1}, lag_s=0.5, paused=False)
     metrics.sent([request("node1", True, False)], covered=1)
     metrics.not_sent()
 
@@ -124,6 +133,7 @@ def _fill_prober(registry: CollectorRegistry) -> None:
 
 def _fill_updater(registry: CollectorRegistry) -> None:
     _fill_watch(registry)
+    _fill_leader(registry)
     metrics = UpdaterMetrics(registry)
     clock = ManualClock()
     metrics.report("taken")
