@@ -11,6 +11,7 @@ from services.cluster.settings import ClusterSettings
 from services.cluster.transport import JSON_PATCH, EventStream, Transport
 from services.network.parse.managed_fields import FIELD_MANAGER
 from services.network.parse.nad import Network, NetworkRef
+from services.runtime.clock import SystemClock
 
 NETWORKS_PATH = "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions"
 PAGE = 500
@@ -24,7 +25,7 @@ class Cluster:
     def __init__(self, settings: ClusterSettings) -> None:
         """Read the credentials, without sending anything; raise ConfigurationError naming what is missing."""
         source = find_kubeconfig(settings.kubeconfig)
-        self.transport = Transport(lambda: load_client(source))
+        self.transport = Transport(lambda: load_client(source), SystemClock())
         self._connect_timeout_s = settings.api_connect_timeout_s
         self._read = (settings.api_connect_timeout_s, settings.api_read_timeout_s)
         self._write = (settings.api_connect_timeout_s, settings.api_write_timeout_s)
