@@ -64,7 +64,7 @@ class Updater:
         """When the review loop iterated last (monotonic seconds); None before its start."""
         self._is_paused = is_paused
         self._verdicts = verdicts = KeptVerdicts(store, fresh_s=settings.fresh_s)
-        kept = KeptMemories(memories, clock)
+        self._memories = kept = KeptMemories(memories, clock)
         self._clock = clock
         assessor = Assessor(verdicts, hosts, kept, doubt_log, clock, settings, metrics=metrics)
 
@@ -135,6 +135,7 @@ class Updater:
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(max(0.0, deadline - self._clock.monotonic()))
+        self._store_written()
 
     def networks(self) -> list[Network]:
         """Return all known networks, by namespace and name."""
@@ -144,8 +145,10 @@ class Updater:
         """Take a version of a network from the watch; our own write is no news."""
         if self._cache.get(network.uid) == network:
             return
+        is_own = self._reconciler.is_own(network)
         self._cache.upserted(network)
-        self._touched.add(Touch(networks={network.uid}))
+        if not is_own:
+            self._touched.add(Touch(networks={network.uid}))
 
     def deleted(self, uid: str) -> None:
         """Forget a network that the watch saw deleted."""
@@ -163,6 +166,7 @@ class Updater:
 
     def review_due(self) -> None:
         """Review what was touched, or is due; queue what must be written. May raise redis.RedisError."""
+        self._memories.store_written()
         if self._is_paused():
             # Cache and store keep what happens meanwhile.
             self._rounds.skip()
@@ -192,7 +196,16 @@ class Updater:
                 self._touched.add(Touch(gone={uid}))
         if retry_in_s is not None:
             self._queue.add(uid, delay_s=retry_in_s)
+        if not self._queue.has_due():
+            self._store_written()
         return True
+
+    def _store_written(self) -> None:
+        """Store what was written; where Redis fails, the next review does."""
+        try:
+            self._memories.store_written()
+        except redis.RedisError as error:
+            log.warning("what was written is not remembered yet", error=str(error))
 
     def _review_forever(self) -> None:
         while not self._stopping.is_set():

@@ -32,7 +32,7 @@ def test_corrections_count_for_an_hour(redis_server: RedisServer, memories: Redi
     assert memories.written([]) == {}
     for expected in (0, 1, 2, 3, 4, 4):
         assert memories.written(["uid-1"])["uid-1"].corrections == expected
-        memories.remember_written("uid-1", "c", is_correction=True)
+        memories.remember_correction("uid-1", "c")
     key = corrections_key("uid-1")
     times = [int(at) for at in redis_server.client.lrange(key, 0, -1)]
     assert len(times) == MAX_CORRECTIONS
@@ -46,8 +46,8 @@ def test_corrections_count_for_an_hour(redis_server: RedisServer, memories: Redi
 
 def test_what_was_written_is_remembered_by_uid(redis_server: RedisServer, memories: RedisMemories) -> None:
     """The newest content counts; not every write is a correction; what was told counts for an hour."""
-    memories.remember_written("uid-1", "old", is_correction=False)
-    memories.remember_written("uid-1", "new", is_correction=False)
+    memories.remember_written({"uid-1": "old"})
+    memories.remember_written({"uid-1": "new"})
     memories.remember_told("uid-1")
     uids = ["uid-1", *(f"other-{number}" for number in range(2 * BATCH))]
     found = memories.written(uids)
@@ -63,14 +63,14 @@ def test_what_was_written_is_remembered_by_uid(redis_server: RedisServer, memori
 
 def test_a_key_of_another_type_is_set_aside(redis_server: RedisServer, memories: RedisMemories) -> None:
     """R17: it counts as nothing remembered and no other network is affected; the next write is remembered."""
-    memories.remember_written("uid-1", "c", is_correction=True)
+    memories.remember_correction("uid-1", "c")
     redis_server.client.set(written_key("uid-2"), "junk")
     redis_server.client.hset(corrections_key("uid-3"), "x", "1")
     uids = ["uid-1", "uid-2", "uid-3"]
     found = memories.written(uids)
     assert [(w.content, w.corrections) for w in found.values()] == [("c", 1), ("", 0), ("", 0)]
     for uid in uids[1:]:
-        memories.remember_written(uid, "d", is_correction=True)
+        memories.remember_correction(uid, "d")
     assert [(w.content, w.corrections) for w in memories.written(uids[1:]).values()] == [("d", 1)] * 2
 
 

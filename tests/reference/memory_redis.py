@@ -239,9 +239,13 @@ class MemoryMemories(SimulatedMemories):
         self._check()
         return super().written(uids)
 
-    def remember_written(self, uid: str, content: str, *, is_correction: bool) -> None:
+    def remember_written(self, contents: Mapping[str, str]) -> None:
         self._check()
-        super().remember_written(uid, content, is_correction=is_correction)
+        super().remember_written(contents)
+
+    def remember_correction(self, uid: str, content: str) -> None:
+        self._check()
+        super().remember_correction(uid, content)
 
     def remember_told(self, uid: str) -> None:
         self._check()

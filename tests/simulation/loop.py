@@ -64,7 +64,10 @@ class _Nothing(FakeMemories):
     def written(self, uids: Collection[str]) -> Mapping[str, Written]:
         return {}
 
-    def remember_written(self, uid: str, content: str, *, is_correction: bool) -> None:
+    def remember_written(self, contents: Mapping[str, str]) -> None:
+        raise AssertionError("nothing is written here")
+
+    def remember_correction(self, uid: str, content: str) -> None:
         raise AssertionError("nothing is written here")
 
     def remember_told(self, uid: str) -> None:

@@ -142,10 +142,12 @@ class MemoryMemories(FakeMemories):
         is_told = self._told.get(uid, since) > since
         return Written(self._contents.get(uid, ""), len(counted), room_in_s, is_told=is_told)
 
-    def remember_written(self, uid: str, content: str, *, is_correction: bool) -> None:
+    def remember_written(self, contents: Mapping[str, str]) -> None:
+        self._contents |= contents
+
+    def remember_correction(self, uid: str, content: str) -> None:
         self._contents[uid] = content
-        if is_correction:
-            self._corrected.setdefault(uid, deque(maxlen=16)).append(self._clock.seconds)
+        self._corrected.setdefault(uid, deque(maxlen=16)).append(self._clock.seconds)
 
     def remember_told(self, uid: str) -> None:
         self._told[uid] = self._clock.seconds

@@ -36,6 +36,8 @@ class KeptMemories:
         self._clock = clock
         self._lock = threading.Lock()
         self._kept: dict[str, _Kept] = {}
+        self._unstored: dict[str, str] = {}
+        """What was written to networks, by uid, and is not in Redis yet."""
 
     def conclusions(self, uids: Collection[str]) -> Mapping[str, ConclusionRecord]:
         """Return the present records of these networks, by uid; Redis is read once for each."""
@@ -61,8 +63,8 @@ class KeptMemories:
                         contents[uid] = kept.content
         if lost:
             self._memories.conclude(lost)
-        for uid, content in contents.items():
-            self._memories.remember_written(uid, content, is_correction=False)
+        if contents:
+            self._memories.remember_written(contents)
 
     def conclude(self, records: Collection[ConclusionRecord]) -> None:
         """Replace the records of these networks."""
@@ -81,6 +83,7 @@ class KeptMemories:
         with self._lock:
             for uid in uids:
                 self._kept.pop(uid, None)
+                self._unstored.pop(uid, None)
         self._memories.forget(uids)
 
     def written(self, uids: Collection[str]) -> Mapping[str, Written]:
@@ -99,14 +102,32 @@ class KeptMemories:
     ) -> None:
         """Remember what was written now, and count it if it corrects another writer.
 
-        digest: of the intent that the result is about.
+        digest: of the intent that the result is about. Redis has a correction when this returns, and all else
+        after store_written().
         """
         with self._lock:
             kept = self._of(uid)
             kept.content, kept.digest, kept.result = content, digest, result
             if is_correction:
                 kept.corrected_at.append(self._clock.monotonic())
-        self._memories.remember_written(uid, content, is_correction=is_correction)
+            self._unstored[uid] = content
+        if is_correction:
+            self._memories.remember_correction(uid, content)
+            self._stored({uid: content})
+
+    def store_written(self) -> None:
+        """Store what was written since the last call: thousands of networks may be written at once."""
+        with self._lock:
+            unstored = dict(self._unstored)
+        if unstored:
+            self._memories.remember_written(unstored)
+            self._stored(unstored)
+
+    def _stored(self, contents: Mapping[str, str]) -> None:
+        with self._lock:
+            for uid, content in contents.items():
+                if self._unstored.get(uid) == content:
+                    del self._unstored[uid]
 
     def remember_told(self, uid: str) -> None:
         """Remember that it is being told now that another writer is corrected no more."""
@@ -134,5 +155,5 @@ class KeptMemories:
         if len(recent) > written.corrections:
             room_in_s = CORRECTIONS_COUNT_S - (now - recent[0])
             written = replace(written, corrections=len(recent), room_in_s=room_in_s)
-        content = written.content or kept.content
+        content = self._unstored.get(uid) or written.content or kept.content
         return replace(written, content=content, digest=kept.digest, result=kept.result)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import redis
 import structlog
+from redis.client import Pipeline
 
 from services.contract.conclusions import ConclusionRecord
 from services.contract.names import corrections_key, written_key
@@ -51,8 +52,12 @@ class Memories(Protocol):
         """Return what is remembered of the writes to these networks, by uid."""
         ...
 
-    def remember_written(self, uid: str, content: str, *, is_correction: bool) -> None:
-        """Remember what was written now, and count it if it corrects another writer."""
+    def remember_written(self, contents: Mapping[str, str]) -> None:
+        """Remember what was written to these networks, by uid."""
+        ...
+
+    def remember_correction(self, uid: str, content: str) -> None:
+        """Remember what was written now to correct another writer, and count it."""
         ...
 
     def remember_told(self, uid: str) -> None:
@@ -88,15 +93,21 @@ class RedisMemories:
             found |= self._written(ordered[start : start + BATCH])
         return found
 
-    def remember_written(self, uid: str, content: str, *, is_correction: bool) -> None:
-        now_ms = time_ms(self._client) if is_correction else 0
+    def remember_written(self, contents: Mapping[str, str]) -> None:
+        ordered = list(contents.items())
+        for start in range(0, len(ordered), BATCH):
+            with self._client.pipeline(transaction=False) as pipe:
+                for uid, content in ordered[start : start + BATCH]:
+                    _put_content(pipe, uid, content)
+                pipe.execute()
+
+    def remember_correction(self, uid: str, content: str) -> None:
+        now_ms = time_ms(self._client)
         with self._client.pipeline(transaction=True) as pipe:
-            pipe.hset(written_key(uid), "content", content)
-            pipe.expire(written_key(uid), WRITTEN_KEPT_S)
-            if is_correction:
-                pipe.lpush(corrections_key(uid), now_ms)
-                pipe.ltrim(corrections_key(uid), 0, MAX_CORRECTIONS - 1)
-                pipe.expire(corrections_key(uid), CORRECTIONS_COUNT_S)
+            _put_content(pipe, uid, content)
+            pipe.lpush(corrections_key(uid), now_ms)
+            pipe.ltrim(corrections_key(uid), 0, MAX_CORRECTIONS - 1)
+            pipe.expire(corrections_key(uid), CORRECTIONS_COUNT_S)
             pipe.execute()
 
     def remember_told(self, uid: str) -> None:
@@ -130,6 +141,11 @@ class RedisMemories:
         log.warning("key of another type deleted", key=key, error=str(reply))
         self._client.delete(key)
         return ()
+
+
+def _put_content(pipe: Pipeline, uid: str, content: str) -> None:
+    pipe.hset(written_key(uid), "content", content)
+    pipe.expire(written_key(uid), WRITTEN_KEPT_S)
 
 
 def _age_s(at_ms: str | None, now_ms: int) -> float:

@@ -64,6 +64,12 @@ class WriteQueue:
                 heapq.heappush(self._heap, (self._due[uid], uid))
             self._condition.notify()
 
+    def has_due(self) -> bool:
+        """Whether another network is due now."""
+        with self._condition:
+            due_s = self._next_due_s()
+        return due_s is not None and due_s <= 0
+
     def stop(self) -> None:
         """Release all waiting threads."""
         with self._condition:

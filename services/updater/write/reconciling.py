@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import redis
 import structlog
@@ -73,6 +74,8 @@ class Reconciler:
         self._pace = pace
         self._metrics = metrics
         self._failures: dict[str, int] = {}
+        self._being_written: dict[str, Network] = {}
+        """By uid: what patches in progress make of networks, if nobody else writes them."""
         self._throttled_until: dict[str, float] = {}
         """By uid: until when the API server asked to wait, whatever else is found until then."""
 
@@ -95,6 +98,7 @@ class Reconciler:
             except (ClusterError, redis.RedisError) as error:
                 return self._retry_in_s(network, error)
             finally:
+                self._being_written.pop(uid, None)
                 self._reviewer.processed(uid)
         self._failures.pop(uid, None)
         self._throttled_until.pop(uid, None)
@@ -102,6 +106,14 @@ class Reconciler:
             # Gone, perhaps while it was written: nothing remembered of it may stay.
             self.forget(uid)
         return retry_in_s
+
+    def is_own(self, network: Network) -> bool:
+        """Whether this version is what a patch in progress makes of it: then nothing is new about it.
+
+        The watch may report a write before the API server's response to it is here.
+        """
+        expected = self._being_written.get(network.uid)
+        return expected is not None and _content(network) == expected
 
     def forget(self, uid: str) -> None:
         """Forget a network that is gone."""
@@ -190,6 +202,8 @@ class Reconciler:
 
     def _annotate(self, network: Network, annotations: Mapping[str, str]) -> Network:
         began, failure = self._clock.monotonic(), None
+        written = replace(network, annotations={**network.annotations, **annotations})
+        self._being_written[network.uid] = _content(written)
         try:
             return self._writer.annotate(network, annotations)
         except ClusterError as error:
@@ -218,3 +232,8 @@ class Reconciler:
             retry_in_s=round(delay_s, 2),
         )
         return delay_s
+
+
+def _content(network: Network) -> Network:
+    """Return the network without what the API server adds to a write."""
+    return replace(network, resource_version="", route_writer="")

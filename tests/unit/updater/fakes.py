@@ -105,11 +105,13 @@ class FakeMemories:
         self.records: dict[str, ConclusionRecord] = {}
         self.corrected: dict[str, int] = {}
         self.failure: Exception | None = None
-        """Raised where a record is stored or deleted."""
+        """Raised where something is stored or deleted."""
         self.stored: list[ConclusionRecord] = []
         """Each record that was stored, in order."""
         self.renewed: list[list[str]] = []
         self.contents: dict[str, str] = {}
+        self.stored_together: list[list[str]] = []
+        """The networks of which what was written was stored, by round trip."""
         self.told: set[str] = set()
 
     def conclusions(self, uids: Collection[str]) -> Mapping[str, ConclusionRecord]:
@@ -136,9 +138,15 @@ class FakeMemories:
             for uid in uids
         }
 
-    def remember_written(self, uid: str, content: str, *, is_correction: bool) -> None:
+    def remember_written(self, contents: Mapping[str, str]) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.contents |= contents
+        self.stored_together.append(sorted(contents))
+
+    def remember_correction(self, uid: str, content: str) -> None:
         self.contents[uid] = content
-        self.corrected[uid] = self.corrected.get(uid, 0) + is_correction
+        self.corrected[uid] = self.corrected.get(uid, 0) + 1
 
     def remember_told(self, uid: str) -> None:
         self.told.add(uid)

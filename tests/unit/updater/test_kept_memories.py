@@ -1,6 +1,7 @@
 """What this process knows of its networks, while Redis loses all of it."""
 
 import pytest
+import redis
 
 from services.contract.conclusions import NO_RESULT
 from services.network.parse import nad
@@ -93,3 +94,41 @@ def test_what_redis_lost_is_stored_again_unless_the_network_is_gone(site: Site) 
     memories.corrected.clear()
     memories.contents.clear()
     assert kept.written([uid]) == memories.written([uid])
+
+
+def test_what_was_written_is_known_before_redis_has_it() -> None:
+    """The newest content counts, Redis has it with the next store_written(), or later if that fails."""
+    memories, uids = FakeMemories(), ["uid-1", "uid-2"]
+    kept = KeptMemories(memories, ManualClock())
+    memories.contents = {"uid-1": "old"}
+    for uid in uids:
+        kept.remember_written(uid, "new", "d", NO_RESULT, is_correction=False)
+    assert [written.content for written in kept.written(uids).values()] == ["new", "new"]
+    memories.failure = redis.ConnectionError("away")
+    with pytest.raises(redis.RedisError):
+        kept.store_written()
+    assert memories.contents == {"uid-1": "old"}
+    memories.failure = None
+    kept.store_written()
+    assert memories.contents == {"uid-1": "new", "uid-2": "new"}
+    memories.contents["uid-1"] = "other"
+    kept.store_written()
+    assert [written.content for written in kept.written(uids).values()] == ["other", "new"]
+
+
+def test_a_correction_is_in_redis_at_once() -> None:
+    """A restart must not forget it: with too few counted, two writers would fight on."""
+    memories = FakeMemories()
+    kept = KeptMemories(memories, ManualClock())
+    kept.remember_written("uid-1", "c", "d", NO_RESULT, is_correction=True)
+    assert (memories.contents, memories.corrected) == ({"uid-1": "c"}, {"uid-1": 1})
+
+
+def test_what_was_written_to_a_network_that_is_gone_is_not_stored() -> None:
+    """Nothing would ever delete it."""
+    memories = FakeMemories()
+    kept = KeptMemories(memories, ManualClock())
+    kept.remember_written("uid-1", "c", "d", NO_RESULT, is_correction=False)
+    kept.forget(["uid-1"])
+    kept.store_written()
+    assert memories.contents == {}

@@ -1,6 +1,6 @@
 """Reports, watch events and the timer, step by step without threads."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,6 +152,37 @@ def test_own_writes_are_no_news(bench: Bench) -> None:
     assert bench.work() == 0
     assert len(bench.cluster.written) == 1
     assert bench.differences() == 0
+
+
+@pytest.mark.parametrize("others", [{}, {"edited": "by its owner"}])
+def test_an_own_write_is_known_before_its_response(bench: Bench, others: dict[str, str]) -> None:
+    """The watch may be faster. Only what others wrote with it is news."""
+    annotate = bench.cluster.annotate
+
+    def watched(target: Network, annotations: Mapping[str, str | None]) -> Network:
+        written = annotate(target, annotations)
+        bench.updater.upserted(bench.cluster.edit(target.ref, **others) if others else written)
+        return written
+
+    bench.cluster.annotate = watched  # type: ignore[method-assign,assignment]
+    bench.appear(network())
+    bench.report(dhcp=dhcp(offer()))
+    bench.work()
+    reviews = bench.metric("nadroute_reduce_seconds_count")
+    assert reviews is not None
+    bench.work()
+    assert bench.metric("nadroute_reduce_seconds_count") == reviews + bool(others)
+    assert len(bench.cluster.written) == 1
+    assert bench.updater.networks() == list(bench.cluster.objects.values())
+
+
+def test_what_was_written_is_stored_with_what_is_written_meanwhile(bench: Bench) -> None:
+    """Thousands of networks are not as many round trips; after the last one, nothing is left."""
+    for number in range(3):
+        bench.appear(network(uid=f"uid-{number}", ref=NetworkRef("default", f"net-{number}")))
+    bench.report(dhcp=dhcp(offer()))
+    bench.work()
+    assert bench.memories.stored_together == [["uid-0", "uid-1", "uid-2"]]
 
 
 def test_the_hourly_review_finds_and_counts_what_nothing_has_touched(bench: Bench) -> None:

@@ -39,10 +39,9 @@ class TimedMemories(FakeMemories):
         recent = sum(self.clock.seconds - at < 3_600 for at in self.times)
         return {uid: replace(found, corrections=recent) for uid, found in super().written(uids).items()}
 
-    def remember_written(self, uid: str, content: str, *, is_correction: bool) -> None:
-        super().remember_written(uid, content, is_correction=is_correction)
-        if is_correction:
-            self.times.append(self.clock.seconds)
+    def remember_correction(self, uid: str, content: str) -> None:
+        super().remember_correction(uid, content)
+        self.times.append(self.clock.seconds)
 
 
 class JudgedCluster(FakeCluster):
