@@ -182,7 +182,7 @@ def _send_once(session: _Session, request: _Request) -> urllib3.HTTPResponse:
         if body is not None:
             headers, sent = {**headers, "Content-Type": content_type}, json.dumps(body).encode()
         response = cast(
-            urllib3.HTTPResponse,
+            "urllib3.HTTPResponse",
             client.rest_client.pool_manager.urlopen(
                 method,
                 f"{client.configuration.host}{path}{'?' if query else ''}{urlencode(query)}",

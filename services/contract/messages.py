@@ -99,6 +99,16 @@ class Segment(Message):
     def __str__(self) -> str:
         return f"{self.cluster_network}/{self.vlan}"
 
+    # A model compares and hashes any fields, which takes most of a look-up by segment.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Segment) and (self.vlan, self.cluster_network) == (
+            other.vlan,
+            other.cluster_network,
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.vlan, self.cluster_network))
+
 
 class Target(Message):
     """One intent on a segment, whose gateway is to be checked."""

@@ -114,10 +114,9 @@ local function confirm(key, counter, fingerprint, asked)
   return came < resumed and {STOOD_STILL} or math.max(0, observed - came)
 end
 local results = {{}}
-for at = 3, #KEYS do
-  local given = 4 + 3 * (at - 3)
-  results[at - 2] = confirm(KEYS[at], ARGV[given], ARGV[given + 1], ARGV[given + 2] == '1')
+for counter, fingerprint, asked in string.gmatch(ARGV[4], '(%d+),(%x*),([01])') do
+  results[#results + 1] = confirm(KEYS[#results + 3], counter, fingerprint, asked == '1')
 end
-results[#results + 1] = observed
-return results
+results[#results + 1] = string.format('%.0f', observed)
+return table.concat(results, ' ')
 """

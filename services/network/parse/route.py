@@ -37,16 +37,18 @@ class Route:
         if len(text) > MAX_ROUTE_CHARACTERS:
             raise ValueError(f"{len(text)} characters, expected at most {MAX_ROUTE_CHARACTERS}")
         fields = load_object(text)
+        # Of several spellings, Go takes the last one.
+        found = {key.casefold(): value for key, value in fields.items()}
 
         def text_of(name: str) -> str:
-            value = _find(fields, name)
+            value = found.get(name.casefold())
             if value is None:
                 return ""
             if not isinstance(value, str):
                 raise ValueError(f"{name}: expected a string, got {shown(value)}")
             return value
 
-        outdated = _find(fields, "outdated")
+        outdated = found.get("outdated")
         if outdated is not None and not isinstance(outdated, bool):
             raise ValueError(f"outdated: expected true or false, got {shown(outdated)}")
         mode = text_of("mode")
@@ -95,8 +97,3 @@ class Route:
 def _spellings(fields: Mapping[str, object], name: str) -> list[str]:
     """Return the keys that Go reads as this field, in their order; the last one counts."""
     return [key for key in fields if key.casefold() == name.casefold()]
-
-
-def _find(fields: Mapping[str, object], name: str) -> object:
-    spellings = _spellings(fields, name)
-    return fields[spellings[-1]] if spellings else None

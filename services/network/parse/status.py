@@ -23,6 +23,7 @@ MAX_DETAIL_CHARACTERS = 500
 MAX_FINDINGS = 8
 _OFFERED = ("cidr", "gateway", "mac", "relay")
 """What an offer is listed with, beside its server."""
+_STATES = [*State]
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
 
 
@@ -120,8 +121,9 @@ class Status:
             return None
         try:
             body = load_object(text)
-            # Half a surrogate pair could be stored, but others could not read it.
-            json.dumps(body, ensure_ascii=False).encode()
+            if "\\u" in text or not text.isascii():
+                # Half a surrogate pair could be stored, but others could not read it.
+                json.dumps(body, ensure_ascii=False).encode()
         except ValueError:
             return None
         return cls.from_fields(body)
@@ -129,7 +131,7 @@ class Status:
     @classmethod
     def from_fields(cls, body: Mapping[str, object]) -> "Status | None":
         """Read the annotation's JSON object; None without a known state. Fields of a wrong type are empty."""
-        if body.get("state") not in list(State):
+        if body.get("state") not in _STATES:
             return None
 
         def text_of(name: str, source: Mapping[str, object] = body) -> str:

@@ -20,12 +20,13 @@ _CACHED = 16_384
 def load_object(text: str) -> dict[str, object]:
     """Parse a JSON object (RFC 8259, so without NaN); raises ValueError that says what was expected."""
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        value = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON: {str(error)[:200]}") from None
     if not isinstance(value, dict):
         raise ValueError(f"expected a JSON object, got {shown(value)}")
-    _check_depth(value)
+    if text.count("{") + text.count("[") > MAX_DEPTH:
+        _check_depth(value)
     return value
 
 
@@ -96,3 +97,6 @@ def _finite(text: str) -> float:
     if not isfinite(number):
         raise ValueError(f"number too large: {text[:SHOWN_CHARACTERS]}")
     return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)

@@ -1,7 +1,7 @@
 """Kubernetes Events about a network: the message says what is the case, where, and on which hosts."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from services.contract.outcomes import CALM_STATES, Reason, State
@@ -92,7 +92,7 @@ def _message(code: str, status: Status, intent: Intent | NotProbed, conclusion: 
         unoffered=list_hosts(conclusion.unoffered if conclusion else ()),
         differing=list_hosts([f"{host} ({why})" for host, why in sorted(status.hosts.items())]),
     )
-    return REASONS[Reason(code)].event.format(**asdict(facts))
+    return REASONS[Reason(code)].event.format(**vars(facts))
 
 
 def list_hosts(names: Sequence[str]) -> str:

@@ -40,6 +40,10 @@ class Written:
     result: Result = NO_RESULT
     """What this process last saw in the route annotation of what was told, and the digest of its intent."""
 
+    def matters_to(self, content: str) -> bool:
+        """Whether a decision to write this content is another one with it than with NOTHING_WRITTEN."""
+        return bool(self.corrections) or self.content == content
+
 
 NOTHING_WRITTEN = Written()
 

@@ -21,7 +21,7 @@ from services.network.judge.reduction import Conclusion
 from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network
 from services.network.policy import Policy
-from services.network.write.disputes import NOTHING_WRITTEN, fingerprint
+from services.network.write.disputes import NOTHING_WRITTEN, Written, fingerprint
 from services.network.write.remembering import Memory
 from services.network.write.writing import decide, restate
 from services.runtime.clock import Clock
@@ -109,10 +109,8 @@ class Assessor:
         # Few networks are to be written, and only of those it matters what was written before.
         due = [a.network.uid for a in found if a.change is not None and a.change.hindrance is None]
         written = self._memories.written([uid for uid in due if memories[uid].written is NOTHING_WRITTEN])
-        memories |= {uid: replace(memories[uid], written=each) for uid, each in written.items()}
         found = [
-            _with_written(a, memories[a.network.uid], now, is_decided=a.network.uid not in written)
-            for a in found
+            _with_written(a, memories[a.network.uid], written.get(a.network.uid), now=now) for a in found
         ]
         self._metrics.records_read([a.record for a in found if a.record])
         return found
@@ -241,10 +239,14 @@ class Assessor:
         return Assessment(network, intent, None, found, record, known)
 
 
-def _with_written(found: Assessment, memory: Memory, now: str, *, is_decided: bool) -> Assessment:
-    """Return the assessment by what is remembered of nadroute's writes to the network."""
-    if not is_decided:
+def _with_written(found: Assessment, memory: Memory, written: Written | None, *, now: str) -> Assessment:
+    """Return the assessment by what is remembered of nadroute's writes to the network.
+
+    written: what is remembered, if the assessment was made without.
+    """
+    if written is not None and found.change is not None and written.matters_to(found.change.content):
         assert found.record is not None
+        memory = replace(memory, written=written)
         change = decide(found.network, found.intent, found.conclusion, now=now, memory=memory)
         doubts = found.record.doubts
         found = Assessment.of(found.network, found.intent, found.conclusion, change, doubts, found.known)

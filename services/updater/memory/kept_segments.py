@@ -84,13 +84,16 @@ class KeptSegment:
         latest, asked = self.latest.get(verdict.host), self.asked.get(verdict.host)
         if latest is None or not counts(latest, is_answer=False):
             return False
-        if found_by(latest.verdict) != found_by(verdict):
+        # What is repeated is mostly the newest one itself.
+        if latest.verdict is not verdict and found_by(latest.verdict) != found_by(verdict):
             return False
         if verdict.dhcp is None:
             return True
         if asked is None or not counts(asked, is_answer=True):
             return False
-        return self._newest_asked() == verdict.host and _answers_alike(asked.verdict, verdict)
+        if self._newest_asked() != verdict.host:
+            return False
+        return asked.verdict is verdict or _answers_alike(asked.verdict, verdict)
 
     def repeat(self, verdict: Verdict, now_ms: int) -> bool:
         """Take that this newest verdict of its host came once more; return whether it still is that."""
