@@ -44,7 +44,11 @@ def expires_ms(latest: Iterable[int], asked: Iterable[int], *, fresh_s: float, a
 
     latest: when the newest verdict of each host arrived. asked: the same of those that asked DHCP.
     """
-    fresh_ms = round(fresh_s * 1000)
-    moments = [at + fresh_ms for at in latest]
-    moments += [at + DHCP_FRESHNESS * fresh_ms for at in asked]
+    moments = [counts_until_ms(at, fresh_s=fresh_s, is_answer=False) for at in latest]
+    moments += [counts_until_ms(at, fresh_s=fresh_s, is_answer=True) for at in asked]
     return min((moment for moment in moments if moment > after_ms), default=None)
+
+
+def counts_until_ms(at_ms: int, *, fresh_s: float, is_answer: bool) -> int:
+    """Return when a verdict that arrived then counts no more. is_answer: as an answer to DHCP."""
+    return at_ms + (DHCP_FRESHNESS if is_answer else 1) * round(fresh_s * 1000)

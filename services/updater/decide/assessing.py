@@ -123,6 +123,11 @@ class Assessor:
         """Take that every network was considered then, and assessed where there was a reason."""
         self._doubts.passed(now_ms)
 
+    @property
+    def awaits_any(self) -> bool:
+        """Whether something about any network depends on who has reported since."""
+        return not self._doubts.is_empty
+
     def awaits(self, uid: str) -> bool:
         """Whether something about this network depends on who has reported since."""
         return self._doubts.of(uid) is not NO_DOUBTS

@@ -6,7 +6,7 @@ from typing import Self
 
 from services.contract.messages import Segment, Verdict
 from services.contract.verdicts import AgedVerdict, ObservedTime, SegmentVerdicts
-from services.network.judge.moments import expires_ms
+from services.network.judge.moments import counts_until_ms, expires_ms
 from services.network.judge.reach import found_by
 
 
@@ -78,8 +78,7 @@ class KeptSegment:
         def counts(seen: Seen | None, *, is_answer: bool) -> bool:
             if seen is None or seen.at_ms < resumed_ms:
                 return False
-            latest, asked = ((), [seen.at_ms]) if is_answer else ([seen.at_ms], ())
-            return expires_ms(latest, asked, fresh_s=fresh_s, after_ms=self.checked_ms) is not None
+            return counts_until_ms(seen.at_ms, fresh_s=fresh_s, is_answer=is_answer) > self.checked_ms
 
         latest, asked = self.latest.get(verdict.host), self.asked.get(verdict.host)
         if latest is None or not counts(latest, is_answer=False):

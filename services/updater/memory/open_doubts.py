@@ -35,6 +35,11 @@ class OpenDoubts:
         self._passed_ms = 0
         self._open: Counter[str] = Counter()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is remembered of any network."""
+        return not self._entries
+
     def of(self, uid: str) -> Doubts:
         """Return what is remembered of this network."""
         entry = self._entries.get(uid)

@@ -68,7 +68,9 @@ class Reports:
 
     def _is_awaited(self, segment: Segment) -> bool:
         """Whether something on the segment depends on who has reported since."""
-        return any(self._assessor.awaits(network.uid) for network in self._cache.on_segment(segment))
+        return self._assessor.awaits_any and any(
+            self._assessor.awaits(network.uid) for network in self._cache.on_segment(segment)
+        )
 
     def _carries(self, host: str, cluster_network: str) -> bool:
         """Whether the host is announced: nobody serves the queue of another one."""
