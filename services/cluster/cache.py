@@ -1,6 +1,7 @@
 """A cache of all networks, fed by a watch."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 
 from services.cluster.tracking import is_older
@@ -24,6 +25,8 @@ class NetworkCache:
         self._networks: dict[str, Network] = {}
         self._segments: dict[str, Segment] = {}
         self._by_segment: dict[Segment, set[str]] = {}
+        self._on_cluster_network: Counter[str] = Counter()
+        """Segments with a network, by cluster network."""
 
     def upserted(self, network: Network) -> None:
         """Take a version; an older version of the same network never replaces a newer one."""
@@ -59,6 +62,11 @@ class NetworkCache:
         with self._lock:
             return list(self._by_segment)
 
+    def cluster_networks(self) -> set[str]:
+        """Return all cluster networks of these segments."""
+        with self._lock:
+            return {name for name, segments in self._on_cluster_network.items() if segments}
+
     def find_segments_again(self) -> None:
         """Find every network's segment anew: what it depends on has changed."""
         for network in self.snapshot():
@@ -77,7 +85,10 @@ class NetworkCache:
             self._networks[network.uid] = network
             if segment is not None:
                 self._segments[network.uid] = segment
-                self._by_segment.setdefault(segment, set()).add(network.uid)
+                if segment not in self._by_segment:
+                    self._by_segment[segment] = set()
+                    self._on_cluster_network[segment.cluster_network] += 1
+                self._by_segment[segment].add(network.uid)
 
     def _drop(self, uid: str) -> None:
         self._networks.pop(uid, None)
@@ -87,6 +98,7 @@ class NetworkCache:
             uids.discard(uid)
             if not uids:
                 del self._by_segment[segment]
+                self._on_cluster_network[segment.cluster_network] -= 1
 
 
 def _by_name(network: Network) -> tuple[str, str]:

@@ -183,7 +183,9 @@ class KeptVerdicts:
         """Return what is kept of these segments, with its ages when observed time was read last."""
         time = ObservedTime(self._now_ms)
         with self._lock:
-            return {segment: self._kept[segment].at(time) for segment in segments if segment in self._kept}
+            kept = {segment: self._kept[segment] for segment in segments if segment in self._kept}
+        # Not under the lock, which reports wait for: thousands of segments take their time.
+        return {segment: each.at(time) for segment, each in kept.items()}
 
     def _load(self, segments: Collection[Segment]) -> None:
         with self._lock:

@@ -94,7 +94,7 @@ class Rounds:
 
     def _gather(self, touch: Touch, time: ObservedTime) -> None:
         """Add what is touched by hosts, by time, or by a Redis that lost its data."""
-        cluster_networks = {segment.cluster_network for segment in self._cache.segments()}
+        cluster_networks = self._cache.cluster_networks()
         touch.add(self._surroundings.look(cluster_networks, time, losses=self._verdicts.losses))
         touch.networks.update(self._assessor.due(time.now_ms))
         touch.segments.update(self._verdicts.expired(time.now_ms))

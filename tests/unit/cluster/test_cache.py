@@ -32,6 +32,18 @@ def test_networks_are_found_by_uid_and_by_segment() -> None:
     assert (cache.get(a.uid), cache.on_segment(on(8)), cache.snapshot()) == (None, [], [b])
 
 
+def test_cluster_networks_are_those_of_the_networks() -> None:
+    """One is gone with the last network on it."""
+    cache = NetworkCache(segment_of)
+    for number, vlan in enumerate((7, 7, 8)):
+        cache.upserted(network(ref=NetworkRef("default", str(number)), config=config(vlan), uid=str(number)))
+    assert cache.cluster_networks() == {"extra"}
+    for uid in "012":
+        assert cache.cluster_networks() == {"extra"}
+        cache.deleted(uid)
+    assert cache.cluster_networks() == set()
+
+
 def test_the_deletion_of_a_predecessor_leaves_the_successor() -> None:
     """K9: deletions are of a uid, not of a name."""
     cache = NetworkCache()

@@ -1,9 +1,13 @@
 """The verdicts in memory say what Redis says, whatever happens while they are read or stored."""
 
+import threading
 from collections.abc import Collection, Iterable, Mapping
 
+import pytest
+
 from services.contract.messages import Segment, Verdict
-from services.contract.verdicts import SegmentVerdicts
+from services.contract.verdicts import ObservedTime, SegmentVerdicts
+from services.updater.memory.kept_segments import KeptSegment
 from services.updater.memory.kept_verdicts import KeptVerdicts
 from services.updater.memory.moments import Moments
 from tests.support.manual_clock import ManualClock
@@ -12,6 +16,7 @@ from tests.unit.updater.fakes import FakeStore
 
 DIGEST = "0" * 16
 FRESH_S = 600.0
+TIMEOUT_S = 10.0
 
 
 class Bench:
@@ -82,6 +87,25 @@ def test_a_verdict_is_told_once_when_it_counts_no_more() -> None:
     assert bench.kept.expired(bench.store.now_ms) == {SEGMENT}
     bench.clock.seconds += 1
     assert bench.kept.expired(bench.store.now_ms) == set()
+
+
+def test_a_scrape_holds_up_no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It shows thousands of segments, and reports do not wait for the last of them."""
+    bench = Bench()
+    bench.kept.put([verdict(DIGEST)])
+    bench.hosts()
+    at, taken = KeptSegment.at, []
+
+    def take_a_report(kept: KeptSegment, time: ObservedTime) -> SegmentVerdicts:
+        reports = threading.Thread(
+            target=lambda: taken.append(bench.kept.put([verdict(DIGEST)])), daemon=True
+        )
+        reports.start()
+        reports.join(TIMEOUT_S)
+        return at(kept, time)
+
+    monkeypatch.setattr(KeptSegment, "at", take_a_report)
+    assert len(bench.kept.known([SEGMENT])[SEGMENT].latest) == len(taken) == 1
 
 
 def test_only_a_keys_last_moment_comes() -> None:
