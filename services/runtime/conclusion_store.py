@@ -77,7 +77,10 @@ class ConclusionStore:
             for record in records:
                 text = json.dumps(record.to_wire(), separators=(",", ":"))
                 pipe.set(conclusion_key(record.uid), text, ex=KEPT_S)
-                (pipe.sadd if _is_unwritten(record) else pipe.srem)(UNWRITTEN_KEY, record.uid)
+            if unwritten := [record.uid for record in records if _is_unwritten(record)]:
+                pipe.sadd(UNWRITTEN_KEY, *unwritten)
+            if written := [record.uid for record in records if not _is_unwritten(record)]:
+                pipe.srem(UNWRITTEN_KEY, *written)
             pipe.execute()
 
     def renew(self, uids: Iterable[str]) -> None:

@@ -41,8 +41,8 @@ KEPT_S = 86_400
 DHCP_FIELD_SUFFIX = "|dhcp"
 BATCH = 256
 """Commands per round trip: bounded, so that no reply blocks the server for long."""
-PARSED_KEPT = 16_384
-"""Verdicts kept in memory: most of what is read was put or read a moment ago."""
+PARSED_KEPT = 4_096
+"""Verdicts kept in memory: most of what is read was put or read a moment ago. Each takes some 4 KiB."""
 
 _TIME_KEYS = (OBSERVED_TIME_KEY, SENDING_KEY)
 

@@ -76,6 +76,8 @@ class Status:
 
     def limited(self) -> "Status":
         """Return this status, cut to what an annotation can hold."""
+        if self._is_within_limits:
+            return self
         named = dict(sorted(self.hosts.items())[:MAX_HOSTS])
         return replace(
             self,
@@ -88,6 +90,15 @@ class Status:
                 code: text[:MAX_DETAIL_CHARACTERS]
                 for code, text in sorted(self.findings.items())[:MAX_FINDINGS]
             },
+        )
+
+    @property
+    def _is_within_limits(self) -> bool:
+        return (
+            len(self.hosts) <= MAX_HOSTS
+            and max(len(self.servers), len(self.named_by)) <= MAX_SERVERS
+            and len(self.findings) <= MAX_FINDINGS
+            and all(len(text) <= MAX_DETAIL_CHARACTERS for text in (self.detail, *self.findings.values()))
         )
 
     def to_fields(self) -> dict[str, object]:
