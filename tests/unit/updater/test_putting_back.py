@@ -7,7 +7,7 @@ import pytest
 
 from services.cluster.errors import Denied
 from services.contract.conclusions import Hindrance
-from services.contract.outcomes import State
+from services.contract.outcomes import Reason, State
 from services.network.parse import nad
 from services.network.write.disputes import MAX_CORRECTIONS
 from services.network.write.supposing import as_if_written
@@ -99,6 +99,32 @@ def test_what_stood_is_put_back_without_evidence(*, lost: bool) -> None:
     site.edit(0, BARE)
     look(site)
     assert (fields(site), state(site)) == (before, State.ACTIVE)
+
+
+def test_what_was_written_counts_without_its_record() -> None:
+    """Redis lost the conclusion alone, and the updater restarts: another value is still corrected as such."""
+    site = site_with("manual")
+    uid = site.network_at(0).uid
+    site.memories.records.clear()
+    site.fault("updater")
+    for expected in range(1, MAX_CORRECTIONS + 2):
+        site.edit(0, "false")
+        probe(site, "node1")
+        assert site.memories.written([uid])[uid].corrections == min(expected, MAX_CORRECTIONS)
+    assert fields(site)["connectivity"] == "false"
+
+
+def test_another_writer_is_named_with_what_is_new_since() -> None:
+    """For as long as one was corrected within the hour."""
+    site = site_with("manual")
+    site.edit(0, "false")
+    look(site)
+    open_doubt(site)
+    while state(site) == State.ACTIVE:
+        look(site)
+    status = site.network_at(0).status
+    assert status is not None
+    assert (status.state, list(status.findings)) == (State.OFF_VLAN, [Reason.OTHER_WRITER])
 
 
 def test_all_annotations_that_were_removed_are_put_back_without_evidence() -> None:

@@ -185,6 +185,19 @@ def test_what_was_written_is_stored_with_what_is_written_meanwhile(bench: Bench)
     assert bench.memories.stored_together == [["uid-0", "uid-1", "uid-2"]]
 
 
+@pytest.mark.parametrize("end", ["review_due", "stop"])
+def test_what_was_written_is_stored_although_more_is_to_be_written(bench: Bench, end: str) -> None:
+    """By the next review, and at the end."""
+    for number in range(3):
+        bench.appear(network(uid=f"uid-{number}", ref=NetworkRef("default", f"net-{number}")))
+    bench.report(dhcp=dhcp(offer()))
+    bench.updater.review_due()
+    assert bench.updater.write_due()
+    assert bench.memories.stored_together == []
+    getattr(bench.updater, end)()
+    assert [len(uids) for uids in bench.memories.stored_together] == [1]
+
+
 def test_the_hourly_review_finds_and_counts_what_nothing_has_touched(bench: Bench) -> None:
     """Redis says something else than the updater knows. It is written, and counted as a difference."""
     bench.appear(network())
