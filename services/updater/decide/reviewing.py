@@ -29,6 +29,8 @@ class Review(NamedTuple):
     """The networks to write, and in how many seconds."""
     changed: frozenset[str]
     """Those to write now, and those of which something new is recorded."""
+    outdated: frozenset[str] = frozenset()
+    """Those that were written meanwhile: they were compared with what stood before, so look again."""
 
 
 class Reviewer:
@@ -48,6 +50,8 @@ class Reviewer:
         """Networks that are being written."""
         self._processed: set[str] = set()
         """Those that were at any time since the present review began."""
+        self._reviewed: set[str] = set()
+        """Those that a review has looked at meanwhile, by what stood before."""
         self._decided: dict[str, Assessment] = {}
         """By uid: what the last review decided to write."""
 
@@ -58,6 +62,10 @@ class Reviewer:
             self._processed = set(self._in_process)
         assessed = self._assess(networks)
         with self._recording:
+            raced = self._processed.intersection(a.network.uid for a in assessed)
+            # The end of a write that is still in progress tells of its own.
+            self._reviewed |= raced & self._in_process
+            outdated = raced - self._in_process
             # What a write has recorded meanwhile is newer than this assessment.
             assessed = [a for a in assessed if a.network.uid not in self._recorded]
             self._memories.conclude([r for a in assessed if (r := _recorded_at_once(a)) is not None])
@@ -74,7 +82,7 @@ class Reviewer:
                     self._decided[uid] = _with_stored_record(assessment)
             if wait_s is not None:
                 due_in_s[uid] = wait_s
-        return Review(due_in_s, frozenset(changed))
+        return Review(due_in_s, frozenset(changed), frozenset(outdated))
 
     def decide(self, network: Network) -> Assessment:
         """Return what to write to this version of the network; its record is stored.
@@ -85,6 +93,7 @@ class Reviewer:
         with self._recording:
             self._in_process.add(network.uid)
             self._processed.add(network.uid)
+            self._reviewed.discard(network.uid)
         decided = self._decided.pop(network.uid, None)
         if decided is None or decided.network.resource_version != network.resource_version:
             (decided,) = self._assess([network])
@@ -100,10 +109,13 @@ class Reviewer:
             return None if assessment.again_in_s is None else max(LEFT_PAUSE_S, assessment.again_in_s)
         return self._denied.blocked_s(assessment.network.uid, assessment.change)
 
-    def processed(self, uid: str) -> None:
-        """Take that the network is not being written any more."""
+    def processed(self, uid: str) -> bool:
+        """Take that the network is not being written any more; return whether it was reviewed meanwhile."""
         with self._recording:
             self._in_process.discard(uid)
+            is_reviewed = uid in self._reviewed
+            self._reviewed.discard(uid)
+            return is_reviewed
 
     def drop(self, uid: str) -> None:
         """Drop what was decided about this network."""

@@ -92,6 +92,8 @@ class KeptVerdicts:
         with self._unless_lost({verdict.segment for verdict in verdicts}):
             changed = self._store.put(verdicts)
         with self._lock:
+            # And after: an older one of the same host may have been stored, and judged, in between.
+            told |= {verdict.segment for verdict in verdicts if not self._says(verdict)}
             for verdict in verdicts:
                 if verdict.segment in changed:
                     self._take(verdict, is_same=verdict.segment not in told)
@@ -115,6 +117,8 @@ class KeptVerdicts:
             confirmed = self._store.confirm(host, repeats)
         with self._lock:
             self._now_ms = max(self._now_ms, confirmed.now_ms)
+            # As with put(): another one may have been judged in between.
+            same = {segment: meant for segment, meant in same.items() if self._says(meant)}
             for segment in confirmed.gaps_s:
                 kept, meant = self._kept.get(segment), same.get(segment)
                 if kept is None or meant is None:

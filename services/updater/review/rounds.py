@@ -153,4 +153,6 @@ class Rounds:
         self._metrics.reduced(self._clock.monotonic() - began)
         for uid, delay_s in found.due_in_s.items():
             self._queue.add(uid, delay_s=delay_s)
+        if found.outdated:
+            self._touched.add(Touch(networks=set(found.outdated)))
         return found.changed

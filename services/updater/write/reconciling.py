@@ -99,7 +99,9 @@ class Reconciler:
                 return self._retry_in_s(network, error)
             finally:
                 self._being_written.pop(uid, None)
-                self._reviewer.processed(uid)
+                if self._reviewer.processed(uid):
+                    # It was compared with what stood before.
+                    self._look_again(uid)
         self._failures.pop(uid, None)
         self._throttled_until.pop(uid, None)
         if self._cache.get(uid) is None:

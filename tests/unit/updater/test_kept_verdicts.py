@@ -6,7 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 import pytest
 
 from services.contract.messages import Segment, Verdict
-from services.contract.verdicts import ObservedTime, SegmentVerdicts
+from services.contract.outcomes import Fault
+from services.contract.reports import Repeats
+from services.contract.verdicts import Confirmed, ObservedTime, SegmentVerdicts
 from services.updater.memory.kept_segments import KeptSegment
 from services.updater.memory.kept_verdicts import KeptVerdicts
 from services.updater.memory.moments import Moments
@@ -14,7 +16,7 @@ from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import SEGMENT, verdict
 from tests.unit.updater.fakes import FakeStore
 
-DIGEST = "0" * 16
+DIGEST, PRINT = "0" * 16, "a" * 16
 FRESH_S = 600.0
 TIMEOUT_S = 10.0
 
@@ -72,6 +74,42 @@ def test_a_verdict_that_is_read_before_it_is_told_is_news() -> None:
 
     bench.store.put = and_then_it_is_read  # type: ignore[method-assign]
     assert bench.kept.put([verdict(DIGEST)]) == (frozenset({SEGMENT}), frozenset({SEGMENT}))
+
+
+@pytest.mark.parametrize("is_repeat", [False, True])
+def test_a_verdict_is_news_if_an_older_one_was_judged_meanwhile(is_repeat: bool) -> None:
+    """Reports are taken side by side: a fault and its end may come almost at once."""
+    bench = Bench()
+    before = verdict(DIGEST, counter=1).model_copy(update={"fingerprint": PRINT})
+    bench.kept.put([before])
+    bench.hosts()
+    put, confirm = bench.store.put, bench.store.confirm
+
+    def a_fault_is_judged() -> None:
+        bench.store.put, bench.store.confirm = put, confirm  # type: ignore[method-assign]
+        bench.kept.put([verdict(DIGEST, fault=Fault.UPLINK_DOWN, counter=2)])
+        bench.hosts()
+
+    def put_later(verdicts: Iterable[Verdict]) -> frozenset[Segment]:
+        a_fault_is_judged()
+        return put(verdicts)
+
+    def confirm_later(host: str, repeats: Repeats) -> Confirmed:
+        a_fault_is_judged()
+        put([before.model_copy(update={"counter": 3})])
+        return confirm(host, repeats)
+
+    bench.store.put, bench.store.confirm = put_later, confirm_later  # type: ignore[method-assign]
+    if is_repeat:
+        repeats = Repeats(
+            cluster_network=SEGMENT.cluster_network,
+            incarnation=1,
+            verdicts=((SEGMENT.vlan, 3, PRINT, False),),
+        )
+        _, news = bench.kept.confirm("node1", repeats)
+    else:
+        _, news = bench.kept.put([before.model_copy(update={"counter": 3})])
+    assert news == {SEGMENT}
 
 
 def test_a_verdict_is_told_once_when_it_counts_no_more() -> None:
