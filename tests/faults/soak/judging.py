@@ -137,7 +137,11 @@ class Judge:
             before,
             status,
             believed=self.world.hosts_running(since=counting.since_probed(at, MINUTE_S + SLACK_S)),
-            asked=self.world.hosts_up(within_s=RESTART_S - SLACK_S),
+            asked=[
+                host
+                for host, prober in self.world.probers.items()
+                if prober.was_up(within_s=RESTART_S - SLACK_S, settles_s=SLACK_S)
+            ],
             steady=self.world.hosts_steady(since=counting.since_run(at, MINUTE_S + SLACK_S)),
             news_since=counting.since_run(at, NEWS_S),
             swept_since=counting.since_probed(at, KNOWN_S),

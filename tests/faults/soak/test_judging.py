@@ -102,6 +102,19 @@ def test_a_true_write_is_judged_and_let_pass(world: World) -> None:
     assert write(world, status(world), WHOLE) == []
 
 
+def test_a_host_that_has_just_come_back_is_not_asked_yet(tmp_path: Path) -> None:
+    """Unless it was restarting; one that left counts for as long as it may restart."""
+    prober = Prober(Part("prober", [], {}, tmp_path), serves=True, serves_since=time.monotonic() - 1.0)
+    for away_s, is_up in ((30.0, False), (10.0, True)):
+        prober.was_away_s = away_s
+        assert prober.was_up(within_s=20.0, settles_s=5.0) is is_up
+    prober.was_away_s, prober.serves_since = 30.0, time.monotonic() - 6.0
+    assert prober.was_up(within_s=20.0, settles_s=5.0)
+    prober.serves = False
+    assert prober.was_up(within_s=20.0, settles_s=5.0)
+    assert not prober.was_up(within_s=5.0, settles_s=5.0)
+
+
 def test_a_state_that_was_not_so_is_false(world: World) -> None:
     """A healthy network is told to be dead; and a dead one is told so truly."""
     write(world, status(world), WHOLE)

@@ -35,6 +35,19 @@ class Prober:
     """Whether it runs and has announced itself since it began."""
     serves_since: float = 0.0
     """When that changed last."""
+    was_away_s: float = 0.0
+    """If it serves: for how long it did not before."""
+
+    def was_up(self, *, within_s: float, settles_s: float) -> bool:
+        """Whether it served within so many seconds.
+
+        One that was away for longer is left out until it has served for settles_s: till then the others'
+        reports may have been complete without it.
+        """
+        age_s = time.monotonic() - self.serves_since
+        if self.serves:
+            return age_s >= settles_s or self.was_away_s <= within_s
+        return age_s <= within_s
 
 
 @dataclass
@@ -83,11 +96,6 @@ class World:
             for host in hosts:
                 self.truth.set((path, vlan, host), value, now)
 
-    def hosts_up(self, *, within_s: float) -> list[str]:
-        """Return the hosts that served at some time within so many seconds."""
-        since = time.monotonic() - within_s
-        return [host for host, p in self.probers.items() if p.serves or p.serves_since >= since]
-
     def hosts_running(self, *, since: float) -> list[str]:
         """Return the hosts whose process was there at some time since then."""
         return [host for host, p in self.probers.items() if p.part.runs or p.part.since >= since]
@@ -109,7 +117,9 @@ class World:
                 serves = serves or announced != prober.incarnation or prober.part.was_frozen
                 prober.incarnation = announced
             if serves is not prober.serves:
-                prober.serves, prober.serves_since = serves, time.monotonic()
+                now = time.monotonic()
+                prober.was_away_s = now - prober.serves_since if serves else 0.0
+                prober.serves, prober.serves_since = serves, now
 
     def _announced(self, host: str) -> int | None:
         with contextlib.suppress(redis.RedisError, ValueError):
