@@ -74,8 +74,8 @@ fresh host.
 
 **Better is reported at once**: `Active`; `connectivity` that becomes `"true"`; a gateway that answers any
 host after `DHCPFailed` or `Unreachable`; the first gateway that DHCP names, if it answers. One host is
-enough, but a host that the status names must have been heard, or 25 s be over, for as long as it is announced
-or restarts: losing its result proves nothing. Other hosts can check the first gateway that DHCP names only
+enough, but a host that the status names must have said so itself, or 25 s be over, for as long as it is
+announced or restarts: losing its result proves nothing. Other hosts can check the first gateway that DHCP names only
 when it is written, so `connectivity` may be `"false"` for some seconds where only they reach it through
 routing.
 When a gateway answers a host again after `Unreachable`, or all hosts after `OffVlan`, the others check at
@@ -88,7 +88,8 @@ doubt* first. Then all hosts that carry the segment check again, at once. The do
 - the results say again what is reported, or better, or
 - every host has reported since the doubt began, and could tell whether the gateway answers, or
 - 25 s are over, or longer where a prober announces a slower pace (`arp_inspection`). The hosts that did not
-  report are named with `NotHeard`, and their former results do not count until they report again.
+  report are named with `NotHeard`, and their former results do not count until they report again. One that
+  could not tell is named with `Inconclusive`.
 
 What was reported since then decides. Nothing extends a doubt: a host that restarts again and again hides an
 outage for 25 s. Where so many gateways are in doubt at once that the checks would exceed 100 frames a
@@ -120,8 +121,8 @@ second, two hosts are enough, and the others are not named.
   the remaining hosts find; so does `Partial` whose only answering host is gone.
 
 A doubt is never written. All these times are counted only while nadroute probes; when it goes on after an
-outage or a pause, a doubt begins anew. A recovery that could not be written before is told then, unless it is
-`Active`.
+outage or a pause, a doubt begins anew. Of a recovery, only `Active` is written meanwhile; whatever
+else it led to is found anew.
 
 ## Reasons
 
