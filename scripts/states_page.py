@@ -75,9 +75,9 @@ fresh host.
 **Better is reported at once**: `Active`; `connectivity` that becomes `"true"`; a gateway that answers any
 host after `DHCPFailed` or `Unreachable`; the first gateway that DHCP names, if it answers. One host is
 enough, but a host that the status names must have said so itself, or 25 s be over, for as long as it is
-announced or restarts: losing its result proves nothing. Other hosts can check the first gateway that DHCP names only
-when it is written, so `connectivity` may be `"false"` for some seconds where only they reach it through
-routing.
+announced or restarts: losing its result proves nothing. Other hosts can check the first gateway that DHCP
+names only when it is written, so `connectivity` may be `"false"` for some seconds where only they reach it
+through routing.
 When a gateway answers a host again after `Unreachable`, or all hosts after `OffVlan`, the others check at
 once and have 5 s to say so. What was found before the first answer accuses nobody any more: a host that has
 not reported by then is not named, and what it finds later counts as any difference.
@@ -121,8 +121,8 @@ second, two hosts are enough, and the others are not named.
   the remaining hosts find; so does `Partial` whose only answering host is gone.
 
 A doubt is never written. All these times are counted only while nadroute probes; when it goes on after an
-outage or a pause, a doubt begins anew. Of a recovery, only `Active` is written meanwhile; whatever
-else it led to is found anew.
+outage or a pause, a doubt begins anew. Of a recovery, only `Active` is written meanwhile; whatever else it
+led to is found anew.
 
 ## Reasons
 
