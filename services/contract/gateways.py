@@ -83,14 +83,15 @@ def find_flaw(
             return Flaw.NETWORK_ADDRESS
         if gateway & host_mask == host_mask:
             return Flaw.BROADCAST_ADDRESS
-    if _is_in_any(gateway, denied):
+    if is_in_any(gateway, denied):
         return Flaw.DENIED
     if prefix < widest:
         return Flaw.TOO_WIDE
     return Flaw.OVERLAPS_DENIED if _overlaps_any(subnet, ~host_mask, denied) else None
 
 
-def _is_in_any(address: int, subnets: tuple[MaskedSubnet, ...]) -> bool:
+def is_in_any(address: int, subnets: tuple[MaskedSubnet, ...]) -> bool:
+    """Whether the address is in one of these subnets."""
     return any(address & mask == subnet for subnet, mask in subnets)
 
 

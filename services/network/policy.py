@@ -5,7 +5,7 @@ from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
-from services.contract.gateways import DENIED_SUBNETS, MaskedSubnet, masked
+from services.contract.gateways import DENIED_SUBNETS, MaskedSubnet, is_in_any, masked
 from services.network.parse.nad import NetworkRef
 
 DefaultMode = Literal["auto", "off"]
@@ -51,8 +51,7 @@ class Policy:
 
     def is_of_hosts(self, address: IPv4Address) -> bool:
         """Whether the hosts reach this address by their own networks."""
-        value = int(address)
-        return any(value & mask == subnet for subnet, mask in self._of_hosts)
+        return is_in_any(int(address), self._of_hosts)
 
     def overlapped_by(self, subnet: IPv4Network) -> IPv4Network | None:
         """Return the first denied subnet that overlaps this one; None if none does."""
