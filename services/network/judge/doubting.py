@@ -83,7 +83,7 @@ def _asked(case: Case, doubt: OpenDoubt | None) -> OpenDoubt | None:
 
 
 def without_heard(case: Case, doubts: Doubts) -> Doubts:
-    """Name the hosts that have reported since, or are gone, as not heard no longer.
+    """Return the doubts without those hosts as not heard that have reported since, or are gone.
 
     A host was heard even if Redis loses its report, and one that comes back has its time anew.
     """
