@@ -57,6 +57,14 @@ class Result(Message):
 NO_RESULT = Result()
 
 
+class FormerResult(Message):
+    """The result of the intent before, of which the annotations still tell."""
+
+    digest: str
+    """Of that intent. It is only compared."""
+    result: Result
+
+
 class ConclusionRecord(Message):
     """The conclusion about one network, in its newest version."""
 
@@ -72,6 +80,8 @@ class ConclusionRecord(Message):
     """None where the annotations are written."""
     doubts: Doubts = NO_DOUBTS
     """What is not reported yet, and what a restart must not forget."""
+    former: FormerResult | None = None
+    """For an owner who comes back to that intent before anything was told of the present one."""
 
     def to_wire(self) -> dict[str, object]:
         return {"schema_version": SCHEMA_VERSION, **super().to_wire()}

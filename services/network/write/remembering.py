@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from services.contract.conclusions import NO_RESULT, Result
+from services.contract.conclusions import NO_RESULT, FormerResult, Result
 from services.contract.outcomes import State
 from services.network.parse.intent import Intent, NotProbed
 from services.network.parse.nad import Network
@@ -25,6 +25,8 @@ class Memory:
     written: Written = NOTHING_WRITTEN
     observe_only: bool = False
     """Whether nothing may be written to any network."""
+    former: FormerResult | None = None
+    """The result of the intent before, in that record."""
 
     @property
     def is_hindered(self) -> bool:
@@ -54,7 +56,10 @@ class Memory:
         """
         if self.told is None or self.is_hindered or self.knows(intent):
             return self
-        written = replace(self, told=network.status, result=NO_RESULT)
+        status, former = network.status, self.former
+        is_of_status = status is not None and former is not None and former.digest == status.digest
+        result = former.result if former is not None and is_of_status else NO_RESULT
+        written = replace(self, told=status, result=result)
         return written if written.knows(intent) else self
 
     def stands(self, network: Network, intent: Intent | NotProbed) -> bool:

@@ -6,6 +6,7 @@ from services.contract.conclusions import (
     MAX_DETAIL_CHARACTERS,
     NO_RESULT,
     ConclusionRecord,
+    FormerResult,
     Hindrance,
     Result,
     Unwritten,
@@ -27,7 +28,7 @@ def memory_of(record: ConclusionRecord | None, *, observe_only: bool) -> Memory:
         return Memory(observe_only=observe_only)
     is_denied = record.unwritten is not None and record.unwritten.why is Hindrance.DENIED
     told = Status.from_fields(record.status)
-    return Memory(told, record.result, is_denied, observe_only=observe_only)
+    return Memory(told, record.result, is_denied, observe_only=observe_only, former=record.former)
 
 
 def record_of(
@@ -43,7 +44,7 @@ def record_of(
     elif change.annotations and known is not None and known.why is Hindrance.DENIED:
         # What the API server refused stays refused until a write succeeds or there is nothing to write.
         unwritten = _unwritten(change, Hindrance.DENIED, known.detail)
-    return _record(network, change.after, change.result, doubts, unwritten)
+    return _record(network, change.after, change.result, doubts, unwritten, before)
 
 
 def refused(record: ConclusionRecord, change: Change, error: str) -> ConclusionRecord:
@@ -67,7 +68,8 @@ def standing_record(
     if memory.observe_only != is_observed:
         unwritten = Unwritten(why=Hindrance.OBSERVE_ONLY) if memory.observe_only else None
     status = _standing(network, intent, found, memory, now=now)
-    return _record(network, status, _standing_result(network, intent, status, memory), doubts, unwritten)
+    result = _standing_result(network, intent, status, memory)
+    return _record(network, status, result, doubts, unwritten, before)
 
 
 def _standing(network: Network, intent: Intent, found: Conclusion, memory: Memory, *, now: str) -> Status:
@@ -103,8 +105,26 @@ def _unwritten(change: Change, why: Hindrance, detail: str = "") -> Unwritten:
     return Unwritten(why=why, detail=text, route=dict(change.route), status=nad.STATUS in change.annotations)
 
 
+def _former(network: Network, status: Status, before: ConclusionRecord | None) -> FormerResult | None:
+    """Return the former result for the record of this status. before: the present record."""
+    if before is None:
+        return None
+    digest = before.status.get("digest", "")
+    if digest == status.digest:
+        return before.former
+    told = "" if network.status is None else network.status.digest
+    if told and digest == told:
+        return None if before.result == NO_RESULT else FormerResult(digest=told, result=before.result)
+    return before.former if before.former is not None and before.former.digest == told else None
+
+
 def _record(
-    network: Network, status: Status, result: Result, doubts: Doubts, unwritten: Unwritten | None
+    network: Network,
+    status: Status,
+    result: Result,
+    doubts: Doubts,
+    unwritten: Unwritten | None,
+    before: ConclusionRecord | None,
 ) -> ConclusionRecord:
     return ConclusionRecord(
         namespace=network.ref.namespace,
@@ -114,4 +134,5 @@ def _record(
         result=result,
         doubts=doubts,
         unwritten=unwritten,
+        former=_former(network, status, before),
     )

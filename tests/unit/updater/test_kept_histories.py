@@ -131,6 +131,23 @@ KEPT = {
         ("probe", "node2", 100, False, "good", "now"),
         ("wait", 40),
     )),
+    # Nothing was told of the routes between, so the annotations still tell of the first one.
+    "a way back to a route after an updater's start": History(2, ((100, "auto"),), (
+        ("probe", "node2", 100, True, "good", "now"),
+        ("prober", "node2", "stop"),
+        ("edit", 0, "manual"),
+        ("fault", "api"),
+        ("fault", "updater"),
+        ("fault", "api"),
+        ("prober", "node2", "start"),
+        ("truth", 100, "dhcp"),
+        ("edit", 0, "gateway"),
+        ("probe", "node2", 100, True, "good", "now"),
+        ("edit", 0, "auto"),
+        ("probe", "node2", 100, True, "broken", "now"),
+        ("probe", "node2", 100, False, "good", "now"),
+        ("wait", 40),
+    )),
 }  # fmt: skip
 
 
