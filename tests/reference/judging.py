@@ -303,7 +303,7 @@ class Judge:
             return None
         if word.is_decided and not self.doubt.is_crowded:
             word = _naming(word, set(look.carriers) - look.reported(self._digest, since=self._watermark))
-        return Telling(word)
+        return Telling(word, ends_asking=word.state is State.UNKNOWN and self._had_its_time(look))
 
     def _doubt_gateway(self, word: Word, look: Look) -> Telling | None:
         """Of a gateway that only DHCP names, others can say something only by asking DHCP."""

@@ -262,7 +262,10 @@ def _check_number(old: Network, new: Network) -> None:
     writes = int(new.resource_version) - int(old.resource_version)
     assert writes <= 1, f"{writes} writes at once"
     if writes:
-        told = [(sorted(n.status.findings), n.status.detail) if n.status else None for n in (old, new)]
+        told = [
+            (sorted(n.status.findings), n.status.detail, n.status.servers) if n.status else None
+            for n in (old, new)
+        ]
         changed = _facts(new.status) != _facts(old.status) or old.route != new.route or told[0] != told[1]
         assert changed, f"needless: {old.annotations} became {new.annotations}"
 

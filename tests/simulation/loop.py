@@ -254,11 +254,11 @@ class Loop:
     def _write(self, vlan: int, network: Network, annotations: Mapping[str, str]) -> None:
         written = replace(network, annotations={**network.annotations, **annotations})
         self.networks[vlan] = written
-        self._assessor.reported(network.uid)
         record = self.records[vlan]
         record.writes += 1
         status = Status.parse(written.annotations.get(nad.STATUS, ""))
         assert status is not None
+        self._assessor.reported(network.uid, status)
         reported = (status.state, status.reason, status.dhcp_out)
         if not record.reported or record.reported[-1][1:] != reported:
             record.reported.append((self.clock.seconds, *reported))

@@ -198,9 +198,14 @@ def close(found: Conclusion, doubts: Doubts, *, keep_answered: bool = False) -> 
     )
 
 
-def reported(doubts: Doubts) -> Doubts:
-    """Close the doubts that are complete, once their result is reported: the next one needs new evidence."""
+def reported(doubts: Doubts, status: Status) -> Doubts:
+    """Close the doubts that are complete, once their result is reported: the next one needs new evidence.
+
+    status: what is reported. What it does not say of DHCP is still to be confirmed.
+    """
     is_over = dict.fromkeys(doubts.each.keys() - doubts.incomplete.keys())
+    if status.state != State.UNKNOWN and not says_no_offer(status):
+        is_over.pop("no_offer", None)
     if doubts.reach is not None and doubts.reach.kind is DoubtKind.ANSWERED:
         is_over["reach"] = None
     return changed(doubts, **is_over, differs_since_ms=0, undecided_since_ms=0)

@@ -20,6 +20,7 @@ from services.network.judge.moments import judged_again_ms
 from services.network.judge.reduction import Conclusion
 from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network
+from services.network.parse.status import Status
 from services.network.policy import Policy
 from services.network.write.disputes import NOTHING_WRITTEN, Written, fingerprint
 from services.network.write.remembering import Memory
@@ -132,9 +133,9 @@ class Assessor:
         """Whether something about this network depends on who has reported since."""
         return self._doubts.of(uid) is not NO_DOUBTS
 
-    def reported(self, uid: str) -> None:
-        """Take that the last assessment of this network is reported; a later difference is a new one."""
-        self._doubts.reported(uid)
+    def reported(self, uid: str, status: Status) -> None:
+        """Take that this status of the network is reported; a later difference is a new one."""
+        self._doubts.reported(uid, status)
 
     def forget(self, uid: str) -> None:
         """Forget a network that is gone."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from services.contract.conclusions import ConclusionRecord
 from services.network.parse.nad import Network
+from services.network.parse.status import Status
 from services.network.write.writing import Change
 from services.runtime.clock import Clock
 from services.updater.decide.assessing import Assessor
@@ -133,9 +134,9 @@ class Reviewer:
             self._memories.conclude([record])
             self._recorded.add(record.uid)
 
-    def reported(self, uid: str) -> None:
-        """Take that the last assessment of this network is reported; a later difference is a new one."""
-        self._assessor.reported(uid)
+    def reported(self, uid: str, status: Status) -> None:
+        """Take that this status of the network is reported; a later difference is a new one."""
+        self._assessor.reported(uid, status)
 
     def accepted(self, uid: str) -> None:
         """Forget that a change of this network was denied."""

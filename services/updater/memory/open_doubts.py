@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from services.contract.doubts import DoubtKind
 from services.contract.open_doubts import NO_DOUBTS, Doubts
 from services.network.judge.doubting import reported
+from services.network.parse.status import Status
 from services.updater.memory.moments import Moments
 
 
@@ -64,12 +65,12 @@ class OpenDoubts:
             self._put(uid, entry)
             self._due.put(uid, due_ms)
 
-    def reported(self, uid: str) -> None:
-        """Close what was in doubt: it is reported now."""
+    def reported(self, uid: str, status: Status) -> None:
+        """Close what was in doubt: this is reported now."""
         with self._lock:
             entry = self._entries.get(uid)
             if entry is not None:
-                self._put(uid, replace(entry, doubts=reported(entry.doubts)))
+                self._put(uid, replace(entry, doubts=reported(entry.doubts, status)))
 
     def due(self, now_ms: int) -> list[str]:
         """Return the uids of networks to assess because time alone may have changed something; each once."""

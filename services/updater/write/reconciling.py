@@ -139,7 +139,7 @@ class Reconciler:
                 self._leave(network, change)
                 return max(LEFT_PAUSE_S, change.left_for_s)
             if change.hindrance is not None:
-                self._reported(assessment)
+                self._reported(assessment, change)
                 self._teller.told(assessment, change, network)
                 return None
             try:
@@ -168,7 +168,7 @@ class Reconciler:
         self._cache.returned(written)
         if change.is_news:
             # What is only put back leaves open what is in doubt.
-            self._reported(assessment)
+            self._reported(assessment, change)
         self._reviewer.accepted(written.uid)
         self._teller.told(assessment, change, written)
         self._memories.remember_written(
@@ -181,9 +181,9 @@ class Reconciler:
         if assessment.record is not None and assessment.record.unwritten is not None:
             self._reviewer.record(assessment.record.model_copy(update={"unwritten": None}))
 
-    def _reported(self, assessment: Assessment) -> None:
+    def _reported(self, assessment: Assessment, change: Change) -> None:
         """Close what was in doubt, and have the record say so."""
-        self._reviewer.reported(assessment.network.uid)
+        self._reviewer.reported(assessment.network.uid, change.after)
         if assessment.record is not None and assessment.record.doubts is not NO_DOUBTS:
             self._look_again(assessment.network.uid)
 

@@ -106,7 +106,7 @@ class JudgedNetwork:
         if change is None or change.after == self.status:
             return None
         self.status = change.after
-        self.doubts = reported(self.doubts)
+        self.doubts = reported(self.doubts, change.after)
         return self.status
 
     def state(self, *, after: float = 0.0) -> str | None:
