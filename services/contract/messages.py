@@ -264,6 +264,11 @@ class Verdict(Message):
     fingerprint: Digest | None = None
     """Of what it says, as the prober computes it; None if no later verdict will be said to repeat it."""
 
+    @property
+    def is_dhcp_conclusive(self) -> bool:
+        """Whether it tells what DHCP offers, or that it offers nothing."""
+        return self.dhcp is not None and self.dhcp.outcome.is_conclusive
+
 
 class HostAnnouncement(Message):
     """A prober's announcement in Redis, which expires with it."""

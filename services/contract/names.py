@@ -70,7 +70,8 @@ def outstanding_key(host: str, segment: Segment) -> str:
 
 
 def verdicts_key(segment: Segment) -> str:
-    """Return the key of a hash: `<host>` is its newest verdict, `<host>|dhcp` its newest that asked DHCP.
+    """Return the key of a hash: `<host>` is its newest verdict, `<host>|dhcp` its newest with a
+    conclusive DHCP result.
 
     Values are JSON objects {incarnation, counter, at_ms, observed_ms, full_ms, fingerprint, verdict}: the
     order of the verdict or of its last repeat, with Redis' time and observed time on arrival; full_ms is the

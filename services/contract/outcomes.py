@@ -19,6 +19,11 @@ class DHCPOutcome(StrEnum):
     NOT_TRIED = "not_tried"
     """The probe could not be sent; the verdict's fault gives the reason."""
 
+    @property
+    def is_conclusive(self) -> bool:
+        """Whether it tells what DHCP offers, or that it offers nothing."""
+        return self in (DHCPOutcome.OFFERED, DHCPOutcome.NO_OFFER)
+
 
 class Depth(StrEnum):
     """How far a DHCP exchange goes."""

@@ -28,7 +28,7 @@ MAX_CLUSTER_NETWORKS = 64
 """Cluster networks with repeated verdicts in one report."""
 
 Repeat = tuple[VlanId, Ordinal, Digest, bool]
-"""VLAN, counter, fingerprint of the verdict that it repeats, and whether DHCP was asked."""
+"""VLAN, counter, fingerprint of the verdict that it repeats, and whether its DHCP result is conclusive."""
 
 
 class Repeats(Message):

@@ -38,7 +38,7 @@ class SegmentVerdicts:
     latest: tuple[AgedVerdict, ...] = ()
     """The newest verdict of each host."""
     asked_dhcp: tuple[AgedVerdict, ...] = ()
-    """The newest verdict of each host that asked DHCP."""
+    """The newest verdict of each host with a conclusive DHCP result."""
     now_ms: int = 0
     """Observed time when they were read, in milliseconds; see runtime.verdict_store."""
     resumed_ms: int = 0

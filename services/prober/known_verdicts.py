@@ -19,26 +19,27 @@ class _Full(NamedTuple):
 @dataclass(slots=True)
 class _Segment:
     newest: _Full
-    asked: _Full | None = None
-    """The newest that asked DHCP."""
+    conclusive: _Full | None = None
+    """The newest with a conclusive DHCP result."""
 
 
 class KnownVerdicts:
     """The fingerprints of a host's verdicts as the updater stores them if nothing is lost.
 
-    Per segment that is the newest verdict and the newest that asked DHCP: see contract.names.verdicts_key().
+    Per segment that is the newest verdict and the newest with a conclusive DHCP result: see
+    contract.names.verdicts_key().
     """
 
     def __init__(self) -> None:
         self._segments: dict[Key, _Segment] = {}
 
-    def repeats(self, key: Key, fingerprint: str | None, *, asked: bool, now: float) -> bool:
+    def repeats(self, key: Key, fingerprint: str | None, *, is_conclusive: bool, now: float) -> bool:
         """Take the next verdict on a segment; return whether its fingerprint is enough to report it.
 
-        asked: whether DHCP was asked.
+        is_conclusive: whether it tells what DHCP offers, or that it offers nothing.
         """
         known = self._segments.get(key)
-        before = None if known is None else known.asked if asked else known.newest
+        before = None if known is None else known.conclusive if is_conclusive else known.newest
         is_repeat = (
             before is not None
             and fingerprint is not None
@@ -49,8 +50,8 @@ class KnownVerdicts:
         if known is None:
             known = self._segments[key] = _Segment(full)
         known.newest = full
-        if asked:
-            known.asked = full
+        if is_conclusive:
+            known.conclusive = full
         return is_repeat
 
     def forget(self, key: Key) -> None:

@@ -38,9 +38,9 @@ class Found(NamedTuple):
         return self.result.cluster_network, self.result.vlan
 
     @property
-    def asked(self) -> bool:
-        """Whether DHCP was asked."""
-        return self.result.dhcp is not None
+    def is_dhcp_conclusive(self) -> bool:
+        """Whether it tells what DHCP offers, or that it offers nothing."""
+        return self.result.dhcp is not None and self.result.dhcp.outcome.is_conclusive
 
     def verdict(self, host: str) -> Verdict:
         """Return it as a verdict in full."""
@@ -74,7 +74,7 @@ class Batch:
             assert found.fingerprint is not None
             cluster_network, vlan = found.key
             group = groups.setdefault((cluster_network, found.incarnation), [])
-            group.append((vlan, found.counter, found.fingerprint, found.asked))
+            group.append((vlan, found.counter, found.fingerprint, found.is_dhcp_conclusive))
         return Report(
             host=host,
             verdicts=tuple(found.verdict(host) for found in self.full),
@@ -94,7 +94,7 @@ class Outbox:
         self._repeats: list[Found] = []
         self._repeats_due_at = 0.0
         self._recent: OrderedDict[tuple[Key, bool], tuple[float, Found]] = OrderedDict()
-        """The repeats that were sent within ANSWERED_WITHIN_S, by segment and whether DHCP was asked."""
+        """The repeats that were sent within ANSWERED_WITHIN_S, by segment and kind."""
 
     def __len__(self) -> int:
         return len(self._full) + len(self._repeats)
@@ -106,7 +106,9 @@ class Outbox:
             self._full.append(found)
             return found
         found = found._replace(fingerprint=fingerprint(found.result))
-        if not self._known.repeats(found.key, found.fingerprint, asked=found.asked, now=now):
+        if not self._known.repeats(
+            found.key, found.fingerprint, is_conclusive=found.is_dhcp_conclusive, now=now
+        ):
             self._full.append(found)
             return found
         if not self._repeats:
@@ -117,7 +119,7 @@ class Outbox:
     def answer(self, segment: Segment, now: float) -> None:
         """Add in full what was repeated on this segment just now; if it is older, the next one is in full."""
         key = segment.cluster_network, segment.vlan
-        repeated = [self._recent.pop((key, asked), None) for asked in (True, False)]
+        repeated = [self._recent.pop((key, of_dhcp), None) for of_dhcp in (True, False)]
         answers = [r[1] for r in repeated if r is not None and now - r[0] <= ANSWERED_WITHIN_S]
         self._full += answers
         if not answers:
@@ -155,7 +157,7 @@ class Outbox:
         del self._full[: len(batch.full)]
         del self._repeats[: len(batch.repeats)]
         for found in batch.repeats:
-            place = found.key, found.asked
+            place = found.key, found.is_dhcp_conclusive
             self._recent.pop(place, None)
             self._recent[place] = now, found
         while self._recent and now - next(iter(self._recent.values()))[0] > ANSWERED_WITHIN_S:

@@ -114,7 +114,7 @@ class VerdictStore:
                             verdict.host,
                             verdict.incarnation,
                             verdict.counter,
-                            int(verdict.dhcp is not None),
+                            int(verdict.is_dhcp_conclusive),
                             text,
                             KEPT_S,
                             verdict.fingerprint or "",

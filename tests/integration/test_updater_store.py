@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from services.contract.limits import REPORT_WITHIN_S
 from services.contract.messages import HostAnnouncement, Message, Segment, Verdict
 from services.contract.names import DEAD_LETTERS_KEPT, DEAD_LETTERS_KEY, HOST_TTL_S, host_key, verdicts_key
-from services.contract.outcomes import Fault
+from services.contract.outcomes import DHCPOutcome, Fault
 from services.contract.reports import Report
 from services.runtime import dead_letters
 from services.runtime.redis_client import connect
@@ -56,6 +56,16 @@ def test_the_newest_that_asked_dhcp_is_kept_beside_the_newest(store: VerdictStor
     """A gateway check does not hide the DHCP result before it."""
     store.put([made(1, asked=True)])
     store.put([made(2)])
+    found = store.read([SEGMENT])[SEGMENT]
+    assert [seen.verdict.counter for seen in found.latest] == [2]
+    assert [seen.verdict.counter for seen in found.asked_dhcp] == [1]
+
+
+def test_an_inconclusive_dhcp_result_hides_no_conclusive_one(store: VerdictStore) -> None:
+    """Otherwise an older offer to another host would count again."""
+    lossy = verdict(DIGEST, counter=2, dhcp=dhcp(outcome=DHCPOutcome.INCONCLUSIVE))
+    store.put([made(1, asked=True)])
+    store.put([lossy])
     found = store.read([SEGMENT])[SEGMENT]
     assert [seen.verdict.counter for seen in found.latest] == [2]
     assert [seen.verdict.counter for seen in found.asked_dhcp] == [1]

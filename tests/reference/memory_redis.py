@@ -140,7 +140,7 @@ class MemoryVerdicts:
         for verdict in verdicts:
             self.arrivals.append((observed, verdict))
             if verdict.fault is not Fault.STOPPED:
-                kinds = [self._latest] if verdict.dhcp is None else [self._latest, self._asked]
+                kinds = [self._latest, self._asked] if verdict.is_dhcp_conclusive else [self._latest]
                 stored = [_store(kind, verdict, observed, full_at=observed) for kind in kinds]
                 changed |= {verdict.segment} if True in stored else set()
         return frozenset(changed)

@@ -62,13 +62,14 @@ class Word:
 
 
 def newest(arrivals: Sequence[Arrival], *, asked: bool = False) -> dict[str, Arrival]:
-    """Return each host's newest verdict, by its own order; asked: of those that asked DHCP.
+    """Return each host's newest verdict, by its own order; asked: of those with a conclusive
+    DHCP result.
 
     A copy of a verdict changes nothing, nor does one of a probe that was stopped.
     """
     found: dict[str, Arrival] = {}
     for arrival in arrivals:
-        if arrival.verdict.fault is Fault.STOPPED or (asked and arrival.verdict.dhcp is None):
+        if arrival.verdict.fault is Fault.STOPPED or (asked and not arrival.verdict.is_dhcp_conclusive):
             continue
         before = found.get(arrival.host)
         if before is None or arrival.order > before.order:

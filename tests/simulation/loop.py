@@ -208,7 +208,7 @@ class Loop:
             return
         before = self._latest[vlan].get(host, (None, 0.0))[0]
         is_same = before is found.verdict or (before is not None and before.targets == found.verdict.targets)
-        if is_same and found.verdict.dhcp is None:
+        if is_same and not found.verdict.is_dhcp_conclusive:
             # Only its age is new.
             self._latest[vlan][host] = (found.verdict, done_at)
         else:
@@ -220,7 +220,7 @@ class Loop:
             return
         vlan = verdict.segment.vlan
         self._latest[vlan][verdict.host] = (verdict, self.clock.seconds)
-        if verdict.dhcp is not None:
+        if verdict.is_dhcp_conclusive:
             self._asked[vlan][verdict.host] = (verdict, self.clock.seconds)
         self._review_soon(vlan)
 

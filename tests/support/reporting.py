@@ -41,7 +41,7 @@ class Sent:
         """What names the verdict that it repeats."""
         said = self.verdict
         assert said.fingerprint is not None
-        return said.segment.vlan, said.counter, said.fingerprint, said.dhcp is not None
+        return said.segment.vlan, said.counter, said.fingerprint, said.is_dhcp_conclusive
 
     @property
     def full(self) -> Report:
@@ -66,7 +66,7 @@ class Reporting:
             return Sent(verdict, now, is_repeat=False)
         said = verdict.model_copy(update={"fingerprint": content(verdict)})
         is_repeat = self._of(verdict).repeats(
-            _key(verdict.segment), said.fingerprint, asked=verdict.dhcp is not None, now=now
+            _key(verdict.segment), said.fingerprint, is_conclusive=verdict.is_dhcp_conclusive, now=now
         )
         self.repeated += is_repeat
         return Sent(said, now, is_repeat)

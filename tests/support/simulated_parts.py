@@ -75,7 +75,7 @@ class MemoryStore:
         given = list(verdicts)
         for verdict in given:
             now, segment = self._clock.seconds, verdict.segment
-            kinds = [self._latest] if verdict.dhcp is None else [self._latest, self._asked]
+            kinds = [self._latest, self._asked] if verdict.is_dhcp_conclusive else [self._latest]
             news = False
             for known in kinds:
                 before = known.setdefault(segment, {}).get(verdict.host)

@@ -114,11 +114,7 @@ def summarize_dhcp(
 
 def is_conclusive(verdict: Verdict, digest: str) -> bool:
     """Whether the host asked DHCP for this intent, and can tell what came of it."""
-    return (
-        verdict.dhcp is not None
-        and verdict.dhcp.outcome in (DHCPOutcome.OFFERED, DHCPOutcome.NO_OFFER)
-        and any(target.digest == digest for target in verdict.targets)
-    )
+    return verdict.is_dhcp_conclusive and any(target.digest == digest for target in verdict.targets)
 
 
 def _has_offers(verdict: Verdict) -> bool:

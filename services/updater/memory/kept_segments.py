@@ -86,7 +86,7 @@ class KeptSegment:
         # What is repeated is mostly the newest one itself.
         if latest.verdict is not verdict and found_by(latest.verdict) != found_by(verdict):
             return False
-        if verdict.dhcp is None:
+        if not verdict.is_dhcp_conclusive:
             return True
         if asked is None or not counts(asked, is_answer=True):
             return False
@@ -104,7 +104,7 @@ class KeptSegment:
 
     def replace(self, verdict: Verdict) -> None:
         """Take a verdict that says the same. Arrivals stay: a late one may be newer than one of two alone."""
-        for kept in (self.latest,) if verdict.dhcp is None else (self.latest, self.asked):
+        for kept in (self.latest, self.asked) if verdict.is_dhcp_conclusive else (self.latest,):
             if verdict.host in kept:
                 kept[verdict.host].verdict = verdict
 

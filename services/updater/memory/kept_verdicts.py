@@ -123,7 +123,7 @@ class KeptVerdicts:
                 kept, meant = self._kept.get(segment), same.get(segment)
                 if kept is None or meant is None:
                     self._changes.add(segment, is_same=False)
-                elif meant.dhcp is None and kept.repeat(meant, confirmed.now_ms):
+                elif not meant.is_dhcp_conclusive and kept.repeat(meant, confirmed.now_ms):
                     self._changes.add(segment, is_same=True, is_kept=True)
                 else:
                     self._take(meant, is_same=True)

@@ -57,7 +57,7 @@ class FakeStore:
         for verdict in given:
             key = verdict.segment, verdict.host
             self.latest[key] = at, verdict
-            if verdict.dhcp is not None:
+            if verdict.is_dhcp_conclusive:
                 self.asked[key] = at, verdict
         return frozenset(verdict.segment for verdict in given)
 

@@ -1,9 +1,11 @@
 """A stranger among the DHCP servers, seen by the whole updater: one host's word hands nothing to it."""
 
+from ipaddress import IPv4Address
+
 import pytest
 
-from services.contract.messages import Offer, TargetVerdict
-from services.contract.outcomes import ReachOutcome, Reason
+from services.contract.messages import DHCPVerdict, Offer, TargetVerdict
+from services.contract.outcomes import DHCPOutcome, ReachOutcome, Reason
 from services.contract.reports import Report
 from tests.unit.network.builders import GATEWAY, dhcp, reach, verdict
 from tests.unit.network.test_servers import (
@@ -30,13 +32,17 @@ def standing(*offers: Offer) -> World:
     return world
 
 
-def report(world: World, host: str, known: ReachOutcome, *offers: Offer) -> None:
+def report(
+    world: World, host: str, known: ReachOutcome, *offers: Offer, gateway: IPv4Address = GATEWAY,
+    loses_offers: bool = False,
+) -> None:  # fmt: skip
     """Report what a host found on the known gateway, and what it was offered; what is offered answers."""
     world.counter += 1
     intent = world.intent
+    asked = DHCPVerdict(outcome=DHCPOutcome.INCONCLUSIVE) if loses_offers else None
     found = verdict(
         intent.digest, host=host, vlan=known, routed=known, counter=world.counter,
-        gateway=GATEWAY, dhcp=dhcp(*offers) if offers else None,
+        gateway=gateway, dhcp=dhcp(*offers) if offers else asked,
     )  # fmt: skip
     others = tuple(
         TargetVerdict(digest=intent.digest, gateway=made.gateway, vlan=reach(R), routed=reach(R))
@@ -98,3 +104,18 @@ def test_renumbered_network_is_followed_though_the_old_gateway_answers() -> None
     world.clock.seconds += BOUND_S
     world.review()
     assert world.route()["gateway"] == MOVED
+
+
+def test_renumbered_network_stays_so_when_hosts_lose_the_next_offers() -> None:
+    """What another host was offered before is older than what they were offered last."""
+    world = standing(TRUE_OFFER)
+    for host in HOSTS[:2]:
+        report(world, host, R, RENUMBERED)
+    world.clock.seconds += BOUND_S
+    world.review()
+    assert world.route()["gateway"] == MOVED
+    for _ in range(4):
+        world.clock.seconds += 250
+        for host in HOSTS:
+            report(world, host, R, gateway=IPv4Address(MOVED), loses_offers=host != HOSTS[2])
+    assert (world.status()["state"], world.route()["gateway"]) == ("Active", MOVED)
