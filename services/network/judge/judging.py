@@ -79,15 +79,17 @@ def judge(case: Case, doubts: Doubts) -> Judgement:
             found, doubts = evidence, restricted
     if _is_undecided(case, found):
         return _undecided(case, found, doubts)
-    if doubts.undecided_since_ms and evidence is found:
-        doubts = changed(doubts, undecided_since_ms=0)
-    match compare(_comparable(case, found), found, case.intent):
+    difference = compare(_comparable(case, found), found, case.intent)
+    if difference is Difference.WORSE and evidence is not found:
+        return _undecided(case, evidence, doubts)
+    doubts = changed(doubts, undecided_since_ms=0)
+    match difference:
         case Difference.NONE:
             return _same(case, found, doubts)
         case Difference.BETTER if not accused_unheard(case, doubts.watermark_ms):
             return _better(case, found, doubts)
         case Difference.WORSE:
-            return _worse(case, found, doubts) if evidence is found else _undecided(case, evidence, doubts)
+            return _worse(case, found, doubts)
         case _:
             return _detail(case, found, doubts)
 

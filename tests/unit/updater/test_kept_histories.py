@@ -179,6 +179,21 @@ KEPT = {
         ("probe", "node2", 100, False, "good", "now"),
         ("probe", "node3", 100, False, "good", "now"),
     )),
+    # The last report says what stands; only once it is outdated, nothing is known.
+    "a report beside a doubt that ended without any": History(4, ((200, "new"),), (
+        ("probe", "node2", 200, True, "good", "now"),
+        ("truth", 200, "vlan node3"),
+        ("wait", 260),
+        ("probe", "node2", 200, False, "good", "now"),
+        ("probe", "node3", 200, False, "good", "now"),
+        ("probe", "node4", 200, True, "good", "now"),
+        ("wait", 7),
+        ("probe", "node1", 200, False, "lossy", "now"),
+        ("fault", "pause"),
+        ("wait", 9),
+        ("fault", "pause"),
+        ("wait", 260),
+    )),
 }  # fmt: skip
 
 
