@@ -100,9 +100,9 @@ second, two hosts are enough, and the others are not named.
 - Details that accuse no host (a host less, DHCP servers, findings) are reported when every host has a result
   and none is being asked, or after 25 s. What was reported of DHCP stands until DHCP is asked again.
 - Another gateway than the known one is reported only after all hosts have checked the known one. It replaces
-  the known one if that is silent on the VLAN and no offer names it, or if a server that named the known one
-  before (the same address and MAC address) names another, or the one in `serverIPAddr`, unless it named the
-  known one from another MAC address. The same holds for another subnet of the known gateway, except that
+  the known one if that is silent on the VLAN and no offer names it, or if all servers that named the known
+  one before (the same address and MAC address) name another, or the one in `serverIPAddr`, unless it named
+  the known one from another MAC address. The same holds for another subnet of the known gateway, except that
   nothing is waited for. While more servers answer than nadroute keeps, the known gateway is kept although it
   is silent. See [`OtherServerAnswered`](#otherserveranswered).
 - Results that give no state leave the reported one for 15 s (no host can probe), 25 s (the hosts that have

@@ -10,6 +10,7 @@ from services.contract.outcomes import DHCPOutcome, Reason
 from services.contract.verdicts import AgedVerdict
 from services.network.judge.reach import silent_on_vlan
 from services.network.judge.servers import (
+    agreeing,
     are_too_many,
     choose,
     describe,
@@ -144,11 +145,14 @@ def _read_offers(
         for offer in offers_in(seen.verdict)
         if known is not None and _names(offer, known, intent.known_cidr, policy)
     }
+    if intent.server is not None:
+        named_known = frozenset(s for s in named_known if s.address == str(intent.server))
     if not usable:
         reason, detail = _why_unusable(intent, eligible, offers, policy)
         findings = _find_in(listed, "none is usable", too_many=too_many)
         remembered = (intent.known_cidr, known)
-        trusted = [offer for offer in eligible if not named_known or identity(offer) in named_known]
+        agreed = agreeing(eligible, named_known)
+        trusted = [offer for offer in eligible if not named_known or identity(offer) in agreed]
         if any(_contradicts(offer, known, policy) for offer in trusted):
             # It came from such an offer: Harvester's helper takes any router and makes up a subnet.
             remembered = (None, None)

@@ -33,22 +33,29 @@ def choose(
     """Return the offer that counts for all hosts; None if the known gateway stays, although none names it.
 
     usable: at least one, in the order of servers. named_known: servers that have named the known gateway in
-    the known subnet: if such a server names another of either, the network was renumbered. So it was if the
+    the known subnet: if all of them name another of either, the network was renumbered. So it was if the
     server that the owner configured names another, unless that server is known by another MAC address. A
     stranger's offer counts only once the known gateway is silent.
     """
     known = intent.known_gateway
     confirming = [pair for pair in usable if pair[1] == known]
     same = [pair for pair in confirming if pair[0].cidr == intent.known_cidr]
-    own = [pair for pair in usable if identity(pair[0]) in named_known]
+    agreed = agreeing([offer for offer, _ in usable], named_known)
+    own = [pair for pair in usable if identity(pair[0]) in agreed]
     # In another subnet a stranger confirms nothing, unless nobody is known to have named the gateway.
     trusted = [pair for pair in confirming if pair in own or not named_known]
     if chosen := same or trusted or own:
         return chosen[0]
-    is_configured = intent.server is not None and all(
-        server.address != str(intent.server) for server in named_known
-    )
+    is_configured = intent.server is not None and not named_known
     return (confirming or usable)[0] if known is None or known_is_silent or is_configured else None
+
+
+def agreeing(offers: Iterable[Offer], named_known: Collection[ServerIdentity]) -> Collection[ServerIdentity]:
+    """Return the servers that have named the known gateway; none if one of them did not make these offers.
+
+    One alone may be a stranger that named the gateway once, and waited until the others are silent.
+    """
+    return named_known if set(named_known) <= {identity(offer) for offer in offers} else ()
 
 
 def newest_offers(newest_first: Iterable[AgedVerdict]) -> list[Offer]:

@@ -106,6 +106,24 @@ def test_server_that_named_the_known_gateway_is_followed_when_it_names_another()
     assert again.gateway == IPv4Address(MOVED)
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        STRANGERS_OFFER,
+        offer(str(GATEWAY), server=STRANGER, mac=OTHER_MAC, cidr="10.0.0.0/16"),
+        offer(str(GATEWAY), server=STRANGER, mac=OTHER_MAC, cidr="10.9.0.0/24"),
+    ],
+    ids=["another gateway", "another subnet", "a subnet that rules the gateway out"],
+)
+def test_stranger_that_once_named_the_known_gateway_takes_no_place_of_it(made: Offer) -> None:
+    """While the other server that named it is silent, and as long as the gateway answers."""
+    both = frozenset({TRUE_SERVER, ServerIdentity(STRANGER, OTHER_MAC)})
+    intent = replace(KNOWN, named_by=both)
+    conclusion = _reduce(intent, [asked(intent, made)])
+    assert (conclusion.state, conclusion.gateway or intent.known_gateway) == (State.ACTIVE, GATEWAY)
+    assert conclusion.cidr in (None, intent.known_cidr)
+
+
 def test_known_gateway_that_any_server_confirms_stays() -> None:
     """Of two servers that named it, one names another now, as in the middle of a renumbering."""
     moved = offer(MOVED, server="10.0.112.0", mac=THIRD_MAC)
