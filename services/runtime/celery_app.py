@@ -3,41 +3,23 @@
 docs/decisions/0002-celery-settings.md gives the reason for each setting.
 """
 
-from typing import Any
-
 from celery import Celery
-from celery.app.events import Events
-from celery.events import EventDispatcher
 from kombu import Exchange, Queue
 
 from services.contract.names import REPORT_QUEUE, REPORT_TASK
+from services.runtime.broker import Messaging
 from services.runtime.redis_client import (
     CONNECT_TIMEOUT_S,
     HEALTH_CHECK_INTERVAL_S,
     READ_TIMEOUT_S,
     celery_url,
 )
+from services.runtime.task_events import SendTaskEvents, WorkerEvents
 
 RESULT_TTL_S = 300
 """Results that are not fetched expire after this."""
 VISIBILITY_TIMEOUT_S = 120
 """A task whose worker died is redelivered after this; longer than any probe, shorter than a sweep."""
-
-
-class _NonBlockingDispatcher(EventDispatcher):  # type: ignore[misc]
-    """Sends an event without retrying; buffers it until the connection is back.
-
-    A worker sends heartbeats from the loop that takes tasks and handles signals, with endless retries:
-    while Redis is down, they would block that loop.
-    """
-
-    def send(self, type: str, **fields: Any) -> Any:  # noqa: A002 - Celery's name
-        """Send as Celery does, with retries disabled."""
-        return super().send(type, **{**fields, "retry": False})
-
-
-class _NonBlockingEvents(Events):  # type: ignore[misc]
-    dispatcher_cls = _NonBlockingDispatcher
 
 
 def make_app(redis_url: str, *, name: str = "nadroute", unacked_scope: str = "clients") -> Celery:
@@ -47,7 +29,8 @@ def make_app(redis_url: str, *, name: str = "nadroute", unacked_scope: str = "cl
     each other's tasks, so each prober has its own (its host) and updaters share one.
     """
     url = celery_url(redis_url)
-    app = Celery(name, broker=url, backend=url, events=_NonBlockingEvents, set_as_current=False)
+    app = Celery(name, broker=url, backend=url, amqp=Messaging, events=WorkerEvents, set_as_current=False)
+    app.steps["consumer"].add(SendTaskEvents)
     sockets = {
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         "socket_timeout": READ_TIMEOUT_S,

@@ -2,13 +2,16 @@
 
 import contextlib
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from services.contract.names import PROBE_TASK, probe_queue
 from services.runtime.celery_app import make_app
 from services.runtime.redis_client import connect
+from services.runtime.task_events import SendTaskEvents
 from tests.support.redis_server import RedisServer, running_redis
 
 PATIENCE_S = 60.0
@@ -45,3 +48,62 @@ def test_queues_are_in_the_database_of_the_url(redis_server: RedisServer, databa
             waiting[number] = client.llen(queue)
             client.flushdb()
     assert waiting == ({0: 0, 2: 1} if database == "?db=2" else {0: 1, 2: 0})
+
+
+def test_a_channel_keeps_its_client_as_long_as_its_connections(redis_server: RedisServer) -> None:
+    """kombu makes a client for each command, which costs a worker nearly as much as all else about a task."""
+    with make_app(redis_server.url) as app, app.connection_for_write() as connection:
+        channel = connection.default_channel
+        with channel.conn_or_acquire() as first, channel.conn_or_acquire() as second:
+            assert first is second
+        channel._disconnect_pools()
+        with channel.conn_or_acquire() as later:
+            assert later is not first
+            assert later.ping()
+
+
+def test_the_events_of_tasks_are_sent_together(redis_server: RedisServer) -> None:
+    """Three changes of a task are one message to Flower, when the worker's loop sends what waits."""
+    with make_app(redis_server.url) as app, app.connection_for_write() as connection:
+        # As a worker creates it: what waits is to be sent soon.
+        asked: list[bool] = []
+        events = app.events.Dispatcher(
+            connection,
+            hostname="updater@node1",
+            buffer_group=["task"],
+            on_send_buffered=lambda: asked.append(True),
+        )
+        parent = SimpleNamespace(event_dispatcher=events, timer=Timers())
+        step = SendTaskEvents(parent)
+        step.start(parent)
+        before = published(redis_server)
+        for change in ("received", "started", "succeeded"):
+            events.send(f"task-{change}", uuid="1")
+        assert (published(redis_server), asked) == (before, [])
+        parent.timer.fire()
+        assert published(redis_server) == before + 1
+        events.send("task-received", uuid="2")
+        step.stop(parent)
+        assert published(redis_server) == before + 2
+        assert not parent.timer.calls
+
+
+def published(server: RedisServer) -> int:
+    """Return how many messages were published."""
+    with contextlib.closing(connect(server.url)) as client:
+        return int(client.info("commandstats").get("cmdstat_publish", {"calls": 0})["calls"])
+
+
+class Timers:
+    """A loop's timers, which fire when asked to."""
+
+    def __init__(self) -> None:
+        self.calls: list[Callable[[], object]] = []
+
+    def call_repeatedly(self, _every_s: float, call: Callable[[], object]) -> "SimpleNamespace":
+        self.calls.append(call)
+        return SimpleNamespace(cancel=lambda: self.calls.remove(call))
+
+    def fire(self) -> None:
+        for call in self.calls:
+            call()
