@@ -8,6 +8,7 @@ import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from typing import cast
 
@@ -126,7 +127,9 @@ def _entries(client: redis.Redis) -> Iterator[tuple[bytes, bytes]]:
                 yield key, body
 
 
+@lru_cache(maxsize=2 * MAX_HOSTS)
 def _announcement(key: bytes, body: bytes) -> HostAnnouncement:
+    """Parse one entry, mostly one that was read a second ago. Raises MessageRefused."""
     kind = HostAnnouncement.__name__
     try:
         text = body.decode()

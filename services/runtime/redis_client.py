@@ -94,7 +94,12 @@ def connect(
 
 def time_ms(client: "redis.Redis") -> int:
     """Return Redis' TIME in milliseconds."""
-    seconds, microseconds = client.time()
+    return milliseconds(client.time())
+
+
+def milliseconds(time: tuple[int, int]) -> int:
+    """Return the reply of TIME in milliseconds."""
+    seconds, microseconds = time
     return seconds * 1000 + microseconds // 1000
 
 

@@ -19,11 +19,16 @@ from services.contract.messages import ProbeRequest, Segment, SegmentProbe
 from services.contract.names import PAUSED_KEY, SENDING_KEY, SENDING_TTL_S, outstanding_key
 from services.contract.sending import SendingMark
 from services.runtime.clock import Clock
-from services.runtime.redis_client import time_ms
+from services.runtime.redis_client import milliseconds
 from services.watcher.plan.segment_plan import HostProbe
 from services.watcher.requests import NotSent, build_requests, send_requests
 
 MAX_AGE_S = 60.0
+_MARK = """
+for _, key in ipairs(KEYS) do
+  redis.call('SET', key, ARGV[1], 'PX', ARGV[2])
+end
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -74,10 +79,10 @@ class Dispatcher:
     def dispatch(self, probes: Sequence[HostProbe]) -> Dispatched:
         """Send the probes that are not outstanding. Raise Paused or NotSent: then all are still due."""
         try:
-            holders = self._holders(probes)
+            holders, now_ms = self._look(probes)
             wanted = [p for p, holder in zip(probes, holders, strict=True) if not self._covers(p, holder)]
             requests = build_requests(
-                wanted, sent_at_ms=time_ms(self._client), max_age_ms=self._max_age_ms, new_id=self._new_id
+                wanted, sent_at_ms=now_ms, max_age_ms=self._max_age_ms, new_id=self._new_id
             )
             # Before the request, so that even a quick prober finds the key that it deletes.
             self._mark(requests)
@@ -104,18 +109,22 @@ class Dispatcher:
         for key in [key for key in self._outstanding if key[0] == host]:
             del self._outstanding[key]
 
-    def _holders(self, probes: Sequence[HostProbe]) -> list[str | None]:
-        """Return for each probe the id of the outstanding request on its host and segment; raise Paused."""
+    def _look(self, probes: Sequence[HostProbe]) -> tuple[list[str | None], int]:
+        """Return for each probe the id of the outstanding request on its host and segment, and Redis' time.
+
+        Raise Paused.
+        """
         if not probes:
-            return []
+            return [], 0
         keys = [outstanding_key(probe.host, probe.segment) for probe in probes]
         with self._client.pipeline(transaction=False) as pipe:
             pipe.exists(PAUSED_KEY)
             pipe.mget(keys)
-            paused, values = pipe.execute()
+            pipe.time()
+            paused, values, now = pipe.execute()
         if paused:
             raise Paused(f"{PAUSED_KEY} is set")
-        return cast("list[str | None]", values)
+        return cast("list[str | None]", values), milliseconds(now)
 
     def _covers(self, probe: HostProbe, holder: str | None) -> bool:
         """Return whether the outstanding request (its id: holder) includes this probe."""
@@ -131,8 +140,9 @@ class Dispatcher:
     def _mark(self, requests: Sequence[ProbeRequest]) -> None:
         with self._client.pipeline(transaction=False) as pipe:
             for request in requests:
-                for segment in request.probed():
-                    pipe.set(outstanding_key(request.host, segment), request.id, px=self._max_age_ms)
+                keys = [outstanding_key(request.host, segment) for segment in request.probed()]
+                # One command for all: the client takes longer for each than Redis for the whole.
+                pipe.eval(_MARK, len(keys), *keys, request.id, self._max_age_ms)
             pipe.execute()
 
     def _remember(self, requests: Sequence[ProbeRequest]) -> None:
