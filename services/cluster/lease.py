@@ -110,6 +110,12 @@ class LeaderLease(RepeatingThread):
         write_log("lease not renewed", lease=self._name, error=error, leader=self.is_leader)
 
     def _try(self) -> None:
+        if self.is_leader and self._record is not None:
+            try:
+                self._put(self._record)
+                return
+            except (Conflict, NotFound):
+                log.debug("lease changed by another", lease=self._name)
         asked_at = self._clock.monotonic()
         try:
             body = self._request("GET", self._path)
@@ -121,7 +127,10 @@ class LeaderLease(RepeatingThread):
         if record.holder not in ("", self._identity) and not expired:
             self._led_until = float("-inf")
             return
-        # The PUT names the version read: of two processes that find it expired, one gets 409.
+        self._put(record)
+
+    def _put(self, record: _Record) -> None:
+        """Take or renew the Lease. The PUT names this version: of two processes, one gets 409."""
         asked_at = self._clock.monotonic()
         self._hold(self._request("PUT", self._path, self._next(record)), asked_at)
 

@@ -109,6 +109,30 @@ def test_a_leader_that_cannot_renew_stops_leading(cluster: Cluster, server: ApiS
     assert changes == ["one leads", "one stands by"]
 
 
+def test_a_leader_renews_without_reading(cluster: Cluster, server: ApiServer) -> None:
+    """It knows what it wrote; another's write would be a conflict."""
+    clock = ManualClock()
+    one = candidate(cluster, "one", clock)
+    one.attempt()
+    server.faults.respond(503, match=Match(verb="get", resource="leases"), count=None)
+    for _ in range(20):
+        clock.seconds += 2
+        one.attempt()
+    assert one.is_leader
+
+
+def test_a_leader_whose_lease_another_took_stops_at_once(cluster: Cluster) -> None:
+    """Its own time is not over: a process whose clock runs faster found the Lease expired."""
+    clock, fast = ManualClock(), ManualClock()
+    one, two = candidate(cluster, "one", clock), candidate(cluster, "two", fast)
+    one.attempt()
+    two.attempt()
+    fast.seconds += 16
+    two.attempt()
+    one.attempt()
+    assert (one.is_leader, two.is_leader, holder(cluster)) == (False, True, "two")
+
+
 def test_one_of_two_that_find_it_expired_wins(cluster: Cluster, server: ApiServer) -> None:
     """Both read the same record; the slower one's write names an outdated version."""
     clock = ManualClock()
