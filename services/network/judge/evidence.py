@@ -225,18 +225,20 @@ def asked_since(case: Case, since_ms: int) -> dict[str, int]:
     }
 
 
+def offers_ms(case: Case) -> list[int]:
+    """Return when each host's offers arrived, also of hosts that are gone since."""
+    return [
+        case.verdicts.arrived_ms(seen)
+        for seen in case.verdicts.asked_dhcp
+        if offers_in(seen.verdict)
+        and seen.age_s < DHCP_FRESHNESS * case.fresh_s
+        and is_conclusive(seen.verdict, case.intent.digest)
+    ]
+
+
 def newest_offer_ms(case: Case) -> int:
-    """Return when the newest offer arrived, also if its host is gone since; 0 without one."""
-    return max(
-        (
-            case.verdicts.arrived_ms(seen)
-            for seen in case.verdicts.asked_dhcp
-            if offers_in(seen.verdict)
-            and seen.age_s < DHCP_FRESHNESS * case.fresh_s
-            and is_conclusive(seen.verdict, case.intent.digest)
-        ),
-        default=0,
-    )
+    """Return when the newest of them arrived; 0 without one."""
+    return max(offers_ms(case), default=0)
 
 
 def askers_needed(case: Case) -> int:

@@ -33,7 +33,7 @@ from services.network.judge.evidence import (
     accused_unheard,
     compare,
     heard_since,
-    newest_offer_ms,
+    offers_ms,
     only_dhcp_tells,
     says_no_offer,
     unheard_since,
@@ -117,7 +117,9 @@ def _is_undecided(case: Case, found: Conclusion) -> bool:
 def _same(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
     if doubts is not NO_DOUBTS:
         doubts = close(found, doubts)
-        if 0 < doubts.offers_after_ms <= newest_offer_ms(case):
+        if says_no_offer(found):
+            doubts = changed(doubts, no_offer=None)
+        if min(offers_ms(case), default=doubts.offers_after_ms) >= doubts.offers_after_ms:
             doubts = changed(doubts, offers_after_ms=0)
     return _tell(case, found, doubts)
 

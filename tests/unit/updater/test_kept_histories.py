@@ -194,6 +194,38 @@ KEPT = {
         ("fault", "pause"),
         ("wait", 260),
     )),
+    # node1's first offer was refuted before node2's came, and is not news once that is refuted too.
+    "a refuted offer behind a newer one": History(3, ((100, "new"),), (
+        ("probe", "node1", 100, True, "good", "now"),
+        ("truth", 100, "dhcp"),
+        ("probe", "node2", 100, True, "good", "now"),
+        ("truth", 100, "gateway"),
+        ("truth", 100, "routed"),
+        ("wait", 25),
+        ("truth", 100, "dhcp"),
+        ("probe", "node1", 100, False, "good", "now"),
+        ("probe", "node2", 100, True, "good", "now"),
+        ("probe", "node3", 100, False, "wrong", "now"),
+        ("truth", 100, "dhcp"),
+        ("probe", "node2", 100, True, "lossy", "now"),
+        ("probe", "node1", 100, False, "good", "now"),
+        ("probe", "node2", 100, True, "good", "now"),
+    ), "routed", 25.0),
+    # Its result is told, and what differs now is something else.
+    "an updater's start right after a missing offer was told": History(3, ((100, "auto"),), (
+        ("fault", "watcher"),
+        ("fault", "watcher"),
+        ("probe", "node1", 100, True, "good", "now"),
+        ("truth", 100, "dhcp"),
+        ("probe", "node2", 100, True, "good", "now"),
+        ("wait", 24),
+        ("fault", "updater"),
+        ("wait", 90),
+        ("probe", "node1", 100, False, "good", "now"),
+        ("probe", "node3", 100, False, "good", "now"),
+        ("probe", "node3", 100, False, "lossy", "now"),
+        ("probe", "node1", 100, True, "good", "now"),
+    ), "vlan", 25.0),
 }  # fmt: skip
 
 
