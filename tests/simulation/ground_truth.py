@@ -96,8 +96,10 @@ class Written:
 def falsehoods(truth: Truth, written: Written) -> Iterator[str]:
     """Say what a written status says that was not so."""
     after = written.after
-    if after.state == State.UNKNOWN and written.steady:
-        yield f"Unknown, but {written.steady} could report"
+    # Whether an uplink that is named as faulty is so is judged by itself.
+    able = [host for host in written.steady if after.hosts.get(host) not in UPLINK_FAULTS]
+    if after.state == State.UNKNOWN and able:
+        yield f"Unknown, but {able} could report"
     if after.state == State.PENDING and written.before is not None and written.before.state != State.PENDING:
         yield f"Pending, after {written.before.state} of the same intent"
     yield from _of_the_hosts(truth, written)

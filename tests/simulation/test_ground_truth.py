@@ -132,6 +132,15 @@ def test_a_host_that_could_report_is_not_passed_over() -> None:
     assert list(unheard(replace(told, steady=("n2", "n3")))) == []
 
 
+def test_nothing_is_known_where_no_uplink_works() -> None:
+    """And something is, once one does."""
+    told = replace(ACTIVE, state="Unknown", hosts=dict.fromkeys(("n1", "n2", "n3"), "UplinkDown"))
+    down = truth(*(("uplink", host) for host in ("n1", "n2", "n3")))
+    assert list(falsehoods(down, written(told))) == []
+    of_two = replace(told, hosts={"n1": "UplinkDown", "n2": "UplinkDown"})
+    assert list(falsehoods(down, written(of_two))) == ["Unknown, but ['n3'] could report"]
+
+
 def test_one_host_speaks_for_all_of_a_gateway_that_dhcp_just_named() -> None:
     """The others learn of it by the write; but one has to have found it so."""
     site = truth(("routed", "n2"))
