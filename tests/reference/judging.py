@@ -86,7 +86,10 @@ class Judge:
         """Take that this was written."""
         self.told, self._agrees = telling.word, True
         if telling.closes:
-            self.doubt, self._named_since = telling.doubt, None
+            # Who was asked before nothing was known any more is waited for no longer than that.
+            is_open = self.doubt is not None and not (self.doubt.is_over or self.doubt.answered)
+            self.doubt = self.doubt if telling.word.state is State.UNKNOWN and is_open else telling.doubt
+            self._named_since = None
             self._undecided_since = self._differs_since = None
         if telling.ends_asking:
             self._in_vain_since = None
