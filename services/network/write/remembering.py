@@ -73,17 +73,18 @@ class Memory:
         """Return the network as it is to be judged: as if what was told still stood in its annotations.
 
         So it is where nothing may be written, and where what was written is to be put back. Where another
-        writer emptied the annotation, and may not be answered, the gateway that was known still is.
+        writer emptied or outdated the annotation, and may not be answered, the known gateway still is known.
         """
         if self.told is None or not self.knows(intent):
             return network
-        is_named = bool(network.route.cidr or network.route.gateway)
+        route = network.route
+        is_named = bool(route.cidr or route.gateway) and not route.outdated
         if self.is_hindered or (self.is_written and not (self.is_at_limit and is_named)):
             wanted = want(network, intent, self.told.state, self.to_restate)
             return as_told(network, self.told, self.result, wanted.fields)
         if is_named or network.route_error or self.written.digest != self.told.digest:
             return network
-        return as_told(network, None, self.written.result, {})
+        return as_told(network, None, self.written.result, {"outdated": None} if route.outdated else {})
 
     @property
     def is_written(self) -> bool:

@@ -226,6 +226,23 @@ KEPT = {
         ("probe", "node3", 100, False, "lossy", "now"),
         ("probe", "node1", 100, True, "good", "now"),
     ), "vlan", 25.0),
+    # The write meets another version, and the record has what was to be written by then.
+    "a conflict with a VLAN changed away and back": History(2, ((100, "auto"), (100, "manual")), (
+        ("probe", "node2", 100, True, "good", "now"),
+        ("fault", "watch"),
+        ("edit", 1, "auto"),
+        ("fault", "watch"),
+        ("fault", "watch"),
+        ("edit", 0, "vlan"),
+        ("edit", 0, "vlan"),
+        ("probe", "node2", 100, False, "wrong", "now"),
+        ("prober", "node1", "crash"),
+        ("prober", "node1", "crash"),
+        ("wait", 3),
+        ("prober", "node1", "start"),
+        ("probe", "node1", 100, False, "good", "now"),
+        ("prober", "node1", "crash"),
+    ), "routed", 40.0),
 }  # fmt: skip
 
 
