@@ -48,17 +48,20 @@ class _Announcements:
     polls: list[tuple[int, frozenset[str]]] = field(default_factory=list)
     paces_s: dict[str, float] = field(default_factory=dict)
     readable_since: int | None = None
+    ended: Mapping[str, int] = field(default_factory=dict)
+    """When each host that is gone was first missed."""
 
     def read(self, now: int, hosts: Mapping[str, float]) -> None:
         self.polls.append((now, frozenset(hosts)))
         self.paces_s |= hosts
+        self.ended = dict(self._ended())
         if self.readable_since is None:
             self.readable_since = now
 
     def carriers(self, now: int) -> frozenset[str]:
         """Return the announced hosts, and those whose announcement ended a moment ago."""
         present = self.polls[-1][1]
-        return present | frozenset(host for host, ended in self._ended() if now - ended < BOUND_MS)
+        return present | frozenset(host for host, ended in self.ended.items() if now - ended < BOUND_MS)
 
     def bound_ms(self, now: int) -> int:
         """Return how long the slowest of them may take to report."""
@@ -86,6 +89,8 @@ class Player:
             slowest_s=history.slowest_s,
         )
         self._judges: dict[str, Judge] = {}
+        self._read: dict[str, tuple[Network, Intent | NotProbed]] = {}
+        """What was read of each network as it last was; most looks find it as it was."""
         self._announcements = _Announcements()
         self.looks = 0
         """How often both were compared."""
@@ -151,7 +156,7 @@ class Player:
             if not self._sees(old, known.get(old.uid), observed):
                 assert new == old, "written on what is outdated"
                 continue
-            found = read_intent(old)
+            found = self._read_intent(old)
             if isinstance(found, Intent):
                 self._check(old, new, found, observed)
                 if self._must_be_corrected(index):
@@ -201,6 +206,13 @@ class Player:
             offered=offered,
         )
 
+    def _read_intent(self, network: Network) -> Intent | NotProbed:
+        present, found = self._read.get(network.uid, (None, None))
+        if found is None or present is not network:
+            found = read_intent(network)
+            self._read[network.uid] = network, found
+        return found
+
     def _judge_of(self, network: Network) -> Judge:
         return self._judges.setdefault(network.uid, Judge())
 
@@ -226,7 +238,7 @@ class Player:
         return replace(intent, known_gateway=named.known_gateway, known_cidr=named.known_cidr)
 
     def _note_standing(self, network: Network) -> None:
-        found, judge, uid = read_intent(network), self._judge_of(network), network.uid
+        found, judge, uid = self._read_intent(network), self._judge_of(network), network.uid
         digest, standing = found.digest if isinstance(found, Intent) else "", judge.standing
         if isinstance(found, Intent) and standing is not None and standing.digest == digest:
             if _says(network, standing):
