@@ -156,12 +156,14 @@ def test_observe_only_reports_by_events_alone() -> None:
         site.send(verdict(digest_of(network), segment=segment(101), dhcp=dhcp(offer())))
         site.wait(lambda: len(site.events("watched")) == 1)
         silent = ReachOutcome.SILENT
-        site.send(
-            verdict(
-                digest_of(network), segment=segment(101), dhcp=dhcp(offer()), counter=2, vlan=silent,
-                routed=silent,
-            )
-        )  # fmt: skip
+        # From both hosts: a missing one would be waited for.
+        for host in ("node1", "node2"):
+            site.send(
+                verdict(
+                    digest_of(network), host=host, segment=segment(101), dhcp=dhcp(offer()), counter=2,
+                    vlan=silent, routed=silent,
+                )
+            )  # fmt: skip
         site.wait(lambda: len(site.events("watched")) == 2)
         assert [event["reason"] for event in site.events("watched")] == ["Active", "Unreachable"]
         assert site.writes("watched") == []
