@@ -135,9 +135,9 @@ def started_demo(*arguments: str) -> Iterator[Demo]:
         process.wait()
 
 
-@pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Demo]:
-    """Start a demo on the example site with one more VLAN, which no example uses."""
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """Start one demo for a module's tests: the example site with one more VLAN, which no example uses."""
     site = yaml.safe_load((ROOT / "examples/site.yaml").read_text())
     site["vlans"].append(
         {
@@ -148,6 +148,7 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
             "dhcp": {"pool": "10.77.0.50-10.77.0.90"},
         }
     )
-    (tmp_path / "site.yaml").write_text(yaml.safe_dump(site))
-    with started_demo("--site", str(tmp_path / "site.yaml")) as running:
+    file = tmp_path_factory.mktemp("demo") / "site.yaml"
+    file.write_text(yaml.safe_dump(site))
+    with started_demo("--site", str(file)) as running:
         yield running

@@ -1,6 +1,7 @@
 """A gateway that fails and recovers while the demo runs is reported by table, Events and text."""
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,25 +18,34 @@ def _all(demo: Demo, state: str) -> bool:
     return all(states[network] == state for network in BOTH)
 
 
+@contextlib.contextmanager
+def _broken(demo: Demo) -> Iterator[None]:
+    """Break the gateway of both for the duration of the block; other tests share the demo."""
+    demo.nadroute("demo", "break", "7")
+    try:
+        yield
+    finally:
+        demo.nadroute("demo", "heal", "7")
+
+
 @pytest.mark.kubectl
 def test_a_gateway_that_breaks_and_heals_is_reported_everywhere(demo: Demo) -> None:
     """Both networks on the VLAN fail and recover; no other network gets an Event meanwhile."""
     wait_until(lambda: _all(demo, "Active"), "both networks to become Active")
     neighbour = demo.events("warehouse")
     before = demo.events("storefront")
-    demo.nadroute("demo", "break", "7")
-    wait_until(lambda: _all(demo, "Unreachable"), "both networks to become Unreachable")
-    wait_until(lambda: demo.route("storefront")["connectivity"] == "false", "the annotation to follow")
-    wait_until(
-        lambda: demo.events("storefront").count("Unreachable") > before.count("Unreachable"),
-        "an Event on the network",
-    )
-    down = demo.events("storefront")
-    text = " ".join(demo.nadroute("explain", "default/storefront").split())
-    assert "default/storefront is ✘ Unreachable" in text
-    assert "ARP for 10.0.112.1 on the VLAN: asked 3 times, no answer" in text
-    assert "check that the interface on VLAN 7 is up and has the address 10.0.112.1" in text
-    demo.nadroute("demo", "heal", "7")
+    with _broken(demo):
+        wait_until(lambda: _all(demo, "Unreachable"), "both networks to become Unreachable")
+        wait_until(lambda: demo.route("storefront")["connectivity"] == "false", "the annotation to follow")
+        wait_until(
+            lambda: demo.events("storefront").count("Unreachable") > before.count("Unreachable"),
+            "an Event on the network",
+        )
+        down = demo.events("storefront")
+        text = " ".join(demo.nadroute("explain", "default/storefront").split())
+        assert "default/storefront is ✘ Unreachable" in text
+        assert "ARP for 10.0.112.1 on the VLAN: asked 3 times, no answer" in text
+        assert "check that the interface on VLAN 7 is up and has the address 10.0.112.1" in text
     wait_until(lambda: _all(demo, "Active"), "both networks to become Active again")
     wait_until(lambda: demo.route("storefront")["connectivity"] == "true", "the annotation to follow")
     wait_until(
@@ -51,12 +61,14 @@ def test_a_pause_holds_the_reported_states(demo: Demo) -> None:
     """A broken gateway is not reported during a pause, and is reported after it."""
     wait_until(lambda: _all(demo, "Active"), "both networks to become Active")
     demo.nadroute("pause", "--reason", "test")
-    demo.nadroute("demo", "break", "7")
-    found = demo.nadroute("probe", "default/storefront", "--wait", "--timeout", "100s")
-    assert "Unreachable" in found
-    assert _all(demo, "Active")
-    demo.nadroute("resume")
-    wait_until(lambda: _all(demo, "Unreachable"), "the pause to be over")
+    with _broken(demo):
+        try:
+            found = demo.nadroute("probe", "default/storefront", "--wait", "--timeout", "100s")
+            assert "Unreachable" in found
+            assert _all(demo, "Active")
+        finally:
+            demo.nadroute("resume")
+        wait_until(lambda: _all(demo, "Unreachable"), "the pause to be over")
 
 
 def test_the_tour_breaks_watches_explains_and_heals(demo: Demo) -> None:
