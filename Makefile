@@ -16,6 +16,10 @@ STEPS ?= 1000000
 SEED ?= 1000000
 MINUTES ?= 60
 
+# Containers often set it. Then each process compiles its modules anew, which takes more CPU than all else that a
+# service does to start: `make test` starts hundreds of them.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help docs venv demo bench bench-packages fuzz test test-long test-soak check format lock clean demo-packages test-packages
 
 help: ## this list

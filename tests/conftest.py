@@ -22,8 +22,10 @@ from tests.support.programs import KUBECTL
 from tests.support.redis_server import RedisServer, running_redis
 
 # Whatever else a shell may set is hidden from the tests and the programs that they start: KUBECONFIG,
-# NO_COLOR, COLUMNS, TMPDIR, proxies, the locale.
-_KEPT = re.compile(r"CI|LD_LIBRARY_PATH|PATH|NADROUTE_TEST_KUBECONFIG|(HYPOTHESIS|PYTEST|PYTHON).*")
+# NO_COLOR, COLUMNS, TMPDIR, proxies, the locale; and PYTHONDONTWRITEBYTECODE (see the Makefile).
+_KEPT = re.compile(
+    r"CI|LD_LIBRARY_PATH|PATH|NADROUTE_TEST_KUBECONFIG|(HYPOTHESIS|PYTEST|PYTHON(?!DONTWRITEBYTECODE)).*"
+)
 _FIXED = {"HOME": "/nonexistent", "LANG": "C.UTF-8", "TERM": "xterm-256color", "TZ": "UTC"}
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
