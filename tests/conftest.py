@@ -4,6 +4,7 @@ A prerequisite that is missing skips a test on a developer's machine and fails i
 skipped.
 """
 
+import fcntl
 import os
 import re
 import shutil
@@ -100,7 +101,18 @@ def _can_compile() -> bool:
 @pytest.fixture(scope="session")
 def compiled_engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the package services as the image has it, the engine's hot modules compiled."""
-    return compile_engine(tmp_path_factory.mktemp("compiled"))
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return compile_engine(tmp_path_factory.mktemp("compiled"))
+    # It takes half a minute of CPU: the first worker that needs it does it for all.
+    folder = tmp_path_factory.getbasetemp().parent / "compiled"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = folder.with_suffix(".done")
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            compile_engine(folder)
+            done.touch()
+    return folder
 
 
 @pytest.fixture(autouse=True)
