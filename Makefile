@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO_STAMP := $(VENV)/.demo-installed
 PYTEST_ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 3
 BENCH_ARGS ?=
 FUZZ_SECONDS ?= 120
 FUZZ_TARGETS ?=
@@ -50,10 +50,12 @@ test-packages:
 
 # In two runs: making and ending network namespaces holds a lock of the kernel's that a Celery worker waits for
 # when it starts (uuid1 asks for the interfaces), so what does the one is kept apart from what measures the other.
-# A file's tests stay in one worker: what they share, such as an hour of a simulated site, is made once.
+# A file's tests stay in one worker: what they share, such as an hour of a simulated site, is made once. The order
+# of the files is that of tests/conftest.py. Many tests wait most of the time: more workers than two cores can feed.
+DISTRIBUTED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 test: $(STAMP) $(BIN)/kubectl test-packages ## every test; what this machine cannot run is skipped, except in CI
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/unit tests/simulation tests/fuzz tests/integration $(PYTEST_ARGS)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/faults tests/network tests/acceptance $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(DISTRIBUTED) tests/unit tests/simulation tests/fuzz tests/integration $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(DISTRIBUTED) tests/faults tests/network tests/acceptance $(PYTEST_ARGS)
 
 test-long: $(STAMP) ## the updater against its reference: STEPS=1000000 of random histories from SEED on; what is marked long
 	$(BIN)/python -m pytest -n $(WORKERS) -m long tests $(PYTEST_ARGS)

@@ -14,8 +14,8 @@ LENGTH = 125
 """Events of one history. Between them time passes: each look at the site is a step."""
 LOOKS = 192
 """Steps of one history, on average."""
-PER_TEST = 25
-"""Histories in one test, so that workers can share them."""
+PER_TEST = 75
+"""Histories in one test: some seven tests, so that the workers of `make test-long` can share them."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
