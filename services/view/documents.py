@@ -1,4 +1,4 @@
-"""The JSON of `status`, `explain`, `diff`, `probe` and `hosts`, as docs/cli.md documents it.
+"""The JSON of `status`, `explain`, `diff`, `probe`, `hosts` and `dead-letters`, as docs/cli.md documents it.
 
 Keys are snake_case with the unit in the name. Unknown values are null; a key is left out only where noted.
 """
@@ -9,6 +9,8 @@ from services.contract.conclusions import Unwritten
 from services.contract.host_claims import HostClaim
 from services.contract.messages import ProbeRequest
 from services.network.parse.nad import NetworkRef
+from services.runtime.dead_letters import DeadLetter
+from services.runtime.redis_client import format_time
 from services.view.differences import NetworkDifference
 from services.view.doubts import DoubtRow
 from services.view.explained_network import ExplainedNetwork
@@ -176,4 +178,15 @@ def _answer(answer: HostAnswer) -> Document:
         "gateway": str(target.gateway) if target and target.gateway else None,
         "vlan": reach_document(target.vlan if target else None),
         "routed": reach_document(target.routed if target else None),
+    }
+
+
+def dead_letter_document(letter: DeadLetter) -> Document:
+    """Return a refused message as documented data."""
+    return {
+        "at": format_time(letter.at_ms),
+        "at_ms": letter.at_ms,
+        "where": letter.where,
+        "reason": letter.reason,
+        "body": letter.body,
     }

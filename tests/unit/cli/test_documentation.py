@@ -12,8 +12,15 @@ from services.contract.outcomes import ReachOutcome, Reason, State
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.status import Status
 from services.network.policy import DEFAULT_POLICY
+from services.runtime.dead_letters import DeadLetter
 from services.view.differences import network_difference
-from services.view.documents import checked_document, difference_document, host_document, probed_document
+from services.view.documents import (
+    checked_document,
+    dead_letter_document,
+    difference_document,
+    host_document,
+    probed_document,
+)
 from services.view.hosts import HostRow
 from services.view.probe_results import conclude_probe
 from services.view.rows import network_row, with_checks
@@ -70,6 +77,12 @@ def test_diff_json_is_documented() -> None:
     assert list(example) == list(body)
     assert list(example["changes"][0]) == list(body["changes"][0])
     assert list(example["not_written"]) == list(body["not_written"])
+
+
+def test_dead_letters_json_is_documented() -> None:
+    """The page has every key of a dead letter."""
+    letter = DeadLetter(at_ms=1, where="report", reason="r", body="b")
+    assert list(_example("dead-letters")[0]) == list(dead_letter_document(letter))
 
 
 def test_hosts_json_is_documented() -> None:

@@ -4,6 +4,7 @@
 """
 
 import io
+import json
 import os
 import re
 import sys
@@ -20,7 +21,7 @@ import pytest
 from services.cli.explain import explain_command
 from services.cli.failures import run_to_exit_code
 from services.cli.main import cli
-from services.cli.networks import diff_command, hosts_command, status_command
+from services.cli.networks import dead_letters_command, diff_command, hosts_command, status_command
 from services.cli.scan import scan_command
 from services.cli.terminal import use_ascii_where_needed
 from services.contract.conclusions import ConclusionRecord, Hindrance, Unwritten
@@ -67,6 +68,7 @@ COMMANDS = {
     "explain-observed": ["explain", "default/attic"],
     "explain-invalid": ["explain", "default/typo"],
     "hosts": ["hosts"],
+    "dead-letters": ["dead-letters"],
     "config": ["config", "watcher"],
     "scan": ["scan", "--interface", "bond0"],
     "help": ["--help"],
@@ -74,6 +76,7 @@ COMMANDS = {
     "diff-help": ["diff", "--help"],
     "explain-help": ["explain", "--help"],
     "hosts-help": ["hosts", "--help"],
+    "dead-letters-help": ["dead-letters", "--help"],
     "config-help": ["config", "--help"],
     "scan-help": ["scan", "--help"],
     "watcher-help": ["watcher", "--help"],
@@ -82,6 +85,22 @@ COMMANDS = {
 }
 OBSERVED = {"status-observed", "diff", "diff-equal", "explain-observed"}
 """Commands at a site whose updater may not write."""
+LETTERS = [
+    json.dumps({"at_ms": 1_795_407_449_968, "where": where, "reason": reason, "body": body})
+    for where, reason, body in (
+        ("report", "envelope: (whole): Input should be an object, got '5'", "5"),
+        (
+            "probe.node-with-a-long-name.example.com",
+            "headers.task: unknown, got 'celery.chain'",
+            '{"body": "W1tdLA"}',
+        ),
+        (
+            "prober@node1",
+            "too old: sent 61230 ms ago, expected at most 60000",
+            "\x1b[2J\x07\r\n" + "漢字" * 200,
+        ),
+    )
+]
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 NOW = datetime.fromisoformat("2026-11-23T03:07:05+00:00")
 SINCE = "2026-11-23T02:47:05Z"
@@ -345,6 +364,8 @@ def site(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hosts_command, "host_rows", lambda _: rows)
     monkeypatch.setattr(hosts_command, "time_ms", lambda _: ANNOUNCED[0].incarnation + 3_725_000)
     monkeypatch.setattr(hosts_command, "describe_pause", lambda _: None)
+    monkeypatch.setattr(dead_letters_command, "redis_client", nothing)
+    monkeypatch.setattr(dead_letters_command, "read_raw", lambda *_: LETTERS)
     monkeypatch.setattr(scanning, "scan", lambda *_, **__: scan_results())
     monkeypatch.setattr(scan_command, "_progress", lambda *_, **__: nullcontext())
 
