@@ -72,7 +72,7 @@ class Message(BaseModel):
                 return cls.model_validate_json(body, strict=True)
         except ValidationError as error:
             problems = error.errors(include_url=False, include_context=False)
-            listed = "; ".join(map(_describe, problems[:MAX_PROBLEMS]))
+            listed = "; ".join(map(describe_problem, problems[:MAX_PROBLEMS]))
             raise MessageRefused(f"{cls.__name__}: {listed}") from None
         except (ValueError, TypeError, RecursionError) as error:
             reason = str(error)[:MAX_QUOTED_CHARACTERS]
@@ -80,7 +80,7 @@ class Message(BaseModel):
         raise MessageRefused(f"{cls.__name__}: expected an object, got {type(body).__name__}")
 
 
-def _describe(problem: ErrorDetails) -> str:
+def describe_problem(problem: ErrorDetails) -> str:
     """Describe a wrong field in one line; names and values are cut."""
     where = ".".join(str(part)[:MAX_QUOTED_CHARACTERS] for part in problem["loc"]) or "(whole)"
     value = problem["input"]

@@ -9,7 +9,7 @@ import structlog
 from celery import Celery, signals
 
 from services.contract.messages import MAX_ADDRESSES, HostAnnouncement
-from services.contract.names import probe_queue, worker_name
+from services.contract.names import FULL_TASK, PROBE_TASK, probe_queue, worker_name
 from services.prober.engine.engine import Engine
 from services.prober.frames import templates
 from services.prober.heartbeat import Heartbeat
@@ -27,6 +27,7 @@ from services.prober.uplinks import Uplinks, own_addresses
 from services.runtime.celery_app import consume_only, make_app
 from services.runtime.clock import SystemClock
 from services.runtime.logs import configure
+from services.runtime.message_guard import MessageGuard
 from services.runtime.redis_client import connect
 from services.runtime.signals import event_on_signal
 from services.runtime.telemetry import Telemetry
@@ -76,7 +77,11 @@ def _run(settings: ProberSettings, ended: threading.Event) -> int:
         return 0
     app = make_app(url, unacked_scope=settings.host)
     worker_check = WorkerCheck(app, clock=clock, redis_up_since=lambda: telemetry.redis.up_since)
-    consume_only(app, probe_queue(settings.host))
+    queue = probe_queue(settings.host)
+    guard = MessageGuard(
+        client, queue=queue, tasks=frozenset({PROBE_TASK, FULL_TASK}), registry=telemetry.registry
+    )
+    consume_only(app, queue, guard=guard)
     uplinks = Uplinks(settings.uplinks)
     runner = Runner(
         engine=Engine(

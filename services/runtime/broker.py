@@ -11,7 +11,7 @@ from kombu import Connection
 from kombu.transport import redis
 
 
-class _Channel(redis.Channel):  # type: ignore[misc]
+class BrokerChannel(redis.Channel):  # type: ignore[misc]
     """Shares a client between its commands: one without a connection of its own is thread-safe."""
 
     _kept: Any = None
@@ -26,14 +26,18 @@ class _Channel(redis.Channel):  # type: ignore[misc]
         return kept
 
 
-class _Transport(redis.Transport):  # type: ignore[misc]
-    Channel = _Channel
+class BrokerTransport(redis.Transport):  # type: ignore[misc]
+    """Makes such channels."""
+
+    Channel = BrokerChannel
 
 
 class _Connection(Connection):  # type: ignore[misc]
-    def get_transport_cls(self) -> type[_Transport]:
+    transport_type: type[BrokerTransport] = BrokerTransport
+
+    def get_transport_cls(self) -> type[BrokerTransport]:
         """Return the transport, whatever the URL's scheme: celery_url() gives those of Redis alone."""
-        return _Transport
+        return self.transport_type
 
 
 class Messaging(AMQP):  # type: ignore[misc]

@@ -3,11 +3,15 @@
 docs/decisions/0002-celery-settings.md gives the reason for each setting.
 """
 
+from typing import Any
+
 from celery import Celery
 from kombu import Exchange, Queue
 
 from services.contract.names import REPORT_QUEUE, REPORT_TASK
 from services.runtime.broker import Messaging
+from services.runtime.guarded_transport import guarded_transport
+from services.runtime.message_guard import MessageGuard
 from services.runtime.redis_client import (
     CONNECT_TIMEOUT_S,
     HEALTH_CHECK_INTERVAL_S,
@@ -22,6 +26,19 @@ VISIBILITY_TIMEOUT_S = 120
 """A task whose worker died is redelivered after this; longer than any probe, shorter than a sweep."""
 
 
+class _App(Celery):  # type: ignore[misc]
+    """An app whose worker takes messages through a guard, if it has one."""
+
+    guard: MessageGuard | None = None
+
+    def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
+        """Return the worker's connection."""
+        connection = super().connection_for_read(url, **options)
+        if self.guard is not None:
+            connection.transport_type = guarded_transport(self.guard)
+        return connection
+
+
 def make_app(redis_url: str, *, name: str = "nadroute", unacked_scope: str = "clients") -> Celery:
     """Return an app with this Redis as broker and result backend.
 
@@ -29,7 +46,7 @@ def make_app(redis_url: str, *, name: str = "nadroute", unacked_scope: str = "cl
     each other's tasks, so each prober has its own (its host) and updaters share one.
     """
     url = celery_url(redis_url)
-    app = Celery(name, broker=url, backend=url, amqp=Messaging, events=WorkerEvents, set_as_current=False)
+    app = _App(name, broker=url, backend=url, amqp=Messaging, events=WorkerEvents, set_as_current=False)
     app.steps["consumer"].add(SendTaskEvents)
     sockets = {
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
@@ -78,9 +95,13 @@ def make_app(redis_url: str, *, name: str = "nadroute", unacked_scope: str = "cl
     return app
 
 
-def consume_only(app: Celery, *queues: str) -> None:
-    """Restrict the app's worker to these queues, each bound to an exchange of the same name."""
-    app.conf.task_queues = [Queue(queue, Exchange(queue), routing_key=queue) for queue in queues]
+def consume_only(app: Celery, queue: str, *, guard: MessageGuard | None = None) -> None:
+    """Restrict the app's worker to this queue, bound to an exchange of the same name.
+
+    guard: of the queue; None for a worker that trusts whoever reaches Redis.
+    """
+    app.conf.task_queues = [Queue(queue, Exchange(queue), routing_key=queue)]
+    app.guard = guard
 
 
 def describe_probe(cluster_network: str, segments: int, host: str) -> str:

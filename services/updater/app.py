@@ -29,6 +29,7 @@ from services.runtime.celery_app import consume_only, make_app
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.doubts import DoubtLog
 from services.runtime.logs import configure
+from services.runtime.message_guard import MessageGuard
 from services.runtime.redis_client import connect, redact
 from services.runtime.telemetry import Telemetry
 from services.runtime.verdict_store import VerdictStore
@@ -111,6 +112,10 @@ def main(settings: UpdaterSettings) -> int:
         telemetry.health.add_readiness_check("worker", lambda: worker.problem() if working.is_set() else None)
         telemetry.health.add_thread_check("lease", lambda: leadership.is_alive)
         telemetry.complete()
+        guard = MessageGuard(
+            client, queue=REPORT_QUEUE, tasks=frozenset({REPORT_TASK}), registry=telemetry.registry
+        )
+        consume_only(app, REPORT_QUEUE, guard=guard)
         register(app, updater, client, metrics)
         _run_beside_worker(app, updater, events)
         watch.start()
@@ -156,7 +161,6 @@ def _end_unless(leads: bool, working: threading.Event) -> None:
 
 def register(app: Celery, updater: Updater, client: redis.Redis, metrics: UpdaterMetrics) -> None:
     """Register the report task. It accepts any arguments: a malformed report becomes a dead letter."""
-    consume_only(app, REPORT_QUEUE)
 
     @app.task(name=REPORT_TASK)  # type: ignore[untyped-decorator]
     def receive(*args: object, **kwargs: object) -> None:

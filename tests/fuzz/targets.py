@@ -4,12 +4,15 @@ A target checks more than the absence of exceptions: what was parsed must occur 
 """
 
 import contextlib
+import json
 import random
 import struct
 from collections.abc import Callable, Container
 
+from services.contract.envelopes import EnvelopeRefused, check_stored_envelope, read_envelope
 from services.contract.errors import MessageRefused
 from services.contract.messages import HostAnnouncement, ProbeRequest, SegmentProbe, Target
+from services.contract.names import REPORT_QUEUE, REPORT_TASK
 from services.contract.outcomes import Depth, DHCPOutcome, ReachOutcome
 from services.contract.reports import Report
 from services.prober.engine.engine import Engine
@@ -152,6 +155,23 @@ def read_message(data: bytes) -> None:
             assert kind.from_wire(message.to_wire()) == message
 
 
+def read_queued(data: bytes) -> None:
+    """Read a message of a queue, and one that is stored as unacknowledged."""
+    tasks = frozenset({REPORT_TASK})
+    with contextlib.suppress(EnvelopeRefused):
+        envelope = read_envelope(data, queue=REPORT_QUEUE, tasks=tasks)
+        assert envelope["headers"]["task"] == REPORT_TASK
+        assert envelope["headers"]["eta"] is None
+        again = json.dumps(envelope).encode()
+        read = read_envelope(again, queue=REPORT_QUEUE, tasks=tasks)
+        assert json.dumps(read.arguments) == json.dumps(envelope.arguments)
+        check_stored_envelope(
+            b'[%b, "", "%b"]' % (again, REPORT_QUEUE.encode()), queues=(REPORT_QUEUE,), tasks=tasks
+        )
+    with contextlib.suppress(EnvelopeRefused):
+        check_stored_envelope(data, queues=(REPORT_QUEUE,), tasks=tasks)
+
+
 def exchange(data: bytes) -> None:
     """Probe a segment at depth offer while frames of strangers arrive."""
     _probe(data, Depth.OFFER)
@@ -229,6 +249,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "frame": read_frame,
     "echo": read_echo,
     "message": read_message,
+    "queued": read_queued,
     "exchange": exchange,
     "lease": lease,
 }

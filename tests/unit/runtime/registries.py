@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Address
 from typing import cast
 
+import redis
 from prometheus_client import CollectorRegistry
 
 from services.cluster.client import Cluster
@@ -25,6 +26,7 @@ from services.prober.engine.results import (
 from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.metrics import ProberMetrics, UplinkCollector
 from services.prober.settings import ProberSettings
+from services.runtime.message_guard import MessageGuard
 from services.runtime.settings import TelemetrySettings
 from services.runtime.telemetry import Telemetry
 from services.updater.gauges import NetworkGauges
@@ -103,6 +105,10 @@ def _fill_leader(registry: CollectorRegistry) -> None:
     Leadership(settings, cast("Cluster", None), ManualClock(), registry=registry, on_change=lambda _: None)
 
 
+def _fill_worker(registry: CollectorRegistry) -> None:
+    MessageGuard(cast("redis.Redis", None), queue="report", tasks=frozenset(), registry=registry)
+
+
 def _fill_watcher(registry: CollectorRegistry) -> None:
     _fill_watch(registry)
     _fill_leader(registry)
@@ -113,6 +119,7 @@ def _fill_watcher(registry: CollectorRegistry) -> None:
 
 
 def _fill_prober(registry: CollectorRegistry) -> None:
+    _fill_worker(registry)
     metrics = ProberMetrics(registry)
     metrics.request_taken()
     metrics.segment_opened()
@@ -132,6 +139,7 @@ def _fill_prober(registry: CollectorRegistry) -> None:
 
 
 def _fill_updater(registry: CollectorRegistry) -> None:
+    _fill_worker(registry)
     _fill_watch(registry)
     _fill_leader(registry)
     metrics = UpdaterMetrics(registry)

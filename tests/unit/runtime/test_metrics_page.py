@@ -9,6 +9,7 @@ import yaml
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from services.contract.envelopes import Refusal
 from services.contract.outcomes import State
 from services.prober.frames.ignore_reasons import IgnoreReason
 from tests.unit.runtime.registries import registries
@@ -18,6 +19,7 @@ ROW = re.compile(r"^\| `(?P<name>nadroute_\w+)` \| (?P<type>\w+) \| (?P<labels>[
 SECTIONS = {
     "All services": {"watcher", "prober", "updater"},
     "watcher and updater": {"watcher", "updater"},
+    "prober and updater": {"prober", "updater"},
     "watcher": {"watcher"},
     "prober": {"prober"},
     "updater": {"updater"},
@@ -135,3 +137,13 @@ def test_each_reason_of_an_ignored_frame_is_documented() -> None:
     table = section.partition("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
     assert rows == [reason.value for reason in IgnoreReason]
+
+
+def test_each_reason_of_a_refused_message_is_documented() -> None:
+    """Every value of the label `reason` is named, and no other."""
+    row = next(
+        m
+        for m in map(ROW.match, (DOCS / "metrics.md").read_text().splitlines())
+        if m and m["name"] == "nadroute_messages_refused_total"
+    )
+    assert re.findall(r"`(\w+)`", row["text"]) == [refusal.value for refusal in Refusal]

@@ -1,0 +1,69 @@
+"""kombu's Redis transport with a guard on what it reads: the queue's messages, and unacknowledged ones.
+
+kombu and Celery trust both. What they cannot read ends the worker, from the queue once and from the
+unacknowledged messages at each start.
+"""
+
+from queue import Empty
+from typing import Any
+
+from kombu.transport import redis as kombu_redis
+
+from services.contract.envelopes import Envelope
+from services.runtime.broker import BrokerChannel, BrokerTransport
+from services.runtime.message_guard import MessageGuard
+
+
+def guarded_transport(guard: MessageGuard) -> type[BrokerTransport]:
+    """Return the transport class with this guard."""
+    channel = type("GuardedChannel", (_Channel,), {"guard": guard})
+    return type("GuardedTransport", (BrokerTransport,), {"Channel": channel})
+
+
+class _Message(kombu_redis.Channel.Message):  # type: ignore[misc]
+    """A message whose body the guard has parsed: Celery would do that twice, and its JSON makes objects."""
+
+    def __init__(self, payload: Any, channel: Any = None, **options: Any) -> None:
+        super().__init__(payload, channel=channel, **options)
+        if isinstance(payload, Envelope):
+            self.body = self._decoded_cache = payload.arguments
+            # So Celery takes the body as it is.
+            self.content_type = None
+
+
+class _QoS(kombu_redis.QoS):  # type: ignore[misc]
+    def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
+        """Return an unacknowledged message to its queue, as kombu does; drop what the guard refuses."""
+        with self.channel.conn_or_acquire(client) as connected:
+            stored = connected.hget(self.unacked_key, tag)
+            if stored is None or self.channel.guard.admits_stored(stored):
+                super().restore_by_tag(tag, client=connected, leftmost=leftmost)
+            else:
+                self._remove_from_indices(tag).execute()
+
+
+class _Channel(BrokerChannel):
+    Message = _Message
+    QoS = _QoS
+    guard: MessageGuard
+
+    def _brpop_read(self, **options: Any) -> bool:
+        """Take what BRPOP returned, as kombu does, with the guard in place of its parser."""
+        try:
+            try:
+                reply = self.client.parse_response(self.client.connection, "BRPOP", **options)
+            except self.connection_errors:
+                self.client.connection.disconnect()
+                raise
+            if not reply:
+                raise Empty
+            # The key ends with a separator and the priority, unless that is 0.
+            queue = reply[0].decode().rsplit(self.sep, 1)[0]
+            self._queue_cycle.rotate(queue)
+            envelope = self.guard.admit(reply[1], queue)
+            if envelope is not None:
+                self.connection._deliver(envelope, queue)
+            return True
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()

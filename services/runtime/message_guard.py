@@ -1,0 +1,59 @@
+"""Refusing what is no envelope of ours, below Celery: a worker never sees it.
+
+Used by runtime.guarded_transport, in the worker's main thread.
+"""
+
+import redis
+from prometheus_client import CollectorRegistry, Counter
+
+from services.contract.envelopes import (
+    MAX_ENVELOPE_BYTES,
+    Envelope,
+    EnvelopeRefused,
+    Refusal,
+    check_stored_envelope,
+    read_envelope,
+)
+from services.runtime import dead_letters
+
+
+class MessageGuard:
+    """Reads the messages of one queue; what it refuses becomes a dead letter."""
+
+    def __init__(
+        self, client: redis.Redis, *, queue: str, tasks: frozenset[str], registry: CollectorRegistry
+    ) -> None:
+        """tasks: the names of the tasks that the queue's worker has."""
+        self.queue = queue
+        self._client = client
+        self._tasks = tasks
+        self._refused = Counter(
+            "nadroute_messages_refused",
+            "Messages that are no envelope of a task of this worker, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        for refusal in Refusal:
+            self._refused.labels(refusal.value)
+
+    def admit(self, raw: bytes, queue: str) -> Envelope | None:
+        """Return a message that came from the queue; None if it is refused."""
+        try:
+            return read_envelope(raw, queue=queue, tasks=self._tasks)
+        except EnvelopeRefused as error:
+            self._refuse(error, raw)
+            return None
+
+    def admits_stored(self, raw: bytes) -> bool:
+        """Return whether an unacknowledged message, as kombu stores it, may return to the queue."""
+        try:
+            check_stored_envelope(raw, queues=(self.queue,), tasks=self._tasks)
+        except EnvelopeRefused as error:
+            self._refuse(error, raw)
+            return False
+        return True
+
+    def _refuse(self, error: EnvelopeRefused, raw: bytes) -> None:
+        self._refused.labels(error.refusal.value).inc()
+        beginning = raw[:MAX_ENVELOPE_BYTES].decode(errors="backslashreplace")
+        dead_letters.record(self._client, where=self.queue, reason=str(error), body=beginning)
