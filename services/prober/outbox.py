@@ -67,6 +67,10 @@ class Batch:
     def __iter__(self) -> Iterator[Found]:
         return chain(self.full, self.repeats)
 
+    def first_half(self) -> "Batch":
+        """Return the first half of what is in full, for a report that would be too large."""
+        return Batch(self.full[: (len(self.full) + 1) // 2], [])
+
     def report(self, host: str) -> Report:
         """Return the report."""
         groups: dict[tuple[str, int], list[tuple[int, int, str, bool]]] = {}

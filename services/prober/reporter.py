@@ -14,6 +14,7 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from services.contract.envelopes import MAX_SENT_BYTES
 from services.contract.messages import Segment, Verdict
 from services.contract.names import REPORT_QUEUE, REPORT_TASK, outstanding_key
 from services.prober.engine.results import SegmentResult
@@ -131,7 +132,10 @@ class Reporter(RepeatingThread):
         if discarded:
             self._metrics.verdicts_discarded(discarded)
         self._sent = 0
-        while self._is_due(now) and self._lock.holds() and self._send(batch := self._outbox.next()):
+        while self._is_due(now) and self._lock.holds():
+            batch, text = self._next()
+            if not self._send(batch, text):
+                break
             self._outbox.sent(batch, now)
             self._sent += len(batch)
         self._metrics.verdicts_sent(self._sent, waiting=len(self._outbox))
@@ -140,11 +144,20 @@ class Reporter(RepeatingThread):
         due_at = self._outbox.due_at()
         return due_at is not None and (due_at <= now or self._stopping.is_set())
 
-    def _send(self, batch: Batch) -> bool:
+    def _next(self) -> tuple[Batch, str]:
+        """Return what is reported next, and the report as JSON."""
+        batch = self._outbox.next()
+        text = batch.report(self._host).to_json()
+        while len(text) > MAX_SENT_BYTES and len(batch) > 1:
+            batch = batch.first_half()
+            text = batch.report(self._host).to_json()
+        return batch, text
+
+    def _send(self, batch: Batch, text: str) -> bool:
         try:
             self._app.send_task(
                 REPORT_TASK,
-                kwargs={"report": batch.report(self._host).to_json()},
+                kwargs={"report": text},
                 queue=REPORT_QUEUE,
                 shadow=describe_report(len(batch), self._host),
                 ignore_result=True,

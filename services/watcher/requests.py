@@ -1,6 +1,6 @@
 """Grouping due probes into requests, and sending them to the hosts' queues."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import redis
@@ -15,6 +15,8 @@ from services.runtime.celery_app import describe_probe
 from services.watcher.plan.segment_plan import HostProbe
 
 SEGMENTS_IN_A_REQUEST = 128
+TARGETS_IN_A_REQUEST = 4_000
+"""So that it stays below envelopes.MAX_SENT_BYTES: a target has at most 120 bytes."""
 VLANS_SHOWN = 40
 
 RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
@@ -46,7 +48,7 @@ def build_requests(
         group[probe.segment.vlan] = probe.probe
     requests = []
     for (host, cluster_network), by_vlan in sorted(grouped.items()):
-        ordered = [by_vlan[vlan] for vlan in sorted(by_vlan)]
+        ordered = (by_vlan[vlan] for vlan in sorted(by_vlan))
         requests += [
             ProbeRequest(
                 id=new_id(),
@@ -54,11 +56,25 @@ def build_requests(
                 cluster_network=cluster_network,
                 sent_at_ms=sent_at_ms,
                 max_age_ms=max_age_ms,
-                segments=tuple(ordered[start : start + SEGMENTS_IN_A_REQUEST]),
+                segments=segments,
             )
-            for start in range(0, len(ordered), SEGMENTS_IN_A_REQUEST)
+            for segments in _parts(ordered)
         ]
     return requests
+
+
+def _parts(probes: Iterable[SegmentProbe]) -> Iterator[tuple[SegmentProbe, ...]]:
+    """Divide the probes of one host so that no request is too large."""
+    part: list[SegmentProbe] = []
+    targets = 0
+    for probe in probes:
+        targets += len(probe.targets)
+        if part and (len(part) == SEGMENTS_IN_A_REQUEST or targets > TARGETS_IN_A_REQUEST):
+            yield tuple(part)
+            part, targets = [], len(probe.targets)
+        part.append(probe)
+    if part:
+        yield tuple(part)
 
 
 def send_requests(app: Celery, requests: Sequence[ProbeRequest], *, wait: bool = False) -> list[Sent]:

@@ -1,6 +1,7 @@
 """The Celery app's URLs and settings, on a real Redis."""
 
 import contextlib
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from services.contract.envelopes import MAX_SENT_BYTES, read_envelope
 from services.contract.names import PROBE_TASK, probe_queue
 from services.runtime.celery_app import make_app
 from services.runtime.redis_client import connect
@@ -107,3 +109,20 @@ class Timers:
     def fire(self) -> None:
         for call in self.calls:
             call()
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_the_largest_argument_that_is_sent_fits_in_what_is_read(
+    redis_server: RedisServer, *, as_text: bool
+) -> None:
+    """Escaped in its envelope, as a report is, or with JSON's blanks, as a request is."""
+    reached = {"outcome": "reachable", "rtt_ms": 0.1, "attempts": 1, "mac": "00:00:00:00:00:00"}
+    target = {"digest": "0" * 16, "gateway": "10.0.0.1", "vlan": reached, "routed": reached, "echo": reached}
+    items: list[object] = [target] * (MAX_SENT_BYTES // len(json.dumps(target, separators=(",", ":"))))
+    body: object = json.dumps(items, separators=(",", ":")) if as_text else items
+    queue = probe_queue("node1")
+    with make_app(redis_server.url) as app:
+        app.send_task(PROBE_TASK, kwargs={"request": body}, queue=queue)
+    raw = str(redis_server.client.lindex(queue, 0)).encode()
+    assert len(raw) > MAX_SENT_BYTES
+    read_envelope(raw, queue=queue, tasks={PROBE_TASK})

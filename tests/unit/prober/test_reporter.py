@@ -1,14 +1,17 @@
 """When the reporter sends: the first verdict at once, those that follow together."""
 
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from services.contract.envelopes import MAX_SENT_BYTES
+from services.contract.limits import MAX_TARGETS
 from services.contract.messages import SegmentProbe, Target
-from services.contract.outcomes import Fault
-from services.prober.engine.results import untried
+from services.contract.outcomes import Fault, ReachOutcome
+from services.prober.engine.results import ReachResult, SegmentResult, TargetResult, untried
 from services.prober.metrics import ProberMetrics
 from services.prober.reporter import IDLE_S, REPORT_INTERVAL_S, Reporter
 from tests.support.manual_clock import ManualClock
@@ -56,6 +59,20 @@ class Bench:
 
 def nothing() -> None:
     """Do nothing."""
+
+
+def test_no_report_is_too_large_to_be_taken() -> None:
+    """Verdicts with all their targets are divided among reports, each once and in order."""
+    bench = Bench()
+    reached = ReachResult(ReachOutcome.INCONCLUSIVE, 1234.5, 99, b"\xff" * 6)
+    target = TargetResult("f" * 16, None, 0xFFFFFFFF, reached, reached, reached)
+    result = SegmentResult("extra", 1, None, (target,) * MAX_TARGETS, None, 0)
+    for vlan in range(1, 101):
+        bench.reporter.add(result._replace(vlan=vlan), request_id="r1", deliver=None)
+    told = bench.run()
+    assert len(told) > 1
+    assert list(itertools.chain(*told)) == list(range(1, 101))
+    assert all(len(report.to_json()) <= MAX_SENT_BYTES for report in bench.outside.reports)
 
 
 def test_the_first_verdict_goes_out_at_once_and_the_next_together() -> None:

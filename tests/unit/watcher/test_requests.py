@@ -1,11 +1,16 @@
 """Grouping probes into requests."""
 
 import itertools
+import json
+from ipaddress import IPv4Address
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.contract.envelopes import MAX_SENT_BYTES
+from services.contract.limits import MAX_TARGETS
 from services.contract.messages import ProbeRequest, Segment, SegmentProbe, Target
+from services.contract.outcomes import Depth
 from services.watcher.plan.segment_plan import HostProbe
 from services.watcher.requests import SEGMENTS_IN_A_REQUEST, build_requests
 
@@ -42,6 +47,26 @@ def test_requests_are_filled() -> None:
     """300 segments of one host make three requests."""
     requests = built([probe("n1", "extra", vlan) for vlan in range(1, 301)])
     assert [len(request.segments) for request in requests] == [128, 128, 44]
+
+
+def test_no_request_is_too_large_to_be_taken() -> None:
+    """Also where each segment has all its targets; no probe is lost."""
+    address = IPv4Address("255.255.255.255")
+    target = Target(digest="f" * 16, gateway=address, from_dhcp=False, server=address)
+    vlans = range(1, 301)
+    probes = [
+        HostProbe(
+            "n1",
+            Segment(cluster_network="extra", vlan=vlan),
+            SegmentProbe(
+                vlan=vlan, ask_dhcp=True, depth=Depth.LEASE, source=address, targets=(target,) * MAX_TARGETS
+            ),
+        )
+        for vlan in vlans
+    ]
+    requests = built(probes)
+    assert [p.vlan for request in requests for p in request.segments] == list(vlans)
+    assert all(len(json.dumps(request.to_wire())) <= MAX_SENT_BYTES for request in requests)
 
 
 def test_the_last_of_two_probes_of_one_segment_wins() -> None:
