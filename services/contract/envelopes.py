@@ -19,6 +19,26 @@ MAX_ENVELOPE_BYTES = 1_048_576
 MAX_SENT_BYTES = 524_288
 """Largest argument of a task that is sent, as JSON. Escaped and in its envelope, it is less than double."""
 
+ANSWERED_COMMANDS = frozenset(
+    {
+        *(
+            "active",
+            "active_queues",
+            "clock",
+            "conf",
+            "ping",
+            "query_task",
+            "registered",
+            "report",
+            "reserved",
+        ),
+        *("revoked", "scheduled", "stats"),
+        # Flower repeats it. Events are always on.
+        "enable_events",
+    }
+)
+"""Commands of Celery's remote control that only tell: what Flower and `celery inspect` ask."""
+
 Text = Annotated[str, StringConstraints(max_length=4_096)]
 """What is only shown."""
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -33,6 +53,7 @@ class Refusal(StrEnum):
     MALFORMED = "malformed"
     UNKNOWN_TASK = "unknown_task"
     DELAYED = "delayed"
+    REMOTE_CONTROL = "remote_control"
 
 
 class EnvelopeRefused(MessageRefused):
@@ -101,11 +122,46 @@ class _Embedded(_Part):
     chord: None = None
 
 
+class _CommandHeaders(_Part):
+    compression: None = None
+    clock: Annotated[int, Field(ge=0, le=2**53)] = 0
+
+
+class _CommandProperties(_Part):
+    delivery_tag: Tag
+    delivery_info: dict[str, str]
+    body_encoding: Literal["base64"]
+
+
+class _Broadcast(_Part):
+    body: str
+    content_type: Literal["application/json"] = Field(alias="content-type")
+    content_encoding: Literal["utf-8"] = Field(alias="content-encoding")
+    headers: _CommandHeaders
+    properties: _CommandProperties
+
+
+class _ReplyTo(_Part):
+    exchange: Literal["reply.celery.pidbox"]
+    routing_key: Tag
+
+
+class _Command(_Part):
+    method: Text
+    arguments: dict[str, object] | None = None
+    destination: list[Text] | None = None
+    pattern: None = None
+    """A worker would match its name with it, perhaps for hours."""
+    ticket: Tag | None = None
+    reply_to: _ReplyTo | None = None
+
+
 _Arguments = tuple[list[object], dict[str, object], _Embedded]
 _ENVELOPE = TypeAdapter(_Envelope)
 _STORED = TypeAdapter(tuple[_Envelope, Literal[""], str])
 """What kombu stores of a message until it is acknowledged."""
 _ARGUMENTS = TypeAdapter(_Arguments)
+_BROADCAST, _COMMAND = TypeAdapter(_Broadcast), TypeAdapter(_Command)
 
 
 class Envelope(dict[str, Any]):
@@ -136,6 +192,14 @@ def check_stored_envelope(raw: bytes, *, queues: Container[str], tasks: Containe
     _accept(envelope, queue=queue, tasks=tasks)
 
 
+def check_broadcast(raw: bytes) -> None:
+    """Raise EnvelopeRefused unless it is a command to all workers that changes nothing."""
+    command = _read(_COMMAND, _decoded(_read(_BROADCAST, raw, "broadcast").body), "command")
+    if command.method not in ANSWERED_COMMANDS:
+        reason = f"command: {command.method[:80]!r} is not answered"
+        raise EnvelopeRefused(Refusal.REMOTE_CONTROL, reason)
+
+
 def _accept(envelope: _Envelope, *, queue: str, tasks: Container[str]) -> Envelope:
     headers, properties = envelope.headers, envelope.properties
     if headers.task not in tasks:
@@ -147,11 +211,7 @@ def _accept(envelope: _Envelope, *, queue: str, tasks: Container[str]) -> Envelo
     if info.routing_key != queue:
         reason = f"properties.delivery_info.routing_key: expected {queue}, got {info.routing_key[:80]!r}"
         raise EnvelopeRefused(Refusal.MALFORMED, reason)
-    try:
-        body = binascii.a2b_base64(envelope.body, strict_mode=True)
-    except (binascii.Error, ValueError) as error:
-        raise EnvelopeRefused(Refusal.MALFORMED, f"body: not base64: {str(error)[:80]}") from None
-    args, kwargs, _ = _read(_ARGUMENTS, body, "body")
+    args, kwargs, _ = _read(_ARGUMENTS, _decoded(envelope.body), "body")
     fields: dict[str, object] = {
         "body": envelope.body,
         "content-type": envelope.content_type,
@@ -161,6 +221,13 @@ def _accept(envelope: _Envelope, *, queue: str, tasks: Container[str]) -> Envelo
         "properties": {**vars(properties), "delivery_info": vars(info)},
     }
     return Envelope(fields, (args, kwargs, {}))
+
+
+def _decoded(body: str) -> bytes:
+    try:
+        return binascii.a2b_base64(body, strict_mode=True)
+    except (binascii.Error, ValueError) as error:
+        raise EnvelopeRefused(Refusal.MALFORMED, f"body: not base64: {str(error)[:80]}") from None
 
 
 def _read(kind: TypeAdapter[Any], raw: bytes, what: str) -> Any:

@@ -1,6 +1,6 @@
-"""kombu's Redis transport with a guard on what it reads: the queue's messages, and unacknowledged ones.
+"""kombu's Redis transport with a guard on what it reads: messages, unacknowledged ones, and broadcasts.
 
-kombu and Celery trust both. What they cannot read ends the worker, from the queue once and from the
+kombu and Celery trust them. What they cannot read ends the worker, from the queue once and from the
 unacknowledged messages at each start.
 """
 
@@ -67,3 +67,13 @@ class _Channel(BrokerChannel):
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
+
+    def _handle_message(self, client: Any, response: Any) -> Any:
+        """Take what was published, as kombu does; without its data if the guard refuses it."""
+        published = super()._handle_message(client, response)
+        data = published["data"]
+        if isinstance(data, bytes) and not self.guard.admits_broadcast(
+            data, published["channel"].decode(errors="backslashreplace")
+        ):
+            published["data"] = None
+        return published

@@ -11,6 +11,7 @@ from services.contract.envelopes import (
     Envelope,
     EnvelopeRefused,
     Refusal,
+    check_broadcast,
     check_stored_envelope,
     read_envelope,
 )
@@ -18,7 +19,7 @@ from services.runtime import dead_letters
 
 
 class MessageGuard:
-    """Reads the messages of one queue; what it refuses becomes a dead letter."""
+    """Reads the messages of one queue, and broadcasts; what it refuses becomes a dead letter."""
 
     def __init__(
         self, client: redis.Redis, *, queue: str, tasks: frozenset[str], registry: CollectorRegistry
@@ -41,19 +42,28 @@ class MessageGuard:
         try:
             return read_envelope(raw, queue=queue, tasks=self._tasks)
         except EnvelopeRefused as error:
-            self._refuse(error, raw)
+            self._refuse(error, raw, self.queue)
             return None
+
+    def admits_broadcast(self, raw: bytes, channel: str) -> bool:
+        """Return whether a worker may answer what was published in this channel."""
+        try:
+            check_broadcast(raw)
+        except EnvelopeRefused as error:
+            self._refuse(error, raw, channel)
+            return False
+        return True
 
     def admits_stored(self, raw: bytes) -> bool:
         """Return whether an unacknowledged message, as kombu stores it, may return to the queue."""
         try:
             check_stored_envelope(raw, queues=(self.queue,), tasks=self._tasks)
         except EnvelopeRefused as error:
-            self._refuse(error, raw)
+            self._refuse(error, raw, self.queue)
             return False
         return True
 
-    def _refuse(self, error: EnvelopeRefused, raw: bytes) -> None:
+    def _refuse(self, error: EnvelopeRefused, raw: bytes, where: str) -> None:
         self._refused.labels(error.refusal.value).inc()
         beginning = raw[:MAX_ENVELOPE_BYTES].decode(errors="backslashreplace")
-        dead_letters.record(self._client, where=self.queue, reason=str(error), body=beginning)
+        dead_letters.record(self._client, where=where, reason=str(error), body=beginning)

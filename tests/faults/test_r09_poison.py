@@ -269,3 +269,55 @@ def test_messages_for_the_year_9999_hold_no_slot(worker: Worker) -> None:
     worker.takes_the_next()
     assert worker.redis.llen(DEAD_LETTERS_KEY) == DEAD_LETTERS_KEPT
     assert "eta" in worker.newest_letter()["reason"]
+
+
+CHANGING: list[tuple[str, dict[str, object]]] = [
+    ("shutdown", {}),
+    ("cancel_consumer", {"queue": REPORT_QUEUE}),
+    ("cancel_consumer", {"queue": probe_queue(HOST)}),
+    ("add_consumer", {"queue": "another"}),
+    ("rate_limit", {"task_name": REPORT_TASK, "rate_limit": "1/h"}),
+    ("rate_limit", {"task_name": PROBE_TASK, "rate_limit": "1/h"}),
+    ("time_limit", {"task_name": PROBE_TASK, "hard": 0.001}),
+    ("pool_shrink", {"n": 100}),
+    ("pool_grow", {"n": 100}),
+    ("pool_restart", {}),
+    ("autoscale", {"max": 0, "min": 0}),
+    ("revoke", {"task_id": "x"}),
+    ("hello", {"from_node": "x", "revoked": {"x": 1}}),
+    ("disable_events", {}),
+    ("election", {"id": "x", "topic": "task", "action": {"task": "celery.backend_cleanup"}}),
+    ("objgraph", {}),
+    ("unknown", {}),
+]
+
+
+@pytest.mark.parametrize(("command", "arguments"), CHANGING)
+def test_a_command_that_changes_a_worker_has_no_effect(
+    worker: Worker, command: str, arguments: dict[str, object]
+) -> None:
+    """R18: it becomes a dead letter, and the worker takes the next message."""
+    worker.redis.delete(DEAD_LETTERS_KEY)
+    worker.app.control.broadcast(command, arguments=arguments)
+    wait_until(lambda: bool(worker.redis.exists(DEAD_LETTERS_KEY)))
+    assert worker.newest_letter()["reason"] == f"command: {command!r} is not answered"
+    worker.takes_the_next()
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["ping", "stats", "active_queues", "registered", "scheduled", "active", "reserved", "revoked", "conf"],
+)
+def test_what_flower_asks_is_answered(worker: Worker, question: str) -> None:
+    """Its pages of workers and tasks have no other source but events."""
+    (answer,) = worker.app.control.broadcast(question, reply=True, limit=1, timeout=60)
+    assert not str(*answer.values()).startswith("{'error'")
+
+
+def test_junk_in_the_channel_of_broadcasts_ends_no_worker(worker: Worker) -> None:
+    """R9, R10: of every shape."""
+    good = worker.good(0)
+    for _, poison in POISON.values():
+        assert worker.redis.publish("/0.celery.pidbox", poison(good)) == 1
+    worker.takes_the_next()
+    assert worker.app.control.broadcast("ping", reply=True, limit=1, timeout=60)

@@ -12,6 +12,7 @@ from services.contract.envelopes import (
     MAX_ENVELOPE_BYTES,
     EnvelopeRefused,
     Refusal,
+    check_broadcast,
     check_stored_envelope,
     read_envelope,
 )
@@ -105,9 +106,62 @@ def test_poison_is_refused_with_its_reason(name: str) -> None:
 )
 def test_a_stored_message_goes_nowhere_else(exchange: str | None, queue: str) -> None:
     """kombu would push it to any queue, or drop it."""
-    stored = json.dumps([GOOD, exchange, queue]).encode()
+    good = json.loads(json.dumps(GOOD))
+    good["properties"]["delivery_info"]["routing_key"] = queue
+    stored = json.dumps([good, exchange, queue]).encode()
     with pytest.raises(EnvelopeRefused):
         check_stored_envelope(stored, queues=(REPORT_QUEUE,), tasks=TASKS)
+
+
+def broadcast(**changed: object) -> bytes:
+    """Return a command to all workers as Celery publishes it."""
+    command = {
+        "method": "ping",
+        "arguments": {},
+        "destination": None,
+        "pattern": None,
+        "matcher": None,
+        "ticket": "c139a3e3-61e2-4b11-9ae8-993f9b7e34f5",
+        "reply_to": {
+            "exchange": "reply.celery.pidbox",
+            "routing_key": "6ab8720e-3e23-34e1-8a0b-af5f1967960d",
+        },
+    }
+    return json.dumps(
+        {
+            "body": encoded(json.dumps({**command, **changed}).encode()),
+            "content-encoding": "utf-8",
+            "content-type": "application/json",
+            "headers": {"clock": 1, "expires": 0},
+            "properties": {
+                "delivery_mode": 2,
+                "delivery_info": {"exchange": "celery.pidbox", "routing_key": ""},
+                "priority": 0,
+                "body_encoding": "base64",
+                "delivery_tag": "bb2ba193-dd10-4c9a-9c02-13b3c7609bb4",
+            },
+        }
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("changed", "refusal"),
+    [
+        ({"method": "shutdown"}, Refusal.REMOTE_CONTROL),
+        ({"method": "hello"}, Refusal.REMOTE_CONTROL),
+        ({"method": 5}, Refusal.MALFORMED),
+        ({"pattern": "(a+)+b", "matcher": "pcre"}, Refusal.MALFORMED),
+        ({"destination": "node1"}, Refusal.MALFORMED),
+        ({"arguments": []}, Refusal.MALFORMED),
+        ({"reply_to": {"exchange": "", "routing_key": REPORT_QUEUE}}, Refusal.MALFORMED),
+    ],
+)
+def test_a_broadcast_may_only_ask(changed: dict[str, object], refusal: Refusal) -> None:
+    """R18: and the answer goes where Celery's clients wait for one."""
+    check_broadcast(broadcast())
+    with pytest.raises(EnvelopeRefused) as caught:
+        check_broadcast(broadcast(**changed))
+    assert caught.value.refusal is refusal
 
 
 JUNK = st.recursive(
