@@ -19,7 +19,7 @@ class NetworkCache:
     """
 
     def __init__(self, segment_of: SegmentOf = lambda _: None) -> None:
-        """segment_of is called once per version of a network."""
+        """segment_of is called at most once per version of a network."""
         self._segment_of = segment_of
         self._lock = threading.Lock()
         self._networks: dict[str, Network] = {}
@@ -28,13 +28,19 @@ class NetworkCache:
         self._on_cluster_network: Counter[str] = Counter()
         """Segments with a network, by cluster network."""
 
-    def upserted(self, network: Network) -> None:
-        """Take a version; an older version of the same network never replaces a newer one."""
-        self._put(network, only_present=False)
+    def upserted(self, network: Network, *, keeps_segment: bool = False) -> None:
+        """Take a version; an older version of the same network never replaces a newer one.
 
-    def returned(self, network: Network) -> None:
-        """Take what a read or a write returned, ahead of its event, unless the watch saw it deleted."""
-        self._put(network, only_present=True)
+        keeps_segment: nothing has changed that a segment depends on, so one that is known is not read anew.
+        """
+        self._put(network, only_present=False, keeps_segment=keeps_segment)
+
+    def returned(self, network: Network, *, keeps_segment: bool = False) -> None:
+        """Take what a read or a write returned, ahead of its event, unless the watch saw it deleted.
+
+        keeps_segment: see upserted().
+        """
+        self._put(network, only_present=True, keeps_segment=keeps_segment)
 
     def deleted(self, uid: str) -> None:
         """Forget a network."""
@@ -72,8 +78,9 @@ class NetworkCache:
         for network in self.snapshot():
             self.returned(network)
 
-    def _put(self, network: Network, *, only_present: bool) -> None:
-        segment = self._segment_of(network)
+    def _put(self, network: Network, *, only_present: bool, keeps_segment: bool = False) -> None:
+        known = self._segments.get(network.uid) if keeps_segment else None
+        segment = known or self._segment_of(network)
         with self._lock:
             present = self._networks.get(network.uid)
             if only_present and present is None:

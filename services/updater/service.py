@@ -36,6 +36,8 @@ SPARE_WRITERS = 4
 """Threads for each write that may be in progress: slow writes hold threads, and no other write."""
 LOOK_S = 1.0
 """Between two looks at hosts, the pause switch and the due moments, while nothing is touched."""
+STORE_S = 0.5
+"""Between two times at which what was written is stored: in a storm, each write would store little."""
 TICK_S = 1.0
 """Between two ticks of observed time; see runtime.verdict_store."""
 
@@ -135,7 +137,7 @@ class Updater:
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(max(0.0, deadline - self._clock.monotonic()))
-        self._store_written()
+        self._store_written(every_s=0.0)
 
     def networks(self) -> list[Network]:
         """Return all known networks, by namespace and name."""
@@ -146,7 +148,7 @@ class Updater:
         if self._cache.get(network.uid) == network:
             return
         is_own = self._reconciler.is_own(network)
-        self._cache.upserted(network)
+        self._cache.upserted(network, keeps_segment=is_own)
         if not is_own:
             self._touched.add(Touch(networks={network.uid}))
 
@@ -166,7 +168,7 @@ class Updater:
 
     def review_due(self) -> None:
         """Review what was touched, or is due; queue what must be written. May raise redis.RedisError."""
-        self._memories.store_written()
+        self._memories.store_written(every_s=STORE_S)
         if self._is_paused():
             # Cache and store keep what happens meanwhile.
             self._rounds.skip()
@@ -197,13 +199,13 @@ class Updater:
         if retry_in_s is not None:
             self._queue.add(uid, delay_s=retry_in_s)
         if not self._queue.has_due():
-            self._store_written()
+            self._store_written(every_s=STORE_S)
         return True
 
-    def _store_written(self) -> None:
+    def _store_written(self, *, every_s: float) -> None:
         """Store what was written; where Redis fails, the next review does."""
         try:
-            self._memories.store_written()
+            self._memories.store_written(every_s=every_s)
         except redis.RedisError as error:
             log.warning("what was written is not remembered yet", error=str(error))
 

@@ -38,6 +38,7 @@ class KeptMemories:
         self._kept: dict[str, _Kept] = {}
         self._unstored: dict[str, str] = {}
         """What was written to networks, by uid, and is not in Redis yet."""
+        self._stored_at = float("-inf")
 
     def conclusions(self, uids: Collection[str]) -> Mapping[str, ConclusionRecord]:
         """Return the present records of these networks, by uid; Redis is read once for each."""
@@ -115,10 +116,16 @@ class KeptMemories:
             self._memories.remember_correction(uid, content)
             self._stored({uid: content})
 
-    def store_written(self) -> None:
-        """Store what was written since the last call: thousands of networks may be written at once."""
+    def store_written(self, *, every_s: float = 0.0) -> None:
+        """Store what was written since the last time: thousands of networks may be written at once.
+
+        every_s: do nothing if that was less long ago.
+        """
         with self._lock:
-            unstored = dict(self._unstored)
+            now = self._clock.monotonic()
+            unstored = dict(self._unstored) if now - self._stored_at >= every_s else {}
+            if unstored:
+                self._stored_at = now
         if unstored:
             self._memories.remember_written(unstored)
             self._stored(unstored)

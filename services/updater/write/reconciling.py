@@ -115,7 +115,7 @@ class Reconciler:
         The watch may report a write before the API server's response to it is here.
         """
         expected = self._being_written.get(network.uid)
-        return expected is not None and _content(network) == expected
+        return expected is not None and _content(network, {}) == expected
 
     def forget(self, uid: str) -> None:
         """Forget a network that is gone."""
@@ -165,7 +165,7 @@ class Reconciler:
     def _wrote(self, assessment: Assessment, change: Change, written: Network) -> None:
         """Remember what was written, and post its Events."""
         # Ahead of the watch event: the next review must see this write, or it would write again.
-        self._cache.returned(written)
+        self._cache.returned(written, keeps_segment=self.is_own(written))
         if change.is_news:
             # What is only put back leaves open what is in doubt.
             self._reported(assessment, change)
@@ -204,8 +204,7 @@ class Reconciler:
 
     def _annotate(self, network: Network, annotations: Mapping[str, str]) -> Network:
         began, failure = self._clock.monotonic(), None
-        written = replace(network, annotations={**network.annotations, **annotations})
-        self._being_written[network.uid] = _content(written)
+        self._being_written[network.uid] = _content(network, annotations)
         try:
             return self._writer.annotate(network, annotations)
         except ClusterError as error:
@@ -236,6 +235,7 @@ class Reconciler:
         return delay_s
 
 
-def _content(network: Network) -> Network:
-    """Return the network without what the API server adds to a write."""
-    return replace(network, resource_version="", route_writer="")
+def _content(network: Network, annotations: Mapping[str, str]) -> Network:
+    """Return the network with these annotations, and without what the API server adds to a write."""
+    annotations = {**network.annotations, **annotations}
+    return replace(network, annotations=annotations, resource_version="", route_writer="")

@@ -32,6 +32,24 @@ def test_networks_are_found_by_uid_and_by_segment() -> None:
     assert (cache.get(a.uid), cache.on_segment(on(8)), cache.snapshot()) == (None, [], [b])
 
 
+def test_a_version_may_keep_the_segment_of_the_one_before() -> None:
+    """The segment of a network without one is found all the same."""
+    read: list[str] = []
+
+    def counted(found: Network) -> Segment | None:
+        read.append(found.resource_version)
+        return segment_of(found)
+
+    cache = NetworkCache(counted)
+    cache.upserted(network(config="", version="1"))
+    cache.returned(network(config=config(7), version="2"), keeps_segment=True)
+    assert [found.resource_version for found in cache.on_segment(on(7))] == ["2"]
+    cache.returned(network(config=config(7), version="3"), keeps_segment=True)
+    cache.upserted(network(config=config(7), version="4"), keeps_segment=True)
+    assert [found.resource_version for found in cache.on_segment(on(7))] == ["4"]
+    assert read == ["1", "2"]
+
+
 def test_cluster_networks_are_those_of_the_networks() -> None:
     """One is gone with the last network on it."""
     cache = NetworkCache(segment_of)

@@ -116,6 +116,23 @@ def test_what_was_written_is_known_before_redis_has_it() -> None:
     assert [written.content for written in kept.written(uids).values()] == ["other", "new"]
 
 
+def test_what_was_written_is_stored_once_in_a_while() -> None:
+    """A storm of writes is not as many round trips; a single write does not wait."""
+    memories, clock = FakeMemories(), ManualClock()
+    kept = KeptMemories(memories, clock)
+
+    def write(uid: str) -> dict[str, str]:
+        kept.remember_written(uid, "c", "d", NO_RESULT, is_correction=False)
+        kept.store_written(every_s=0.5)
+        return memories.contents
+
+    kept.store_written(every_s=0.5)
+    assert write("uid-1").keys() == {"uid-1"}
+    assert write("uid-2").keys() == {"uid-1"}
+    clock.seconds += 0.5
+    assert write("uid-3").keys() == {"uid-1", "uid-2", "uid-3"}
+
+
 def test_a_correction_is_in_redis_at_once() -> None:
     """A restart must not forget it: with too few counted, two writers would fight on."""
     memories = FakeMemories()

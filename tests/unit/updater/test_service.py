@@ -30,7 +30,7 @@ from services.updater.review.touching import Touch
 from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
 from tests.support.manual_clock import ManualClock
-from tests.unit.network.builders import SEGMENT, dhcp, network, offer, verdict
+from tests.unit.network.builders import SEGMENT, config, dhcp, network, offer, verdict
 from tests.unit.updater.fakes import FakeCluster, FakeDoubtLog, FakeHosts, FakeMemories, FakeStore
 
 DIGEST = Intent(SEGMENT, "auto").digest
@@ -196,6 +196,34 @@ def test_what_was_written_is_stored_although_more_is_to_be_written(bench: Bench,
     assert bench.memories.stored_together == []
     getattr(bench.updater, end)()
     assert [len(uids) for uids in bench.memories.stored_together] == [1]
+
+
+def test_what_was_written_last_is_stored_at_the_end(bench: Bench) -> None:
+    """Also if something else was stored a moment ago."""
+    for number in range(3):
+        bench.appear(network(uid=f"uid-{number}", ref=NetworkRef("default", f"net-{number}")))
+    bench.report(dhcp=dhcp(offer()))
+    for _ in range(2):
+        bench.updater.review_due()
+        assert bench.updater.write_due()
+    bench.updater.stop()
+    assert [len(uids) for uids in bench.memories.stored_together] == [1, 1]
+
+
+def test_a_network_that_is_moved_by_the_response_to_a_write_is_on_its_new_segment(bench: Bench) -> None:
+    """An admission webhook may change more than was written."""
+    annotate = bench.cluster.annotate
+
+    def moved(target: Network, annotations: Mapping[str, str | None]) -> Network:
+        annotate(target, annotations)
+        bench.cluster.objects[target.ref] = replace(bench.cluster.objects[target.ref], config=config(200))
+        return bench.cluster.objects[target.ref]
+
+    bench.cluster.annotate = moved  # type: ignore[method-assign,assignment]
+    bench.appear(network())
+    bench.report(dhcp=dhcp(offer()))
+    bench.work()
+    assert [segment.vlan for segment in bench.updater._cache.segments()] == [200]
 
 
 def test_the_hourly_review_finds_and_counts_what_nothing_has_touched(bench: Bench) -> None:
