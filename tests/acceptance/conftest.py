@@ -23,6 +23,8 @@ from tests.support.programs import KUBECTL
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 120.0
 """An upper bound: what is waited for comes much sooner, or never."""
+POLL_S = 0.5
+"""A poll starts a process, which takes up to a second of CPU."""
 ROUTE = "network.harvesterhci.io/route"
 
 
@@ -92,7 +94,7 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
     deadline, never = time.monotonic() + TIMEOUT_S, threading.Event()
     while not condition():
         assert time.monotonic() < deadline, f"waited {TIMEOUT_S:.0f} s for {what}"
-        never.wait(0.1)
+        never.wait(POLL_S)
 
 
 @contextlib.contextmanager
