@@ -13,7 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import by_hand, exchanges, loop, parsing, real_servers
+from bench import (
+    by_hand,
+    exchanges,
+    loop,
+    parsing,
+    real_servers,
+)
 from bench.compiling import CompilerMissing, Programs
 from bench.processes import RunFailed
 from bench.table import Entry, Skipped, render
@@ -29,12 +35,18 @@ _FEW_RUNS = 3
 _SIZE = "BENCH_LOOP_NETWORKS"
 """Variable with the number of networks in the loop, for a quick try."""
 
+
+def _networks(default: int) -> int:
+    """Return how many networks a section of the loop has."""
+    return min(default, int(os.environ.get(_SIZE, default)))
+
+
 Measure = Callable[[Programs, int], Iterator[Entry]]
 SECTIONS: dict[str, Measure] = {
     "parsing": lambda _, runs: parsing.measure(runs=runs),
     "exchange": lambda programs, runs: exchanges.measure(programs, runs=runs),
     "by-hand": lambda programs, runs: by_hand.measure(programs, runs=min(runs, _FEW_RUNS)),
-    "loop": lambda _programs, _runs: loop.measure(networks=int(os.environ.get(_SIZE, loop.NETWORKS))),
+    "loop": lambda _programs, _runs: loop.measure(networks=_networks(loop.NETWORKS)),
     # Last: the kernel then needs a while to delete thousands of interfaces.
     "servers": lambda programs, runs: real_servers.measure(programs, runs=min(runs, _FEW_RUNS)),
 }

@@ -18,6 +18,7 @@ from bench.processes import RunFailed
 
 CONCURRENCY = 8
 """The default of the updater's write_concurrency."""
+CLUSTER_NETWORK = "extra"
 NAMESPACE = "default"
 ROUTE = "network.harvesterhci.io/route"
 _API = "k8s.cni.cncf.io/v1"
@@ -25,6 +26,7 @@ _ALL = f"/apis/{_API}/network-attachment-definitions"
 _NETWORKS = f"/apis/{_API}/namespaces/{NAMESPACE}/network-attachment-definitions"
 _EVENTS = f"/api/v1/namespaces/{NAMESPACE}/events"
 _POLL_S = 0.05
+_OWN_REASON = "Told"
 _MARK = "bench.example/told"
 _Item = TypeVar("_Item")
 
@@ -42,15 +44,23 @@ class BareClient:
             maxsize=CONCURRENCY + 1, ssl_context=ssl.create_default_context(cadata=authority)
         )
 
-    def create(self, vlans: Iterable[int], prefix: str = "net") -> None:
-        """Create one network on each VLAN."""
-        self.each(lambda vlan: self._create(f"{prefix}-{vlan}", vlan), vlans)
+    def create(
+        self, vlans: Iterable[int], prefix: str = "net", *, route: Callable[[int], str] | None = None
+    ) -> None:
+        """Create one network on each VLAN. route: the text of its route annotation; None leaves it out."""
+        self.each(lambda vlan: self._create(f"{prefix}-{vlan}", vlan, route), vlans)
 
     def tell(self, names: Iterable[str], *, events: bool) -> float:
         """Patch each network once and, with events, post one Event; return the seconds for all."""
         began = time.monotonic()
         self.each(lambda name: self._tell(name, events=events), names)
         return time.monotonic() - began
+
+    def told_by_event(self) -> set[str]:
+        """Return the networks on which somebody else has posted an Event."""
+        events = cast("list[dict[str, object]]", self._call("GET", _EVENTS)["items"])
+        others = (event for event in events if event["reason"] != _OWN_REASON)
+        return {cast("dict[str, str]", event["involvedObject"])["name"] for event in others}
 
     def watch(self, seen: Callable[[str, Mapping[str, str]], None]) -> None:
         """Call seen with name and annotations at each change from now on, on a daemon thread."""
@@ -77,15 +87,16 @@ class BareClient:
             # The server ended with the site.
             return
 
-    def _create(self, name: str, vlan: int) -> None:
-        config = {"cniVersion": "0.3.1", "type": "bridge", "bridge": "extra-br", "vlan": vlan}
+    def _create(self, name: str, vlan: int, route: Callable[[int], str] | None) -> None:
+        annotations = {} if route is None else {ROUTE: route(vlan)}
+        config = {"cniVersion": "0.3.1", "type": "bridge", "bridge": f"{CLUSTER_NETWORK}-br", "vlan": vlan}
         self._call(
             "POST",
             _NETWORKS,
             {
                 "apiVersion": _API,
                 "kind": "NetworkAttachmentDefinition",
-                "metadata": {"name": name, "namespace": NAMESPACE},
+                "metadata": {"name": name, "namespace": NAMESPACE, "annotations": annotations},
                 "spec": {"config": json.dumps(config)},
             },
         )
@@ -102,7 +113,7 @@ class BareClient:
                     "kind": "Event",
                     "metadata": {"name": f"{name}.{next(_numbers)}", "namespace": NAMESPACE},
                     "involvedObject": {"kind": "NetworkAttachmentDefinition", "name": name},
-                    "reason": "Told",
+                    "reason": _OWN_REASON,
                     "message": "x" * 100,
                     "type": "Normal",
                 },
@@ -111,13 +122,18 @@ class BareClient:
     def _call(
         self, method: str, path: str, body: object = None, content_type: str = "application/json"
     ) -> dict[str, object]:
-        answer = self._pool.request(
-            method,
-            self._server + path,
-            body=None if body is None else json.dumps(body),
-            headers={**self._headers, "Content-Type": content_type},
-            retries=False,
-        )
+        """Make one call, again after each 429 and the pause that it asks for."""
+        while True:
+            answer = self._pool.request(
+                method,
+                self._server + path,
+                body=None if body is None else json.dumps(body),
+                headers={**self._headers, "Content-Type": content_type},
+                retries=False,
+            )
+            if answer.status != 429:
+                break
+            threading.Event().wait(float(answer.headers["Retry-After"]))
         if answer.status >= 300:
             raise RunFailed(f"{method} {path}: {answer.status} {answer.data[:200]!r}")
         return cast("dict[str, object]", json.loads(answer.data))
@@ -127,15 +143,22 @@ _numbers = itertools.count()
 
 
 class Told:
-    """The moment at which each network was first written as connected, from a watch. Monotonic seconds."""
+    """What a watch sees of each network's connectivity. Monotonic seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, expected: str = "true") -> None:
         self.at: dict[str, float] = {}
+        """When each network was first written as expected."""
+        self.wrong: set[str] = set()
+        """Networks that were ever written otherwise."""
+        self._expected = expected
 
     def __call__(self, name: str, annotations: Mapping[str, str]) -> None:
         """Take one change."""
-        if name not in self.at and is_connected(annotations):
-            self.at[name] = time.monotonic()
+        said = connectivity(annotations)
+        if said == self._expected:
+            self.at.setdefault(name, time.monotonic())
+        elif said:
+            self.wrong.add(name)
 
     def wait(self, count: int, *, seconds: float) -> None:
         """Wait for this many networks. Raises RunFailed."""
@@ -146,10 +169,11 @@ class Told:
             never.wait(_POLL_S)
 
 
-def is_connected(annotations: Mapping[str, str]) -> bool:
-    """Return whether Harvester's annotation says that the gateway is reached."""
+def connectivity(annotations: Mapping[str, str]) -> str:
+    """Return what Harvester's annotation says of the route; empty where it says nothing."""
     try:
         route = json.loads(annotations.get(ROUTE, "{}"))
     except ValueError:
-        return False
-    return isinstance(route, dict) and route.get("connectivity") == "true"
+        return ""
+    said = route.get("connectivity") if isinstance(route, dict) else None
+    return said if isinstance(said, str) else ""

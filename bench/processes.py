@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from lab.namespaces import Namespace
 
@@ -59,3 +60,16 @@ def number(fields: dict[str, object], name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise RunFailed(f"expected a number {name}, got {value!r}")
     return float(value)
+
+
+def cpu_s(pid: int) -> float:
+    """Return user and system time of a process with all its threads, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mib(pid: int) -> float:
+    """Return the peak resident set of a process."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024

@@ -16,6 +16,12 @@ class Unit(StrEnum):
     TIMES = "x"
     PERCENT = "%"
     VLANS = "VLANs"
+    NETWORKS = "networks"
+    EVENTS = "Events"
+    REPORTS = "reports"
+    VERDICTS = "verdicts"
+    PER_SECOND = "/s"
+    MEBIBYTES_PER_SECOND = "MiB/s"
 
 
 class Judged(StrEnum):
@@ -40,6 +46,8 @@ class Row:
     at_least: bool = False
     """Whether the value must be at least the limit; otherwise at most."""
     judged: Judged = Judged.MEDIAN
+    alone: bool = False
+    """Whether the limit is for a machine on which nothing else runs."""
 
     @property
     def holds(self) -> bool | None:
@@ -62,7 +70,7 @@ class Row:
     @property
     def is_wrong(self) -> bool:
         """Return whether a limit that is not about speed is missed."""
-        return self.unit is Unit.VLANS and self.holds is False
+        return self.unit in (Unit.VLANS, Unit.NETWORKS, Unit.EVENTS) and self.holds is False
 
     def to_json(self) -> dict[str, object]:
         """Return the stable JSON form."""
@@ -76,8 +84,38 @@ class Row:
             "limit": self.limit,
             "at_least": self.at_least,
             "judged": self.judged.value,
+            "alone": self.alone,
             "holds": self.holds,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Makes the rows of a section whose measurements have one run."""
+
+    title: str
+
+    def __call__(
+        self,
+        name: str,
+        unit: Unit,
+        value: float,
+        *,
+        limit: float | None = None,
+        at_least: bool = False,
+        judged: Judged = Judged.MEDIAN,
+        alone: bool = False,
+    ) -> Row:
+        return Row(
+            section=self.title,
+            name=name,
+            unit=unit,
+            values=(value,),
+            limit=limit,
+            at_least=at_least,
+            judged=judged,
+            alone=alone,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +133,8 @@ class Skipped:
 
 Entry = Row | Skipped
 _HEAD = ("", "min", "median", "limit", "holds")
+_ALONE = "†"
+_LEGEND = f"{_ALONE} This limit is for a machine on which nothing else runs."
 
 
 def render(entries: Sequence[Entry]) -> str:
@@ -111,7 +151,7 @@ def render(entries: Sequence[Entry]) -> str:
         sign = "≥" if entry.at_least else "≤"
         lines.append(
             (
-                entry.name,
+                f"{entry.name} {_ALONE}" if entry.alone else entry.name,
                 _text(min(entry.values), entry.unit),
                 _text(median(entry.values), entry.unit),
                 "" if entry.limit is None else f"{sign} {_text(entry.limit, entry.unit)}",
@@ -121,7 +161,8 @@ def render(entries: Sequence[Entry]) -> str:
     widths = [max(len(line[at]) for line in lines) for at in range(len(_HEAD))]
     rows = ["| " + " | ".join(_pad(line, widths)) + " |" for line in lines]
     rule = "|" + "|".join("-" * (width + 1) + (":" if at else "-") for at, width in enumerate(widths)) + "|"
-    return "\n".join([rows[0], rule, *rows[1:]])
+    legend = ["", _LEGEND] if any(isinstance(entry, Row) and entry.alone for entry in entries) else []
+    return "\n".join([rows[0], rule, *rows[1:], *legend])
 
 
 def _pad(line: Sequence[str], widths: Sequence[int]) -> list[str]:

@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from bench.loop import cpu_s, memory_mib, vlans
-from bench.loop_client import ROUTE, Told, is_connected
-from bench.loop_prober import find
-from bench.processes import RunFailed
+from bench.loop_client import ROUTE, Told, connectivity
+from bench.loop_prober import find, fingerprint
+from bench.loop_site import vlans
+from bench.processes import RunFailed, cpu_s, memory_mib
 from lab.bigsite import addressing
 from services.contract.gateways import DENIED_SUBNETS
 from services.contract.messages import SegmentProbe, Target
@@ -25,31 +25,54 @@ def test_no_network_of_the_site_is_in_a_denied_subnet() -> None:
 def test_the_prober_finds_the_vlan_s_own_gateway_and_offers_only_where_asked() -> None:
     """Its verdict has an offer exactly if DHCP was asked, and the same target either way."""
     target = Target(digest="0" * 16)
-    asked = find(SegmentProbe(vlan=7, ask_dhcp=True, targets=(target,)), request_id="r", counter=1)
-    checked = find(SegmentProbe(vlan=7, targets=(target,)), request_id="r", counter=2)
+    asked = find(
+        SegmentProbe(vlan=7, ask_dhcp=True, targets=(target,)), host="node1", request_id="r", counter=1
+    )
+    checked = find(SegmentProbe(vlan=7, targets=(target,)), host="node1", request_id="r", counter=2)
     assert asked.dhcp is not None
     assert asked.dhcp.servers[0].gateway == addressing.gateway(7)
     assert checked.dhcp is None
     assert asked.targets == checked.targets
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"connectivity": "false"}', '{"connectivity": true}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"connectivity": ""}', '{"connectivity": true}'])
 def test_only_the_written_word_counts_as_told(text: str) -> None:
-    """Anything but Harvester's "true" is not told yet, and the first "true" is counted once."""
-    assert not is_connected({ROUTE: text})
+    """What says nothing is neither told nor wrong, and the first "true" is counted once."""
+    assert connectivity({ROUTE: text}) == ""
     told = Told()
     told("net-1", {ROUTE: text})
-    assert told.at == {}
+    assert (told.at, told.wrong) == ({}, set())
     told("net-1", {ROUTE: '{"connectivity": "true"}'})
     first = told.at["net-1"]
     told("net-1", {ROUTE: '{"connectivity": "true"}'})
     assert told.at == {"net-1": first}
 
 
+def test_a_wrong_word_counts_even_if_the_right_one_follows() -> None:
+    """Whoever was told wrong once acted on it."""
+    told = Told(expected="false")
+    told("net-1", {ROUTE: '{"connectivity": "true"}'})
+    told("net-1", {ROUTE: '{"connectivity": "false"}'})
+    assert (set(told.at), told.wrong) == ({"net-1"}, {"net-1"})
+
+
 def test_networks_that_are_never_told_end_the_run() -> None:
     """The wait is bounded and says how many are missing."""
     with pytest.raises(RunFailed, match="0 networks told within 0 s, expected 1"):
         Told().wait(1, seconds=0.0)
+
+
+def test_a_repeat_is_named_by_what_was_found_and_not_by_who_or_when() -> None:
+    """Two probes have the same fingerprint exactly if the same is found for them."""
+    target = Target(digest="0" * 16)
+    asked = SegmentProbe(vlan=7, ask_dhcp=True, targets=(target,))
+    others = (
+        asked.model_copy(update={"vlan": 8}),
+        asked.model_copy(update={"ask_dhcp": False}),
+        asked.model_copy(update={"targets": (Target(digest="1" * 16),)}),
+    )
+    assert fingerprint(asked) == fingerprint(asked.model_copy())
+    assert len({fingerprint(probe) for probe in (asked, *others)}) == 1 + len(others)
 
 
 def test_cpu_and_memory_of_a_process_are_read() -> None:

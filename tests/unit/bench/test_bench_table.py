@@ -40,9 +40,10 @@ def test_without_a_limit_nothing_holds_or_fails() -> None:
     assert not row(1.0).is_wrong
 
 
-def test_only_wrong_vlans_make_a_run_fail() -> None:
-    """A missed time limit shows in the table only; wrong verdicts also fail the run."""
-    assert row(1.0, limit=0.0, judged=Judged.MAX, unit=Unit.VLANS).is_wrong
+@pytest.mark.parametrize("unit", [Unit.VLANS, Unit.NETWORKS, Unit.EVENTS])
+def test_only_what_is_wrong_or_lost_makes_a_run_fail(unit: Unit) -> None:
+    """A missed time limit shows in the table only; wrong verdicts and lost Events also fail the run."""
+    assert row(1.0, limit=0.0, judged=Judged.MAX, unit=unit).is_wrong
     assert not row(1.0, limit=0.0, judged=Judged.MAX, unit=Unit.SECONDS).is_wrong
 
 
@@ -57,6 +58,16 @@ def test_the_table_is_markdown_with_every_section_once() -> None:
     assert "28.5 x" in lines[3]
     assert "≤ 5 x" in lines[3]
     assert "not measured: no dhcpd" in text
+
+
+def test_a_row_that_needs_an_idle_machine_is_marked() -> None:
+    """The mark is explained below the table, and nothing is where no row has it."""
+    marked = replace(row(1.0, limit=1.0), alone=True)
+    text = render([marked, row(1.0)])
+    assert text.count("name †") == 1
+    assert text.splitlines()[-1].startswith("† ")
+    assert "†" not in render([row(1.0)])
+    assert marked.to_json()["alone"] is True
 
 
 def test_the_json_form_has_all_values() -> None:
