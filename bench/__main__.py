@@ -17,6 +17,7 @@ from bench import (
     by_hand,
     exchanges,
     loop,
+    loop_throttled,
     parsing,
     real_servers,
 )
@@ -47,11 +48,14 @@ SECTIONS: dict[str, Measure] = {
     "exchange": lambda programs, runs: exchanges.measure(programs, runs=runs),
     "by-hand": lambda programs, runs: by_hand.measure(programs, runs=min(runs, _FEW_RUNS)),
     "loop": lambda _programs, _runs: loop.measure(networks=_networks(loop.NETWORKS)),
+    "loop-throttled": lambda _programs, _runs: loop_throttled.measure(
+        networks=_networks(loop_throttled.NETWORKS)
+    ),
     # Last: the kernel then needs a while to delete thousands of interfaces.
     "servers": lambda programs, runs: real_servers.measure(programs, runs=min(runs, _FEW_RUNS)),
 }
 
-_UNPRIVILEGED = ("parsing", "loop")
+_UNPRIVILEGED = ("parsing", "loop", "loop-throttled")
 """Sections that root in a user namespace can measure."""
 
 
