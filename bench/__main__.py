@@ -16,6 +16,8 @@ from pathlib import Path
 from bench import (
     by_hand,
     exchanges,
+    host_cost,
+    incumbent,
     loop,
     loop_throttled,
     parsing,
@@ -50,6 +52,10 @@ SECTIONS: dict[str, Measure] = {
     "loop": lambda _programs, _runs: loop.measure(networks=_networks(loop.NETWORKS)),
     "loop-throttled": lambda _programs, _runs: loop_throttled.measure(
         networks=_networks(loop_throttled.NETWORKS)
+    ),
+    "incumbent": lambda programs, _runs: incumbent.measure(programs, networks=_networks(incumbent.NETWORKS)),
+    "host-cost": lambda programs, runs: host_cost.measure(
+        programs, runs=min(runs, _FEW_RUNS), networks=_networks(host_cost.NETWORKS)
     ),
     # Last: the kernel then needs a while to delete thousands of interfaces.
     "servers": lambda programs, runs: real_servers.measure(programs, runs=min(runs, _FEW_RUNS)),
