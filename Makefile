@@ -15,12 +15,13 @@ FUZZ_TARGETS ?=
 STEPS ?= 1000000
 SEED ?= 1000000
 MINUTES ?= 60
+FLEET_ARGS ?=
 
 # Containers often set it. Then each process compiles its modules anew, which takes more CPU than all else that a
 # service does to start: `make test` starts hundreds of them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help docs venv demo bench bench-packages fuzz test test-long test-soak check format lock clean demo-packages test-packages
+.PHONY: help docs venv demo bench bench-fleet bench-packages fuzz test test-long test-soak check format lock clean demo-packages test-packages
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +83,9 @@ bench-packages:
 
 bench: $(STAMP) bench-packages ## speed, side by side with what it is compared to
 	@$(BIN)/python -m bench $(BENCH_ARGS)
+
+bench-fleet: $(STAMP) ## watcher and updater with the reports of 64 hosts and 4,062 networks for MINUTES=10; FLEET_ARGS="--hosts 32"
+	@$(BIN)/python -m bench.fleet $(if $(filter-out file,$(origin MINUTES)),--minutes $(MINUTES)) $(FLEET_ARGS)
 
 fuzz: $(STAMP) ## look for inputs that break a parser; FUZZ_SECONDS=120 for all, FUZZ_TARGETS="dhcp frame"
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[fuzz]'

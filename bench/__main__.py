@@ -20,6 +20,7 @@ from bench import (
     incumbent,
     loop,
     loop_throttled,
+    noticing,
     parsing,
     real_servers,
 )
@@ -53,6 +54,7 @@ SECTIONS: dict[str, Measure] = {
     "loop-throttled": lambda _programs, _runs: loop_throttled.measure(
         networks=_networks(loop_throttled.NETWORKS)
     ),
+    "noticing": lambda _programs, _runs: noticing.measure(),
     "incumbent": lambda programs, _runs: incumbent.measure(programs, networks=_networks(incumbent.NETWORKS)),
     "host-cost": lambda programs, runs: host_cost.measure(
         programs, runs=min(runs, _FEW_RUNS), networks=_networks(host_cost.NETWORKS)
@@ -61,7 +63,7 @@ SECTIONS: dict[str, Measure] = {
     "servers": lambda programs, runs: real_servers.measure(programs, runs=min(runs, _FEW_RUNS)),
 }
 
-_UNPRIVILEGED = ("parsing", "loop", "loop-throttled")
+_UNPRIVILEGED = ("parsing", "loop", "loop-throttled", "noticing")
 """Sections that root in a user namespace can measure."""
 
 

@@ -9,7 +9,7 @@ from bench.trunk import Baseline, Trunk, open_trunk
 
 VLANS = 4094
 DEAD_EVERY = 10
-_RATIO = {"offer": 5.0, "lease": 7.0}
+_RATIO = {"offer": 5.0, "lease": 6.0}
 _WALL_S = 0.5
 _PEAK_MIB = 100.0
 _DEAD_DEADLINE_S = 3.0

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from bench.fleet import memory_limit_mib
 from bench.loop_client import ROUTE, Told, connectivity
 from bench.loop_prober import find, fingerprint
 from bench.loop_site import vlans
@@ -73,6 +74,13 @@ def test_a_repeat_is_named_by_what_was_found_and_not_by_who_or_when() -> None:
     )
     assert fingerprint(asked) == fingerprint(asked.model_copy())
     assert len({fingerprint(probe) for probe in (asked, *others)}) == 1 + len(others)
+
+
+def test_the_fleet_s_memory_is_held_against_the_line_through_both_limits() -> None:
+    """One host and 32 have the limits that are stated for them."""
+    assert memory_limit_mib(1) == 130.0
+    assert memory_limit_mib(32) == 400.0
+    assert 670.0 < memory_limit_mib(64) < 690.0
 
 
 def test_cpu_and_memory_of_a_process_are_read() -> None:
