@@ -9,7 +9,6 @@ is away or probing is paused, no verdict ages.
 
 import math
 import re
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import cast
@@ -23,6 +22,7 @@ from services.contract.names import OBSERVED_TIME_KEY, SENDING_KEY, verdicts_key
 from services.contract.outcomes import Fault
 from services.contract.reports import Repeats
 from services.contract.verdicts import AgedVerdict, Confirmed, ObservedTime, SegmentVerdicts
+from services.runtime.parsed_verdicts import ParsedVerdicts
 from services.runtime.verdict_scripts import (
     CONFIRM,
     ENTRY,
@@ -41,8 +41,6 @@ KEPT_S = 86_400
 DHCP_FIELD_SUFFIX = "|dhcp"
 BATCH = 256
 """Commands per round trip: bounded, so that no reply blocks the server for long."""
-PARSED_KEPT = 4_096
-"""Verdicts kept in memory: most of what is read was put or read a moment ago. Each takes some 4 KiB."""
 
 _TIME_KEYS = (OBSERVED_TIME_KEY, SENDING_KEY)
 
@@ -64,8 +62,7 @@ class VerdictStore:
         self._confirm_script = client.register_script(OBSERVE + ENTRY + CONFIRM)
         self._read_script = client.register_script(OBSERVE + READ)
         self._tick_script = client.register_script(OBSERVE + TICK + TICKED)
-        self._parsed: OrderedDict[str, Verdict] = OrderedDict()
-        """By their JSON."""
+        self._parsed = ParsedVerdicts()
         self._known_ms = 0
         """The latest observed time that this process has seen."""
         self._ticked_ms = 0
@@ -107,7 +104,7 @@ class VerdictStore:
             with self._client.pipeline(transaction=False) as pipe:
                 for verdict in batch:
                     text = verdict.to_json()
-                    self._keep(text, verdict)
+                    self._parsed.keep(text, verdict)
                     self._put_script(
                         keys=[*_TIME_KEYS, verdicts_key(verdict.segment)],
                         args=[
@@ -196,14 +193,5 @@ class VerdictStore:
         envelope = _ENVELOPE.match(text)
         if envelope is None or not text.endswith("}"):
             raise MessageRefused(f"stored verdict: expected an envelope, got {text[:60]!r}")
-        body = text[envelope.end() : -1]
-        verdict = self._parsed.get(body)
-        if verdict is None:
-            verdict = Verdict.from_wire(body)
-            self._keep(body, verdict)
+        verdict = self._parsed.parse(text[envelope.end() : -1])
         return int(envelope["observed_ms"]), int(envelope["full_ms"]), verdict
-
-    def _keep(self, body: str, verdict: Verdict) -> None:
-        self._parsed[body] = verdict
-        while len(self._parsed) > PARSED_KEPT:
-            self._parsed.popitem(last=False)
