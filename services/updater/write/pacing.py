@@ -16,7 +16,9 @@ STALE_S = 5.0
 """A window that lasted longer says nothing about the present rate."""
 MIN_THROTTLED = 3
 """429s in a window that lower the rate; fewer do not."""
-SLOWEST_PER_S = 2.0
+SLOWEST_PER_S = 8.0
+"""As many as eight writers start that each wait a second after a 429. A server may refuse as many writes at
+any rate, and then takes only what is beyond them."""
 
 
 class Pace:

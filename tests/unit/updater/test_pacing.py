@@ -2,6 +2,7 @@
 
 import heapq
 import random
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -120,7 +121,7 @@ def test_a_server_that_limits_the_writes_in_progress_is_used_fully_and_not_flood
 
 
 def test_a_server_that_takes_nothing_is_asked_slowly_and_used_soon_after_it_is_back() -> None:
-    """Twice a second, and after some seconds at the full rate again."""
+    """Eight times a second, and after some seconds at the full rate again."""
     back_at = 60.0
     site = Site(lambda now, _: now >= back_at)
     site.run(5)
@@ -130,6 +131,21 @@ def test_a_server_that_takes_nothing_is_asked_slowly_and_used_soon_after_it_is_b
     site.run(10)
     assert site.pace.per_s is None
     assert site.taken == pytest.approx(10 * UNLIMITED_PER_S, rel=0.02)
+
+
+def test_a_server_that_refuses_as_many_at_any_rate_still_takes_some() -> None:
+    """It comes back, and refuses the first four of each second: to write more slowly does not help."""
+    back_at = 30.0
+    asked = Counter[int]()
+
+    def takes(now: float, _: int) -> bool:
+        asked[int(now)] += 1
+        return now >= back_at and asked[int(now)] > WRITERS // 2
+
+    site = Site(takes)
+    site.run(back_at)
+    site.run(60)
+    assert site.taken >= 0.8 * 60 * WRITERS / 2
 
 
 def test_429s_of_long_ago_do_not_slow_the_next_writes() -> None:
