@@ -155,7 +155,7 @@ class LoopProber:
             host.counter += 1
             said = fingerprint(probe)
             key = CLUSTER_NETWORK, probe.vlan
-            if host.known.repeats(key, said, asked=probe.ask_dhcp, now=now):
+            if host.known.repeats(key, said, is_conclusive=probe.ask_dhcp, now=now):
                 host.due_at = host.due_at if host.waiting else now + REPEATS_HELD_S
                 host.waiting.append((probe.vlan, host.counter, said, probe.ask_dhcp))
             else:
