@@ -45,7 +45,7 @@ def reduce_counting(case: Case, doubts: Doubts) -> Conclusion:
             found = reduced()
         is_late = (
             doubts.no_offer is not None
-            and doubts.no_offer.since_ms >= newest_offer_ms(case)
+            and doubts.no_offer.since_ms > newest_offer_ms(case)
             and is_over(case, doubts.no_offer)
         )
         if found.is_confirming and (is_late or is_out):

@@ -53,7 +53,7 @@ def advance(case: Case, doubts: Doubts) -> Doubts:
     """Complete the doubts whose evidence is there or whose time is over; drop what no longer matters."""
     if doubts is NO_DOUBTS or doubts.digest != case.intent.digest:
         return NO_DOUBTS
-    if doubts.no_offer is not None and doubts.no_offer.since_ms < newest_offer_ms(case):
+    if doubts.no_offer is not None and doubts.no_offer.since_ms <= newest_offer_ms(case):
         # Before it begins anew with observed time: from then on it would be newer than that offer.
         doubts = changed(doubts, no_offer=None)
     doubts = changed(
@@ -67,7 +67,7 @@ def advance(case: Case, doubts: Doubts) -> Doubts:
         wanted = reach.enough or len(case.carriers.hosts)
         if len(heard_since(case, reach.since_ms, could_tell=True)) >= wanted or is_over(case, reach):
             doubts = changed(doubts, reach=reach.model_copy(update={"is_complete": True}))
-    elif doubts.watermark_ms and (reach is None or not reach.is_complete):
+    elif doubts.watermark_ms and reach is None:
         is_needed = not case.carriers.hosts.isdisjoint(doubts.unheard)
         if not (is_needed or _has_former(case, doubts.watermark_ms)):
             doubts = changed(doubts, watermark_ms=0, unheard=())
@@ -142,7 +142,7 @@ def open_offer(case: Case, doubts: Doubts) -> Doubts:
 def track_offers(case: Case, found: Conclusion, doubts: Doubts) -> Doubts:
     """Open a doubt with the first host that receives no offer; remember which offers no longer count."""
     doubt = doubts.no_offer
-    is_begun = doubt is not None and doubt.since_ms >= newest_offer_ms(case)
+    is_begun = doubt is not None and doubt.since_ms > newest_offer_ms(case)
     if not is_begun and not says_no_offer(case.standing):
         asked = asked_since(case, 0)
         # A host that asks once more must not prolong it: it began with the first answer.

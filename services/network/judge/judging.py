@@ -68,7 +68,7 @@ def judge(case: Case, doubts: Doubts) -> Judgement:
         doubts = track_offers(case, found, doubts)
         if found.is_confirming and doubts.no_offer is not None and is_over(case, doubts.no_offer):
             found = reduce_counting(case, doubts)
-    doubts = track_confirmation(case, found, doubts)
+            doubts = track_offers(case, found, doubts)
     evidence = found
     reach = doubts.reach
     if _is_complete_silence(reach) and doubts.watermark_ms != reach.since_ms:
@@ -77,6 +77,7 @@ def judge(case: Case, doubts: Doubts) -> Judgement:
         evidence = reduce_counting(case, restricted)
         if not _is_undecided(case, evidence):
             found, doubts = evidence, restricted
+    doubts = track_confirmation(case, found, doubts)
     if _is_undecided(case, found):
         return _undecided(case, found, doubts)
     difference = compare(_comparable(case, found), found, case.intent)

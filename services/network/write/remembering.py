@@ -84,7 +84,9 @@ class Memory:
             return as_told(network, self.told, self.result, wanted.fields)
         if is_named or network.route_error or self.written.digest != self.told.digest:
             return network
-        return as_told(network, None, self.written.result, {"outdated": None} if route.outdated else {})
+        # Without a gateway to put in its place, an outdated one stays outdated.
+        renewed = {"outdated": None} if route.outdated and self.written.result.gateway else {}
+        return as_told(network, None, self.written.result, renewed)
 
     @property
     def is_written(self) -> bool:
