@@ -141,6 +141,14 @@ def test_nothing_is_known_where_no_uplink_works() -> None:
     assert list(falsehoods(down, written(of_two))) == ["Unknown, but ['n3'] could report"]
 
 
+def test_a_host_that_asked_in_vain_may_lose_its_uplink() -> None:
+    """While no other host could ask; its uplink alone proves nothing."""
+    told = replace(ACTIVE, dhcp_out=True, hosts={"n2": "UplinkDown"})
+    alone = written(told, asked=("n2",), steady=("n2",))
+    assert list(falsehoods(truth(("dhcp", "n2"), ("uplink", "n2")), alone)) == []
+    assert list(falsehoods(truth(("uplink", "n2")), alone)) == ["DHCP is out, but it answers []"]
+
+
 def test_one_host_speaks_for_all_of_a_gateway_that_dhcp_just_named() -> None:
     """The others learn of it by the write; but one has to have found it so."""
     site = truth(("routed", "n2"))
