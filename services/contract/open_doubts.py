@@ -18,6 +18,8 @@ class OpenDoubt(Message):
     enough: Ordinal = ALL_CARRIERS
     """Hosts that are asked; ALL_CARRIERS, or fewer where much is in doubt at once."""
     is_complete: bool = False
+    passed: tuple[HostName, ...] = ()
+    """Hosts that had not reported when it was complete: they had their time."""
     published_ms: Ordinal = 0
     """When the watcher was told of it last."""
 

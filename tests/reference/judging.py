@@ -127,8 +127,8 @@ class Judge:
 
     def _is_over(self, look: Look) -> bool:
         """Whether all who are waited for have reported, or had their time; once it is over it stays so."""
-        if self.doubt is not None and look.settled and self.doubt.ends(look, self._digest):
-            self.doubt = replace(self.doubt, is_over=True)
+        if self.doubt is not None and look.settled:
+            self.doubt = self.doubt.at(look, self._digest)
         return self.doubt is not None and self.doubt.is_over
 
     def _weigh(self, intent: Intent, word: Word, look: Look) -> Telling | None:

@@ -116,12 +116,20 @@ class Doubt:
     """Whether they may answer as well as the first one did: they are waited for, and nothing is doubted."""
     is_over: bool = False
     """Whether nobody is waited for any more."""
+    passed: frozenset[str] = frozenset()
+    """Who had not reported by then."""
 
-    def ends(self, look: Look, digest: str) -> bool:
-        """Whether all of them have reported, or had their time."""
+    def at(self, look: Look, digest: str) -> "Doubt":
+        """Return it as it is now: over once all have reported or had their time; anew for who came since."""
+        missing = frozenset(look.carriers) - look.could_tell(digest, since=self.since)
+        if self.is_over:
+            is_another = not self.is_crowded and not self.answered and not missing <= self.passed
+            return Doubt(look.now) if is_another else self
         enough = min(2, len(look.carriers)) if self.is_crowded else len(look.carriers)
-        heard = look.could_tell(digest, since=self.since)
-        return len(heard) >= enough or look.now >= self.since + look.bound_ms
+        heard = len(look.carriers) - len(missing)
+        if heard < enough and look.now < self.since + look.bound_ms:
+            return self
+        return replace(self, is_over=True, passed=missing)
 
 
 @dataclass(frozen=True)

@@ -63,15 +63,29 @@ def advance(case: Case, doubts: Doubts) -> Doubts:
         no_offer=_asked(case, _resumed(case, doubts.no_offer)),
     )
     reach = doubts.reach
-    if reach is not None and not reach.is_complete and case.carriers.is_settled:
-        wanted = reach.enough or len(case.carriers.hosts)
-        if len(heard_since(case, reach.since_ms, could_tell=True)) >= wanted or is_over(case, reach):
-            doubts = changed(doubts, reach=reach.model_copy(update={"is_complete": True}))
+    if reach is not None and case.carriers.is_settled:
+        doubts = changed(doubts, reach=_reported(case, reach))
     elif doubts.watermark_ms and reach is None:
         is_needed = not case.carriers.hosts.isdisjoint(doubts.unheard)
         if not (is_needed or _has_former(case, doubts.watermark_ms)):
             doubts = changed(doubts, watermark_ms=0, unheard=())
     return doubts
+
+
+def _reported(case: Case, doubt: OpenDoubt) -> OpenDoubt:
+    """Complete a doubt about the gateway once enough carriers have reported since, or had their time.
+
+    It begins anew where its result could not be told before another carrier came, which may contradict.
+    """
+    heard = heard_since(case, doubt.since_ms, could_tell=True)
+    missing = case.carriers.hosts - heard
+    if not doubt.is_complete:
+        is_complete = len(heard) >= (doubt.enough or len(case.carriers.hosts)) or is_over(case, doubt)
+        passed = tuple(sorted(missing))
+        return doubt.model_copy(update={"is_complete": True, "passed": passed}) if is_complete else doubt
+    if doubt.kind is DoubtKind.SILENT and doubt.enough == ALL_CARRIERS and not missing <= set(doubt.passed):
+        return OpenDoubt(kind=doubt.kind, since_ms=case.verdicts.now_ms)
+    return doubt
 
 
 def _asked(case: Case, doubt: OpenDoubt | None) -> OpenDoubt | None:

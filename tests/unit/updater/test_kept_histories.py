@@ -306,6 +306,21 @@ KEPT = {
         ("edit", 2, "ping failed"),
         ("probe", "node1", 100, False, "good", "now"),
     ), "routed", 25.0),
+    # What could not be written is told only once the host that came meanwhile had its time.
+    "a host that comes back before what is worse is written": History(2, ((100, "manual"),), (
+        ("probe", "node1", 100, False, "good", "now"),
+        ("probe", "node2", 100, False, "good", "now"),
+        ("prober", "node2", "crash"),
+        ("wait", 90),
+        ("fault", "api"),
+        ("truth", 100, "routed node1"),
+        ("probe", "node1", 100, False, "good", "now"),
+        ("prober", "node2", "start"),
+        ("fault", "api"),
+        ("wait", 5),
+        ("probe", "node2", 100, False, "good", "now"),
+        ("wait", 5),
+    )),
 }  # fmt: skip
 
 
