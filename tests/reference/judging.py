@@ -191,6 +191,9 @@ class Judge:
         is_out = standing is not None and (standing.dhcp_out or standing.reason is Reason.NO_DHCP_OFFER)
         before = self._in_vain_since
         asked_at = None if is_out else look.in_vain_since(self._digest, self._offers_since, before)
+        if asked_at is None:
+            # An offer has refuted it.
+            self._in_vain_since = None
         is_late = asked_at is not None and look.now >= asked_at + look.bound_ms
         word = look.word(intent, since=since, offers_since=self._offers_since, is_out=is_out, is_late=is_late)
         if word.state is not State.UNKNOWN and look.heard(self._digest, since=since):
