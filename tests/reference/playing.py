@@ -100,7 +100,10 @@ class Player:
         """The same until something is told of another intent: what it names is still known."""
         self._outdated: set[str] = set()
         """Networks of which nothing is known any more, which waits for Harvester's check to be told."""
-        self._offered: dict[Segment, set[Offer]] = {}
+        self._offered: dict[Segment, dict[Offer, int]] = {}
+        """Whatever was offered, and when last."""
+        self._left_at: dict[str, int] = {}
+        """When each network was not probed last: who named its gateway before is not known any more."""
         self._overwritten: list[tuple[float, object]] = []
         self.look()
 
@@ -162,7 +165,7 @@ class Player:
                 if self._must_be_corrected(index):
                     self._check_route(found, new)
             else:
-                self._check_left_alone(old, new, found)
+                self._check_left_alone(old, new, found, observed)
             self._note_standing(new)
 
     def _sees(self, present: Network, known: Network | None, now: int) -> bool:
@@ -178,32 +181,36 @@ class Player:
         if isinstance(found, Intent):
             judge = self._judge_of(known)
             intent = self._with_known_gateway(known, found, judge)
-            telling = judge.look(intent, self._look_of(intent, now))
+            telling = judge.look(intent, self._look_of(known.uid, intent, now))
             has_tried = self.site.known().get(known.uid) != known
             may_write = not self.site.cluster.is_away
             assert has_tried or telling is None or not may_write or _is_being_pinged(known, telling.word)
         return self.site.known().get(known.uid) != known
 
-    def _look_of(self, intent: Intent, now: int) -> Look:
+    def _look_of(self, uid: str, intent: Intent, now: int) -> Look:
         arrivals = [Arrival(at, v) for at, v in self.site.verdicts.arrivals if v.segment == intent.segment]
         latest, since = newest(arrivals), self._announcements.readable_since
         assert since is not None
         settled = now - since >= TTL_MS
-        offered = self._offered.setdefault(intent.segment, set())
-        offered |= {offer for a in latest.values() if a.verdict.dhcp for offer in a.verdict.dhcp.servers}
+        asked = newest(arrivals, asked=True)
+        offered = self._offered.setdefault(intent.segment, {})
+        offered |= {o: a.at for a in latest.values() if a.verdict.dhcp for o in a.verdict.dhcp.servers}
+        fresh = [a for a in asked.values() if now - a.at < 2_000 * FRESH_S]
+        known = {o for a in fresh if a.verdict.dhcp for o in a.verdict.dhcp.servers}
+        left_at = self._left_at.get(uid, 0)
         time = self.site.verdicts.read([intent.segment])[intent.segment]
         return Look(
             now,
             self._announcements.carriers(now),
             latest,
-            newest(arrivals, asked=True),
+            asked,
             settled,
             time.time_runs,
             time.resumed_ms,
             bound_ms=self._announcements.bound_ms(now),
             fresh_ms=round(FRESH_S * 1000),
             active_when=self._active_when,
-            offered=offered,
+            offered=known | {offer for offer, at in offered.items() if at > left_at},
         )
 
     def _read_intent(self, network: Network) -> Intent | NotProbed:
@@ -219,7 +226,7 @@ class Player:
     def _check(self, old: Network, new: Network, intent: Intent, now: int) -> None:
         judge = self._judge_of(old)
         intent = self._with_known_gateway(old, intent, judge)
-        telling = judge.look(intent, self._look_of(intent, now))
+        telling = judge.look(intent, self._look_of(old.uid, intent, now))
         may_write = not self.site.cluster.is_away
         if telling is not None and _is_being_pinged(old, telling.word):
             self._outdated.add(old.uid)
@@ -261,8 +268,9 @@ class Player:
         if judge.standing is not None and (judge.is_clear or has_stood):
             _check_route(new, judge.standing)
 
-    def _check_left_alone(self, old: Network, new: Network, found: NotProbed) -> None:
+    def _check_left_alone(self, old: Network, new: Network, found: NotProbed, now: int) -> None:
         judge = self._judge_of(old)
+        self._left_at[old.uid] = now
         judge.leave_alone()
         if not self.site.cluster.is_away:
             judge.tell(Telling(Word(found.state, found.reason)))
