@@ -69,6 +69,11 @@ class Memory:
         is_known = not self.result.gateway or bool(network.route.gateway)
         return network.status == self.told and not wanted.differing and is_known
 
+    def is_named_by(self, network: Network) -> bool:
+        """Whether the route annotation names the gateway of the result, and is not outdated."""
+        named = network.route.cidr, network.route.gateway
+        return all(named) and not network.route.outdated and named == (self.result.cidr, self.result.gateway)
+
     def standing(self, network: Network, intent: Intent | NotProbed) -> Network:
         """Return the network as it is to be judged: as if what was told still stood in its annotations.
 

@@ -215,6 +215,9 @@ class Assessor:
         change = decide(network, intent, told, now=now, memory=memory)
         if change is not None and change.stands:
             self._memories.stands(network.uid, change.content, change.after.digest, change.result)
+        elif memory.knows(intent) and memory.is_named_by(network):
+            # The status differs, as by the finding about another writer.
+            self._memories.named(network.uid, intent.digest, memory.result)
         return Assessment.of(network, intent, told, change, doubts, known)
 
     def _stand(

@@ -148,6 +148,12 @@ class KeptMemories:
             kept = self._of(uid)
             kept.content, kept.digest, kept.result = content, digest, result
 
+    def named(self, uid: str, digest: str, result: Result) -> None:
+        """Take that the route annotation names the gateway of this result, whatever the status says."""
+        with self._lock:
+            kept = self._of(uid)
+            kept.digest, kept.result = digest, result
+
     def _of(self, uid: str) -> _Kept:
         return self._kept.setdefault(uid, _Kept())
 

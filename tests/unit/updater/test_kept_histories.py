@@ -321,6 +321,22 @@ KEPT = {
         ("probe", "node2", 100, False, "good", "now"),
         ("wait", 5),
     )),
+    # After a start, what stands is known although the status has one more finding than the record.
+    "a bare route while a host less is told": History(3, ((100, "auto"), (100, "new")), (
+        ("probe", "node3", 100, True, "good", "now"),
+        ("truth", 100, "vlan"),
+        ("edit", 0, "ping failed"),
+        ("probe", "node1", 100, True, "good", "now"),
+        ("probe", "node2", 100, False, "good", "now"),
+        ("wait", 25),
+        ("fault", "redis"),
+        ("fault", "updater"),
+        ("fault", "redis"),
+        ("fault", "watch"),
+        ("edit", 0, "bare"),
+        ("wait", 24),
+        ("probe", "node3", 100, True, "good", "now"),
+    ), "routed", 25.0),
 }  # fmt: skip
 
 
