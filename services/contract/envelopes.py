@@ -20,24 +20,11 @@ MAX_SENT_BYTES = 524_288
 """Largest argument of a task that is sent, as JSON. Escaped and in its envelope, it is less than double."""
 
 ANSWERED_COMMANDS = frozenset(
-    {
-        *(
-            "active",
-            "active_queues",
-            "clock",
-            "conf",
-            "ping",
-            "query_task",
-            "registered",
-            "report",
-            "reserved",
-        ),
-        *("revoked", "scheduled", "stats"),
-        # Flower repeats it. Events are always on.
-        "enable_events",
-    }
+    {"active", "active_queues", "clock", "conf", "enable_events", "ping", "query_task"}
+    | {"registered", "report", "reserved", "revoked", "scheduled", "stats"}
 )
-"""Commands of Celery's remote control that only tell: what Flower and `celery inspect` ask."""
+"""Commands of Celery's remote control that only tell: what Flower and `celery inspect` ask. Flower repeats
+enable_events, which changes nothing: events are always on."""
 
 Text = Annotated[str, StringConstraints(max_length=4_096)]
 """What is only shown."""
@@ -105,10 +92,15 @@ class _Properties(_Part):
     priority: Annotated[int, Field(ge=0, le=9)] = 0
 
 
-class _Envelope(_Part):
+class _Encoded(_Part):
+    """What kombu sends: a body, in base64, and how it is encoded."""
+
     body: str
     content_type: Literal["application/json"] = Field(alias="content-type")
     content_encoding: Literal["utf-8"] = Field(alias="content-encoding")
+
+
+class _Envelope(_Encoded):
     headers: _Headers
     properties: _Properties
 
@@ -133,10 +125,7 @@ class _CommandProperties(_Part):
     body_encoding: Literal["base64"]
 
 
-class _Broadcast(_Part):
-    body: str
-    content_type: Literal["application/json"] = Field(alias="content-type")
-    content_encoding: Literal["utf-8"] = Field(alias="content-encoding")
+class _Broadcast(_Encoded):
     headers: _CommandHeaders
     properties: _CommandProperties
 
@@ -182,13 +171,12 @@ def read_envelope(raw: bytes, *, queue: str, tasks: Container[str]) -> Envelope:
     return _accept(_read(_ENVELOPE, raw, "envelope"), queue=queue, tasks=tasks)
 
 
-def check_stored_envelope(raw: bytes, *, queues: Container[str], tasks: Container[str]) -> None:
-    """Raise EnvelopeRefused unless an unacknowledged message is an envelope from one of these queues."""
-    envelope, _, queue = _read(_STORED, raw, "unacknowledged message")
-    if queue not in queues:
-        raise EnvelopeRefused(
-            Refusal.MALFORMED, f"unacknowledged message: from another queue, {queue[:80]!r}"
-        )
+def check_stored_envelope(raw: bytes, *, queue: str, tasks: Container[str]) -> None:
+    """Raise EnvelopeRefused unless an unacknowledged message is an envelope from this queue."""
+    envelope, _, source = _read(_STORED, raw, "unacknowledged message")
+    if source != queue:
+        reason = f"unacknowledged message: from another queue, {source[:80]!r}"
+        raise EnvelopeRefused(Refusal.MALFORMED, reason)
     _accept(envelope, queue=queue, tasks=tasks)
 
 

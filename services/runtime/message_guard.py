@@ -57,7 +57,7 @@ class MessageGuard:
     def admits_stored(self, raw: bytes) -> bool:
         """Return whether an unacknowledged message, as kombu stores it, may return to the queue."""
         try:
-            check_stored_envelope(raw, queues=(self.queue,), tasks=self._tasks)
+            check_stored_envelope(raw, queue=self.queue, tasks=self._tasks)
         except EnvelopeRefused as error:
             self._refuse(error, raw, self.queue)
             return False

@@ -166,10 +166,10 @@ def read_queued(data: bytes) -> None:
         read = read_envelope(again, queue=REPORT_QUEUE, tasks=tasks)
         assert json.dumps(read.arguments) == json.dumps(envelope.arguments)
         check_stored_envelope(
-            b'[%b, "", "%b"]' % (again, REPORT_QUEUE.encode()), queues=(REPORT_QUEUE,), tasks=tasks
+            b'[%b, "", "%b"]' % (again, REPORT_QUEUE.encode()), queue=REPORT_QUEUE, tasks=tasks
         )
     with contextlib.suppress(EnvelopeRefused):
-        check_stored_envelope(data, queues=(REPORT_QUEUE,), tasks=tasks)
+        check_stored_envelope(data, queue=REPORT_QUEUE, tasks=tasks)
 
 
 def exchange(data: bytes) -> None:

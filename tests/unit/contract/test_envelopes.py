@@ -81,9 +81,7 @@ def test_an_envelope_of_ours_is_accepted_with_its_arguments() -> None:
 def test_an_accepted_envelope_is_accepted_again_as_kombu_stores_it() -> None:
     """After it was restored it is marked, and still one of ours."""
     accepted = read_envelope(json.dumps(GOOD).encode(), queue=REPORT_QUEUE, tasks=TASKS)
-    check_stored_envelope(
-        json.dumps([accepted, "", REPORT_QUEUE]).encode(), queues=(REPORT_QUEUE,), tasks=TASKS
-    )
+    check_stored_envelope(json.dumps([accepted, "", REPORT_QUEUE]).encode(), queue=REPORT_QUEUE, tasks=TASKS)
     accepted["headers"]["redelivered"] = True
     accepted["properties"]["delivery_info"]["redelivered"] = True
     again = read_envelope(json.dumps(accepted).encode(), queue=REPORT_QUEUE, tasks=TASKS)
@@ -110,7 +108,7 @@ def test_a_stored_message_goes_nowhere_else(exchange: str | None, queue: str) ->
     good["properties"]["delivery_info"]["routing_key"] = queue
     stored = json.dumps([good, exchange, queue]).encode()
     with pytest.raises(EnvelopeRefused):
-        check_stored_envelope(stored, queues=(REPORT_QUEUE,), tasks=TASKS)
+        check_stored_envelope(stored, queue=REPORT_QUEUE, tasks=TASKS)
 
 
 def broadcast(**changed: object) -> bytes:
