@@ -120,7 +120,7 @@ def _same(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
         doubts = close(found, doubts)
         if says_no_offer(found):
             doubts = changed(doubts, no_offer=None)
-        if min(offers_ms(case), default=doubts.offers_after_ms) >= doubts.offers_after_ms:
+        if doubts.offers_after_ms and all(at >= doubts.offers_after_ms for at in offers_ms(case)):
             doubts = changed(doubts, offers_after_ms=0)
     return _tell(case, found, doubts)
 

@@ -1,6 +1,7 @@
 """What is remembered of a network outside its annotations, and whether it still stands there."""
 
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 from services.contract.conclusions import NO_RESULT, FormerResult, Result
 from services.contract.outcomes import State
@@ -43,7 +44,7 @@ class Memory:
         assert self.told is not None
         return self.result.model_copy(update={"connectivity": self.told.connectivity})
 
-    def knows(self, intent: Intent | NotProbed) -> bool:
+    def knows(self, intent: Intent | NotProbed) -> TypeGuard[Intent]:
         """Whether something was told of this very intent."""
         if self.told is None or isinstance(intent, NotProbed):
             return False
@@ -56,11 +57,12 @@ class Memory:
         """
         if self.told is None or self.is_hindered or self.knows(intent):
             return self
-        status, former = network.status, self.former
-        is_of_status = status is not None and former is not None and former.digest == status.digest
-        result = former.result if former is not None and is_of_status else NO_RESULT
-        written = replace(self, told=status, result=result)
-        return written if written.knows(intent) else self
+        written = replace(self, told=network.status, result=NO_RESULT)
+        if not written.knows(intent):
+            return self
+        if self.former is not None and self.former.digest == intent.digest:
+            written = replace(written, result=self.former.result)
+        return written
 
     def stands(self, network: Network, intent: Intent | NotProbed) -> bool:
         """Whether the annotations say what was told, and name the gateway that was known."""
