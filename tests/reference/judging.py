@@ -126,7 +126,7 @@ class Judge:
         return self._is_over(look)
 
     def _is_over(self, look: Look) -> bool:
-        """Whether all who are waited for have reported, or had their time; once it is over it stays so."""
+        """Whether all who are waited for have reported, or had their time; see Doubt.at()."""
         if self.doubt is not None and look.settled:
             self.doubt = self.doubt.at(look, self._digest)
         return self.doubt is not None and self.doubt.is_over

@@ -33,8 +33,8 @@ def choose(
     """Return the offer that counts for all hosts; None if the known gateway stays, although none names it.
 
     usable: at least one, in the order of servers. named_known: servers that have named the known gateway in
-    the known subnet: if all of them name another of either, the network was renumbered. So it was if the
-    server that the owner configured names another, unless that server is known by another MAC address. A
+    the known subnet; where the owner configured a server, those with its address. If all of them name
+    another of either, the network was renumbered; if there are none, the configured server is followed. A
     stranger's offer counts only once the known gateway is silent.
     """
     known = intent.known_gateway
