@@ -20,11 +20,12 @@ MAX_SENT_BYTES = 524_288
 """Largest argument of a task that is sent, as JSON. Escaped and in its envelope, it is less than double."""
 
 ANSWERED_COMMANDS = frozenset(
-    {"active", "active_queues", "clock", "conf", "enable_events", "ping", "query_task"}
+    {"active", "active_queues", "clock", "conf", "enable_events", "heartbeat", "ping", "query_task"}
     | {"registered", "report", "reserved", "revoked", "scheduled", "stats"}
 )
 """Commands of Celery's remote control that only tell: what Flower and `celery inspect` ask. Flower repeats
-enable_events, which changes nothing: events are always on."""
+enable_events, which changes nothing: events are always on. Whoever begins to receive events, as Flower does,
+first asks for a heartbeat."""
 
 Text = Annotated[str, StringConstraints(max_length=4_096)]
 """What is only shown."""

@@ -314,6 +314,17 @@ def test_what_flower_asks_is_answered(worker: Worker, question: str) -> None:
     assert not str(*answer.values()).startswith("{'error'")
 
 
+def test_a_receiver_of_events_leaves_no_dead_letter(worker: Worker) -> None:
+    """Flower is one: it asks all workers for a heartbeat when it begins."""
+    worker.redis.delete(DEAD_LETTERS_KEY)
+    with worker.app.connection_for_read() as connection:
+        receiver = worker.app.events.Receiver(connection)
+        receiver.handlers["worker-heartbeat"] = lambda _: setattr(receiver, "should_stop", True)
+        receiver.capture(timeout=60)
+    assert receiver.should_stop
+    assert not worker.redis.exists(DEAD_LETTERS_KEY)
+
+
 def test_junk_in_the_channel_of_broadcasts_ends_no_worker(worker: Worker) -> None:
     """R9, R10: of every shape."""
     good = worker.good(0)
