@@ -22,6 +22,9 @@ from services.runtime.task_events import SendTaskEvents, WorkerEvents
 
 RESULT_TTL_S = 300
 """Results that are not fetched expire after this."""
+RESTORE_EVERY_S = 5
+"""Between two searches for messages of dead workers. Each is a lock and three commands: made every second,
+they take a quarter of an idle worker's CPU."""
 VISIBILITY_TIMEOUT_S = 120
 """A task whose worker died is redelivered after this; longer than any probe, shorter than a sweep."""
 
@@ -76,7 +79,7 @@ def make_app(redis_url: str, *, name: str = "nadroute", unacked_scope: str = "cl
         broker_transport_options={
             **sockets,
             "visibility_timeout": VISIBILITY_TIMEOUT_S,
-            "unacked_restore_interval": 1,
+            "unacked_restore_interval": RESTORE_EVERY_S,
             "unacked_restore_throttle": 1,
             "unacked_key": f"unacked:{unacked_scope}",
             "unacked_index_key": f"unacked_index:{unacked_scope}",

@@ -6,6 +6,7 @@ after a restart everything is sent once more, which is harmless.
 """
 
 import uuid
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -74,7 +75,8 @@ class Dispatcher:
         self._max_age_ms = round(max_age_s * 1000)
         self._new_id = new_id
         self._sending = SendingMark(sweep_interval_s=sweep_s)
-        self._outstanding: dict[tuple[str, Segment], _Outstanding] = {}
+        # In the order of sending. To find the oldest of a dict takes longer the more were deleted.
+        self._outstanding: OrderedDict[tuple[str, Segment], _Outstanding] = OrderedDict()
 
     def dispatch(self, probes: Sequence[HostProbe]) -> Dispatched:
         """Send the probes that are not outstanding. Raise Paused or NotSent: then all are still due."""
@@ -147,11 +149,8 @@ class Dispatcher:
 
     def _remember(self, requests: Sequence[ProbeRequest]) -> None:
         now = self._clock.monotonic()
-        for key, known in list(self._outstanding.items()):
-            # In the order of sending: the first that still counts ends the search.
-            if known.until > now:
-                break
-            del self._outstanding[key]
+        while self._outstanding and next(iter(self._outstanding.values())).until <= now:
+            self._outstanding.popitem(last=False)
         until = now + self._max_age_ms / 1000
         for request in requests:
             for segment, probe in zip(request.probed(), request.segments, strict=True):
