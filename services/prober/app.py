@@ -95,7 +95,7 @@ def _run(settings: ProberSettings, ended: threading.Event) -> int:
         uplinks=uplinks.current,
         clock=clock,
         open_link=lambda interface, mac_prefix: PacketLink(interface, mac_prefix=mac_prefix),
-        open_echo_socket=lambda identifier: ICMPSocket(identifier=identifier),
+        open_echo_socket=lambda mark: ICMPSocket(mark=mark),
         failed=fail,
     )
     reporter = Reporter(

@@ -66,7 +66,7 @@ def run(interface: str, probes: list[SegmentProbe], settings: EngineSettings) ->
         uplinks=lambda: {"extra": interface},
         clock=clock,
         open_link=lambda name, mac_prefix: PacketLink(name, mac_prefix=mac_prefix),
-        open_echo_socket=lambda identifier: ICMPSocket(identifier=identifier),
+        open_echo_socket=lambda mark: ICMPSocket(mark=mark),
     )
     found: queue.SimpleQueue[SegmentResult] = queue.SimpleQueue()
     began = clock.monotonic()

@@ -1,10 +1,12 @@
 """The prober's identity on a segment: the same MAC address and client identifier in every probe.
 
 A new MAC address in every probe would take another address from the DHCP pool each time (for 60-125 s with
-ISC dhcpd), and exhaust a small pool.
+ISC dhcpd), and exhaust a small pool. What identifies a question is never the same twice: the xid of a DHCP
+message, and the ICMP identifier of a check.
 """
 
 import hashlib
+import random
 from typing import Final
 
 from services.prober.frames.ethernet import CLIENT_ID_BYTES, Station
@@ -13,6 +15,24 @@ FIRST_OCTET: Final = 0x62
 """Unicast, locally administered, in the quadrant that IEEE 802c assigns to administrators (x2)."""
 PREFIX_BYTES: Final = 4
 """Length of the prefix that all MAC addresses of a host on one uplink share; the packet filter tests it."""
+
+_IDENTIFIERS: Final = 1 << 16
+
+
+class EchoIdentifiers:
+    """ICMP identifiers, one for each check.
+
+    A firewall knows an echo's flow by source, destination and identifier. One that dropped a flow, or sent it
+    where nobody answers, may do so for as long as echoes come on it: also after the path works again.
+    """
+
+    def __init__(self, randomness: random.Random) -> None:
+        self._last = randomness.getrandbits(16)
+
+    def fresh(self) -> int:
+        """Return an identifier that none of the last 65,535 checks had."""
+        self._last = (self._last + 1) % _IDENTIFIERS
+        return self._last
 
 
 class Identity:

@@ -168,7 +168,7 @@ class ARPCheck(TrunkCheck):
 class EchoCheck(TrunkCheck):
     """ICMP echo requests on the VLAN to the gateway's MAC address, whatever the host's routing table says."""
 
-    __slots__ = ("_gateway_mac", "_sent")
+    __slots__ = ("_gateway_mac", "_identifier", "_sent")
 
     def __init__(
         self,
@@ -184,12 +184,13 @@ class EchoCheck(TrunkCheck):
         """source: our address. checks: see TrunkCheck."""
         TrunkCheck.__init__(self, gateway, context, trunk, station, source, checks, callback)
         self._gateway_mac = gateway_mac
+        self._identifier = trunk.echo_identifiers.fresh()
         self._sent: list[tuple[bytes, float]] = []
         """Nonce and time of each request."""
 
     def replied(self, reply: EchoReply, now: float) -> bool:
         """Handle an echo reply from the gateway; return whether it answers one of our requests."""
-        if reply.identifier != self._trunk.echo_identifier or reply.destination != self._source:
+        if reply.identifier != self._identifier or reply.destination != self._source:
             return False
         if not 1 <= reply.sequence <= len(self._sent):
             return False
@@ -209,7 +210,7 @@ class EchoCheck(TrunkCheck):
             gateway_mac=self._gateway_mac,
             source=self._source,
             destination=self.gateway,
-            identifier=trunk.echo_identifier,
+            identifier=self._identifier,
             sequence=len(self._sent),
             nonce=nonce,
         )

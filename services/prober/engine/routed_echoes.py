@@ -7,6 +7,7 @@ since the kernel copies every reply to each socket.
 import random
 from typing import Final
 
+from services.prober.engine.identity import EchoIdentifiers
 from services.prober.engine.losses import Losses
 from services.prober.engine.pacing import PacedQueue
 from services.prober.engine.reachability import CheckCallback, CheckContext, GatewayCheck
@@ -32,11 +33,12 @@ class SentEcho:
 class _RoutedEchoCheck(GatewayCheck):
     """The check of one gateway through routing."""
 
-    __slots__ = ("_echoes", "sequences")
+    __slots__ = ("_echoes", "identifier", "sequences")
 
     def __init__(self, gateway: int, *, echoes: "RoutedEchoes", callback: CheckCallback) -> None:
         GatewayCheck.__init__(self, gateway, echoes.context, callback)
         self._echoes = echoes
+        self.identifier = echoes.identifiers.fresh()
         self.sequences: list[int] = []
 
     def _send(self, now: float) -> None:
@@ -58,8 +60,9 @@ class RoutedEchoes:
         randomness: random.Random,
     ) -> None:
         self.losses = Losses()
-        self.identifier: int = randomness.getrandbits(16)
-        """The ICMP identifier of all our requests."""
+        self.identifiers = EchoIdentifiers(randomness)
+        self.mark: bytes = randomness.getrandbits(8 * icmp.MARK_BYTES).to_bytes(icmp.MARK_BYTES, "big")
+        """How the nonce of all our requests begins."""
         self.context = CheckContext(timers, PacedQueue(timers, settings.echo_rate), settings, self.losses)
         self._template = template
         self._random = randomness
@@ -92,11 +95,12 @@ class RoutedEchoes:
     def receive(self, packet: bytes, now: float) -> None:
         """Handle a packet from the raw socket; whatever answers none of our requests is ignored."""
         reply = icmp.parse_reply(packet)
-        if reply is None or reply.identifier != self.identifier:
+        sent = None if reply is None else self._sent.get(reply.sequence)
+        if reply is None or sent is None or sent.nonce != reply.nonce:
             return
-        sent = self._sent.get(reply.sequence)
-        if sent is not None and sent.check.gateway == reply.source and sent.nonce == reply.nonce:
-            sent.check.answered(now, sent=sent.sent_at)
+        check = sent.check
+        if check.gateway == reply.source and check.identifier == reply.identifier:
+            check.answered(now, sent=sent.sent_at)
 
     def abandon(self, now: float) -> None:
         """End every open check."""
@@ -108,8 +112,9 @@ class RoutedEchoes:
         """Put an echo request into the outbox; return its sequence number."""
         # With three requests for each gateway in three seconds, this is enough for 20,000 gateways at once.
         self._sequence = (self._sequence + 1) % _SEQUENCES
-        nonce = self._random.getrandbits(8 * icmp.NONCE_BYTES).to_bytes(icmp.NONCE_BYTES, "big")
-        message = self._template.render(identifier=self.identifier, sequence=self._sequence, nonce=nonce)
+        octets = icmp.NONCE_BYTES - icmp.MARK_BYTES
+        nonce = self.mark + self._random.getrandbits(8 * octets).to_bytes(octets, "big")
+        message = self._template.render(identifier=check.identifier, sequence=self._sequence, nonce=nonce)
         sent = self._sent[self._sequence] = SentEcho(check, nonce, now)
         self._outbox.append((check.gateway, message, sent))
         return self._sequence

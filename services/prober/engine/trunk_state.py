@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from typing import Protocol
 
-from services.prober.engine.identity import Identity
+from services.prober.engine.identity import EchoIdentifiers, Identity
 from services.prober.engine.losses import Losses
 from services.prober.engine.pacing import PacedQueue
 from services.prober.engine.settings import EngineSettings
@@ -83,7 +83,7 @@ class TrunkState:
         self.start_pace = PacedQueue(timers, settings.start_rate)
         self.arp_pace = PacedQueue(timers, settings.arp_rate)
         """For every ARP message sent, replies included: a switch that inspects ARP counts them all."""
-        self.echo_identifier = randomness.getrandbits(16)
+        self.echo_identifiers = EchoIdentifiers(randomness)
         self.transactions: dict[bytes, Transaction] = {}
         """Messages that wait for a reply, by xid."""
         self.claims: dict[tuple[int, int], AddressClaim] = {}

@@ -11,6 +11,8 @@ ECHO_REPLY: Final = 0
 ECHO_REQUEST: Final = 8
 HEADER_BYTES: Final = 8
 NONCE_BYTES: Final = 8
+MARK_BYTES: Final = 4
+"""How many octets at the begin of the nonce all requests on one raw socket share; its filter tests them."""
 _HEADER: Final = struct.Struct("!BBHHH")
 _FRAME: Final = struct.Struct("!6s6s2s2s12sHII")
 """MAC addresses, TPID, tag, ethertype with the head of the IPv4 header, its checksum, addresses."""

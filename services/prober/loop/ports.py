@@ -139,8 +139,8 @@ class TrunkPort:
         self._engine.uplink_failed(self._cluster_network, error.fault, now=now)
 
 
-OpenEchoSocket = Callable[[int], EchoSocket]
-"""Opens a socket for an ICMP identifier; raises LinkError."""
+OpenEchoSocket = Callable[[bytes], EchoSocket]
+"""Opens a socket for the replies with a mark, as icmp.MARK_BYTES says; raises LinkError."""
 
 
 class EchoPort:
@@ -187,7 +187,7 @@ class EchoPort:
         packets = self._unsent + self._echoes.take_packets()
         if packets and self._socket is None:
             try:
-                self._socket = self._open_socket(self._echoes.identifier)
+                self._socket = self._open_socket(self._echoes.mark)
             except LinkError as error:
                 log.warning("no ICMP socket: routed paths are not checked", extra={"error": str(error)})
                 self._echoes.abandon(now)

@@ -123,7 +123,7 @@ def scan(
         uplinks=lambda: {_SCAN: interface},
         clock=clock,
         open_link=open_link,
-        open_echo_socket=lambda identifier: ICMPSocket(identifier=identifier),
+        open_echo_socket=lambda mark: ICMPSocket(mark=mark),
     )
     sources = sources or {}
     found: list[SegmentResult] = []

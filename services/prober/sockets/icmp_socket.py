@@ -48,8 +48,8 @@ class EchoSocket(Protocol):
 class ICMPSocket:
     """The EchoSocket of the kernel. The constructor raises LinkError (NO_PERMISSION) without CAP_NET_RAW."""
 
-    def __init__(self, *, identifier: int) -> None:
-        """identifier: only replies with this ICMP identifier are received."""
+    def __init__(self, *, mark: bytes) -> None:
+        """mark: only replies whose payload begins with these octets are received; see icmp.MARK_BYTES."""
         try:
             self._socket = socket.socket(
                 socket.AF_INET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_ICMP
@@ -62,7 +62,7 @@ class ICMPSocket:
             sock.setblocking(False)
             sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             sock.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", _ALL_BUT_ECHO_REPLY))
-            packet_filter.attach(sock, packet_filter.echo_replies_to(identifier))
+            packet_filter.attach(sock, packet_filter.echo_replies_with(mark))
             self._enlarge()
         except OSError as error:
             sock.close()

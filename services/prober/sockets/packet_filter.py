@@ -101,15 +101,18 @@ def _arp_about(addresses: Collection[int]) -> list[_Step]:
     return steps
 
 
-def echo_replies_to(identifier: int) -> bytes:
-    """Return a program that accepts ICMP echo replies with this identifier, on a raw IPv4 socket."""
+def echo_replies_with(mark: bytes) -> bytes:
+    """Return a program that accepts ICMP echo replies whose nonce begins with this mark, on a raw socket.
+
+    Their identifiers tell nothing: each check has one of its own.
+    """
     return _assemble(
         [
             _Step(_LDX_HEADER_LENGTH, 0),
             _Step(_LD_BYTE_X, 0),
             _Step(_JUMP_EQUAL, icmp.ECHO_REPLY, otherwise="drop"),
-            _Step(_LD_HALF_X, 4),
-            _Step(_JUMP_EQUAL, identifier, otherwise="drop"),
+            _Step(_LD_WORD_X, icmp.HEADER_BYTES),
+            _Step(_JUMP_EQUAL, int.from_bytes(mark, "big"), otherwise="drop"),
             _Step(_RETURN, 0xFFFF),
             _Step(_RETURN, 0, label="drop"),
         ]

@@ -138,7 +138,7 @@ class Site:
         self.links.append(MemoryLink(self.nodes, room=self._room))
         return self.links[-1]
 
-    def _open_echoes(self, identifier: int) -> MemoryEchoes:
+    def _open_echoes(self, mark: bytes) -> MemoryEchoes:
         if self.echo_refusal is not None:
             raise self.echo_refusal
         return MemoryEchoes(self.routed)

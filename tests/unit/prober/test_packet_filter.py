@@ -113,9 +113,9 @@ def test_untagged_frames_do_not_pass() -> None:
 def test_only_replies_to_our_echoes_pass() -> None:
     """Other programs on this host ping as well."""
     echo = templates.load().echo
-    program = packet_filter.echo_replies_to(77)
-    ours = echo.render(identifier=77, sequence=1, nonce=bytes(8))
-    theirs = echo.render(identifier=78, sequence=1, nonce=bytes(8))
+    program = packet_filter.echo_replies_with(b"ours")
+    ours = echo.render(identifier=77, sequence=1, nonce=b"ours" + bytes(4))
+    theirs = echo.render(identifier=77, sequence=1, nonce=bytes(8))
     assert passes(program, frames.echo_reply(ours, source="10.0.7.1"))
     assert not passes(program, frames.echo_reply(theirs, source="10.0.7.1"))
     assert not passes(program, frames.echo_reply(ours, source="10.0.7.1", kind=3))
