@@ -12,7 +12,7 @@ from urllib.parse import quote
 import structlog
 
 from services.cluster.client import Cluster
-from services.cluster.errors import ClusterError, Conflict, NotFound
+from services.cluster.errors import ClusterError, Conflict, NotFound, Throttled
 from services.runtime.clock import Clock
 from services.runtime.repeating import RepeatingThread
 
@@ -81,6 +81,8 @@ class LeaderLease(RepeatingThread):
         self._on_change = on_change
         self._record: _Record | None = None
         self._led_until = float("-inf")
+        self._refused_until = float("-inf")
+        """The end of the pause that the API server has asked for by its last 429."""
         self._reported_leading = False
         self._logged: tuple[str, bool] | None = None
 
@@ -90,13 +92,21 @@ class LeaderLease(RepeatingThread):
         return self._clock.monotonic() < self._led_until
 
     def attempt(self) -> None:
-        """Acquire, renew or observe the Lease once. Errors of the API server are logged, not raised."""
+        """Acquire, renew or observe the Lease once, unless the API server has asked for a longer pause.
+
+        Its errors are logged, not raised.
+        """
+        if self._clock.monotonic() < self._refused_until:
+            self._report()
+            return
         try:
             self._try()
         except (Conflict, NotFound):
             # Another process was faster; the next attempt reads its record.
             log.debug("lease changed concurrently", lease=self._name)
         except ClusterError as error:
+            if isinstance(error, Throttled):
+                self._refused_until = self._clock.monotonic() + error.retry_after_s
             self._log_failure(str(error))
         else:
             self._logged = None

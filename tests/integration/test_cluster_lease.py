@@ -197,3 +197,19 @@ def test_a_failure_that_lasts_is_logged_once(
         warnings = [entry["leader"] for entry in lines[before:] if entry["log_level"] == "warning"]
         assert warnings == [True, False]
         server.faults.clear()
+
+
+def test_a_pause_that_the_server_asks_for_is_kept(cluster: Cluster, server: ApiServer) -> None:
+    """K5: after a 429, no request comes before its Retry-After is over; then the Lease is renewed."""
+    clock = ManualClock()
+    one = candidate(cluster, "one", clock)
+    one.attempt()
+    fault = server.faults.respond(429, match=LEASES, count=None, retry_after=12)
+    for _ in range(6):
+        clock.seconds += 2.0
+        one.attempt()
+    assert fault.hits == 1
+    fault.cancel()
+    clock.seconds += 2.0
+    one.attempt()
+    assert one.is_leader
