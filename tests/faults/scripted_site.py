@@ -1,0 +1,310 @@
+"""The whole of nadroute as processes, on hosts that answer by script: for faults that are not about frames.
+
+Watcher and updater are processes, Redis is real, the lab's API server records every write. A test breaks
+something, lets things happen meanwhile, heals, and has the invariants checked.
+"""
+
+import contextlib
+import itertools
+import json
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import redis
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from lab.harvester import Fabric
+from lab.kube import ApiServer
+from lab.kube.objects import Actor
+from lab.kube.resources import NADS
+from lab.kube.writes import WriteRecord
+from services.contract.messages import HostAnnouncement
+from services.contract.names import SENDING_KEY, host_key, probe_queue
+from services.network.parse import nad
+from services.network.parse.nad import Network
+from services.runtime.celery_app import make_app
+from tests.faults.invariants import Truth, broken
+from tests.faults.proxy import Proxy
+from tests.faults.soak.parts import Part, redis_part, service
+from tests.support.scripted_prober import LOOK_S, ScriptedProber
+from tests.support.service_process import free_port
+from tests.support.shared_networks import cidr_of, gateway_of, make_well
+from tests.support.updater_site import NAMESPACE, state_of, wait_until
+
+HOSTS = ("node1", "node2")
+SWEEP_S = 10.0
+PROBE_S = 10.0
+"""A probe's deadline, and the delay on a busy machine."""
+REDIS_TIMEOUT_S = 5.0
+OWNER = Actor(user="owner", agent="kubectl")
+SETTINGS: Mapping[str, str] = {
+    "NADROUTE_SWEEP_INTERVAL_S": str(SWEEP_S),
+    "NADROUTE_LEASE_NAMESPACE": NAMESPACE,
+    "NADROUTE_API_CONNECT_TIMEOUT_S": "2",
+    "NADROUTE_API_READ_TIMEOUT_S": "3",
+    "NADROUTE_API_WRITE_TIMEOUT_S": "5",
+    "NADROUTE_WATCH_SILENCE_S": "3",
+}
+WATCHERS: Mapping[str, str] = {
+    "NADROUTE_RETRY_INTERVAL_S": "2",
+    "NADROUTE_ASK_WINDOW_S": "2",
+    "NADROUTE_REQUEST_MAX_AGE_S": "5",
+    "NADROUTE_HOST_POLL_INTERVAL_S": "0.2",
+}
+
+
+class Host(ScriptedProber):
+    """A host that announces itself again where Redis has lost that, and outlives a Redis that is away."""
+
+    def _run(self) -> None:
+        said = HostAnnouncement(host=self._host, uplinks={"extra": "extra-bo"}, version="1", incarnation=1)
+        while not self._over.is_set():
+            try:
+                self._client.set(host_key(self._host), json.dumps(said.to_wire()))
+                popped = self._client.brpop([probe_queue(self._host)], timeout=LOOK_S)
+                if isinstance(popped, (list, tuple)):
+                    self._answer(str(popped[1]))
+            except (redis.RedisError, OperationalError):
+                self._over.wait(LOOK_S)
+
+
+@dataclass
+class ScriptedSite:
+    """Everything that runs, and what is true of it."""
+
+    folder: Path
+    server: ApiServer
+    api: Proxy
+    """Between the services and the API server."""
+    redis: Part
+    client: Redis
+    app: Celery
+    fabric: Fabric
+    watcher: Part
+    updater: Part
+    ports: Mapping[str, int]
+    """Of each service's telemetry."""
+    truth: Truth = field(default_factory=Truth)
+    vlans: dict[str, int] = field(default_factory=dict)
+    marks: dict[str, int] = field(default_factory=dict)
+    """The length of each log at its last mark."""
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(101))
+
+    def parts(self) -> list[Part]:
+        """Return the processes."""
+        return [self.redis, self.watcher, self.updater]
+
+    def create(self, name: str = "", *, route: Mapping[str, object] | None = None, **annotations: str) -> str:
+        """Create a network as its owner does, with a gateway that answers; return its name."""
+        vlan = next(self._numbers)
+        name = name or f"net-{vlan}"
+        self.vlans[name] = vlan
+        make_well(self.fabric, vlan)
+        given = {**annotations, **({} if route is None else {nad.ROUTE: json.dumps(route)})}
+        self.server.store.create(NADS, NAMESPACE, body_of(name, vlan, given), actor=OWNER)
+        self.truth.becomes(name, "Active", owner=route)
+        return name
+
+    def edit(self, name: str, *, host: int = 77) -> None:
+        """Have its owner name another gateway, which answers too. host: its number in the subnet."""
+        vlan = self.vlans[name]
+        gateway = f"{gateway_of(vlan).removesuffix('.1')}.{host}"
+        self.fabric.attach(("extra", vlan), gateway)
+        self.fabric.route(gateway)
+        route = {"mode": "manual", "cidr": cidr_of(vlan), "gateway": gateway}
+        self.annotate(name, nad.ROUTE, json.dumps(route))
+        self.truth.becomes(name, "Active", owner=route)
+
+    def annotate(self, name: str, key: str, value: str) -> None:
+        """Set an annotation as the owner."""
+        self.server.rival(NAMESPACE, name).annotate(key, value)
+
+    def delete(self, name: str) -> None:
+        """Delete a network."""
+        self.server.store.delete(NADS, NAMESPACE, name)
+        self.truth.forget(name)
+
+    def set_gateway(self, name: str, *, answers: bool) -> None:
+        """Have a network's gateway die, or come back."""
+        vlan = self.vlans[name]
+        self.fabric.route(gateway_of(vlan), answers=answers)
+        self.fabric.attach(("extra", vlan), gateway_of(vlan), answers=answers)
+        self.truth.becomes(name, "Active" if answers else "Unreachable")
+
+    def networks(self) -> dict[str, Network]:
+        """Return all networks as they are now."""
+        stored = self.server.store.snapshot(NADS).items
+        found = [Network.from_object(each.body) for each in stored]
+        return {network.ref.name: network for network in found}
+
+    def state(self, name: str) -> str:
+        """Return the written state of a network."""
+        return state_of(self.networks()[name])
+
+    def wait_until_true(self, *, within_s: float = 60.0) -> None:
+        """Wait until every annotation equals the truth (I1)."""
+        end = time.monotonic() + within_s
+        wait_until(lambda: not self.false() or time.monotonic() > end, lambda: str(self.false()))
+        assert self.false() == [], self.last_words()
+
+    def false(self) -> list[str]:
+        """Return what is not true."""
+        return self.truth.false(self.networks())
+
+    def sequence(self) -> int:
+        """Return the number of the last write so far."""
+        return max((record.sequence for record in self.server.writes), default=0)
+
+    def writes(self, *, after: int) -> list[WriteRecord]:
+        """Return all writes since, by everybody."""
+        return self.server.store.writes.all(after=after)
+
+    def lists(self) -> int:
+        """Return how often the services have listed the networks."""
+        asked = [r for r in self.server.requests if r.verb == "list" and r.resource == NADS.plural]
+        return sum("nadroute" in request.user_agent for request in asked)
+
+    def wait_for_log(self, text: str, *parts: Part, count: int = 1) -> None:
+        """Wait until each of these processes has logged this so often since the last marks."""
+        for part in parts:
+            wait_until(lambda part=part: self.logged(part).count(text) >= count, self.last_words)  # type: ignore[misc]
+
+    def mark_logs(self) -> None:
+        """Forget what was logged so far."""
+        self.marks = {part.name: part.log.stat().st_size for part in (self.watcher, self.updater)}
+
+    def logged(self, part: Part) -> str:
+        """Return what a process has logged since the last mark."""
+        with part.log.open("rb") as log:
+            log.seek(self.marks.get(part.name, 0))
+            return log.read().decode(errors="replace")
+
+    def last_words(self) -> str:
+        """Return the end of each log."""
+        return "\n".join(part.last_words() for part in self.parts())
+
+    def metrics(self, part: Part) -> str:
+        """Return a service's metrics."""
+        connection = HTTPConnection("127.0.0.1", self.ports[part.name], timeout=20)
+        try:
+            connection.request("GET", "/metrics")
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
+    @contextlib.contextmanager
+    def fault(self, *, heals_within_s: float, ends: Sequence[Part] = ()) -> Iterator[None]:
+        """Check the invariants of what the block breaks and heals.
+
+        At its end all is healed: N seconds later, plus a probe's deadline, everything must be true. ends:
+        processes that the block has ended or started again; no other may have ended.
+        """
+        before, changes = self.sequence(), dict(self.truth.changes)
+        processes = {part.name: part.process for part in self.parts() if part not in ends}
+        self.mark_logs()
+        yield
+        self.wait_until_true(within_s=heals_within_s + PROBE_S)
+        self.settle()
+        assert self.false() == []
+        assert broken(self.writes(after=before), self.truth, changes) == []
+        for part in self.parts():
+            assert not part.has_ended(), part.last_words()
+            assert part in ends or part.process is processes[part.name], part.name
+        assert self.unhandled() == []
+
+    def settle(self) -> None:
+        """Wait until what came before is probed, judged and written: a network that came later is."""
+        self.create()
+        self.wait_until_true()
+
+    def unhandled(self) -> list[str]:
+        """Return the services' log lines about exceptions that nothing handled (I6)."""
+        lines = [line for part in (self.watcher, self.updater) for line in self.logged(part).splitlines()]
+        return [line for line in lines if "Traceback" in line or '"unhandled' in line.lower()]
+
+
+def body_of(
+    name: str, vlan: int, annotations: Mapping[str, str], config: str | None = None
+) -> dict[str, Any]:
+    """Return a network as its owner applies it."""
+    made = {"cniVersion": "0.3.1", "type": "bridge", "bridge": "extra-br", "vlan": vlan}
+    return {
+        "apiVersion": "k8s.cni.cncf.io/v1",
+        "kind": "NetworkAttachmentDefinition",
+        "metadata": {"name": name, "namespace": NAMESPACE, "annotations": dict(annotations)},
+        "spec": {"config": json.dumps(made) if config is None else config},
+    }
+
+
+@contextlib.contextmanager
+def scripted_site(**environment: str) -> Iterator[ScriptedSite]:
+    """Start everything; return when the watcher sends. environment adds NADROUTE_ variables for all."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp")))
+        server = stack.enter_context(ApiServer(state=folder / "state", bookmark_seconds=1.0))
+        api = stack.enter_context(Proxy(("127.0.0.1", server.port)))
+        site = _make(folder, server, api, environment)
+        stack.callback(site.client.close)
+        stack.callback(site.app.close)
+        for part in site.parts():
+            stack.callback(part.end)
+        site.redis.start()
+        wait_until(lambda: _answers(site.client))
+        for host in HOSTS:
+            stack.enter_context(Host(site.client, site.app, site.fabric, host))
+        site.updater.start()
+        site.watcher.start()
+        wait_until(lambda: bool(site.client.exists(SENDING_KEY)), site.last_words)
+        site.settle()
+        yield site
+
+
+def _make(folder: Path, server: ApiServer, api: Proxy, environment: Mapping[str, str]) -> ScriptedSite:
+    path = server.kubeconfig(folder / "kubeconfig", token_file=True)
+    path.write_text(re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{api.port}", path.read_text()))
+    url = f"unix://{folder / 'redis.sock'}"
+    common = {**SETTINGS, "NADROUTE_REDIS_URL": url, "NADROUTE_KUBECONFIG": str(path), **environment}
+    ports = {"watcher": free_port(), "updater": free_port()}
+    services = {
+        name: service(
+            name,
+            folder,
+            # A process that is started again leads at once.
+            {**common, **more, "NADROUTE_METRICS_PORT": str(ports[name]), "NADROUTE_LEASE_IDENTITY": name},
+        )
+        for name, more in (("watcher", WATCHERS), ("updater", {}))
+    }
+    client = Redis(
+        unix_socket_path=str(folder / "redis.sock"),
+        decode_responses=True,
+        socket_timeout=REDIS_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+    )
+    return ScriptedSite(
+        folder=folder,
+        server=server,
+        api=api,
+        redis=redis_part(folder),
+        client=client,
+        app=make_app(url),
+        fabric=Fabric(),
+        watcher=services["watcher"],
+        updater=services["updater"],
+        ports=ports,
+    )
+
+
+def _answers(client: Redis) -> bool:
+    with contextlib.suppress(redis.RedisError):
+        return bool(client.ping())
+    return False
