@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from lab.kube.resources import NADS
 from lab.kube.writes import WriteRecord
 from services.network.parse.nad import Network
-from tests.support.updater_site import route_of, state_of
+from tests.support.shared_networks import route_of, state_of
 from tests.support.write_history import by_us, committed, trespasses
 
 

@@ -1,14 +1,12 @@
 """The whole of nadroute as processes, on hosts that answer by script: for faults that are not about frames.
 
 Watcher and updater are processes, Redis is real, the lab's API server records every write. A test breaks
-something, lets things happen meanwhile, heals, and has the invariants checked.
+something, lets things happen meanwhile, heals, and has the invariants checked; see scripted_starting.
 """
 
 import contextlib
 import itertools
 import json
-import re
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,66 +14,28 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-import redis
 from celery import Celery
-from kombu.exceptions import OperationalError
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from lab.harvester import Fabric
 from lab.kube import ApiServer
 from lab.kube.objects import Actor
 from lab.kube.resources import NADS
 from lab.kube.writes import WriteRecord
-from services.contract.messages import HostAnnouncement
-from services.contract.names import SENDING_KEY, host_key, probe_queue
 from services.network.parse import nad
 from services.network.parse.nad import Network
-from services.runtime.celery_app import make_app
+from services.runtime.conclusion_store import ConclusionStore
 from tests.faults.invariants import Truth, broken
 from tests.faults.proxy import Proxy
-from tests.faults.soak.parts import Part, redis_part, service
-from tests.support.scripted_prober import LOOK_S, ScriptedProber
-from tests.support.service_process import free_port
-from tests.support.shared_networks import cidr_of, gateway_of, make_well
-from tests.support.updater_site import NAMESPACE, state_of, wait_until
+from tests.faults.scripted_host import Host
+from tests.faults.soak.parts import Part
+from tests.support.shared_networks import cidr_of, gateway_of, make_well, state_of
+from tests.support.updater_site import NAMESPACE, wait_until
 
-HOSTS = ("node1", "node2")
-SWEEP_S = 10.0
 PROBE_S = 10.0
 """A probe's deadline, and the delay on a busy machine."""
-REDIS_TIMEOUT_S = 5.0
 OWNER = Actor(user="owner", agent="kubectl")
-SETTINGS: Mapping[str, str] = {
-    "NADROUTE_SWEEP_INTERVAL_S": str(SWEEP_S),
-    "NADROUTE_LEASE_NAMESPACE": NAMESPACE,
-    "NADROUTE_API_CONNECT_TIMEOUT_S": "2",
-    "NADROUTE_API_READ_TIMEOUT_S": "3",
-    "NADROUTE_API_WRITE_TIMEOUT_S": "5",
-    "NADROUTE_WATCH_SILENCE_S": "3",
-}
-WATCHERS: Mapping[str, str] = {
-    "NADROUTE_RETRY_INTERVAL_S": "2",
-    "NADROUTE_ASK_WINDOW_S": "2",
-    "NADROUTE_REQUEST_MAX_AGE_S": "5",
-    "NADROUTE_HOST_POLL_INTERVAL_S": "0.2",
-}
-
-
-class Host(ScriptedProber):
-    """A host that announces itself again where Redis has lost that, and outlives a Redis that is away."""
-
-    def _run(self) -> None:
-        said = HostAnnouncement(host=self._host, uplinks={"extra": "extra-bo"}, version="1", incarnation=1)
-        while not self._over.is_set():
-            try:
-                self._client.set(host_key(self._host), json.dumps(said.to_wire()))
-                popped = self._client.brpop([probe_queue(self._host)], timeout=LOOK_S)
-                if isinstance(popped, (list, tuple)):
-                    self._answer(str(popped[1]))
-            except (redis.RedisError, OperationalError):
-                self._over.wait(LOOK_S)
+VLANS = 4_094
 
 
 @dataclass
@@ -92,13 +52,14 @@ class ScriptedSite:
     fabric: Fabric
     watcher: Part
     updater: Part
+    hosts: Sequence[Host]
     ports: Mapping[str, int]
     """Of each service's telemetry."""
     truth: Truth = field(default_factory=Truth)
     vlans: dict[str, int] = field(default_factory=dict)
     marks: dict[str, int] = field(default_factory=dict)
     """The length of each log at its last mark."""
-    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(101))
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(100))
 
     def parts(self) -> list[Part]:
         """Return the processes."""
@@ -106,14 +67,19 @@ class ScriptedSite:
 
     def create(self, name: str = "", *, route: Mapping[str, object] | None = None, **annotations: str) -> str:
         """Create a network as its owner does, with a gateway that answers; return its name."""
-        vlan = next(self._numbers)
-        name = name or f"net-{vlan}"
+        vlan = next(self._numbers) % VLANS + 1
+        name = name or f"net-{len(self.vlans)}"
         self.vlans[name] = vlan
         make_well(self.fabric, vlan)
         given = {**annotations, **({} if route is None else {nad.ROUTE: json.dumps(route)})}
         self.server.store.create(NADS, NAMESPACE, body_of(name, vlan, given), actor=OWNER)
         self.truth.becomes(name, "Active", owner=route)
         return name
+
+    def conclusion(self, network: Network) -> str:
+        """Return the state and reason that the updater has concluded, written or not; empty without one."""
+        found = ConclusionStore(self.client).read([network.uid]).get(network.uid)
+        return "" if found is None else f"{found.status['state']} {found.status['reason']}"
 
     def edit(self, name: str, *, host: int = 77) -> None:
         """Have its owner name another gateway, which answers too. host: its number in the subnet."""
@@ -146,6 +112,10 @@ class ScriptedSite:
         stored = self.server.store.snapshot(NADS).items
         found = [Network.from_object(each.body) for each in stored]
         return {network.ref.name: network for network in found}
+
+    def checks(self, *names: str) -> int:
+        """Return how often hosts were asked to check the VLANs of these networks."""
+        return sum(host.checks[self.vlans[name]] for host in self.hosts for name in names)
 
     def state(self, name: str) -> str:
         """Return the written state of a network."""
@@ -244,67 +214,3 @@ def body_of(
         "metadata": {"name": name, "namespace": NAMESPACE, "annotations": dict(annotations)},
         "spec": {"config": json.dumps(made) if config is None else config},
     }
-
-
-@contextlib.contextmanager
-def scripted_site(**environment: str) -> Iterator[ScriptedSite]:
-    """Start everything; return when the watcher sends. environment adds NADROUTE_ variables for all."""
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp")))
-        server = stack.enter_context(ApiServer(state=folder / "state", bookmark_seconds=1.0))
-        api = stack.enter_context(Proxy(("127.0.0.1", server.port)))
-        site = _make(folder, server, api, environment)
-        stack.callback(site.client.close)
-        stack.callback(site.app.close)
-        for part in site.parts():
-            stack.callback(part.end)
-        site.redis.start()
-        wait_until(lambda: _answers(site.client))
-        for host in HOSTS:
-            stack.enter_context(Host(site.client, site.app, site.fabric, host))
-        site.updater.start()
-        site.watcher.start()
-        wait_until(lambda: bool(site.client.exists(SENDING_KEY)), site.last_words)
-        site.settle()
-        yield site
-
-
-def _make(folder: Path, server: ApiServer, api: Proxy, environment: Mapping[str, str]) -> ScriptedSite:
-    path = server.kubeconfig(folder / "kubeconfig", token_file=True)
-    path.write_text(re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{api.port}", path.read_text()))
-    url = f"unix://{folder / 'redis.sock'}"
-    common = {**SETTINGS, "NADROUTE_REDIS_URL": url, "NADROUTE_KUBECONFIG": str(path), **environment}
-    ports = {"watcher": free_port(), "updater": free_port()}
-    services = {
-        name: service(
-            name,
-            folder,
-            # A process that is started again leads at once.
-            {**common, **more, "NADROUTE_METRICS_PORT": str(ports[name]), "NADROUTE_LEASE_IDENTITY": name},
-        )
-        for name, more in (("watcher", WATCHERS), ("updater", {}))
-    }
-    client = Redis(
-        unix_socket_path=str(folder / "redis.sock"),
-        decode_responses=True,
-        socket_timeout=REDIS_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
-    )
-    return ScriptedSite(
-        folder=folder,
-        server=server,
-        api=api,
-        redis=redis_part(folder),
-        client=client,
-        app=make_app(url),
-        fabric=Fabric(),
-        watcher=services["watcher"],
-        updater=services["updater"],
-        ports=ports,
-    )
-
-
-def _answers(client: Redis) -> bool:
-    with contextlib.suppress(redis.RedisError):
-        return bool(client.ping())
-    return False

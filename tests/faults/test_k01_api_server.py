@@ -11,7 +11,8 @@ from lab.kube.errors import ApiError
 from lab.kube.faults import Action, GoneStyle
 from lab.kube.requests import Request, RequestRecord
 from lab.kube.resources import EVENTS, NADS
-from tests.faults.scripted_site import ScriptedSite, scripted_site
+from tests.faults.scripted_site import ScriptedSite
+from tests.faults.scripted_starting import scripted_site
 from tests.support.updater_site import NAMESPACE, wait_until
 
 WRITES = Match(verb="patch", resource=NADS.plural)

@@ -129,18 +129,13 @@ class ScriptedProber:
         for probe in request.segments:
             self.taken += 1
             segment = Segment(cluster_network=request.cluster_network, vlan=probe.vlan)
-            verdicts.append(
-                find(
-                    self._fabric,
-                    self._host,
-                    segment,
-                    probe,
-                    counter=self.taken,
-                    request_id=request.id,
-                )
-            )
+            verdicts.append(self._find(segment, probe, request.id))
             key = outstanding_key(self._host, segment)
             if self._client.get(key) == request.id:
                 self._client.delete(key)
         report = Report(host=self._host, verdicts=tuple(verdicts)).to_json()
         self._app.send_task(REPORT_TASK, kwargs={"report": report}, queue=REPORT_QUEUE, ignore_result=True)
+
+    def _find(self, segment: Segment, probe: SegmentProbe, request_id: str) -> Verdict:
+        counter = self.taken
+        return find(self._fabric, self._host, segment, probe, counter=counter, request_id=request_id)

@@ -65,7 +65,7 @@ def fields(text: str | None) -> Mapping[str, object]:
     """Return a route annotation's JSON object; empty if it cannot be read."""
     try:
         value = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
