@@ -148,6 +148,7 @@ BROKEN = {
     "null": "null",
     "a list": "[]",
     "a string": '"x"',
+    "nested within the size": "[" * 5_000 + "]" * 5_000,
     "nested": "[" * DEEP + "]" * DEEP,
     "nested objects": '{"x":' * DEEP + "1" + "}" * DEEP,
     "a huge number": "9" * 5_000,
