@@ -15,6 +15,9 @@ DEAD_LETTERS_KEY = "nadroute:dead-letters"
 """A list, newest first, of JSON objects {at_ms, where, reason, body}: refused messages and the reasons."""
 DEAD_LETTERS_KEPT = 1_000
 
+CHECK_KEY = "nadroute:check"
+"""A key that nobody makes: writing to it only if it exists shows whether Redis takes writes."""
+
 PAUSED_KEY = "nadroute:paused"
 """While this key exists, nothing is probed and nothing is written. JSON {since_ms, by, reason}."""
 OBSERVED_TIME_KEY = "nadroute:observed-time"

@@ -26,6 +26,7 @@ from services.prober.tasks import ProbeService, register
 from services.prober.uplinks import Uplinks, own_addresses
 from services.runtime.celery_app import consume_only, make_app
 from services.runtime.clock import SystemClock
+from services.runtime.guarded_transport import guarded_transport
 from services.runtime.logs import configure
 from services.runtime.message_guard import MessageGuard
 from services.runtime.redis_client import connect
@@ -76,19 +77,20 @@ def _run(settings: ProberSettings, ended: threading.Event) -> int:
         telemetry.stop()
         return 0
     app = make_app(url, unacked_scope=settings.host)
-    worker_check = WorkerCheck(app, clock=clock, redis_up_since=lambda: telemetry.redis.up_since)
+    chance = random.Random()
+    worker_check = WorkerCheck(app, clock=clock, redis=telemetry.redis, random=chance.random)
     queue = probe_queue(settings.host)
     guard = MessageGuard(
         client, queue=queue, tasks=frozenset({PROBE_TASK, FULL_TASK}), registry=telemetry.registry
     )
-    consume_only(app, queue, guard=guard)
+    consume_only(app, queue, transport=guarded_transport(guard, worker_check.consumed))
     uplinks = Uplinks(settings.uplinks)
     runner = Runner(
         engine=Engine(
             host=settings.host,
             settings=settings.engine_settings(own_addresses=addresses),
             templates=templates.load(),
-            randomness=random.Random(),
+            randomness=chance,
             one_mac=settings.one_mac,
             depth=settings.depth,
         ),
@@ -168,6 +170,7 @@ def _add_telemetry(
     telemetry.health.add_liveness_check("reporter", lambda: reporter.iterated_at)
     telemetry.health.add_liveness_check("worker", worker_check.iterated_at)
     telemetry.health.add_readiness_check("worker", worker_check.problem)
+    telemetry.health.add_readiness_check("reports", reporter.problem)
     telemetry.complete()
 
 

@@ -12,6 +12,7 @@ from services.prober.host_lock import HostLock
 from services.prober.sockets.routes import read_host_networks
 from services.prober.uplinks import Uplinks
 from services.runtime.clock import Clock
+from services.runtime.outages import Outage
 from services.runtime.redis_client import delete_if_equal
 from services.runtime.repeating import RepeatingThread
 
@@ -49,6 +50,7 @@ class Heartbeat(RepeatingThread):
         self._uplinks = uplinks
         self._networks = networks
         self._due_at = clock.monotonic()
+        self._outage = Outage(log, "announcement not renewed", over="the announcement is renewed again")
 
     def stop(self) -> None:
         """Stop, and delete the announcement, unless a successor on this host has written its own."""
@@ -99,5 +101,6 @@ class Heartbeat(RepeatingThread):
     def _announce(self) -> None:
         try:
             self._lock.set_if_held(self._key, self._text())
+            self._outage.succeeded()
         except redis.RedisError as error:
-            log.warning("announcement not renewed", error=str(error))
+            self._outage.failed(error)

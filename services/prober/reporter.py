@@ -23,6 +23,7 @@ from services.prober.metrics import ProberMetrics
 from services.prober.outbox import Batch, Found, Outbox
 from services.runtime.celery_app import describe_report
 from services.runtime.clock import Clock
+from services.runtime.outages import Outage
 from services.runtime.redis_client import delete_all_equal
 from services.runtime.repeating import RepeatingThread
 
@@ -81,6 +82,11 @@ class Reporter(RepeatingThread):
         self._woken = threading.Event()
         self._is_idle = False
         self._sent = 0
+        self._outage = Outage(log, "reports not sent yet", over="reports are sent again")
+
+    def problem(self) -> str | None:
+        """Return why the last report could not be sent; None if it could."""
+        return self._outage.problem()
 
     def add(self, result: SegmentResult, *, request_id: str, deliver: Deliver | None) -> None:
         """Queue a result, from any thread. deliver: gets its verdict, in the reporter's thread."""
@@ -164,8 +170,9 @@ class Reporter(RepeatingThread):
                 retry=False,
             )
         except (OperationalError, redis.RedisError, OSError) as error:
-            log.warning("report not sent yet", verdicts=len(self._outbox), error=str(error))
+            self._outage.failed(error, verdicts=len(self._outbox))
             return False
+        self._outage.succeeded()
         done = [(Segment(cluster_network=f.key[0], vlan=f.key[1]), f.request_id) for f in batch]
         clear_outstanding(self._client, host=self._host, done=done)
         return True

@@ -9,9 +9,7 @@ from celery import Celery
 from kombu import Exchange, Queue
 
 from services.contract.names import REPORT_QUEUE, REPORT_TASK
-from services.runtime.broker import Messaging
-from services.runtime.guarded_transport import guarded_transport
-from services.runtime.message_guard import MessageGuard
+from services.runtime.broker import BrokerTransport, Messaging
 from services.runtime.redis_client import (
     CONNECT_TIMEOUT_S,
     HEALTH_CHECK_INTERVAL_S,
@@ -30,15 +28,15 @@ VISIBILITY_TIMEOUT_S = 120
 
 
 class _App(Celery):  # type: ignore[misc]
-    """An app whose worker takes messages through a guard, if it has one."""
+    """An app whose worker takes messages through a guarded transport, if it has one."""
 
-    guard: MessageGuard | None = None
+    transport: type[BrokerTransport] | None = None
 
     def connection_for_read(self, url: str | None = None, **options: Any) -> Any:
         """Return the worker's connection."""
         connection = super().connection_for_read(url, **options)
-        if self.guard is not None:
-            connection.transport_type = guarded_transport(self.guard)
+        if self.transport is not None:
+            connection.transport_type = self.transport
         return connection
 
 
@@ -98,13 +96,13 @@ def make_app(redis_url: str, *, name: str = "nadroute", unacked_scope: str = "cl
     return app
 
 
-def consume_only(app: Celery, queue: str, *, guard: MessageGuard | None = None) -> None:
+def consume_only(app: Celery, queue: str, *, transport: type[BrokerTransport] | None = None) -> None:
     """Restrict the app's worker to this queue, bound to an exchange of the same name.
 
-    guard: of the queue; None for a worker that trusts whoever reaches Redis.
+    transport: see guarded_transport; None for a worker that trusts whoever reaches Redis.
     """
     app.conf.task_queues = [Queue(queue, Exchange(queue), routing_key=queue)]
-    app.guard = guard
+    app.transport = transport
 
 
 def describe_probe(cluster_network: str, segments: int, host: str) -> str:

@@ -4,20 +4,30 @@ kombu and Celery trust them. What they cannot read ends the worker, from the que
 unacknowledged messages at each start.
 """
 
+from collections.abc import Callable
 from queue import Empty
 from typing import Any
 
+import redis
 from kombu.transport import redis as kombu_redis
 
 from services.contract.envelopes import Envelope
 from services.runtime.broker import BrokerChannel, BrokerTransport
 from services.runtime.message_guard import MessageGuard
 
+_NO_TAG = "nadroute"
+"""Of no message: kombu's tags are UUIDs."""
 
-def guarded_transport(guard: MessageGuard) -> type[BrokerTransport]:
-    """Return the transport class with this guard."""
-    channel = type("GuardedChannel", (_Channel,), {"guard": guard})
-    return type("GuardedTransport", (BrokerTransport,), {"Channel": channel})
+
+def guarded_transport(guard: MessageGuard, consumed: Callable[[], None]) -> type[BrokerTransport]:
+    """Return the transport class with this guard. consumed: called at each answer of the queue."""
+    channel = type("GuardedChannel", (_Channel,), {"guard": guard, "consumed": staticmethod(consumed)})
+    return type("GuardedTransport", (_Transport,), {"Channel": channel})
+
+
+class _Transport(BrokerTransport):
+    connection_errors = (*BrokerTransport.connection_errors, redis.RedisError)
+    """Whatever Redis refuses ends a connection, not the worker; see runtime.patient_consumer."""
 
 
 class _Message(kombu_redis.Channel.Message):  # type: ignore[misc]
@@ -32,6 +42,23 @@ class _Message(kombu_redis.Channel.Message):  # type: ignore[misc]
 
 
 class _QoS(kombu_redis.QoS):  # type: ignore[misc]
+    refusal: redis.RedisError | None = None
+
+    def append(self, message: Any, delivery_tag: Any) -> None:
+        """Record a message as unacknowledged; where Redis refuses, only here: it has left the queue."""
+        try:
+            super().append(message, delivery_tag)
+        except redis.RedisError as error:
+            self.refusal = error
+            # kombu's own parent: without Redis.
+            super(kombu_redis.QoS, self).append(message, delivery_tag)
+
+    def try_to_take(self) -> None:
+        """Record a message as unacknowledged and acknowledge it, in one transaction that leaves nothing."""
+        with self.pipe_or_acquire() as pipe:
+            pipe.zadd(self.unacked_index_key, {_NO_TAG: 0}).hset(self.unacked_key, _NO_TAG, "")
+            self._remove_from_indices(_NO_TAG, pipe).execute()
+
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
         """Return an unacknowledged message to its queue, as kombu does; drop what the guard refuses."""
         with self.channel.conn_or_acquire(client) as connected:
@@ -46,6 +73,11 @@ class _Channel(BrokerChannel):
     Message = _Message
     QoS = _QoS
     guard: MessageGuard
+    consumed: Callable[[], None]
+
+    def try_to_take(self) -> None:
+        """Try what taking a message needs, without one; raise redis.RedisError."""
+        self.qos.try_to_take()
 
     def _brpop_read(self, **options: Any) -> bool:
         """Take what BRPOP returned, as kombu does, with the guard in place of its parser."""
@@ -55,6 +87,7 @@ class _Channel(BrokerChannel):
             except self.connection_errors:
                 self.client.connection.disconnect()
                 raise
+            self.consumed()
             if not reply:
                 raise Empty
             # The key ends with a separator and the priority, unless that is 0.
@@ -63,6 +96,8 @@ class _Channel(BrokerChannel):
             envelope = self.guard.admit(reply[1], queue)
             if envelope is not None:
                 self.connection._deliver(envelope, queue)
+                if self.qos.refusal is not None:
+                    raise self.qos.refusal
             return True
         finally:
             self._in_poll = None

@@ -13,6 +13,8 @@ import structlog
 
 TASK_LOGGERS = ("celery.worker.strategy", "celery.app.trace")
 """Where Celery logs each task that it receives and each that succeeds."""
+CONNECTION_LOGGERS = ("celery.worker.consumer.connection", "celery.worker.consumer.consumer")
+"""Where Celery logs each connection that it gets and loses: runtime.worker says it once for each reason."""
 EXTRA_FIELDS = ("cluster_network", "error")
 """Fields that the prober's loop adds to its records. It logs by the standard library, because `nadroute scan`
 would spend more on the import of structlog than on probing 64 VLANs."""
@@ -59,6 +61,8 @@ def configure(
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.captureWarnings(True)
+    for name in CONNECTION_LOGGERS:
+        logging.getLogger(name).setLevel(logging.NOTSET if level == "debug" else logging.ERROR)
     for name in TASK_LOGGERS:
         logger = logging.getLogger(name)
         # Celery checks the level before it formats the line, so a disabled line costs nothing.

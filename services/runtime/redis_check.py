@@ -1,11 +1,16 @@
-"""The Redis health check: a thread pings over a connection of its own, so that no page waits for Redis."""
+"""The Redis health check: a thread asks over a connection of its own, so that no page waits for Redis.
+
+An answer to PING is not enough: a Redis that is read-only, full, or cannot save refuses every write.
+"""
 
 import redis
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from services.contract.names import CHECK_KEY
 from services.runtime.clock import Clock
 from services.runtime.redis_client import connect
+from services.runtime.refusals import describe, is_refusal, kind_of
 from services.runtime.repeating import RepeatingThread
 
 INTERVAL_S = 2.0
@@ -17,23 +22,29 @@ log = structlog.get_logger(__name__)
 
 
 class RedisCheck(RepeatingThread):
-    """Pings Redis and keeps the outcome. Thread-safe."""
+    """Asks Redis for an answer and for a write, and keeps the outcome. Thread-safe."""
 
     def __init__(self, url: str, *, clock: Clock, registry: CollectorRegistry) -> None:
         super().__init__("redis-check", self.check, clock=clock, interval_s=INTERVAL_S)
         # No retry: each failed attempt is counted, and the next check comes soon.
         self._client = connect(url, connect_timeout_s=TIMEOUT_S, read_timeout_s=TIMEOUT_S, retries=0)
-        self._up = Gauge("nadroute_redis_up", "1 while Redis answers.", registry=registry)
+        self._up = Gauge("nadroute_redis_up", "1 while Redis answers and takes writes.", registry=registry)
         self._failures = Counter(
             "nadroute_redis_failures",
-            "Failed checks of Redis, by kind of error.",
+            "Failed checks of Redis, and refusals that a worker met, by kind of error.",
             ["kind"],
             registry=registry,
         )
         self._answered_at: float | None = None
         self._up_since: float | None = None
         self._error = "not checked yet"
+        self._refusal: redis.RedisError | None = None
         self._logged_kind = ""
+
+    @property
+    def refusal(self) -> redis.RedisError | None:
+        """What Redis answered instead of taking a write; None while it takes them, or does not answer."""
+        return self._refusal
 
     @property
     def up_since(self) -> float | None:
@@ -42,6 +53,9 @@ class RedisCheck(RepeatingThread):
 
     def problem(self) -> str | None:
         """Return why Redis counts as down; None while it is up."""
+        refusal = self._refusal
+        if refusal is not None:
+            return f"Redis refuses: {describe(refusal)}"
         answered_at = self._answered_at
         if answered_at is not None and self._clock.monotonic() - answered_at < SILENCE_S:
             return None
@@ -52,24 +66,36 @@ class RedisCheck(RepeatingThread):
         super().stop()
         self._client.close()
 
+    def count(self, kind: str) -> None:
+        """Count a failure of this kind; see refusals.kind_of."""
+        self._failures.labels(kind).inc()
+
     def check(self) -> None:
-        """Ping once. Redis errors are recorded, not raised."""
+        """Ask once. Redis errors are recorded, not raised."""
         try:
             self._client.ping()
+            # Refused like any write, but changes nothing: there is no such key.
+            self._client.set(CHECK_KEY, "", xx=True)
         except redis.RedisError as error:
-            kind = type(error).__name__
-            if kind != self._logged_kind:
-                # Log each kind of error once: an outage must not hide a changed password.
-                log.warning("Redis does not answer", kind=kind, error=str(error))
-                self._logged_kind = kind
-            self._error, self._up_since = f"{kind}: {error}", None
-            self._failures.labels(kind).inc()
-            self._up.set(0)
+            self._failed(error)
             return
         now = self._clock.monotonic()
+        self._refusal = None
         if self._up_since is None:
             self._up_since = now
             self._logged_kind = ""
             log.info("Redis answers")
         self._answered_at = now
         self._up.set(1)
+
+    def _failed(self, error: redis.RedisError) -> None:
+        kind = kind_of(error)
+        refuses = is_refusal(error)
+        if kind != self._logged_kind:
+            # Log each kind of error once: an outage must not hide a changed password.
+            log.warning("Redis refuses" if refuses else "Redis does not answer", kind=kind, error=str(error))
+            self._logged_kind = kind
+        self._error, self._up_since = describe(error), None
+        self._refusal = error if refuses else None
+        self.count(kind)
+        self._up.set(0)

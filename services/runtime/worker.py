@@ -1,7 +1,8 @@
 """Running a Celery worker in a service's main thread, and checking that it consumes.
 
 A worker can keep running without consuming, and raises no error then. So a liveness check requires its event
-loop to iterate, and the worker to consume, while Redis answers.
+loop to iterate, and the worker to consume, while Redis answers. While Redis refuses, the worker waits: an
+iteration too.
 """
 
 import threading
@@ -13,9 +14,13 @@ from typing import Any
 import celery.apps.worker
 import structlog
 from celery import Celery, bootsteps, signals
+from celery.exceptions import CPendingDeprecationWarning
 from celery.platforms import SecurityWarning
 
 from services.runtime.clock import Clock
+from services.runtime.patient_consumer import patient_consumer
+from services.runtime.redis_check import RedisCheck
+from services.runtime.refusals import describe, kind_of
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +29,11 @@ HEARTBEAT_S = 1.0
 EVENT_HEARTBEAT_S = 5.0
 """Between two events that say that the worker is online. Celery's own two seconds take a tenth of an idle
 worker's CPU."""
+RETRY_BASE_S = 0.25
+RETRY_CAP_S = 4.0
+"""The first and the longest wait before a try to consume again. By chance, half of it at least."""
+CALM_S = 10.0
+"""A worker that has consumed for so long waits as for the first time."""
 
 
 def run_worker(app: Celery, *, name: str, concurrency: int) -> int:
@@ -37,6 +47,8 @@ def run_worker(app: Celery, *, name: str, concurrency: int) -> int:
 
     # A prober runs as root with every capability but NET_RAW dropped, and accepts JSON only.
     warnings.filterwarnings("ignore", category=SecurityWarning)
+    # At each lost connection, about a setting that make_app() sets.
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     signals.setup_logging.connect(keep_logging)
     try:
         worker = app.Worker(
@@ -75,42 +87,99 @@ def _logging_prints() -> Iterator[None]:
 
 
 class WorkerCheck:
-    """The liveness and readiness of a Celery worker. Written by the worker's thread, read by any."""
+    """The liveness and readiness of a Celery worker, and how long it waits while Redis refuses.
 
-    def __init__(self, app: Celery, *, clock: Clock, redis_up_since: Callable[[], float | None]) -> None:
-        """Create it before the worker. redis_up_since: monotonic seconds; None while Redis is down."""
+    Written by the worker's thread, read by any.
+    """
+
+    def __init__(self, app: Celery, *, clock: Clock, redis: RedisCheck, random: Callable[[], float]) -> None:
+        """Create it before the worker. random gives numbers from 0 to 1."""
         self._clock = clock
-        self._redis_up_since = redis_up_since
-        self._consuming = False
+        self._redis = redis
+        self._random = random
+        self._never = threading.Event()
+        self._consuming_since: float | None = None
         self._heartbeat_at: float | None = None
+        self._outdated: BaseException | None = None
+        self._refusal = ""
+        self._logged_kind = ""
+        self._failures = 0
+        self._retry_at = float("-inf")
         app.steps["consumer"].add(_consuming_step(self))
+        app.conf["worker_consumer"] = patient_consumer(self)
 
     def problem(self) -> str | None:
         """Return why the worker takes no tasks now; None while it does."""
-        return None if self._consuming else "the worker does not consume"
+        if self._consuming_since is not None:
+            return None
+        return f"the worker does not consume{self._refusal}"
 
     def iterated_at(self) -> float | None:
         """Return when the worker was last known to be live, in monotonic seconds.
 
         Not before the return of Redis. None while Redis is down, and before the worker starts.
         """
-        up_since = self._redis_up_since()
+        up_since = self._redis.up_since
         if up_since is None or self._heartbeat_at is None:
             return None
         return max(up_since, self._heartbeat_at)
 
-    def connected(self) -> None:
-        """Record that the worker consumes."""
-        self._consuming = True
+    def consumed(self) -> None:
+        """Record that Redis has answered whether there is a message."""
+        if self._consuming_since is not None:
+            return
+        self._consuming_since = self._clock.monotonic()
+        # Redis takes writes by now: the next check will see it.
+        self._outdated = self._redis.refusal
         self.heartbeat()
+        if self._logged_kind:
+            log.info("the worker consumes again")
+        self._refusal = self._logged_kind = ""
 
     def disconnected(self) -> None:
         """Record that the worker does not consume any more."""
-        self._consuming = False
+        since, self._consuming_since = self._consuming_since, None
+        if since is not None and self._clock.monotonic() - since >= CALM_S:
+            self._failures = 0
 
     def heartbeat(self) -> None:
         """Record an iteration of the worker's event loop."""
         self._heartbeat_at = self._clock.monotonic()
+
+    def beat(self) -> None:
+        """Record an iteration; raise what Redis answers to writes if it refuses them.
+
+        A message that is taken then could not be recorded as unacknowledged.
+        """
+        self.heartbeat()
+        refusal = self._redis.refusal
+        if refusal is not None and refusal is not self._outdated:
+            raise refusal
+
+    def refused(self, error: BaseException) -> None:
+        """Record why the worker lost its connection or got none, and decide when it tries again.
+
+        Each kind of error is logged once until the worker consumes, and counted each time.
+        """
+        self.disconnected()
+        kind, text = kind_of(error), describe(error)
+        self._refusal = f": {text}"
+        self._redis.count(kind)
+        if kind != self._logged_kind:
+            log.warning("the worker waits for Redis", kind=kind, error=text)
+            self._logged_kind = kind
+        wait_s = min(RETRY_CAP_S, RETRY_BASE_S * 2.0 ** min(self._failures, 10))
+        self._failures += 1
+        self._retry_at = self._clock.monotonic() + wait_s * (1 + self._random()) / 2
+
+    def waits(self, seconds: float) -> bool:
+        """Wait so long at most, if the worker is not to try now; return whether it did."""
+        self.heartbeat()
+        left_s = self._retry_at - self._clock.monotonic()
+        if left_s <= 0:
+            return False
+        self._clock.wait(self._never, min(seconds, left_s))
+        return True
 
 
 def _consuming_step(check: WorkerCheck) -> type:
@@ -124,8 +193,8 @@ def _consuming_step(check: WorkerCheck) -> type:
             self._timer: Any = None
 
         def start(self, parent: Any) -> None:
-            check.connected()
-            self._timer = parent.timer.call_repeatedly(HEARTBEAT_S, check.heartbeat)
+            check.heartbeat()
+            self._timer = parent.timer.call_repeatedly(HEARTBEAT_S, check.beat)
 
         def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
             check.disconnected()

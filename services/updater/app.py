@@ -28,6 +28,7 @@ from services.runtime import dead_letters, signals
 from services.runtime.celery_app import consume_only, make_app
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.doubts import DoubtLog
+from services.runtime.guarded_transport import guarded_transport
 from services.runtime.logs import configure
 from services.runtime.message_guard import MessageGuard
 from services.runtime.redis_client import connect, redact
@@ -102,20 +103,21 @@ def main(settings: UpdaterSettings) -> int:
         )
         app = make_app(url, name="nadroute-updater", unacked_scope=UNACKED_SCOPE)
         stack.callback(app.close)
-        worker = WorkerCheck(app, clock=clock, redis_up_since=lambda: telemetry.redis.up_since)
+        worker = WorkerCheck(app, clock=clock, redis=telemetry.redis, random=chance.random)
         telemetry.health.add_liveness_check("reviewer", lambda: updater.iterated_at)
         telemetry.health.add_liveness_check("worker", worker.iterated_at)
         telemetry.health.add_thread_check("updater", lambda: updater.is_alive)
         telemetry.health.add_thread_check("events", lambda: events.is_alive)
         telemetry.health.add_thread_check("watch", lambda: watch.is_alive)
         telemetry.health.add_readiness_check("watch", watch.problem)
+        telemetry.health.add_readiness_check("reviews", updater.problem)
         telemetry.health.add_readiness_check("worker", lambda: worker.problem() if working.is_set() else None)
         telemetry.health.add_thread_check("lease", lambda: leadership.is_alive)
         telemetry.complete()
         guard = MessageGuard(
             client, queue=REPORT_QUEUE, tasks=frozenset({REPORT_TASK}), registry=telemetry.registry
         )
-        consume_only(app, REPORT_QUEUE, guard=guard)
+        consume_only(app, REPORT_QUEUE, transport=guarded_transport(guard, worker.consumed))
         register(app, updater, client, metrics)
         _run_beside_worker(app, updater, events)
         watch.start()

@@ -13,6 +13,7 @@ from services.contract.verdicts import SegmentVerdicts
 from services.network.parse.intent import Intent
 from services.network.parse.nad import Network
 from services.runtime.clock import Clock
+from services.runtime.outages import Outage
 from services.runtime.repeating import is_alive
 from services.updater.decide.assessing import Assessor
 from services.updater.decide.assessment import DoubtLog, Hosts
@@ -64,6 +65,8 @@ class Updater:
         """random gives numbers from 0 to 1; is_paused may raise redis.RedisError."""
         self.iterated_at: float | None = None
         """When the review loop iterated last (monotonic seconds); None before its start."""
+        self._reviewing = Outage(log, "review postponed", over="networks are reviewed again")
+        self._ticking = Outage(log, "observed time not counted", over="observed time is counted again")
         self._is_paused = is_paused
         self._verdicts = verdicts = KeptVerdicts(store, fresh_s=settings.fresh_s)
         self._memories = kept = KeptMemories(memories, clock)
@@ -122,6 +125,10 @@ class Updater:
     def is_alive(self) -> bool:
         """Whether all its threads run."""
         return all(is_alive(thread, self._stopping) for thread in self._threads)
+
+    def problem(self) -> str | None:
+        """Return why reviews are postponed; None while they are not."""
+        return self._reviewing.problem()
 
     def start(self) -> None:
         """Start reviewing and writing."""
@@ -215,8 +222,9 @@ class Updater:
             self._woken.clear()
             try:
                 self.review_due()
+                self._reviewing.succeeded()
             except redis.RedisError as error:
-                log.warning("review postponed", error=str(error))
+                self._reviewing.failed(error)
                 self._clock.wait(self._stopping, REDIS_PAUSE_S)
             except Exception:
                 log.exception("review failed")
@@ -228,8 +236,9 @@ class Updater:
         while not self._stopping.is_set():
             try:
                 self.tick()
+                self._ticking.succeeded()
             except redis.RedisError as error:
-                log.warning("observed time not counted", error=str(error))
+                self._ticking.failed(error)
             self._clock.wait(self._stopping, TICK_S)
 
     def _write_forever(self) -> None:

@@ -96,6 +96,8 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
         telemetry.health.add_thread_check("unwritten", lambda: unwritten.is_alive)
         telemetry.health.add_thread_check("watch", lambda: watch.is_alive)
         telemetry.health.add_readiness_check("watch", watch.problem)
+        telemetry.health.add_readiness_check("hosts", hosts.problem)
+        telemetry.health.add_readiness_check("requests", decider.problem)
         telemetry.complete()
         watch.start()
         stack.callback(watch.stop)

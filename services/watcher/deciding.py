@@ -10,6 +10,7 @@ from services.contract.messages import HostAnnouncement
 from services.network.parse.nad import Network
 from services.network.write.supposing import as_if_written
 from services.runtime.clock import Clock
+from services.runtime.outages import Outage
 from services.watcher.change_log import SendSummary, log_doubts, log_due
 from services.watcher.dispatch import Dispatcher, Paused
 from services.watcher.hosts import PollResult
@@ -58,7 +59,12 @@ class Decider:
         self._paused = False
         self._incarnations: dict[str, int] = {}
         self._refusals = 0
+        self._outage = Outage(log, "nothing sent", over="requests are sent again")
         self._resend_at = float("-inf")
+
+    def problem(self) -> str | None:
+        """Return why what was due could not be sent; None if it could."""
+        return self._outage.problem()
 
     def run(self, stop: threading.Event) -> None:
         """Loop until stop is set. Whoever sets it should wake the mailbox."""
@@ -154,8 +160,9 @@ class Decider:
             self._resend_at = self._clock.monotonic() + cap_s * self._random()
             self._schedule.put_back(due, self._resend_at)
             self._metrics.not_sent()
-            log.warning("nothing sent", probes=len(due), error=str(error), refusals=self._refusals)
+            self._outage.failed(error, probes=len(due))
             return
+        self._outage.succeeded()
         if self._refusals:
             self._refusals = 0
             self._schedule.spread_overdue(self._clock.monotonic())

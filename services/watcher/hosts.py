@@ -13,6 +13,7 @@ from services.contract.names import PAUSED_KEY, WATCHED_KEY
 from services.runtime import dead_letters
 from services.runtime.announcements import AnnouncementReader
 from services.runtime.clock import Clock
+from services.runtime.outages import Outage
 from services.runtime.repeating import RepeatingThread
 
 log = structlog.get_logger(__name__)
@@ -77,18 +78,18 @@ class HostPoll(RepeatingThread):
         super().__init__("host-poll", self._poll, clock=clock, interval_s=interval_s)
         self._reader = reader
         self._listener = listener
-        self._readable = True
+        self._outage = Outage(log, "hosts cannot be read", over="hosts are readable again")
+
+    def problem(self) -> str | None:
+        """Return why the hosts cannot be read; None while they can."""
+        return self._outage.problem()
 
     def _poll(self) -> None:
         try:
             result = self._reader.poll()
         except redis.RedisError as error:
-            if self._readable:
-                log.warning("hosts cannot be read", error=str(error))
-            self._readable = False
+            self._outage.failed(error)
             return
-        if not self._readable:
-            log.info("hosts are readable again")
-        self._readable = True
+        self._outage.succeeded()
         if not self._stopping.is_set():
             self._listener(result)

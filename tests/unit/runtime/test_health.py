@@ -2,13 +2,19 @@
 
 import threading
 
+import pytest
+import redis
+
+from services.runtime import worker
 from services.runtime.celery_app import make_app
 from services.runtime.health import STALL_S, Health
 from services.runtime.repeating import is_alive
 from services.runtime.settings import TelemetrySettings
 from services.runtime.telemetry import Telemetry
-from services.runtime.worker import WorkerCheck
+from services.runtime.worker import CALM_S, RETRY_BASE_S, RETRY_CAP_S
+from tests.support.log_lines import log_lines
 from tests.support.manual_clock import ManualClock
+from tests.unit.runtime.worker_checks import FakeRedisCheck, worker_check
 
 
 def test_a_loop_without_iterations_is_stalled() -> None:
@@ -58,21 +64,68 @@ def test_a_failed_readiness_check_does_not_affect_liveness() -> None:
 def test_a_worker_has_to_consume_only_while_redis_answers() -> None:
     """Live since the later of its last heartbeat and the return of Redis; None while Redis is down."""
     clock = ManualClock()
-    up_since: float | None = clock.monotonic()
+    redis_check = FakeRedisCheck(up_since=clock.monotonic())
     app = make_app("redis://127.0.0.1:1/0")
-    check = WorkerCheck(app, clock=clock, redis_up_since=lambda: up_since)
+    check = worker_check(app, clock, redis_check)
     assert (check.problem(), check.iterated_at()) == ("the worker does not consume", None)
     clock.seconds += 5
-    check.connected()
+    check.consumed()
     assert (check.problem(), check.iterated_at()) == (None, clock.monotonic())
     check.disconnected()
     seen_at = clock.monotonic()
-    up_since = None
+    redis_check.up_since = None
     clock.seconds += 1_000
     assert (check.problem(), check.iterated_at()) == ("the worker does not consume", None)
-    up_since = clock.monotonic()
+    redis_check.up_since = clock.monotonic()
     clock.seconds += 100
-    assert check.iterated_at() == up_since > seen_at
+    assert check.iterated_at() == redis_check.up_since > seen_at
+    app.close()
+
+
+def test_a_worker_that_waits_for_redis_is_live_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R7: for longer and longer, up to a cap; each kind is logged once, and counted each time."""
+    clock, redis_check = ManualClock(), FakeRedisCheck(up_since=1.0)
+    lines = log_lines(monkeypatch, worker)
+    app = make_app("redis://127.0.0.1:1/0")
+    check = worker_check(app, clock, redis_check)
+    waited = []
+    for error in [redis.exceptions.NoPermissionError("x")] * 8 + [redis.exceptions.ReadOnlyError("y")]:
+        check.refused(error)
+        began = clock.monotonic()
+        while check.waits(0.5):
+            assert check.iterated_at() is not None
+        waited.append(clock.monotonic() - began)
+        assert check.iterated_at() == clock.monotonic()
+    assert waited[:5] == [RETRY_BASE_S * 2**number for number in range(5)]
+    assert set(waited[5:]) == {RETRY_CAP_S}
+    assert check.problem() == "the worker does not consume: READONLY: y"
+    assert redis_check.counted == ["NOPERM"] * 8 + ["READONLY"]
+    assert [(line["event"], line["kind"]) for line in lines] == [
+        ("the worker waits for Redis", "NOPERM"),
+        ("the worker waits for Redis", "READONLY"),
+    ]
+    check.consumed()
+    assert check.problem() is None
+    clock.seconds += CALM_S
+    check.refused(redis.ConnectionError("z"))
+    began = clock.monotonic()
+    while check.waits(0.5):
+        pass
+    assert clock.monotonic() - began == RETRY_BASE_S
+    app.close()
+
+
+def test_a_worker_stops_consuming_when_a_later_check_of_redis_is_refused() -> None:
+    """R4: what it takes could not be recorded. A refusal from before it consumed is over."""
+    redis_check = FakeRedisCheck(up_since=1.0)
+    redis_check.refusal = redis.exceptions.OutOfMemoryError("before")
+    app = make_app("redis://127.0.0.1:1/0")
+    check = worker_check(app, ManualClock(), redis_check)
+    check.consumed()
+    check.beat()
+    redis_check.refusal = redis.exceptions.OutOfMemoryError("after")
+    with pytest.raises(redis.exceptions.OutOfMemoryError, match="after"):
+        check.beat()
     app.close()
 
 

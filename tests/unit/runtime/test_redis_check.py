@@ -7,16 +7,23 @@ from prometheus_client import CollectorRegistry
 from services.runtime import redis_check
 from services.runtime.clock import SystemClock
 from services.runtime.redis_check import SILENCE_S, TIMEOUT_S, RedisCheck
+from services.runtime.refusals import kind_of
 from tests.support.log_lines import log_lines
 from tests.support.manual_clock import ManualClock
 
 
 class Script:
-    """The outcome of each ping."""
+    """The outcome of each ping, and of each write."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.error: redis.RedisError | None = None
+        self.refusal: redis.RedisError | None = None
         monkeypatch.setattr(redis.Redis, "ping", lambda _: self.ping())
+        monkeypatch.setattr(redis.Redis, "set", lambda *_, **__: self.write())
+
+    def write(self) -> None:
+        if self.refusal is not None:
+            raise self.refusal
 
     def ping(self) -> bool:
         if self.error is not None:
@@ -68,6 +75,41 @@ def test_a_password_that_changed_is_not_hidden_by_an_outage(
     kinds = {"ConnectionError": 2, "AuthenticationError": 1}
     for kind, count in kinds.items():
         assert registry.get_sample_value("nadroute_redis_failures_total", {"kind": kind}) == count
+
+
+def test_a_redis_that_refuses_writes_is_down_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R4, R8: it answers pings. Why it refuses is told without waiting for a silence, and is over at once."""
+    script, registry = Script(monkeypatch), CollectorRegistry()
+    check = RedisCheck("redis://127.0.0.1:1/0", clock=ManualClock(), registry=registry)
+    check.check()
+    script.refusal = redis.exceptions.OutOfMemoryError("command not allowed")
+    check.check()
+    assert state(check) == ("Redis refuses: OOM: command not allowed", None)
+    assert check.refusal is script.refusal
+    assert registry.get_sample_value("nadroute_redis_up") == 0
+    assert registry.get_sample_value("nadroute_redis_failures_total", {"kind": "OOM"}) == 1
+    script.refusal = None
+    check.check()
+    assert check.problem() is None
+    assert registry.get_sample_value("nadroute_redis_up") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (redis.exceptions.ReadOnlyError("x"), "READONLY"),
+        (redis.exceptions.NoPermissionError("x"), "NOPERM"),
+        (redis.exceptions.BusyLoadingError("x"), "LOADING"),
+        (redis.ResponseError("MISCONF Redis is configured"), "MISCONF"),
+        (redis.ResponseError("Command # 1 (SET a) of pipeline caused error: NOREPLICAS Not"), "NOREPLICAS"),
+        (redis.ResponseError("SOMETHING new"), "ResponseError"),
+        (redis.AuthenticationError("x"), "AuthenticationError"),
+        (OSError("x"), "OSError"),
+    ],
+)
+def test_the_kind_of_an_error_is_redis_own_code(error: Exception, kind: str) -> None:
+    """One of a small set: an unknown code, and what is no refusal, by the name of its class."""
+    assert kind_of(error) == kind
 
 
 def test_a_frozen_redis_is_down_without_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,35 @@
+"""Saying once that something fails, and once that it is over, however often it is tried in between."""
+
+from typing import Any
+
+from services.runtime.refusals import describe, kind_of
+
+
+class Outage:
+    """One thing that may fail for a while: each kind of error is logged once. Not thread-safe."""
+
+    def __init__(self, log: Any, event: str, *, over: str) -> None:
+        """log: a structlog logger. event: logged as a warning; over: logged when it is over."""
+        self._log = log
+        self._event = event
+        self._over = over
+        self._kind = ""
+        self._problem: str | None = None
+
+    def problem(self) -> str | None:
+        """Return what fails and why; None while nothing does."""
+        return self._problem
+
+    def failed(self, error: BaseException, **fields: object) -> None:
+        """Record a failure. fields: of the log line."""
+        self._problem = f"{self._event}: {describe(error)}"
+        kind = kind_of(error)
+        if kind != self._kind:
+            self._kind = kind
+            self._log.warning(self._event, error=describe(error), **fields)
+
+    def succeeded(self) -> None:
+        """Record that it works."""
+        if self._problem is not None:
+            self._log.info(self._over)
+        self._kind, self._problem = "", None
