@@ -36,4 +36,5 @@ def is_refusal(error: BaseException) -> bool:
 
 def describe(error: BaseException) -> str:
     """Return the kind with the text of the error, cut."""
-    return f"{kind_of(error)}: {str(error)[:LONGEST_TEXT]}"
+    kind, text = kind_of(error), str(error)[:LONGEST_TEXT]
+    return text if text.startswith(kind) else f"{kind}: {text}"

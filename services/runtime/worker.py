@@ -47,8 +47,6 @@ def run_worker(app: Celery, *, name: str, concurrency: int) -> int:
 
     # A prober runs as root with every capability but NET_RAW dropped, and accepts JSON only.
     warnings.filterwarnings("ignore", category=SecurityWarning)
-    # At each lost connection, about a setting that make_app() sets.
-    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     signals.setup_logging.connect(keep_logging)
     try:
         worker = app.Worker(
@@ -63,6 +61,8 @@ def run_worker(app: Celery, *, name: str, concurrency: int) -> int:
             heartbeat_interval=EVENT_HEARTBEAT_S,
             quiet=True,
         )
+        # At each lost connection, about a setting that make_app() sets. Celery has asked for it meanwhile.
+        warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
         with _logging_prints():
             worker.start()
         return int(worker.exitcode or 0)
@@ -100,7 +100,9 @@ class WorkerCheck:
         self._never = threading.Event()
         self._consuming_since: float | None = None
         self._heartbeat_at: float | None = None
+        self._connected = False
         self._outdated: BaseException | None = None
+        """What the check of Redis still says of the time before this connection."""
         self._refusal = ""
         self._logged_kind = ""
         self._failures = 0
@@ -124,20 +126,25 @@ class WorkerCheck:
             return None
         return max(up_since, self._heartbeat_at)
 
-    def consumed(self) -> None:
-        """Record that Redis has answered whether there is a message."""
-        if self._consuming_since is not None:
-            return
-        self._consuming_since = self._clock.monotonic()
-        # Redis takes writes by now: the next check will see it.
+    def connected(self) -> None:
+        """Record that the worker has a connection, on which Redis has taken a write."""
+        self._connected = True
         self._outdated = self._redis.refusal
         self.heartbeat()
+
+    def consumed(self) -> None:
+        """Record that Redis has answered whether there is a message."""
+        if self._consuming_since is not None or not self._connected:
+            # What ends a connection may read a last answer.
+            return
+        self._consuming_since = self._clock.monotonic()
         if self._logged_kind:
             log.info("the worker consumes again")
         self._refusal = self._logged_kind = ""
 
     def disconnected(self) -> None:
         """Record that the worker does not consume any more."""
+        self._connected = False
         since, self._consuming_since = self._consuming_since, None
         if since is not None and self._clock.monotonic() - since >= CALM_S:
             self._failures = 0
@@ -193,7 +200,7 @@ def _consuming_step(check: WorkerCheck) -> type:
             self._timer: Any = None
 
         def start(self, parent: Any) -> None:
-            check.heartbeat()
+            check.connected()
             self._timer = parent.timer.call_repeatedly(HEARTBEAT_S, check.beat)
 
         def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature

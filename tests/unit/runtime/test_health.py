@@ -69,6 +69,7 @@ def test_a_worker_has_to_consume_only_while_redis_answers() -> None:
     check = worker_check(app, clock, redis_check)
     assert (check.problem(), check.iterated_at()) == ("the worker does not consume", None)
     clock.seconds += 5
+    check.connected()
     check.consumed()
     assert (check.problem(), check.iterated_at()) == (None, clock.monotonic())
     check.disconnected()
@@ -104,6 +105,7 @@ def test_a_worker_that_waits_for_redis_is_live_and_says_why(monkeypatch: pytest.
         ("the worker waits for Redis", "NOPERM"),
         ("the worker waits for Redis", "READONLY"),
     ]
+    check.connected()
     check.consumed()
     assert check.problem() is None
     clock.seconds += CALM_S
@@ -116,13 +118,19 @@ def test_a_worker_that_waits_for_redis_is_live_and_says_why(monkeypatch: pytest.
 
 
 def test_a_worker_stops_consuming_when_a_later_check_of_redis_is_refused() -> None:
-    """R4: what it takes could not be recorded. A refusal from before it consumed is over."""
+    """R4: what it takes could not be recorded. A refusal from before its connection is over; an answer that
+    comes after it counts for nothing."""
     redis_check = FakeRedisCheck(up_since=1.0)
     redis_check.refusal = redis.exceptions.OutOfMemoryError("before")
     app = make_app("redis://127.0.0.1:1/0")
     check = worker_check(app, ManualClock(), redis_check)
+    check.connected()
     check.consumed()
     check.beat()
+    check.disconnected()
+    check.consumed()
+    assert check.problem() is not None
+    check.connected()
     redis_check.refusal = redis.exceptions.OutOfMemoryError("after")
     with pytest.raises(redis.exceptions.OutOfMemoryError, match="after"):
         check.beat()
