@@ -18,6 +18,11 @@ DEAD_LETTERS_KEPT = 1_000
 CHECK_KEY = "nadroute:check"
 """A key that nobody makes: writing to it only if it exists shows whether Redis takes writes."""
 
+QUARANTINE_KEY_PREFIX = "nadroute:quarantine"
+"""Keys of another type than expected are renamed to this, a colon and a number below QUARANTINE_KEPT."""
+QUARANTINE_KEPT = 16
+QUARANTINE_TTL_S = 86_400
+
 PAUSED_KEY = "nadroute:paused"
 """While this key exists, nothing is probed and nothing is written. JSON {since_ms, by, reason}."""
 OBSERVED_TIME_KEY = "nadroute:observed-time"

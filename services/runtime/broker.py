@@ -9,6 +9,7 @@ from typing import Any
 from celery.app.amqp import AMQP
 from kombu import Connection
 from kombu.transport import redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 
 class BrokerChannel(redis.Channel):  # type: ignore[misc]
@@ -17,7 +18,13 @@ class BrokerChannel(redis.Channel):  # type: ignore[misc]
     _kept: Any = None
 
     def _create_client(self, asynchronous: bool = False) -> Any:
-        """Return the kept client; a new one if asynchronous, which holds a connection, or for a new pool."""
+        """Return the kept client; a new one if asynchronous, which holds a connection, or for a new pool.
+
+        Raises redis.ConnectionError when the connection was given up: a task that ends then acknowledges its
+        message all the same, and kombu would fail with an AttributeError, which ends the worker.
+        """
+        if self.connection is None or self.connection.client is None:
+            raise RedisConnectionError("the connection was given up")
         if asynchronous:
             return super()._create_client(asynchronous=True)
         pool, kept = self.pool, self._kept

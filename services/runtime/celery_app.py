@@ -23,6 +23,8 @@ RESULT_TTL_S = 300
 RESTORE_EVERY_S = 5
 """Between two searches for messages of dead workers. Each is a lock and three commands: made every second,
 they take a quarter of an idle worker's CPU."""
+RESTORED_AT_ONCE = 1_000
+"""Messages of dead workers that a search looks at."""
 VISIBILITY_TIMEOUT_S = 120
 """A task whose worker died is redelivered after this; longer than any probe, shorter than a sweep."""
 
@@ -78,6 +80,8 @@ def make_app(redis_url: str, *, name: str = "nadroute", unacked_scope: str = "cl
             **sockets,
             "visibility_timeout": VISIBILITY_TIMEOUT_S,
             "unacked_restore_interval": RESTORE_EVERY_S,
+            # At a time: whoever reaches Redis can add any number.
+            "unacked_restore_limit": RESTORED_AT_ONCE,
             "unacked_restore_throttle": 1,
             "unacked_key": f"unacked:{unacked_scope}",
             "unacked_index_key": f"unacked_index:{unacked_scope}",

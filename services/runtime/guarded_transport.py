@@ -5,6 +5,7 @@ unacknowledged messages at each start.
 """
 
 from collections.abc import Callable
+from functools import cached_property
 from queue import Empty
 from typing import Any
 
@@ -13,8 +14,11 @@ from kombu.transport import redis as kombu_redis
 
 from services.contract.envelopes import Envelope
 from services.runtime.broker import BrokerChannel, BrokerTransport
+from services.runtime.broker_keys import BrokerKeys
 from services.runtime.message_guard import MessageGuard
 
+_CELERY_EXCHANGES = ("celeryev", "celery.pidbox", "reply.celery.pidbox")
+"""Of events, of remote control, and of its answers."""
 _NO_TAG = "nadroute"
 """Of no message: kombu's tags are UUIDs."""
 
@@ -76,8 +80,33 @@ class _Channel(BrokerChannel):
     consumed: Callable[[], None]
 
     def try_to_take(self) -> None:
-        """Try what taking a message needs, without one; raise redis.RedisError."""
+        """Set aside what is in the way of messages, and try what taking one needs, without one.
+
+        Raises redis.RedisError.
+        """
+        with self.conn_or_acquire() as client:
+            self._keys.check(client)
         self.qos.try_to_take()
+
+    @cached_property
+    def _keys(self) -> BrokerKeys:
+        exchanges = (self.guard.queue, *_CELERY_EXCHANGES)
+        tables = (self.keyprefix_queue, self.keyprefix_binding_permanent)
+        expected = {
+            **{self._q_for_pri(self.guard.queue, step): "list" for step in self.priority_steps},
+            **{table % exchange: "set" for table in tables for exchange in exchanges},
+            self.unacked_key: "hash",
+            self.unacked_index_key: "zset",
+            self.unacked_mutex_key: "string",
+            self.keyprefix_binding_deadlines: "zset",
+        }
+        return BrokerKeys(
+            expected,
+            separator=self.sep,
+            longest_lock_s=self.unacked_mutex_expire,
+            set_aside=self.guard.set_aside,
+            record=self.guard.record_binding,
+        )
 
     def _brpop_read(self, **options: Any) -> bool:
         """Take what BRPOP returned, as kombu does, with the guard in place of its parser."""

@@ -16,6 +16,7 @@ from services.contract.envelopes import (
     read_envelope,
 )
 from services.runtime import dead_letters
+from services.runtime.quarantine import Quarantine
 
 
 class MessageGuard:
@@ -34,6 +35,7 @@ class MessageGuard:
             ["reason"],
             registry=registry,
         )
+        self._quarantine = Quarantine(client, registry=registry)
         for refusal in Refusal:
             self._refused.labels(refusal.value)
 
@@ -62,6 +64,17 @@ class MessageGuard:
             self._refuse(error, raw, self.queue)
             return False
         return True
+
+    def set_aside(self, key: str, reason: str) -> None:
+        """Set aside a key of the broker's; see Quarantine."""
+        self._quarantine.set_aside(key, reason)
+
+    def record_binding(self, key: str, reason: str, member: bytes) -> None:
+        """Record what was no binding of a queue, and was removed."""
+        self._refused.labels(Refusal.MALFORMED.value).inc()
+        dead_letters.record(
+            self._client, where=key, reason=reason, body=member.decode(errors="backslashreplace")
+        )
 
     def _refuse(self, error: EnvelopeRefused, raw: bytes, where: str) -> None:
         self._refused.labels(error.refusal.value).inc()

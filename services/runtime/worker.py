@@ -29,6 +29,8 @@ HEARTBEAT_S = 1.0
 EVENT_HEARTBEAT_S = 5.0
 """Between two events that say that the worker is online. Celery's own two seconds take a tenth of an idle
 worker's CPU."""
+TRIAL_S = 5.0
+"""Interval at which a worker tries what taking a message needs, and sets aside what is in the way."""
 RETRY_BASE_S = 0.25
 RETRY_CAP_S = 4.0
 """The first and the longest wait before a try to consume again. By chance, half of it at least."""
@@ -176,7 +178,9 @@ class WorkerCheck:
             log.warning("the worker waits for Redis", kind=kind, error=text)
             self._logged_kind = kind
         wait_s = min(RETRY_CAP_S, RETRY_BASE_S * 2.0 ** min(self._failures, 10))
-        self._failures += 1
+        if kind != "WRONGTYPE":
+            # The key is set aside at the next try.
+            self._failures += 1
         self._retry_at = self._clock.monotonic() + wait_s * (1 + self._random()) / 2
 
     def waits(self, seconds: float) -> bool:
@@ -197,17 +201,19 @@ def _consuming_step(check: WorkerCheck) -> type:
 
         def __init__(self, parent: Any, **options: Any) -> None:
             super().__init__(parent, **options)
-            self._timer: Any = None
+            self._timers: list[Any] = []
 
         def start(self, parent: Any) -> None:
             check.connected()
-            self._timer = parent.timer.call_repeatedly(HEARTBEAT_S, check.beat)
+            again = parent.timer.call_repeatedly
+            channel = parent.connection.default_channel
+            self._timers = [again(HEARTBEAT_S, check.beat), again(TRIAL_S, channel.try_to_take)]
 
         def stop(self, parent: Any) -> None:  # noqa: ARG002 - Celery's signature
             check.disconnected()
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+            for timer in self._timers:
+                timer.cancel()
+            self._timers = []
 
         shutdown = stop
 

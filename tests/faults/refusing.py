@@ -128,7 +128,8 @@ def _set(name: str, value: str) -> Callable[[MovingRedis], object]:
 
 
 def _fail_to_save(server: MovingRedis) -> None:
-    # A folder in the place of the file: root may write to a read-only one.
+    # A folder in the place of the file: root may write to a read-only folder.
+    (server.data / "dump.rdb").unlink(missing_ok=True)
     (server.data / "dump.rdb" / "in-the-way").mkdir(parents=True)
     server.admin.config_set("save", "3600 1000000")
     _save(server, "err")
@@ -162,6 +163,7 @@ def _admit_one(server: MovingRedis) -> None:
 
 FAULTS = {
     "brpop": Fault("NOPERM", _user("-brpop"), _user("+@all"), WORKERS),
+    "zadd": Fault("NOPERM", _user("-zadd"), _user("+@all"), WORKERS),
     "every command": Fault("NOPERM", _user("-@all"), _user("+@all")),
     "every key": Fault("NOPERM", _user("resetkeys"), _user("allkeys")),
     "subscriptions": Fault("NOPERM", _forbid_subscriptions, _user("+@all"), WORKERS),

@@ -126,3 +126,15 @@ def test_the_largest_argument_that_is_sent_fits_in_what_is_read(
     raw = str(redis_server.client.lindex(queue, 0)).encode()
     assert len(raw) > MAX_SENT_BYTES
     read_envelope(raw, queue=queue, tasks={PROBE_TASK})
+
+
+def test_an_acknowledgement_on_a_connection_that_was_given_up_is_a_connection_error(
+    redis_server: RedisServer,
+) -> None:
+    """R5: a task may end after its worker has lost the connection. Another error would end the worker."""
+    with make_app(redis_server.url) as app:
+        connection = app.connection_for_read()
+        channel = connection.default_channel
+        connection.close()
+        with pytest.raises(channel.connection_errors, match="given up"):
+            channel.qos.ack("tag")
