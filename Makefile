@@ -15,13 +15,15 @@ FUZZ_TARGETS ?=
 STEPS ?= 1000000
 SEED ?= 1000000
 MINUTES ?= 60
+SECONDS ?= 600
+ROWS ?=
 FLEET_ARGS ?=
 
 # Containers often set it. Then each process compiles its modules anew, which takes more CPU than all else that a
 # service does to start: `make test` starts hundreds of them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help docs venv demo bench bench-fleet bench-packages fuzz test test-long test-soak check format lock clean demo-packages test-packages
+.PHONY: help docs venv demo bench bench-fleet bench-packages fuzz test test-long test-soak chaos check format lock clean demo-packages test-packages
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,7 +66,10 @@ test-long: $(STAMP) ## the updater against its reference: STEPS=1000000 of rando
 		--history-steps $(STEPS) --history-seed $(SEED) $(PYTEST_ARGS)
 
 test-soak: $(STAMP) test-packages ## mixed faults on real processes, every write judged: MINUTES=60 from SEED on
-	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) --seed $(SEED)
+	@$(BIN)/python -m tests.faults.soak --seconds "$$(( $(MINUTES) * 60 ))" --seed $(SEED)
+
+chaos: $(STAMP) test-packages ## pairs of faults under edits by users, and a table: SECONDS=600 from SEED on; ROWS=K1,R4 of docs/faults.md
+	@$(BIN)/python -m tests.faults.soak --pairs --seconds $(SECONDS) --seed $(SEED) --rows "$(ROWS)"
 
 check: $(STAMP) ## format, lint, types, who may import whom, and dead code
 	$(BIN)/ruff format --check .

@@ -131,7 +131,46 @@ def _invented(sent: Sent) -> list[bytes]:
     return [tagged(_offer(sent, server=f"10.0.7.{n}"), sent.vlan) for n in range(101, 201)]
 
 
+def _others(sent: Sent) -> list[bytes]:
+    """Send offers with another transaction id, and with another client's address."""
+    if sent.dhcp is None:
+        return []
+    options = frames.offer_options(server=FORGED, router=FORGED)
+    other_id = bytes(octet ^ 0xFF for octet in sent.dhcp[4:8])
+    messages = (
+        frames.bootp(xid=other_id, chaddr=sent.source, options=options),
+        frames.bootp(xid=sent.dhcp[4:8], chaddr=frames.SERVER_MAC, options=options),
+    )
+    return [tagged(frames.dhcp_frame(message, server=FORGED), sent.vlan) for message in messages]
+
+
+def _cut(sent: Sent) -> list[bytes]:
+    """Send an offer that ends at every seventh octet."""
+    if sent.dhcp is None:
+        return []
+    whole = tagged(_offer(sent), sent.vlan)
+    return [whole[:end] for end in range(18, len(whole) - 60, 7)]
+
+
+def _spoofed(sent: Sent) -> list[bytes]:
+    """Answer each ARP request for another address."""
+    if sent.arp_target in (None, FORGED):
+        return []
+    return [tagged(frames.arp_reply(sender=FORGED, to=sent.source), sent.vlan)]
+
+
+def _unsolicited(sent: Sent) -> list[bytes]:
+    """Send echo replies for which nobody asked."""
+    message = bytes((0, 0, 0, 0, 0x12, 0x34, 0, 1)) + bytes(16)
+    packet = frames.ip_packet(1, message, source=FORGED, destination="10.0.7.2")
+    return [tagged(frames.ethernet(packet, kind=0x0800, destination=sent.source), sent.vlan)]
+
+
 SCRIPTS: dict[str, Script] = {
+    "others": _others,
+    "cut": _cut,
+    "spoofed": _spoofed,
+    "unsolicited": _unsolicited,
     "true": _true,
     "rogue": _rogue,
     "is the rogue's gateway": lambda sent: _answer_arp(sent, ROGUE),

@@ -117,19 +117,20 @@ def probe(
 @contextmanager
 def standing_at_port(site: RunningSite, module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Run a module of this folder at the other end of the cable; it ends at the end of its input."""
-    with _standing(at_port(site), module, PORT, *arguments) as process:
+    with standing(at_port(site), module, PORT, *arguments) as process:
         yield process
 
 
 @contextmanager
 def standing_on_host(site: RunningSite, module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Run a module of this folder on the host, at its uplink."""
-    with _standing(site.command(HOST), module, UPLINK, *arguments) as process:
+    with standing(site.command(HOST), module, UPLINK, *arguments) as process:
         yield process
 
 
 @contextmanager
-def _standing(where: Sequence[str], module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def standing(where: Sequence[str], module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a module of this folder behind this prefix; it ends at the end of its input."""
     with subprocess.Popen(
         [*where, sys.executable, "-m", f"tests.faults.{module}", *arguments],
         stdin=subprocess.PIPE,

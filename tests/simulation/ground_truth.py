@@ -91,6 +91,8 @@ class Written:
     """Whether DHCP named the gateway just now: other hosts can check it only when it is written."""
     is_isolated: bool = False
     """Whether the network is marked as isolated, so that the VLAN alone decides."""
+    is_new: bool = False
+    """Whether its owner asked for something else so lately that not every host need have looked."""
 
 
 def falsehoods(truth: Truth, written: Written) -> Iterator[str]:
@@ -197,7 +199,8 @@ def _of_the_vlan(truth: Truth, written: Written) -> Iterator[str]:
         yield f"{after.state}, but it answers nobody"
     if after.state == State.PARTIAL and not (accused or set(after.hosts.values()) & set(Fault)):
         yield "Partial, but no host is named"
-    if after.state in ON_VLAN and (missing := [h for h in written.steady if _is_unnamed(truth, written, h)]):
+    missing = [] if written.is_new else [h for h in written.steady if _is_unnamed(truth, written, h)]
+    if after.state in ON_VLAN and missing:
         yield f"{after.state}, and not that it is silent on {missing}"
 
 

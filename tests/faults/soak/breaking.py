@@ -3,10 +3,12 @@
 import random
 from collections.abc import Callable
 
-from tests.faults.soak.api_faults import ApiFaults, Edits
+from tests.faults.soak.api_faults import ApiFaults
+from tests.faults.soak.edits import Edits
 from tests.faults.soak.faulting import Facts, Fault
 from tests.faults.soak.network_faults import NetworkFaults
 from tests.faults.soak.process_faults import ProcessFaults
+from tests.faults.soak.redis_faults import RedisFaults
 from tests.faults.soak.world import World
 
 
@@ -16,7 +18,7 @@ class Breaking:
     def __init__(self, world: World, chance: random.Random) -> None:
         common = (world, Facts(world), chance)
         network, process = NetworkFaults(*common), ProcessFaults(*common)
-        api, edits = ApiFaults(*common), Edits(*common)
+        redis, api, edits = RedisFaults(*common), ApiFaults(*common), Edits(*common)
         often = (network.gateway, network.neighbour, network.route, network.trunk, network.trunk)
         probers = (process.stop, process.kill, process.freeze, process.crash_loop, process.rolling)
         seldom = (network.rogue, network.loss, network.uplink)
@@ -25,7 +27,7 @@ class Breaking:
             *[*probers, edits.edit] * 2,
             *seldom,
         )
-        self._central = (process.redis, process.service, process.pause, api.api)
+        self._central = (redis.redis, process.service, redis.pause, api.api)
         """Faults of what all need. While there is one, and for a minute after it, no host need report."""
         self._chance = chance
         self.standing = network.standing()

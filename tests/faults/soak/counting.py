@@ -50,12 +50,19 @@ class Counting:
         """Return the time from which somebody could probe for so many seconds until then."""
         return self._since(self._probed, at, seconds)
 
+    def run_s(self, since: float, until: float) -> float:
+        """Return for how many seconds the machine ran this process in this span."""
+        return self._at_index(self._run, until) - self._at_index(self._run, since)
+
     def lost_s(self) -> float:
         """Return for how long the machine ran something else so far."""
         return self._at[-1] - self._at[0] - self._run[-1]
 
+    def _at_index(self, counted: list[float], at: float) -> float:
+        return counted[max(0, bisect_right(self._at, at) - 1)]
+
     def _since(self, counted: list[float], at: float, seconds: float) -> float:
-        wanted = counted[max(0, bisect_right(self._at, at) - 1)] - seconds
+        wanted = self._at_index(counted, at) - seconds
         index = bisect_right(counted, wanted) - 1
         return self._at[index] if index >= 0 else float("-inf")
 

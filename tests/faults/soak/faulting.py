@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.faults.soak.layout import ISOLATED, MARKED, WITHOUT_DHCP
 from tests.faults.soak.world import World
+from tests.simulation.ground_truth import Fact
 
 RECOVERY_S = 30.0
 """N of docs/faults.md: seconds after the fault heals within which all is as before."""
@@ -58,10 +59,11 @@ class Kinds:
     world: World
     facts: Facts
     chance: random.Random
+    durations: tuple[float, ...] = (3.0, 8.0, 20.0, 40.0, 60.0, 90.0)
 
     def seconds(self) -> float:
         """Return for how long a fault is there."""
-        return self.chance.choice((3.0, 8.0, 20.0, 40.0, 60.0, 90.0))
+        return self.chance.choice(self.durations)
 
     def breaking(
         self,
@@ -90,12 +92,43 @@ class Kinds:
     ) -> Fault:
         """Return a fault of something that all need, which recovers after it."""
 
+        def begins() -> None:
+            self.world.hindering.add(label)
+            begin()
+
         def heals() -> None:
             heal()
+            self.world.hindering.discard(label)
             self.recover(RECOVERY_S)
 
         seconds = self.chance.choice((0.5, 5.0, 20.0, 40.0))
-        return Fault(label, frozenset({claim}), begin, heals, seconds)
+        return Fault(label, frozenset({claim}), begins, heals, seconds)
+
+    def at_once(self, label: str, claim: str, begin: Callable[[], object]) -> Fault:
+        """Return a fault that is over at once."""
+        return Fault(label, frozenset({claim}), begin, nothing, 0.0)
+
+    def blurring(
+        self,
+        label: str,
+        claim: str,
+        facts: Sequence[Fact],
+        begin: Callable[[], object],
+        heal: Callable[[], object],
+    ) -> Fault:
+        """Return a fault while which either may be found of these facts."""
+
+        def blurs() -> None:
+            for fact in facts:
+                self.world.truth.blur(fact, time.monotonic())
+            begin()
+
+        def clears() -> None:
+            heal()
+            for fact in facts:
+                self.world.truth.clear(fact, time.monotonic())
+
+        return Fault(label, frozenset({claim}), blurs, clears, self.seconds())
 
     def recover(self, seconds: float) -> None:
         """Note that until then nobody need be able to probe."""

@@ -4,11 +4,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from lab.kube.resources import NADS
 from lab.kube.writes import WriteRecord
 from lab.site_builder import vlan_cidr
+from services.contract.conclusions import ConclusionRecord
 from services.contract.outcomes import Reason, State
+from services.network.judge.evidence import UNDECIDED
 from services.network.parse import nad
-from services.network.parse.intent import Intent, read_intent
+from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network
 from services.network.parse.status import Status
 from tests.faults.soak.layout import HOSTS, MARKED, ROGUES_GATEWAY, gateway_of
@@ -53,6 +56,8 @@ class Judge:
     """Of these, while some host could report."""
     found: list[FalseWord] = field(default_factory=list)
     _sequence: int = 0
+    _asked_at: dict[str, float] = field(default_factory=dict)
+    """When the owner of a network last asked for something else, by its name."""
 
     def take(self) -> list[FalseWord]:
         """Judge the writes since the last call; return what is false in them."""
@@ -60,6 +65,8 @@ class Judge:
         new: list[FalseWord] = []
         for record in records:
             self._sequence = record.sequence
+            if _asks_anew(record):
+                self._asked_at[record.name] = record.at
             if by_us([record]) and record.changed:
                 self.judged += 1
                 new += self._false(record.name, record.at, list(self.of_write(record)), record.after)
@@ -84,10 +91,20 @@ class Judge:
             yield "nothing is told"
             return
         now, intent = time.monotonic(), read_intent(network)
+        if isinstance(intent, Intent) and status.digest != intent.digest:
+            yield "a status of another intent"
+        if isinstance(intent, Intent) and status.state in UNDECIDED:
+            yield f"still {status.state}"
         written = self._written(network, network, status, now)
         if written is not None and isinstance(intent, Intent):
             strict = replace(
-                written, believed=HOSTS, asked=HOSTS, steady=HOSTS, news_since=since, swept_since=since
+                written,
+                is_new=False,
+                believed=HOSTS,
+                asked=HOSTS,
+                steady=HOSTS,
+                news_since=since,
+                swept_since=since,
             )
             yield from falsehoods(self.world.truth, strict)
             yield from unheard(strict)
@@ -95,8 +112,20 @@ class Judge:
             is_named = intent.mode == "auto" and self.world.truth.holds(("dhcp", written.vlan, ""))
             if is_named and not written.is_gateway_real:
                 yield f"{status.gateway} is the gateway, where DHCP names another"
+        if isinstance(intent, NotProbed) and status.state != intent.state:
+            yield f"{status.state}, but its owner made it {intent.state}"
         if network.has_route and Reason.OTHER_WRITER not in status.findings:
             yield from _contradictions(network, status)
+
+    def of_conclusion(self, network: Network, record: ConclusionRecord | None) -> Iterator[str]:
+        """Say where the stored conclusion says something else than what stands."""
+        stored = None if record is None else Status.from_fields(record.status)
+        if stored is None:
+            yield "no conclusion is stored"
+        elif network.status is not None and Reason.OTHER_WRITER not in network.status.findings:
+            concluded, told = _told_by(stored), _told_by(network.status)
+            if concluded != told:
+                yield f"the stored conclusion says {concluded}, what stands {told}"
 
     def _of_status(self, former: Network, network: Network, at: float) -> Iterator[str]:
         status = network.status
@@ -148,6 +177,7 @@ class Judge:
             is_gateway_real=status.gateway in ("", str(gateway_of(vlan))),
             is_first_offer=intent.mode == "auto" and route_of(former).get("gateway") != status.gateway,
             is_isolated=vlan == MARKED,
+            is_new=self._asked_at.get(network.ref.name, 0.0) > counting.since_run(at, NEWS_S),
         )
 
     def _of_servers(self, status: Status, vlan: int, at: float) -> Iterator[str]:
@@ -226,7 +256,25 @@ class Judge:
             f"{host} {'serves' if p.serves else 'is away'} for {at - p.serves_since:.1f} s"
             for host, p in self.world.probers.items()
         ]
+        if (asked := self._asked_at.get(network.ref.name)) is not None:
+            told.append(f"asked for since -{at - asked:.1f} s")
         return "; ".join([f"VLAN {vlan}", *told, *probers])
+
+
+def _asks_anew(record: WriteRecord) -> bool:
+    """Whether a write changed what the network asks for, or made the network."""
+    if record.resource != NADS.plural or not record.changed or record.after is None:
+        return False
+    intents = [
+        None if body is None else read_intent(Network.from_object(body))
+        for body in (record.before, record.after)
+    ]
+    before, after = (intent.digest if isinstance(intent, Intent) else None for intent in intents)
+    return before != after
+
+
+def _told_by(status: Status) -> tuple[object, ...]:
+    return (status.state, status.reason, status.digest, status.gateway, status.connectivity, status.hosts)
 
 
 def _contradictions(network: Network, status: Status) -> Iterator[str]:

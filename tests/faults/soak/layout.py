@@ -44,18 +44,22 @@ class Owned:
         """The route annotation of a new one: none for auto."""
         return manual_route(self.vlan) if self.mode == "manual" else None
 
+    @property
+    def config(self) -> str:
+        """The CNI configuration."""
+        bridge = f"{cluster_network_of(self.vlan)}-br"
+        return json.dumps({"cniVersion": "0.3.1", "type": "bridge", "bridge": bridge, "vlan": self.vlan})
+
     def body(self) -> dict[str, Any]:
         """Return the object that its owner applies."""
         annotations = {} if self.route is None else {nad.ROUTE: self.route}
         if self.vlan == MARKED:
             annotations[nad.ISOLATED] = "true"
-        bridge = f"{cluster_network_of(self.vlan)}-br"
-        config = {"cniVersion": "0.3.1", "type": "bridge", "bridge": bridge, "vlan": self.vlan}
         return {
             "apiVersion": "k8s.cni.cncf.io/v1",
             "kind": "NetworkAttachmentDefinition",
             "metadata": {"name": self.name, "namespace": NAMESPACE, "annotations": annotations},
-            "spec": {"config": json.dumps(config)},
+            "spec": {"config": self.config},
         }
 
 
@@ -127,7 +131,16 @@ SITE = Site(
     ),
     vlans=tuple(map(_vlan, VLANS)),
 )
-_LINKS = plan(SITE).accesses
+_WIRING = plan(SITE)
+_LINKS = _WIRING.accesses
+
+
+def port_of(host: str, cluster_network: str) -> str:
+    """Return the other end of the cable of a host's uplink."""
+    interface = UPLINKS[cluster_network]
+    return next(
+        link.port for link in _WIRING.trunks if link.host.name == host and link.uplink.interface == interface
+    )
 
 
 def gateway_link(vlan: int) -> AccessLink:

@@ -15,6 +15,9 @@ from tests.support import programs
 
 EXIT_S = 60.0
 LAST_LINES = 8
+SOCKET = "redis.sock"
+FAULTS_USER = "faults"
+"""Of Redis; any password is right."""
 ROOT = Path(__file__).parents[3]
 
 
@@ -32,6 +35,12 @@ class Part:
     """Whether it goes on after it was frozen last."""
     since: float = field(default_factory=time.monotonic)
     """When it began or ceased to run last."""
+    is_disk_full: bool = False
+    """Whether it is started with an output that takes nothing."""
+    began: float = 0.0
+    """When it was started last."""
+    starts: int = 0
+    """How often it was started."""
 
     @property
     def runs(self) -> bool:
@@ -42,11 +51,13 @@ class Part:
         """Start it, unless it is there."""
         if self.process is not None:
             return
-        with self.log.open("ab") as output:
+        with Path("/dev/full" if self.is_disk_full else self.log).open("ab") as output:
             self.process = subprocess.Popen(
                 self.command, env=self.environment, cwd=ROOT, stdout=output, stderr=output
             )
-        self.since, self.was_frozen = time.monotonic(), False
+        self.began = self.since = time.monotonic()
+        self.was_frozen = False
+        self.starts += 1
 
     def end(self, how: signal.Signals = signal.SIGKILL) -> None:
         """End it, if it is there; return when it has ended."""
@@ -88,13 +99,18 @@ class Part:
 
 
 def service(
-    name: str, folder: Path, environment: Mapping[str, str], *options: str, prefix: Sequence[str] = ()
+    name: str,
+    folder: Path,
+    environment: Mapping[str, str],
+    *options: str,
+    prefix: Sequence[str] = (),
+    word: str = "",
 ) -> Part:
-    """Return `nadroute NAME` with these NADROUTE_ variables, not started."""
+    """Return `nadroute NAME` with these NADROUTE_ variables, not started. word: before its label."""
     command = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "services.cli.main", name, *options]
     variables = {key: value for key, value in os.environ.items() if not key.startswith("NADROUTE_")}
     common = {"NADROUTE_METRICS_PORT": "0", "NADROUTE_LOG_FORMAT": "json"}
-    label = "-".join([name, *options[1:2]])
+    label = "-".join([*([word] if word else []), name, *options[1:2]])
     return Part(
         label,
         [*prefix, *command],
@@ -104,7 +120,11 @@ def service(
 
 
 def redis_part(folder: Path) -> Part:
-    """Return a Redis on folder/redis.sock that keeps its data when it is killed, not started."""
+    """Return a Redis on folder/SOCKET that keeps its data when it is killed, not started.
+
+    The faults come by a user of their own, whom no rights are taken.
+    """
     command = ["setpriv", "--pdeathsig", "KILL", programs.redis_server(), "--port", "0", "--save", ""]
-    options = ["--unixsocket", str(folder / "redis.sock"), "--dir", str(folder), "--appendonly", "yes"]
-    return Part("redis", [*command, *options], dict(os.environ), folder / "redis.log")
+    options = ["--unixsocket", str(folder / SOCKET), "--dir", str(folder), "--appendonly", "yes"]
+    user = ["--user", FAULTS_USER, "on", "nopass", "~*", "&*", "+@all"]
+    return Part("redis", [*command, *options, *user], dict(os.environ), folder / "redis.log")

@@ -1,19 +1,14 @@
-"""Faults of nadroute's processes and of Redis."""
+"""Faults of nadroute's processes."""
 
-import contextlib
 import signal
 
-import redis
-
-from services.contract.names import PAUSED_KEY
-from tests.faults.soak.faulting import Fault, Kinds, nothing
+from tests.faults.soak.faulting import RECOVERY_S, Fault, Kinds
 from tests.faults.soak.layout import HOSTS
 from tests.faults.soak.parts import Part
 
-EMPTIED_S = 60.0
-"""N of docs/faults.md for a Redis that has lost its data."""
 ROLLING_S = 60.0
-RESTARTING_S = 5.0
+LOST_S = 70.0
+"""Longer than the minute for which a host's word counts that has left."""
 
 
 class ProcessFaults(Kinds):
@@ -69,57 +64,82 @@ class ProcessFaults(Kinds):
             ROLLING_S,
         )
 
-    def redis(self) -> Fault:
-        """Redis is killed, frozen or emptied."""
-        part = self.world.redis
-        match self.chance.choice(("kill", "freeze", "flush", "flush and restart")):
-            case "kill":
-                return self.central("Redis is killed", "redis", part.end, part.start)
-            case "freeze":
-                return self.central("Redis is frozen", "redis", part.freeze, part.thaw)
-            case "flush and restart":
-                return self._flush_while_restarting()
-        return Fault("Redis is emptied", frozenset({"redis"}), self._flush, nothing, 0.0)
-
-    def _flush_while_restarting(self) -> Fault:
-        """What this host found is lost, and the others report first: what they see must not decide."""
-        host = self.chance.choice(HOSTS)
-        part = self.world.probers[host].part
-
-        def begin() -> None:
-            part.end(signal.SIGTERM)
-            self._flush()
-
-        label = f"Redis is emptied while the prober of {host} restarts"
-        return Fault(label, frozenset({"redis", f"prober {host}"}), begin, part.start, RESTARTING_S)
-
-    def _flush(self) -> None:
-        with contextlib.suppress(redis.RedisError):
-            self.world.client.flushall()
-        self.recover(EMPTIED_S)
-
     def service(self) -> Fault:
         """The watcher or the updater is killed, stopped or frozen."""
         part: Part = self.chance.choice((self.world.watcher, self.world.updater))
         match self.chance.choice(("kill", "stop", "freeze")):
             case "kill":
-                return self.central(f"the {part.name} is killed", part.name, part.end, part.start)
+                return self._without(part, signal.SIGKILL, "killed")
             case "stop":
-                stop = f"the {part.name} is stopped"
-                return self.central(stop, part.name, lambda: part.end(signal.SIGTERM), part.start)
+                return self._without(part, signal.SIGTERM, "stopped")
         return self.central(f"the {part.name} is frozen", part.name, part.freeze, part.thaw)
 
-    def pause(self) -> Fault:
-        """An operator pauses."""
+    def kill_updater(self) -> Fault:
+        """The updater is killed (W2)."""
+        return self._without(self.world.updater, signal.SIGKILL, "killed")
+
+    def kill_watcher(self) -> Fault:
+        """The watcher is killed (W3)."""
+        return self._without(self.world.watcher, signal.SIGKILL, "killed")
+
+    def stop_any(self) -> Fault:
+        """Any process is stopped in an orderly way (W4)."""
+        part = self.chance.choice((self.world.watcher, self.world.updater, None))
+        return self.stop() if part is None else self._without(part, signal.SIGTERM, "stopped")
+
+    def freeze_any(self) -> Fault:
+        """Any process is frozen (W5)."""
+        part = self.chance.choice((self.world.watcher, self.world.updater, None))
+        if part is None:
+            return self.freeze()
+        return self.central(f"the {part.name} is frozen", part.name, part.freeze, part.thaw)
+
+    def lose_host(self) -> Fault:
+        """A host's prober is away for longer than anybody counts on what it found (W6)."""
+        host = self.chance.choice(HOSTS)
+        part = self.world.probers[host].part
+        claims = frozenset({f"prober {host}"})
+        return Fault(f"{host} is lost", claims, part.end, part.start, LOST_S)
+
+    def full_disk(self) -> Fault:
+        """A process runs while the disk of its log is full (W8)."""
+        part = self.chance.choice((self.world.watcher, self.world.updater))
+
+        def restart(*, is_disk_full: bool) -> None:
+            part.end(signal.SIGTERM)
+            part.is_disk_full = is_disk_full
+            part.start()
+            self.recover(RECOVERY_S)
+
+        return Fault(
+            f"the disk of the {part.name}'s log is full",
+            frozenset({part.name}),
+            lambda: restart(is_disk_full=True),
+            lambda: restart(is_disk_full=False),
+            self.seconds(),
+        )
+
+    def second_prober(self) -> Fault:
+        """A second prober is started under a host's name (W13)."""
+        host = self.chance.choice(HOSTS)
+        spare = self.world.spare_probers[host]
+        label, claims = f"a second prober runs as {host}", frozenset({f"prober {host}"})
+        return Fault(label, claims, spare.start, lambda: spare.end(signal.SIGTERM), self.seconds())
+
+    def second_watcher(self) -> Fault:
+        """A second watcher waits, and the one that leads is frozen (K14)."""
+        leading, spare = self.world.watcher, self.world.spare_watcher
+        assert spare is not None
 
         def begin() -> None:
-            with contextlib.suppress(redis.RedisError):
-                self.world.client.set(PAUSED_KEY, "{}")
-            self.world.is_paused = True
+            spare.start()
+            leading.freeze()
 
         def heal() -> None:
-            with contextlib.suppress(redis.RedisError):
-                self.world.client.delete(PAUSED_KEY)
-            self.world.is_paused = False
+            leading.thaw()
+            spare.end(signal.SIGTERM)
 
-        return self.central("an operator has paused", "redis", begin, heal)
+        return self.central("the watcher that leads is frozen, and another waits", "watcher", begin, heal)
+
+    def _without(self, part: Part, how: signal.Signals, word: str) -> Fault:
+        return self.central(f"the {part.name} is {word}", part.name, lambda: part.end(how), part.start)

@@ -13,6 +13,7 @@ from redis.retry import Retry
 from lab.kube import ApiServer, HarvesterAdmission
 from lab.kube.resources import NADS
 from lab.running import RunningSite, start_site
+from services.runtime.celery_app import make_app
 from tests.faults.soak.layout import (
     HOSTS,
     ISOLATED,
@@ -24,7 +25,8 @@ from tests.faults.soak.layout import (
     WITHOUT_DHCP,
     server_link,
 )
-from tests.faults.soak.parts import redis_part, service
+from tests.faults.soak.message_faults import good_messages
+from tests.faults.soak.parts import FAULTS_USER, SOCKET, Part, redis_part, service
 from tests.faults.soak.world import ASK_WINDOW_S, SWEEP_S, Prober, World
 from tests.support.updater_site import NAMESPACE, wait_until
 
@@ -41,9 +43,12 @@ def running_world(folder: Path, state: Path) -> Iterator[World]:
     with contextlib.ExitStack() as stack:
         lab = stack.enter_context(start_site(SITE, state))
         admission = HarvesterAdmission(cluster_networks=frozenset(UPLINKS))
-        server = stack.enter_context(ApiServer(admission=admission))
+        # With a folder it has a file of its token, which may change.
+        server = stack.enter_context(ApiServer(admission=admission, state=folder / "kube"))
         world = _make(folder, lab, server)
+        world.admission = admission
         stack.callback(world.client.close)
+        app = stack.enter_context(contextlib.closing(make_app(f"unix://{folder / SOCKET}")))
         for part in world.parts():
             stack.callback(part.end)
         _set_up_truth(world)
@@ -53,6 +58,7 @@ def running_world(folder: Path, state: Path) -> Iterator[World]:
             server.store.create(NADS, NAMESPACE, owned.body())
         world.redis.start()
         wait_until(lambda: _answers(world.client))
+        world.app, world.good = app, good_messages(app, world.client)
         world.updater.start()
         world.watcher.start()
         for prober in world.probers.values():
@@ -79,10 +85,10 @@ def _answers(client: redis.Redis) -> bool:
 
 
 def _make(folder: Path, lab: RunningSite, server: ApiServer) -> World:
-    url = f"unix://{folder / 'redis.sock'}"
+    url = f"unix://{folder / SOCKET}"
     common = {
         "NADROUTE_REDIS_URL": url,
-        "NADROUTE_KUBECONFIG": str(server.kubeconfig(folder / "kubeconfig")),
+        "NADROUTE_KUBECONFIG": str(server.kubeconfig(folder / "kubeconfig", token_file=True)),
         "NADROUTE_SWEEP_INTERVAL_S": str(SWEEP_S),
     }
     intervals = {
@@ -92,24 +98,18 @@ def _make(folder: Path, lab: RunningSite, server: ApiServer) -> World:
         "NADROUTE_LEASE_NAMESPACE": NAMESPACE,
     }
     uplinks = json.dumps(UPLINKS)
-    probers = {
-        host: Prober(
-            service(
-                "prober",
-                folder,
-                {"NADROUTE_REDIS_URL": url, "NADROUTE_UPLINKS": uplinks},
-                "--host",
-                host,
-                prefix=lab.command(host),
-            )
-        )
-        for host in HOSTS
-    }
+
+    def prober(host: str, word: str = "") -> Part:
+        variables = {"NADROUTE_REDIS_URL": url, "NADROUTE_UPLINKS": uplinks}
+        return service("prober", folder, variables, "--host", host, prefix=lab.command(host), word=word)
+
     return World(
         lab,
         server,
         redis.Redis(
-            unix_socket_path=str(folder / "redis.sock"),
+            unix_socket_path=str(folder / SOCKET),
+            username=FAULTS_USER,
+            password=FAULTS_USER,
             decode_responses=True,
             socket_timeout=REDIS_TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),
@@ -118,7 +118,9 @@ def _make(folder: Path, lab: RunningSite, server: ApiServer) -> World:
         redis_part(folder),
         service("watcher", folder, {**common, **intervals}),
         service("updater", folder, {**common, "NADROUTE_LEADER_ELECTION": "false"}),
-        probers,
+        {host: Prober(prober(host)) for host in HOSTS},
+        spare_watcher=service("watcher", folder, {**common, **intervals}, word="spare"),
+        spare_probers={host: prober(host, "spare") for host in HOSTS},
     )
 
 

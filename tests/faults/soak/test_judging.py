@@ -2,19 +2,17 @@
 
 import json
 import time
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-import redis
 
-from lab.kube import ApiServer
 from lab.kube.jsontypes import JsonObject, metadata
 from lab.kube.objects import Actor
 from lab.kube.resources import NADS
-from lab.running import RunningSite
 from lab.site_builder import vlan_cidr
+from services.contract.conclusions import ConclusionRecord
 from services.network.parse import nad
 from services.network.parse.status import ServerOffer, Status
 from tests.faults.soak.counting import BEAT_S, Counting
@@ -30,29 +28,6 @@ OWNED = Owned("net-2", VLAN, "auto")
 GATEWAY, CIDR = str(gateway_of(VLAN)), str(vlan_cidr(VLAN))
 ROGUES = str(vlan_cidr(VLAN)[ROGUES_GATEWAY])
 WHOLE = {"mode": "auto", "cidr": CIDR, "gateway": GATEWAY, "connectivity": "true"}
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A site on which everything works, and has for an hour; nothing of it runs."""
-    server = ApiServer(tls=False)
-    long_ago = time.monotonic() - 3_600.0
-
-    def part(name: str) -> Part:
-        return Part(name, [], {}, tmp_path / name)
-
-    made = World(
-        cast("RunningSite", None),
-        server,
-        cast("redis.Redis", None),
-        part("redis"),
-        part("watcher"),
-        part("updater"),
-        {host: Prober(part(host), incarnation=1, serves=True, serves_since=long_ago) for host in HOSTS},
-    )
-    server.store.create(NADS, NAMESPACE, OWNED.body())
-    yield made
-    server.close()
 
 
 def run_for(world: World, seconds: float) -> None:
@@ -273,3 +248,42 @@ def test_counted_time_leaves_out_what_the_machine_took() -> None:
         counting.note()
     assert counting.since_run(now[0], 15.0) == pytest.approx(30.0, abs=0.3)
     assert counting.since_probed(now[0], 15.0) == pytest.approx(5.0, abs=0.3)
+
+
+def test_a_host_need_not_have_looked_at_what_is_asked_anew(world: World) -> None:
+    """Better is told at once; but what is asked for long has every host behind it."""
+    run_for(world, 100.0)
+    long_ago = time.monotonic() - 3_000.0
+    world.truth.set(("vlan", VLAN, "node2"), False, long_ago)
+    assert write(world, status(world), WHOLE) == []
+    (record,) = [each for each in world.server.store.writes.all() if each.user == US.user]
+    assert list(Judge(world).of_write(record)) == ["Active, and not that it is silent on ['node2']"]
+
+
+def test_what_stands_of_another_intent_or_of_none_is_found(world: World) -> None:
+    """After the faults there is a status of the present intent, and it says something."""
+    judge, since = Judge(world), time.monotonic() - 10.0
+    write(world, status(world), WHOLE)
+    world.server.rival(NAMESPACE, OWNED.name).annotate(nad.ROUTE, manual_route(VLAN))
+    (network,) = world.networks().values()
+    assert "a status of another intent" in list(judge.of_standing(network, since=since))
+    undecided = status(world, state="Pending", reason="AwaitingFirstProbe", connectivity="")
+    write(world, undecided, None)
+    (network,) = world.networks().values()
+    assert "still Pending" in list(judge.of_standing(network, since=since))
+
+
+def test_a_stored_conclusion_that_says_something_else_is_found(world: World) -> None:
+    """The annotations and the record in Redis agree, apart from the time since when."""
+    told = status(world)
+    write(world, told, WHOLE)
+    (network,) = world.networks().values()
+
+    def record(told: Status) -> ConclusionRecord:
+        fields = told.to_fields()
+        return ConclusionRecord(namespace=NAMESPACE, name=OWNED.name, uid=network.uid, status=fields)
+
+    judge = Judge(world)
+    assert list(judge.of_conclusion(network, record(replace(told, since="2026-01-01T00:00:00Z")))) == []
+    assert list(judge.of_conclusion(network, None)) == ["no conclusion is stored"]
+    assert list(judge.of_conclusion(network, record(replace(told, state="Unreachable"))))

@@ -2,13 +2,16 @@
 
 import contextlib
 import subprocess
+import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import redis
+from celery import Celery
 
-from lab.kube import ApiServer
+from lab.kube import ApiServer, HarvesterAdmission
 from lab.kube.resources import NADS
 from lab.prerequisites import program
 from lab.running import RunningSite
@@ -22,6 +25,9 @@ from tests.simulation.ground_truth import Truth
 
 SWEEP_S, ASK_WINDOW_S = 20.0, 15.0
 TIMEOUT_S = 60.0
+AGAIN_S = 0.1
+_Answer = TypeVar("_Answer")
+_Ask = Callable[[redis.Redis], _Answer]
 
 
 @dataclass
@@ -68,12 +74,22 @@ class World:
     """Hosts whose prober is killed whenever it serves."""
     rolling: list[str] = field(default_factory=list)
     """Hosts whose prober is still to be restarted, one after the other."""
+    repeated: dict[str, Callable[[], object]] = field(default_factory=dict)
+    """What is done again and again while a fault is there, by its label."""
     rogues: dict[int, list[list[float]]] = field(default_factory=dict)
     """By VLAN: begin and end of each rogue's time."""
     hindered_until: float = 0.0
     """Until then something that all need still recovers."""
-    is_api_away: bool = False
-    is_paused: bool = False
+    hindering: set[str] = field(default_factory=set)
+    """What all need, and is broken now."""
+    admission: HarvesterAdmission = field(default_factory=HarvesterAdmission)
+    app: Celery | None = None
+    """Sends messages as the services do."""
+    good: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """A message as they send it, by its task."""
+    spare_watcher: Part | None = None
+    spare_probers: dict[str, Part] = field(default_factory=dict)
+    """Further processes of the same name, not started."""
     counting: Counting = field(init=False)
 
     def __post_init__(self) -> None:
@@ -81,7 +97,24 @@ class World:
 
     def parts(self) -> list[Part]:
         """Return all processes."""
-        return [self.redis, self.watcher, self.updater, *(prober.part for prober in self.probers.values())]
+        probers = [prober.part for prober in self.probers.values()]
+        return [self.redis, self.watcher, self.updater, *probers, *self.spares()]
+
+    def spares(self) -> list[Part]:
+        """Return the processes that run only while a fault is there."""
+        watchers = [] if self.spare_watcher is None else [self.spare_watcher]
+        return [*watchers, *self.spare_probers.values()]
+
+    def command(self, ask: _Ask[_Answer]) -> _Answer:
+        """Return what Redis answers, as soon as it does; raise what it answers after TIMEOUT_S."""
+        deadline, never = time.monotonic() + TIMEOUT_S, threading.Event()
+        while True:
+            try:
+                return ask(self.client)
+            except (redis.ConnectionError, redis.TimeoutError):
+                if time.monotonic() > deadline:
+                    raise
+            never.wait(AGAIN_S)
 
     def networks(self) -> dict[str, Network]:
         """Return all networks as they are now, by name."""
@@ -131,22 +164,25 @@ class World:
     def _is_hindered(self) -> bool:
         """Return whether nobody can probe now, or what all need still recovers."""
         needed = all(part.runs for part in (self.redis, self.watcher, self.updater))
-        if (
-            not needed
-            or self.is_api_away
-            or self.is_paused
-            or not any(p.serves for p in self.probers.values())
-        ):
+        if not needed or self.hindering or not any(p.serves for p in self.probers.values()):
             self.hindered_until = max(self.hindered_until, time.monotonic())
             return True
         return time.monotonic() < self.hindered_until
 
     def ip_in(self, namespace: str, *lines: str) -> None:
         """Run `ip` in a namespace of the site's that is not a host."""
+        self.ip(self.inside(namespace), *lines)
+
+    def inside(self, namespace: str) -> list[str]:
+        """Return the prefix of a command that runs in a namespace that is not a host."""
         user = ["-U", "--preserve-credentials"] if self.lab.description.user_namespace else []
         pid = str(self.lab.description.namespaces[namespace])
+        return [program("nsenter"), "-t", pid, *user, "-n", "--"]
+
+    def ip(self, where: Sequence[str], *lines: str) -> None:
+        """Run `ip` behind this prefix."""
         subprocess.run(
-            [program("nsenter"), "-t", pid, *user, "-n", "--", program("ip"), "-batch", "-"],
+            [*where, program("ip"), "-batch", "-"],
             input="\n".join(lines) + "\n",
             check=True,
             capture_output=True,

@@ -1,0 +1,99 @@
+"""Whether memory, descriptors, threads and Redis' keys stay the same while the system runs.
+
+Each process starts anew after a fault that ends it, so what counts is the growth within the lives of a
+process: the median of the slopes between all pairs of samples of one life (Theil and Sen), which a single
+burst does not move. What a process needs while it warms up is left out.
+"""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+WARM_S = 120.0
+"""Of a life: until then caches fill."""
+APART_S = 60.0
+"""Between two samples whose slope counts."""
+JUDGED_S = 600.0
+"""The samples of a measure span at least this, without the time to warm up; with less nothing can be said."""
+SPAN_S = 1_800.0
+"""Growth is said per half hour."""
+SAMPLES_OF_A_LIFE = 150
+"""At most: slopes grow with the square."""
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """The growth in half an hour that still counts as none: a share of the value, and an amount."""
+
+    share: float
+    amount: float
+
+
+ALLOWED: Mapping[str, Allowance] = {
+    "RSS MB": Allowance(0.10, 4.0),
+    "files": Allowance(0.05, 4.0),
+    "threads": Allowance(0.05, 3.0),
+    "keys": Allowance(0.10, 20.0),
+    "key MB": Allowance(0.10, 0.5),
+}
+"""By measure. Memory may settle by a tenth; descriptors and threads by what one more connection takes."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A value of a process, or of Redis."""
+
+    of: str
+    measure: str
+    life: int
+    """Which start of the process."""
+    age_s: float
+    """Seconds since that start."""
+    value: float
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What is known of one measure of one process."""
+
+    of: str
+    measure: str
+    median: float
+    growth: float | None
+    """In half an hour; None if the samples span too little to say."""
+    allowed: float
+    span_s: float
+
+    @property
+    def is_flat(self) -> bool | None:
+        """Whether it does not grow; None if nothing can be said."""
+        return None if self.growth is None else self.growth <= self.allowed
+
+
+def growths(samples: Iterable[Sample]) -> list[Growth]:
+    """Return the growth of each measure of each process."""
+    found: dict[tuple[str, str], dict[int, list[Sample]]] = defaultdict(lambda: defaultdict(list))
+    for sample in samples:
+        found[(sample.of, sample.measure)][sample.life].append(sample)
+    return [_growth(of, measure, list(lives.values())) for (of, measure), lives in found.items()]
+
+
+def _growth(of: str, measure: str, lives: Sequence[Sequence[Sample]]) -> Growth:
+    median = statistics.median(sample.value for life in lives for sample in life)
+    warm = [[sample for sample in life if sample.age_s >= WARM_S] for life in lives]
+    span_s = sum(life[-1].age_s - life[0].age_s for life in warm if life)
+    slopes = [slope for life in warm for slope in _slopes(life)]
+    allowed = ALLOWED[measure].share * median + ALLOWED[measure].amount
+    growth = statistics.median(slopes) * SPAN_S if slopes and span_s >= JUDGED_S else None
+    return Growth(of, measure, median, growth, allowed, span_s)
+
+
+def _slopes(life: Sequence[Sample]) -> list[float]:
+    thinned = life[:: max(1, len(life) // SAMPLES_OF_A_LIFE)]
+    return [
+        (later.value - sooner.value) / (later.age_s - sooner.age_s)
+        for index, sooner in enumerate(thinned)
+        for later in thinned[index + 1 :]
+        if later.age_s - sooner.age_s >= APART_S
+    ]

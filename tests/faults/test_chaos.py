@@ -1,0 +1,36 @@
+"""A minute of chaos on real processes; `make chaos` runs as much of it as is wanted."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.faults.soak import table
+from tests.faults.soak.chaos import chaos
+from tests.faults.soak.healing import CATALOGUE, read_catalogue
+from tests.faults.soak.layout import SITE
+from tests.network.lab_site import require_lab
+
+SECONDS = 15.0
+"""For the beginnings of pairs; each is followed by its healing, and starting everything comes first."""
+SEED = 7
+ROWS = ("K3", "K6", "K9", "K10", "R1", "R9", "R18", "W2", "W4", "N2", "N4")
+"""Those that heal within seconds; others need the time that a host takes to be given up, or to come back."""
+
+
+@pytest.mark.timeout(600)
+def test_a_minute_of_chaos_breaks_nothing(tmp_path: Path) -> None:
+    """I1, I2, I6: each state, host and gateway that is told was so within its bound, no user's edit is
+    overwritten, no process ends by itself, and after each pair of faults all that stands becomes true."""
+    require_lab(SITE)
+    lines: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as folder:
+        outcome = chaos(
+            Path(folder), tmp_path / "lab", seconds=SECONDS, seed=SEED, say=lines.append, rows=ROWS
+        )
+    catalogue = read_catalogue(CATALOGUE.read_text())
+    lines += table.lines(outcome, catalogue)
+    assert table.is_well(outcome, catalogue), "\n".join(lines)
+    assert outcome.judged >= 30, "\n".join(lines)
+    assert outcome.edits >= 5, "\n".join(lines)
+    assert outcome.healings, "\n".join(lines)
