@@ -1,9 +1,10 @@
 """Judges each write of nadroute's to a network by what was true on the site, within the rules' bounds."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from lab.kube.jsontypes import JsonObject
 from lab.kube.resources import NADS
 from lab.kube.writes import WriteRecord
 from lab.site_builder import vlan_cidr
@@ -14,11 +15,11 @@ from services.network.parse import nad
 from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network
 from services.network.parse.status import Status
+from tests.faults.soak.false_words import FalseWord, false_word
 from tests.faults.soak.layout import HOSTS, MARKED, ROGUES_GATEWAY, gateway_of
 from tests.faults.soak.world import ASK_WINDOW_S, SWEEP_S, World
 from tests.simulation.ground_truth import WORSE_S, Written, falsehoods, replacements, unheard
-from tests.support.updater_site import route_of
-from tests.support.write_history import by_us, trespasses
+from tests.support.write_history import by_us, fields, trespasses
 
 SLACK_S = 5.0
 """For what each step takes on a machine that is not busy, and for the time that an injection takes."""
@@ -34,18 +35,6 @@ OF_STRANGERS = frozenset(
 """Findings that need a second server."""
 
 
-@dataclass(frozen=True)
-class FalseWord:
-    """A write, or what stands, that says what was not so."""
-
-    at: float
-    name: str
-    what: str
-    told: str
-    truth: str
-    active: tuple[str, ...]
-
-
 @dataclass
 class Judge:
     """Takes the records of writes in their order."""
@@ -58,6 +47,8 @@ class Judge:
     _sequence: int = 0
     _asked_at: dict[str, float] = field(default_factory=dict)
     """When the owner of a network last asked for something else, by its name."""
+    _offered_at: dict[str, float] = field(default_factory=dict)
+    """When another gateway was last written to it: from then on the other hosts can check that."""
 
     def take(self) -> list[FalseWord]:
         """Judge the writes since the last call; return what is false in them."""
@@ -69,7 +60,9 @@ class Judge:
                 self._asked_at[record.name] = record.at
             if by_us([record]) and record.changed:
                 self.judged += 1
-                new += self._false(record.name, record.at, list(self.of_write(record)), record.after)
+                if _gateway_of(record.before) != _gateway_of(record.after):
+                    self._offered_at[record.name] = record.at
+                new += self._false(record.at, list(self.of_write(record)), record.after)
         self.found += new
         return new
 
@@ -175,10 +168,17 @@ class Judge:
             news_since=counting.since_run(at, NEWS_S),
             swept_since=counting.since_probed(at, KNOWN_S),
             is_gateway_real=status.gateway in ("", str(gateway_of(vlan))),
-            is_first_offer=intent.mode == "auto" and route_of(former).get("gateway") != status.gateway,
+            is_first_offer=intent.mode == "auto"
+            and (
+                _route_of(former).get("gateway") != status.gateway
+                or self._is_lately(self._offered_at, network, at)
+            ),
             is_isolated=vlan == MARKED,
-            is_new=self._asked_at.get(network.ref.name, 0.0) > counting.since_run(at, NEWS_S),
+            is_new=self._is_lately(self._asked_at, network, at),
         )
+
+    def _is_lately(self, times: Mapping[str, float], network: Network, at: float) -> bool:
+        return times.get(network.ref.name, float("-inf")) > self.world.counting.since_run(at, NEWS_S)
 
     def _of_servers(self, status: Status, vlan: int, at: float) -> Iterator[str]:
         if self._was_rogue(vlan, self.world.counting.since_probed(at, ROGUE_KEPT_S), at):
@@ -192,7 +192,7 @@ class Judge:
             yield "ServerIdShared, which nobody does"
 
     def _of_route(self, before: Network, after: Network, at: float) -> Iterator[str]:
-        old, new = route_of(before), route_of(after)
+        old, new = _route_of(before), _route_of(after)
         status = after.status
         if old == new or status is None:
             return
@@ -220,45 +220,25 @@ class Judge:
     def _was_rogue(self, vlan: int, since: float, until: float) -> bool:
         return any(begin <= until and end >= since for begin, end in self.world.rogues.get(vlan, ()))
 
-    def _false(self, name: str, at: float, whats: list[str], body: object) -> list[FalseWord]:
+    def _false(self, at: float, whats: list[str], body: object) -> list[FalseWord]:
         if not whats:
             return []
         assert isinstance(body, dict)
-        network = Network.from_object(body)
-        told = f"{network.annotations.get(nad.STATUS)} {network.annotations.get(nad.ROUTE)}"
-        active = tuple(self.world.active.values())
-        return [FalseWord(at, name, what, told, self._truth_of(network, at), active) for what in whats]
+        return self._words(Network.from_object(body), at, whats)
 
     def standing(self, network: Network, whats: list[str]) -> list[FalseWord]:
         """Note what is false in what stands."""
-        told = f"{network.annotations.get(nad.STATUS)} {network.annotations.get(nad.ROUTE)}"
-        now, active = time.monotonic(), tuple(self.world.active.values())
-        new = [
-            FalseWord(now, network.ref.name, f"stands: {what}", told, self._truth_of(network, now), active)
-            for what in whats
-        ]
+        new = self._words(network, time.monotonic(), [f"stands: {what}" for what in whats])
         self.found += new
         return new
 
-    def _truth_of(self, network: Network, at: float) -> str:
-        intent = read_intent(network)
-        if not isinstance(intent, Intent):
-            return f"{intent.state}"
-        vlan = intent.segment.vlan
-        told = []
-        for path in ("vlan", "routed", "dhcp", "uplink"):
-            for host in ("", *HOSTS):
-                changes = self.world.truth.changes.get((path, vlan, host), [])
-                if changes:
-                    last = ", ".join(f"{'yes' if v else 'no'} since -{at - t:.1f} s" for t, v in changes[-3:])
-                    told.append(f"{path} {host}: {last}")
-        probers = [
-            f"{host} {'serves' if p.serves else 'is away'} for {at - p.serves_since:.1f} s"
-            for host, p in self.world.probers.items()
-        ]
-        if (asked := self._asked_at.get(network.ref.name)) is not None:
-            told.append(f"asked for since -{at - asked:.1f} s")
-        return "; ".join([f"VLAN {vlan}", *told, *probers])
+    def _words(self, network: Network, at: float, whats: list[str]) -> list[FalseWord]:
+        asked_at = self._asked_at.get(network.ref.name)
+        return [false_word(self.world, network, what, at=at, asked_at=asked_at) for what in whats]
+
+
+def _gateway_of(body: "JsonObject | None") -> object:
+    return None if body is None else _route_of(Network.from_object(body)).get("gateway")
 
 
 def _asks_anew(record: WriteRecord) -> bool:
@@ -279,10 +259,14 @@ def _told_by(status: Status) -> tuple[object, ...]:
 
 def _contradictions(network: Network, status: Status) -> Iterator[str]:
     """Say where the route annotation says something else than the status."""
-    route = route_of(network)
+    route = _route_of(network)
     if status.state in (State.PENDING, State.UNKNOWN, State.IGNORED, State.DISABLED, State.INVALID):
         return
     if status.connectivity and route.get("connectivity") != status.connectivity:
         yield f"route says {route.get('connectivity')!r}, status {status.connectivity!r}"
     if route.get("gateway") and status.gateway and route["gateway"] != status.gateway:
         yield f"route names {route.get('gateway')}, status {status.gateway}"
+
+
+def _route_of(network: Network) -> Mapping[str, object]:
+    return fields(network.annotations.get(nad.ROUTE))

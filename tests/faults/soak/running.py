@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import redis
 
 from services.runtime.conclusion_store import ConclusionStore
+from tests.faults.soak.false_words import FalseWord
 from tests.faults.soak.faulting import Fault
-from tests.faults.soak.judging import FalseWord, Judge
+from tests.faults.soak.judging import Judge
 from tests.faults.soak.layout import NETWORKS
 from tests.faults.soak.world import World
 

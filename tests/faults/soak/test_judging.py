@@ -53,9 +53,10 @@ def write(
     *,
     actor: Actor = US,
     note: str = "",
+    judge: Judge | None = None,
 ) -> list[str]:
     """Write as the updater does, and return what the judge finds false."""
-    judge = Judge(world)
+    judge = judge or Judge(world)
     judge.take()
 
     def edit(body: JsonObject) -> JsonObject:
@@ -287,3 +288,22 @@ def test_a_stored_conclusion_that_says_something_else_is_found(world: World) -> 
     assert list(judge.of_conclusion(network, record(replace(told, since="2026-01-01T00:00:00Z")))) == []
     assert list(judge.of_conclusion(network, None)) == ["no conclusion is stored"]
     assert list(judge.of_conclusion(network, record(replace(told, state="Unreachable"))))
+
+
+def test_hosts_are_heard_of_a_gateway_only_after_it_was_written(world: World) -> None:
+    """The first host speaks for all until then, in the next write too; of one that is known long, all do."""
+    run_for(world, 100.0)
+    world.truth.set(("routed", VLAN, "node1"), False, time.monotonic() - 3_000.0)
+    world.truth.set(("uplink", VLAN, "node3"), False, time.monotonic() - 1.0)
+    isolated = {"state": "Isolated", "reason": "GatewayNotRouted", "connectivity": "false"}
+    silent = {**WHOLE, "connectivity": "false"}
+    told = status(world, **isolated, hosts={"node3": "UplinkDown"})
+    judge = Judge(world)
+    assert write(world, status(world, **isolated), silent) == []
+    assert write(world, told, silent, judge=judge) == []
+    judge = Judge(world)
+    judge.take()
+    judge._offered_at.clear()
+    assert write(world, status(world, **isolated), silent, judge=judge) == [
+        "false, but it answers ['node2', 'node3'] (routed)"
+    ]
