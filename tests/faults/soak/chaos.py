@@ -1,5 +1,6 @@
 """Chaos: faults of the catalogue in pairs, under a stream of edits; after each pair all becomes true."""
 
+import itertools
 import random
 import time
 from collections.abc import Collection
@@ -35,18 +36,29 @@ class Chaos(Run):
         self._chance, self._users = random.Random(self.seed), random.Random(self.seed + 1)
         self.catalogue = Catalogue(self.world, self._chance, edits=self._users)
 
-    def run(self, seconds: float, *, rows: Collection[str] = ()) -> Outcome:
-        """Go on for so long, and until all has healed from the last pair. rows: all if empty."""
+    def run(
+        self,
+        seconds: float,
+        *,
+        pairs: int | None = None,
+        rows: Collection[str] = (),
+        quiet_first: bool = True,
+    ) -> Outcome:
+        """Go on for so long, and until all has healed from the last pair.
+
+        pairs: how many there are at most. rows: all if empty. quiet_first: whether all that stands is true
+        before the first pair.
+        """
         for fault in self.catalogue.standing:
             fault.begin()
-        if self.until_true(time.monotonic()) is not None:
+        if quiet_first and self.until_true(time.monotonic()) is not None:
             self.tell("all that stands is true; the faults begin")
         sampling = Sampling(self.world)
         sampling.begin()
         healings = []
         end = time.monotonic() + seconds
         try:
-            for pair in self.catalogue.pairs(rows or self.catalogue.kinds):
+            for pair in itertools.islice(self.catalogue.pairs(rows or self.catalogue.kinds), pairs):
                 if time.monotonic() >= end:
                     break
                 healings.append(self._break(pair))
@@ -100,8 +112,17 @@ class Chaos(Run):
 
 
 def chaos(
-    folder: Path, state: Path, *, seconds: float, seed: int, say: Say, rows: Collection[str] = ()
+    folder: Path,
+    state: Path,
+    *,
+    seconds: float,
+    seed: int,
+    say: Say,
+    pairs: int | None = None,
+    rows: Collection[str] = (),
+    quiet_first: bool = True,
 ) -> Outcome:
     """Start everything and run chaos."""
     with running_world(folder, state) as world:
-        return Chaos(world, say, seed=seed).run(seconds, rows=rows)
+        run = Chaos(world, say, seed=seed)
+        return run.run(seconds, pairs=pairs, rows=rows, quiet_first=quiet_first)
