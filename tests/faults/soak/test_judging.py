@@ -243,6 +243,7 @@ def test_counted_time_leaves_out_what_the_machine_took() -> None:
         now[0] += step
         counting.note()
     assert counting.since_run(now[0], 15.0) == pytest.approx(5.0, abs=0.3)
+    assert counting.run_s(0.0, now[0]) == pytest.approx(20.0, abs=0.3)
     hindered[0] = True
     for _ in range(50):
         now[0] += 0.1
