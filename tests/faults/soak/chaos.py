@@ -51,12 +51,12 @@ class Chaos(Run):
         """
         for fault in self.catalogue.standing:
             fault.begin()
-        if quiet_first and self.until_true(time.monotonic()) is not None:
-            self.tell("all that stands is true; the faults begin")
+        is_whole = not quiet_first or self.until_true(time.monotonic()) is not None
+        self.tell("the faults begin" if is_whole else "nothing to break: what stands does not become true")
+        end = time.monotonic() + (seconds if is_whole else 0.0)
         sampling = Sampling(self.world)
         sampling.begin()
         healings = []
-        end = time.monotonic() + seconds
         try:
             for pair in itertools.islice(self.catalogue.pairs(rows or self.catalogue.kinds), pairs):
                 if time.monotonic() >= end:
