@@ -254,7 +254,8 @@ class Verdict(Message):
     request_id: Identifier
     incarnation: RedisTime
     counter: Ordinal
-    """Verdicts of one host are ordered by (incarnation, counter), and by nothing else."""
+    """Verdicts of one host are ordered by (incarnation, counter), and by nothing else. It is Redis' time in
+    microseconds, or earlier: one that is later was not made by a prober."""
     dhcp: DHCPVerdict | None = None
     """None if DHCP was not asked."""
     targets: Annotated[tuple[TargetVerdict, ...], Field(max_length=MAX_TARGETS)] = ()

@@ -9,7 +9,7 @@ import os
 import platform
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import StrEnum
 from ipaddress import IPv4Address
 from typing import cast
@@ -35,8 +35,11 @@ GIVE_WAY_S = float(HOST_TTL_S)
 _MACHINE_CHARACTERS = 253
 
 # KEYS: lock, waiting. ARGV: the claim, the value held ("" for none), TTL in ms, whether KEYS[2] must exist.
-# Returns the outcome, the lock's value, and the value of KEYS[2]; "" for none or for one of another type.
+# Returns the outcome, the lock's value, the value of KEYS[2] ("" for none or for one of another type), and
+# Redis' time in ms.
 _HOLD = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function read(key)
   local value = redis.pcall('GET', key)
   return type(value) == 'string' and value or ''
@@ -50,18 +53,19 @@ local left_ms = redis.call('PTTL', KEYS[1])
 -- What lives longer than a lock, or for ever, is none.
 if left_ms >= 0 and left_ms <= tonumber(ARGV[3]) then
   local holder = read(KEYS[1])
-  if (ARGV[2] == '' or holder ~= ARGV[2]) and not is_own(holder) then return {'taken', holder, ''} end
+  if (ARGV[2] == '' or holder ~= ARGV[2]) and not is_own(holder) then
+    return {'taken', holder, '', now}
+  end
   redis.call('PEXPIRE', KEYS[1], ARGV[3])
-  return {'held', holder, read(KEYS[2])}
+  return {'held', holder, read(KEYS[2]), now}
 end
-if ARGV[4] == '1' and redis.call('EXISTS', KEYS[2]) == 0 then return {'emptied', '', ''} end
-local now = redis.call('TIME')
+if ARGV[4] == '1' and redis.call('EXISTS', KEYS[2]) == 0 then return {'emptied', '', '', now} end
 local claim = cjson.decode(ARGV[1])
-claim.since_ms = now[1] * 1000 + math.floor(now[2] / 1000)
+claim.since_ms = now
 local value = cjson.encode(claim)
 redis.call('SET', KEYS[1], value, 'PX', ARGV[3])
 redis.call('DEL', KEYS[2])
-return {'held', value, ''}
+return {'held', value, '', now}
 """
 
 # KEYS: lock, key to write. ARGV: the value held, the value to write, its TTL in seconds.
@@ -114,6 +118,10 @@ class HostLock(RepeatingThread):
         self._value = ""
         self._incarnation = 0
         self._held_until = float("-inf")
+        self._redis_ahead_s = 0.0
+        """How far Redis' time is ahead of the monotonic clock."""
+        self._counter = 0
+        self._counting = threading.Lock()
         self._given_up = False
         self._problem: str | None = "this prober does not hold its host's name yet"
         self._logged = ""
@@ -122,6 +130,17 @@ class HostLock(RepeatingThread):
     def incarnation(self) -> int:
         """Redis' time in milliseconds when the name was taken: later than that of every former holder."""
         return self._incarnation
+
+    def next_counter(self) -> int:
+        """Return a number that is larger than every one before: Redis' time in microseconds, as it was known
+        at the last renewal.
+
+        A prober's counters are not ahead of that time, so one that is has been forged. Thread-safe.
+        """
+        with self._counting:
+            now_us = round((self._clock.monotonic() + self._redis_ahead_s) * 1_000_000)
+            self._counter = max(self._counter + 1, now_us)
+            return self._counter
 
     def problem(self) -> str | None:
         """Return why this prober may not work; None while it holds the name."""
@@ -194,7 +213,9 @@ class HostLock(RepeatingThread):
         answer = self._client.eval(
             _HOLD, 2, self._key, self._waiting_key, body, self._value, HOST_TTL_S * 1_000, int(waited)
         )
-        outcome, value, waiting = cast("Sequence[str]", answer)
+        outcome, value, waiting, now_ms = cast("tuple[str, str, str, int]", answer)
+        # From after the answer: Redis' time is later than that, never earlier.
+        self._redis_ahead_s = now_ms / 1000 - self._clock.monotonic()
         if outcome != _Outcome.HELD:
             return _Outcome(outcome), value
         if value != self._value:

@@ -3,7 +3,6 @@
 See prober.outbox for what is sent of a verdict that says what the last one said.
 """
 
-import itertools
 import queue
 import threading
 from collections.abc import Callable, Iterable
@@ -75,7 +74,6 @@ class Reporter(RepeatingThread):
         self._client = client
         self._host = host
         self._lock = lock
-        self._counter = itertools.count()
         self._inbox: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._wanted: queue.SimpleQueue[Segment] = queue.SimpleQueue()
         self._outbox = Outbox()
@@ -90,7 +88,7 @@ class Reporter(RepeatingThread):
 
     def add(self, result: SegmentResult, *, request_id: str, deliver: Deliver | None) -> None:
         """Queue a result, from any thread. deliver: gets its verdict, in the reporter's thread."""
-        self._inbox.put(_Item(result, request_id, next(self._counter), deliver))
+        self._inbox.put(_Item(result, request_id, self._lock.next_counter(), deliver))
         self._wake()
 
     def report_in_full(self, segments: Iterable[Segment]) -> None:

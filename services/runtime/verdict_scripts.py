@@ -1,16 +1,23 @@
 """The Lua scripts of the verdict store, each atomic in Redis: observed time, and what is stored under it.
 
-Keys: those of observed time and of the sending mark, then verdicts_key() of segments. The last argument is
-the latest observed time that the caller knows of, in milliseconds.
+Keys: those of observed time and of the sending mark, then what is stored under: host_lock_key() of the host
+and verdicts_key() of segments. The last argument is the latest observed time that the caller knows of, in
+milliseconds.
 """
+
+from services.contract.names import HOST_TTL_S
 
 LONGEST_TICK_S = 5
 """Of a longer gap between two ticks, the rest was not observed by anybody and does not count."""
 LONGEST_TICK_MS = LONGEST_TICK_S * 1000
 
-OLD, UNKNOWN, STOOD_STILL = -1, -2, -3
+AHEAD_MS = 5_000
+"""How far a prober may be ahead of Redis' time, as after a step of its clock."""
+
+OLD, UNKNOWN, STOOD_STILL, IMPOSSIBLE = -1, -2, -3, -4
 """Results of CONFIRM in place of an age: the repeat is not newer than the stored verdict; the stored verdict
-has another fingerprint, or it came before time stood still."""
+has another fingerprint, or it came before time stood still; no prober can have sent the repeat. PUT returns
+the last one too, or whether it stored the verdict."""
 
 OBSERVE = f"""
 local time = redis.call('TIME')
@@ -47,30 +54,48 @@ redis.call('HSET', KEYS[1],
 """
 TICKED = "return { observed, resumed, counts and not stood_still and 1 or 0, kept }"
 READ = "return { observed, resumed, counts and not stood_still and 1 or 0 }"
-ENTRY = """
+ENTRY = f"""
+-- The prober at work has the newest incarnation, which is a time of Redis, as its counters are. What lives
+-- longer than a lock is none.
+local newest = now + {AHEAD_MS}
+local left_ms = redis.call('PTTL', KEYS[3])
+local holder = left_ms > 0 and left_ms <= {HOST_TTL_S * 1000} and redis.pcall('GET', KEYS[3])
+local known, claim = pcall(cjson.decode, type(holder) == 'string' and holder or '')
+if known and type(claim) == 'table' and type(claim.since_ms) == 'number' then
+  newest = math.min(newest, claim.since_ms)
+end
+local function can_be(incarnation, counter)
+  return incarnation <= newest and counter <= (now + {AHEAD_MS}) * 1000
+end
 local now_text, observed_text = string.format('%.0f', now), string.format('%.0f', observed)
 local function entry(incarnation, counter, full, fingerprint, verdict)
-  return '{"incarnation":' .. incarnation .. ',"counter":' .. counter .. ',"at_ms":' .. now_text
+  return '{{"incarnation":' .. incarnation .. ',"counter":' .. counter .. ',"at_ms":' .. now_text
     .. ',"observed_ms":' .. observed_text .. ',"full_ms":' .. full
-    .. ',"fingerprint":"' .. fingerprint .. '","verdict":' .. verdict .. '}'
+    .. ',"fingerprint":"' .. fingerprint .. '","verdict":' .. verdict .. '}}'
 end
 local function gives_way(old, incarnation, counter)
-  local of, its, at = string.match(old or '', '^{"incarnation":(%d+),"counter":(%d+),"at_ms":(%d+),')
-  -- An entry from the future was stored before the clock was set back: it orders nothing.
-  if not of or tonumber(at) > now + 1000 then
+  local of, its, at = string.match(old or '', '^{{"incarnation":(%d+),"counter":(%d+),"at_ms":(%d+),')
+  if not of then
     return true
   end
   of, its, incarnation, counter = tonumber(of), tonumber(its), tonumber(incarnation), tonumber(counter)
+  -- An entry that cannot be orders nothing: it is forged, or was stored before the clock was set back.
+  if tonumber(at) > now + 1000 or not can_be(of, its) then
+    return true
+  end
   return of < incarnation or (of == incarnation and its < counter)
 end
 """
-PUT = """
+PUT = f"""
+if not can_be(tonumber(ARGV[2]), tonumber(ARGV[3])) then
+  return {IMPOSSIBLE}
+end
 local value = entry(ARGV[2], ARGV[3], observed_text, ARGV[7], ARGV[5])
 local function store(field)
-  if not gives_way(redis.call('HGET', KEYS[3], field), ARGV[2], ARGV[3]) then
+  if not gives_way(redis.call('HGET', KEYS[4], field), ARGV[2], ARGV[3]) then
     return 0
   end
-  redis.call('HSET', KEYS[3], field, value)
+  redis.call('HSET', KEYS[4], field, value)
   return 1
 end
 local stored = store(ARGV[1])
@@ -78,7 +103,7 @@ if ARGV[4] == '1' then
   stored = math.max(stored, store(ARGV[1] .. '|dhcp'))
 end
 if stored == 1 then
-  redis.call('EXPIRE', KEYS[3], ARGV[6])
+  redis.call('EXPIRE', KEYS[4], ARGV[6])
 end
 return stored
 """
@@ -115,7 +140,8 @@ local function confirm(key, counter, fingerprint, asked)
 end
 local results = {{}}
 for counter, fingerprint, asked in string.gmatch(ARGV[4], '(%d+),(%x*),([01])') do
-  results[#results + 1] = confirm(KEYS[#results + 3], counter, fingerprint, asked == '1')
+  results[#results + 1] = can_be(tonumber(ARGV[2]), tonumber(counter))
+    and confirm(KEYS[#results + 4], counter, fingerprint, asked == '1') or {IMPOSSIBLE}
 end
 results[#results + 1] = string.format('%.0f', observed)
 return table.concat(results, ' ')

@@ -2,7 +2,9 @@
 
 A verdict that says what the last one said is not sent again: a repeat names its fingerprint, and what is
 stored is as if it had come once more. Verdicts and repeats of one host are ordered by (incarnation, counter)
-alone, so a duplicate, a late one or one stored by another updater changes nothing. Ages are in
+alone, so a duplicate, a late one or one stored by another updater changes nothing. One that no prober can
+have sent is refused, and one that is stored gives way: incarnations and counters are Redis' times, and none
+is newer than the prober at work. Ages are in
 *observed time*: Redis' TIME, counted while an updater runs and a watcher sends. While Redis or the API server
 is away or probing is paused, no verdict ages.
 """
@@ -18,14 +20,16 @@ import structlog
 
 from services.contract.errors import MessageRefused
 from services.contract.messages import Segment, Verdict
-from services.contract.names import OBSERVED_TIME_KEY, SENDING_KEY, verdicts_key
+from services.contract.names import OBSERVED_TIME_KEY, SENDING_KEY, host_lock_key, verdicts_key
 from services.contract.outcomes import Fault
 from services.contract.reports import Repeats
 from services.contract.verdicts import AgedVerdict, Confirmed, ObservedTime, SegmentVerdicts
+from services.runtime import dead_letters
 from services.runtime.parsed_verdicts import ParsedVerdicts
 from services.runtime.verdict_scripts import (
     CONFIRM,
     ENTRY,
+    IMPOSSIBLE,
     OBSERVE,
     OLD,
     PUT,
@@ -106,7 +110,7 @@ class VerdictStore:
                     text = verdict.to_json()
                     self._parsed.keep(text, verdict)
                     self._put_script(
-                        keys=[*_TIME_KEYS, verdicts_key(verdict.segment)],
+                        keys=[*_TIME_KEYS, host_lock_key(verdict.host), verdicts_key(verdict.segment)],
                         args=[
                             verdict.host,
                             verdict.incarnation,
@@ -120,7 +124,10 @@ class VerdictStore:
                         client=pipe,
                     )
                 stored = pipe.execute()
-            changed |= {verdict.segment for verdict, new in zip(batch, stored, strict=True) if new}
+            changed |= {verdict.segment for verdict, new in zip(batch, stored, strict=True) if new == 1}
+            for verdict, new in zip(batch, stored, strict=True):
+                if new == IMPOSSIBLE:
+                    self._refuse(verdict.segment, verdict.host, verdict.incarnation, verdict.to_json())
         return frozenset(changed)
 
     def confirm(self, host: str, repeats: Repeats) -> Confirmed:
@@ -137,16 +144,26 @@ class VerdictStore:
             # One argument for all: the client takes longer to pack each than to join them.
             given = " ".join(f"{counter},{print_},{int(asked)}" for _, counter, print_, asked in batch)
             answer = self._confirm_script(
-                keys=[*_TIME_KEYS, *map(verdicts_key, segments)],
+                keys=[*_TIME_KEYS, host_lock_key(host), *map(verdicts_key, segments)],
                 args=[host, repeats.incarnation, KEPT_S, given, self._known_ms],
             )
             *results, now_ms = map(int, cast("str", answer).split())
             for segment, result in zip(segments, results, strict=True):
                 if result == UNKNOWN:
                     unknown.append(segment)
+                elif result == IMPOSSIBLE:
+                    self._refuse(segment, host, repeats.incarnation, "a repeated verdict")
                 elif result != OLD:
                     gaps_s[segment] = math.inf if result == STOOD_STILL else result / 1000
         return Confirmed(gaps_s, tuple(unknown), now_ms)
+
+    def _refuse(self, segment: Segment, host: str, incarnation: int, body: str) -> None:
+        """Tell of a verdict that the host's prober cannot have sent."""
+        reason = (
+            f"verdict of {host}: incarnation {incarnation} or its counter is later than the prober at work "
+            "has, or than Redis' time"
+        )
+        dead_letters.record(self._client, where=verdicts_key(segment), reason=reason, body=body)
 
     def read(self, segments: Iterable[Segment]) -> dict[Segment, SegmentVerdicts]:
         """Return the verdicts of each of these segments, with ages in observed time."""

@@ -316,3 +316,16 @@ def test_never_do_two_have_the_name_and_each_owner_is_newer(
         incarnations += [one.lock.incarnation for one in owners]
         let_time_pass(redis_server)
     assert incarnations == sorted(incarnations)
+
+
+def test_counters_follow_redis_time_and_are_never_ahead(redis_server: RedisServer) -> None:
+    """R20, W7: else the updater would take them for forged; they increase where the clock stands."""
+    prober = Claimant(redis_server)
+    assert prober.take()
+    first, second = prober.lock.next_counter(), prober.lock.next_counter()
+    now_us = time_ms(redis_server.client) * 1000
+    assert now_us - 10_000_000 < first < second <= now_us + 1000
+    prober.clock.seconds += 60
+    assert prober.lock.next_counter() - first == pytest.approx(60_000_000, abs=10)
+    prober.clock.seconds -= 60
+    assert prober.lock.next_counter() > second

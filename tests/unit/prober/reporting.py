@@ -1,5 +1,6 @@
 """The surroundings of a reporter and of the probe service, in memory."""
 
+import itertools
 from typing import Any
 
 from services.contract.reports import Report
@@ -10,6 +11,10 @@ class Lock:
 
     def __init__(self, *, held: bool = True) -> None:
         self.held, self.incarnation = held, 5
+        self._counter = itertools.count()
+
+    def next_counter(self) -> int:
+        return next(self._counter)
 
     def holds(self) -> bool:
         return self.held
