@@ -1,6 +1,6 @@
 """The site policy: which networks nadroute manages, which gateways it never probes, what counts as active."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
@@ -41,6 +41,10 @@ class Policy:
     @cached_property
     def _of_hosts(self) -> tuple[MaskedSubnet, ...]:
         return masked(self.host_networks)
+
+    def without_host_address(self, address: IPv4Address | None) -> "Policy":
+        """Return the policy as if no host had this address."""
+        return replace(self, host_addresses=self.host_addresses - {address})
 
     def denial(self, address: IPv4Address) -> str | None:
         """Return why this address may not be probed; None if it may."""

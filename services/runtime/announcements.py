@@ -1,32 +1,50 @@
 """Reading from Redis which hosts are announced, and which probers hold or wait for a host's name.
 
 Anyone with access to Redis can write these keys. So each entry is validated by itself: an invalid one is
-returned with the reason, and does not hide the others.
+returned with the reason, and does not hide the others. Of more entries than are read, hosts that are known
+come first. What does not expire soon is none: it would outlive its author.
 """
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from hashlib import blake2b
 from itertools import islice
-from typing import cast
+from typing import NamedTuple, cast
 
 import redis
 
 from services.contract.errors import MessageRefused
 from services.contract.host_claims import HostClaim
 from services.contract.messages import MAX_QUOTED_CHARACTERS, HostAnnouncement
-from services.contract.names import HOST_KEY_PREFIX, host_key, host_lock_key, host_waiting_key
+from services.contract.names import HOST_KEY_PREFIX, HOST_TTL_S, host_key, host_lock_key, host_waiting_key
 
 MAX_HOSTS = 1_000
 MAX_REFUSED = 1_000
-"""Both limits keep the first entries by key; further ones are left out."""
+"""Both limits keep the first entries: of known hosts, then by key. Further ones are left out."""
+MAX_PLACES = 2 * MAX_HOSTS
+"""Hosts that are remembered."""
+MAX_FOUND = 10_000
+"""Keys after which no more are looked for: known hosts are read by name."""
+MAX_BODY_BYTES = 65_536
+"""Of one announcement: much more than the largest."""
 BATCH = 500
 """Keys per command."""
 SCANNED = 10_000
 """Keys that Redis looks at in one command, which takes it a millisecond. Thousands of networks are three
 times as many keys, and the hosts among them are looked for every second."""
+
+_READ = """
+local found = {}
+for at, key in ipairs(KEYS) do
+  local body = redis.pcall('GET', key)
+  found[2 * at - 1] = type(body) == 'string' and string.sub(body, 1, ARGV[1])
+  found[2 * at] = redis.call('PTTL', key)
+end
+return found
+"""
 
 
 @dataclass(frozen=True)
@@ -37,7 +55,7 @@ class RefusedEntry:
     reason: str
     """The invalid field, its value, and what was expected."""
     body: str
-    """The whole entry. Here and in the key, bytes that are not UTF-8 are escaped as \\xNN."""
+    """The entry, up to its limit. Here and in the key, bytes that are not UTF-8 are escaped as \\xNN."""
 
 
 @dataclass(frozen=True)
@@ -47,25 +65,44 @@ class Announcements:
     hosts: tuple[HostAnnouncement, ...] = ()
     """The valid ones, sorted by name, without duplicates; at most MAX_HOSTS."""
     refused: tuple[RefusedEntry, ...] = ()
-    """The invalid ones, sorted by key; at most MAX_REFUSED."""
+    """The invalid ones; at most MAX_REFUSED."""
+    left_out: int = 0
+    """Entries that were not read, or are of more hosts than MAX_HOSTS."""
 
 
-def read(client: redis.Redis) -> Announcements:
+class _Entry(NamedTuple):
+    key: bytes
+    body: bytes
+    left_ms: int
+    """Until it expires; -1 for never."""
+
+
+def read(client: redis.Redis, *, first: Iterable[str] = ()) -> Announcements:
     """Return the current announcements. Raises redis.RedisError; invalid entries raise nothing.
 
-    Keys of a type other than string are skipped.
+    first: hosts whose announcements are read before all others, in this order. Keys of a type other than
+    string are skipped.
     """
     hosts: list[HostAnnouncement] = []
     refused: list[RefusedEntry] = []
-    for key, body in _entries(client):
-        try:
-            hosts.append(_announcement(key, body))
-        except MessageRefused as error:
-            if len(refused) < MAX_REFUSED:
-                refused.append(RefusedEntry(_printable(key), str(error), _printable(body)))
+    keys = _keys(client, first)
+    read = 0
+    for entry in _entries(client, keys[: MAX_HOSTS + MAX_REFUSED]):
         if len(hosts) == MAX_HOSTS:
             break
-    return Announcements(tuple(hosts), tuple(refused))
+        read += 1
+        if entry is None:
+            continue
+        try:
+            announced = _announcement(entry.key, entry.body)
+            if not 0 <= entry.left_ms <= HOST_TTL_S * 1000:
+                raise MessageRefused(f"HostAnnouncement: expected to expire within {HOST_TTL_S} s")
+            hosts.append(announced)
+        except MessageRefused as error:
+            if len(refused) < MAX_REFUSED:
+                refused.append(RefusedEntry(_printable(entry.key), str(error), _printable(entry.body)))
+    hosts.sort(key=lambda announced: announced.host)
+    return Announcements(tuple(hosts), tuple(refused), left_out=len(keys) - read)
 
 
 def read_holders(client: redis.Redis, hosts: Collection[str]) -> dict[str, HostClaim]:
@@ -96,41 +133,80 @@ def _claims(
 
 
 class AnnouncementReader:
-    """Reads the announcements repeatedly; returns an invalid entry once, and again when its body changes."""
+    """Reads the announcements repeatedly; returns an invalid entry once, and again when its body changes.
+
+    A host keeps its place whoever is announced later: invented ones crowd out no real one.
+    """
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._refused: OrderedDict[str, str] = OrderedDict()
+        self._refused: OrderedDict[str, bytes] = OrderedDict()
+        self._reported: dict[str, None] = {}
+        """Hosts that have reported, in the order of their first report."""
+        self._known: dict[str, None] = {}
+        """Hosts that were announced, in the order in which they were seen first."""
+        self._announced: frozenset[str] = frozenset()
+
+    def reported(self, host: str) -> None:
+        """Take that this host has reported: it comes before those that have not."""
+        if host not in self._reported:
+            self._reported = self._with(self._reported, [host])
 
     def read(self) -> Announcements:
         """Return the valid announcements and the invalid entries that are new; see read()."""
-        found = read(self._client)
-        fresh = tuple(entry for entry in found.refused if self._refused.get(entry.key) != entry.body)
-        self._refused |= {entry.key: entry.body for entry in fresh}
+        found = read(self._client, first=[*self._reported, *self._known])
+        self._announced = frozenset(announced.host for announced in found.hosts)
+        self._known = self._with(self._known, self._announced)
+        digests = {entry: _digest(entry.body) for entry in found.refused}
+        fresh = tuple(entry for entry in found.refused if self._refused.get(entry.key) != digests[entry])
+        self._refused |= {entry.key: digests[entry] for entry in fresh}
         # With a lower limit, more invalid entries than that would be new at every call.
         while len(self._refused) > MAX_REFUSED:
             self._refused.popitem(last=False)
         return replace(found, refused=fresh)
 
+    def _with(self, places: dict[str, None], hosts: Iterable[str]) -> dict[str, None]:
+        """Return the places, followed by those of more hosts; of too many, the newest that are gone go."""
+        places = {**places, **dict.fromkeys(sorted(hosts))}
+        for host in [host for host in reversed(places) if host not in self._announced]:
+            if len(places) <= MAX_PLACES:
+                break
+            del places[host]
+        return dict(islice(places.items(), MAX_PLACES))
 
-def _entries(client: redis.Redis) -> Iterator[tuple[bytes, bytes]]:
-    # As bytes: decoding in the client would fail as a whole for one key or body that is not UTF-8.
-    found = client.scan_iter(match=f"{HOST_KEY_PREFIX}*", count=SCANNED, NEVER_DECODE=True)
-    # SCAN may return a key twice while the table is resized.
-    keys = iter(sorted(set(cast("Iterator[bytes]", found))))
-    while batch := tuple(islice(keys, BATCH)):
-        # MGET returns None for a key of another type, where GET would fail.
-        answer = client.execute_command("MGET", *batch, NEVER_DECODE=True)  # type: ignore[no-untyped-call]
-        for key, body in zip(batch, cast("Sequence[bytes | None]", answer), strict=True):
-            # Also None: expired between the two commands.
-            if body is not None:
-                yield key, body
+
+def _digest(body: str) -> bytes:
+    return blake2b(body.encode(errors="replace"), digest_size=16).digest()
+
+
+def _keys(client: redis.Redis, first: Iterable[str]) -> list[bytes]:
+    """Return the keys to read, in their order."""
+    known = list(dict.fromkeys(host_key(host).encode() for host in first))
+    # As bytes: decoding in the client would fail as a whole for one key or body that is not UTF-8. SCAN may
+    # return a key twice while the table is resized.
+    scanned = client.scan_iter(match=f"{HOST_KEY_PREFIX}*", count=SCANNED, NEVER_DECODE=True)
+    found = set(islice(cast("Iterator[bytes]", scanned), MAX_FOUND))
+    return [*(key for key in known if key in found or len(found) == MAX_FOUND), *sorted(found - set(known))]
+
+
+def _entries(client: redis.Redis, keys: Iterable[bytes]) -> Iterator[_Entry | None]:
+    """Return what is under each of these keys; None for one that has expired, or has another type."""
+    remaining = iter(keys)
+    while batch := tuple(islice(remaining, BATCH)):
+        answer = client.execute_command(  # type: ignore[no-untyped-call]
+            "EVAL", _READ, len(batch), *batch, MAX_BODY_BYTES + 1, NEVER_DECODE=True
+        )
+        read = iter(cast("Sequence[bytes | int | None]", answer))
+        for key, body, left_ms in zip(batch, read, read, strict=True):
+            yield None if body is None else _Entry(key, cast("bytes", body), cast("int", left_ms))
 
 
 @lru_cache(maxsize=2 * MAX_HOSTS)
 def _announcement(key: bytes, body: bytes) -> HostAnnouncement:
     """Parse one entry, mostly one that was read a second ago. Raises MessageRefused."""
     kind = HostAnnouncement.__name__
+    if len(body) > MAX_BODY_BYTES:
+        raise MessageRefused(f"{kind}: expected at most {MAX_BODY_BYTES} bytes")
     try:
         text = body.decode()
     except UnicodeDecodeError as error:

@@ -37,6 +37,7 @@ class AnnouncedHosts:
         self._announced: Mapping[str, HostAnnouncement] = {}
         self._ended: dict[str, tuple[int, HostAnnouncement]] = {}
         """Hosts that restart: when their announcement was found missing, and the announcement."""
+        self._left_out = 0
         self._first_read_ms: int | None = None
         self._is_settled = False
         self._addresses: frozenset[IPv4Address] = frozenset()
@@ -51,6 +52,11 @@ class AnnouncedHosts:
             if self._read_at is None or now - self._read_at >= CACHED_S:
                 self._read()
                 self._read_at = now
+
+    def reported(self, host: str) -> None:
+        """Take that this host has reported: invented ones crowd it out no more."""
+        with self._lock:
+            self._announcements.reported(host)
 
     def carrying(self, cluster_network: str) -> Carriers:
         """Return the hosts with an uplink of this cluster network, as read last."""
@@ -83,6 +89,9 @@ class AnnouncedHosts:
         found, now_ms = self._announcements.read(), self._observed_ms()
         for entry in found.refused:
             log.warning("announcement ignored", key=entry.key, error=entry.reason)
+        if bool(found.left_out) != bool(self._left_out):
+            log.warning("more hosts are announced than are read", left_out=found.left_out)
+        self._left_out = found.left_out
         announced = {host.host: host for host in found.hosts}
         missing = {name: (now_ms, host) for name, host in self._announced.items() if name not in announced}
         if missing:

@@ -38,6 +38,7 @@ class HostReader:
         self._client = client
         self._announcements = AnnouncementReader(client)
         self._mark: str | None = None
+        self._left_out = 0
 
     def poll(self) -> PollResult:
         """Poll Redis once; raise redis.RedisError: unreadable is not the same as no hosts."""
@@ -45,6 +46,9 @@ class HostReader:
         found = self._announcements.read()
         for entry in found.refused:
             dead_letters.record(self._client, where=entry.key, reason=entry.reason, body=entry.body)
+        if bool(found.left_out) != bool(self._left_out):
+            log.warning("more hosts are announced than are read", left_out=found.left_out)
+        self._left_out = found.left_out
         return PollResult(found.hosts, bool(self._client.exists(PAUSED_KEY)), lost)
 
     def _has_lost(self) -> bool:

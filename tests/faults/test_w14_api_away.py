@@ -13,13 +13,14 @@ from typing import Any
 from lab.kube import ApiServer
 from lab.kube.resources import NADS
 from services.contract.messages import HostAnnouncement
-from services.contract.names import OBSERVED_TIME_KEY, REPORT_QUEUE, REPORT_TASK, SENDING_KEY, host_key
+from services.contract.names import OBSERVED_TIME_KEY, REPORT_QUEUE, REPORT_TASK, SENDING_KEY
 from services.contract.outcomes import ReachOutcome
 from services.contract.reports import Report
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
 from services.runtime.celery_app import make_app
 from services.runtime.verdict_store import VerdictStore
+from tests.support.announcing import announce
 from tests.support.redis_server import RedisServer
 from tests.support.service_process import ServiceProcess, running_service
 from tests.support.updater_site import NAMESPACE, state_of
@@ -111,7 +112,7 @@ class Site:
 def running(folder: Path, redis_server: RedisServer) -> Iterator[Site]:
     for host in HOSTS:
         said = HostAnnouncement(host=host, uplinks={"extra": "extra-bo"}, version="1", incarnation=1)
-        redis_server.client.set(host_key(host), json.dumps(said.to_wire()))
+        announce(redis_server.client, said)
     with ApiServer() as server:
         environment: Mapping[str, str] = {
             "NADROUTE_REDIS_URL": redis_server.url,

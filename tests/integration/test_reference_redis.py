@@ -1,6 +1,7 @@
 """What the random histories hold for Redis, against a real one, whose clock is steered."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
 
 import pytest
 import redis
@@ -61,8 +62,11 @@ class SteeredRedis(MemoryRedis):
     def scan_iter(self, *, match: str, **options: object) -> Iterator[bytes]:
         return iter(self.client.scan_iter(match=match, **options))  # type: ignore[arg-type]
 
-    def execute_command(self, name: str, *keys: bytes, **options: object) -> list[bytes | None]:
-        return list(self.client.execute_command(name, *keys, **options))  # type: ignore[no-untyped-call]
+    def execute_command(self, name: str, *given: Any, **options: object) -> list[bytes | int | None]:
+        found = list(self.client.execute_command(name, *given, **options))  # type: ignore[no-untyped-call]
+        for at, key in enumerate(given[2 : 2 + given[1]]):
+            found[2 * at + 1] = round((self._until.get(key.decode(), self.now) - self.now) * 1000)
+        return found
 
 
 class SteeredVerdicts(VerdictStore):

@@ -13,13 +13,14 @@ import pytest
 
 from lab.kube import ApiServer, Match
 from lab.kube.resources import NADS
-from services.contract.messages import ProbeRequest, SegmentProbe, Target
+from services.contract.messages import HostAnnouncement, ProbeRequest, SegmentProbe, Target
 from services.contract.names import PROBE_TASK, REPORT_QUEUE, REPORT_TASK, host_key, probe_queue
 from services.contract.reports import Report
 from services.network.parse.nad import Network
 from services.prober.frames.ignore_reasons import IgnoreReason
 from services.runtime.celery_app import make_app
 from services.runtime.logs import TASK_LOGGERS
+from tests.support.announcing import announce
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.service_process import TIMEOUT_S, ServiceProcess, running_service
 from tests.support.updater_site import digest_of
@@ -179,7 +180,7 @@ def test_the_updaters_metrics_match_what_it_did(short_folder: Path, redis_server
         }
         network = Network.from_object(server.store.create(NADS, "default", body).body)
         announced = {"host": "node1", "uplinks": {"extra": "extra-bo"}, "version": "1", "incarnation": 1}
-        redis_server.client.set(host_key("node1"), json.dumps(announced))
+        announce(redis_server.client, HostAnnouncement.from_wire(announced))
         report = Report(host="node1", verdicts=(verdict(digest_of(network)),))
         with contextlib.closing(make_app(redis_server.url)) as app:
             for body_sent in (report.to_json(), report.to_json(), {"junk": 1}):

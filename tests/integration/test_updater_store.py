@@ -17,8 +17,7 @@ from services.contract.names import DEAD_LETTERS_KEPT, DEAD_LETTERS_KEY, HOST_TT
 from services.contract.outcomes import DHCPOutcome, Fault
 from services.contract.reports import Report
 from services.runtime import dead_letters
-from services.runtime.redis_client import connect
-from services.runtime.redis_client import time_ms
+from services.runtime.redis_client import connect, time_ms
 from services.runtime.verdict_store import BATCH, KEPT_S, VerdictStore
 from services.updater import hosts as updater_hosts
 from services.updater.hosts import AnnouncedHosts
@@ -187,7 +186,7 @@ def announce(server: RedisServer, host: str, *cluster_networks: str, key_of: str
     said = HostAnnouncement(
         host=host, uplinks=dict.fromkeys(cluster_networks, "bo"), version="1", incarnation=1
     )
-    server.client.set(host_key(key_of or host), json.dumps(said.to_wire()))
+    server.client.set(host_key(key_of or host), json.dumps(said.to_wire()), ex=HOST_TTL_S)
 
 
 class Hosts(AnnouncedHosts):
@@ -244,7 +243,7 @@ def test_the_hosts_own_addresses_are_known(redis_server: RedisServer) -> None:
         addresses=(own,),
         own_networks=(network,),
     )
-    redis_server.client.set(host_key("node1"), json.dumps(said.to_wire()))
+    redis_server.client.set(host_key("node1"), json.dumps(said.to_wire()), ex=HOST_TTL_S)
     assert (hosts.addresses(), hosts.own_networks()) == (frozenset(), frozenset())
     hosts.after(0)
     assert hosts.addresses() == {own}
@@ -317,7 +316,7 @@ def test_the_slowest_announced_pace_is_the_bound(redis_server: RedisServer) -> N
     slow = HostAnnouncement(
         host="node2", uplinks={"extra": "bo"}, version="1", incarnation=1, report_within_s=101.5
     )
-    redis_server.client.set(host_key("node2"), json.dumps(slow.to_wire()))
+    redis_server.client.set(host_key("node2"), json.dumps(slow.to_wire()), ex=HOST_TTL_S)
     hosts.after(0)
     assert hosts.carrying("extra").bound_ms == 101_500
     assert hosts.carrying("mgmt").bound_ms == 25_000

@@ -12,6 +12,7 @@ from services.contract.names import (
     DEAD_LETTERS_KEY,
     DOUBTS_KEPT,
     DOUBTS_KEY,
+    HOST_TTL_S,
     PAUSED_KEY,
     SENDING_KEY,
     WATCHED_KEY,
@@ -114,7 +115,8 @@ def test_everything_is_sent_again_after_a_flush(site: Site, networks: Networks, 
             announced = {host_key(host): site.redis.client.get(host_key(host)) for host in HOSTS}
             with site.redis.client.pipeline(transaction=True) as pipe:
                 pipe.flushall()
-                pipe.mset(announced)  # type: ignore[arg-type]
+                for key, text in announced.items():
+                    pipe.set(key, text or "", ex=HOST_TTL_S)
                 pipe.execute()
         else:
             site.redis.client.flushall()

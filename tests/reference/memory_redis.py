@@ -5,7 +5,7 @@ tests/integration/test_reference_redis.py holds it against a real Redis.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from math import inf
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import redis
 
@@ -63,10 +63,15 @@ class MemoryRedis:
         prefix = match.removesuffix("*")
         return iter([key.encode() for key in self._values if key.startswith(prefix) and self.exists(key)])
 
-    def execute_command(self, name: str, *keys: bytes, **_options: object) -> list[bytes | None]:
-        assert name == "MGET"
-        values = [self.get(key.decode()) for key in keys]
-        return [None if value is None else value.encode() for value in values]
+    def execute_command(self, name: str, *given: Any, **_options: object) -> list[bytes | int | None]:
+        """Read announcements as their script does."""
+        assert name == "EVAL"
+        found: list[bytes | int | None] = []
+        for key in map(bytes.decode, given[2 : 2 + given[1]]):
+            value = self.get(key)
+            left_s = self._values[key][1] - self.now if value is not None else -0.002
+            found += [None if value is None else value.encode(), round(left_s * 1000)]
+        return found
 
 
 class _Counted(NamedTuple):

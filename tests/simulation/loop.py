@@ -185,6 +185,9 @@ class Loop:
     def _doubt(self, doubts: Iterable[Doubt]) -> None:
         self._schedule.doubt(doubts, self.clock.seconds)
 
+    def reported(self, host: str) -> None:
+        """Implement the updater's Hosts."""
+
     def addresses(self) -> frozenset[IPv4Address]:
         """Implement the updater's Hosts."""
         return frozenset()

@@ -165,6 +165,8 @@ class EveryHost:
     def carrying(self, cluster_network: str) -> Carriers:
         return Carriers(self.names)
 
+    def reported(self, host: str) -> None: ...
+
     def addresses(self) -> frozenset[IPv4Address]:
         return frozenset()
 

@@ -30,7 +30,6 @@ from services.contract.names import (
     REPORT_QUEUE,
     REPORT_TASK,
     SENDING_KEY,
-    host_key,
     probe_queue,
     verdicts_key,
 )
@@ -40,6 +39,7 @@ from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
 from services.runtime.celery_app import make_app
 from services.runtime.doubts import FIELD
+from tests.support.announcing import announce
 from tests.support.redis_server import RedisServer, running_redis
 
 TIMEOUT_S = 60.0
@@ -91,7 +91,7 @@ class UpdaterSite:
         """Announce hosts that carry the cluster network, for the rest of the test."""
         for host in hosts:
             said = HostAnnouncement(host=host, uplinks={"extra": "extra-bo"}, version="1", incarnation=1)
-            self.redis.set(host_key(host), json.dumps(said.to_wire()))
+            announce(self.redis, said)
 
     def send(self, *verdicts: Verdict) -> None:
         """Send a report as a prober does."""

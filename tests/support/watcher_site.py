@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from services.contract.messages import HostAnnouncement, ProbeRequest
-from services.contract.names import PROBE_TASK, host_key, outstanding_key, probe_queue
+from services.contract.names import PROBE_TASK, outstanding_key, probe_queue
 from services.watcher.app import run
 from services.watcher.settings import WatcherSettings
+from tests.support.announcing import announce
 from tests.support.kube_api import Networks
 from tests.support.redis_server import RedisServer
 
@@ -29,7 +30,7 @@ class Site:
         announcement = HostAnnouncement(
             host=host, uplinks=uplinks or {"mgmt": "mgmt-bo"}, version="0", incarnation=incarnation
         )
-        self.redis.client.set(host_key(host), announcement.model_dump_json())
+        announce(self.redis.client, announcement)
 
     def take(self, host: str) -> list[ProbeRequest]:
         """Take what has arrived for a host, oldest first, as its prober reads it."""

@@ -24,6 +24,8 @@ from services.network.policy import DEFAULT_POLICY, Policy
 Mode = Literal["auto", "manual"]
 MAX_CONFIG_CHARACTERS = 65_536
 BRIDGE_SUFFIX = "-br"
+_ANSWERS_ON_VLAN = frozenset({State.ACTIVE, State.PARTIAL, State.ISOLATED})
+"""States in which the gateway answers some host on the VLAN."""
 OVERLAY_CLUSTER_NETWORK = "mgmt"
 """The cluster network of all overlay networks in Harvester."""
 
@@ -104,8 +106,22 @@ class _Refused(Exception):
         self.invalid = NotProbed(State.INVALID, reason, f"{nad.ROUTE}: {detail}", channel)
 
 
+def policy_for(network: Network, policy: Policy) -> Policy:
+    """Return the policy as it applies to this network.
+
+    A gateway that answers on the VLAN, by all evidence, stays one whoever announces it as a host's own
+    address: an announcement can be forged, and would take the gateway from every network that it names.
+    """
+    status = network.status
+    if not policy.host_addresses or status is None or status.state not in _ANSWERS_ON_VLAN:
+        return policy
+    gateway = read_gateway(status.gateway)
+    return policy.without_host_address(gateway) if gateway in policy.host_addresses else policy
+
+
 def read_intent(network: Network, policy: Policy = DEFAULT_POLICY) -> Intent | NotProbed:
     """Read the intent of a network's owner. Never raises: a tenant may have written anything."""
+    policy = policy_for(network, policy)
     if network.is_system:
         return NotProbed(State.IGNORED, Reason.SYSTEM_NETWORK, channel=Channel.NOTHING)
     if not policy.covers_namespace(network.ref):

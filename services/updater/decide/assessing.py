@@ -18,7 +18,7 @@ from services.network.judge.evidence import Case
 from services.network.judge.judging import judge
 from services.network.judge.moments import judged_again_ms
 from services.network.judge.reduction import Conclusion
-from services.network.parse.intent import Intent, NotProbed, read_intent
+from services.network.parse.intent import Intent, NotProbed, policy_for, read_intent
 from services.network.parse.nad import Network
 from services.network.parse.status import Status
 from services.network.policy import Policy
@@ -192,7 +192,7 @@ class Assessor:
             memory.reported(standing),
             seen,
             self._hosts.carrying(cluster_network),
-            self._policy,
+            policy_for(standing, self._policy),
             self._fresh_s,
             self._doubts.look(network.uid, seen.now_ms),
             self._doubts.count(cluster_network),

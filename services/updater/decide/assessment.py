@@ -33,6 +33,10 @@ class Hosts(Protocol):
         """Read what is older than a second; may raise redis.RedisError."""
         ...
 
+    def reported(self, host: str) -> None:
+        """Take that this host has reported."""
+        ...
+
     def carrying(self, cluster_network: str) -> Carriers:
         """Return the hosts with an uplink of this cluster network."""
         ...

@@ -41,6 +41,7 @@ class Reports:
         Returns those on which the host repeats what is unknown, and should report in full. May raise
         redis.RedisError.
         """
+        self._hosts.reported(report.host)
         try:
             news, unknown = self._store(report)
         except redis.RedisError:

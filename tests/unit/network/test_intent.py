@@ -122,6 +122,28 @@ def test_a_denied_gateway_is_refused() -> None:
     assert isinstance(read_intent(network(pods), Policy(denied_subnets=())), Intent)
 
 
+@pytest.mark.parametrize(
+    ("state", "gateway", "is_kept"),
+    [
+        ("Active", "10.0.112.1", True),
+        ("Unreachable", "10.0.112.1", False),
+        ("OffVlan", "10.0.112.1", False),
+        ("Active", "10.0.112.2", False),
+        ("Active", "x", False),
+    ],
+)
+def test_a_gateway_that_answers_on_its_vlan_is_no_hosts_address(
+    state: str, gateway: str, is_kept: bool
+) -> None:
+    """R20: announcing it as one takes it from no network; one that does not answer is refused as before."""
+    status = json.dumps({"state": state, "reason": "x", "since": "", "gateway": gateway})
+    found = read_intent(
+        network(_manual("10.0.112.0/20", "10.0.112.1"), status=status),
+        Policy(host_addresses=frozenset({GATEWAY})),
+    )
+    assert isinstance(found, Intent) == is_kept
+
+
 def test_a_network_out_of_scope_is_left_alone() -> None:
     """It is neither probed nor written, whatever kind of network it is."""
     nothing = NotProbed(State.IGNORED, Reason.OUT_OF_SCOPE, channel=Channel.NOTHING)

@@ -168,6 +168,8 @@ class FakeHosts:
     def carrying(self, cluster_network: str) -> Carriers:
         return Carriers(self.hosts, round(self.bound_s * 1000), self.is_settled)
 
+    def reported(self, host: str) -> None: ...
+
     def addresses(self) -> frozenset[IPv4Address]:
         return self.own
 

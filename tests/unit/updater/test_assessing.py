@@ -247,6 +247,18 @@ def test_a_hosts_own_address_is_no_gateway(bench: Bench) -> None:
     assert "a host's own address" in change.after.detail
 
 
+@pytest.mark.parametrize("state", ["Active", "Partial", "Isolated"])
+def test_no_announcement_takes_a_gateway_that_answers(bench: Bench, state: str) -> None:
+    """R20: neither from the intent, nor from the offers that name it."""
+    target = reported(state)
+    before = bench.assess(target)
+    bench.hosts.own = frozenset({GATEWAY})
+    after = bench.assess(target)
+    assert (after.intent, after.change) == (before.intent, before.change)
+    assert isinstance(after.intent, Intent)
+    assert after.intent.known_gateway == GATEWAY
+
+
 def test_a_restart_forgets_no_doubt() -> None:
     """Its time goes on: an updater that restarts again and again hides no outage."""
     bench = Bench("node1", "node2")
