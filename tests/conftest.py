@@ -20,6 +20,8 @@ import pytest
 
 from bench.compiling import compile_engine, has_python_headers
 from lab.bigsite import dhcpd
+from services.runtime import outside_log
+from services.runtime.clock import SystemClock
 from tests.support.programs import KUBECTL
 from tests.support.redis_server import RedisServer, running_redis
 
@@ -41,6 +43,12 @@ hypothesis.settings.register_profile(
     "ci", parent=hypothesis.settings.get_profile("default"), derandomize=True
 )
 hypothesis.settings.load_profile("ci" if IN_CI else "default")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_logged_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test see its lines, whatever earlier tests logged."""
+    monkeypatch.setattr(outside_log, "_lines", outside_log.OutsideLog(SystemClock()))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

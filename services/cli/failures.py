@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import click
 
+from services.cli.terminal import plain
 from services.contract.errors import ConfigurationError, NadrouteError
 
 NOT_ALL_ACTIVE = 1
@@ -22,7 +23,7 @@ class CommandFailed(click.ClickException):
 
     def show(self, file: object = None) -> None:  # noqa: ARG002  # click's signature
         for line in self.message.splitlines():
-            click.echo(f"{click.style('nadroute:', fg='red', bold=True)} {line}", err=True)
+            click.echo(f"{click.style('nadroute:', fg='red', bold=True)} {plain(line)}", err=True)
 
 
 class Unreachable(CommandFailed):

@@ -30,4 +30,9 @@ def print_data(data: Sequence[object] | dict[str, object], output: Output) -> No
         # Through JSON, because the YAML library refuses subclasses of str such as StrEnum.
         click.echo(yaml.safe_dump(json.loads(json.dumps(data)), sort_keys=False), nl=False)
     else:
-        click.echo(json.dumps(data, indent=2))
+        click.echo(to_json(data, indent=2))
+
+
+def to_json(data: object, *, indent: int | None = None) -> str:
+    """Return JSON in ASCII; the one control character that JSON leaves as it is is escaped too."""
+    return json.dumps(data, indent=indent).replace("\x7f", "\\u007f")

@@ -7,6 +7,8 @@ from functools import cached_property
 from rich.console import Console
 from rich.text import Text
 
+from services.cli.terminal import plain
+
 GAP = 2
 """Blanks between two columns."""
 ELLIPSIS = "…"
@@ -52,7 +54,7 @@ def table_lines(columns: Sequence[Column], width: int, rows: Sequence[int] | Non
     if spare < 0 and kept:
         first = max(kept, key=lambda column: widths[id(column)])
         widths[id(first)] = max(1, widths[id(first)] + spare)
-    headings = [Text(column.heading, style="bold") for column in kept]
+    headings = [Text(plain(column.heading), style="bold") for column in kept]
     shown = range(max((len(column.cells) for column in kept), default=0)) if rows is None else rows
     cells = [headings, *([column.cells[index] for column in kept] for index in shown)]
     lines = [

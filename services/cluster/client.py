@@ -12,6 +12,7 @@ from services.cluster.transport import JSON_PATCH, EventStream, Transport
 from services.network.parse.managed_fields import FIELD_MANAGER
 from services.network.parse.nad import Network, NetworkRef
 from services.runtime.clock import SystemClock
+from services.runtime.outside_log import tell
 
 NETWORKS_PATH = "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions"
 PAGE = 500
@@ -132,7 +133,7 @@ def read_network(item: object) -> Network | None:
     try:
         return Network.from_object(item if isinstance(item, Mapping) else {})
     except ValueError as error:
-        log.warning("malformed network skipped", error=str(error), item=repr(item)[:200])
+        tell(log, "malformed network skipped", error=str(error), item=repr(item)[:200])
         return None
 
 

@@ -20,6 +20,7 @@ from services.cluster.metrics import EventMetrics
 from services.network.parse.nad import Network
 from services.network.reasons.events import Event
 from services.runtime.clock import Clock
+from services.runtime.outside_log import tell
 from services.runtime.repeating import is_alive
 
 MAX_QUEUED = 10_000
@@ -86,7 +87,7 @@ class EventPoster:
                 self._woken.set()
                 return
         self._metrics.handled(dropped)
-        log.warning("event not posted", network=str(network.ref), reason=event.reason, error=dropped)
+        tell(log, "event not posted", network=str(network.ref), reason=event.reason, error=dropped)
 
     def start(self) -> None:
         """Start posting."""
@@ -154,7 +155,7 @@ class EventPoster:
 
     def _give_up(self, queued: _Queued, error: ClusterError) -> None:
         self._metrics.handled("failed")
-        log.warning("event not posted", network=queued.network, reason=queued.reason, error=str(error))
+        tell(log, "event not posted", network=queued.network, reason=queued.reason, error=str(error))
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -22,6 +22,7 @@ from services.contract.host_claims import HostClaim
 from services.contract.names import HOST_TTL_S, host_lock_key, host_waiting_key
 from services.prober.metrics import ProberMetrics
 from services.runtime.clock import Clock
+from services.runtime.outside_log import tell
 from services.runtime.redis_client import delete_if_equal, format_time, time_ms
 from services.runtime.repeating import RepeatingThread
 
@@ -248,7 +249,7 @@ class HostLock(RepeatingThread):
         """Log a warning unless the last one was the same."""
         if self._logged != f"{event} {fields}":
             self._logged = f"{event} {fields}"
-            log.warning(event, **fields)
+            tell(log, event, level="warning", content="", **fields)
 
     def _waiting_claim(self) -> str:
         return json.dumps(self._claim.model_copy(update={"since_ms": time_ms(self._client)}).to_wire())

@@ -16,6 +16,7 @@ import structlog
 from services.contract.conclusions import MAX_RECORD_BYTES, ConclusionRecord
 from services.contract.errors import MessageRefused
 from services.contract.names import UNWRITTEN_KEY, conclusion_key
+from services.runtime.outside_log import tell
 
 KEPT_S = 86_400
 """Seconds after which a record vanishes unless it is renewed, as that of a network that is gone."""
@@ -127,7 +128,7 @@ def _record(uid: str, answer: "str | redis.RedisError") -> ConclusionRecord | No
         if record.uid != uid:
             raise MessageRefused(f"uid: expected {uid!r} as in the key, got {record.uid!r}")
     except MessageRefused as error:
-        log.warning("stored conclusion ignored", key=conclusion_key(uid), error=str(error))
+        tell(log, "stored conclusion ignored", key=conclusion_key(uid), error=str(error))
         return None
     return record
 

@@ -1,10 +1,7 @@
 """The list of refused messages in Redis, kept for inspection."""
 
-import hashlib
 import json
 import re
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -15,12 +12,11 @@ from pydantic import Field, StringConstraints
 from services.contract.errors import MessageRefused
 from services.contract.messages import Message
 from services.contract.names import DEAD_LETTERS_KEPT, DEAD_LETTERS_KEY
+from services.runtime.outside_log import tell
 
 BODY_KEPT_CHARACTERS = 4_000
 REASON_KEPT_CHARACTERS = 1_000
 LONGEST_PASSWORD = 512
-CONTENTS_REMEMBERED = 4_096
-"""Refused contents of which a log line is not repeated."""
 LETTER_BYTES = 65_536
 """More than the largest letter: whoever reaches Redis can add one of any size."""
 
@@ -33,11 +29,12 @@ redis.call('LTRIM', KEYS[1], 0, ARGV[2] - 1)
 """In one round trip, by Redis' clock: thousands may come at once, in the thread that takes messages."""
 _READ = """
 local found = {}
-for at, letter in ipairs(redis.call('LRANGE', KEYS[1], 0, ARGV[1] - 1)) do
-  found[at] = string.sub(letter, 1, ARGV[2])
+for at = 1, math.min(redis.call('LLEN', KEYS[1]), ARGV[1]) do
+  found[at] = string.sub(redis.call('LINDEX', KEYS[1], at - 1), 1, ARGV[2])
 end
 return found
 """
+"""One after the other: each may be large."""
 _PASSWORD = re.compile(r"(?<=://)[^\s/@]*(?=@)")
 
 log = structlog.get_logger(__name__)
@@ -55,41 +52,17 @@ class DeadLetter(Message):
     """Its beginning."""
 
 
-class _Logged:
-    """Remembers what was logged. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._digests: OrderedDict[bytes, None] = OrderedDict()
-
-    def is_new(self, *content: str) -> bool:
-        """Return whether this content was not seen lately."""
-        data = json.dumps(content).encode()
-        digest = hashlib.blake2b(data, digest_size=16).digest()
-        with self._lock:
-            known = digest in self._digests
-            self._digests[digest] = None
-            self._digests.move_to_end(digest)
-            if len(self._digests) > CONTENTS_REMEMBERED:
-                self._digests.popitem(last=False)
-        return not known
-
-
-_logged = _Logged()
-
-
 def record(client: redis.Redis, *, where: str, reason: str, body: object) -> None:
     """Store a refused message with the reason. Never raises: a refusal must not stop the work.
 
-    The same content is logged as a warning once, and then for debugging. Passwords of URLs are left out.
+    Passwords of URLs are left out.
     """
     try:
         text = body if isinstance(body, str) else json.dumps(body, default=repr)
     except (TypeError, ValueError, RecursionError) as error:
         text = f"not printable: {error}"
     text, reason = _redact(text, BODY_KEPT_CHARACTERS), _redact(reason, REASON_KEPT_CHARACTERS)
-    tell = log.warning if _logged.is_new(where, reason, text) else log.debug
-    tell("message refused", where=where, reason=reason)
+    tell(log, "message refused", content=text, where=where, reason=reason)
     try:
         letter = json.dumps({"where": where, "reason": reason, "body": text})
         client.eval(_RECORD, 1, DEAD_LETTERS_KEY, letter[1:], DEAD_LETTERS_KEPT)

@@ -4,10 +4,11 @@ Levels: info for transitions and summaries of what was sent; debug for each prob
 thousands of networks must not write thousands of lines.
 """
 
+import json
 import logging
 import sys
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 
@@ -47,9 +48,13 @@ def configure(
         cache_logger_on_first_use=True,
     )
     renderers: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [
+            structlog.processors.format_exc_info,
+            _without_control_characters,
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        ]
         if console
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_to_json)]
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(allow=EXTRA_FIELDS)],
@@ -79,6 +84,34 @@ def _always(fields: Mapping[str, str]) -> structlog.typing.Processor:
         return event
 
     return add
+
+
+def _to_json(event: object, **options: Any) -> str:
+    """Return JSON in ASCII; the one control character that JSON leaves as it is is escaped too."""
+    return json.dumps(event, **options).replace("\x7f", "\\u007f")
+
+
+def _without_control_characters(
+    _: object, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Escape what could control the terminal, or begin a line of its own, in texts from outside."""
+    return {escaped(name): _escape(name, value) for name, value in event.items()}
+
+
+def _escape(name: str, value: object) -> object:
+    if name in ("exception", "stack"):
+        # Its lines are our own; what they quote is not.
+        return "\n".join(map(escaped, str(value).split("\n")))
+    if value is None or isinstance(value, int | float):
+        return value
+    return escaped(value if isinstance(value, str) else repr(value))
+
+
+def escaped(text: str) -> str:
+    """Return the text with all that is not printable escaped, as Python writes it."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _demote_task_record(record: logging.LogRecord) -> bool:

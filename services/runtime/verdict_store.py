@@ -25,6 +25,7 @@ from services.contract.outcomes import Fault
 from services.contract.reports import Repeats
 from services.contract.verdicts import AgedVerdict, Confirmed, ObservedTime, SegmentVerdicts
 from services.runtime import dead_letters
+from services.runtime.outside_log import tell
 from services.runtime.parsed_verdicts import ParsedVerdicts
 from services.runtime.verdict_scripts import (
     CONFIRM,
@@ -189,7 +190,7 @@ class VerdictStore:
             try:
                 observed_ms, full_ms, verdict = self._parse(text)
             except MessageRefused as error:
-                log.warning("stored verdict ignored", segment=str(segment), field=name, error=str(error))
+                tell(log, "stored verdict ignored", segment=str(segment), field=name, error=str(error))
                 continue
             age_ms, full_age_ms = max(0, time.now_ms - observed_ms), max(0, time.now_ms - full_ms)
             seen = AgedVerdict(verdict, age_ms / 1000, full_age_ms / 1000)

@@ -31,6 +31,7 @@ from services.runtime.doubts import DoubtLog
 from services.runtime.guarded_transport import guarded_transport
 from services.runtime.logs import configure
 from services.runtime.message_guard import MessageGuard
+from services.runtime.outside_log import tell
 from services.runtime.redis_client import connect, redact
 from services.runtime.telemetry import Telemetry
 from services.runtime.verdict_store import VerdictStore
@@ -179,7 +180,7 @@ def register(app: Celery, updater: Updater, client: redis.Redis, metrics: Update
         except redis.RedisError as error:
             metrics.report("lost")
             # The next sweep repeats what is lost here, and failing the task would not bring it back.
-            log.warning("report lost", host=report.host, verdicts=report.count, error=str(error))
+            tell(log, "report lost", host=report.host, verdicts=report.count, error=str(error))
 
 
 def _ask_in_full(app: Celery, host: str, segments: Sequence[Segment]) -> None:
@@ -195,7 +196,7 @@ def _ask_in_full(app: Celery, host: str, segments: Sequence[Segment]) -> None:
                 retry=False,
             )
     except (OperationalError, redis.RedisError, OSError) as error:
-        log.warning("verdicts not asked for in full", host=host, segments=len(segments), error=str(error))
+        tell(log, "verdicts not asked for in full", host=host, segments=len(segments), error=str(error))
 
 
 def _only_argument(args: tuple[object, ...], kwargs: dict[str, object]) -> object:

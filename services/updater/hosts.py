@@ -13,6 +13,7 @@ from services.contract.names import HOST_TTL_S, PAUSED_KEY
 from services.network.judge.evidence import Carriers
 from services.runtime.announcements import AnnouncementReader
 from services.runtime.clock import Clock
+from services.runtime.outside_log import tell
 
 CACHED_S = 1.0
 RESTART_MS = round(REPORT_WITHIN_S * 1000)
@@ -88,14 +89,20 @@ class AnnouncedHosts:
     def _read(self) -> None:
         found, now_ms = self._announcements.read(), self._observed_ms()
         for entry in found.refused:
-            log.warning("announcement ignored", key=entry.key, error=entry.reason)
+            tell(log, "announcement ignored", key=entry.key, error=entry.reason)
         if bool(found.left_out) != bool(self._left_out):
-            log.warning("more hosts are announced than are read", left_out=found.left_out)
+            tell(log, "more hosts are announced than are read", left_out=found.left_out)
         self._left_out = found.left_out
         announced = {host.host: host for host in found.hosts}
         missing = {name: (now_ms, host) for name, host in self._announced.items() if name not in announced}
         if missing:
-            log.info("hosts not announced any more", hosts=sorted(missing)[:10], number=len(missing))
+            tell(
+                log,
+                "hosts not announced any more",
+                level="info",
+                hosts=sorted(missing)[:10],
+                number=len(missing),
+            )
         self._ended = {
             name: (since_ms, host)
             for name, (since_ms, host) in {**self._ended, **missing}.items()

@@ -8,6 +8,7 @@ import structlog
 from services.contract.doubts import Doubt
 from services.contract.messages import ProbeRequest
 from services.network.parse.nad import NetworkRef
+from services.runtime.outside_log import tell
 from services.watcher.plan.triggers import Trigger
 
 SUMMARY_INTERVAL_S = 60.0
@@ -19,20 +20,25 @@ log = structlog.get_logger(__name__)
 
 def log_due(due: Sequence[tuple[NetworkRef, Trigger]]) -> None:
     """Log the networks that became due, with what triggered them."""
-    write = log.info if len(due) <= NAMED else log.debug
-    for ref, trigger in due:
-        write("network due", network=str(ref), why=trigger.value)
+    for ref, trigger in due if len(due) <= NAMED else ():
+        tell(log, "network due", level="info", network=str(ref), why=trigger.value)
     if len(due) > NAMED:
-        log.info("networks due", networks=len(due), why=dict(Counter(t.value for _, t in due)))
+        tell(log, "networks due", level="info", networks=len(due), why=dict(Counter(t.value for _, t in due)))
 
 
 def log_doubts(doubts: Sequence[Doubt]) -> None:
     """Log the doubts that further hosts check."""
-    write = log.info if len(doubts) <= NAMED else log.debug
-    for doubt in doubts:
-        write("segment in doubt", segment=str(doubt.segment), why=doubt.kind.value, heard=len(doubt.heard))
+    for doubt in doubts if len(doubts) <= NAMED else ():
+        facts = {"segment": str(doubt.segment), "why": doubt.kind.value, "heard": len(doubt.heard)}
+        tell(log, "segment in doubt", level="info", content="", **facts)
     if len(doubts) > NAMED:
-        log.info("segments in doubt", doubts=len(doubts), why=dict(Counter(d.kind.value for d in doubts)))
+        tell(
+            log,
+            "segments in doubt",
+            level="info",
+            doubts=len(doubts),
+            why=dict(Counter(d.kind.value for d in doubts)),
+        )
 
 
 class SendSummary:

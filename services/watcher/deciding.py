@@ -11,6 +11,7 @@ from services.network.parse.nad import Network
 from services.network.write.supposing import as_if_written
 from services.runtime.clock import Clock
 from services.runtime.outages import Outage
+from services.runtime.outside_log import tell
 from services.watcher.change_log import SendSummary, log_doubts, log_due
 from services.watcher.dispatch import Dispatcher, Paused
 from services.watcher.hosts import PollResult
@@ -104,7 +105,7 @@ class Decider:
             if network is None:
                 gone = self._schedule.delete(uid, now)
                 self._networks.pop(uid, None)
-                log.info("network gone", network=str(gone.ref) if gone else "", uid=uid)
+                tell(log, "network gone", level="info", network=str(gone.ref) if gone else "", uid=uid)
                 continue
             self._networks[uid] = network
             record = self._unwritten.get(uid)
@@ -142,7 +143,7 @@ class Decider:
                 continue
             self._dispatcher.forget_host(host)
             what = "announced" if before is None else "gone" if after is None else "restarted"
-            log.info(f"host {what}", host=host, incarnation=after)
+            tell(log, f"host {what}", level="info", host=host, incarnation=after)
         self._incarnations = incarnations
         self._schedule.set_hosts(hosts, now)
 

@@ -14,6 +14,7 @@ from services.runtime import dead_letters
 from services.runtime.announcements import AnnouncementReader
 from services.runtime.clock import Clock
 from services.runtime.outages import Outage
+from services.runtime.outside_log import tell
 from services.runtime.repeating import RepeatingThread
 
 log = structlog.get_logger(__name__)
@@ -47,7 +48,7 @@ class HostReader:
         for entry in found.refused:
             dead_letters.record(self._client, where=entry.key, reason=entry.reason, body=entry.body)
         if bool(found.left_out) != bool(self._left_out):
-            log.warning("more hosts are announced than are read", left_out=found.left_out)
+            tell(log, "more hosts are announced than are read", left_out=found.left_out)
         self._left_out = found.left_out
         return PollResult(found.hosts, bool(self._client.exists(PAUSED_KEY)), lost)
 

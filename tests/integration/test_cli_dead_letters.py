@@ -58,6 +58,22 @@ def test_what_others_wrote_harms_neither_terminal_nor_memory(
         assert all(character.isprintable() or character == "\n" for character in printed)
 
 
+def test_junk_in_the_list_hides_no_letter(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left out is said, also where nothing else is there."""
+    for number in range(3):
+        record(redis_server, f"reason-{number}")
+    for number in range(60):
+        redis_server.client.lpush(DEAD_LETTERS_KEY, f"junk-{number}")
+    ran = shown(monkeypatch, redis_server, "--limit", "2")
+    assert ["reason-2" in ran.out, "reason-1" in ran.out, "reason-0" in ran.out] == [True, True, False]
+    assert "1 more is kept" in ran.err
+    assert "60 entries of the list are no dead letter" in ran.err
+    redis_server.client.ltrim(DEAD_LETTERS_KEY, 0, 59)
+    ran = shown(monkeypatch, redis_server)
+    assert (ran.code, ran.out, "no message was refused" in ran.err) == (0, "", False)
+    assert "60 entries" in ran.err
+
+
 def test_no_password_is_kept_or_shown(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither in what nadroute recorded, nor in what others did; also not the half of one, at the end."""
     url = "redis://:hunter2@redis:6379/0"
@@ -82,30 +98,38 @@ def test_an_empty_list_is_said(redis_server: RedisServer, monkeypatch: pytest.Mo
 
 
 def test_the_same_content_is_logged_once(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a warning; it is recorded each time."""
+    """As a warning, and again when it has come ten times as often; it is recorded each time."""
     lines = log_lines(monkeypatch, dead_letters)
     for _ in range(50):
         record(redis_server, "a flood of one")
     record(redis_server, "another")
-    warnings = [line["reason"] for line in lines if line["log_level"] == "warning"]
-    assert warnings == ["a flood of one", "another"]
+    warnings = [(line["reason"], line.get("times")) for line in lines if line["log_level"] == "warning"]
+    assert warnings == [("a flood of one", None), ("a flood of one", 10), ("another", None)]
     assert redis_server.client.llen(DEAD_LETTERS_KEY) == 51
 
 
 @pytest.mark.parametrize(("output", "read"), [("json", json.loads), ("table", str)])
 def test_letters_are_followed(redis_server: RedisServer, output: str, read: Callable[[str], object]) -> None:
-    """Those that are there come first, then each as it comes, until Ctrl-C."""
+    """Those that are there come first, then each as it comes, until Ctrl-C; what was skipped is said."""
     record(redis_server, "first")
     command = [sys.executable, "-m", "services.cli.main", "dead-letters", "--follow", "-o", output]
     environment = {**os.environ, "NADROUTE_REDIS_URL": redis_server.url, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as following:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as following:
         try:
             assert following.stdout is not None
+            assert following.stderr is not None
             for reason in ("first", "second", "second"):
                 if reason != "first":
                     record(redis_server, reason)
                 line = following.stdout.readline()
                 assert reason in str(read(line))
+            assert "waiting" in following.stderr.readline()
+            letter = redis_server.client.lindex(DEAD_LETTERS_KEY, 0)
+            redis_server.client.lpush(DEAD_LETTERS_KEY, *[str(letter).replace("second", "many")] * 1_000)
+            redis_server.client.ltrim(DEAD_LETTERS_KEY, 0, 999)
+            assert [("many" in following.stdout.readline()) for _ in range(1_000)] == [True] * 1_000
+            assert "skipped" in following.stderr.readline()
             following.send_signal(signal.SIGINT)
             assert following.wait(60) == 130
         finally:

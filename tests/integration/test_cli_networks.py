@@ -128,9 +128,10 @@ def test_status_is_filtered_by_namespace_host_and_problem(nadroute: Nadroute, ne
     assert names("--problems", "-n", "production") == (0, [])
     assert names("--host", "node1") == (1, ["attic", "office"])
     assert names("--host", "node2") == (0, [])
-    assert (
-        nadroute("status", "-n", "prod").err == "no networks in prod: there are some in default, production\n"
-    )
+    for options in (["-n", "prod"], ["-n", "prod", "-n", "default", "-o", "json"]):
+        mistyped = nadroute("status", *options)
+        assert (mistyped.code, mistyped.out) == (2, "")
+        assert mistyped.err == "nadroute: no networks in prod: there are some in default, production\n"
     assert nadroute("diff", "-n", "prod") == nadroute("status", "-n", "prod")
     assert nadroute("status", "-n", "production", "--problems").err == "no problems\n"
 

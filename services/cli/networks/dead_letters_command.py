@@ -1,14 +1,14 @@
 """`nadroute dead-letters`: the messages that were refused, and why."""
 
-import json
 import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from services.cli.options.client import client_options, load_client_settings, redis_client
 from services.cli.options.grouping import GroupedCommand
-from services.cli.outputs import Output, output_option, print_data
+from services.cli.outputs import Output, output_option, print_data, to_json
 from services.cli.tables import Column, print_table
 from services.cli.terminal import cell, stdout_console
 from services.contract.names import DEAD_LETTERS_KEPT
@@ -17,9 +17,12 @@ from services.runtime.dead_letters import DeadLetter, added, parse, read_raw
 from services.runtime.redis_client import format_time
 from services.view.documents import dead_letter_document
 
+if TYPE_CHECKING:
+    import redis
+
 SHOWN = 20
 FOLLOWED = 100
-"""Letters that are read at each look while following: of more between two looks, the newest are shown."""
+"""Letters that are read at each look while following; all that are kept if none of them is known."""
 LOOK_S = 1.0
 
 
@@ -35,24 +38,53 @@ LOOK_S = 1.0
 @output_option
 @client_options()
 def dead_letters(limit: int, follow: bool, output: Output, **flags: object) -> None:
-    """Show the messages that were refused, newest first: when, in which queue, task or key, why, and how they
-    begin.
+    """Show the messages that were refused, newest first: when, where, why, and how they begin.
+
+    Where: the queue or channel in which it came, the task or key that it was meant for, or the worker, as
+    prober@HOST.
 
     Redis keeps the last 1,000. With --follow the oldest comes first, and JSON is one object a line.
     """
     settings = load_client_settings(flags)
     with redis_client(settings) as client:
         if not follow:
-            _show(parse(read_raw(client, limit)), output)
+            raw = read_raw(client, DEAD_LETTERS_KEPT)
+            letters = parse(raw)
+            _show(letters[:limit], output)
+            _remark(unreadable=len(raw) - len(letters), more=len(letters) - limit)
+            if not raw:
+                click.echo("no dead letters: no message was refused", err=True)
             return
-        known = read_raw(client, max(limit, FOLLOWED))
-        _tell(known[:limit], output)
-        clock, never = SystemClock(), threading.Event()
-        while True:
-            clock.wait(never, LOOK_S)
-            now = read_raw(client, max(limit, FOLLOWED))
-            _tell(added(now, known), output)
-            known = now
+        _follow(client, limit, output)
+
+
+def _follow(client: "redis.Redis", limit: int, output: Output) -> None:
+    """Print the newest letters, and then each that comes."""
+    known = read_raw(client, DEAD_LETTERS_KEPT)
+    _tell(parse(known)[:limit], output)
+    click.echo("waiting for messages that are refused; Ctrl-C ends it", err=True)
+    clock, never = SystemClock(), threading.Event()
+    while True:
+        clock.wait(never, LOOK_S)
+        now = read_raw(client, FOLLOWED)
+        new = added(now, known)
+        if len(new) == FOLLOWED:
+            new = added(read_raw(client, DEAD_LETTERS_KEPT), known)
+        letters = parse(new)
+        if known and len(new) == DEAD_LETTERS_KEPT:
+            click.echo(f"skipped: more than the {DEAD_LETTERS_KEPT:,} that are kept came at once", err=True)
+        _tell(letters, output)
+        _remark(unreadable=len(new) - len(letters))
+        known = [*new, *known][:DEAD_LETTERS_KEPT]
+
+
+def _remark(*, unreadable: int, more: int = 0) -> None:
+    """Say what is not shown."""
+    if more > 0:
+        click.echo(f"{more} more {'is' if more == 1 else 'are'} kept; see --limit", err=True)
+    if unreadable:
+        what = "1 entry of the list is" if unreadable == 1 else f"{unreadable} entries of the list are"
+        click.echo(f"{what} no dead letter, and left out", err=True)
 
 
 def _show(letters: list[DeadLetter], output: Output) -> None:
@@ -66,15 +98,13 @@ def _show(letters: list[DeadLetter], output: Output) -> None:
             Column("message", [cell(letter.body) for letter in letters], 3, least=24),
         ]
         print_table(stdout_console(), columns)
-    else:
-        click.echo("no dead letters: no message was refused", err=True)
 
 
-def _tell(raw: Sequence[str], output: Output) -> None:
+def _tell(letters: Sequence[DeadLetter], output: Output) -> None:
     """Print these letters, oldest first."""
-    for letter in reversed(parse(raw)):
+    for letter in reversed(letters):
         if output == "json":
-            click.echo(json.dumps(dead_letter_document(letter)))
+            click.echo(to_json(dead_letter_document(letter)))
         elif output == "yaml":
             print_data([dead_letter_document(letter)], output)
         else:

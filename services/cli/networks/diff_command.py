@@ -53,6 +53,7 @@ def diff(
     with cluster_client(settings) as cluster:
         present = cluster.list_networks()[0]
     select_networks(present, networks)
+    shown.check_namespaces(present)
     compared = shown.networks(present)
     with closing(RedisReader(settings.redis_url.get_secret_value())) as reader:
         view = reader.read(compared, settings.policy)

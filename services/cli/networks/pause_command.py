@@ -79,7 +79,7 @@ def _annotate(
     with cluster_client(settings) as cluster:
         for network in select_networks(cluster.list_networks()[0], refs):
             changed = _annotate_one(cluster, network.ref, value)
-            click.echo(f"{network.ref} {done if changed else already}", err=not changed)
+            click.echo(plain(f"{network.ref} {done if changed else already}"), err=not changed)
 
 
 def _annotate_one(cluster: "Cluster", ref: NetworkRef, value: str | None) -> bool:

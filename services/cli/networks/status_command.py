@@ -74,13 +74,18 @@ class Shown:
             expected = ", ".join(known) or "a host, and none is announced"
             raise usage_error(f"--host={self.host!r}: not announced; expected one of {expected}")
 
+    def check_namespaces(self, networks: Sequence[Network]) -> None:
+        """Exit 2 if a namespace has no networks: mistyped, it would look as if all was well."""
+        present = sorted({network.ref.namespace for network in networks})
+        empty = [name for name in self.namespaces if name not in present]
+        if empty:
+            there = f"there are some in {', '.join(present)}" if present else "none exists in any namespace"
+            raise usage_error(f"no networks in {', '.join(empty)}: {there}")
+
     def describe_none(self, networks: Sequence[Network]) -> str:
         """Explain why nothing is shown."""
         if not networks:
             return "no networks: no NetworkAttachmentDefinition exists in any namespace"
-        if not self.networks(networks):
-            present = ", ".join(sorted({network.ref.namespace for network in networks}))
-            return f"no networks in {', '.join(self.namespaces)}: there are some in {present}"
         where = f" on {self.host}" if self.host else ""
         return f"no problems{where}" if self.problems else f"no networks{where}"
 
@@ -127,6 +132,8 @@ def status(
     with cluster_client(settings) as cluster:
         present = cluster.list_networks()[0]
         select_networks(present, networks)
+        if not watch:
+            shown.check_namespaces(present)
         with closing(RedisReader(settings.redis_url.get_secret_value())) as reader:
             view = reader.read(present, settings.policy)
         shown.check_host(view)

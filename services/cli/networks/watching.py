@@ -1,6 +1,5 @@
 """`nadroute status --watch`: a live table on a terminal, a line for each change anywhere else."""
 
-import json
 import random
 import threading
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from services.cli.networks.matrix import status_screen
 from services.cli.networks.paging import QUIT, Pager, reading_keys
 from services.cli.networks.status_command import Shown, remarks
 from services.cli.options.client import ClientSettings
-from services.cli.outputs import Output
+from services.cli.outputs import Output, to_json
 from services.cli.terminal import cell, plain, stdout_console
 from services.cluster.cache import NetworkCache
 from services.cluster.metrics import WatchMetrics
@@ -189,7 +188,7 @@ def _follow_lines(follower: Follower, shown: Shown, *, output: Output, clock: Cl
         if (picture.stale_s is not None) != was_stale:
             was_stale = picture.stale_s is not None
             click.echo(
-                describe_stale(picture.stale_s)
+                plain(describe_stale(picture.stale_s))
                 if picture.stale_s is not None
                 else "the API server answers again",
                 err=True,
@@ -208,7 +207,7 @@ def _print_changes(
 ) -> None:
     for uid in [uid for uid in printed if uid not in present]:
         ref = printed.pop(uid).ref
-        click.echo(f"{ref} deleted" if output == "table" else json.dumps(deleted_document(ref)))
+        click.echo(plain(f"{ref} deleted") if output == "table" else to_json(deleted_document(ref)))
     for uid, row in present.items():
         if shown.problems and not row.is_problem and uid not in printed:
             continue
@@ -216,7 +215,7 @@ def _print_changes(
         told = replace(row, source=Source.NETWORK, unwritten=None)
         if printed.get(uid) != told:
             printed[uid] = told
-            click.echo(_line(row) if output == "table" else json.dumps(network_document(row)))
+            click.echo(_line(row) if output == "table" else to_json(network_document(row)))
 
 
 def _line(row: NetworkRow) -> str:

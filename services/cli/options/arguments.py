@@ -9,6 +9,7 @@ from click.shell_completion import CompletionItem
 
 from services.cli.failures import usage_error
 from services.cli.options.value_types import ParsedType
+from services.cli.terminal import plain
 from services.network.parse.nad import Network, NetworkRef
 
 NETWORK = ParsedType("namespace/name", NetworkRef.parse)
@@ -64,7 +65,9 @@ def _settings_of(context: click.Context) -> dict[str, object]:
 
 
 def _completed(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
-    return [CompletionItem(name) for name in sorted(set(names)) if name.startswith(incomplete)]
+    """Those that begin so; the shell prints them as they are, so none that could control the terminal."""
+    fitting = (name for name in set(names) if name.startswith(incomplete) and name == plain(name))
+    return [CompletionItem(name) for name in sorted(fitting)]
 
 
 def select_networks(networks: Iterable[Network], refs: Iterable[NetworkRef]) -> list[Network]:

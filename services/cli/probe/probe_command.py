@@ -147,7 +147,7 @@ def _check_served(
     )
     if not plan.probes:
         raise unreachable(text)
-    click.echo(text, err=True)
+    click.echo(plain(text), err=True)
 
 
 def _send_only(settings: ClientSettings, requests: Sequence[ProbeRequest], output: Output) -> None:

@@ -17,6 +17,7 @@ from services.contract.conclusions import ConclusionRecord
 from services.contract.names import corrections_key, written_key
 from services.network.write.disputes import MAX_CORRECTIONS, Written
 from services.runtime.conclusion_store import ConclusionStore
+from services.runtime.outside_log import tell
 from services.runtime.redis_client import time_ms
 
 CORRECTIONS_COUNT_S = 3_600
@@ -138,7 +139,7 @@ class RedisMemories:
             return reply
         if "WRONGTYPE" not in str(reply):
             raise reply
-        log.warning("key of another type deleted", key=key, error=str(reply))
+        tell(log, "key of another type deleted", key=key, error=str(reply))
         self._client.delete(key)
         return ()
 

@@ -22,6 +22,7 @@ from services.contract.open_doubts import NO_DOUBTS
 from services.network.parse.nad import Network
 from services.network.write.writing import Change
 from services.runtime.clock import Clock
+from services.runtime.outside_log import tell
 from services.updater.decide.assessment import Assessment
 from services.updater.decide.reviewing import LEFT_PAUSE_S, Reviewer
 from services.updater.memory.kept_memories import KeptMemories
@@ -225,7 +226,8 @@ class Reconciler:
         delay_s = backoff_s(attempt, cause, jitter=self._random())
         if isinstance(error, Throttled):
             self._throttled_until[network.uid] = self._clock.monotonic() + delay_s
-        log.warning(
+        tell(
+            log,
             "write failed",
             network=str(network.ref),
             error=str(error),

@@ -10,6 +10,7 @@ from services.network.parse.intent import Intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.reasons.events import Event, describe_finding, describe_limit, describe_transition
 from services.network.write.writing import Change
+from services.runtime.outside_log import tell
 from services.updater.decide.assessment import Assessment
 
 DENIED_REASON = "WriteDenied"
@@ -65,7 +66,7 @@ class Teller:
     def denied(self, assessment: Assessment, change: Change, error: Denied, *, is_first: bool) -> None:
         """Tell that admission denied a change; by an Event for the first time."""
         network = assessment.network
-        log.warning("write denied", network=str(network.ref), state=change.after.state, error=str(error))
+        tell(log, "write denied", network=str(network.ref), state=change.after.state, error=str(error))
         if is_first:
             event = describe_transition(change.after, assessment.intent, assessment.conclusion)
             message = f"{event.reason}: {event.message}. It cannot be written to the network: {error}"
