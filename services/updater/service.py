@@ -83,7 +83,11 @@ class Updater:
         self._queue = WriteQueue(clock, pace, concurrency=settings.write_concurrency)
         self._woken = threading.Event()
         self._touched = Touched(self._woken.set)
-        reviewer = Reviewer(assessor, kept, clock)
+
+        def look_again(uid: str) -> None:
+            self._touched.add(Touch(networks={uid}))
+
+        reviewer = Reviewer(assessor, kept, clock, look_again=look_again)
         self._reconciler = Reconciler(
             writer,
             self._cache,
@@ -95,7 +99,7 @@ class Updater:
             stopping=self._stopping,
             pace=pace,
             metrics=metrics,
-            look_again=lambda uid: self._touched.add(Touch(networks={uid})),
+            look_again=look_again,
         )
         self._reports = Reports(
             self._touched, self._cache, hosts, verdicts, assessor, fresh_s=settings.fresh_s, metrics=metrics

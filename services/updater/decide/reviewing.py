@@ -4,7 +4,7 @@ A write uses the decision of the review if the object is still that version; oth
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -40,10 +40,18 @@ class Reviewer:
     Every method that assesses or records may raise redis.RedisError.
     """
 
-    def __init__(self, assessor: Assessor, memories: KeptMemories, clock: Clock) -> None:
+    def __init__(
+        self,
+        assessor: Assessor,
+        memories: KeptMemories,
+        clock: Clock,
+        *,
+        look_again: Callable[[str], None],
+    ) -> None:
+        """look_again: has a network reviewed."""
         self._assessor = assessor
         self._memories = memories
-        self._denied = DeniedBackoff(clock)
+        self._denied = DeniedBackoff(clock, look_again=look_again)
         self._recording = threading.Lock()
         self._recorded: set[str] = set()
         """Networks of which a write has stored the record since the present review began."""
@@ -107,8 +115,9 @@ class Reviewer:
     def wait_s(self, assessment: Assessment) -> float | None:
         """Return the seconds until the change may be written, or the network is to be looked at; or None."""
         if assessment.change is None:
+            self._denied.unwanted(assessment.network.uid)
             return None if assessment.again_in_s is None else max(LEFT_PAUSE_S, assessment.again_in_s)
-        return self._denied.blocked_s(assessment.network.uid, assessment.change)
+        return self._denied.blocked_s(assessment.network, assessment.change)
 
     def processed(self, uid: str) -> bool:
         """Take that the network is not being written any more; return whether it was reviewed meanwhile."""
@@ -125,7 +134,7 @@ class Reviewer:
     def forget(self, uid: str) -> None:
         """Forget a network that is gone."""
         self.drop(uid)
-        self.accepted(uid)
+        self._denied.forget(uid)
         self._assessor.forget(uid)
 
     def record(self, record: ConclusionRecord) -> None:
@@ -139,12 +148,12 @@ class Reviewer:
         self._assessor.reported(uid, status)
 
     def accepted(self, uid: str) -> None:
-        """Forget that a change of this network was denied."""
-        self._denied.clear(uid)
+        """Take that a change of this network was accepted."""
+        self._denied.accepted(uid)
 
     def denied(self, assessment: Assessment, change: Change, error: str) -> bool:
         """Take that admission denied this change; return whether it did so for the first time."""
-        return self._denied.record(assessment.network.uid, change, error)
+        return self._denied.record(assessment.network, change, error)
 
     def record_refusal(self, assessment: Assessment, change: Change, error: str) -> None:
         """Record that the API server refused this change."""
