@@ -33,6 +33,8 @@ POLL_S = 1.0
 """Interval at which a prober that waits asks again."""
 GIVE_WAY_S = float(HOST_TTL_S)
 """How long the holder has to take the name again when Redis has lost its data; as long as after a crash."""
+SET_BACK_S = 5.0
+"""By how much Redis' clock must be set back at least for counters to begin anew; verdict_scripts.AHEAD_MS."""
 _MACHINE_CHARACTERS = 253
 
 # KEYS: lock, waiting. ARGV: the claim, the value held ("" for none), TTL in ms, whether KEYS[2] must exist.
@@ -136,7 +138,8 @@ class HostLock(RepeatingThread):
         """Return a number that is larger than every one before: Redis' time in microseconds, as it was known
         at the last renewal.
 
-        A prober's counters are not ahead of that time, so one that is has been forged. Thread-safe.
+        A prober's counters are not ahead of that time, so one that is has been forged. Where Redis' clock was
+        set back, they begin anew: what is stored then is from the future, and gives way. Thread-safe.
         """
         with self._counting:
             now_us = round((self._clock.monotonic() + self._redis_ahead_s) * 1_000_000)
@@ -215,8 +218,12 @@ class HostLock(RepeatingThread):
             _HOLD, 2, self._key, self._waiting_key, body, self._value, HOST_TTL_S * 1_000, int(waited)
         )
         outcome, value, waiting, now_ms = cast("tuple[str, str, str, int]", answer)
-        # From after the answer: Redis' time is later than that, never earlier.
-        self._redis_ahead_s = now_ms / 1000 - self._clock.monotonic()
+        with self._counting:
+            # From after the answer: Redis' time is later than that, never earlier.
+            ahead_s = now_ms / 1000 - self._clock.monotonic()
+            if ahead_s < self._redis_ahead_s - SET_BACK_S:
+                self._counter = 0
+            self._redis_ahead_s = ahead_s
         if outcome != _Outcome.HELD:
             return _Outcome(outcome), value
         if value != self._value:

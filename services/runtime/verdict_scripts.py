@@ -55,14 +55,14 @@ redis.call('HSET', KEYS[1],
 TICKED = "return { observed, resumed, counts and not stood_still and 1 or 0, kept }"
 READ = "return { observed, resumed, counts and not stood_still and 1 or 0 }"
 ENTRY = f"""
--- The prober at work has the newest incarnation, which is a time of Redis, as its counters are. What lives
--- longer than a lock is none.
+-- The prober at work has the newest incarnation, also after the clock was set back; without one it is no later
+-- than the present time. Counters are times too. What lives longer than a lock is none.
 local newest = now + {AHEAD_MS}
 local left_ms = redis.call('PTTL', KEYS[3])
 local holder = left_ms > 0 and left_ms <= {HOST_TTL_S * 1000} and redis.pcall('GET', KEYS[3])
 local known, claim = pcall(cjson.decode, type(holder) == 'string' and holder or '')
 if known and type(claim) == 'table' and type(claim.since_ms) == 'number' then
-  newest = math.min(newest, claim.since_ms)
+  newest = claim.since_ms
 end
 local function can_be(incarnation, counter)
   return incarnation <= newest and counter <= (now + {AHEAD_MS}) * 1000

@@ -74,6 +74,20 @@ def test_what_no_prober_can_have_sent_is_refused_and_told(
     assert store.put([said(now, 1)]) == {SEGMENT}
 
 
+def test_a_prober_reports_on_when_redis_clock_was_set_back(
+    redis_server: RedisServer, store: VerdictStore
+) -> None:
+    """W7: its incarnation is from the future until it restarts, and what was stored before gives way."""
+    now = time_ms(redis_server.client)
+    hold(redis_server, now + 3_600_000)
+    forge(redis_server, now + 3_600_000, (now + 3_600_000) * 1000)
+    assert store.put([said(now + 3_600_000, now * 1000)]) == {SEGMENT}
+    assert stored(store) == [(now + 3_600_000, now * 1000)]
+    # The next prober's is smaller.
+    hold(redis_server, now)
+    assert store.put([said(now, now * 1000)]) == {SEGMENT}
+
+
 @pytest.mark.parametrize("of", ["incarnation", "counter"])
 def test_what_was_stored_without_the_updater_silences_no_host(
     redis_server: RedisServer, store: VerdictStore, of: str

@@ -329,3 +329,13 @@ def test_counters_follow_redis_time_and_are_never_ahead(redis_server: RedisServe
     assert prober.lock.next_counter() - first == pytest.approx(60_000_000, abs=10)
     prober.clock.seconds -= 60
     assert prober.lock.next_counter() > second
+
+
+def test_counters_begin_anew_when_redis_clock_was_set_back(redis_server: RedisServer) -> None:
+    """W7: else all that this prober reports would be from the future, and refused, for as long."""
+    prober = Claimant(redis_server)
+    assert prober.take()
+    prober.clock.seconds += 3_600
+    before = prober.lock.next_counter()
+    assert prober.lock.holds()
+    assert before - prober.lock.next_counter() == pytest.approx(3_600_000_000, abs=10_000_000)
