@@ -55,7 +55,7 @@ redis.call('HSET', KEYS[1],
 TICKED = "return { observed, resumed, counts and not stood_still and 1 or 0, kept }"
 READ = "return { observed, resumed, counts and not stood_still and 1 or 0 }"
 ENTRY = f"""
--- The prober at work has the newest incarnation, also after the clock was set back; without one it is no later
+-- The prober at work has the newest incarnation, whatever the clock says; without a prober it is no later
 -- than the present time. Counters are times too. What lives longer than a lock is none.
 local newest = now + {AHEAD_MS}
 local left_ms = redis.call('PTTL', KEYS[3])
