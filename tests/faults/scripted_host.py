@@ -19,6 +19,7 @@ class Host(ScriptedProber):
 
     def __init__(self, client: Redis, app: Celery, fabric: Fabric, host: str) -> None:
         super().__init__(client, app, fabric, host)
+        self.name = host
         self.checks: Counter[int] = Counter()
         """How often it was asked to check each VLAN."""
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,18 @@ from lab.kube import ApiServer
 from lab.kube.objects import Actor
 from lab.kube.resources import NADS
 from lab.kube.writes import WriteRecord
+from services.contract.messages import ProbeRequest, SegmentProbe, Target
+from services.contract.names import PROBE_TASK, probe_queue
 from services.network.parse import nad
 from services.network.parse.nad import Network
 from services.runtime.conclusion_store import ConclusionStore
+from services.runtime.redis_client import time_ms
 from tests.faults.invariants import Truth, broken
 from tests.faults.proxy import Proxy
 from tests.faults.scripted_host import Host
 from tests.faults.soak.parts import Part
 from tests.support.shared_networks import cidr_of, gateway_of, make_well, state_of
-from tests.support.updater_site import NAMESPACE, wait_until
+from tests.support.updater_site import NAMESPACE, digest_of, wait_until
 
 PROBE_S = 10.0
 """A probe's deadline, and the delay on a busy machine."""
@@ -94,6 +98,22 @@ class ScriptedSite:
     def annotate(self, name: str, key: str, value: str) -> None:
         """Set an annotation as the owner."""
         self.server.rival(NAMESPACE, name).annotate(key, value)
+
+    def check_now(self, name: str) -> None:
+        """Have every host check a network's gateway at once; return when they have been asked."""
+        network, vlan = self.networks()[name], self.vlans[name]
+        target = Target(digest=digest_of(network), gateway=IPv4Address(gateway_of(vlan)))
+        for host in self.hosts:
+            request = ProbeRequest(
+                id=f"now-{next(self._numbers)}",
+                host=host.name,
+                cluster_network="extra",
+                sent_at_ms=time_ms(self.client),
+                max_age_ms=60_000,
+                segments=(SegmentProbe(vlan=vlan, targets=(target,)),),
+            )
+            arguments = {"request": request.to_wire()}
+            self.app.send_task(PROBE_TASK, kwargs=arguments, queue=probe_queue(host.name), ignore_result=True)
 
     def delete(self, name: str) -> None:
         """Delete a network."""

@@ -1,5 +1,6 @@
-"""K1 to K8: the API server restarts, forgets, freezes and refuses, and whole processes live through it."""
+"""K1 to K8, K15: the API server restarts, forgets, freezes, refuses and holds what nobody can read."""
 
+import json
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -11,9 +12,12 @@ from lab.kube.errors import ApiError
 from lab.kube.faults import Action, GoneStyle
 from lab.kube.requests import Request, RequestRecord
 from lab.kube.resources import EVENTS, NADS
-from tests.faults.scripted_site import ScriptedSite
+from services.network.parse import nad
+from services.network.parse.nad import Network
+from tests.faults.scripted_site import ScriptedSite, body_of
 from tests.faults.scripted_starting import scripted_site
 from tests.support.updater_site import NAMESPACE, wait_until
+from tests.support.write_history import by_us
 
 WRITES = Match(verb="patch", resource=NADS.plural)
 WATCHES = Match(verb="watch", resource=NADS.plural)
@@ -182,6 +186,57 @@ def test_k8_webhook_that_times_out(site: ScriptedSite, pair: tuple[str, str]) ->
         change_all(site, pair)
         fault.wait(hits=2, seconds=60)
     assert "WriteDenied" not in _events(site, edited)
+
+
+DEEP = 40_000
+BROKEN = {
+    "cut": '{"mode":',
+    "a number": "5",
+    "null": "null",
+    "a list": "[]",
+    "a string": '"x"',
+    "nested within the size": "[" * 5_000 + "]" * 5_000,
+    "nested": "[" * DEEP + "]" * DEEP,
+    "nested objects": '{"x":' * DEEP + "1" + "}" * DEEP,
+    "a huge number": "9" * 5_000,
+    "huge": json.dumps({"mode": "x" * 200_000}),
+    "not a number": '{"mode":NaN}',
+}
+ROUTES = {
+    **BROKEN,
+    "wrong types": '{"mode":[],"cidr":{},"gateway":5}',
+    "no address": '{"mode":"manual","cidr":"10.0.7.0/24","gateway":"gateway"}',
+    "a gateway outside": '{"mode":"manual","cidr":"10.0.7.0/24","gateway":"10.0.8.1"}',
+}
+CONFIGS = {
+    **BROKEN,
+    "nothing": "",
+    "a text": '{"type":"bridge","bridge":"extra-br","vlan":"seven"}',
+    "negative": '{"type":"bridge","bridge":"extra-br","vlan":-1}',
+    "too large": '{"type":"bridge","bridge":"extra-br","vlan":4095}',
+    "infinite": '{"type":"bridge","bridge":"extra-br","vlan":1e999}',
+    "an object": '{"type":"bridge","bridge":"extra-br","vlan":{}}',
+    "bridge a list": '{"type":"bridge","bridge":[],"vlan":7}',
+}
+
+
+def test_k15_broken_objects(site: ScriptedSite) -> None:
+    """K15: of a corpus of broken routes and configs, each is Invalid with a reason, within seconds; nothing
+    is written to what cannot be read, and a good network beside them becomes Active."""
+    with site.fault(heals_within_s=15.0):
+        bodies = [
+            *(body_of(f"route-{n}", 7, {nad.ROUTE: text}) for n, text in enumerate(ROUTES.values())),
+            *(body_of(f"config-{n}", 7, {}, text) for n, text in enumerate(CONFIGS.values())),
+        ]
+        made = [Network.from_object(site.server.store.create(NADS, NAMESPACE, body).body) for body in bodies]
+        good = site.create()
+        wait_until(lambda: all(site.conclusion(network).startswith("Invalid ") for network in made))
+        wait_until(lambda: site.state(good) == "Active")
+        for network in made:
+            site.server.store.delete(NADS, NAMESPACE, network.ref.name)
+    names = {network.ref.name for network in made}
+    written = {record.name for record in by_us(site.server.writes)} & names
+    assert written <= {f"route-{list(ROUTES).index('a gateway outside')}"}
 
 
 Kind = tuple[str, str, str]
