@@ -48,8 +48,10 @@ class ScriptedSite:
 
     folder: Path
     server: ApiServer
-    api: Proxy
-    """Between the services and the API server."""
+    api: Mapping[str, Proxy]
+    """Between each service and the API server."""
+    queues: Mapping[str, Proxy]
+    """Between each service and Redis."""
     redis: Part
     client: Redis
     app: Celery

@@ -1,7 +1,6 @@
 """Starts the system of scripted_site."""
 
 import contextlib
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -28,26 +27,31 @@ COMMON: Mapping[str, str] = {
     "NADROUTE_SWEEP_INTERVAL_S": "10",
     "NADROUTE_LEASE_NAMESPACE": NAMESPACE,
     "NADROUTE_API_CONNECT_TIMEOUT_S": "2",
-    "NADROUTE_API_READ_TIMEOUT_S": "3",
+    "NADROUTE_API_READ_TIMEOUT_S": "2",
     "NADROUTE_API_WRITE_TIMEOUT_S": "5",
-    "NADROUTE_WATCH_SILENCE_S": "3",
+    "NADROUTE_WATCH_SILENCE_S": "2",
 }
-WATCHERS: Mapping[str, str] = {
-    "NADROUTE_RETRY_INTERVAL_S": "2",
-    "NADROUTE_ASK_WINDOW_S": "2",
-    "NADROUTE_REQUEST_MAX_AGE_S": "5",
-    "NADROUTE_HOST_POLL_INTERVAL_S": "0.2",
+SERVICES: Mapping[str, Mapping[str, str]] = {
+    "watcher": {
+        "NADROUTE_RETRY_INTERVAL_S": "2",
+        "NADROUTE_ASK_WINDOW_S": "2",
+        "NADROUTE_REQUEST_MAX_AGE_S": "5",
+        "NADROUTE_HOST_POLL_INTERVAL_S": "0.2",
+    },
+    "updater": {},
 }
+"""Each service's own settings."""
 
 
 @contextlib.contextmanager
 def scripted_site(**environment: str) -> Iterator[ScriptedSite]:
-    """Start everything; return when the watcher sends. environment adds NADROUTE_ variables for all."""
+    """Start everything; return when the watcher sends. environment adds variables for all services."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp")))
         server = stack.enter_context(ApiServer(state=folder / "state", bookmark_seconds=1.0))
-        api = stack.enter_context(Proxy(("127.0.0.1", server.port)))
-        site = _make(folder, server, api, environment)
+        site = _make(folder, server, environment)
+        for proxy in (*site.api.values(), *site.queues.values()):
+            stack.enter_context(proxy)
         stack.callback(site.client.close)
         stack.callback(site.app.close)
         for part in site.parts():
@@ -56,6 +60,8 @@ def scripted_site(**environment: str) -> Iterator[ScriptedSite]:
         wait_until(lambda: _answers(site.client))
         for host in site.hosts:
             stack.enter_context(host)
+        for name, proxy in site.api.items():
+            _write_kubeconfig(server, folder / f"{name}.kubeconfig", proxy)
         site.updater.start()
         site.watcher.start()
         wait_until(lambda: bool(site.client.exists(SENDING_KEY)), site.last_words)
@@ -63,32 +69,38 @@ def scripted_site(**environment: str) -> Iterator[ScriptedSite]:
         yield site
 
 
-def _make(folder: Path, server: ApiServer, api: Proxy, environment: Mapping[str, str]) -> ScriptedSite:
-    path = server.kubeconfig(folder / "kubeconfig", token_file=True)
-    path.write_text(re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{api.port}", path.read_text()))
-    url = f"unix://{folder / 'redis.sock'}"
-    common = {**COMMON, "NADROUTE_REDIS_URL": url, "NADROUTE_KUBECONFIG": str(path), **environment}
-    ports = {"watcher": free_port(), "updater": free_port()}
-    services = {
-        name: service(
-            name,
-            folder,
-            # A process that is started again leads at once.
-            {**common, **more, "NADROUTE_METRICS_PORT": str(ports[name]), "NADROUTE_LEASE_IDENTITY": name},
-        )
-        for name, more in (("watcher", WATCHERS), ("updater", {}))
-    }
+def _make(folder: Path, server: ApiServer, environment: Mapping[str, str]) -> ScriptedSite:
+    socket = folder / "redis.sock"
     client = Redis(
-        unix_socket_path=str(folder / "redis.sock"),
+        unix_socket_path=str(socket),
         decode_responses=True,
         socket_timeout=REDIS_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),
     )
-    app, fabric = make_app(url), Fabric()
+    app, fabric = make_app(f"unix://{socket}"), Fabric()
+    ports = {name: free_port() for name in SERVICES}
+    services = {
+        name: service(
+            name,
+            folder,
+            {
+                **COMMON,
+                **more,
+                "NADROUTE_REDIS_URL": f"unix://{folder / name}.sock",
+                "NADROUTE_KUBECONFIG": str(folder / f"{name}.kubeconfig"),
+                "NADROUTE_METRICS_PORT": str(ports[name]),
+                # A process that is started again leads at once.
+                "NADROUTE_LEASE_IDENTITY": name,
+                **environment,
+            },
+        )
+        for name, more in SERVICES.items()
+    }
     return ScriptedSite(
         folder=folder,
         server=server,
-        api=api,
+        api={name: Proxy(("127.0.0.1", server.port)) for name in SERVICES},
+        queues={name: Proxy(socket, listen=folder / f"{name}.sock") for name in SERVICES},
         redis=redis_part(folder),
         client=client,
         app=app,
@@ -98,6 +110,11 @@ def _make(folder: Path, server: ApiServer, api: Proxy, environment: Mapping[str,
         hosts=[Host(client, app, fabric, host) for host in HOSTS],
         ports=ports,
     )
+
+
+def _write_kubeconfig(server: ApiServer, path: Path, proxy: Proxy) -> None:
+    server.kubeconfig(path, token_file=True)
+    path.write_text(path.read_text().replace(server.url, f"https://127.0.0.1:{proxy.port}"))
 
 
 def _answers(client: Redis) -> bool:

@@ -79,7 +79,8 @@ def test_k3_half_open_connections(site: ScriptedSite, pair: tuple[str, str]) -> 
     """K3: packets on every open connection are dropped, so that no event arrives: that is noticed, and the
     changes are read on new connections."""
     with site.fault(heals_within_s=20.0):
-        site.api.drop_packets()
+        for proxy in site.api.values():
+            proxy.drop_packets()
         change_all(site, pair)
 
 
