@@ -45,7 +45,7 @@ SERVICES: Mapping[str, Mapping[str, str]] = {
 
 @contextlib.contextmanager
 def scripted_site(**environment: str) -> Iterator[ScriptedSite]:
-    """Start everything; return when the watcher sends. environment adds variables for all services."""
+    """Start everything; return when the watcher sends. environment adds variables for all processes."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp")))
         server = stack.enter_context(ApiServer(state=folder / "state", bookmark_seconds=1.0))
@@ -96,12 +96,14 @@ def _make(folder: Path, server: ApiServer, environment: Mapping[str, str]) -> Sc
         )
         for name, more in SERVICES.items()
     }
+    redis_server = redis_part(folder)
+    redis_server.environment = {**redis_server.environment, **environment}
     return ScriptedSite(
         folder=folder,
         server=server,
         api={name: Proxy(("127.0.0.1", server.port)) for name in SERVICES},
         queues={name: Proxy(socket, listen=folder / f"{name}.sock") for name in SERVICES},
-        redis=redis_part(folder),
+        redis=redis_server,
         client=client,
         app=app,
         fabric=fabric,

