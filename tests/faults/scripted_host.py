@@ -22,6 +22,8 @@ class Host(ScriptedProber):
         self.name = host
         self.checks: Counter[int] = Counter()
         """How often it was asked to check each VLAN."""
+        self.is_silent = False
+        """Whether it leaves its requests in the queue."""
 
     def _find(self, segment: Segment, probe: SegmentProbe, request_id: str) -> Verdict:
         self.checks[segment.vlan] += 1
@@ -32,6 +34,9 @@ class Host(ScriptedProber):
         while not self._over.is_set():
             try:
                 self._client.set(host_key(self._host), json.dumps(said.to_wire()))
+                if self.is_silent:
+                    self._over.wait(LOOK_S)
+                    continue
                 popped = self._client.brpop([probe_queue(self._host)], timeout=LOOK_S)
                 if isinstance(popped, (list, tuple)):
                     self._answer(str(popped[1]))

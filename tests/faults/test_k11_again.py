@@ -7,7 +7,10 @@ import pytest
 
 from lab.kube import Match
 from lab.kube.resources import NADS
+from services.contract.messages import Segment
 from services.contract.names import REPORT_QUEUE
+from services.contract.outcomes import ReachOutcome
+from services.runtime.verdict_store import VerdictStore
 from tests.faults.scripted_site import ScriptedSite
 from tests.faults.scripted_starting import HOSTS, scripted_site
 from tests.support.updater_site import NAMESPACE, wait_until
@@ -183,14 +186,27 @@ def test_r14_redelivered_messages(site: ScriptedSite) -> None:
 
 
 def test_r15_results_out_of_order(site: ScriptedSite) -> None:
-    """R15: the reports of an outage are held back until after those of its end: it is not told any more."""
+    """R15: the reports of an outage are held back until after those of its end: the newer ones stay, and the
+    outage is not told any more."""
     name = settled(site)
     before = site.sequence()
     with site.fault(heals_within_s=30.0):
         held = reports_while_frozen(site, name, answers=False)
         newer = reports_while_frozen(site, name, answers=True)
+        for host in site.hosts:
+            host.is_silent = True
         for raw in newer + held:
             site.client.lpush(REPORT_QUEUE, raw)
         site.updater.thaw()
         wait_until(lambda: not site.client.exists(REPORT_QUEUE, UNACKED))
+        assert outcomes(site, name) == {ReachOutcome.REACHABLE}
+        for host in site.hosts:
+            host.is_silent = False
     assert writes_to(site, name, after=before) == 0
+
+
+def outcomes(site: ScriptedSite, name: str) -> set[ReachOutcome]:
+    """Return what is stored of each host about the network's gateway."""
+    segment = Segment(cluster_network="extra", vlan=site.vlans[name])
+    latest = VerdictStore(site.client).read([segment])[segment].latest
+    return {target.vlan.outcome for seen in latest for target in seen.verdict.targets}

@@ -9,14 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from services.contract.messages import Segment
+from services.contract.names import outstanding_key, probe_queue
 from services.network.parse import nad
 from services.network.parse.nad import Network
+from tests.faults.trunk import standing_at_port
 from tests.faults.whole_site import (
     HOSTS,
     PARTIAL,
     SITE,
     SWEEP_S,
     VLANS,
+    WELL,
     WholeSite,
     name_of,
     site_of,
@@ -28,6 +32,7 @@ from tests.support.updater_site import route_of, state_of
 BOUND_S = 25.0
 PROBE_S = 5.0
 """The longest check of a silent gateway, its report and its review."""
+FLAPPING_S = 2 * SWEEP_S
 SLACK_S = 15.0
 """For a busy machine."""
 
@@ -119,3 +124,38 @@ def test_lost_hosts_are_not_believed_for_longer_than_a_minute(site: WholeSite) -
     assert time.monotonic() - lost < 60.0
     # The host that differed may have been gone a moment sooner than the other one.
     assert len(site.writes(after=before, vlans=VLANS)) == len(VLANS)
+
+
+def test_a_prober_that_is_killed_during_a_batch_is_no_news(site: WholeSite) -> None:
+    """W1: node2 has taken a request and not answered when it is killed: after its restart it has reported on
+    every VLAN again, a network that was new meanwhile is Active, and nothing else is written."""
+    before, slow = site.sequence(), VLANS[1]
+    taken = Segment(cluster_network="extra", vlan=slow)
+    # While its gateway is silent, a check takes seconds.
+    site.lab.break_vlan(slow)
+    try:
+        site.updater.create("meanwhile", vlan=slow)
+        client = site.redis.client
+        site.updater.wait(lambda: bool(client.exists(outstanding_key("node2", taken))))
+        site.updater.wait(lambda: not client.exists(probe_queue("node2")))
+        assert client.exists(outstanding_key("node2", taken)), "it had answered already"
+        site.kill("node2")
+    finally:
+        site.lab.heal_vlan(slow)
+    site.start("node2")
+    site.updater.wait_for("meanwhile", lambda network: state_of(network) == "Active")
+    site.wait_for_reports("node2")
+    site.settle()
+    assert site.writes(after=before) == []
+
+
+@pytest.mark.long
+def test_a_flapping_uplink_is_no_failure_of_dhcp(site: WholeSite) -> None:
+    """N3: node1's uplink flaps ten times a second for two sweeps: no network is told to have a problem of
+    DHCP, and afterwards all is as before."""
+    before = site.sequence()
+    with standing_at_port(site.lab, "flapping", str(FLAPPING_S)) as flapping:
+        assert flapping.wait(2 * FLAPPING_S) == 0
+    site.updater.wait(lambda: site.states() == WELL)
+    told = [json.dumps(record.after) for record in site.writes(after=before)]
+    assert [text for text in told if "DHCPFailed" in text or "DHCP failed" in text] == []
