@@ -6,12 +6,13 @@ import platform
 import random
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import redis
 import structlog
 from celery import Celery, bootsteps
+from celery.signals import worker_shutting_down
 from kombu.exceptions import OperationalError
 
 from services.cluster.client import Cluster
@@ -40,6 +41,7 @@ from services.updater.gauges import NetworkGauges
 from services.updater.hosts import AnnouncedHosts, PauseSwitch
 from services.updater.memory.memories import RedisMemories
 from services.updater.metrics import UpdaterMetrics
+from services.updater.review.retaking import Retaking
 from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
 from services.updater.sweep_check import check_sweep
@@ -114,12 +116,15 @@ def main(settings: UpdaterSettings) -> int:
         telemetry.health.add_readiness_check("reviews", updater.problem)
         telemetry.health.add_readiness_check("worker", lambda: worker.problem() if working.is_set() else None)
         telemetry.health.add_thread_check("lease", lambda: leadership.is_alive)
+        reports = Retaking(updater.take_report, clock=clock)
+        telemetry.health.add_readiness_check("reports", reports.problem)
         telemetry.complete()
         guard = MessageGuard(
             client, queue=REPORT_QUEUE, tasks=frozenset({REPORT_TASK}), registry=telemetry.registry
         )
         consume_only(app, REPORT_QUEUE, transport=guarded_transport(guard, worker.consumed))
-        register(app, updater, client, metrics)
+        register(app, reports, client, metrics)
+        stack.enter_context(_stopped_with_worker(reports))
         _run_beside_worker(app, updater, events)
         watch.start()
         stack.callback(watch.stop)
@@ -162,7 +167,21 @@ def _end_unless(leads: bool, working: threading.Event) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def register(app: Celery, updater: Updater, client: redis.Redis, metrics: UpdaterMetrics) -> None:
+@contextlib.contextmanager
+def _stopped_with_worker(reports: Retaking) -> Iterator[None]:
+    """Let a worker that is to end not wait for reports that cannot be stored."""
+
+    def stop(**_: object) -> None:
+        reports.stop()
+
+    worker_shutting_down.connect(stop)
+    try:
+        yield
+    finally:
+        worker_shutting_down.disconnect(stop)
+
+
+def register(app: Celery, reports: Retaking, client: redis.Redis, metrics: UpdaterMetrics) -> None:
     """Register the report task. It accepts any arguments: a malformed report becomes a dead letter."""
 
     @app.task(name=REPORT_TASK)  # type: ignore[untyped-decorator]
@@ -175,7 +194,7 @@ def register(app: Celery, updater: Updater, client: redis.Redis, metrics: Update
             dead_letters.record(client, where=REPORT_TASK, reason=str(error), body=body)
             return
         try:
-            _ask_in_full(app, report.host, updater.take_report(report))
+            _ask_in_full(app, report.host, reports.take(report))
             metrics.report("taken")
         except redis.RedisError as error:
             metrics.report("lost")

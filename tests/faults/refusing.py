@@ -164,6 +164,7 @@ def _admit_one(server: MovingRedis) -> None:
 FAULTS = {
     "brpop": Fault("NOPERM", _user("-brpop"), _user("+@all"), WORKERS),
     "zadd": Fault("NOPERM", _user("-zadd"), _user("+@all"), WORKERS),
+    "eval": Fault("NOPERM", _user("-eval", "-evalsha"), _user("+@all")),
     "every command": Fault("NOPERM", _user("-@all"), _user("+@all")),
     "every key": Fault("NOPERM", _user("resetkeys"), _user("allkeys")),
     "subscriptions": Fault("NOPERM", _forbid_subscriptions, _user("+@all"), WORKERS),
