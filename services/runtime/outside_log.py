@@ -1,12 +1,12 @@
 """Log lines about content from outside: from Redis, Kubernetes or the wire, where others may write.
 
 Whoever may write there must not fill a disk. A warning is logged once, and again when it has come ten times
-as often. Of different lines, only so many a minute are logged.
+as often. Of one event, only so many a minute are logged.
 """
 
 import hashlib
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import Literal, NamedTuple, Protocol
 
 from services.runtime.clock import Clock, SystemClock
@@ -14,8 +14,8 @@ from services.runtime.clock import Clock, SystemClock
 REMEMBERED = 4_096
 """Lines of which it is known how often they came."""
 WINDOW_S = 60.0
-LINES = 300
-"""In one window."""
+LINES = 100
+"""Of one event in one window: a flood of one kind hides no line of another."""
 MAX_VALUE_CHARACTERS = 1_000
 
 Level = Literal["info", "warning"]
@@ -46,10 +46,12 @@ class OutsideLog:
         self._lock = threading.Lock()
         self._times: OrderedDict[bytes, int] = OrderedDict()
         self._window_at = float("-inf")
-        self._lines = self._left_out = 0
+        self._lines = Counter[str]()
+        self._left_out = Counter[str]()
+        """Both by event, of which there are as many as calls in our code."""
 
-    def due(self, line: str | None) -> _Due:
-        """Count a line; return whether to log it. None: one that is not compared with others."""
+    def due(self, event: str, line: str | None) -> _Due:
+        """Count a line; return whether to log it. line: None for one that is not compared with others."""
         now, times = self._clock.monotonic(), 1
         with self._lock:
             if line is not None:
@@ -58,13 +60,13 @@ class OutsideLog:
             if str(times).rstrip("0") != "1":
                 return _Due(0)
             if now - self._window_at >= WINDOW_S:
-                self._window_at, self._lines = now, 0
-            if self._lines >= LINES:
-                self._left_out += 1
+                self._window_at = now
+                self._lines.clear()
+            if self._lines[event] >= LINES:
+                self._left_out[event] += 1
                 return _Due(0)
-            self._lines += 1
-            left_out, self._left_out = self._left_out, 0
-            return _Due(times, left_out)
+            self._lines[event] += 1
+            return _Due(times, self._left_out.pop(event, 0))
 
     def _count(self, line: str) -> int:
         key = hashlib.blake2b(line.encode(errors="replace"), digest_size=16).digest()
@@ -84,7 +86,7 @@ def tell(log: Log, event: str, *, level: Level = "warning", content: str = "", *
     time. content: what caused it, where the fields do not tell one from another. Values are cut.
     """
     cut = {name: _cut(value) for name, value in fields.items()}
-    times, left_out = _lines.due(f"{event} {fields} {content}" if level == "warning" else None)
+    times, left_out = _lines.due(event, f"{event} {fields} {content}" if level == "warning" else None)
     if times > 1:
         cut["times"] = times
     if left_out:

@@ -36,15 +36,17 @@ def test_the_same_warning_is_logged_each_time_it_has_come_ten_times_as_often(
 
 
 def test_only_so_many_lines_a_minute_are_logged(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever they say, news as well as junk; afterwards it is said how many were left out."""
+    """Of an event, be it news or junk; no other is hidden, and later it is said how many were left out."""
     lines = log_lines(monkeypatch, module)
-    for number in range(LINES):
+    for number in range(LINES + 5):
         tell(module.log, "junk", key=str(number))
         tell(module.log, "news", level="info")
-    assert sum(line["log_level"] != "debug" for line in lines) == LINES
+    assert sum(line["log_level"] != "debug" for line in lines) == 2 * LINES
+    tell(module.log, "other junk")
+    assert lines[-1]["log_level"] == "warning"
     clock.seconds += WINDOW_S
     tell(module.log, "news", level="info")
-    assert (lines[-1]["log_level"], lines[-1]["lines_left_out"]) == ("info", LINES)
+    assert (lines[-1]["log_level"], lines[-1]["lines_left_out"]) == ("info", 5)
 
 
 def test_news_is_logged_each_time(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:

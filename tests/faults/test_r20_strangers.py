@@ -1,0 +1,125 @@
+"""R20: what a stranger who reaches Redis tries, against an updater at work."""
+
+import json
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network
+
+import pytest
+
+from services.contract.messages import HostAnnouncement, Segment, Verdict
+from services.contract.names import DEAD_LETTERS_KEY, HOST_TTL_S, REPORT_QUEUE, host_key
+from services.contract.outcomes import Fault
+from services.network.parse.nad import Network
+from services.runtime.redis_client import time_ms
+from tests.support.updater_site import UpdaterSite, digest_of, own_updater_site, state_of
+from tests.unit.network.builders import GATEWAY, verdict
+
+FUTURE = 2**53 - 1
+ROUTE = f'{{"mode":"manual","cidr":"10.0.112.0/20","gateway":"{GATEWAY}"}}'
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[UpdaterSite]:
+    """One updater for all attempts: it must survive each."""
+    with own_updater_site("node1", "node2") as running:
+        yield running
+
+
+def segment(vlan: int) -> Segment:
+    return Segment(cluster_network="extra", vlan=vlan)
+
+
+def says(network: Network, vlan: int, *, host: str = "node1", **fields: object) -> Verdict:
+    """Return what a prober found: the gateway answers."""
+    found = verdict(digest_of(network), host=host, segment=segment(vlan))
+    return found.model_copy(update=fields)
+
+
+def becomes_active(site: UpdaterSite, name: str, vlan: int) -> Network:
+    """Have both hosts report on a network, and wait until that is told."""
+    network = site.create(name, vlan=vlan, route=ROUTE)
+    for host in ("node1", "node2"):
+        site.send(says(network, vlan, host=host))
+    return site.wait_for(name, lambda written: state_of(written) == "Active")
+
+
+@pytest.mark.parametrize(
+    "order",
+    [{"incarnation": FUTURE}, {"counter": FUTURE}, {"incarnation": FUTURE, "counter": FUTURE}],
+    ids=lambda order: "-".join(order),
+)
+def test_no_forged_report_silences_a_host(site: UpdaterSite, order: dict[str, int]) -> None:
+    """R20: one from the future is refused and told, and the host's own report counts."""
+    vlan = 10 + len(order) + len(next(iter(order)))
+    name = "silenced-" + "-".join(order)
+    network = site.create(name, vlan=vlan, route=ROUTE)
+    site.redis.delete(DEAD_LETTERS_KEY)
+    forged = says(network, vlan, fault=Fault.UPLINK_DOWN)
+    site.send(forged.model_copy(update={"incarnation": 1, "counter": 1, **order}))
+    site.wait(lambda: site.redis.llen(DEAD_LETTERS_KEY) == 1)
+    assert "later than" in json.loads(str(site.redis.lindex(DEAD_LETTERS_KEY, 0)))["reason"]
+    now = time_ms(site.redis)
+    for host in ("node1", "node2"):
+        site.send(says(network, vlan, host=host, incarnation=now, counter=now * 1000))
+    site.wait_for(name, lambda written: state_of(written) == "Active")
+
+
+def announce_for_once(
+    site: UpdaterSite, *announced: HostAnnouncement, lifetime_s: int | None = HOST_TTL_S
+) -> None:
+    """Announce hosts and go away."""
+    with site.redis.pipeline(transaction=False) as pipe:
+        for each in announced:
+            pipe.set(host_key(each.host), each.model_dump_json(), ex=lifetime_s)
+        pipe.execute()
+
+
+def ghost(name: str, **fields: object) -> HostAnnouncement:
+    given = {"host": name, "uplinks": {"other": "bo"}, "version": "1", "incarnation": 1}
+    return HostAnnouncement(**given | fields)
+
+
+def test_invented_hosts_hide_no_real_one(site: UpdaterSite) -> None:
+    """R20: two thousand whose names come first, and a hundred thousand keys that look like hosts."""
+    announce_for_once(site, *(ghost(f"a{number:05}") for number in range(2_000)))
+    flood = "for n = 1, 100000 do redis.call('SET', KEYS[1] .. n, 'x', 'EX', 15) end"
+    site.redis.eval(flood, 1, host_key("b"))
+    site.wait(lambda: "more hosts are announced than are read" in site.log.read_text())
+    becomes_active(site, "crowded", 30)
+    site.redis.eval(flood.replace("'SET'", "'DEL'").replace(", 'x', 'EX', 15", ""), 1, host_key("b"))
+
+
+def test_no_announcement_takes_a_gateway_that_answers(site: UpdaterSite) -> None:
+    """R20: a new network shows that the announcement was read; the one that was Active stays as it was."""
+    becomes_active(site, "claimed", 31)
+    writes = len(site.writes("claimed"))
+    networks = (IPv4Network("0.0.0.0/0"),)
+    announce_for_once(site, ghost("thief", addresses=(IPv4Address(GATEWAY),), own_networks=networks))
+    site.create("new", vlan=32, route=ROUTE)
+    site.wait_for("new", lambda written: state_of(written) == "Invalid")
+    # The review that told this reviewed all others, too.
+    site.redis.delete(host_key("thief"))
+    site.send(says(site.get("new"), 33, host="node1"))
+    assert len(site.writes("claimed")) == writes
+    assert state_of(site.get("claimed")) == "Active"
+
+
+def test_an_announcement_for_ever_announces_nobody(site: UpdaterSite) -> None:
+    """R20: its author is gone; it is told once."""
+    announce_for_once(site, ghost("immortal", addresses=(IPv4Address(GATEWAY),)), lifetime_s=None)
+    site.wait(lambda: site.log.read_text().count("expected to expire within") == 1)
+    becomes_active(site, "undisturbed", 34)
+    assert site.log.read_text().count("expected to expire within") == 1
+    site.redis.delete(host_key("immortal"))
+
+
+def test_junk_fills_no_log(site: UpdaterSite) -> None:
+    """R20: thousands of different messages are a hundred lines, and the next report is taken."""
+    before = site.log.stat().st_size
+    with site.redis.pipeline(transaction=False) as pipe:
+        for number in range(3_000):
+            pipe.lpush(REPORT_QUEUE, f"junk {number}")
+        pipe.execute()
+    becomes_active(site, "noisy", 35)
+    assert site.log.stat().st_size - before < 100_000
+    assert site.process.poll() is None
