@@ -5,10 +5,18 @@ from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+import structlog
+
 from services.contract.conclusions import NO_RESULT, ConclusionRecord, Result
 from services.network.write.disputes import MAX_CORRECTIONS, Written
 from services.runtime.clock import Clock
+from services.runtime.outside_log import tell
 from services.updater.memory.memories import CORRECTIONS_COUNT_S, Memories
+
+CHECK_CALLS = 30
+"""A forged record is replaced after so many looks, which come once a second."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass
@@ -39,6 +47,10 @@ class KeptMemories:
         self._unstored: dict[str, str] = {}
         """What was written to networks, by uid, and is not in Redis yet."""
         self._stored_at = float("-inf")
+        self._storing = threading.Lock()
+        """While records are compared with Redis, none is stored there."""
+        self._unchecked: list[str] = []
+        self._check_size = 1
 
     def conclusions(self, uids: Collection[str]) -> Mapping[str, ConclusionRecord]:
         """Return the present records of these networks, by uid; Redis is read once for each."""
@@ -51,29 +63,49 @@ class KeptMemories:
         return {uid: record for uid, record in kept.items() if record is not None}
 
     def reload(self, uids: Collection[str]) -> None:
-        """Take these networks' records as Redis has them; store again what it lost, with what was written."""
-        found, lost = self._memories.conclusions(uids), list[ConclusionRecord]()
-        contents: dict[str, str] = {}
-        with self._lock:
-            for uid in uids:
-                kept = self._of(uid)
-                kept.is_read, kept.record = True, found.get(uid, kept.record)
-                if uid not in found and kept.record is not None:
-                    lost.append(kept.record)
-                    if kept.content:
-                        contents[uid] = kept.content
-        if lost:
-            self._memories.conclude(lost)
+        """Read these networks' records that are not known; store the others again where Redis has not the same.
+
+        Only this process writes them. What Redis lost is stored with what was written.
+        """
+        with self._storing:
+            found, lost = self._memories.conclusions(uids), list[ConclusionRecord]()
+            contents: dict[str, str] = {}
+            with self._lock:
+                for uid in uids:
+                    kept, there = self._of(uid), found.get(uid)
+                    if not kept.is_read or kept.record is None:
+                        kept.is_read, kept.record = True, there
+                    elif there is None or not _are_equal(there, kept.record):
+                        lost.append(kept.record)
+                        if there is None and kept.content:
+                            contents[uid] = kept.content
+                        if there is not None:
+                            tell(log, "record of another writer replaced", uid=uid)
+            if lost:
+                self._memories.conclude(lost)
         if contents:
             self._memories.remember_written(contents)
 
+    def check_some(self) -> None:
+        """Compare the next ones of the known records with Redis: all of them in CHECK_CALLS calls."""
+        with self._lock:
+            if not self._unchecked:
+                self._unchecked = [uid for uid, kept in self._kept.items() if kept.record is not None]
+                self._check_size = 1 + len(self._unchecked) // CHECK_CALLS
+            uids = self._unchecked[-self._check_size :]
+            del self._unchecked[-self._check_size :]
+            uids = [uid for uid in uids if uid in self._kept]
+        if uids:
+            self.reload(uids)
+
     def conclude(self, records: Collection[ConclusionRecord]) -> None:
         """Replace the records of these networks."""
-        self._memories.conclude(records)
-        with self._lock:
-            for record in records:
-                kept = self._of(record.uid)
-                kept.is_read, kept.record = True, record
+        with self._storing:
+            self._memories.conclude(records)
+            with self._lock:
+                for record in records:
+                    kept = self._of(record.uid)
+                    kept.is_read, kept.record = True, record
 
     def renew(self, uids: Collection[str]) -> None:
         """Keep the records of these networks in Redis, which still exist."""
@@ -170,3 +202,7 @@ class KeptMemories:
             written = replace(written, corrections=len(recent), room_in_s=room_in_s)
         content = self._unstored.get(uid) or written.content or kept.content
         return replace(written, content=content, digest=kept.digest, result=kept.result)
+
+
+def _are_equal(one: ConclusionRecord, other: ConclusionRecord) -> bool:
+    return one == other or one.to_json() == other.to_json()

@@ -24,6 +24,7 @@ from services.updater.review.touching import Touch, Touched
 from services.updater.write.queueing import WriteQueue
 
 CHECK_S = 3_600.0
+LOOK_S = 1.0
 """Between two rounds that look at everything. They also renew records, which are kept for a day."""
 
 log = structlog.get_logger(__name__)
@@ -58,6 +59,7 @@ class Rounds:
         self._queue = queue
         self._metrics = metrics
         self._was_skipped = False
+        self._looked_at = float("-inf")
         self._losses = 0
         """Losses of Redis after which the records were stored again."""
         self._check_at = clock.monotonic()
@@ -80,6 +82,7 @@ class Rounds:
             self._gather(touch, time)
             self._memories.forget(touch.gone)
             self._restore()
+            self._look_for_forgeries()
             networks = self._networks_in(touch)
             self._count_differences(networks)
             if self._clock.monotonic() >= self._check_at:
@@ -105,6 +108,13 @@ class Rounds:
         if self._losses != losses:
             self._memories.reload([network.uid for network in self._cache.snapshot()])
             self._losses = losses
+
+    def _look_for_forgeries(self) -> None:
+        """Compare some records with Redis, once a second: whoever reaches it may replace them."""
+        now = self._clock.monotonic()
+        if now - self._looked_at >= LOOK_S:
+            self._looked_at = now
+            self._memories.check_some()
 
     def _networks_in(self, touch: Touch) -> dict[str, Network]:
         if touch.everything:

@@ -3,11 +3,11 @@
 import pytest
 import redis
 
-from services.contract.conclusions import NO_RESULT
+from services.contract.conclusions import NO_RESULT, ConclusionRecord
 from services.network.parse import nad
 from services.network.reasons.events import LIMIT_REASON
 from services.network.write.disputes import MAX_CORRECTIONS
-from services.updater.memory.kept_memories import KeptMemories
+from services.updater.memory.kept_memories import CHECK_CALLS, KeptMemories, _are_equal
 from services.updater.memory.memories import CORRECTIONS_COUNT_S
 from tests.reference.site import Site
 from tests.support.manual_clock import ManualClock
@@ -94,6 +94,26 @@ def test_what_redis_lost_is_stored_again_unless_the_network_is_gone(site: Site) 
     memories.corrected.clear()
     memories.contents.clear()
     assert kept.written([uid]) == memories.written([uid])
+
+
+def test_a_forged_record_is_replaced_within_half_a_minute(site: Site) -> None:
+    """R20: it is neither believed nor shown for long; one that is as it should be is not written again."""
+    uid = site.network_at(0).uid
+    own = site.memories.conclusions([uid])[uid]
+    forged = own.model_copy(update={"status": {**own.status, "state": "Unreachable"}})
+    site.memories.conclude([forged])
+    # As Redis has it, it is the same.
+    assert _are_equal(own, ConclusionRecord.from_wire(own.to_wire()))
+    for _ in range(CHECK_CALLS + 1):
+        site.wait(1)
+        site.look()
+    assert site.memories.conclusions([uid])[uid] == own
+    assert connectivity(site) == "true"
+    kept_as = site.memories.conclusions([uid])[uid]
+    for _ in range(CHECK_CALLS + 1):
+        site.wait(1)
+        site.look()
+    assert site.memories.conclusions([uid])[uid] is kept_as
 
 
 def test_what_was_written_is_known_before_redis_has_it() -> None:
