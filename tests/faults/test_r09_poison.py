@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import random
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,7 @@ from services.contract.names import (
 from services.contract.reports import Report
 from services.runtime.celery_app import make_app
 from services.runtime.redis_client import time_ms
+from tests.support.mutating import mutate
 from tests.support.poison import POISON
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.updater_site import UpdaterSite, own_updater_site, wait_until
@@ -332,3 +334,17 @@ def test_junk_in_the_channel_of_broadcasts_ends_no_worker(worker: Worker) -> Non
         assert worker.redis.publish("/0.celery.pidbox", poison(good)) == 1
     worker.takes_the_next()
     assert worker.app.control.broadcast("ping", reply=True, limit=1, timeout=60)
+
+
+@pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.long)])
+def test_mutated_messages_end_no_worker(worker: Worker, count: int) -> None:
+    """R9 to R12: mutations of what our senders send, and of poison; the next message is taken."""
+    dice = random.Random(count)
+    seeds = [json.dumps(worker.good(number)).encode() for number in range(20)]
+    poison = [make(worker.good(0)) for _, make in POISON.values()]
+    with worker.redis.pipeline(transaction=False) as pipe:
+        for _ in range(count):
+            seed = dice.choice(seeds if dice.random() < 0.8 else poison)
+            pipe.lpush(worker.queue, mutate(seed[:65_536], dice))
+        pipe.execute()
+    worker.takes_the_next()

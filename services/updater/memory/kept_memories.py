@@ -63,7 +63,7 @@ class KeptMemories:
         return {uid: record for uid, record in kept.items() if record is not None}
 
     def reload(self, uids: Collection[str]) -> None:
-        """Read these networks' records that are not known; store the others again where Redis has not the same.
+        """Read those of these networks' records that are not known; store the others where Redis differs.
 
         Only this process writes them. What Redis lost is stored with what was written.
         """
