@@ -92,7 +92,7 @@ class Catalogue:
             "N7": (lambda: network.hostile("others"),),
             "N9": (lambda: network.hostile("other tags"),),
             "N10": (lambda: network.hostile("cut"),),
-            "N14": (lambda: network.hostile("giant", "fragmented"),),
+            "N14": (lambda: network.hostile("fragmented"),),
             "N15": (lambda: network.hostile("spoofed"),),
             "N16": (lambda: network.hostile("unsolicited"),),
             "N17": (network.flood,),

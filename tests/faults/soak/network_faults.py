@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -276,10 +277,16 @@ class NetworkFaults(Kinds):
         there, port = contextlib.ExitStack(), port_of(host, network)
 
         def begin() -> None:
-            there.enter_context(standing(self.world.inside("fabric"), module, port, *arguments))
+            process = there.enter_context(standing(self.world.inside("fabric"), module, port, *arguments))
+            there.callback(_check_that_it_stood, label, process)
 
         fault = self.blurring(label, f"uplink {host}", facts, begin, there.close)
         return fault if seconds is None else replace(fault, seconds=seconds)
+
+
+def _check_that_it_stood(label: str, process: "subprocess.Popen[str]") -> None:
+    if process.poll():
+        raise AssertionError(f"{label}: it ended with {process.returncode}")
 
 
 def _vlans_of(network: str) -> list[int]:

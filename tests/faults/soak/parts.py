@@ -14,7 +14,7 @@ from lab.namespaces import python_environment
 from tests.support import programs
 
 EXIT_S = 60.0
-LAST_LINES = 8
+LAST_LINES, LINE_END = 8, 300
 SOCKET = "redis.sock"
 FAULTS_USER = "faults"
 """Of Redis; any password is right."""
@@ -89,8 +89,11 @@ class Part:
         return self.process is not None and self.process.poll() is not None
 
     def last_words(self) -> str:
-        """Return the end of its log."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-LAST_LINES:])
+        """Return the end of its log: the last lines, and of a long one, as with a traceback, both ends."""
+        lines = self.log.read_text(errors="replace").splitlines()[-LAST_LINES:]
+        return "\n".join(
+            line if len(line) <= 2 * LINE_END else f"{line[:LINE_END]} … {line[-LINE_END:]}" for line in lines
+        )
 
     def _resume(self, process: "subprocess.Popen[bytes]") -> None:
         if self.is_frozen:
