@@ -14,6 +14,7 @@ from lab.namespaces import python_environment
 from tests.support import programs
 
 EXIT_S = 60.0
+"""For the orderly end of any process, as the manifests give prober and updater."""
 LAST_LINES, LINE_END = 8, 300
 SOCKET = "redis.sock"
 FAULTS_USER = "faults"
@@ -35,6 +36,8 @@ class Part:
     """Whether it goes on after it was frozen last."""
     since: float = field(default_factory=time.monotonic)
     """When it began or ceased to run last."""
+    overstayed: bool = False
+    """Whether it had to be killed because it did not end in time."""
     is_disk_full: bool = False
     """Whether it is started with an output that takes nothing."""
     began: float = 0.0
@@ -69,6 +72,7 @@ class Part:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(EXIT_S)
         if process.poll() is None:
+            self.overstayed = True
             process.kill()
             process.wait()
         self.since = time.monotonic()

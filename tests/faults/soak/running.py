@@ -15,6 +15,7 @@ from tests.faults.soak.false_words import FalseWord
 from tests.faults.soak.faulting import Fault
 from tests.faults.soak.judging import Judge
 from tests.faults.soak.layout import NETWORKS
+from tests.faults.soak.parts import EXIT_S
 from tests.faults.soak.world import World
 
 QUIET_S = 120.0
@@ -104,14 +105,18 @@ class Run:
             part.start()
 
     def _supervise(self) -> None:
-        """Start again what has ended by itself, as a supervisor does."""
+        """Start again what has ended by itself, as a supervisor does, and note what did not end in time."""
         for part in self.world.parts():
             if part.process is not None and part.has_ended():
-                self.ended.append(part.name)
+                self.ended.append(f"the {part.name} ended by itself")
                 code = part.process.returncode
                 self.tell(f"the {part.name} has ended by itself with {code}:\n{part.last_words()}")
                 part.end()
                 part.start()
+            if part.overstayed:
+                part.overstayed = False
+                self.ended.append(f"the {part.name} did not end within {EXIT_S:g} s")
+                self.tell(self.ended[-1])
 
     def until_true(self, since: float) -> float | None:
         """Wait until all that stands is true, and stays so for a while; return when that began.

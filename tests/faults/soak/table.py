@@ -26,7 +26,7 @@ class Outcome:
     false: Sequence[str] = ()
     """What was written and was not so, each in one line."""
     ended: Sequence[str] = ()
-    """The processes that ended by themselves."""
+    """The processes that ended by themselves, or not when they were told to."""
     growths: Sequence[Growth] = ()
     lost_s: float = 0.0
     """For how long the machine ran something else."""
@@ -44,7 +44,7 @@ def broken(outcome: Outcome, catalogue: Mapping[str, Row]) -> dict[str, list[str
     return {
         "I1": late,
         "I2": overwritten,
-        "I6": [f"{name} ended by itself" for name in outcome.ended]
+        "I6": [*outcome.ended]
         + [
             f"{growth.of}: {growth.measure} grows by {growth.growth:.1f}, expected {growth.allowed:.1f}"
             for growth in outcome.growths
