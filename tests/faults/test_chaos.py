@@ -13,6 +13,7 @@ from tests.network.lab_site import require_lab
 
 SECONDS, PAIRS = 120.0, 2
 """The last pair begins before so many seconds are over."""
+TRUE_FOR_S = 5.0
 SEED = 22
 """The updater is killed while workers are told to stop; writes are slow while a DHCP server is gone."""
 ROWS = ("K3", "K6", "K9", "K10", "R1", "R9", "R18", "W2", "W4", "N2", "N4")
@@ -36,6 +37,7 @@ def test_a_minute_of_chaos_breaks_nothing(tmp_path: Path) -> None:
             rows=ROWS,
             # The first minute of a site is judged as well.
             quiet_first=False,
+            true_for_s=TRUE_FOR_S,
         )
     catalogue = read_catalogue(CATALOGUE.read_text())
     lines += table.lines(outcome, catalogue)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.faults.soak.catalogue import Catalogue, Pair
 from tests.faults.soak.flatness import growths
 from tests.faults.soak.healing import Healing
-from tests.faults.soak.running import Run, Say
+from tests.faults.soak.running import TRUE_FOR_S, Run, Say
 from tests.faults.soak.sampling import Sampling
 from tests.faults.soak.starting import running_world
 from tests.faults.soak.table import Outcome
@@ -121,8 +121,9 @@ def chaos(
     pairs: int | None = None,
     rows: Collection[str] = (),
     quiet_first: bool = True,
+    true_for_s: float = TRUE_FOR_S,
 ) -> Outcome:
     """Start everything and run chaos."""
     with running_world(folder, state) as world:
-        run = Chaos(world, say, seed=seed)
+        run = Chaos(world, say, true_for_s, seed=seed)
         return run.run(seconds, pairs=pairs, rows=rows, quiet_first=quiet_first)

@@ -35,6 +35,8 @@ class Run:
 
     world: World
     say: Say
+    true_for_s: float = TRUE_FOR_S
+    """For how long all has to stay true before it counts as healed."""
     judge: Judge = field(init=False)
     faults: int = 0
     ended: list[str] = field(default_factory=list)
@@ -135,7 +137,7 @@ class Run:
             if wrong and now >= following:
                 following = now + PATIENT_S
                 self.tell(f"  not true yet: {self.last_wrong}")
-            if true_since is not None and now - true_since >= TRUE_FOR_S:
+            if true_since is not None and now - true_since >= self.true_for_s:
                 return true_since
             if wrong and self.world.counting.since_run(now, QUIET_S) >= since:
                 for name, whats in wrong.items():
