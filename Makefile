@@ -66,7 +66,7 @@ test-long: $(STAMP) ## the updater against its reference: STEPS=1000000 of rando
 		--history-steps $(STEPS) --history-seed $(SEED) $(PYTEST_ARGS)
 
 test-soak: $(STAMP) test-packages ## mixed faults on real processes, every write judged: MINUTES=60 from SEED on
-	@$(BIN)/python -m tests.faults.soak --seconds "$$(( $(MINUTES) * 60 ))" --seed $(SEED)
+	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) --seed $(SEED)
 
 chaos: $(STAMP) test-packages ## pairs of faults under edits by users, and a table: SECONDS=600 from SEED on; ROWS=K1,R4 of docs/faults.md
 	@$(BIN)/python -m tests.faults.soak --pairs --seconds $(SECONDS) --seed $(SEED) --rows "$(ROWS)"

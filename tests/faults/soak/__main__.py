@@ -30,9 +30,11 @@ def main() -> int:
     parser.add_argument(
         "--rows", default="", help="with --pairs: only these rows of docs/faults.md, as K1,R4"
     )
-    parser.add_argument("--seconds", type=float, default=3_600.0)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--seconds", type=float, help="in place of --minutes")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
+    seconds = arguments.minutes * 60.0 if arguments.seconds is None else arguments.seconds
     if missing := missing_prerequisites(SITE):
         _print("; ".join(missing))
         return 2
@@ -43,8 +45,8 @@ def main() -> int:
         folder = Path(name)
         if arguments.pairs:
             rows = arguments.rows.split(",") if arguments.rows else ()
-            return _chaos(folder, seconds=arguments.seconds, seed=arguments.seed, rows=rows)
-        return _soak(folder, seconds=arguments.seconds, seed=arguments.seed)
+            return _chaos(folder, seconds=seconds, seed=arguments.seed, rows=rows)
+        return _soak(folder, seconds=seconds, seed=arguments.seed)
 
 
 def _chaos(folder: Path, *, seconds: float, seed: int, rows: "list[str] | tuple[()]") -> int:
