@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import random
+import time
 from collections.abc import Callable, Collection
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from services.contract.messages import HostAnnouncement, Segment, Verdict
 from services.contract.names import (
     DEAD_LETTERS_KEY,
     DOUBTS_KEY,
+    HOST_RENEWAL_S,
     HOST_TTL_S,
     OBSERVED_TIME_KEY,
     PROBE_TASK,
@@ -189,11 +191,13 @@ class MessageFaults(Kinds):
         return self._stranger(f"a stranger speaks as {host}", say)
 
     def _stranger(self, label: str, say: Callable[[redis.Redis], object]) -> Fault:
-        world = self.world
+        world, due = self.world, [0.0]
 
         def repeat() -> None:
-            with contextlib.suppress(redis.RedisError):
-                say(world.client)
+            if (now := time.monotonic()) >= due[0]:
+                due[0] = now + HOST_RENEWAL_S
+                with contextlib.suppress(redis.RedisError):
+                    say(world.client)
 
         def begin() -> None:
             world.repeated[label] = repeat
