@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from lab.kube.jsontypes import JsonObject, metadata
 from lab.kube.objects import Actor
 from lab.kube.resources import NADS
@@ -233,23 +231,6 @@ def test_what_stands_is_held_against_what_is_so_now(world: World) -> None:
     assert list(judge.of_standing(network, since=since)) == []
     world.truth.changes.clear()
     assert list(judge.of_standing(network, since=since)) == ["silent on ['node2'], where it answers"]
-
-
-def test_counted_time_leaves_out_what_the_machine_took() -> None:
-    """A bound begins earlier by the time in which this process got no turn, or nobody could probe."""
-    now, hindered = [0.0], [False]
-    counting = Counting(lambda: hindered[0], clock=lambda: now[0])
-    for step in [0.1] * 100 + [20.0] + [0.1] * 100:
-        now[0] += step
-        counting.note()
-    assert counting.since_run(now[0], 15.0) == pytest.approx(5.0, abs=0.3)
-    assert counting.run_s(0.0, now[0]) == pytest.approx(20.0, abs=0.3)
-    hindered[0] = True
-    for _ in range(50):
-        now[0] += 0.1
-        counting.note()
-    assert counting.since_run(now[0], 15.0) == pytest.approx(30.0, abs=0.3)
-    assert counting.since_probed(now[0], 15.0) == pytest.approx(5.0, abs=0.3)
 
 
 def test_a_host_need_not_have_looked_at_what_is_asked_anew(world: World) -> None:
