@@ -26,10 +26,10 @@ from services.prober.tasks import ProbeService, register
 from services.prober.uplinks import Uplinks, own_addresses
 from services.runtime.celery_app import consume_only, make_app
 from services.runtime.clock import SystemClock
+from services.runtime.guarded_redis import connect_guarded
 from services.runtime.guarded_transport import guarded_transport
 from services.runtime.logs import configure
 from services.runtime.message_guard import MessageGuard
-from services.runtime.redis_client import connect
 from services.runtime.signals import event_on_signal
 from services.runtime.telemetry import Telemetry
 from services.runtime.worker import WorkerCheck, run_worker
@@ -51,8 +51,8 @@ def main(settings: ProberSettings) -> int:
 def _run(settings: ProberSettings, ended: threading.Event) -> int:
     clock = SystemClock()
     url = settings.redis_url.get_secret_value()
-    client = connect(url)
     telemetry = Telemetry(settings, service="prober", clock=clock)
+    client = connect_guarded(url, registry=telemetry.registry)
     metrics = ProberMetrics(telemetry.registry)
     telemetry.start()
     failed = threading.Event()

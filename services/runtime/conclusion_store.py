@@ -16,6 +16,7 @@ import structlog
 from services.contract.conclusions import MAX_RECORD_BYTES, ConclusionRecord
 from services.contract.errors import MessageRefused
 from services.contract.names import UNWRITTEN_KEY, conclusion_key
+from services.runtime.guarded_redis import set_aside
 from services.runtime.outside_log import tell
 
 KEPT_S = 86_400
@@ -49,7 +50,7 @@ class ConclusionStore:
                 answers = cast("list[str | redis.RedisError]", pipe.execute(raise_on_error=False))
             for uid, answer in zip(batch, answers, strict=True):
                 # A missing key is an empty text.
-                if answer and (record := _record(uid, answer)) is not None:
+                if answer and (record := self._record(uid, answer)) is not None:
                     found[uid] = record
         return found
 
@@ -60,7 +61,7 @@ class ConclusionStore:
         except redis.ResponseError as error:
             _check_type(error)
             return {}
-        return {uid: record for uid, record in self.read(uids).items() if _is_unwritten(record)}
+        return {uid: record for uid, record in self.read(uids).items() if is_unwritten(record)}
 
     def put(self, records: Collection[ConclusionRecord]) -> None:
         """Store these records in place of those before."""
@@ -78,11 +79,16 @@ class ConclusionStore:
             for record in records:
                 text = json.dumps(record.to_wire(), separators=(",", ":"))
                 pipe.set(conclusion_key(record.uid), text, ex=KEPT_S)
-            if unwritten := [record.uid for record in records if _is_unwritten(record)]:
+            if unwritten := [record.uid for record in records if is_unwritten(record)]:
                 pipe.sadd(UNWRITTEN_KEY, *unwritten)
-            if written := [record.uid for record in records if not _is_unwritten(record)]:
+            if written := [record.uid for record in records if not is_unwritten(record)]:
                 pipe.srem(UNWRITTEN_KEY, *written)
             pipe.execute()
+
+    def name_unwritten(self, uids: Collection[str]) -> None:
+        """Have the set of unwritten networks name these, whatever has become of it."""
+        for batch in _batches(uids):
+            self._client.sadd(UNWRITTEN_KEY, *batch)
 
     def renew(self, uids: Iterable[str]) -> None:
         """Keep the records of these networks for another KEPT_S."""
@@ -101,6 +107,21 @@ class ConclusionStore:
                 # Whatever is in place of the set, put() replaces it.
                 pipe.execute(raise_on_error=False)
 
+    def _record(self, uid: str, answer: "str | redis.RedisError") -> ConclusionRecord | None:
+        if isinstance(answer, redis.RedisError):
+            _check_type(answer)
+        try:
+            if isinstance(answer, redis.RedisError):
+                raise MessageRefused(str(answer))
+            record = _parse(answer)
+            if record.uid != uid:
+                raise MessageRefused(f"uid: expected {uid!r} as in the key, got {record.uid!r}")
+        except MessageRefused as error:
+            log.warning("stored conclusion ignored", key=conclusion_key(uid), error=str(error))
+            set_aside(self._client, conclusion_key(uid), str(error))
+            return None
+        return record
+
 
 def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
     remaining = iter(items)
@@ -108,7 +129,8 @@ def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield batch
 
 
-def _is_unwritten(record: ConclusionRecord) -> bool:
+def is_unwritten(record: ConclusionRecord) -> bool:
+    """Return whether it has something that is not written to its network."""
     return record.unwritten is not None and bool(record.unwritten.route or record.unwritten.status)
 
 
@@ -116,21 +138,6 @@ def _check_type(error: redis.RedisError) -> None:
     """Raise any other error than that of a key of another type."""
     if WRONG_TYPE not in str(error):
         raise error
-
-
-def _record(uid: str, answer: "str | redis.RedisError") -> ConclusionRecord | None:
-    if isinstance(answer, redis.RedisError):
-        _check_type(answer)
-    try:
-        if isinstance(answer, redis.RedisError):
-            raise MessageRefused(str(answer))
-        record = _parse(answer)
-        if record.uid != uid:
-            raise MessageRefused(f"uid: expected {uid!r} as in the key, got {record.uid!r}")
-    except MessageRefused as error:
-        tell(log, "stored conclusion ignored", key=conclusion_key(uid), error=str(error))
-        return None
-    return record
 
 
 @lru_cache(maxsize=PARSED_KEPT)

@@ -1,48 +1,129 @@
-"""Setting aside a key of Redis that is of another type than ours, or has what cannot be: by renaming it.
+"""Setting aside keys of Redis that are of another type than ours, too large, or have what cannot be.
 
-Nothing of it is lost to whoever looks for the cause, and the service makes the key anew.
+Such a key is renamed, or if it is huge, deleted. No other key is affected, and its owner makes it anew.
+What is set aside is counted, logged once for each content, and among the dead letters.
 """
 
+import threading
+from collections.abc import Mapping
 from typing import cast
+from weakref import WeakKeyDictionary
 
 import redis
 from prometheus_client import CollectorRegistry, Counter
 
 from services.contract.names import QUARANTINE_KEPT, QUARANTINE_KEY_PREFIX, QUARANTINE_TTL_S
 from services.runtime import dead_letters
+from services.runtime.key_kinds import Kind
 
-# KEYS: the key, a counter. ARGV: prefix, number kept, TTL in seconds. Returns the new name; "" for no key.
-_SET_ASIDE = """
-if redis.call('EXISTS', KEYS[1]) == 0 then return '' end
-local number = redis.pcall('INCR', KEYS[2])
-if type(number) ~= 'number' then
-  redis.call('SET', KEYS[2], 0)
-  number = 0
+HUGE_BYTES = 1_048_576
+"""A key that takes more memory is deleted: sixteen of them could fill Redis for a day."""
+SAMPLE_BYTES = 4_096
+
+# Returns what a key began with. Where Redis takes no writes, the key stays, and its reader ignores it.
+_SET_ASIDE = f"""
+local prefix = '{QUARANTINE_KEY_PREFIX}'
+local function beginning(key, kind)
+  if kind == 'string' then return redis.call('GETRANGE', key, 0, {SAMPLE_BYTES - 1}) end
+  return 'a ' .. kind
 end
-local name = ARGV[1] .. string.format('%d', number % ARGV[2])
-redis.call('RENAME', KEYS[1], name)
-redis.call('EXPIRE', name, ARGV[3])
-return name
+local function set_aside(key)
+  local kind = redis.call('TYPE', key)['ok']
+  if kind == 'none' then return false end
+  local was = beginning(key, kind)
+  local bytes = redis.pcall('MEMORY', 'USAGE', key)
+  if type(bytes) == 'number' and bytes > {HUGE_BYTES} then
+    redis.call('UNLINK', key)
+    return was
+  end
+  local number = redis.pcall('INCR', prefix)
+  if type(number) ~= 'number' then
+    redis.pcall('DEL', prefix)
+    number = 0
+  end
+  local name = prefix .. ':' .. string.format('%d', number % {QUARANTINE_KEPT})
+  redis.call('RENAME', key, name)
+  redis.call('EXPIRE', name, {QUARANTINE_TTL_S})
+  return was
+end
 """
+_ONE = _SET_ASIDE + "return set_aside(KEYS[1])"
+
+# ARGV: for each key its type, its most items and its most bytes; 0 for no limit. Returns for each wrong key
+# its number, what is wrong, and what it began with.
+CHECK = (
+    _SET_ASIDE
+    + """
+local COUNT = { list = 'LLEN', hash = 'HLEN', set = 'SCARD', stream = 'XLEN' }
+local function wrong(key, expected, items, bytes)
+  local kind = redis.call('TYPE', key)['ok']
+  if kind == 'none' then return nil end
+  if kind ~= expected then return 'expected a ' .. expected .. ', got a ' .. kind end
+  if bytes == 0 then return nil end
+  local size
+  if kind == 'string' then
+    size = redis.call('STRLEN', key)
+  else
+    local count = redis.call(COUNT[kind], key)
+    if count > items then return 'expected at most ' .. items .. ' items, got ' .. count end
+    size = redis.pcall('MEMORY', 'USAGE', key, 'SAMPLES', 0)
+  end
+  if type(size) == 'number' and size > bytes then
+    return 'expected at most ' .. bytes .. ' bytes, got ' .. size
+  end
+end
+local found = {}
+for at, key in ipairs(KEYS) do
+  local why = wrong(key, ARGV[3 * at - 2], tonumber(ARGV[3 * at - 1]), tonumber(ARGV[3 * at]))
+  if why then
+    found[#found + 1] = at
+    found[#found + 1] = why
+    found[#found + 1] = set_aside(key) or ''
+  end
+end
+return found
+"""
+)
+
+_counters: WeakKeyDictionary[CollectorRegistry, Counter] = WeakKeyDictionary()
+_lock = threading.Lock()
 
 
 class Quarantine:
-    """Renames keys to the last QUARANTINE_KEPT places, which expire. Thread-safe."""
+    """The last QUARANTINE_KEPT keys that were set aside; they expire after a day. Thread-safe."""
 
     def __init__(self, client: redis.Redis, *, registry: CollectorRegistry) -> None:
+        """registry: others may count in the same one."""
         self._client = client
-        self._keys = Counter(
-            "nadroute_keys_set_aside",
-            "Keys of Redis that were renamed because they were of another type, or had what cannot be.",
-            registry=registry,
-        )
+        with _lock:
+            if registry not in _counters:
+                _counters[registry] = Counter(
+                    "nadroute_keys_set_aside",
+                    "Keys of Redis that were set aside: of another type, too large, or with what cannot be.",
+                    registry=registry,
+                )
+            self._counter = _counters[registry]
 
-    def set_aside(self, key: str, reason: str) -> None:
-        """Rename the key, count it, and record it as a dead letter. Raises redis.RedisError."""
-        arguments = (f"{QUARANTINE_KEY_PREFIX}:", QUARANTINE_KEPT, QUARANTINE_TTL_S)
-        name = cast("str", self._client.eval(_SET_ASIDE, 2, key, QUARANTINE_KEY_PREFIX, *arguments))
-        if name:
-            self._keys.inc()
-            dead_letters.record(
-                self._client, where=key, reason=f"set aside: {reason}", body=f"renamed to {name}"
-            )
+    def set_aside(self, key: str, reason: str) -> bool:
+        """Rename the key, count it, and record it as a dead letter; return whether there was one.
+
+        Raises redis.RedisError.
+        """
+        was = cast("str | bytes | None", self._client.eval(_ONE, 1, key))
+        if was is not None:
+            self.record(key, reason, was)
+        return was is not None
+
+    def record(self, key: str, reason: str, was: "str | bytes") -> None:
+        """Count and record that a key was set aside. was: its beginning. Never raises for Redis."""
+        self._counter.inc()
+        body = was.decode(errors="backslashreplace") if isinstance(was, bytes) else was
+        dead_letters.record(self._client, where=key, reason=f"set aside: {reason}", body=body)
+
+
+def check_arguments(kinds: Mapping["str | bytes", Kind], *, whole: bool) -> "list[str | bytes | int]":
+    """Return the arguments of EVAL that check these keys. whole: also those of which only some is read."""
+    limits: list[str | bytes | int] = []
+    for kind in kinds.values():
+        limits += [kind.type, kind.items, 0 if kind.is_cut and not whole else kind.size]
+    return [CHECK, len(kinds), *kinds, *limits]

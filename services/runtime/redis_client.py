@@ -71,13 +71,14 @@ def connect(
     connect_timeout_s: float = CONNECT_TIMEOUT_S,
     read_timeout_s: float = READ_TIMEOUT_S,
     retries: int = 3,
+    client_type: type["redis.Redis"] = redis.Redis,
 ) -> "redis.Redis":
     """Return a client that reports a frozen Redis after one timeout, and retries refused connections.
 
     Values are text. Anyone with access to Redis can write bytes that are not UTF-8, which must not fail a
     reader: they are escaped as \\xNN, for the parser of the value to refuse.
     """
-    return redis.Redis.from_url(
+    return client_type.from_url(
         check_url(url),
         decode_responses=True,
         encoding_errors="backslashreplace",

@@ -10,6 +10,9 @@ from services.contract.names import HOST_TTL_S
 LONGEST_TICK_S = 5
 """Of a longer gap between two ticks, the rest was not observed by anybody and does not count."""
 LONGEST_TICK_MS = LONGEST_TICK_S * 1000
+FAR_MS = 86_400_000
+"""Observed time counts no faster than Redis' own, from which it began. So it is ahead only by as much as the
+clock of Redis' machine was set back; what is further ahead was never counted."""
 
 AHEAD_MS = 5_000
 """How far a prober may be ahead of Redis' time, as after a step of its clock."""
@@ -22,10 +25,24 @@ the last one too, or whether it stored the verdict."""
 OBSERVE = f"""
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local last = redis.call('HMGET', KEYS[1], 'observed_ms', 'at_ms', 'resumed_ms', 'stood_still')
-local observed, at = tonumber(last[1] or ''), tonumber(last[2] or '')
-local resumed, stood_still = tonumber(last[3] or '') or 0, last[4] == '1'
+local last = redis.pcall('HMGET', KEYS[1], 'observed_ms', 'at_ms', 'resumed_ms', 'stood_still')
 local known = tonumber(ARGV[#ARGV])
+local wrong = ''
+local function moment(name, text)
+  local value = text and string.match(text, '^%d+$') and #text <= 16 and tonumber(text)
+  if text and (not value or value > math.max(now, known) + {FAR_MS}) then
+    wrong = wrong .. name .. '=' .. string.sub(text, 1, 40) .. ' '
+    return nil
+  end
+  return value or nil
+end
+local observed, at = moment('observed_ms', last[1]), moment('at_ms', last[2])
+local resumed, stood_still = moment('resumed_ms', last[3]) or 0, last[4] == '1'
+if resumed > (observed or 0) then
+  if observed then wrong = wrong .. 'resumed_ms=' .. last[3] .. ' ' end
+  resumed = 0
+end
+local stored = observed
 local passed = observed and at and now - at
 local counts = passed and passed >= 0 and passed <= {LONGEST_TICK_MS}
   and redis.call('EXISTS', KEYS[2]) == 1
@@ -47,12 +64,12 @@ elseif not counts and not stood_still and passed and passed > 0 then
   observed = observed + math.min(passed, {LONGEST_TICK_MS})
 end
 stood_still = not counts
-local kept = last[1] and tonumber(last[1]) or 0
+local kept = stored or 0
 redis.call('HSET', KEYS[1],
   'observed_ms', string.format('%.0f', observed), 'at_ms', string.format('%.0f', now),
   'resumed_ms', string.format('%.0f', resumed), 'stood_still', stood_still and '1' or '0')
 """
-TICKED = "return { observed, resumed, counts and not stood_still and 1 or 0, kept }"
+TICKED = "return { observed, resumed, counts and not stood_still and 1 or 0, kept, wrong }"
 READ = "return { observed, resumed, counts and not stood_still and 1 or 0 }"
 ENTRY = f"""
 -- The prober at work has the newest incarnation, whatever the clock says; without a prober it is no later
@@ -112,7 +129,8 @@ CONFIRM = f"""
 local function confirm(key, counter, fingerprint, asked)
   local kept = redis.pcall('HMGET', key, ARGV[1], ARGV[1] .. '|dhcp')
   if kept.err then
-    return {OLD}
+    -- Of another type. The verdict in full, which is asked for now, is stored in its place.
+    return {UNKNOWN}
   end
   local fields = {{}}
   if gives_way(kept[1], ARGV[2], counter) then

@@ -11,7 +11,7 @@ is away or probing is paused, no verdict ages.
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import cast
 
@@ -25,6 +25,7 @@ from services.contract.outcomes import Fault
 from services.contract.reports import Repeats
 from services.contract.verdicts import AgedVerdict, Confirmed, ObservedTime, SegmentVerdicts
 from services.runtime import dead_letters
+from services.runtime.guarded_redis import record_wrong, set_field_aside, took
 from services.runtime.outside_log import tell
 from services.runtime.parsed_verdicts import ParsedVerdicts
 from services.runtime.verdict_scripts import (
@@ -43,6 +44,8 @@ from services.runtime.verdict_scripts import (
 
 KEPT_S = 86_400
 """Seconds after its last verdict that a segment's key expires: long after any verdict was fresh."""
+AHEAD_MS = 60_000
+"""Observed time may go on between two commands, but not by this much."""
 DHCP_FIELD_SUFFIX = "|dhcp"
 BATCH = 256
 """Commands per round trip: bounded, so that no reply blocks the server for long."""
@@ -79,10 +82,14 @@ class VerdictStore:
         Once a tick comes later than LONGEST_TICK_S, or no watcher sends, time stands still until a tick comes
         in time.
         """
-        *answer, kept_ms = cast("list[int]", self._tick_script(keys=_TIME_KEYS, args=[self._known_ms]))
+        answer = cast("list[int | str]", self._tick_script(keys=_TIME_KEYS, args=[self._known_ms]))
+        kept_ms, wrong = int(answer[3]), str(answer[4])
+        if wrong:
+            # The tick has replaced it.
+            record_wrong(self._client, OBSERVED_TIME_KEY, "expected milliseconds of Redis' time", wrong)
         # Without its data, or with an older copy of it, Redis has an earlier time than the last tick left.
-        is_lost = kept_ms < self._ticked_ms
-        self._ticked_ms, time = answer[0], self._see(answer)
+        is_lost = kept_ms < self._ticked_ms and not (wrong or took(self._client, OBSERVED_TIME_KEY))
+        self._ticked_ms, time = int(answer[0]), self._see(answer[:3])
         return time._replace(is_lost=is_lost)
 
     def time(self) -> ObservedTime:
@@ -175,10 +182,12 @@ class VerdictStore:
                 self._read_script(keys=_TIME_KEYS, args=[self._known_ms], client=pipe)
                 for segment in batch:
                     pipe.hgetall(verdicts_key(segment))
-                answer, *hashes = pipe.execute()
+                answer, *hashes = pipe.execute(raise_on_error=False)
+            if isinstance(answer, redis.RedisError):
+                raise answer
             time = self._see(answer)
-            for segment, fields in zip(batch, cast("Sequence[Mapping[str, str]]", hashes), strict=True):
-                found[segment] = self._read_segment(segment, fields, time)
+            for segment, fields in zip(batch, hashes, strict=True):
+                found[segment] = self._read_segment(segment, _fields(segment, fields), time)
         return found
 
     def _read_segment(
@@ -189,8 +198,11 @@ class VerdictStore:
         for name, text in sorted(fields.items()):
             try:
                 observed_ms, full_ms, verdict = self._parse(text)
+                if max(observed_ms, full_ms) > time.now_ms + AHEAD_MS:
+                    raise MessageRefused(f"stored verdict: from the future, observed_ms={observed_ms}")
             except MessageRefused as error:
                 tell(log, "stored verdict ignored", segment=str(segment), field=name, error=str(error))
+                set_field_aside(self._client, verdicts_key(segment), name, str(error), text)
                 continue
             age_ms, full_age_ms = max(0, time.now_ms - observed_ms), max(0, time.now_ms - full_ms)
             seen = AgedVerdict(verdict, age_ms / 1000, full_age_ms / 1000)
@@ -213,3 +225,13 @@ class VerdictStore:
             raise MessageRefused(f"stored verdict: expected an envelope, got {text[:60]!r}")
         verdict = self._parsed.parse(text[envelope.end() : -1])
         return int(envelope["observed_ms"]), int(envelope["full_ms"]), verdict
+
+
+def _fields(segment: Segment, answer: object) -> Mapping[str, str]:
+    """Return a segment's hash; nothing for a key of another type. May raise redis.RedisError."""
+    if isinstance(answer, redis.RedisError):
+        if "WRONGTYPE" not in str(answer):
+            raise answer
+        log.warning("key of another type ignored", key=verdicts_key(segment), error=str(answer))
+        return {}
+    return cast("Mapping[str, str]", answer)

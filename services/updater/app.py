@@ -29,11 +29,13 @@ from services.runtime import dead_letters, signals
 from services.runtime.celery_app import consume_only, make_app
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.doubts import DoubtLog
+from services.runtime.guarded_redis import connect_guarded
 from services.runtime.guarded_transport import guarded_transport
+from services.runtime.key_patrol import KeyPatrol
 from services.runtime.logs import configure
 from services.runtime.message_guard import MessageGuard
 from services.runtime.outside_log import tell
-from services.runtime.redis_client import connect, redact
+from services.runtime.redis_client import redact
 from services.runtime.telemetry import Telemetry
 from services.runtime.verdict_store import VerdictStore
 from services.runtime.worker import WorkerCheck, run_worker
@@ -68,7 +70,7 @@ def main(settings: UpdaterSettings) -> int:
         telemetry.start()
         stack.callback(telemetry.stop)
         cluster = stack.enter_context(contextlib.closing(Cluster(settings)))
-        client = stack.enter_context(connect(url))
+        client = stack.enter_context(connect_guarded(url, registry=telemetry.registry))
         check_sweep(client, settings.sweep_interval_s)
         store = VerdictStore(client)
         events = EventPoster(
@@ -118,6 +120,8 @@ def main(settings: UpdaterSettings) -> int:
         telemetry.health.add_thread_check("lease", lambda: leadership.is_alive)
         reports = Retaking(updater.take_report, clock=clock)
         telemetry.health.add_readiness_check("reports", reports.problem)
+        patrol = KeyPatrol(client, clock=clock)
+        telemetry.health.add_thread_check("key patrol", lambda: patrol.is_alive)
         telemetry.complete()
         guard = MessageGuard(
             client, queue=REPORT_QUEUE, tasks=frozenset({REPORT_TASK}), registry=telemetry.registry
@@ -142,6 +146,8 @@ def main(settings: UpdaterSettings) -> int:
                 max_series=settings.metrics_series,
             )
         )
+        patrol.start()
+        stack.callback(patrol.stop)
         working.set()
         name = worker_name("updater", platform.node())
         exit_code = run_worker(app, name=name, concurrency=settings.report_concurrency)

@@ -10,10 +10,12 @@ from services.cluster.client import Cluster
 from services.cluster.leading import Leadership
 from services.cluster.metrics import WatchMetrics
 from services.cluster.watching import NetworkWatch
+from services.contract.names import UNWRITTEN_KEY, conclusion_key
 from services.runtime import redis_client, signals
 from services.runtime.celery_app import make_app
 from services.runtime.clock import SystemClock
 from services.runtime.doubts import DoubtReader
+from services.runtime.guarded_redis import connect_guarded
 from services.runtime.logs import configure
 from services.runtime.telemetry import Telemetry
 from services.version import __version__
@@ -25,6 +27,9 @@ from services.watcher.metrics import WatcherMetrics
 from services.watcher.plan.schedule import Schedule
 from services.watcher.settings import WatcherSettings
 from services.watcher.unwritten import UnwrittenPoll
+
+OF_THE_UPDATER = (UNWRITTEN_KEY, conclusion_key(""))
+"""Keys that the updater alone sets aside: it makes them anew, and nobody else knows what was there."""
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +52,9 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
         telemetry.start()
         stack.callback(telemetry.stop)
         cluster = stack.enter_context(contextlib.closing(Cluster(settings)))
-        client = stack.enter_context(redis_client.connect(url))
+        client = stack.enter_context(
+            connect_guarded(url, registry=telemetry.registry, left_alone=OF_THE_UPDATER)
+        )
         app = make_app(url, name="nadroute-watcher")
         stack.callback(app.close)
         mailbox = Mailbox(clock)

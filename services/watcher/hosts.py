@@ -1,5 +1,7 @@
 """Polling Redis once a second: which hosts are announced, and whether probing is paused."""
 
+import json
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,13 +11,16 @@ import redis
 import structlog
 
 from services.contract.messages import HostAnnouncement
-from services.contract.names import PAUSED_KEY, WATCHED_KEY
+from services.contract.names import PAUSED_KEY, WATCHED_KEY, host_key
 from services.runtime import dead_letters
-from services.runtime.announcements import AnnouncementReader
+from services.runtime.announcements import AnnouncementReader, RefusedEntry
 from services.runtime.clock import Clock
+from services.runtime.guarded_redis import set_aside, took
 from services.runtime.outages import Outage
 from services.runtime.outside_log import tell
 from services.runtime.repeating import RepeatingThread
+
+_MARK = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +51,8 @@ class HostReader:
         lost = self._has_lost()
         found = self._announcements.read()
         for entry in found.refused:
-            dead_letters.record(self._client, where=entry.key, reason=entry.reason, body=entry.body)
+            if _is_of_another_version(entry) or not set_aside(self._client, entry.key, entry.reason):
+                dead_letters.record(self._client, where=entry.key, reason=entry.reason, body=entry.body)
         if bool(found.left_out) != bool(self._left_out):
             tell(log, "more hosts are announced than are read", left_out=found.left_out)
         self._left_out = found.left_out
@@ -54,6 +60,11 @@ class HostReader:
 
     def _has_lost(self) -> bool:
         before, mark = self._mark, cast("str | None", self._client.get(WATCHED_KEY))
+        if mark is not None and not _MARK.fullmatch(mark):
+            set_aside(self._client, WATCHED_KEY, f"expected 32 hexadecimal digits, got {mark[:40]!r}")
+            mark = self._put_back(before)
+        elif mark is None and took(self._client, WATCHED_KEY):
+            mark = self._put_back(before)
         if mark is None:
             mark = uuid.uuid4().hex
             try:
@@ -64,6 +75,21 @@ class HostReader:
                 mark = None
         self._mark = mark
         return before is not None and mark != before
+
+    def _put_back(self, mark: str | None) -> str | None:
+        """Put back what stood there before somebody wrote something else: nothing was lost."""
+        if mark is not None:
+            self._client.set(WATCHED_KEY, mark, nx=True)
+        return mark
+
+
+def _is_of_another_version(entry: RefusedEntry) -> bool:
+    """Whether it may be the announcement of a newer prober, which a newer watcher can read."""
+    try:
+        body = json.loads(entry.body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(body, dict) and host_key(str(body.get("host"))) == entry.key
 
 
 class HostPoll(RepeatingThread):

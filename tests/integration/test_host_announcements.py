@@ -5,12 +5,13 @@ import json
 from collections.abc import Mapping
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from services.contract.messages import HostAnnouncement
 from services.contract.names import HOST_KEY_PREFIX, HOST_TTL_S, WATCHED_KEY, host_key
 from services.runtime import announcements
 from services.runtime.announcements import BATCH, MAX_HOSTS, MAX_REFUSED, AnnouncementReader
-from services.runtime.redis_client import connect
+from services.runtime.guarded_redis import connect_guarded
 from services.watcher.hosts import HostReader
 from tests.support.redis_server import RedisServer
 
@@ -180,9 +181,15 @@ def test_the_number_of_hosts_is_limited(redis_server: RedisServer) -> None:
 
 
 def test_a_mark_that_is_not_utf_8_does_not_fail_the_poll(redis_server: RedisServer) -> None:
-    """Overwriting the mark by which the watcher detects data loss counts as one loss."""
-    with contextlib.closing(connect(redis_server.url)) as client:
+    """R17: the mark by which the watcher detects data loss is put back: nothing was lost."""
+    with contextlib.closing(connect_guarded(redis_server.url, registry=CollectorRegistry())) as client:
         reader = HostReader(client)
         assert not reader.poll().lost
+        mark = redis_server.client.get(WATCHED_KEY)
         redis_server.client.set(WATCHED_KEY, b"\xff\xfe")
-        assert [reader.poll().lost for _ in range(2)] == [True, False]
+        assert [reader.poll().lost for _ in range(2)] == [False, False]
+        assert redis_server.client.get(WATCHED_KEY) == mark
+        redis_server.client.delete(WATCHED_KEY)
+        redis_server.client.rpush(WATCHED_KEY, "x")
+        assert [reader.poll().lost for _ in range(2)] == [False, False]
+        assert redis_server.client.get(WATCHED_KEY) == mark

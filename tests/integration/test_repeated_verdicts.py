@@ -187,12 +187,13 @@ def test_junk_has_no_fingerprint(redis_server: RedisServer, store: VerdictStore,
 def test_a_key_of_another_type_spoils_no_other_segment(
     redis_server: RedisServer, store: VerdictStore
 ) -> None:
-    """Of a report, only that segment is ignored."""
+    """R17: of a report, only that segment is unknown, so it is asked for in full."""
     store.put([full(1)])
     redis_server.client.set(verdicts_key(Segment(cluster_network="extra", vlan=1)), "junk")
     both = ((1, 2, PRINT, False), (SEGMENT.vlan, 2, PRINT, False))
     confirmed = store.confirm("node1", Repeats(cluster_network="extra", incarnation=1, verdicts=both))
-    assert (list(confirmed.gaps_s), confirmed.unknown) == ([SEGMENT], ())
+    wrong = Segment(cluster_network="extra", vlan=1)
+    assert (list(confirmed.gaps_s), confirmed.unknown) == ([SEGMENT], (wrong,))
 
 
 SAYS = st.sampled_from((0, 0, 0, 0, 1, 2, 3))

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from services.contract.names import (
     OBSERVED_TIME_KEY,
@@ -13,6 +14,7 @@ from services.contract.names import (
     written_key,
 )
 from services.network.write.disputes import MAX_CORRECTIONS, Written
+from services.runtime.guarded_redis import connect_guarded
 from services.runtime.verdict_scripts import LONGEST_TICK_S
 from services.runtime.verdict_store import VerdictStore
 from services.updater.hosts import CACHED_S, PauseSwitch
@@ -61,8 +63,9 @@ def test_what_was_written_is_remembered_by_uid(redis_server: RedisServer, memori
     assert int(redis_server.client.ttl(written_key("uid-1"))) > 0
 
 
-def test_a_key_of_another_type_is_set_aside(redis_server: RedisServer, memories: RedisMemories) -> None:
+def test_a_key_of_another_type_is_set_aside(redis_server: RedisServer) -> None:
     """R17: it counts as nothing remembered and no other network is affected; the next write is remembered."""
+    memories = RedisMemories(connect_guarded(redis_server.url, registry=CollectorRegistry()))
     memories.remember_correction("uid-1", "c")
     redis_server.client.set(written_key("uid-2"), "junk")
     redis_server.client.hset(corrections_key("uid-3"), "x", "1")

@@ -131,12 +131,12 @@ def test_order_is_exact_to_the_microsecond(redis_server: RedisServer, store: Ver
 
 
 def test_an_entry_from_redis_future_orders_nothing(redis_server: RedisServer, store: VerdictStore) -> None:
-    """Any verdict replaces it, or the host would be ignored until then."""
+    """R17: it is not read, and any verdict replaces it, or the host would be ignored until then."""
     store.put([made(9, incarnation=9)])
     (text,) = (str(t) for t in redis_server.client.hvals(verdicts_key(SEGMENT)))
     at_ms = json.loads(text)["at_ms"]
     redis_server.client.hset(verdicts_key(SEGMENT), "node1", text.replace(str(at_ms), str(at_ms + 3_600_000)))
-    assert store.read([SEGMENT])[SEGMENT].latest[0].age_s == 0
+    assert store.read([SEGMENT])[SEGMENT].latest == ()
     assert store.put([made(1)]) == {SEGMENT}
 
 

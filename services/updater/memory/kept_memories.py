@@ -10,6 +10,7 @@ import structlog
 from services.contract.conclusions import NO_RESULT, ConclusionRecord, Result
 from services.network.write.disputes import MAX_CORRECTIONS, Written
 from services.runtime.clock import Clock
+from services.runtime.conclusion_store import is_unwritten
 from services.runtime.outside_log import tell
 from services.updater.memory.memories import CORRECTIONS_COUNT_S, Memories
 
@@ -75,7 +76,12 @@ class KeptMemories:
                     kept, there = self._of(uid), found.get(uid)
                     if not kept.is_read or kept.record is None:
                         kept.is_read, kept.record = True, there
-                    elif there is None or not _are_equal(there, kept.record):
+                    elif there is kept.record:
+                        continue
+                    elif there is not None and _are_equal(there, kept.record):
+                        # The store returns the same one again for the same text: nothing is compared then.
+                        kept.record = there
+                    else:
                         lost.append(kept.record)
                         if there is None and kept.content:
                             contents[uid] = kept.content
@@ -87,16 +93,21 @@ class KeptMemories:
             self._memories.remember_written(contents)
 
     def check_some(self) -> None:
-        """Compare the next ones of the known records with Redis: all of them in CHECK_CALLS calls."""
+        """Compare the next ones of the known records with Redis: all of them in CHECK_CALLS calls.
+
+        The set that names those with something unwritten is filled again.
+        """
         with self._lock:
             if not self._unchecked:
                 self._unchecked = [uid for uid, kept in self._kept.items() if kept.record is not None]
                 self._check_size = 1 + len(self._unchecked) // CHECK_CALLS
             uids = self._unchecked[-self._check_size :]
             del self._unchecked[-self._check_size :]
-            uids = [uid for uid in uids if uid in self._kept]
-        if uids:
-            self.reload(uids)
+            records = {uid: kept.record for uid in uids if (kept := self._kept.get(uid)) is not None}
+        if records:
+            self.reload(records)
+        if unwritten := [uid for uid, record in records.items() if record and is_unwritten(record)]:
+            self._memories.name_unwritten(unwritten)
 
     def conclude(self, records: Collection[ConclusionRecord]) -> None:
         """Replace the records of these networks."""

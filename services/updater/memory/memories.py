@@ -41,6 +41,10 @@ class Memories(Protocol):
         """Replace the records of these networks."""
         ...
 
+    def name_unwritten(self, uids: Collection[str]) -> None:
+        """Have it stand that the conclusions of these networks have something that is not written."""
+        ...
+
     def renew(self, uids: Collection[str]) -> None:
         """Keep the records of these networks, which still exist."""
         ...
@@ -78,6 +82,9 @@ class RedisMemories:
 
     def conclude(self, records: Collection[ConclusionRecord]) -> None:
         self._store.put(records)
+
+    def name_unwritten(self, uids: Collection[str]) -> None:
+        self._store.name_unwritten(uids)
 
     def renew(self, uids: Collection[str]) -> None:
         self._store.renew(uids)
@@ -134,13 +141,12 @@ class RedisMemories:
         return found
 
     def _usable(self, key: str, reply: Sequence[str | None] | Exception) -> Sequence[str | None]:
-        """Return the reply; nothing for a key of another type, which is deleted, since it holds nothing."""
+        """Return the reply; nothing for a key of another type."""
         if not isinstance(reply, Exception):
             return reply
         if "WRONGTYPE" not in str(reply):
             raise reply
-        tell(log, "key of another type deleted", key=key, error=str(reply))
-        self._client.delete(key)
+        tell(log, "key of another type ignored", key=key, error=str(reply))
         return ()
 
 

@@ -24,8 +24,9 @@ from services.updater.review.touching import Touch, Touched
 from services.updater.write.queueing import WriteQueue
 
 CHECK_S = 3_600.0
-LOOK_S = 1.0
 """Between two rounds that look at everything. They also renew records, which are kept for a day."""
+LOOK_S = 1.0
+"""Between two comparisons of some records with Redis."""
 
 log = structlog.get_logger(__name__)
 

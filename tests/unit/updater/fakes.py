@@ -113,6 +113,7 @@ class FakeMemories:
         self.stored_together: list[list[str]] = []
         """The networks of which what was written was stored, by round trip."""
         self.told: set[str] = set()
+        self.unwritten: set[str] = set()
 
     def conclusions(self, uids: Collection[str]) -> Mapping[str, ConclusionRecord]:
         return {uid: self.records[uid] for uid in uids if uid in self.records}
@@ -122,6 +123,9 @@ class FakeMemories:
             raise self.failure
         self.stored += records
         self.records |= {record.uid: record for record in records}
+
+    def name_unwritten(self, uids: Collection[str]) -> None:
+        self.unwritten |= set(uids)
 
     def renew(self, uids: Collection[str]) -> None:
         self.renewed.append(list(uids))

@@ -1,0 +1,35 @@
+"""A look at all of nadroute's keys from time to time: some are read once, or only by whoever shows them."""
+
+from itertools import islice
+
+import redis
+import structlog
+
+from services.runtime.clock import Clock
+from services.runtime.guarded_redis import GuardedRedis
+from services.runtime.repeating import RepeatingThread
+
+INTERVAL_S = 15.0
+SCANNED = 10_000
+"""Keys that Redis looks at in one command, which takes it a millisecond."""
+CHECKED = 500
+"""Keys per check: bounded, so that no command blocks the server for long."""
+
+log = structlog.get_logger(__name__)
+
+
+class KeyPatrol(RepeatingThread):
+    """Sets aside what is of another type, or larger than anything that nadroute puts there."""
+
+    def __init__(self, client: GuardedRedis, *, clock: Clock, interval_s: float = INTERVAL_S) -> None:
+        super().__init__("key-patrol", self.patrol, clock=clock, interval_s=interval_s)
+        self._client = client
+
+    def patrol(self) -> None:
+        """Check all keys once. Redis errors are logged for debugging: others tell of them."""
+        try:
+            found = iter(self._client.scan_iter(match="nadroute:*", count=SCANNED, NEVER_DECODE=True))
+            while (keys := list(islice(found, CHECKED))) and not self._stopping.is_set():
+                self._client.check(keys)
+        except redis.RedisError as error:
+            log.debug("keys not checked", error=str(error))
