@@ -117,7 +117,7 @@ class ConclusionStore:
             if record.uid != uid:
                 raise MessageRefused(f"uid: expected {uid!r} as in the key, got {record.uid!r}")
         except MessageRefused as error:
-            log.warning("stored conclusion ignored", key=conclusion_key(uid), error=str(error))
+            tell(log, "stored conclusion ignored", key=conclusion_key(uid), error=str(error))
             set_aside(self._client, conclusion_key(uid), str(error))
             return None
         return record
