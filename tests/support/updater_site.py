@@ -34,6 +34,7 @@ from services.contract.names import (
     verdicts_key,
 )
 from services.contract.reports import FullRequest, Repeats, Report
+from services.contract.sending import SendingMark
 from services.network.parse import nad
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
@@ -203,7 +204,7 @@ def updater_site(
 
     Observed time runs from the start: what is reported before that counts for no doubt.
     """
-    redis_server.client.set(SENDING_KEY, "1")
+    redis_server.client.set(SENDING_KEY, SendingMark(sweep_interval_s=5).to_json())
     log = folder / "updater.log"
     with ApiServer(admission=admission) as server:
         variables = {
