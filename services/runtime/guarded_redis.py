@@ -17,8 +17,8 @@ from services.runtime.key_kinds import Kind, kind_of
 from services.runtime.quarantine import Quarantine, check_arguments
 from services.runtime.redis_client import connect
 
-_ANY_TYPE = frozenset({"SET", "DEL", "UNLINK", "EXISTS", "EXPIRE", "PEXPIRE", "PTTL", "TTL", "TYPE", "SCAN"})
-"""Commands that a key of any type and size does not hinder."""
+_ANY_TYPE = frozenset({"DEL", "UNLINK", "EXISTS", "EXPIRE", "PEXPIRE", "PTTL", "TTL", "TYPE", "SCAN"})
+"""Commands that a key of any type and size does not hinder. SET is not among them: nobody would be told."""
 _SCRIPTS = frozenset({"EVAL", "EVALSHA"})
 _EXHAUSTED = "exhausted the last possible ID"
 """Of a stream that takes no more entries: somebody has added one with the highest ID."""

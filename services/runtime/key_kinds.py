@@ -37,7 +37,7 @@ class Kind:
     """Whether scripts look only at some of its fields: then they need no limit."""
 
 
-_KINDS = {
+KINDS = {
     DEAD_LETTERS_KEY: Kind("list", 10 * DEAD_LETTERS_KEPT, 64 * MIB),
     DOUBTS_KEY: Kind("stream", 2 * DOUBTS_KEPT, 16 * MIB),
     OBSERVED_TIME_KEY: Kind("hash", 16, SMALL_BYTES),
@@ -61,8 +61,8 @@ def kind_of(key: str) -> Kind | None:
     """Return the kind of this key; None if it is none of nadroute's."""
     if not key.startswith("nadroute:"):
         return None
-    kind = _KINDS.get(key)
+    kind = KINDS.get(key)
     if kind is None:
         beginning, colon, rest = key.removeprefix("nadroute:").partition(":")
-        kind = _KINDS.get(f"nadroute:{beginning}{colon}") if rest else None
+        kind = KINDS.get(f"nadroute:{beginning}{colon}") if rest else None
     return kind

@@ -9,7 +9,7 @@ from services.runtime.clock import Clock
 from services.runtime.guarded_redis import GuardedRedis
 from services.runtime.repeating import RepeatingThread
 
-INTERVAL_S = 15.0
+INTERVAL_S = 10.0
 SCANNED = 10_000
 """Keys that Redis looks at in one command, which takes it a millisecond."""
 CHECKED = 500

@@ -4,17 +4,18 @@ Such a key is renamed, or if it is huge, deleted. No other key is affected, and 
 What is set aside is counted, logged once for each content, and among the dead letters.
 """
 
+import contextlib
 import threading
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import redis
 from prometheus_client import CollectorRegistry, Counter
 
-from services.contract.names import QUARANTINE_KEPT, QUARANTINE_KEY_PREFIX, QUARANTINE_TTL_S
+from services.contract.names import DEAD_LETTERS_KEY, QUARANTINE_KEPT, QUARANTINE_KEY_PREFIX, QUARANTINE_TTL_S
 from services.runtime import dead_letters
-from services.runtime.key_kinds import Kind
+from services.runtime.key_kinds import KINDS, Kind
 
 HUGE_BYTES = 1_048_576
 """A key that takes more memory is deleted: sixteen of them could fill Redis for a day."""
@@ -117,8 +118,18 @@ class Quarantine:
     def record(self, key: str, reason: str, was: "str | bytes") -> None:
         """Count and record that a key was set aside. was: its beginning. Never raises for Redis."""
         self._counter.inc()
+        if key != DEAD_LETTERS_KEY:
+            self._make_room()
         body = was.decode(errors="backslashreplace") if isinstance(was, bytes) else was
         dead_letters.record(self._client, where=key, reason=f"set aside: {reason}", body=body)
+
+    def _make_room(self) -> None:
+        """Set aside what is in the place of the dead letters, so that this one can be told."""
+        arguments = check_arguments({DEAD_LETTERS_KEY: KINDS[DEAD_LETTERS_KEY]}, whole=True)
+        with contextlib.suppress(redis.RedisError):
+            found = cast("list[Any]", self._client.eval(*arguments))  # type: ignore[arg-type]
+            if found:
+                self.record(DEAD_LETTERS_KEY, str(found[1]), found[2])
 
 
 def check_arguments(kinds: Mapping["str | bytes", Kind], *, whole: bool) -> "list[str | bytes | int]":

@@ -27,6 +27,7 @@ from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.metrics import ProberMetrics, UplinkCollector
 from services.prober.settings import ProberSettings
 from services.runtime.message_guard import MessageGuard
+from services.runtime.quarantine import Quarantine
 from services.runtime.settings import TelemetrySettings
 from services.runtime.telemetry import Telemetry
 from services.updater.gauges import NetworkGauges
@@ -110,6 +111,7 @@ def _fill_worker(registry: CollectorRegistry) -> None:
 
 
 def _fill_watcher(registry: CollectorRegistry) -> None:
+    Quarantine(cast("redis.Redis", None), registry=registry)
     _fill_watch(registry)
     _fill_leader(registry)
     metrics = WatcherMetrics(registry)
