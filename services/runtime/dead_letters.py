@@ -72,7 +72,10 @@ def record(client: redis.Redis, *, where: str, reason: str, body: object) -> Non
 
 def read_raw(client: redis.Redis, count: int) -> list[str]:
     """Return the newest letters as they are stored, newest first, each cut. May raise redis.RedisError."""
-    return [str(letter) for letter in client.eval(_READ, 1, DEAD_LETTERS_KEY, count, LETTER_BYTES)]
+    try:
+        return [str(letter) for letter in client.eval(_READ, 1, DEAD_LETTERS_KEY, count, LETTER_BYTES)]
+    except redis.ResponseError as error:
+        raise redis.ResponseError(f"{DEAD_LETTERS_KEY}: {error}") from error
 
 
 def added(letters: Sequence[str], before: Sequence[str]) -> Sequence[str]:

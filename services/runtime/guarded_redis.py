@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, cast
 
 import redis
+import structlog
 from prometheus_client import CollectorRegistry
 from redis.client import Pipeline
 
@@ -26,6 +27,8 @@ _EXHAUSTED = "exhausted the last possible ID"
 _DELETE_FIELD = """
 return redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] and redis.call('HDEL', KEYS[1], ARGV[1]) or 0
 """
+
+log = structlog.get_logger(__name__)
 
 Command = tuple[Sequence[Any], Any]
 
@@ -149,11 +152,14 @@ def connect_guarded(
 
 
 def set_aside(client: redis.Redis, key: str, reason: str) -> bool:
-    """Set aside a key that has what cannot be, if this client has a quarantine; return whether it was.
+    """Set aside a key that has what cannot be; return whether it was. May raise redis.RedisError.
 
-    May raise redis.RedisError.
+    A client without a quarantine, as that of a command, leaves it: then an error is logged.
     """
-    return isinstance(client, GuardedRedis) and client.set_aside(key, reason)
+    if isinstance(client, GuardedRedis):
+        return client.set_aside(key, reason)
+    log.error("wrong key in Redis ignored", key=key, reason=reason)
+    return False
 
 
 def took(client: redis.Redis, key: str) -> bool:
@@ -162,10 +168,15 @@ def took(client: redis.Redis, key: str) -> bool:
 
 
 def set_field_aside(client: redis.Redis, key: str, field: str, reason: str, text: str) -> None:
-    """Delete the field of a hash that has what cannot be, unless it has changed, and record it; a client
-    without a quarantine leaves it. May raise redis.RedisError."""
-    if isinstance(client, GuardedRedis) and client.eval(_DELETE_FIELD, 1, key, field, text):
-        client.take(key, f"{field[:MAX_QUOTED_CHARACTERS]}: {reason}", text)
+    """Delete the field of a hash that has what cannot be, unless it has changed, and record it.
+
+    May raise redis.RedisError. A client without a quarantine leaves it: then an error is logged.
+    """
+    named = f"{field[:MAX_QUOTED_CHARACTERS]}: {reason}"
+    if not isinstance(client, GuardedRedis):
+        log.error("wrong field in Redis ignored", key=key, reason=named)
+    elif client.eval(_DELETE_FIELD, 1, key, field, text):
+        client.take(key, named, text)
 
 
 def record_wrong(client: redis.Redis, key: str, reason: str, was: str) -> None:

@@ -25,7 +25,7 @@ from services.contract.outcomes import Fault
 from services.contract.reports import Repeats
 from services.contract.verdicts import AgedVerdict, Confirmed, ObservedTime, SegmentVerdicts
 from services.runtime import dead_letters
-from services.runtime.guarded_redis import record_wrong, set_field_aside, took
+from services.runtime.guarded_redis import record_wrong, set_aside, set_field_aside, took
 from services.runtime.outside_log import tell
 from services.runtime.parsed_verdicts import ParsedVerdicts
 from services.runtime.verdict_scripts import (
@@ -187,7 +187,7 @@ class VerdictStore:
                 raise answer
             time = self._see(answer)
             for segment, fields in zip(batch, hashes, strict=True):
-                found[segment] = self._read_segment(segment, _fields(segment, fields), time)
+                found[segment] = self._read_segment(segment, self._fields(segment, fields), time)
         return found
 
     def _read_segment(
@@ -215,6 +215,15 @@ class VerdictStore:
             time_runs=time.runs,
         )
 
+    def _fields(self, segment: Segment, answer: object) -> Mapping[str, str]:
+        """Return a segment's hash; nothing for a key of another type. May raise redis.RedisError."""
+        if isinstance(answer, redis.RedisError):
+            if "WRONGTYPE" not in str(answer):
+                raise answer
+            set_aside(self._client, verdicts_key(segment), str(answer))
+            return {}
+        return cast("Mapping[str, str]", answer)
+
     def _parse(self, text: str) -> tuple[int, int, Verdict]:
         """Return when a stored verdict came last and when in full (observed ms), and the verdict.
 
@@ -225,13 +234,3 @@ class VerdictStore:
             raise MessageRefused(f"stored verdict: expected an envelope, got {text[:60]!r}")
         verdict = self._parsed.parse(text[envelope.end() : -1])
         return int(envelope["observed_ms"]), int(envelope["full_ms"]), verdict
-
-
-def _fields(segment: Segment, answer: object) -> Mapping[str, str]:
-    """Return a segment's hash; nothing for a key of another type. May raise redis.RedisError."""
-    if isinstance(answer, redis.RedisError):
-        if "WRONGTYPE" not in str(answer):
-            raise answer
-        log.warning("key of another type ignored", key=verdicts_key(segment), error=str(answer))
-        return {}
-    return cast("Mapping[str, str]", answer)

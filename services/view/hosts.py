@@ -80,4 +80,5 @@ def _queued(client: redis.Redis, host: str) -> int:
     with client.pipeline(transaction=False) as pipe:
         for step in PRIORITY_STEPS:
             pipe.llen(f"{probe_queue(host)}{step}")
-        return sum(pipe.execute())
+        # A queue of another type has no length: the worker sets it aside.
+        return sum(length for length in pipe.execute(raise_on_error=False) if isinstance(length, int))
