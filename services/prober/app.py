@@ -30,6 +30,7 @@ from services.runtime.guarded_redis import connect_guarded
 from services.runtime.guarded_transport import guarded_transport
 from services.runtime.logs import configure
 from services.runtime.message_guard import MessageGuard
+from services.runtime.progress import Progress, QueueProgress
 from services.runtime.signals import event_on_signal
 from services.runtime.telemetry import Telemetry
 from services.runtime.worker import WorkerCheck, run_worker
@@ -126,16 +127,22 @@ def _run(settings: ProberSettings, ended: threading.Event) -> int:
         lock=lock,
         metrics=metrics,
     )
+    requests = QueueProgress(client, queue, clock=clock)
+    Progress(telemetry.health, clock=clock, registry=telemetry.registry).add(
+        "requests", "requests wait, and none was taken", requests.since
+    )
     _add_telemetry(telemetry, uplinks, runner=runner, reporter=reporter, worker_check=worker_check)
     register(app, service)
     runner.start()
     reporter.start()
+    requests.start()
     tune_gc()
     log.info("prober started", host=settings.host, uplinks=dict(uplinks.current()))
     try:
         exit_code = _run_worker(app, settings, runner=runner, heartbeat=heartbeat, ended=ended)
     finally:
         heartbeat.stop()
+        requests.stop()
         runner.stop()
         reporter.stop()
         # Last: the successor begins when the name is free.

@@ -66,11 +66,15 @@ class DoubtReader(RepeatingThread):
         super().__init__("doubts", self.read, clock=clock, interval_s=0.0)
         self._client = client
         self._listener = listener
+        self.read_at: float | None = None
+        """When doubts were read last, or the first time to no avail (monotonic seconds); None before that."""
         self._after: str | None = None
         self._readable = True
 
     def read(self) -> None:
         """Wait for entries, for up to BLOCK_MS, and pass on their doubts. Redis errors are logged."""
+        if self.read_at is None:
+            self.read_at = self._clock.monotonic()
         try:
             doubts = self._read()
         except redis.RedisError as error:
@@ -82,6 +86,7 @@ class DoubtReader(RepeatingThread):
         if not self._readable:
             log.info("doubts are readable again")
         self._readable = True
+        self.read_at = self._clock.monotonic()
         if doubts and not self._stopping.is_set():
             self._listener(doubts)
 

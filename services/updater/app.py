@@ -35,6 +35,7 @@ from services.runtime.key_patrol import KeyPatrol
 from services.runtime.logs import configure
 from services.runtime.message_guard import MessageGuard
 from services.runtime.outside_log import tell
+from services.runtime.progress import Progress, QueueProgress
 from services.runtime.redis_client import redact
 from services.runtime.telemetry import Telemetry
 from services.runtime.verdict_store import VerdictStore
@@ -122,6 +123,11 @@ def main(settings: UpdaterSettings) -> int:
         telemetry.health.add_readiness_check("reports", reports.problem)
         patrol = KeyPatrol(client, clock=clock)
         telemetry.health.add_thread_check("key patrol", lambda: patrol.is_alive)
+        queue = QueueProgress(client, REPORT_QUEUE, clock=clock)
+        progress = Progress(telemetry.health, clock=clock, registry=telemetry.registry)
+        progress.add("reports", "reports wait, and none was taken", queue.since)
+        progress.add("reviews", "no network was reviewed", lambda: updater.reviewed_at)
+        progress.add("observed time", "observed time was not counted", lambda: updater.ticked_at)
         telemetry.complete()
         guard = MessageGuard(
             client, queue=REPORT_QUEUE, tasks=frozenset({REPORT_TASK}), registry=telemetry.registry
@@ -146,8 +152,9 @@ def main(settings: UpdaterSettings) -> int:
                 max_series=settings.metrics_series,
             )
         )
-        patrol.start()
-        stack.callback(patrol.stop)
+        for thread in (patrol, queue):
+            thread.start()
+            stack.callback(thread.stop)
         working.set()
         name = worker_name("updater", platform.node())
         exit_code = run_worker(app, name=name, concurrency=settings.report_concurrency)

@@ -65,6 +65,10 @@ class Updater:
         """random gives numbers from 0 to 1; is_paused may raise redis.RedisError."""
         self.iterated_at: float | None = None
         """When the review loop iterated last (monotonic seconds); None before its start."""
+        self.reviewed_at: float | None = None
+        """When what was touched or due was reviewed last, or the start; None before it."""
+        self.ticked_at: float | None = None
+        """When observed time was counted last, or the start; None before it."""
         self._reviewing = Outage(log, "review postponed", over="networks are reviewed again")
         self._ticking = Outage(log, "observed time not counted", over="observed time is counted again")
         self._is_paused = is_paused
@@ -136,6 +140,7 @@ class Updater:
 
     def start(self) -> None:
         """Start reviewing and writing."""
+        self.reviewed_at = self.ticked_at = self._clock.monotonic()
         for thread in self._threads:
             thread.start()
 
@@ -226,6 +231,7 @@ class Updater:
             self._woken.clear()
             try:
                 self.review_due()
+                self.reviewed_at = self._clock.monotonic()
                 self._reviewing.succeeded()
             except redis.RedisError as error:
                 self._reviewing.failed(error)
@@ -240,6 +246,7 @@ class Updater:
         while not self._stopping.is_set():
             try:
                 self.tick()
+                self.ticked_at = self._clock.monotonic()
                 self._ticking.succeeded()
             except redis.RedisError as error:
                 self._ticking.failed(error)

@@ -17,6 +17,7 @@ from services.runtime.clock import SystemClock
 from services.runtime.doubts import DoubtReader
 from services.runtime.guarded_redis import connect_guarded
 from services.runtime.logs import configure
+from services.runtime.progress import Progress
 from services.runtime.telemetry import Telemetry
 from services.version import __version__
 from services.watcher.deciding import Decider
@@ -105,6 +106,10 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
         telemetry.health.add_readiness_check("watch", watch.problem)
         telemetry.health.add_readiness_check("hosts", hosts.problem)
         telemetry.health.add_readiness_check("requests", decider.problem)
+        progress = Progress(telemetry.health, clock=clock, registry=telemetry.registry)
+        progress.add("probes", "probes are due, and none was sent", lambda: decider.waiting_since)
+        progress.add("hosts", "hosts were not read", lambda: hosts.polled_at)
+        progress.add("doubts", "doubts were not read", lambda: doubts.read_at)
         telemetry.complete()
         watch.start()
         stack.callback(watch.stop)

@@ -45,6 +45,8 @@ class Decider:
     ) -> None:
         self.iterated_at = clock.monotonic()
         """When the loop iterated last (monotonic seconds)."""
+        self.waiting_since: float | None = None
+        """Since when something has been due, and nothing was sent (monotonic seconds); None if nothing is."""
         self._metrics = metrics
         self._summary = SendSummary()
         self._schedule = schedule
@@ -91,6 +93,10 @@ class Decider:
         lag_s = now - self._schedule.next_due()
         self._metrics.iterated(self._schedule.size, lag_s=lag_s, paused=self._paused)
         self._summary.flush(now)
+        if not sends or (lag_s < 0 and not self._refusals):
+            self.waiting_since = None
+        elif self.waiting_since is None:
+            self.waiting_since = now
         if now < self._resend_at:
             return
         due = self._schedule.due(now)
@@ -164,6 +170,7 @@ class Decider:
             self._outage.failed(error, probes=len(due))
             return
         self._outage.succeeded()
+        self.waiting_since = None
         if self._refusals:
             self._refusals = 0
             self._schedule.spread_overdue(self._clock.monotonic())

@@ -109,6 +109,8 @@ class HostPoll(RepeatingThread):
         super().__init__("host-poll", self._poll, clock=clock, interval_s=interval_s)
         self._reader = reader
         self._listener = listener
+        self.polled_at: float | None = None
+        """When Redis was polled last, or the first time to no avail (monotonic seconds); None before that."""
         self._outage = Outage(log, "hosts cannot be read", over="hosts are readable again")
 
     def problem(self) -> str | None:
@@ -116,11 +118,14 @@ class HostPoll(RepeatingThread):
         return self._outage.problem()
 
     def _poll(self) -> None:
+        if self.polled_at is None:
+            self.polled_at = self._clock.monotonic()
         try:
             result = self._reader.poll()
         except redis.RedisError as error:
             self._outage.failed(error)
             return
         self._outage.succeeded()
+        self.polled_at = self._clock.monotonic()
         if not self._stopping.is_set():
             self._listener(result)

@@ -27,6 +27,7 @@ from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.metrics import ProberMetrics, UplinkCollector
 from services.prober.settings import ProberSettings
 from services.runtime.message_guard import MessageGuard
+from services.runtime.progress import Progress
 from services.runtime.quarantine import Quarantine
 from services.runtime.settings import TelemetrySettings
 from services.runtime.telemetry import Telemetry
@@ -53,6 +54,9 @@ def registries() -> dict[str, CollectorRegistry]:
     made = {}
     for service, settings in SETTINGS.items():
         telemetry = _telemetry(settings(), service)
+        Progress(telemetry.health, clock=ManualClock(), registry=telemetry.registry).add(
+            "reports", "none was taken", lambda: None
+        )
         made[service] = telemetry.registry
     _fill_watcher(made["watcher"])
     _fill_prober(made["prober"])

@@ -113,6 +113,34 @@ def test_refused_probes_are_sent_later(loop: Loop) -> None:
     assert sorted(loop.sent.probes) == ["n1 7", "n1 9"]
 
 
+def test_what_is_due_and_not_sent_waits_since_then(loop: Loop) -> None:
+    """Also between two tries. Nothing waits once it is sent, on standby, while paused or with nothing due."""
+
+    def waited_s() -> float | None:
+        loop.decider.step()
+        since = loop.decider.waiting_since
+        return None if since is None else loop.clock.monotonic() - since
+
+    assert waited_s() is None
+    loop.sent.refuses = True
+    loop.mailbox.upserted(network("b", vlan=9, route=MANUAL, status=ACTIVE))
+    began = loop.clock.monotonic()
+    for _ in range(20):
+        assert loop.clock.monotonic() - began - LONGEST_WAIT_S <= (waited_s() or 0.0)
+    assert (waited_s() or 0.0) > RESEND_CAP_S
+    loop.leads = False
+    assert waited_s() is None
+    loop.leads = True
+    assert waited_s() == 0.0
+    loop.mailbox.polled(PollResult((host("n1"),), paused=True))
+    assert waited_s() is None
+    loop.mailbox.polled(PollResult((host("n1"),)))
+    loop.sent.refuses = False
+    while "n1 9" not in loop.sent.probes:
+        loop.decider.step()
+    assert waited_s() is None
+
+
 def test_the_dispatcher_forgets_a_host_that_comes_restarts_or_goes(loop: Loop) -> None:
     """Its outstanding requests are forgotten each time; an unchanged host keeps them."""
     for hosts in ((host("n1"),), (host("n1", incarnation=2),), (), (host("n1", incarnation=2),)):
