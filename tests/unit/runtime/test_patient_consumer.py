@@ -1,0 +1,92 @@
+"""The consumer that waits for Redis, with a connection that the test plays."""
+
+from typing import Any, cast
+
+import pytest
+import redis
+from celery.exceptions import WorkerShutdown
+
+from services.runtime import patient_consumer
+
+
+class Waiting:
+    """Has the consumer wait so many times."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def refused(self, error: BaseException) -> None:
+        raise AssertionError(error)
+
+    def waits(self, seconds: float) -> bool:
+        assert seconds > 0
+        self.times -= 1
+        return self.times >= 0
+
+
+class Hub:
+    def __init__(self) -> None:
+        self.on_tick: set[object] = {"of another"}
+
+
+class Connection:
+    """One that Redis refuses, or takes."""
+
+    def __init__(self, refusal: redis.RedisError | None = None) -> None:
+        self.refusal = refusal
+        self.closed = False
+        self.connection = self.transport = self.default_channel = self
+        self.connection_errors = self.channel_errors = ()
+
+    def try_to_take(self) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+
+    def register_with_event_loop(self, _: object, hub: Hub) -> None:
+        hub.on_tick.add(object())
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def consumer(waiting: Waiting, *connections: Connection) -> Any:
+    """Return a consumer that gets these connections, one after the other."""
+    made = cast("Any", object.__new__(patient_consumer.patient_consumer(waiting)))
+    left = list(connections)
+    made.hub = Hub()
+    made.amqheartbeat = 0
+    made.connection_for_read = lambda heartbeat: left.pop(0)
+    return made
+
+
+def test_a_consumer_waits_before_it_connects_and_ends_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R4: it looks for the end of the worker in between."""
+
+    def end() -> None:
+        raise WorkerShutdown(0)
+
+    good = Connection()
+    waiting = Waiting(3)
+    assert consumer(waiting, good).connect() is good
+    assert waiting.times == -1
+    monkeypatch.setattr(patient_consumer, "maybe_shutdown", end)
+    with pytest.raises(WorkerShutdown):
+        consumer(Waiting(1)).connect()
+
+
+def test_a_connection_on_which_redis_refuses_is_closed() -> None:
+    """R4: and is not used; its error says why."""
+    bad = Connection(redis.exceptions.OutOfMemoryError("full"))
+    refused = consumer(Waiting(0), bad)
+    with pytest.raises(redis.exceptions.OutOfMemoryError):
+        refused.connect()
+    assert bad.closed
+    assert refused.hub.on_tick == {"of another"}
+
+
+def test_what_a_connection_adds_to_the_loop_leaves_with_it() -> None:
+    """R5: a worker may connect any number of times."""
+    many = consumer(Waiting(0), *(Connection() for _ in range(50)))
+    for _ in range(50):
+        many.connect()
+    assert len(many.hub.on_tick) == 2
