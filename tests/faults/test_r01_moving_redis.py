@@ -106,12 +106,13 @@ def assert_a_frozen_redis_is_no_news(running: Site, rounds: int) -> None:
             running.wait_until_unready()
         finally:
             process.send_signal(signal.SIGCONT)
+        running.server.kill_clients()
         running.goes_on()
     assert running.writes() == before
 
 
 def test_the_services_go_on_after_a_frozen_redis(running: Site) -> None:
-    """R5: it is frozen until they notice."""
+    """R5: it is frozen until they notice, and then closes their connections."""
     assert_a_frozen_redis_is_no_news(running, rounds=1)
 
 
