@@ -9,7 +9,6 @@ import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from hashlib import blake2b
 from itertools import islice
 from typing import NamedTuple, cast
@@ -20,6 +19,7 @@ from services.contract.errors import MessageRefused
 from services.contract.host_claims import HostClaim
 from services.contract.messages import MAX_QUOTED_CHARACTERS, HostAnnouncement
 from services.contract.names import HOST_KEY_PREFIX, HOST_TTL_S, host_key, host_lock_key, host_waiting_key
+from services.runtime.bounded_cache import ParseCache
 
 MAX_HOSTS = 1_000
 MAX_REFUSED = 1_000
@@ -30,6 +30,10 @@ MAX_FOUND = 10_000
 """Keys after which no more are looked for: known hosts are read by name."""
 MAX_BODY_BYTES = 65_536
 """Of one announcement: much more than the largest."""
+MAX_KEY_BYTES = 300
+"""Of a key with a host's name; of others no more is kept."""
+PARSED_BYTES = 8_000_000
+"""Of the announcements whose parsed form is kept."""
 BATCH = 500
 """Keys per command."""
 SCANNED = 10_000
@@ -100,7 +104,11 @@ def read(client: redis.Redis, *, first: Iterable[str] = ()) -> Announcements:
             hosts.append(announced)
         except MessageRefused as error:
             if len(refused) < MAX_REFUSED:
-                refused.append(RefusedEntry(_printable(entry.key), str(error), _printable(entry.body)))
+                refused.append(
+                    RefusedEntry(
+                        _printable(entry.key[: MAX_KEY_BYTES + 1]), str(error), _printable(entry.body)
+                    )
+                )
     hosts.sort(key=lambda announced: announced.host)
     return Announcements(tuple(hosts), tuple(refused), left_out=len(keys) - read)
 
@@ -201,12 +209,18 @@ def _entries(client: redis.Redis, keys: Iterable[bytes]) -> Iterator[_Entry | No
             yield None if body is None else _Entry(key, cast("bytes", body), cast("int", left_ms))
 
 
-@lru_cache(maxsize=2 * MAX_HOSTS)
+_parsed = ParseCache[HostAnnouncement](max_bytes=PARSED_BYTES)
+
+
 def _announcement(key: bytes, body: bytes) -> HostAnnouncement:
     """Parse one entry, mostly one that was read a second ago. Raises MessageRefused."""
-    kind = HostAnnouncement.__name__
     if len(body) > MAX_BODY_BYTES:
-        raise MessageRefused(f"{kind}: expected at most {MAX_BODY_BYTES} bytes")
+        raise MessageRefused(f"{HostAnnouncement.__name__}: expected at most {MAX_BODY_BYTES} bytes")
+    return _parsed.get(body, lambda: _parse(key, body), of=key[:MAX_KEY_BYTES])
+
+
+def _parse(key: bytes, body: bytes) -> HostAnnouncement:
+    kind = HostAnnouncement.__name__
     try:
         text = body.decode()
     except UnicodeDecodeError as error:

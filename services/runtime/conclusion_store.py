@@ -6,7 +6,6 @@ an invalid one counts as missing, and hides no other.
 
 import json
 from collections.abc import Collection, Iterable, Iterator
-from functools import lru_cache
 from itertools import islice
 from typing import TypeVar, cast
 
@@ -16,6 +15,7 @@ import structlog
 from services.contract.conclusions import MAX_RECORD_BYTES, ConclusionRecord
 from services.contract.errors import MessageRefused
 from services.contract.names import UNWRITTEN_KEY, conclusion_key
+from services.runtime.bounded_cache import ParseCache
 from services.runtime.guarded_redis import set_aside
 from services.runtime.outside_log import tell
 
@@ -23,8 +23,8 @@ KEPT_S = 86_400
 """Seconds after which a record vanishes unless it is renewed, as that of a network that is gone."""
 BATCH = 256
 """Commands per round trip: bounded, so that no reply blocks the server for long."""
-PARSED_KEPT = 16_384
-"""Parsed records kept in memory: most of what is read was read a moment ago."""
+PARSED_BYTES = 32_000_000
+"""Of the records whose parsed form is kept in memory: most of what is read was read a moment ago."""
 MAX_UNWRITTEN = 20_000
 """Records of unwritten networks that are read at most."""
 WRONG_TYPE = "WRONGTYPE"
@@ -140,9 +140,11 @@ def _check_type(error: redis.RedisError) -> None:
         raise error
 
 
-@lru_cache(maxsize=PARSED_KEPT)
+_parsed = ParseCache[ConclusionRecord](max_bytes=PARSED_BYTES)
+
+
 def _parse(text: str) -> ConclusionRecord:
     """Parse one stored text, with a cache; raise MessageRefused."""
     if len(text) > MAX_RECORD_BYTES:
         raise MessageRefused(f"{ConclusionRecord.__name__}: expected at most {MAX_RECORD_BYTES} bytes")
-    return ConclusionRecord.from_wire(text)
+    return _parsed.get(text.encode(errors="replace"), lambda: ConclusionRecord.from_wire(text))

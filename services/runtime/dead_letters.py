@@ -16,6 +16,7 @@ from services.runtime.outside_log import tell
 
 BODY_KEPT_CHARACTERS = 4_000
 REASON_KEPT_CHARACTERS = 1_000
+WHERE_KEPT_CHARACTERS = 300
 LONGEST_PASSWORD = 512
 LETTER_BYTES = 65_536
 """More than the largest letter: whoever reaches Redis can add one of any size."""
@@ -61,6 +62,7 @@ def record(client: redis.Redis, *, where: str, reason: str, body: object) -> Non
         text = body if isinstance(body, str) else json.dumps(body, default=repr)
     except (TypeError, ValueError, RecursionError) as error:
         text = f"not printable: {error}"
+    where = where[:WHERE_KEPT_CHARACTERS]
     text, reason = _redact(text, BODY_KEPT_CHARACTERS), _redact(reason, REASON_KEPT_CHARACTERS)
     tell(log, "message refused", content=text, where=where, reason=reason)
     try:

@@ -3,6 +3,7 @@
 Many hosts say nearly the same of a segment. A verdict by itself takes some 4 KiB, with shared parts 1.4.
 """
 
+import threading
 from collections import OrderedDict
 from collections.abc import Hashable
 from hashlib import blake2b
@@ -15,9 +16,12 @@ from pydantic import BaseModel
 from services.contract.messages import Segment, Verdict
 
 RECENT = 4_096
-"""Verdicts kept though nobody else does: most of what is read was put a moment ago."""
-MAX_PARTS = 262_144
+RECENT_BYTES = 8_000_000
+"""Verdicts kept though nobody else does, and their JSON: most of what is read was put a moment ago."""
+MAX_PARTS = 65_536
 """Parts that are remembered; then all are forgotten, and shared anew."""
+_UNIQUE = "fingerprint"
+"""The field that hardly two verdicts share."""
 _DIGEST_BYTES = 16
 
 
@@ -26,7 +30,9 @@ class ParsedVerdicts:
 
     def __init__(self) -> None:
         self._known = WeakValueDictionary[bytes, Verdict]()
-        self._recent = OrderedDict[bytes, Verdict]()
+        self._recent = OrderedDict[bytes, tuple[int, Verdict]]()
+        self._recent_bytes = 0
+        self._lock = threading.Lock()
         self._parts: dict[Hashable, Any] = {}
 
     def parse(self, body: str) -> Verdict:
@@ -41,9 +47,12 @@ class ParsedVerdicts:
         """Take that this JSON is this verdict, which nobody else has yet: its parts are exchanged."""
         self._share(verdict)
         key = _key(body)
-        self._known[key] = self._recent[key] = verdict
-        while len(self._recent) > RECENT:
-            self._recent.popitem(last=False)
+        self._known[key] = verdict
+        with self._lock:
+            self._recent_bytes += len(body) - self._recent.pop(key, (0, verdict))[0]
+            self._recent[key] = len(body), verdict
+            while len(self._recent) > RECENT or self._recent_bytes > RECENT_BYTES:
+                self._recent_bytes -= self._recent.popitem(last=False)[1][0]
         if len(self._parts) > MAX_PARTS:
             self._parts = {}
 
@@ -54,6 +63,8 @@ class ParsedVerdicts:
                 for each in value:
                     if isinstance(each, BaseModel):
                         self._share(each)
+            elif name == _UNIQUE:
+                continue
             elif isinstance(value, Segment) or type(value) in (str, IPv4Address, IPv4Network):
                 # Not isinstance: a word equals the member of an enumeration.
                 fields[name] = self._parts.setdefault(value, value)

@@ -11,6 +11,7 @@ import secrets
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from typing import NoReturn
 
 import click
@@ -33,6 +34,8 @@ INSPECT_TIMEOUT_MS = 5_000.0
 """A named worker answers within milliseconds; Flower's default of 1 s is too short on a busy machine."""
 MAX_TASKS = 10_000
 """Tasks kept in memory: the last half hour of a large site."""
+MAX_VALUE_CHARACTERS = 2_000
+"""Of one value of an event: more than the longest description of a task."""
 PURGE_OFFLINE_S = 3_600
 
 log = structlog.get_logger(__name__)
@@ -50,6 +53,10 @@ class SteadyEvents(Events):  # type: ignore[misc]  # flower ships no types
         self._clock = clock
         self._never = threading.Event()
 
+    def on_event(self, event: Mapping[str, object]) -> None:
+        """Take an event; Flower keeps thousands, and whoever reaches Redis can send any."""
+        super().on_event({name: _bounded(value) for name, value in event.items()})
+
     def run(self) -> None:
         while True:
             try:
@@ -60,6 +67,13 @@ class SteadyEvents(Events):  # type: ignore[misc]  # flower ships no types
             except Exception as error:  # noqa: BLE001  # whatever the error, listen again
                 log.warning("listening for events failed, retrying", error=str(error), again_in_s=RECONNECT_S)
                 self._clock.wait(self._never, RECONNECT_S)
+
+
+def _bounded(value: object) -> object:
+    """Return the value, cut to MAX_VALUE_CHARACTERS; anything else as large is left out."""
+    if isinstance(value, str):
+        return value[:MAX_VALUE_CHARACTERS]
+    return value if len(repr(value)) <= MAX_VALUE_CHARACTERS else None
 
 
 def main(settings: FlowerSettings) -> NoReturn:

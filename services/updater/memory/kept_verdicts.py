@@ -5,6 +5,7 @@ again with the next judgement; what merely comes once more is only younger here.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
@@ -55,6 +56,8 @@ class KeptVerdicts:
         self._lock = threading.Lock()
         self._kept: dict[Segment, KeptSegment] = {}
         self._changes = Changes()
+        self._loading = Counter[Segment]()
+        """Segments that are being read."""
         self._moments = Moments[Segment]()
         self._now_ms = self._resumed_ms = 0
 
@@ -122,7 +125,7 @@ class KeptVerdicts:
             for segment in confirmed.gaps_s:
                 kept, meant = self._kept.get(segment), same.get(segment)
                 if kept is None or meant is None:
-                    self._changes.add(segment, is_same=False)
+                    self._change(segment, is_same=False)
                 elif not meant.is_dhcp_conclusive and kept.repeat(meant, confirmed.now_ms):
                     self._changes.add(segment, is_same=True, is_kept=True)
                 else:
@@ -137,7 +140,7 @@ class KeptVerdicts:
         except redis.RedisError:
             with self._lock:
                 for segment in segments:
-                    self._changes.add(segment, is_same=False)
+                    self._change(segment, is_same=False)
             raise
 
     def _says(self, verdict: Verdict) -> bool:
@@ -147,8 +150,13 @@ class KeptVerdicts:
             return False
         return kept.says(verdict, fresh_s=self._fresh_s, resumed_ms=self._resumed_ms)
 
+    def _change(self, segment: Segment, *, is_same: bool) -> None:
+        """Note a change, unless nothing is kept of the segment: anybody may report on any."""
+        if segment in self._kept or segment in self._loading:
+            self._changes.add(segment, is_same=is_same)
+
     def _take(self, verdict: Verdict, *, is_same: bool) -> None:
-        self._changes.add(verdict.segment, is_same=is_same)
+        self._change(verdict.segment, is_same=is_same)
         if is_same and verdict.segment in self._kept:
             self._kept[verdict.segment].replace(verdict)
 
@@ -195,10 +203,17 @@ class KeptVerdicts:
         with self._lock:
             number = self._changes.number
             missing = [s for s in segments if s not in self._kept or self._changes.has(s)]
+            self._loading.update(missing)
         if not missing:
             return
-        found = self._store.read(missing)
+        try:
+            found = self._store.read(missing)
+        except BaseException:
+            with self._lock:
+                self._loading -= Counter(missing)
+            raise
         with self._lock:
+            self._loading -= Counter(missing)
             for segment, read in found.items():
                 self._kept[segment] = kept = KeptSegment.of(read, self._kept.get(segment))
                 self._now_ms = max(self._now_ms, read.now_ms)

@@ -48,6 +48,17 @@ def test_what_nobody_keeps_is_forgotten_once_it_is_not_recent(monkeypatch: pytes
     assert former() is None
 
 
+def test_recent_verdicts_are_limited_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R20: some hundred large ones that somebody reports would take as much as thousands."""
+    monkeypatch.setattr(parsed_verdicts, "RECENT_BYTES", 3 * len(said("node1")))
+    parsed = ParsedVerdicts()
+    for vlan in [*range(100, 120), 119, 119]:
+        parsed.parse(said("node1", vlan))
+        parsed.keep(said("node1", vlan), parsed.parse(said("node1", vlan)))
+    assert len(parsed._recent) == 2
+    assert parsed._recent_bytes == sum(size for size, _ in parsed._recent.values())
+
+
 def test_hosts_share_what_they_say_alike_and_say_the_same_as_before() -> None:
     """Sharing changes no verdict: each equals what was parsed, and its JSON is the same."""
     parsed = ParsedVerdicts()

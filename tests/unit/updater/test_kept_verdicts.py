@@ -155,3 +155,16 @@ def test_only_a_keys_last_moment_comes() -> None:
     moments.put("a", 9)
     moments.put("b", None)
     assert (moments.take(5), moments.take(8), moments.take(9), moments.take(99)) == (["c"], [], ["a"], [])
+
+
+def test_reports_on_segments_that_no_network_is_on_take_no_memory() -> None:
+    """R20: anybody may report on any, for as long as they like."""
+    bench = Bench()
+    for vlan in range(1, 4_000):
+        segment = Segment(cluster_network="forged", vlan=vlan)
+        bench.kept.put([verdict(DIGEST, segment=segment)])
+        repeats = Repeats(cluster_network="forged", incarnation=1, verdicts=((vlan, 2, PRINT, False),))
+        bench.kept.confirm("node1", repeats)
+    assert not bench.kept._changes.at
+    assert not bench.kept._changes.contents
+    assert not bench.kept._kept
