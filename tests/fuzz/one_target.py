@@ -11,7 +11,7 @@ import sys
 import atheris
 
 # Only our parsers are instrumented, not the libraries below them, so that they guide the search.
-with atheris.instrument_imports(include=["services.prober", "services.contract.messages"]):
+with atheris.instrument_imports(include=["services.prober", "services.contract"]):
     from tests.fuzz.targets import TARGETS
 
 

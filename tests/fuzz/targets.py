@@ -3,18 +3,29 @@
 A target checks more than the absence of exceptions: what was parsed must occur in the input.
 """
 
+import base64
 import contextlib
 import json
 import random
 import struct
 from collections.abc import Callable, Container
 
-from services.contract.envelopes import EnvelopeRefused, check_stored_envelope, read_envelope
+from services.contract.conclusions import ConclusionRecord
+from services.contract.doubts import Doubt
+from services.contract.envelopes import (
+    ANSWERED_COMMANDS,
+    EnvelopeRefused,
+    check_broadcast,
+    check_stored_envelope,
+    read_envelope,
+)
 from services.contract.errors import MessageRefused
-from services.contract.messages import HostAnnouncement, ProbeRequest, SegmentProbe, Target
+from services.contract.host_claims import HostClaim
+from services.contract.messages import HostAnnouncement, Message, ProbeRequest, SegmentProbe, Target
 from services.contract.names import REPORT_QUEUE, REPORT_TASK
 from services.contract.outcomes import Depth, DHCPOutcome, ReachOutcome
-from services.contract.reports import Report
+from services.contract.reports import FullRequest, Report
+from services.contract.sending import SendingMark
 from services.prober.engine.engine import Engine
 from services.prober.engine.results import SegmentResult
 from services.prober.engine.settings import EngineSettings
@@ -22,6 +33,7 @@ from services.prober.frames import arp, dhcp, dhcp_options, icmp, ipv4, template
 from services.prober.frames.dhcp_frames import DHCPFrameReader
 from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.verdicts import verdict
+from services.runtime.dead_letters import DeadLetter
 
 XID, MAC = b"<xid", b"<mac->"
 """Placeholders in an input for the request's transaction ID and address, which differ from run to run."""
@@ -48,6 +60,17 @@ class _Everything(Container[bytes]):
 _EVERYTHING = _Everything()
 _READER = DHCPFrameReader()
 """Shared by all inputs: what it learned from one must not affect another."""
+_MESSAGES: tuple[type[Message], ...] = (
+    ProbeRequest,
+    Report,
+    FullRequest,
+    HostAnnouncement,
+    HostClaim,
+    Doubt,
+    ConclusionRecord,
+    SendingMark,
+    DeadLetter,
+)
 _POLICY = EngineSettings(dhcp_deadline_s=3.0, start_rate=None)
 
 
@@ -148,8 +171,8 @@ def read_echo(data: bytes) -> None:
 
 
 def read_message(data: bytes) -> None:
-    """Parse the body of a queue's message, or of a host's announcement."""
-    for kind in (ProbeRequest, Report, HostAnnouncement):
+    """Parse the body of a queue's message, or what stands under a key or in a stream."""
+    for kind in _MESSAGES:
         with contextlib.suppress(MessageRefused):
             message = kind.from_wire(data)
             assert kind.from_wire(message.to_wire()) == message
@@ -170,6 +193,14 @@ def read_queued(data: bytes) -> None:
         )
     with contextlib.suppress(EnvelopeRefused):
         check_stored_envelope(data, queue=REPORT_QUEUE, tasks=tasks)
+
+
+def read_broadcast(data: bytes) -> None:
+    """Read a command to all workers."""
+    with contextlib.suppress(EnvelopeRefused):
+        check_broadcast(data)
+        command = json.loads(base64.b64decode(json.loads(data)["body"]))
+        assert command["method"] in ANSWERED_COMMANDS
 
 
 def exchange(data: bytes) -> None:
@@ -250,6 +281,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "echo": read_echo,
     "message": read_message,
     "queued": read_queued,
+    "broadcast": read_broadcast,
     "exchange": exchange,
     "lease": lease,
 }

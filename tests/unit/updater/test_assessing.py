@@ -251,6 +251,7 @@ def test_a_hosts_own_address_is_no_gateway(bench: Bench) -> None:
 def test_no_announcement_takes_a_gateway_that_answers(bench: Bench, state: str) -> None:
     """R20: neither from the intent, nor from the offers that name it."""
     target = reported(state)
+    bench.store.put([verdict(DIGEST, dhcp=dhcp(offer()), counter=9)])
     before = bench.assess(target)
     bench.hosts.own = frozenset({GATEWAY})
     after = bench.assess(target)
