@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+import structlog
+
 from services.contract.conclusions import ConclusionRecord
 from services.contract.doubts import Doubt
 from services.contract.messages import Segment
@@ -26,12 +28,15 @@ from services.network.write.disputes import NOTHING_WRITTEN, Written, fingerprin
 from services.network.write.remembering import Memory
 from services.network.write.writing import decide, restate
 from services.runtime.clock import Clock
+from services.runtime.outside_log import tell
 from services.updater.decide.assessment import Assessment, DoubtLog, Hosts, Verdicts
 from services.updater.decide.recording import memory_of, record_of, standing_record
 from services.updater.memory.kept_memories import KeptMemories
 from services.updater.memory.open_doubts import Entry, OpenDoubts, loaded
 from services.updater.metrics import UpdaterMetrics
 from services.updater.settings import UpdaterSettings
+
+log = structlog.get_logger(__name__)
 
 
 class _Judged(NamedTuple):
@@ -75,6 +80,8 @@ class Assessor:
         policy, known = self._policy_now(), self._intents.get(network.uid)
         if known is not None and known[0] is network and known[1] is policy:
             return known[2]
+        if policy_for(network, policy) is not policy:
+            tell(log, "a host announces a gateway that answers as its own address", network=str(network.ref))
         intent = read_intent(network, policy)
         self._intents[network.uid] = network, policy, intent
         return intent
