@@ -139,11 +139,17 @@ class RedisReader:
 
         intents = [read_intent(network, policy) for network in networks]
         try:
-            hosts = {host.host: host for host in announcements.read(self._client).hosts}
+            verdicts = self._verdicts.read(
+                {intent.segment for intent in intents if isinstance(intent, Intent)}
+            )
+            # Invented hosts hide none that has reported.
+            reported = sorted({aged.verdict.host for each in verdicts.values() for aged in each.latest})
+            found = announcements.read(self._client, first=reported)
+            hosts = {host.host: host for host in found.hosts}
             waiting, now_ms = announcements.read_waiting(self._client, hosts.keys()), time_ms(self._client)
             holders = announcements.read_holders(self._client, waiting.keys())
             return RedisView(
-                self._verdicts.read({intent.segment for intent in intents if isinstance(intent, Intent)}),
+                verdicts,
                 hosts,
                 self._conclusions.read(network.uid for network in networks),
                 describe_pause(self._client),
