@@ -232,6 +232,22 @@ def test_a_denied_write_is_posted_once_and_not_repeated(site: UpdaterSite) -> No
     fault.cancel()
 
 
+@pytest.mark.long
+def test_all_is_written_within_a_minute_of_a_webhook_that_lets_go(site: UpdaterSite) -> None:
+    """K8: one network is tried for all that it denied, and is the first to be written."""
+    names = [f"held{number}" for number in range(20)]
+    match = Match(verb="patch", resource=NADS.plural)
+    fault = site.server.faults.deny("it does not like any", match=match, count=None)
+    for number, name in enumerate(names):
+        network = site.create(name, vlan=300 + number, route=f'{{"mode":"manual",{LEASED}}}')
+        site.send(verdict(digest_of(network), segment=segment(300 + number)))
+    site.wait(lambda: fault.hits >= len(names))
+    assert fault.hits <= len(names) + 2
+    fault.cancel()
+    for name in names:
+        site.wait_for(name, lambda written: state_of(written) == "Active")
+
+
 def test_an_unreachable_webhook_is_retried(site: UpdaterSite) -> None:
     """K8: it is no denial."""
     match = Match(verb="patch", resource=NADS.plural, name="webhook")
