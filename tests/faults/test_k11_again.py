@@ -19,6 +19,8 @@ from tests.support.write_history import by_us
 WATCHES = Match(verb="watch", resource=NADS.plural)
 COPIES = 100
 EDITED = 10
+WRITTEN_PER_S = 8
+"""Networks, at least."""
 CHECKS_EACH = 4
 """By a host of one network, however often it was edited: for its edits, its new gateway, and sweeps."""
 UNACKED, INDEX = "unacked:updater", "unacked_index:updater"
@@ -107,8 +109,7 @@ def storm(site: ScriptedSite, *, creations: int, edits: int) -> None:
     with site.fault(heals_within_s=30.0):
         checked, before = site.checks(*edited), site.sequence()
         created = [site.create() for _ in range(creations)]
-        while len(site.false()) > creations // 2:
-            wait_until(lambda: len(site.false()) <= creations // 2)
+        site.wait_until_true(within_s=60.0 + creations / WRITTEN_PER_S)
         site.watcher.freeze()
         for number in range(edits):
             site.edit(edited[number % EDITED], host=2 + number // EDITED % 250)
