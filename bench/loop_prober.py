@@ -29,6 +29,7 @@ from services.contract.messages import (
 )
 from services.contract.names import (
     FULL_TASK,
+    HOST_TTL_S,
     REPORT_QUEUE,
     REPORT_TASK,
     host_key,
@@ -77,14 +78,11 @@ class LoopProber:
         self._released = threading.Event()
         self._released.set()
         self._thread = threading.Thread(target=self._run, name="loop-prober", daemon=True)
+        self._announcing = threading.Thread(target=self._announce, name="loop-prober-hosts", daemon=True)
 
     def start(self) -> None:
-        """Announce the hosts, without expiry, and answer their queues."""
-        for name in self._hosts:
-            said = HostAnnouncement(
-                host=name, uplinks={CLUSTER_NETWORK: "extra-bo"}, version="1", incarnation=1
-            )
-            self._client.set(host_key(name), json.dumps(said.to_wire()))
+        """Announce the hosts from now on, and answer their queues."""
+        self._announcing.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -92,6 +90,7 @@ class LoopProber:
         self._over.set()
         self._released.set()
         self._thread.join()
+        self._announcing.join()
 
     def hold(self) -> None:
         """Answer nothing until release()."""
@@ -119,6 +118,15 @@ class LoopProber:
                 self._report(host, "repeated", probes[start : start + MAX_SEGMENTS])
                 self._send(host, ())
         return len(probes)
+
+    def _announce(self) -> None:
+        while not self._over.is_set():
+            for name in self._hosts:
+                said = HostAnnouncement(
+                    host=name, uplinks={CLUSTER_NETWORK: "extra-bo"}, version="1", incarnation=1
+                )
+                self._client.set(host_key(name), json.dumps(said.to_wire()), ex=HOST_TTL_S)
+            self._over.wait(HOST_TTL_S / 5)
 
     def _run(self) -> None:
         queues = {probe_queue(name): host for name, host in self._hosts.items()}

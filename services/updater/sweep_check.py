@@ -1,14 +1,11 @@
 """The check at the start that results still count when the next ones come."""
 
-import contextlib
-
 import redis
 import structlog
 
 from services.contract.errors import ConfigurationError, MessageRefused
 from services.contract.names import SENDING_KEY
 from services.contract.sending import SendingMark
-from services.runtime.guarded_redis import set_aside
 
 log = structlog.get_logger(__name__)
 
@@ -22,12 +19,7 @@ def check_sweep(client: redis.Redis, sweep_interval_s: float) -> None:
     try:
         mark = client.get(SENDING_KEY)
         watcher_s = None if mark is None else SendingMark.from_wire(mark).sweep_interval_s
-    except MessageRefused as error:
-        log.warning("the watcher's sweep interval is unknown", key=SENDING_KEY, error=str(error))
-        with contextlib.suppress(redis.RedisError):
-            set_aside(client, SENDING_KEY, str(error))
-        return
-    except redis.RedisError as error:
+    except (redis.RedisError, MessageRefused) as error:
         log.warning("the watcher's sweep interval is unknown", key=SENDING_KEY, error=str(error))
         return
     if watcher_s is not None and watcher_s > sweep_interval_s:

@@ -26,7 +26,6 @@ from services.contract.names import (
     REPORT_QUEUE,
     REPORT_TASK,
     SENDING_KEY,
-    host_key,
     outstanding_key,
     probe_queue,
     verdicts_key,
@@ -36,6 +35,7 @@ from services.contract.reports import Report
 from services.network.parse.nad import Network
 from services.runtime.celery_app import make_app
 from services.runtime.redis_client import time_ms
+from tests.support.announcing import announce
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.service_process import ServiceProcess, running_service
 from tests.support.updater_site import NAMESPACE, state_of, wait_until
@@ -279,7 +279,7 @@ class Site:
     def announce(self) -> None:
         """Announce the other host."""
         said = HostAnnouncement(host=OTHER_HOST, uplinks={"extra": "extra-bo"}, version="1", incarnation=1)
-        self.server.admin.set(host_key(OTHER_HOST), json.dumps(said.to_wire()))
+        announce(self.server.admin, said)
 
     def create(self, name: str, *, vlan: int) -> Network:
         """Create a network whose gateway its owner gives, as its owner does."""

@@ -10,7 +10,7 @@ from redis import Redis
 
 from lab.harvester import Fabric
 from services.contract.messages import HostAnnouncement, Segment, SegmentProbe, Verdict
-from services.contract.names import host_key, probe_queue
+from services.contract.names import HOST_TTL_S, host_key, probe_queue
 from tests.support.scripted_prober import LOOK_S, ScriptedProber
 
 
@@ -33,7 +33,7 @@ class Host(ScriptedProber):
         said = HostAnnouncement(host=self._host, uplinks={"extra": "extra-bo"}, version="1", incarnation=1)
         while not self._over.is_set():
             try:
-                self._client.set(host_key(self._host), json.dumps(said.to_wire()))
+                self._client.set(host_key(self._host), json.dumps(said.to_wire()), ex=HOST_TTL_S)
                 if self.is_silent:
                     self._over.wait(LOOK_S)
                     continue

@@ -101,13 +101,14 @@ def wait_until_told(running: Site, keys: list[str], *, since: float) -> None:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Site]:
-    """Start the services at a Redis in which each key is of another type; return when they are ready."""
+    """Start the services at a Redis in which each key is of another type; return when all are set aside."""
     junk = Fault("", lambda server: spoil(server.admin, keys_of(UNKNOWN), turn=0), lambda _: None)
     with (
         tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp") as folder,
         site(Path(folder), refusing=junk) as started,
     ):
         started.wait_ready()
+        wait_until_told(started, keys_of(UNKNOWN), since=0)
         yield started
 
 
@@ -130,14 +131,14 @@ def states_are_right(running: Site, uid: str) -> None:
 
 
 def test_keys_that_were_wrong_before_the_start_are_set_aside(running: Site) -> None:
-    """R17: the services start, tell of each key, and work."""
-    wait_until_told(running, keys_of(UNKNOWN), since=0)
+    """R17: the services start, tell of each key, which the fixture has seen, and work."""
     running.works()
 
 
 def test_keys_that_become_wrong_are_set_aside(running: Site, uid: str) -> None:
     """R17: each key of ours, of another type: it alone is set aside, in the processes that ran before."""
     client, keys = running.server.admin, keys_of(uid)
+    running.works()
     other = verdicts_key(Site.segment(1))
     before, since = client.hgetall(other), counted(running)
     assert before
@@ -162,7 +163,10 @@ def test_a_time_that_redis_never_had_does_not_count(running: Site, uid: str) -> 
 
 
 def test_values_that_are_not_ours_are_set_aside(running: Site, uid: str) -> None:
-    """R17: of the right type, but junk, of a wrong shape, from the future or huge; all at once."""
+    """R17: of the right type, but junk, of a wrong shape or huge; all at once.
+
+    A conclusion may be stored anew before anybody reads it: then nobody tells, and it is right again.
+    """
     client, since = running.server.admin, counted(running)
     client.delete(DEAD_LETTERS_KEY)
     key = verdicts_key(Site.segment(VLAN))
@@ -181,7 +185,8 @@ def test_values_that_are_not_ours_are_set_aside(running: Site, uid: str) -> None
     client.hset(OBSERVED_TIME_KEY, mapping={f"field-{number}": "x" for number in range(3_000)})
     client.sadd(UNWRITTEN_KEY, *range(20_001))
     client.hset(key, mapping={f"field-{number}": "x" for number in range(4_001)})
-    wait_until_told(running, [*values, OBSERVED_TIME_KEY, UNWRITTEN_KEY, key], since=since)
+    told_of = [*(values.keys() - {conclusion_key(uid)}), OBSERVED_TIME_KEY, UNWRITTEN_KEY, key]
+    wait_until_told(running, told_of, since=since)
     states_are_right(running, uid)
 
 

@@ -22,9 +22,10 @@ from services.contract.messages import (
     TargetVerdict,
     Verdict,
 )
-from services.contract.names import REPORT_QUEUE, REPORT_TASK, host_key, outstanding_key, probe_queue
+from services.contract.names import REPORT_QUEUE, REPORT_TASK, outstanding_key, probe_queue
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
 from services.contract.reports import Report
+from tests.support.announcing import announce
 
 LOOK_S = 0.2
 REACHABLE = ReachVerdict(outcome=ReachOutcome.REACHABLE, attempts=1)
@@ -102,7 +103,7 @@ class ScriptedProber:
 
     def __enter__(self) -> "ScriptedProber":
         said = HostAnnouncement(host=self._host, uplinks={"extra": "extra-bo"}, version="1", incarnation=1)
-        self._client.set(host_key(self._host), json.dumps(said.to_wire()))
+        announce(self._client, said)
         self._thread.start()
         return self
 
