@@ -201,10 +201,11 @@ def test_r15_results_out_of_order(site: ScriptedSite) -> None:
         newer = reports_while_frozen(site, name, answers=True)
         for host in site.hosts:
             host.is_silent = True
-        for raw in newer + held:
-            site.client.lpush(REPORT_QUEUE, raw)
         site.updater.thaw()
-        wait_until(lambda: not site.client.exists(REPORT_QUEUE, UNACKED))
+        # One after the other: reports that wait together are taken side by side.
+        for reports in (newer, held):
+            site.client.lpush(REPORT_QUEUE, *reports)
+            wait_until(lambda: not site.client.exists(REPORT_QUEUE, UNACKED))
         assert outcomes(site, name) == {ReachOutcome.REACHABLE}
         for host in site.hosts:
             host.is_silent = False
