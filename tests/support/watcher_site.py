@@ -68,7 +68,8 @@ class Running:
     """A watcher in a thread."""
 
     def __init__(self, site: Site, networks: Networks, **more: object) -> None:
-        fields = {"lease_identity": "test", "host_poll_interval_s": 0.05, **more}
+        # Without a limit of frames: no router answers here, and the tests need not wait for it.
+        fields = {"lease_identity": "test", "host_poll_interval_s": 0.05, "pace": 0.0, **more}
         settings = WatcherSettings.load(redis_url=site.redis.url, kubeconfig=networks.kubeconfig, **fields)
         self._stop = threading.Event()
         self._failed: list[BaseException] = []

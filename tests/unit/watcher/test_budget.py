@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.watcher.plan.budget import BURST_S, MEAN_S, Budget
@@ -12,6 +12,7 @@ STEPS = st.lists(
 )
 
 
+@example(steps=[(40.0, 400), *[(1.0, 400)] * 12], rate=100.0, largest=1)
 @given(steps=STEPS, rate=st.sampled_from([1.0, 10.0, 100.0, 1_000.0]), largest=st.integers(1, 96))
 def test_no_ten_seconds_have_more_than_the_rate(
     steps: list[tuple[float, int]], rate: float, largest: int
