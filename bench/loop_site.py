@@ -86,13 +86,14 @@ def vlans(count: int) -> list[int]:
 
 @contextlib.contextmanager
 def open_services() -> Iterator[Services]:
-    """Start everything but probers, with default settings."""
+    """Start everything but probers, with default settings, but no limit of frames: no router answers here."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nadroute-loop-")))
         server = stack.enter_context(ServerProcess(folder))
         store = stack.enter_context(running_redis(folder))
         environment = {"NADROUTE_REDIS_URL": store.url, "NADROUTE_KUBECONFIG": str(server.kubeconfig)}
-        watcher = stack.enter_context(running_service("watcher", folder, environment))
+        unlimited = {**environment, "NADROUTE_PACE": "0"}
+        watcher = stack.enter_context(running_service("watcher", folder, unlimited))
         updater = stack.enter_context(running_service("updater", folder, environment))
         for service in (watcher, updater):
             service.wait_ready()

@@ -92,8 +92,8 @@ doubt* first. Then all hosts that carry the segment check again, at once. The do
   could not tell is named with `Inconclusive`.
 
 What was reported since then decides. Nothing extends a doubt: a host that restarts again and again hides an
-outage for 25 s. Where so many gateways are in doubt at once that the checks would exceed 100 frames a
-second, two hosts are enough, and the others are not named.
+outage for 25 s. Where so many gateways are in doubt at once that the checks of all would take more than a
+quarter of `pace`, two hosts are enough, and the others are not named.
 
 - A missing DHCP offer is confirmed by up to two further hosts, which ask together, within the same 25 s. So
   is an unusable offer. Only a newer offer takes it back.
@@ -148,9 +148,15 @@ within the longer of interval and turn, times the number of hosts.
 Between their sweeps the hosts patrol. Where no host has checked a gateway that answers for 15 s, or for the
 interval divided by the number of hosts if that is less, the one whose last check is the oldest checks it, and
 its next check is due an interval later. So the sweeps of 20 hosts and more spread evenly, and fewer hosts
-check more often. At most 75 gateways a second are patrolled on one cluster network (`patrol_per_s`): up to
-1,125 every 15 s, 4,094 every 55 s. So a silent gateway is told within 30 s, one of 4,094 within 90 s. More
-than 64 gateways on one VLAN are left to the sweep.
+check more often. At most 75 gateways a second are patrolled on one cluster network, three quarters of `pace`:
+up to 1,125 every 15 s, 4,094 every 55 s. So a silent gateway is told within 30 s, one of 4,094 within 90 s.
+More than 64 gateways on one VLAN are left to the sweep.
+
+All hosts together send at most 100 ARP and DHCP frames a second on one cluster network (`pace`), on average
+over 10 s. What is due beyond that waits: doubts and the first probe after a change go first, then networks
+that are not Active and further hosts after a change, then sweeps and patrols; each class has a share. Where
+hosts times segments are more than half of the pace in an interval, the interval is as long as that takes, and
+results count for two of it: 46 minutes with 32 hosts and 4,094 segments.
 
 `tests/simulation/budgets.py` has these numbers as code, and `tests/simulation` holds an hour of 32 hosts
 and 1,000 segments to them.

@@ -148,7 +148,7 @@ def main(settings: UpdaterSettings) -> int:
                 updater.networks,
                 updater.verdicts,
                 metrics,
-                fresh_s=settings.fresh_s,
+                fresh_s=updater.fresh_s,
                 max_series=settings.metrics_series,
             )
         )

@@ -29,10 +29,11 @@ class NetworkGauges(Collector):
         verdicts: Callable[[], Mapping[Segment, SegmentVerdicts]],
         metrics: UpdaterMetrics,
         *,
-        fresh_s: float,
+        fresh_s: Callable[[str], float],
         max_series: int,
     ) -> None:
-        """max_series: limit per unbounded metric."""
+        """fresh_s: returns the age from which a verdict on a cluster network does not count. max_series:
+        limit per unbounded metric."""
         self._networks = networks
         self._verdicts = verdicts
         self._metrics = metrics
@@ -86,8 +87,9 @@ class NetworkGauges(Collector):
         )
         found: dict[tuple[str, str, str, str], bool] = {}
         for segment, verdicts in known.items():
+            limit_s = self._fresh_s(segment.cluster_network)
             for seen in verdicts.latest:
-                if seen.age_s >= self._fresh_s:
+                if seen.age_s >= limit_s:
                     continue
                 for target in seen.verdict.targets:
                     for path, reach in (("vlan", target.vlan), ("routed", target.routed)):

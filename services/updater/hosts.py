@@ -1,4 +1,5 @@
-"""What the updater reads in Redis at most once a second: announced hosts, and whether all is paused."""
+"""What the updater reads in Redis at most once a second: announced hosts, the watcher's pace, and whether all
+is paused."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from services.network.judge.evidence import Carriers
 from services.runtime.announcements import AnnouncementReader
 from services.runtime.clock import Clock
 from services.runtime.outside_log import tell
+from services.updater.announced_pace import AnnouncedPace
 
 CACHED_S = 1.0
 RESTART_MS = round(REPORT_WITHIN_S * 1000)
@@ -32,6 +34,7 @@ class AnnouncedHosts:
     def __init__(self, client: redis.Redis, clock: Clock, *, observed_ms: Callable[[], int]) -> None:
         """observed_ms: see runtime.verdict_store; while nobody probes, no host is gone for longer."""
         self._announcements = AnnouncementReader(client)
+        self._pace = AnnouncedPace(client)
         self._clock = clock
         self._observed_ms = observed_ms
         self._lock = threading.Lock()
@@ -81,13 +84,20 @@ class AnnouncedHosts:
         found = [host for host in self._live() if cluster_network in host.uplinks]
         slowest_s = max((host.report_within_s for host in found), default=REPORT_WITHIN_S)
         hosts = frozenset(host.host for host in found)
-        return Carriers(hosts, round(slowest_s * 1000), self._is_settled)
+        return Carriers(
+            hosts,
+            round(slowest_s * 1000),
+            self._is_settled,
+            pace=self._pace.pace,
+            sweep_s=self._pace.sweep_s(cluster_network),
+        )
 
     def _live(self) -> list[HostAnnouncement]:
         return [*self._announced.values(), *(announced for _, announced in self._ended.values())]
 
     def _read(self) -> None:
         found, now_ms = self._announcements.read(), self._observed_ms()
+        self._pace.read(now_ms / 1000)
         for entry in found.refused:
             tell(log, "announcement ignored", key=entry.key, error=entry.reason)
         if bool(found.left_out) != bool(self._left_out):

@@ -72,7 +72,13 @@ class Updater:
         self._reviewing = Outage(log, "review postponed", over="networks are reviewed again")
         self._ticking = Outage(log, "observed time not counted", over="observed time is counted again")
         self._is_paused = is_paused
-        self._verdicts = verdicts = KeptVerdicts(store, fresh_s=settings.fresh_s)
+
+        def fresh_s(cluster_network: str) -> float:
+            return hosts.carrying(cluster_network).fresh_s(settings.fresh_s)
+
+        self.fresh_s = fresh_s
+        """Returns the age from which a verdict on a cluster network does not count, in seconds."""
+        self._verdicts = verdicts = KeptVerdicts(store, fresh_s=fresh_s)
         self._memories = kept = KeptMemories(memories, clock)
         self._clock = clock
         assessor = Assessor(verdicts, hosts, kept, doubt_log, clock, settings, metrics=metrics)
@@ -106,7 +112,7 @@ class Updater:
             look_again=look_again,
         )
         self._reports = Reports(
-            self._touched, self._cache, hosts, verdicts, assessor, fresh_s=settings.fresh_s, metrics=metrics
+            self._touched, self._cache, hosts, verdicts, assessor, fresh_s=fresh_s, metrics=metrics
         )
         self._rounds = Rounds(
             self._touched,

@@ -63,13 +63,14 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
             settings, cluster, clock, registry=telemetry.registry, on_change=lambda _: mailbox.wake()
         )
         decider = Decider(
-            Schedule(pace=settings.pace, random=chance.random, policy=settings.policy),
+            Schedule(pace=settings.plan_pace, random=chance.random, policy=settings.policy),
             mailbox,
             Dispatcher(
                 app,
                 client,
                 clock=clock,
                 sweep_s=settings.sweep_interval_s,
+                pace=settings.pace,
                 max_age_s=settings.request_max_age_s,
             ),
             is_leader=lambda: leadership.is_leader,

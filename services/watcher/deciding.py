@@ -89,9 +89,11 @@ class Decider:
         if sends:
             log_doubts(self._schedule.doubt(mail.doubts, now))
         if sends and mail.poll is not None:
-            self._dispatcher.mark_sending()
+            self._dispatcher.mark_sending(self._schedule.intervals(now))
         lag_s = now - self._schedule.next_due()
-        self._metrics.iterated(self._schedule.size, lag_s=lag_s, paused=self._paused)
+        self._metrics.iterated(
+            self._schedule.size, postponed=self._schedule.postponed, lag_s=lag_s, paused=self._paused
+        )
         self._summary.flush(now)
         if not sends or (lag_s < 0 and not self._refusals):
             self.waiting_since = None

@@ -7,7 +7,7 @@ after a restart everything is sent once more, which is harmless.
 
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -16,9 +16,10 @@ import structlog
 from celery import Celery
 
 from services.contract.errors import NadrouteError
+from services.contract.limits import FRAMES_PER_S
 from services.contract.messages import ProbeRequest, Segment, SegmentProbe
 from services.contract.names import PAUSED_KEY, SENDING_KEY, SENDING_TTL_S, outstanding_key
-from services.contract.sending import SendingMark
+from services.contract.sending import MAX_SLOWER, SendingMark
 from services.runtime.clock import Clock
 from services.runtime.redis_client import milliseconds
 from services.watcher.plan.segment_plan import HostProbe
@@ -65,16 +66,17 @@ class Dispatcher:
         *,
         clock: Clock,
         sweep_s: float,
+        pace: float = FRAMES_PER_S,
         max_age_s: float = MAX_AGE_S,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
-        """sweep_s: see SendingMark. max_age_s: age at which a prober drops a request."""
+        """sweep_s, pace: see SendingMark. max_age_s: age at which a prober drops a request."""
         self._app = app
         self._client = client
         self._clock = clock
         self._max_age_ms = round(max_age_s * 1000)
         self._new_id = new_id
-        self._sending = SendingMark(sweep_interval_s=sweep_s)
+        self._sending = SendingMark(sweep_interval_s=sweep_s, pace=pace)
         # In the order of sending. To find the oldest of a dict takes longer the more were deleted.
         self._outstanding: OrderedDict[tuple[str, Segment], _Outstanding] = OrderedDict()
 
@@ -94,10 +96,16 @@ class Dispatcher:
         self._remember(requests)
         return Dispatched(tuple(requests), covered=len(probes) - len(wanted))
 
-    def mark_sending(self) -> None:
-        """Renew the mark that what is due is sent. Where Redis refuses writes nothing is, and it expires."""
+    def mark_sending(self, intervals_s: Mapping[str, float]) -> None:
+        """Renew the mark that what is due is sent. Where Redis refuses writes nothing is, and it expires.
+
+        intervals_s: how often each cluster network is swept.
+        """
+        slower_s = {name: s for name, s in intervals_s.items() if s > self._sending.sweep_interval_s}
+        first = dict(sorted(slower_s.items())[:MAX_SLOWER])
+        mark = self._sending.model_copy(update={"slower_s": first})
         try:
-            self._client.set(SENDING_KEY, self._sending.model_dump_json(), ex=SENDING_TTL_S)
+            self._client.set(SENDING_KEY, mark.model_dump_json(), ex=SENDING_TTL_S)
         except redis.RedisError as error:
             # What cannot be sent either is logged by the sender.
             log.debug("sending not marked", error=str(error))

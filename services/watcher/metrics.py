@@ -55,17 +55,26 @@ class WatcherMetrics:
             "Due probes not sent because an outstanding request includes them.",
             registry=registry,
         )
+        self._postponed = Counter(
+            "nadroute_probes_postponed",
+            "Probes sent later than due because of the limit of frames on their cluster network (`pace`).",
+            registry=registry,
+        )
+        self._postponed_until_now = 0
         self._failures = Counter(
             "nadroute_send_failures", "Failed attempts to send requests.", registry=registry
         )
         self._host = BoundedLabel()
 
-    def iterated(self, size: Mapping[str, int], *, lag_s: float, paused: bool) -> None:
-        """Record one iteration of the loop. size: as Schedule.size; lag_s: see nadroute_due_lag_seconds."""
+    def iterated(self, size: Mapping[str, int], *, postponed: int, lag_s: float, paused: bool) -> None:
+        """Record one iteration of the loop. size, postponed: as Schedule has them; lag_s: see
+        nadroute_due_lag_seconds."""
         for name, gauge in self._size.items():
             gauge.set(size[name])
         self._due_lag.set(max(0.0, lag_s))
         self._paused.set(paused)
+        self._postponed.inc(postponed - self._postponed_until_now)
+        self._postponed_until_now = postponed
 
     def sent(self, requests: Iterable[ProbeRequest], *, covered: int) -> None:
         """Count sent requests, and due probes covered by outstanding ones."""

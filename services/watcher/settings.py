@@ -1,12 +1,14 @@
 """The watcher's settings."""
 
+import math
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
 from services.cluster.settings import LeaseSettings, PolicySettings
+from services.contract.limits import FRAMES_PER_S
 from services.runtime.settings import Seconds, TCPPort, TelemetrySettings, expect_at_most
-from services.watcher.plan.pace import PATROL_PER_S, Pace
+from services.watcher.plan.pace import PATROL_SHARE, Pace
 
 
 class WatcherSettings(PolicySettings, LeaseSettings, TelemetrySettings):
@@ -18,10 +20,12 @@ class WatcherSettings(PolicySettings, LeaseSettings, TelemetrySettings):
     retry_interval_s: Annotated[Seconds, Field(ge=1)] = 30.0
     """The same while a network on the segment is not Active; at most sweep_interval_s. A silent gateway
     is not probed more often than every 5 s, and DHCP not asked more often than every ask_window_s."""
-    patrol_per_s: Annotated[float, Field(ge=0, le=10_000)] = PATROL_PER_S
-    """Gateways that are checked a second on one cluster network, by all hosts together, so that none stays
-    unchecked for 15 s: a silent one is told within 30 s, of up to 1,125. More take turns, of 55 s with 4,094;
-    400 keep them all at 15 s. 0 leaves it to the sweep."""
+    pace: Annotated[float, Field(ge=0, le=1_000_000)] = FRAMES_PER_S
+    """ARP and DHCP frames a second on one cluster network, by all hosts together, on average over 10 s, and
+    up to three times as many within one. Switches and routers drop what is more than they can answer, some
+    above 300 a second. Where there are too many hosts and segments for it, sweeps take longer, and results
+    count for longer. Three quarters of it keep gateways from being unchecked for 15 s, so that a silent one
+    is told within 30 s, of up to 1,125. 0 lifts the limit."""
     ask_window_s: Annotated[Seconds, Field(ge=1)] = 15.0
     """Seconds for which a host may wait for a DHCPOFFER, longer than the probers' DHCP deadline, and at most
     sweep_interval_s. The next host in the rotation asks when they are over."""
@@ -36,9 +40,15 @@ class WatcherSettings(PolicySettings, LeaseSettings, TelemetrySettings):
     """The TCP port that serves /metrics, /healthz and /readyz; 0 disables them."""
 
     @property
-    def pace(self) -> Pace:
-        """Return the intervals as the plan takes them."""
-        return Pace(self.sweep_interval_s, self.retry_interval_s, self.ask_window_s, self.patrol_per_s)
+    def plan_pace(self) -> Pace:
+        """Return the pace and the intervals as the plan takes them."""
+        return Pace(
+            self.sweep_interval_s,
+            self.retry_interval_s,
+            self.ask_window_s,
+            patrol_per_s=PATROL_SHARE * self.pace or math.inf,
+            frames_per_s=self.pace,
+        )
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

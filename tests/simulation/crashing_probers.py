@@ -13,6 +13,7 @@ from services.contract.names import (
     SENDING_TTL_S,
     host_key,
 )
+from services.contract.sending import SendingMark
 from services.watcher.dispatch import Dispatched, Paused
 from services.watcher.plan.segment_plan import HostProbe
 from services.watcher.requests import NotSent
@@ -121,10 +122,11 @@ class CrashingProbers:
                 prober.waiting.append((self._redis.clock.seconds, probe))
         return Dispatched((), covered=0)
 
-    def mark_sending(self) -> None:
+    def mark_sending(self, intervals_s: Mapping[str, float]) -> None:
         """Mark that what is due is sent."""
         if not self._redis.is_away:
-            self._redis.set(SENDING_KEY, "1", ex=SENDING_TTL_S)
+            mark = SendingMark(sweep_interval_s=300.0, slower_s=dict(intervals_s))
+            self._redis.set(SENDING_KEY, mark.model_dump_json(), ex=SENDING_TTL_S)
 
     def forget_all(self) -> None:
         """Do nothing: no request is remembered."""

@@ -94,6 +94,7 @@ class Loop:
         self._chance = random.Random(seed)
         self._lost = lost
         self._review_all_s = review_all_s
+        self._pace = pace
         self._schedule = Schedule(pace=pace, random=self._chance.random)
         self._probers = Probers()
         self._hosts: dict[str, HostAnnouncement] = {}
@@ -175,7 +176,11 @@ class Loop:
         """Implement the updater's Hosts: those that are announced, and those that restart."""
         now = self.clock.seconds
         restarting = {host for host, at in self._ended.items() if now - at < REPORT_WITHIN_S}
-        return Carriers(frozenset(self._hosts) | restarting)
+        return Carriers(
+            frozenset(self._hosts) | restarting,
+            pace=self._pace.frames_per_s,
+            sweep_s=self._schedule.intervals(now).get(cluster_network, 0.0),
+        )
 
     def publish(self, doubts: Iterable[Doubt]) -> None:
         """Implement the updater's DoubtLog: the watcher sees them a moment later."""

@@ -16,12 +16,12 @@ from services.network.judge.evidence import (
     Case,
     asked_since,
     askers_needed,
-    confirmers,
     heard_since,
     newest_offer_ms,
     says_no_offer,
 )
 from services.network.judge.reduction import Conclusion
+from services.network.paced import confirmers
 from services.network.parse.status import Status
 
 REPEATED_MS = 10_000
@@ -127,7 +127,7 @@ def _resumed(case: Case, doubt: OpenDoubt | None) -> OpenDoubt | None:
 def open_reach(case: Case, doubts: Doubts, kind: DoubtKind) -> Doubts:
     """Open a doubt about the gateway, in which every carrier is asked, or two where much is in doubt."""
     carriers = len(case.carriers.hosts)
-    asked = confirmers(case.open_doubts, carriers)
+    asked = confirmers(case.open_doubts, carriers, pace=case.carriers.pace)
     doubt = OpenDoubt(
         kind=kind,
         since_ms=_since(case, doubts, case.verdicts.latest),

@@ -16,6 +16,7 @@ from services.network.judge.dhcp import is_conclusive
 from services.network.judge.reach import is_unclear
 from services.network.judge.reduction import CONFIRMATIONS, DHCP_FRESHNESS, Conclusion, is_on
 from services.network.judge.servers import offers_in
+from services.network.paced import fresh_s
 from services.network.parse.intent import Intent
 from services.network.parse.status import Status
 from services.network.policy import Policy
@@ -27,10 +28,6 @@ UNDECIDED = frozenset({State.PENDING, State.UNKNOWN})
 """States without a conclusion."""
 NO_ACCUSATION = frozenset({Reason.INCONCLUSIVE, Reason.NOT_HEARD})
 """Why a host is named of which nothing is known to be wrong."""
-
-FRAMES_PER_HOST = 4
-"""What one host sends to check one gateway: three ARP probes and an echo."""
-CROWD_CONFIRMERS = 2
 
 
 class Difference(Enum):
@@ -55,6 +52,14 @@ class Carriers:
     """How long the slowest of them may take to report after it was asked."""
     is_settled: bool = True
     """Whether every live host has had the time to announce itself since the updater's start."""
+    pace: float = FRAMES_PER_S
+    """Frames a second that the watcher allows them all together; 0 for no limit."""
+    sweep_s: float = 0.0
+    """Seconds between two sweeps of each, where the pace allows fewer than are set; else 0."""
+
+    def fresh_s(self, set_s: float) -> float:
+        """Return for how many seconds a result counts: set_s where the pace allows the sweeps as set."""
+        return max(set_s, fresh_s(self.sweep_s))
 
 
 class Case(NamedTuple):
@@ -249,9 +254,3 @@ def askers_needed(case: Case) -> int:
         if seen.verdict.fault is not None and seen.age_s < case.fresh_s
     }
     return max(1, min(1 + CONFIRMATIONS, len(case.carriers.hosts - faulty)))
-
-
-def confirmers(open_doubts: int, carriers: int) -> int:
-    """Return how many carriers to ask in one more doubt: all, or two where that would burden a router."""
-    frames = (open_doubts + 1) * carriers * FRAMES_PER_HOST
-    return carriers if frames <= FRAMES_PER_S * REPORT_WITHIN_S else min(CROWD_CONFIRMERS, carriers)

@@ -193,14 +193,14 @@ class Assessor:
             change = decide(network, intent, None, now=now, memory=memory)
             return Assessment.of(network, intent, None, change, NO_DOUBTS, known)
         cluster_network = intent.segment.cluster_network
-        seen = verdicts[intent.segment]
+        seen, carriers = verdicts[intent.segment], self._hosts.carrying(cluster_network)
         case = Case(
             intent,
             memory.reported(standing),
             seen,
-            self._hosts.carrying(cluster_network),
+            carriers,
             policy_for(standing, self._policy),
-            self._fresh_s,
+            carriers.fresh_s(self._fresh_s),
             self._doubts.look(network.uid, seen.now_ms),
             self._doubts.count(cluster_network),
         )
@@ -214,7 +214,7 @@ class Assessor:
         if doubts is not NO_DOUBTS or before is not NO_DOUBTS:
             bound_ms = case.carriers.bound_ms
             at_ms = judged_again_ms(
-                doubts, before, bound_ms=bound_ms, fresh_s=self._fresh_s, now_ms=seen.now_ms
+                doubts, before, bound_ms=bound_ms, fresh_s=case.fresh_s, now_ms=seen.now_ms
             )
             self._doubts.put(network.uid, Entry(cluster_network, doubts), due_ms=at_ms)
         if told is None:

@@ -6,7 +6,7 @@ again with the next judgement; what merely comes once more is only younger here.
 
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -47,8 +47,8 @@ class KeptVerdicts:
     """A Store that keeps what it read. Thread-safe. Every method that reads or writes Redis may raise
     redis.RedisError."""
 
-    def __init__(self, store: Store, *, fresh_s: float) -> None:
-        """fresh_s: age from which a verdict does not count."""
+    def __init__(self, store: Store, *, fresh_s: Callable[[str], float]) -> None:
+        """fresh_s: returns the age from which a verdict on a cluster network does not count."""
         self.losses = 0
         """How often Redis has lost its data."""
         self._store = store
@@ -145,10 +145,11 @@ class KeptVerdicts:
 
     def _says(self, verdict: Verdict) -> bool:
         """Whether it is known that the verdict is no news for a judgement."""
-        kept = self._kept.get(verdict.segment)
-        if kept is None or verdict.segment in self._changes.contents:
+        segment = verdict.segment
+        kept = self._kept.get(segment)
+        if kept is None or segment in self._changes.contents:
             return False
-        return kept.says(verdict, fresh_s=self._fresh_s, resumed_ms=self._resumed_ms)
+        return kept.says(verdict, fresh_s=self._fresh_s(segment.cluster_network), resumed_ms=self._resumed_ms)
 
     def _change(self, segment: Segment, *, is_same: bool) -> None:
         """Note a change, unless nothing is kept of the segment: anybody may report on any."""
@@ -184,11 +185,12 @@ class KeptVerdicts:
             for segment in due:
                 if (kept := self._kept.get(segment)) is None:
                     continue
-                expires_ms = kept.expires_ms(self._fresh_s)
+                fresh_s = self._fresh_s(segment.cluster_network)
+                expires_ms = kept.expires_ms(fresh_s)
                 if expires_ms is not None and expires_ms <= now_ms:
                     found.add(segment)
                 kept.checked_ms = now_ms
-                self._moments.put(segment, kept.expires_ms(self._fresh_s))
+                self._moments.put(segment, kept.expires_ms(fresh_s))
         return found
 
     def known(self, segments: Collection[Segment]) -> dict[Segment, SegmentVerdicts]:
@@ -217,5 +219,5 @@ class KeptVerdicts:
             for segment, read in found.items():
                 self._kept[segment] = kept = KeptSegment.of(read, self._kept.get(segment))
                 self._now_ms = max(self._now_ms, read.now_ms)
-                self._moments.put(segment, kept.expires_ms(self._fresh_s))
+                self._moments.put(segment, kept.expires_ms(self._fresh_s(segment.cluster_network)))
             self._changes.read(found, number)

@@ -1,5 +1,7 @@
 """Taking reports: stored first, then what they change is looked at."""
 
+from collections.abc import Callable
+
 import redis
 
 from services.cluster.cache import NetworkCache
@@ -23,10 +25,10 @@ class Reports:
         verdicts: KeptVerdicts,
         assessor: Assessor,
         *,
-        fresh_s: float,
+        fresh_s: Callable[[str], float],
         metrics: UpdaterMetrics,
     ) -> None:
-        """fresh_s: age from which a verdict does not count."""
+        """fresh_s: returns the age from which a verdict on a cluster network does not count."""
         self._touched = touched
         self._cache = cache
         self._hosts = hosts
@@ -63,7 +65,8 @@ class Reports:
             confirmed, news = self._verdicts.confirm(report.host, repeats)
             self._metrics.repeats(repeats, confirmed)
             touched.update(news, filter(self._is_awaited, confirmed.gaps_s))
-            touched.update(s for s, gap_s in confirmed.gaps_s.items() if gap_s >= self._fresh_s)
+            limit_s = self._fresh_s(repeats.cluster_network)
+            touched.update(s for s, gap_s in confirmed.gaps_s.items() if gap_s >= limit_s)
             unknown += confirmed.unknown
         return touched, unknown
 

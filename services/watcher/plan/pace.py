@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from services.contract.limits import FRAMES_PER_S
+from services.network.paced import sweep_interval_s
 
 MIN_GAP_S = 1.0
 """Minimum between two DHCP asks on one segment, and between two rounds of checks for doubts about it."""
@@ -13,9 +14,9 @@ JITTER = 0.1
 NOTICE_S = 15.0
 """How long a gateway may go unchecked by any host: then it is told silent within 30 s, since a check of it
 takes 4 s, and the look of the other hosts as long."""
-PATROL_PER_S = 0.75 * FRAMES_PER_S
-"""Gateways that patrols check a second on one cluster network, by all hosts together. The rest is left for
-DHCP and for doubts."""
+PATROL_SHARE = 0.75
+"""Share of the frames with which patrols check gateways. The rest is left for DHCP and for doubts."""
+PATROL_PER_S = PATROL_SHARE * FRAMES_PER_S
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Pace:
     """How long a host may wait for an offer: longer than a prober's DHCP deadline."""
     patrol_per_s: float = PATROL_PER_S
     """Gateways that patrols check a second on one cluster network; 0 for no patrols."""
+    frames_per_s: float = FRAMES_PER_S
+    """ARP and DHCP frames a second on one cluster network, by all hosts together; 0 for no limit."""
 
     def patrol_s(self, hosts: int, gateways: int) -> float:
         """Return how long after a check of a segment, by whichever host, the next host checks it; infinity if
@@ -40,3 +43,7 @@ class Pace:
         if not self.patrol_per_s:
             return math.inf
         return max(min(NOTICE_S, self.sweep_s / hosts), gateways / self.patrol_per_s)
+
+    def interval_s(self, hosts: int, segments: int) -> float:
+        """Return how often each of so many hosts sweeps so many segments of a cluster network, in seconds."""
+        return sweep_interval_s(hosts, segments, sweep_s=self.sweep_s, pace=self.frames_per_s)

@@ -5,42 +5,27 @@ Pure: no thread, no queue, no clock of its own. Times are seconds of one monoton
 
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv4Address
 
-from services.contract.doubts import Doubt
+from services.contract.doubts import Doubt, DoubtKind
 from services.contract.messages import HostAnnouncement, Segment
 from services.network.judge.reduction import CONFIRMATIONS
 from services.network.parse.nad import Network
 from services.network.policy import DEFAULT_POLICY, Policy
+from services.watcher.plan.known import Known
+from services.watcher.plan.lanes import Lanes
 from services.watcher.plan.pace import Pace
 from services.watcher.plan.patrol import Crowd
 from services.watcher.plan.rotation import NEVER
 from services.watcher.plan.segment_plan import HostProbe, SegmentPlan
+from services.watcher.plan.spreading import Spread
 from services.watcher.plan.triggers import Observed, Trigger, compare, observe
-
-COALESCE_S = 0.1
-"""Minimum between two due times of one network in a burst of changes. The first change is due at once."""
-PROBE_NOW_GAP_S = 10.0
-"""Minimum between two probes of one network that are requested by annotation."""
 
 LIMIT = 2_000
 """Probes per due() call: sent in a few tens of milliseconds, so news never waits long behind a sweep."""
-PROBES_PER_S = 5_000
-"""Limit for probes without news, so that 32 hosts do not flood a common gateway."""
-SPREAD_S = 20.0
-"""Longest delay by spreading."""
-
-
-@dataclass
-class _Known:
-    """A probed network."""
-
-    observed: Observed
-    triggered_at: float = -NEVER
-    """The latest due time set by a change, past or future."""
-    probe_now_at: float = -NEVER
 
 
 class Schedule:
@@ -51,7 +36,7 @@ class Schedule:
         self._pace = pace
         self._random = random
         self._policy = policy
-        self._networks: dict[str, _Known] = {}
+        self._networks: dict[str, Known] = {}
         self._versions: dict[str, Network] = {}
         """The newest version of each network, probed or not."""
         self._hosts: dict[str, HostAnnouncement] = {}
@@ -61,6 +46,7 @@ class Schedule:
         self._heap: list[tuple[float, int, SegmentPlan]] = []
         self._tie = itertools.count()
         self._spread = Spread(-NEVER)
+        self._lanes = Lanes(pace.frames_per_s)
 
     def upsert(self, network: Network, now: float) -> Trigger:
         """Take a version of a network; return what it made due."""
@@ -77,7 +63,7 @@ class Schedule:
         if before is not None and before.demand.intent.segment != observed.demand.intent.segment:
             self._leave(network.uid, before.demand.intent.segment, now)
         if known is None:
-            known = self._networks[network.uid] = _Known(observed)
+            known = self._networks[network.uid] = Known(observed)
         known.observed = observed
         plan = self._plan(observed.demand.intent.segment)
         trigger = compare(before, observed)
@@ -86,18 +72,19 @@ class Schedule:
         match trigger:
             case Trigger.EVERYTHING if is_settled:
                 # As at start-up, where thousands of settled networks are new to this process.
-                plan.hasten(self._slot(plan.weight, now))
+                plan.hasten(self._slot(plan.hosts, now))
             case Trigger.EVERYTHING:
-                plan.hasten(self._coalesce(known, now))
+                plan.hasten(known.change(now))
             case Trigger.GATEWAY:
-                plan.hasten_checks(self._coalesce(known, now), now=now, full=True)
+                plan.hasten_checks(known.change(now), now=now, full=True)
             case Trigger.CONTRADICTION:
-                plan.hasten_checks(self._coalesce(known, now), now=now)
+                plan.hasten_checks(known.change(now), now=now)
             case Trigger.NO_OFFER:
                 plan.confirm(observed.unoffered, 1 + CONFIRMATIONS - len(observed.unoffered), now)
             case Trigger.PROBE_NOW:
-                plan.hasten(self._limit(known, now))
+                plan.hasten(known.probe_now(now))
         plan.is_urgent |= trigger is not Trigger.NOTHING and not is_settled
+        plan.is_news |= trigger in (Trigger.EVERYTHING, Trigger.PROBE_NOW) and not is_settled
         self._queue(plan)
         return trigger
 
@@ -128,6 +115,9 @@ class Schedule:
                 plan.add_host(host, now, at=now if plan.is_urgent else self._slot(1, now), full=few)
                 self._queue(plan)
         self._hosts = present
+        carriers = Counter(name for announced in present.values() for name in announced.uplinks)
+        for name, crowd in self._crowds.items():
+            crowd.hosts = carriers[name]
         self._take_addresses(frozenset(a for announced in present.values() for a in announced.addresses), now)
 
     def doubt(self, doubts: Iterable[Doubt], now: float) -> list[Doubt]:
@@ -135,6 +125,8 @@ class Schedule:
         known = [doubt for doubt in doubts if doubt.segment in self._plans]
         for doubt in known:
             plan = self._plans[doubt.segment]
+            if doubt.kind is DoubtKind.SILENT:
+                self._lanes.found_silent(plan, max(1, len(doubt.heard)), now)
             plan.doubt(doubt, now)
             plan.is_urgent = True
             self._queue(plan)
@@ -143,7 +135,8 @@ class Schedule:
     def due(self, now: float, *, limit: int = LIMIT) -> list[HostProbe]:
         """Take what is due; each probe is due again an interval later. See put_back.
 
-        About `limit` of them, the longest due first; the rest stays due, as next_due shows.
+        About `limit` of them, the longest due first, and no more than the budgets allow; the rest stays due,
+        as next_due shows.
         """
         taken: list[HostProbe] = []
         while len(taken) < limit and self._heap and self._heap[0][0] <= now:
@@ -154,10 +147,32 @@ class Schedule:
             plan.queued_at = NEVER
             if plan.is_empty and plan.next_due() <= now:
                 self._forget(plan.segment)
+            elif self._lanes.is_limited:
+                plan.queued_at = at
+                self._lanes.wait(plan, at, now)
             else:
                 taken += plan.take(now)
                 self._queue(plan)
+        for plan in self._lanes.turns(now):
+            if self._plans.get(plan.segment) is plan:
+                taken += self._take_turn(plan, now)
+            if len(taken) >= limit:
+                break
         return taken
+
+    def _take_turn(self, plan: SegmentPlan, now: float) -> list[HostProbe]:
+        probes = plan.take(now, most=1)
+        self._lanes.sent(plan, probes, now)
+        at = plan.next_due()
+        if at > now:
+            plan.queued_at = NEVER
+            self._queue(plan)
+        elif plan.is_empty:
+            self._forget(plan.segment)
+        else:
+            plan.queued_at = at
+            self._lanes.wait(plan, now, now)
+        return probes
 
     def put_back(self, probes: Iterable[HostProbe], at: float) -> None:
         """Make probes that could not be sent due at that time, unless their host or segment is gone."""
@@ -173,19 +188,30 @@ class Schedule:
         Failing segments come first; large numbers are spread.
         """
         for plan in _failing_first(self._plans.values()):
-            plan.hasten(now if plan.is_urgent else self._slot(plan.weight, now))
+            plan.hasten(now if plan.is_urgent else self._slot(plan.hosts, now))
             self._queue(plan)
 
     def spread_overdue(self, now: float) -> None:
         """Spread what fell due while nothing could be sent; news stays due now."""
+        if self._lanes.is_limited:
+            return
         overdue = [plan for plan in self._plans.values() if plan.next_due() <= now and not plan.is_urgent]
         for plan in _failing_first(overdue):
-            plan.delay(self._slot(plan.weight, now))
+            plan.delay(self._slot(plan.hosts, now))
             self._queue(plan, postponed=True)
 
     def next_due(self) -> float:
         """Return a lower bound of the next due time; infinity without one."""
-        return self._heap[0][0] if self._heap else NEVER
+        return min(self._lanes.ready_at, self._heap[0][0] if self._heap else NEVER)
+
+    @property
+    def postponed(self) -> int:
+        """The number of probes so far that had to wait for the budget of their cluster network."""
+        return self._lanes.postponed
+
+    def intervals(self, now: float) -> dict[str, float]:
+        """Return how often each cluster network is swept, in seconds, as results there are to be judged."""
+        return {name: crowd.announced_s(now) for name, crowd in self._crowds.items()}
 
     @property
     def size(self) -> Mapping[str, int]:
@@ -212,21 +238,11 @@ class Schedule:
         if known is not None:
             self._leave(uid, known.observed.demand.intent.segment, now)
 
-    def _coalesce(self, known: _Known, now: float) -> float:
-        """Return when a change is due: the first of a burst at once, the following ones together."""
-        if known.triggered_at <= now:
-            known.triggered_at = max(now, known.triggered_at + COALESCE_S)
-        return known.triggered_at
-
-    def _limit(self, known: _Known, now: float) -> float:
-        if known.probe_now_at <= now:
-            known.probe_now_at = max(now, known.probe_now_at + PROBE_NOW_GAP_S)
-        return known.probe_now_at
-
     def _plan(self, segment: Segment) -> SegmentPlan:
         plan = self._plans.get(segment)
         if plan is None:
-            crowd = self._crowds.setdefault(segment.cluster_network, Crowd())
+            crowd = self._crowds.setdefault(segment.cluster_network, Crowd(self._pace))
+            crowd.segments += 1
             plan = SegmentPlan(segment, pace=self._pace, random=self._random, crowd=crowd)
             self._plans[segment] = plan
             self._by_cluster_network.setdefault(segment.cluster_network, {})[segment] = None
@@ -234,6 +250,7 @@ class Schedule:
                 if segment.cluster_network in announcement.uplinks:
                     # The caller sets when it is due.
                     plan.add_host(host, -NEVER, at=NEVER)
+            crowd.hosts = plan.hosts
         return plan
 
     def _leave(self, uid: str, segment: Segment, now: float) -> None:
@@ -246,6 +263,7 @@ class Schedule:
         self._plans.pop(segment).queued_at = NEVER
         segments = self._by_cluster_network[segment.cluster_network]
         segments.pop(segment, None)
+        self._crowds[segment.cluster_network].segments -= 1
         if not segments:
             del self._by_cluster_network[segment.cluster_network]
             del self._crowds[segment.cluster_network]
@@ -254,6 +272,9 @@ class Schedule:
         return [s for name in cluster_networks for s in self._by_cluster_network.get(name, ())]
 
     def _slot(self, probes: int, now: float) -> float:
+        if self._lanes.is_limited:
+            # The budget spreads them.
+            return now
         if self._spread.is_over(now):
             self._spread = Spread(now)
         return self._spread.slot(probes)
@@ -261,6 +282,8 @@ class Schedule:
     def _queue(self, plan: SegmentPlan, *, postponed: bool = False) -> None:
         """Push the plan's next due time on the heap; due() skips the entry that it outdates."""
         at = plan.next_due()
+        if plan.waits_as is not None:
+            self._lanes.wait(plan, plan.queued_at, plan.queued_at)
         if at >= plan.queued_at and not postponed:
             return
         plan.queued_at = at
@@ -273,25 +296,3 @@ class Schedule:
 
 def _failing_first(plans: Iterable[SegmentPlan]) -> list[SegmentPlan]:
     return sorted(plans, key=lambda plan: not plan.is_failing)
-
-
-class Spread:
-    """Hands out send times in a row, so that many probes without news become a steady stream.
-
-    Many fall due at once when a watcher starts or becomes leader, hosts announce themselves again, Redis
-    comes back, or a pause ends. Times are monotonic seconds.
-    """
-
-    def __init__(self, start: float) -> None:
-        self._start = start
-        self._given = 0
-
-    def slot(self, probes: int) -> float:
-        """Return when this many probes are due: whole seconds after start, so that they travel together."""
-        at = self._start + min(SPREAD_S, self._given // PROBES_PER_S)
-        self._given += probes
-        return at
-
-    def is_over(self, now: float) -> bool:
-        """Return whether the last slot has passed, so that a new row may begin."""
-        return now > self._start + self._given // PROBES_PER_S

@@ -7,13 +7,14 @@ import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from services.contract.doubts import Doubt
+from services.contract.doubts import Doubt, DoubtKind
+from services.contract.limits import REPORT_WITHIN_S
 from services.contract.messages import Segment, SegmentProbe
 from services.watcher.plan.pace import CHECK_BUSY_S, JITTER, MIN_GAP_S, Pace
 from services.watcher.plan.patrol import Crowd, Patrol
 from services.watcher.plan.rotation import NEVER, in_order
 from services.watcher.plan.turns import Turns
-from services.watcher.plan.workload import Demand, Workload, plan_work
+from services.watcher.plan.workload import FRAMES_OF_SILENCE, Demand, Workload, plan_work
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class SegmentPlan:
         self._pace = pace
         self._random = random
         self._demands: dict[str, Demand] = {}
-        self._turns = Turns(pace=pace, start=segment.vlan, later=self._later)
+        self._turns = Turns(pace=pace, start=segment.vlan, later=self._later, sweep_s=lambda: crowd.sweep_s)
         self._due: dict[str, float] = {}
         self._parts_done: dict[tuple[str, str], int] = {}
         self._full_parts: dict[str, int] = {}
@@ -42,8 +43,17 @@ class SegmentPlan:
         self._patrol = Patrol(crowd, pace=pace, random=random)
         self._doubted_at = -NEVER
         """The latest round of checks for a doubt, past or future."""
+        self._asked: set[str] = set()
+        """Hosts that are to check since a gateway may be silent; it is expected to be for a while."""
+        self._silent_until = -NEVER
         self.queued_at = NEVER
         """The due time under which the schedule has queued this plan."""
+        self.waits_as: int | None = None
+        """As what it waits for the budget of its cluster network; None if it does not."""
+        self.is_news = False
+        """Whether something changed, and no host was to probe since."""
+        self.counted = 1.0
+        """Frames that were counted for a gateway when a host checked last."""
         self.is_urgent = False
         """Whether something happened that needs an immediate probe, not taken yet."""
         self._was_urgent = False
@@ -59,14 +69,19 @@ class SegmentPlan:
         return not self._demands
 
     @property
+    def is_doubted(self) -> bool:
+        """Whether hosts are to confirm what another one found."""
+        return bool(self._asked) or self._turns.confirms_at < NEVER
+
+    @property
     def is_failing(self) -> bool:
         """Whether a network on it is not Active."""
         return any(demand.is_failing for demand in self._demands.values())
 
     @property
-    def weight(self) -> int:
-        """Number of probes for doing everything once."""
-        return max(1, len(self._due))
+    def hosts(self) -> int:
+        """The number of hosts that carry it: of probes for doing everything once."""
+        return len(self._due)
 
     def put(self, uid: str, demand: Demand, now: float) -> None:
         """Take a network's demand; if it begins to fail, its next probe is due sooner."""
@@ -116,6 +131,19 @@ class SegmentPlan:
         if self._doubted_at <= now:
             self._doubted_at = max(now, self._doubted_at + MIN_GAP_S)
         self._hasten_checks(hosts[: doubt.ask], self._doubted_at, full=True)
+        if doubt.kind is DoubtKind.SILENT:
+            self._asked.update(hosts[: doubt.ask])
+            self._silent_until = now + REPORT_WITHIN_S
+
+    def is_expected_silent(self, now: float) -> bool:
+        """Return whether a gateway on it is silent, or in doubt."""
+        return now < self._silent_until or self._work.is_silent
+
+    def count_frames(self, probe: HostProbe, expected: float, now: float) -> float:
+        """Return how many frames it takes. expected: for a gateway that answered the host before."""
+        is_silent = self.is_expected_silent(now) or probe.host in self._work.silent_on
+        self.counted = FRAMES_OF_SILENCE if is_silent else expected
+        return self._work.frames(probe.probe, self.counted)
 
     def confirm(self, heard: Collection[str], further: int, now: float) -> None:
         """Have further hosts ask DHCP at once, beside the rotation, since these hosts got no offer."""
@@ -143,6 +171,7 @@ class SegmentPlan:
         """Remove a host; if it was busy with exclusive work, the next one takes over."""
         self._due.pop(host, None)
         self._full_parts.pop(host, None)
+        self._asked.discard(host)
         for done in [done for done in self._parts_done if done[0] == host]:
             del self._parts_done[done]
         self._turns.release(host, now)
@@ -165,14 +194,22 @@ class SegmentPlan:
             return NEVER
         return min(self._turns.next_due(), self._patrol.at, *self._due.values())
 
-    def take(self, now: float) -> list[HostProbe]:
-        """Take what is due; each probe is due again an interval later."""
+    def take(self, now: float, *, most: int | None = None) -> list[HostProbe]:
+        """Take what is due; each probe is due again an interval later.
+
+        most: hosts that may probe now, besides those whose turn it is; the others stay due.
+        """
         if not self._due or not self._demands:
             return []
+        self.is_news = False
         self._was_urgent, self.is_urgent = self.is_urgent, False
         askers, exclusive_host = self._turns.take(self._due, now, is_urgent=self._was_urgent)
         due = {host for host, at in self._due.items() if at <= now} | askers | {exclusive_host} - {""}
         due |= {self._take_patrol(due, askers, now)} - {""}
+        if most is not None and len(due) > most:
+            due = self._first(due, most, must={*askers, exclusive_host})
+            self.is_urgent = self._was_urgent
+        self._asked -= due
         taken = []
         for host in sorted(due):
             probe = self._take_probe(host, is_asker=host in askers, is_exclusive=host == exclusive_host)
@@ -183,6 +220,11 @@ class SegmentPlan:
             if probe is not None:
                 taken.append(HostProbe(host, self.segment, probe))
         return taken
+
+    def _first(self, due: Collection[str], most: int, *, must: Collection[str]) -> set[str]:
+        """Return the hosts that probe first: by turn, then those asked, then those due for longest."""
+        ordered = sorted(due, key=lambda h: (h not in must, h not in self._asked, self._due[h], h))
+        return set(ordered[: max(most, sum(host in must for host in due))])
 
     def _take_patrol(self, due: Collection[str], askers: Collection[str], now: float) -> str:
         """Return the host that checks now because no other one has for a while; empty if none does.
@@ -242,7 +284,7 @@ class SegmentPlan:
 
     def _check_interval_s(self) -> float:
         """Return the check interval, divided so that each of several parts gets its turn in it."""
-        interval_s = self._pace.retry_s if self._work.is_check_failing else self._pace.sweep_s
+        interval_s = self._pace.retry_s if self._work.is_check_failing else self._crowd.sweep_s
         return interval_s / max(1, len(self._work.checks))
 
     def _later(self, now: float, interval_s: float) -> float:

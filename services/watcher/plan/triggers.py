@@ -63,11 +63,13 @@ def observe(network: Network, policy: Policy) -> Observed | NotProbed:
             is_check_failing=reported is None or reported.state != State.ACTIVE,
             is_ask_failing=reported is None or reported.state not in VLAN_STATES or reported.dhcp_out,
             answers=None if reported is None else _answers(reported, intent),
+            is_told=reported is not None and reported.state != State.PENDING,
+            silent_on=frozenset() if reported is None else _named(reported, Reason.GATEWAY_SILENT_ON_VLAN),
         ),
         probe_now=network.annotations.get(nad.PROBE_NOW, ""),
         lacks_connectivity=network.route.lacks_connectivity,
         is_partial=reported is not None and reported.state == State.PARTIAL,
-        unoffered=frozenset() if reported is None else _unoffered(reported),
+        unoffered=frozenset() if reported is None else _named(reported, Reason.NO_DHCP_OFFER),
     )
 
 
@@ -110,5 +112,6 @@ def _answers(status: Status, intent: Intent) -> bool | None:
     return True if status.state in VLAN_STATES else None
 
 
-def _unoffered(status: Status) -> frozenset[str]:
-    return frozenset(host for host, why in status.hosts.items() if why == Reason.NO_DHCP_OFFER)
+def _named(status: Status, reason: Reason) -> frozenset[str]:
+    """Return the hosts that the status names for this reason."""
+    return frozenset(host for host, why in status.hosts.items() if why == reason)

@@ -15,17 +15,21 @@ from services.watcher.plan.workload import Workload, plan_work
 class Turns:
     """The work of one segment that one host at a time does, except that several confirm a missing offer."""
 
-    def __init__(self, *, pace: Pace, start: int, later: Callable[[float, float], float]) -> None:
-        """start: see in_order. later: returns the time that is about so many seconds after another."""
+    def __init__(
+        self, *, pace: Pace, start: int, later: Callable[[float, float], float], sweep_s: Callable[[], float]
+    ) -> None:
+        """start: see in_order. later: returns the time that is about so many seconds after another. sweep_s:
+        returns the present sweep interval, in seconds."""
         self.work = plan_work(())
         """What the networks on the segment require."""
         self._pace = pace
         self._later = later
+        self._sweep_s = sweep_s
         self._ask = Rotation(busy_s=pace.ask_window_s, start=start)
         # With another start, so that the first silent gateway need not wait for the first ask.
         self._exclusive = Rotation(busy_s=CHECK_BUSY_S, start=start + 1)
-        self._has_waited = False
-        """Whether the next turn of _exclusive was put off because its host asks DHCP."""
+        self._waits = 0
+        """How often the next turn of _exclusive was put off because its host asks DHCP."""
         self._confirmation = Confirmation(busy_s=pace.ask_window_s, gap_s=MIN_GAP_S)
 
     def change(self, work: Workload, now: float, *, is_urgent: bool) -> None:
@@ -37,7 +41,7 @@ class Turns:
             self._exclusive.next_by(self._later(now, self._pace.retry_s))
         if before.is_ask_failing and not work.is_ask_failing and not is_urgent:
             # DHCP has answered: the next ask is due an interval after that one.
-            self._ask.at = max(self._ask.at, self._ask.began_at + self._later(0.0, self._pace.sweep_s))
+            self._ask.at = max(self._ask.at, self._ask.began_at + self._later(0.0, self._sweep_s()))
 
     def hasten(self, at: float) -> None:
         """Make everything due by then."""
@@ -64,6 +68,11 @@ class Turns:
             asker = self._ask.host if self.is_asking(self._ask.host, now) else ""
             candidates = self._ask.upcoming(hosts)
             self._confirmation.request(further, candidates, now, heard=heard, asker=asker)
+
+    @property
+    def confirms_at(self) -> float:
+        """When the next hosts confirm a missing offer; NEVER without any."""
+        return self._confirmation.at if self.work.asks else NEVER
 
     def is_asking(self, host: str, now: float) -> bool:
         """Return whether it is this host's turn to ask DHCP now."""
@@ -102,6 +111,9 @@ class Turns:
 
         is_urgent: whether this cannot wait for a host whose turn it is and that is busy.
         """
+        if self._waits > 1 and self._exclusive.at <= now and self.work.exclusive_checks:
+            # Both were postponed to the same moment, again and again: now the ask waits.
+            self._ask.at = max(self._ask.at, now + MIN_GAP_S / 2)
         askers = self._take_askers(hosts, now)
         return askers, self._take_exclusive(hosts, now, askers, is_urgent=is_urgent)
 
@@ -121,7 +133,7 @@ class Turns:
         askers = {host for host in self._confirmation.take(now) if host in hosts}
         if self._ask.at <= now:
             host = self._ask.choose(hosts, now)
-            interval_s = self._pace.retry_s if self.work.is_ask_failing else self._pace.sweep_s
+            interval_s = self._pace.retry_s if self.work.is_ask_failing else self._sweep_s()
             self._ask.begin(host, now, next_at=self._later(now, interval_s / len(self.work.asks)))
             askers.add(host)
         return askers
@@ -132,17 +144,17 @@ class Turns:
         if not self.work.exclusive_checks or self._exclusive.at > now:
             return ""
         host = self._exclusive.choose(hosts, now)
-        if host not in askers and (self._has_waited or not self._ask.is_busy(host, now)):
-            self._has_waited = False
+        if host not in askers and (self._waits or not self._ask.is_busy(host, now)):
+            self._waits = 0
             interval_s = self._pace.retry_s / len(self.work.exclusive_checks)
             self._exclusive.begin(host, now, next_at=self._later(now, interval_s))
             return host
         # Its ask would end later and hide what the check finds. A single host may ask again at once, though:
         # so the check waits for one ask only, and then for a moment in which none can begin.
         at = now + MIN_GAP_S / 2
-        if not self._has_waited:
+        if not self._waits:
             at = max(at, self._ask.busy_until)
-        self._has_waited = True
+        self._waits += 1
         busy = {*askers, self._ask.host} if now < self._ask.busy_until else askers
         free = [other for other in self._exclusive.upcoming(hosts) if other not in busy] if is_urgent else []
         self._exclusive.at = max(at, now + CHECK_BUSY_S) if free else at

@@ -13,6 +13,9 @@ from services.contract.limits import MAX_TARGETS
 from services.contract.messages import SegmentProbe, Target
 from services.network.parse.intent import Intent
 
+FRAMES_OF_SILENCE = 3
+"""Frames that a host sends before it calls a gateway, or DHCP, silent. One that answers takes one."""
+
 
 @dataclass(frozen=True)
 class Demand:
@@ -26,6 +29,10 @@ class Demand:
     may name another one."""
     answers: bool | None
     """Whether the gateway answers any host on the VLAN, by the status; None if the status does not say."""
+    is_told: bool = True
+    """Whether the status says anything about the intent."""
+    silent_on: frozenset[str] = frozenset()
+    """Hosts on which the gateway does not answer on the VLAN, by the status, where it answers others."""
 
     @property
     def is_failing(self) -> bool:
@@ -57,8 +64,23 @@ class Workload:
     """By one host at a time, with DHCP; empty where no network is auto."""
     is_check_failing: bool
     is_ask_failing: bool
+    is_silent: bool
+    """Whether a gateway is silent, by the status."""
+    silent_on: frozenset[str]
+    """Hosts on which one is."""
+    is_ask_silent: bool
+    """Whether DHCP is expected not to answer."""
     lacks_gateway: bool
     """Whether an auto network has no known gateway."""
+
+    def frames(self, probe: SegmentProbe, per_gateway: float) -> float:
+        """Return how many ARP and DHCP frames a probe takes, with so many for each gateway."""
+        gateways = sum(target.gateway is not None for target in probe.targets)
+        if not probe.ask_dhcp:
+            return per_gateway * gateways
+        # Of the targets without a known gateway, DHCP names one and the same, or none.
+        named = gateways < len(probe.targets)
+        return per_gateway * (gateways + named) + (FRAMES_OF_SILENCE if self.is_ask_silent else 1)
 
     @property
     def gateways(self) -> int:
@@ -84,6 +106,9 @@ def plan_work(demands: Collection[Demand]) -> Workload:
         asks=tuple(probe for probe in _in_parts(asked, ask_dhcp=True) if probe.ask_dhcp),
         is_check_failing=any(demand.is_check_failing for demand in checked),
         is_ask_failing=any(demand.is_ask_failing for demand in auto),
+        is_silent=bool(silent_gateways),
+        silent_on=frozenset().union(*(demand.silent_on for demand in demands)),
+        is_ask_silent=any(demand.is_ask_failing and demand.is_told for demand in auto),
         lacks_gateway=any(demand.gateway is None for demand in auto),
     )
 

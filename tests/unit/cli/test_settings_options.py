@@ -51,9 +51,9 @@ def test_a_duration_flag_accepts_units(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_rate_takes_no_unit_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The names of its flag and its setting end as those of durations do."""
-    assert _config(monkeypatch, "watcher", "--patrol-per-s", "0")["patrol_per_s"] == (0.0, "flag")
-    assert run(monkeypatch, "config", "watcher", "--patrol-per-s", "2m").code == 2
+    """It is a number, and 0 lifts the limit."""
+    assert _config(monkeypatch, "watcher", "--pace", "0")["pace"] == (0.0, "flag")
+    assert run(monkeypatch, "config", "watcher", "--pace", "2m").code == 2
 
 
 def test_a_boolean_flag_has_a_negative_form(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,10 @@ from dataclasses import replace
 import pytest
 
 from services.contract.doubts import DoubtKind
-from services.contract.limits import FRAMES_PER_S
 from services.contract.names import HOST_TTL_S
 from services.contract.open_doubts import NO_DOUBTS, Doubts
 from services.contract.outcomes import Fault, ReachOutcome, Reason
 from services.network.judge.doubting import ANSWER_MS, REPEATED_MS, publish_due
-from services.network.judge.evidence import FRAMES_PER_HOST, confirmers
 from services.network.judge.judging import judge
 from services.network.parse.intent import Intent
 from tests.unit.network.builders import CIDR, GATEWAY, SEGMENT, dhcp, offer
@@ -747,15 +745,6 @@ def test_a_crowd_of_doubts_is_confirmed_by_two_hosts() -> None:
     assert told is not None
     assert (told.state, told.hosts) == ("Unreachable", {})
     assert net.look(after=BOUND_S) is None
-
-
-@pytest.mark.parametrize(
-    ("doubts", "carriers"), [(0, 1), (0, 3), (38, 16), (39, 16), (1_000, 2), (5_000, 32)]
-)
-def test_all_hosts_are_asked_as_long_as_a_router_can_bear_it(doubts: int, carriers: int) -> None:
-    """A hundred frames a second within the bound; else two hosts, or one where there is no second."""
-    fits = (doubts + 1) * carriers * FRAMES_PER_HOST <= FRAMES_PER_S * BOUND_S
-    assert confirmers(doubts, carriers) == (carriers if fits else min(2, carriers))
 
 
 def test_a_doubt_is_published_when_it_opens_and_again_while_it_is_open(net: JudgedNetwork) -> None:

@@ -119,7 +119,7 @@ def _fill_watcher(registry: CollectorRegistry) -> None:
     _fill_watch(registry)
     _fill_leader(registry)
     metrics = WatcherMetrics(registry)
-    metrics.iterated({"networks": 3, "segments": 2, "hosts": 1}, lag_s=0.5, paused=False)
+    metrics.iterated({"networks": 3, "segments": 2, "hosts": 1}, postponed=4, lag_s=0.5, paused=False)
     metrics.sent([request("node1", True, False)], covered=1)
     metrics.not_sent()
 
@@ -186,4 +186,4 @@ def gauges(
             for segment, found in by_segment.items()
         }
 
-    return NetworkGauges(lambda: present, known, metrics, fresh_s=fresh_s, max_series=max_series)
+    return NetworkGauges(lambda: present, known, metrics, fresh_s=lambda _: fresh_s, max_series=max_series)

@@ -186,7 +186,7 @@ def test_many_doubts_on_a_cluster_network_are_confirmed_by_two_hosts() -> None:
     found = bench.assessor.assess(networks)
     doubts = [each.record.doubts.reach for each in found if each.record is not None]
     asked = [doubt.enough for doubt in doubts if doubt is not None]
-    assert asked == [0] * 39 + [2] * 21
+    assert asked == [0] * 9 + [2] * 51
 
 
 def test_lost_frames_end_as_unknown_with_their_reason(bench: Bench) -> None:

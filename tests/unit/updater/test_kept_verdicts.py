@@ -27,7 +27,7 @@ class Bench:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.store = FakeStore(self.clock)
-        self.kept = KeptVerdicts(self.store, fresh_s=FRESH_S)
+        self.kept = KeptVerdicts(self.store, fresh_s=lambda _: FRESH_S)
 
     def hosts(self) -> list[str]:
         """Return the hosts that are known on the segment."""

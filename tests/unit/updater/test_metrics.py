@@ -55,7 +55,7 @@ def test_each_network_is_in_one_state_and_every_state_is_exported() -> None:
 def test_a_state_that_is_not_written_counts_until_it_is() -> None:
     """It takes precedence over the annotation; of a network that is gone it is forgotten."""
     metrics, network = UpdaterMetrics(CollectorRegistry()), reported("a", "Active")
-    found = NetworkGauges(lambda: [network], dict, metrics, fresh_s=600.0, max_series=1)
+    found = NetworkGauges(lambda: [network], dict, metrics, fresh_s=lambda _: 600.0, max_series=1)
     status = Status("Invalid", "BadRoute").to_fields()
     written = ConclusionRecord(namespace="default", name="a", uid=network.uid, status=status)
     refused = written.model_copy(update={"unwritten": Unwritten(why=Hindrance.UNREADABLE)})

@@ -66,7 +66,7 @@ class Bench:
                 self.updater.networks,
                 self.updater.verdicts,
                 metrics,
-                fresh_s=settings.fresh_s,
+                fresh_s=lambda _: settings.fresh_s,
                 max_series=10,
             )
         )

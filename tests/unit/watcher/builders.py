@@ -48,8 +48,9 @@ def host(name: str, *carries: str, incarnation: int = 1) -> HostAnnouncement:
 
 
 def schedule(*hosts: str, jitter: float = 0.5, patrol_per_s: float = 0.0) -> Schedule:
-    """Return a schedule with these hosts, which all carry `extra`. A jitter of 0.5 means none."""
-    pace = Pace(SWEEP_S, RETRY_S, WINDOW_S, patrol_per_s)
+    """Return a schedule with these hosts, which all carry `extra`, without a limit of frames. A jitter of 0.5
+    means none."""
+    pace = Pace(SWEEP_S, RETRY_S, WINDOW_S, patrol_per_s, frames_per_s=0.0)
     made = Schedule(pace=pace, random=lambda: jitter)
     made.set_hosts([host(name) for name in hosts], 0.0)
     return made

@@ -1,7 +1,7 @@
 """The deciding loop, one iteration at a time, on a manual clock."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -16,8 +16,9 @@ from services.watcher.dispatch import Dispatched, Dispatcher, Paused
 from services.watcher.hosts import PollResult
 from services.watcher.mailbox import Mailbox
 from services.watcher.metrics import WatcherMetrics
-from services.watcher.plan.schedule import LIMIT, PROBES_PER_S
+from services.watcher.plan.schedule import LIMIT
 from services.watcher.plan.segment_plan import HostProbe
+from services.watcher.plan.spreading import PROBES_PER_S
 from services.watcher.requests import NotSent
 from tests.support.log_lines import log_lines
 from tests.support.manual_clock import ManualClock
@@ -41,7 +42,7 @@ class Sent:
         self.probes += described(probes)
         return Dispatched((), covered=0)
 
-    def mark_sending(self) -> None:
+    def mark_sending(self, intervals_s: Mapping[str, float]) -> None:
         self.marks += 1
 
     def forget_host(self, name: str) -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.watcher.plan.schedule import PROBES_PER_S, SPREAD_S, Schedule, Spread
+from services.watcher.plan.schedule import Schedule
+from services.watcher.plan.spreading import PROBES_PER_S, SPREAD_S, Spread
 from tests.unit.watcher.builders import ACTIVE, MANUAL, described, host, network, schedule, status_of
 
 BIG = 4_000
