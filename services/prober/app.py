@@ -49,8 +49,8 @@ def main(settings: ProberSettings) -> int:
 
 def _run(settings: ProberSettings, ended: threading.Event) -> int:
     clock = SystemClock()
-    url = settings.redis_url.get_secret_value()
-    client = connect(url)
+    address = settings.redis_address
+    client = connect(address)
     telemetry = Telemetry(settings, service="prober", clock=clock)
     metrics = ProberMetrics(telemetry.registry)
     telemetry.start()
@@ -75,7 +75,7 @@ def _run(settings: ProberSettings, ended: threading.Event) -> int:
     if not lock.acquire(ended):
         telemetry.stop()
         return 0
-    app = make_app(url, unacked_scope=settings.host)
+    app = make_app(address, unacked_scope=settings.host)
     worker_check = WorkerCheck(app, clock=clock, redis_up_since=lambda: telemetry.redis.up_since)
     queue = probe_queue(settings.host)
     guard = MessageGuard(

@@ -10,11 +10,24 @@ from celery.app.amqp import AMQP
 from kombu import Connection
 from kombu.transport import redis
 
+from services.runtime.verified_tls import VerifiedConnection
+
+ADDRESS_OPTION = "nadroute_address"
+"""The transport option with the RedisAddress."""
+
 
 class BrokerChannel(redis.Channel):  # type: ignore[misc]
     """Shares a client between its commands: one without a connection of its own is thread-safe."""
 
     _kept: Any = None
+    connection_class_ssl = VerifiedConnection
+
+    def _connparams(self, asynchronous: bool = False) -> Any:
+        """Return the arguments of a connection: kombu's, with user, password and TLS of the address."""
+        params = super()._connparams(asynchronous)
+        address = self.connection.client.transport_options[ADDRESS_OPTION]
+        credentials = address.credentials()
+        return params | address.tls_options() | ({"credential_provider": credentials} if credentials else {})
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         """Return the kept client; a new one if asynchronous, which holds a connection, or for a new pool."""

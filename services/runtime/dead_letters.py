@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from pydantic import Field, StringConstraints
 from services.contract.errors import MessageRefused
 from services.contract.messages import Message
 from services.contract.names import DEAD_LETTERS_KEPT, DEAD_LETTERS_KEY
+from services.runtime.redaction import hide_passwords
 
 BODY_KEPT_CHARACTERS = 4_000
 REASON_KEPT_CHARACTERS = 1_000
@@ -38,8 +38,6 @@ for at, letter in ipairs(redis.call('LRANGE', KEYS[1], 0, ARGV[1] - 1)) do
 end
 return found
 """
-_PASSWORD = re.compile(r"(?<=://)[^\s/@]*(?=@)")
-
 log = structlog.get_logger(__name__)
 
 
@@ -126,4 +124,4 @@ def parse(raw: Sequence[str]) -> list[DeadLetter]:
 
 def _redact(text: str, kept: int) -> str:
     """Return so many characters, without user and password of URLs, also of one at the end."""
-    return _PASSWORD.sub("***", text[: kept + LONGEST_PASSWORD])[:kept]
+    return hide_passwords(text[: kept + LONGEST_PASSWORD])[:kept]

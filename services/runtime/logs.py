@@ -11,6 +11,8 @@ from typing import Literal
 
 import structlog
 
+from services.runtime.redaction import hide_passwords
+
 TASK_LOGGERS = ("celery.worker.strategy", "celery.app.trace")
 """Where Celery logs each task that it receives and each that succeeds."""
 EXTRA_FIELDS = ("cluster_network", "error")
@@ -44,11 +46,14 @@ def configure(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    # Plain tracebacks: rich's show local variables, of which some are secrets.
     renderers: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
+    # Last, so that it sees what libraries wrote and quoted, and tracebacks.
+    renderers.append(lambda _, __, line: hide_passwords(str(line)))
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(allow=EXTRA_FIELDS)],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],

@@ -5,6 +5,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.runtime.clock import Clock
+from services.runtime.redis_address import RedisAddress
 from services.runtime.redis_client import connect
 from services.runtime.repeating import RepeatingThread
 
@@ -19,10 +20,10 @@ log = structlog.get_logger(__name__)
 class RedisCheck(RepeatingThread):
     """Pings Redis and keeps the outcome. Thread-safe."""
 
-    def __init__(self, url: str, *, clock: Clock, registry: CollectorRegistry) -> None:
+    def __init__(self, address: str | RedisAddress, *, clock: Clock, registry: CollectorRegistry) -> None:
         super().__init__("redis-check", self.check, clock=clock, interval_s=INTERVAL_S)
         # No retry: each failed attempt is counted, and the next check comes soon.
-        self._client = connect(url, connect_timeout_s=TIMEOUT_S, read_timeout_s=TIMEOUT_S, retries=0)
+        self._client = connect(address, connect_timeout_s=TIMEOUT_S, read_timeout_s=TIMEOUT_S, retries=0)
         self._up = Gauge("nadroute_redis_up", "1 while Redis answers.", registry=registry)
         self._failures = Counter(
             "nadroute_redis_failures",

@@ -41,14 +41,14 @@ def main(settings: WatcherSettings, stop: threading.Event | None = None) -> int:
 def run(settings: WatcherSettings, stop: threading.Event) -> None:
     """Watch until stop is set, without touching logging and signals; raise ConfigurationError."""
     clock, chance = SystemClock(), random.Random()
-    url = settings.redis_url.get_secret_value()
+    address = settings.redis_address
     telemetry = Telemetry(settings, service="watcher", clock=clock)
     with contextlib.ExitStack() as stack:
         telemetry.start()
         stack.callback(telemetry.stop)
         cluster = stack.enter_context(contextlib.closing(Cluster(settings)))
-        client = stack.enter_context(redis_client.connect(url))
-        app = make_app(url, name="nadroute-watcher")
+        client = stack.enter_context(redis_client.connect(address))
+        app = make_app(address, name="nadroute-watcher")
         stack.callback(app.close)
         mailbox = Mailbox(clock)
         leadership = Leadership(
@@ -99,7 +99,7 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
         telemetry.complete()
         watch.start()
         stack.callback(watch.stop)
-        log.info("watcher started", version=__version__, redis=redis_client.redact(url))
+        log.info("watcher started", version=__version__, redis=str(address))
         decider.run(stop)
         log.info("watcher stopping")
     log.info("watcher stopped")

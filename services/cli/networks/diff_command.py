@@ -54,7 +54,7 @@ def diff(
         present = cluster.list_networks()[0]
     select_networks(present, networks)
     compared = shown.networks(present)
-    with closing(RedisReader(settings.redis_url.get_secret_value())) as reader:
+    with closing(RedisReader(settings.redis_address)) as reader:
         view = reader.read(compared, settings.policy)
     if view.trouble is not None:
         raise unreachable(view.trouble)

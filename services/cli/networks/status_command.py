@@ -127,7 +127,7 @@ def status(
     with cluster_client(settings) as cluster:
         present = cluster.list_networks()[0]
         select_networks(present, networks)
-        with closing(RedisReader(settings.redis_url.get_secret_value())) as reader:
+        with closing(RedisReader(settings.redis_address)) as reader:
             view = reader.read(present, settings.policy)
         shown.check_host(view)
         if watch:
