@@ -8,6 +8,7 @@ from typing import Any
 
 from celery.app.amqp import AMQP
 from kombu import Connection
+from kombu.connection import ConnectionPool, PooledConnection
 from kombu.transport import redis
 
 from services.runtime.verified_tls import VerifiedConnection
@@ -51,6 +52,19 @@ class _Connection(Connection):  # type: ignore[misc]
     def get_transport_cls(self) -> type[BrokerTransport]:
         """Return the transport, whatever the URL's scheme: celery_url() gives those of Redis alone."""
         return self.transport_type
+
+    def Pool(self, limit: int | None = None, **options: Any) -> ConnectionPool:  # noqa: N802 - kombu's name
+        """Return a pool of such connections: kombu's own would be made by its own transport."""
+        return _Pool(self, limit, **options)
+
+
+class _PooledConnection(PooledConnection, _Connection):  # type: ignore[misc]
+    """A connection that sends."""
+
+
+class _Pool(ConnectionPool):  # type: ignore[misc]
+    def new(self) -> _PooledConnection:
+        return _PooledConnection(self, **dict(self.connection._info(resolve=False)))
 
 
 class Messaging(AMQP):  # type: ignore[misc]

@@ -27,8 +27,6 @@ VISIBILITY_TIMEOUT_S = 120
 class _Results(RedisBackend):  # type: ignore[misc]
     """The result backend, whose TLS is verified."""
 
-    connection_class_ssl = VerifiedConnection
-
     def _params_from_url(self, url: str, defaults: Any) -> Any:
         params = super()._params_from_url(url, defaults)
         if "ssl_cert_reqs" in params:

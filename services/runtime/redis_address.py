@@ -1,7 +1,7 @@
 """Where Redis is, and how this process signs in there: the one value from which every connection is made."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
@@ -105,7 +105,7 @@ class Credentials(CredentialProvider):
         return f"Credentials({HIDDEN})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RedisAddress:
     """A Redis, with what this process needs to be let in. Its text holds no password.
 
@@ -114,7 +114,7 @@ class RedisAddress:
     system's CAs.
     """
 
-    url: str = field(repr=False)
+    url: str
     username: str = ""
     password_file: Path | None = None
     ca_file: Path | None = None
@@ -126,6 +126,11 @@ class RedisAddress:
 
     def __str__(self) -> str:
         return redact(self)
+
+    def __repr__(self) -> str:
+        # kombu shares connections between those whose options read alike, so others must differ. The hash
+        # is keyed by a secret of the process.
+        return f"RedisAddress({self}, {hash(self):x})"
 
     @staticmethod
     def of(address: "str | RedisAddress") -> "RedisAddress":

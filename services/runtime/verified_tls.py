@@ -57,6 +57,4 @@ class VerifiedConnection(redis.SSLConnection):
                 "name in the certificate, or issue one with this name"
             )
         trusted = self.ca_certs or "the system's CAs (redis_ca_file is not given)"
-        return (
-            f"{where}its certificate is not trusted: {error.verify_message}; expected an issuer in {trusted}"
-        )
+        return f"{where}its certificate is not trusted: {error.verify_message}; expected its CA in {trusted}"
