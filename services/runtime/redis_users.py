@@ -79,7 +79,9 @@ def redis_users(hosts: Sequence[str] = (), *, database: int = 0) -> tuple[RedisU
     report = f"~{REPORT_QUEUE} ~{REPORT_QUEUE}{_STEP}"
     pidbox = f"~{worker_name('updater', '*')}.celery.pidbox*"
     all_queues = f"{_queue('*')} ~_kombu.binding*"
-    updater = f"{_SERVICE} ~nadroute:* {all_queues} {report} ~unacked*:updater {pidbox} {working}"
+    updater = (
+        f"{_SERVICE} {_SUBSCRIBE} ~nadroute:* {all_queues} {report} ~unacked*:updater {pidbox} {working}"
+    )
     # What scripts take, which need both rights; and the pause.
     scripts = f"~{PAUSED_KEY} ~{DEAD_LETTERS_KEY} ~{OBSERVED_TIME_KEY} ~{SENDING_KEY}"
     cli = f"{_SERVICE} {_SUBSCRIBE} %R~nadroute:* {scripts} {all_queues} ~{_RESULTS} &{_RESULTS}"

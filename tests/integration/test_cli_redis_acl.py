@@ -34,7 +34,8 @@ def test_redis_loads_the_users_and_each_signs_in_by_its_file(folder: Path, short
     """The file has no password, and nobody else may read any of them; whoever names no user is refused."""
     users = {path.name for path in folder.iterdir()} - {"users.acl"}
     assert users == {"watcher", "updater", "prober-node1", "flower", "cli"}
-    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o644}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert not [user for user in users if (folder / user).read_text() in (folder / "users.acl").read_text()]
     socket = short_folder / "redis.sock"
     with open_redis(short_folder, folder) as url:
@@ -79,6 +80,10 @@ def test_what_cannot_be_done_is_said(folder: Path, monkeypatch: pytest.MonkeyPat
     ran = run(monkeypatch, "redis", "acl", str(folder), "--rotate", "prober-node9")
     assert ran.code == 2
     assert ran.err.startswith("nadroute: --rotate='prober-node9': no such user; expected one of watcher, ")
+    folder.chmod(0o755)
+    ran = run(monkeypatch, "redis", "acl", str(folder))
+    assert (ran.code, ran.err.partition("; ")[2]) == (2, "expected a folder for its owner alone: chmod 700\n")
+    folder.chmod(0o700)
     (folder / "watcher").write_text("")
     ran = run(monkeypatch, "redis", "acl", str(folder))
     assert (ran.code, ran.err) == (

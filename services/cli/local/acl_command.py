@@ -57,6 +57,10 @@ def acl(folder: Path, hosts: tuple[str, ...], database: int, rotated: tuple[str,
         )
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_mode & 0o077:
+            raise usage_error(
+                f"{folder}: others may enter it; expected a folder for its owner alone: chmod 700"
+            )
         passwords = {user.name: _passwords(folder, user, user.name in rotated, retire) for user in users}
         _write(folder / ACL_FILE, acl_file(redis_users(hosts, database=database), passwords))
     except OSError as error:
@@ -82,9 +86,9 @@ def _passwords(folder: Path, user: RedisUser, rotate: bool, retire: bool) -> lis
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file whole, for its owner alone."""
+    """Write a file whole. The folder keeps others away: a container that mounts the file has another user."""
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w") as file:
         file.write(text)
     beside.replace(path)
