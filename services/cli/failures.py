@@ -79,6 +79,12 @@ def _redis_failure(error: Exception, address: "RedisAddress | None") -> CommandF
     ]
     if not isinstance(error, tuple(roots)):
         return None
+    if type(error).__name__ in ("AuthenticationError", "NoPermissionError"):
+        return unreachable(
+            f"Redis at {address or 'the configured URL'}: {str(error).strip().rstrip('.')}; expected a user "
+            "of Redis who may do this: name it by NADROUTE_REDIS_USERNAME, and its password by "
+            "NADROUTE_REDIS_PASSWORD_FILE"
+        )
     return redis_unreachable(address, str(error).strip().rstrip(".") or type(error).__name__)
 
 

@@ -30,7 +30,9 @@ def folder(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return made
 
 
-def test_redis_loads_the_users_and_each_signs_in_by_its_file(folder: Path, short_folder: Path) -> None:
+def test_redis_loads_the_users_and_each_signs_in_by_its_file(
+    folder: Path, short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The file has no password, and nobody else may read any of them; whoever names no user is refused."""
     users = {path.name for path in folder.iterdir()} - {"users.acl"}
     assert users == {"watcher", "updater", "prober-node1", "flower", "cli"}
@@ -46,6 +48,9 @@ def test_redis_loads_the_users_and_each_signs_in_by_its_file(folder: Path, short
             assert not may_sign_in(url, user, "")
         with contextlib.closing(connect(url, retries=0)) as stranger, pytest.raises(redis.RedisError):
             stranger.get("x")
+        ran = run(monkeypatch, "hosts", REDIS_URL=url)
+        assert (ran.code, len(ran.err.splitlines())) == (3, 1)
+        assert "expected a user of Redis who may do this: name it by NADROUTE_REDIS_USERNAME" in ran.err
 
 
 @contextlib.contextmanager
