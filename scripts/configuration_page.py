@@ -20,7 +20,8 @@ extra=extra-bo` shows what that very command line would run with.
 - **Many values**: a flag is repeated (`--uplink mgmt=mgmt-bo --uplink extra=extra-bo`); its variable is JSON
   (`NADROUTE_UPLINKS='{"mgmt": "mgmt-bo", "extra": "extra-bo"}'`).
 - **Yes or no**: `--leader-election` and `--no-leader-election`; the variable takes `true` or `false`.
-- **A secret** is better given as a variable: every user of a machine can read its processes' flags.
+- **A secret** is best given in a file (settings that end in `_password_file`), which is read anew when it is
+  used. Every user of a machine can read its processes' flags, and `inspect` shows a container's variables.
 - In Kubernetes, set `enableServiceLinks: false` on each pod: otherwise a Service whose name begins with
   `nadroute` puts variables such as `NADROUTE_REDIS_PORT` into it, which no service knows, so none starts.
 """

@@ -4,11 +4,16 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 
 from services.cli.terminal import plain
 from services.contract.errors import ConfigurationError, NadrouteError
+from services.runtime.redaction import hide_passwords
+
+if TYPE_CHECKING:
+    from services.runtime.redis_address import RedisAddress
 
 NOT_ALL_ACTIVE = 1
 USAGE = 2
@@ -22,7 +27,8 @@ class CommandFailed(click.ClickException):
     exit_code = USAGE
 
     def show(self, file: object = None) -> None:  # noqa: ARG002  # click's signature
-        for line in self.message.splitlines():
+        # click quotes an argument that it does not expect, and clients quote what they were given.
+        for line in hide_passwords(self.message).splitlines():
             click.echo(f"{click.style('nadroute:', fg='red', bold=True)} {plain(line)}", err=True)
 
 
@@ -43,8 +49,8 @@ def unreachable(message: str) -> CommandFailed:
 
 
 @contextmanager
-def plain_errors(*, redis_url: str | None = None) -> Iterator[None]:
-    """Turn the exceptions of services and clients into CommandFailed, which hides the URL's password."""
+def plain_errors(*, redis: "RedisAddress | None" = None) -> Iterator[None]:
+    """Turn the exceptions of services and clients into CommandFailed, without any password."""
     try:
         yield
     except ConfigurationError as error:
@@ -59,13 +65,13 @@ def plain_errors(*, redis_url: str | None = None) -> Iterator[None]:
             "pip install 'nadroute[all]'"
         ) from None
     except Exception as error:
-        failed = _redis_failure(error, redis_url)
+        failed = _redis_failure(error, redis)
         if failed is None:
             raise
         raise failed from None
 
 
-def _redis_failure(error: Exception, redis_url: str | None) -> CommandFailed | None:
+def _redis_failure(error: Exception, address: "RedisAddress | None") -> CommandFailed | None:
     """Return the error for an exception of Redis' client, else None; imports nothing that is not loaded."""
     roots = [
         getattr(sys.modules[module], name)
@@ -74,14 +80,18 @@ def _redis_failure(error: Exception, redis_url: str | None) -> CommandFailed | N
     ]
     if not isinstance(error, tuple(roots)):
         return None
-    return redis_unreachable(redis_url, str(error).strip().rstrip(".") or type(error).__name__)
+    if type(error).__name__ in ("AuthenticationError", "NoPermissionError"):
+        return unreachable(
+            f"Redis at {address or 'the configured URL'}: {str(error).strip().rstrip('.')}; expected a user "
+            "of Redis who may do this: name it by NADROUTE_REDIS_USERNAME, and its password by "
+            "NADROUTE_REDIS_PASSWORD_FILE"
+        )
+    return redis_unreachable(address, str(error).strip().rstrip(".") or type(error).__name__)
 
 
-def redis_unreachable(url: str | None, error: str) -> CommandFailed:
+def redis_unreachable(address: "RedisAddress | None", error: str) -> CommandFailed:
     """Build the error for a Redis that failed; error: its own or the client's message."""
-    from services.runtime.redis_client import redact
-
-    where = redact(url) if url else "the configured URL"
+    where = address or "the configured URL"
     return unreachable(
         f"Redis at {where}: {error}; expected it to answer: start it (`nadroute redis --port 6379`), or name "
         "another with --redis-url or NADROUTE_REDIS_URL"

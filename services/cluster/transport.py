@@ -6,6 +6,7 @@ of a request's time.
 """
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -106,6 +107,10 @@ class _Session:
         return self._headers
 
 
+class _Untrusted(Unavailable):
+    """The server's certificate is not of the CA that was read: that may have been replaced since."""
+
+
 class Transport:
     """One API server. Thread-safe."""
 
@@ -155,21 +160,21 @@ class Transport:
             session = self._session
         try:
             return _send_once(session, request)
-        except Unauthorized:
-            # A rotated token: the client may read a token file only once, so make a new client.
-            session = self._renew(session)
+        except (Unauthorized, _Untrusted) as error:
+            # A rotated token or CA: the client reads their files only once, so make a new client.
+            session = self._renew(session, error)
         return _send_once(session, request)
 
-    def _renew(self, refused: _Session) -> _Session:
+    def _renew(self, refused: _Session, why: ClusterError) -> _Session:
         with self._lock:
             if self._session is refused:
                 try:
                     fresh = self._load()
                 except ConfigurationError as error:
-                    raise Unauthorized(f"401, and the credentials cannot be read again: {error}") from None
+                    raise type(why)(f"{why}; the credentials cannot be read again: {error}") from None
                 # Streams of the old client end by themselves: they hold their own sockets.
                 self._session = _Session(fresh, self._clock)
-                log.info("credentials read again after 401")
+                log.info("credentials read again", error=str(why))
             return self._session
 
 
@@ -196,7 +201,8 @@ def _send_once(session: _Session, request: _Request) -> urllib3.HTTPResponse:
             return response
         error = _read_failure(response)
     except (urllib3.exceptions.HTTPError, HTTPException, OSError) as failed:
-        error = Unavailable(f"{method} {path}: {_describe(failed)}")
+        kind = _Untrusted if _is_untrusted(failed) else Unavailable
+        error = kind(f"{method} {path}: {_describe(failed)}")
     raise error from None
 
 
@@ -205,6 +211,16 @@ def _read_failure(response: urllib3.HTTPResponse) -> ClusterError:
         return from_response(response.status, response.data, response.headers)
     finally:
         response.release_conn()
+
+
+def _is_untrusted(error: BaseException) -> bool:
+    """Return whether the server's certificate was not verified: urllib3 wraps that several times."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, ssl.SSLCertVerificationError):
+        reason = getattr(seen, "reason", None)
+        inner = next((arg for arg in seen.args if isinstance(arg, BaseException)), None)
+        seen = reason if isinstance(reason, BaseException) else inner
+    return seen is not None
 
 
 def _describe(error: BaseException) -> str:

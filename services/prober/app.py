@@ -51,9 +51,9 @@ def main(settings: ProberSettings) -> int:
 
 def _run(settings: ProberSettings, ended: threading.Event) -> int:
     clock = SystemClock()
-    url = settings.redis_url.get_secret_value()
+    address = settings.redis_address
     telemetry = Telemetry(settings, service="prober", clock=clock)
-    client = connect_guarded(url, registry=telemetry.registry)
+    client = connect_guarded(address, registry=telemetry.registry)
     metrics = ProberMetrics(telemetry.registry)
     telemetry.start()
     failed = threading.Event()
@@ -77,7 +77,7 @@ def _run(settings: ProberSettings, ended: threading.Event) -> int:
     if not lock.acquire(ended):
         telemetry.stop()
         return 0
-    app = make_app(url, unacked_scope=settings.host)
+    app = make_app(address, unacked_scope=settings.host)
     chance = random.Random()
     worker_check = WorkerCheck(app, clock=clock, redis=telemetry.redis, random=chance.random)
     queue = probe_queue(settings.host)

@@ -202,7 +202,7 @@ def _entries(client: redis.Redis, keys: Iterable[bytes]) -> Iterator[_Entry | No
     remaining = iter(keys)
     while batch := tuple(islice(remaining, BATCH)):
         answer = client.execute_command(  # type: ignore[no-untyped-call]
-            "EVAL", _READ, len(batch), *batch, MAX_BODY_BYTES + 1, NEVER_DECODE=True
+            "EVAL_RO", _READ, len(batch), *batch, MAX_BODY_BYTES + 1, NEVER_DECODE=True
         )
         read = iter(cast("Sequence[bytes | int | None]", answer))
         for key, body, left_ms in zip(batch, read, read, strict=True):

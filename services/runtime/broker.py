@@ -8,14 +8,28 @@ from typing import Any
 
 from celery.app.amqp import AMQP
 from kombu import Connection
+from kombu.connection import ConnectionPool, PooledConnection
 from kombu.transport import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+
+from services.runtime.verified_tls import VerifiedConnection
+
+ADDRESS_OPTION = "nadroute_address"
+"""The transport option with the RedisAddress."""
 
 
 class BrokerChannel(redis.Channel):  # type: ignore[misc]
     """Shares a client between its commands: one without a connection of its own is thread-safe."""
 
     _kept: Any = None
+    connection_class_ssl = VerifiedConnection
+
+    def _connparams(self, asynchronous: bool = False) -> Any:
+        """Return the arguments of a connection: kombu's, with user, password and TLS of the address."""
+        params = super()._connparams(asynchronous)
+        address = self.connection.client.transport_options[ADDRESS_OPTION]
+        credentials = address.credentials()
+        return params | address.tls_options() | ({"credential_provider": credentials} if credentials else {})
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         """Return the kept client; a new one if asynchronous, which holds a connection, or for a new pool.
@@ -45,6 +59,19 @@ class _Connection(Connection):  # type: ignore[misc]
     def get_transport_cls(self) -> type[BrokerTransport]:
         """Return the transport, whatever the URL's scheme: celery_url() gives those of Redis alone."""
         return self.transport_type
+
+    def Pool(self, limit: int | None = None, **options: Any) -> ConnectionPool:  # noqa: N802 - kombu's name
+        """Return a pool of such connections: kombu's own would be made by its own transport."""
+        return _Pool(self, limit, **options)
+
+
+class _PooledConnection(PooledConnection, _Connection):  # type: ignore[misc]
+    """A connection that sends."""
+
+
+class _Pool(ConnectionPool):  # type: ignore[misc]
+    def new(self) -> _PooledConnection:
+        return _PooledConnection(self, **dict(self.connection._info(resolve=False)))
 
 
 class Messaging(AMQP):  # type: ignore[misc]

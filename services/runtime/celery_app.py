@@ -6,17 +6,15 @@ docs/decisions/0002-celery-settings.md gives the reason for each setting.
 from typing import Any
 
 from celery import Celery
+from celery.backends.redis import RedisBackend
 from kombu import Exchange, Queue
 
 from services.contract.names import REPORT_QUEUE, REPORT_TASK
-from services.runtime.broker import BrokerTransport, Messaging
-from services.runtime.redis_client import (
-    CONNECT_TIMEOUT_S,
-    HEALTH_CHECK_INTERVAL_S,
-    READ_TIMEOUT_S,
-    celery_url,
-)
+from services.runtime.broker import ADDRESS_OPTION, BrokerTransport, Messaging
+from services.runtime.redis_address import RedisAddress, celery_url
+from services.runtime.redis_client import CONNECT_TIMEOUT_S, HEALTH_CHECK_INTERVAL_S, READ_TIMEOUT_S
 from services.runtime.task_events import SendTaskEvents, WorkerEvents
+from services.runtime.verified_tls import VerifiedConnection
 
 RESULT_TTL_S = 300
 """Results that are not fetched expire after this."""
@@ -27,6 +25,16 @@ RESTORED_AT_ONCE = 1_000
 """Messages of dead workers that a search looks at."""
 VISIBILITY_TIMEOUT_S = 120
 """A task whose worker died is redelivered after this; longer than any probe, shorter than a sweep."""
+
+
+class _Results(RedisBackend):  # type: ignore[misc]
+    """The result backend, whose TLS is verified."""
+
+    def _params_from_url(self, url: str, defaults: Any) -> Any:
+        params = super()._params_from_url(url, defaults)
+        if "ssl_cert_reqs" in params:
+            params["connection_class"] = VerifiedConnection
+        return params
 
 
 class _App(Celery):  # type: ignore[misc]
@@ -41,14 +49,20 @@ class _App(Celery):  # type: ignore[misc]
             connection.transport_type = self.transport
         return connection
 
+    def _get_backend(self) -> _Results:
+        # Without kombu's prefix of a socket's URL.
+        return _Results(app=self, url=self.conf.result_backend.removeprefix("redis+"))
 
-def make_app(redis_url: str, *, name: str = "nadroute", unacked_scope: str = "clients") -> Celery:
+
+def make_app(redis: str | RedisAddress, *, name: str = "nadroute", unacked_scope: str = "clients") -> Celery:
     """Return an app with this Redis as broker and result backend.
 
     unacked_scope: the suffix of the broker's keys for unacknowledged messages. Workers that share it restore
     each other's tasks, so each prober has its own (its host) and updaters share one.
     """
-    url = celery_url(redis_url)
+    address = RedisAddress.of(redis)
+    # Without the password, which Celery, kombu and Flower print with some URLs.
+    url = celery_url(address.bare_url)
     app = _App(name, broker=url, backend=url, amqp=Messaging, events=WorkerEvents, set_as_current=False)
     app.steps["consumer"].add(SendTaskEvents)
     sockets = {
@@ -78,6 +92,7 @@ def make_app(redis_url: str, *, name: str = "nadroute", unacked_scope: str = "cl
         broker_connection_max_retries=None,
         broker_transport_options={
             **sockets,
+            ADDRESS_OPTION: address,
             "visibility_timeout": VISIBILITY_TIMEOUT_S,
             "unacked_restore_interval": RESTORE_EVERY_S,
             # At a time: whoever reaches Redis can add any number.
@@ -87,6 +102,9 @@ def make_app(redis_url: str, *, name: str = "nadroute", unacked_scope: str = "cl
             "unacked_index_key": f"unacked_index:{unacked_scope}",
             "unacked_mutex_key": f"unacked_mutex:{unacked_scope}",
         },
+        broker_use_ssl=address.tls_options() or None,
+        redis_backend_use_ssl=address.tls_options() or None,
+        redis_backend_credential_provider=address.credentials(),
         redis_socket_timeout=READ_TIMEOUT_S,
         redis_socket_connect_timeout=CONNECT_TIMEOUT_S,
         redis_backend_health_check_interval=HEALTH_CHECK_INTERVAL_S,

@@ -1,7 +1,6 @@
 """The list of refused messages in Redis, kept for inspection."""
 
 import json
-import re
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from services.contract.errors import MessageRefused
 from services.contract.messages import Message
 from services.contract.names import DEAD_LETTERS_KEPT, DEAD_LETTERS_KEY
 from services.runtime.outside_log import tell
+from services.runtime.redaction import hide_passwords
 
 BODY_KEPT_CHARACTERS = 4_000
 REASON_KEPT_CHARACTERS = 1_000
@@ -36,7 +36,6 @@ end
 return found
 """
 """One after the other: each may be large."""
-_PASSWORD = re.compile(r"(?<=://)[^\s/@]*(?=@)")
 
 log = structlog.get_logger(__name__)
 
@@ -104,4 +103,4 @@ def parse(raw: Sequence[str]) -> list[DeadLetter]:
 
 def _redact(text: str, kept: int) -> str:
     """Return so many characters, without user and password of URLs, also of one at the end."""
-    return _PASSWORD.sub("***", text[: kept + LONGEST_PASSWORD])[:kept]
+    return hide_passwords(text[: kept + LONGEST_PASSWORD])[:kept]

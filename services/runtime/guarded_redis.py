@@ -16,11 +16,12 @@ from redis.client import Pipeline
 from services.contract.messages import MAX_QUOTED_CHARACTERS
 from services.runtime.key_kinds import Kind, kind_of
 from services.runtime.quarantine import Quarantine, check_arguments
+from services.runtime.redis_address import RedisAddress
 from services.runtime.redis_client import connect
 
 _ANY_TYPE = frozenset({"DEL", "UNLINK", "EXISTS", "EXPIRE", "PEXPIRE", "PTTL", "TTL", "TYPE", "SCAN"})
 """Commands that a key of any type and size does not hinder. SET is not among them: nobody would be told."""
-_SCRIPTS = frozenset({"EVAL", "EVALSHA"})
+_SCRIPTS = frozenset({"EVAL", "EVAL_RO", "EVALSHA"})
 _EXHAUSTED = "exhausted the last possible ID"
 """Of a stream that takes no more entries: somebody has added one with the highest ID."""
 
@@ -142,10 +143,10 @@ class _GuardedPipeline(Pipeline):
 
 
 def connect_guarded(
-    url: str, *, registry: CollectorRegistry, left_alone: Collection[str] = ()
+    address: str | RedisAddress, *, registry: CollectorRegistry, left_alone: Collection[str] = ()
 ) -> GuardedRedis:
     """Return a client as connect() does that sets aside what is wrong; see GuardedRedis.guard."""
-    client = cast("GuardedRedis", connect(url, client_type=GuardedRedis))
+    client = cast("GuardedRedis", connect(address, client_type=GuardedRedis))
     plain = redis.Redis(connection_pool=client.connection_pool)
     client.guard(Quarantine(plain, registry=registry), left_alone)
     return client

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import structlog
 
+from services.runtime.redaction import hide_passwords
+
 TASK_LOGGERS = ("celery.worker.strategy", "celery.app.trace")
 """Where Celery logs each task that it receives and each that succeeds."""
 CONNECTION_LOGGERS = ("celery.worker.consumer.connection", "celery.worker.consumer.consumer")
@@ -47,6 +49,7 @@ def configure(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    # Plain tracebacks: rich's show local variables, of which some are secrets.
     renderers: list[structlog.typing.Processor] = (
         [
             structlog.processors.format_exc_info,
@@ -56,6 +59,8 @@ def configure(
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_to_json)]
     )
+    # Last, so that it sees what libraries wrote and quoted, and tracebacks.
+    renderers.append(lambda _, __, line: hide_passwords(str(line)))
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(allow=EXTRA_FIELDS)],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.contract.names import CHECK_KEY
 from services.runtime.clock import Clock
+from services.runtime.redis_address import RedisAddress
 from services.runtime.redis_client import connect
 from services.runtime.refusals import describe, is_refusal, kind_of
 from services.runtime.repeating import RepeatingThread
@@ -24,10 +25,10 @@ log = structlog.get_logger(__name__)
 class RedisCheck(RepeatingThread):
     """Asks Redis for an answer and for a write, and keeps the outcome. Thread-safe."""
 
-    def __init__(self, url: str, *, clock: Clock, registry: CollectorRegistry) -> None:
+    def __init__(self, address: str | RedisAddress, *, clock: Clock, registry: CollectorRegistry) -> None:
         super().__init__("redis-check", self.check, clock=clock, interval_s=INTERVAL_S)
         # No retry: each failed attempt is counted, and the next check comes soon.
-        self._client = connect(url, connect_timeout_s=TIMEOUT_S, read_timeout_s=TIMEOUT_S, retries=0)
+        self._client = connect(address, connect_timeout_s=TIMEOUT_S, read_timeout_s=TIMEOUT_S, retries=0)
         self._up = Gauge("nadroute_redis_up", "1 while Redis answers and takes writes.", registry=registry)
         self._failures = Counter(
             "nadroute_redis_failures",

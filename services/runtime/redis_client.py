@@ -1,18 +1,19 @@
-"""The connection to Redis: URL forms, timeouts, and Redis' clock.
+"""The connection to Redis: timeouts, and Redis' clock.
 
 Ages are measured by Redis' TIME. The clocks of two machines are never compared.
 """
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import redis
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
-SCHEMES = ("redis", "rediss", "unix")
+from services.runtime.redis_address import RedisAddress
+from services.runtime.verified_tls import VerifiedConnection
+
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 5.0
 HEALTH_CHECK_INTERVAL_S = 15
@@ -25,48 +26,8 @@ end
 """
 
 
-def check_url(url: str) -> str:
-    """Return the URL; raises ValueError when it is not a supported Redis URL."""
-    parts = urlsplit(url)
-    if parts.scheme not in SCHEMES:
-        raise ValueError(
-            "expected redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///path/to/socket?db=DB"
-        )
-    if parts.scheme == "unix" and not parts.path.startswith("/"):
-        raise ValueError("expected an absolute path: unix:///path/to/socket")
-    if parts.scheme != "unix" and not parts.hostname:
-        raise ValueError("expected a host: redis://HOST:PORT/DB")
-    if parts.scheme != "unix":
-        _ = parts.port  # raises ValueError for an invalid port
-        if parts.path.strip("/") and not parts.path.strip("/").isdecimal():
-            raise ValueError("expected a database number: redis://HOST:PORT/DB")
-    databases = [value for name, value in parse_qsl(parts.query, keep_blank_values=True) if name == "db"]
-    if databases and (parts.scheme != "unix" or not all(value.isdecimal() for value in databases)):
-        raise ValueError("expected the database as redis://HOST:PORT/DB or unix:///path/to/socket?db=NUMBER")
-    return url
-
-
-def celery_url(url: str) -> str:
-    """Return Celery's form of the URL: `redis+socket://` for a unix socket, virtual_host for its database."""
-    scheme, colon, rest = check_url(url).partition(":")
-    if scheme != "unix":
-        return url
-    place, mark, query = rest.partition("?")
-    options = [("virtual_host" if name == "db" else name, value) for name, value in parse_qsl(query)]
-    return f"redis+socket{colon}{place}{mark}{urlencode(options)}"
-
-
-def redact(url: str) -> str:
-    """Return the URL with its password replaced, for logs and display."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
-
-
 def connect(
-    url: str,
+    address: str | RedisAddress,
     *,
     connect_timeout_s: float = CONNECT_TIMEOUT_S,
     read_timeout_s: float = READ_TIMEOUT_S,
@@ -78,8 +39,12 @@ def connect(
     Values are text. Anyone with access to Redis can write bytes that are not UTF-8, which must not fail a
     reader: they are escaped as \\xNN, for the parser of the value to refuse.
     """
+    address = RedisAddress.of(address)
     return client_type.from_url(
-        check_url(url),
+        address.bare_url,
+        credential_provider=address.credentials(),
+        **address.tls_options(),
+        **({"connection_class": VerifiedConnection} if address.is_encrypted else {}),
         decode_responses=True,
         encoding_errors="backslashreplace",
         socket_connect_timeout=connect_timeout_s,

@@ -4,15 +4,20 @@ import difflib
 import os
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.contract.errors import ConfigurationError
-from services.runtime.redis_client import check_url, redact
+from services.runtime.redaction import HIDDEN, hide_passwords
+from services.runtime.redis_address import RedisAddress, check_url, redact
+from services.runtime.secret_files import read_secret
 
 ENV_PREFIX = "NADROUTE_"
+SECRET_WORDS = ("REDIS", "FLOWER", "KUBE", "PASS", "PW", "SECRET", "TOKEN", "KEY", "AUTH", "CRED", "USER")
+"""A variable whose name, or the setting's that it is like, has one of them is shown without its value."""
 
 
 def _check_secret_url(url: SecretStr) -> SecretStr:
@@ -20,7 +25,23 @@ def _check_secret_url(url: SecretStr) -> SecretStr:
     return url
 
 
+def _check_secret_file(path: Path) -> Path:
+    read_secret(path)
+    return path
+
+
+def _check_file(path: Path) -> Path:
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ValueError(f"{error.strerror}; expected a PEM file that this user can read") from None
+    return path
+
+
 RedisUrl = Annotated[SecretStr, AfterValidator(_check_secret_url)]
+SecretFile = Annotated[Path, AfterValidator(_check_secret_file)]
+"""A file with one secret: read now, and anew at each use."""
+PEMFile = Annotated[Path, AfterValidator(_check_file)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 TCPPort = Annotated[int, Field(ge=0, le=65_535)]
 
@@ -39,11 +60,52 @@ class ServiceSettings(BaseSettings):
     )
 
     redis_url: RedisUrl = SecretStr("redis://127.0.0.1:6379/0")
-    """The URL of Redis: redis://, rediss:// or unix:///path/to/socket?db=0."""
+    """The URL of Redis: redis://, rediss:// or unix:///path/to/socket?db=0. With rediss:// the server's
+    certificate is always verified. Percent-encode a password in it, or give redis_password_file instead."""
+    redis_username: Annotated[str, Field(pattern=r"^[^\s:]*$", repr=False)] = ""
+    """The user of Redis' ACL, if the URL names none. `nadroute redis acl` makes the users."""
+    redis_password_file: SecretFile | None = None
+    """A file with the password of Redis, if the URL has none. Read anew at each connection."""
+    redis_ca_file: PEMFile | None = None
+    """The CA that rediss:// trusts, and no other; default: those of the system. Read anew at each connection,
+    as are the client's certificate and key."""
+    redis_certificate_file: PEMFile | None = None
+    """The client's certificate for rediss://, with the chain; needs redis_key_file."""
+    redis_key_file: PEMFile | None = None
+    """The key of the client's certificate."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe level that is logged."""
     log_format: Literal["auto", "json", "console"] = "auto"
     """json, or console for readable text; auto is console at a terminal and json elsewhere."""
+
+    @model_validator(mode="after")
+    def _check_redis(self) -> Self:
+        """Refuse what contradicts itself, and files of TLS that no connection would use."""
+        url = RedisAddress(self.redis_url.get_secret_value())
+        files = ("redis_ca_file", "redis_certificate_file", "redis_key_file")
+        given = [name for name in files if getattr(self, name) is not None]
+        if given and not url.is_encrypted:
+            raise ValueError(f"{given[0]} is given, and redis_url is {url}: expected rediss://HOST:PORT/DB")
+        if (self.redis_certificate_file is None) != (self.redis_key_file is None):
+            raise ValueError("redis_certificate_file or redis_key_file is given alone: expected both")
+        if url.has_credentials and (self.redis_username or self.redis_password_file):
+            raise ValueError(
+                f"redis_url is {url}, and redis_username or redis_password_file is given too: expected user "
+                "and password in the URL, or in these settings"
+            )
+        return self
+
+    @property
+    def redis_address(self) -> RedisAddress:
+        """Where Redis is, and how this process signs in there."""
+        return RedisAddress(
+            self.redis_url.get_secret_value(),
+            username=self.redis_username,
+            password_file=self.redis_password_file,
+            ca_file=self.redis_ca_file,
+            certificate_file=self.redis_certificate_file,
+            key_file=self.redis_key_file,
+        )
 
     @classmethod
     def load(cls, **flags: Any) -> Self:
@@ -60,7 +122,7 @@ class ServiceSettings(BaseSettings):
         for name in type(self).model_fields:
             value = getattr(self, name)
             if isinstance(value, SecretStr):
-                fields[name] = redact(value.get_secret_value()) if name.endswith("_url") else "***"
+                fields[name] = redact(value.get_secret_value()) if name.endswith("_url") else HIDDEN
         return fields
 
 
@@ -97,7 +159,10 @@ def check_environment(
         if variable.upper().startswith(ENV_PREFIX) and variable.upper() not in names:
             near = difflib.get_close_matches(variable.upper(), names, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            raise ConfigurationError(f"{variable}={environment[variable]!r}: no such setting{hint}")
+            # The value only of what is like a setting that is no secret: a variable's name may be any.
+            shown = bool(near) and not any(word in variable.upper() + near[0] for word in SECRET_WORDS)
+            value = f"={environment[variable]!r}" if shown else ""
+            raise ConfigurationError(f"{variable}{value}: no such setting{hint}")
 
 
 def _explain(cls: type[ServiceSettings], given: Mapping[str, object], error: ValidationError) -> str:
@@ -105,13 +170,13 @@ def _explain(cls: type[ServiceSettings], given: Mapping[str, object], error: Val
     for problem in error.errors(include_url=False):
         if not problem["loc"]:
             # Several settings that contradict each other, which the text names.
-            lines.append(str(problem["ctx"]["error"]))
+            lines.append(str(problem["ctx"]["error"]) if "ctx" in problem else problem["msg"])
             continue
         name = str(problem["loc"][0])
         field = cls.model_fields.get(name)
         source = f"--{name.replace('_', '-')}" if name in given else f"{ENV_PREFIX}{name}".upper()
         value = problem["input"]
-        if field is not None and "Secret" in str(field.annotation):
-            value = redact(value) if name.endswith("_url") and isinstance(value, str) else "***"
-        lines.append(f"{source}={value!r}: {problem['msg']}")
+        if field is not None and ("Secret" in str(field.annotation) or not field.repr):
+            value = redact(value) if name.endswith("_url") and isinstance(value, str) else HIDDEN
+        lines.append(f"{source}={hide_passwords(repr(value))}: {problem['msg']}")
     return "\n".join(lines)

@@ -36,7 +36,6 @@ from services.runtime.logs import configure
 from services.runtime.message_guard import MessageGuard
 from services.runtime.outside_log import tell
 from services.runtime.progress import Progress, QueueProgress
-from services.runtime.redis_client import redact
 from services.runtime.telemetry import Telemetry
 from services.runtime.verdict_store import VerdictStore
 from services.runtime.worker import WorkerCheck, run_worker
@@ -64,14 +63,14 @@ def main(settings: UpdaterSettings) -> int:
     """Run until SIGTERM or SIGINT, in the main thread; return the exit code. Raise ConfigurationError."""
     configure(level=settings.log_level, log_format=settings.log_format, service="updater")
     clock, chance = SystemClock(), random.Random()
-    url = settings.redis_url.get_secret_value()
+    address = settings.redis_address
     telemetry = Telemetry(settings, service="updater", clock=clock)
     metrics = UpdaterMetrics(telemetry.registry)
     with contextlib.ExitStack() as stack:
         telemetry.start()
         stack.callback(telemetry.stop)
         cluster = stack.enter_context(contextlib.closing(Cluster(settings)))
-        client = stack.enter_context(connect_guarded(url, registry=telemetry.registry))
+        client = stack.enter_context(connect_guarded(address, registry=telemetry.registry))
         check_sweep(client, settings.sweep_interval_s)
         store = VerdictStore(client)
         events = EventPoster(
@@ -107,7 +106,7 @@ def main(settings: UpdaterSettings) -> int:
             silence_s=settings.watch_silence_s,
             metrics=WatchMetrics(telemetry.registry),
         )
-        app = make_app(url, name="nadroute-updater", unacked_scope=UNACKED_SCOPE)
+        app = make_app(address, name="nadroute-updater", unacked_scope=UNACKED_SCOPE)
         stack.callback(app.close)
         worker = WorkerCheck(app, clock=clock, redis=telemetry.redis, random=chance.random)
         telemetry.health.add_liveness_check("reviewer", lambda: updater.iterated_at)
@@ -140,7 +139,7 @@ def main(settings: UpdaterSettings) -> int:
         stack.callback(watch.stop)
         leadership.start()
         stack.callback(leadership.stop)
-        log.info("updater started", version=__version__, redis=redact(url))
+        log.info("updater started", version=__version__, redis=str(address))
         if not _leads(leadership, clock):
             return 0
         telemetry.registry.register(

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
 
 from services.contract.conclusions import ConclusionRecord
 from services.contract.messages import (
@@ -19,6 +20,9 @@ from services.contract.verdicts import SegmentVerdicts
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
 from services.network.policy import Policy
+
+if TYPE_CHECKING:
+    from services.runtime.redis_address import RedisAddress
 
 CONNECT_TIMEOUT_S = 2.0
 """Short, because the networks' annotations can be shown without Redis."""
@@ -117,16 +121,17 @@ def _target(verdict: Verdict, digest: str, gateway: str) -> TargetVerdict | None
 class RedisReader:
     """Reads Redis repeatedly over one connection. Never raises: a failed read is a RedisView with trouble."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, address: "str | RedisAddress") -> None:
         import redis
 
         from services.runtime.conclusion_store import ConclusionStore
-        from services.runtime.redis_client import connect, redact
+        from services.runtime.redis_address import redact
+        from services.runtime.redis_client import connect
         from services.runtime.verdict_store import VerdictStore
 
-        self._where = redact(url)
+        self._where = redact(address)
         self._errors = (redis.RedisError, OSError)
-        self._client = connect(url, connect_timeout_s=CONNECT_TIMEOUT_S, retries=0)
+        self._client = connect(address, connect_timeout_s=CONNECT_TIMEOUT_S, retries=0)
         self._verdicts = VerdictStore(self._client)
         self._conclusions = ConclusionStore(self._client)
 

@@ -11,7 +11,7 @@ from services.cluster.leading import Leadership
 from services.cluster.metrics import WatchMetrics
 from services.cluster.watching import NetworkWatch
 from services.contract.names import UNWRITTEN_KEY, conclusion_key
-from services.runtime import redis_client, signals
+from services.runtime import signals
 from services.runtime.celery_app import make_app
 from services.runtime.clock import SystemClock
 from services.runtime.doubts import DoubtReader
@@ -47,16 +47,16 @@ def main(settings: WatcherSettings, stop: threading.Event | None = None) -> int:
 def run(settings: WatcherSettings, stop: threading.Event) -> None:
     """Watch until stop is set, without touching logging and signals; raise ConfigurationError."""
     clock, chance = SystemClock(), random.Random()
-    url = settings.redis_url.get_secret_value()
+    address = settings.redis_address
     telemetry = Telemetry(settings, service="watcher", clock=clock)
     with contextlib.ExitStack() as stack:
         telemetry.start()
         stack.callback(telemetry.stop)
         cluster = stack.enter_context(contextlib.closing(Cluster(settings)))
         client = stack.enter_context(
-            connect_guarded(url, registry=telemetry.registry, left_alone=OF_THE_UPDATER)
+            connect_guarded(address, registry=telemetry.registry, left_alone=OF_THE_UPDATER)
         )
-        app = make_app(url, name="nadroute-watcher")
+        app = make_app(address, name="nadroute-watcher")
         stack.callback(app.close)
         mailbox = Mailbox(clock)
         leadership = Leadership(
@@ -114,7 +114,7 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
         telemetry.complete()
         watch.start()
         stack.callback(watch.stop)
-        log.info("watcher started", version=__version__, redis=redis_client.redact(url))
+        log.info("watcher started", version=__version__, redis=str(address))
         decider.run(stop)
         log.info("watcher stopping")
     log.info("watcher stopped")

@@ -52,6 +52,7 @@ class WholeSite:
     redis: RedisServer
     updater: UpdaterSite
     hosts: Sequence[str] = HOSTS
+    as_user: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     probers: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
     def start(self, host: str) -> None:
@@ -63,7 +64,7 @@ class WholeSite:
             [*self.lab.command(host), *command, *options],
             stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            env=python_environment(),
+            env={**python_environment(), **self.as_user.get(host, {})},
         )
         self.updater.wait(lambda: self.incarnation(host) not in (None, before))
 
@@ -128,13 +129,27 @@ def name_of(vlan: int) -> str:
 
 
 @contextlib.contextmanager
-def whole_site(folder: Path, state: Path, hosts: Sequence[str] = HOSTS) -> Iterator[WholeSite]:
-    """Start everything and wait until every network is in its true state."""
+def whole_site(
+    folder: Path,
+    state: Path,
+    hosts: Sequence[str] = HOSTS,
+    *,
+    redis_options: Sequence[str] = (),
+    as_user: Mapping[str, Mapping[str, str]] | None = None,
+) -> Iterator[WholeSite]:
+    """Start everything and wait until every network is in its true state.
+
+    as_user: variables by which the watcher, the updater and each host's prober sign in to Redis.
+    """
+    as_user = as_user or {}
     with contextlib.ExitStack() as stack:
         lab = stack.enter_context(start_site(site_of(hosts), state))
-        redis_server = stack.enter_context(running_redis(folder))
+        redis_server = stack.enter_context(running_redis(folder, *redis_options))
         sweep_s = str(SWEEP_S)
-        updater = stack.enter_context(updater_site(folder, redis_server, NADROUTE_SWEEP_INTERVAL_S=sweep_s))
+        signed_in = as_user.get("updater", {})
+        updater = stack.enter_context(
+            updater_site(folder, redis_server, admission=None, NADROUTE_SWEEP_INTERVAL_S=sweep_s, **signed_in)
+        )
         environment = {
             "NADROUTE_SWEEP_INTERVAL_S": sweep_s,
             "NADROUTE_REDIS_URL": redis_server.url,
@@ -142,9 +157,10 @@ def whole_site(folder: Path, state: Path, hosts: Sequence[str] = HOSTS) -> Itera
             "NADROUTE_RETRY_INTERVAL_S": "5",
             "NADROUTE_ASK_WINDOW_S": "4",
             "NADROUTE_REQUEST_MAX_AGE_S": "15",
+            **as_user.get("watcher", {}),
         }
         stack.enter_context(running_service("watcher", folder, environment))
-        running = WholeSite(lab, redis_server, updater, hosts)
+        running = WholeSite(lab, redis_server, updater, hosts, as_user)
         stack.callback(_end, running)
         for vlan in (*VLANS, PARTIAL):
             updater.create(name_of(vlan), vlan=vlan)

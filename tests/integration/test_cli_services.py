@@ -54,13 +54,35 @@ def test_flower_shows_workers_and_tasks_behind_its_password(redis_server: RedisS
 
             wait_until(lambda: names() == {name}, "the task to be seen by its name")
             (worker,) = json.loads(_get(f"{url}api/workers", password=password)[1])
-            for page in ("workers", "tasks", "api/tasks", ""):
+            assert "flower_" in _get(f"{url}metrics", password=password)[1]
+            for page in ("workers", "tasks", "api/tasks", "metrics", "metrics?x", "broker", ""):
                 assert _get(url + page)[0] == 401
                 assert _get(url + page, password="wrong")[0] == 401
             shutdown = f"{url}api/worker/shutdown/{worker}"
             assert _get(shutdown, password=password, method="POST")[0] == 403
         process.send_signal(signal.SIGTERM)
         assert process.wait(TIMEOUT_S) == 0
+
+
+def test_flower_takes_another_password_from_its_file(tmp_path: Path) -> None:
+    """The password is rotated without a restart, and stands in no argument and no output."""
+    file = tmp_path / "password"
+    file.write_text("first-secret\n")
+    options = ["--port", "0", "--redis-url", "redis://127.0.0.1:1/0", "--password-file", str(file)]
+    with program("flower", *options) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        assert process.stdout.readline() == "Sign in as user nadroute\n"
+        assert _get(f"{url}workers", password="first-secret")[0] == 200
+        file.write_text("second-secret\n")
+        wait_until(lambda: _get(f"{url}workers", password="second-secret")[0] == 200, "the new password")
+        assert _get(f"{url}workers", password="first-secret")[0] == 401
+        file.unlink()
+        shown = [Path(f"/proc/{process.pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
+        process.send_signal(signal.SIGTERM)
+        out, errors = process.communicate(timeout=TIMEOUT_S)
+        assert process.returncode == 0
+    assert not [text for text in (*map(str, shown), out, errors) if "-secret" in text]
 
 
 def test_flower_runs_without_redis(short_folder: Path) -> None:

@@ -1,10 +1,13 @@
 """Reading and writing networks through the adapter, against an API server over HTTPS."""
 
+import base64
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import trustme
 
 from lab.kube import ApiServer, Match
 from services.cluster.client import Cluster
@@ -243,6 +246,29 @@ def test_a_rotated_token_is_read_again(server: ApiServer, tmp_path: Path) -> Non
     cluster = connect(server.kubeconfig(tmp_path / "file.yaml", token_file=True))
     cluster.list_networks()
     server.tokens.rotate()
+    cluster.list_networks()
+    cluster.close()
+
+
+@pytest.mark.parametrize("by_file", [False, True], ids=["in-the-kubeconfig", "in-a-file"])
+def test_a_rotated_ca_is_read_again(server: ApiServer, tmp_path: Path, by_file: bool) -> None:
+    """The API server has a certificate of another CA than at the start; the next request trusts it."""
+    path, ca = server.kubeconfig(tmp_path / "file.yaml"), tmp_path / "ca.crt"
+    right = path.read_text()
+    data = base64.b64encode(trustme.CA().cert_pem.bytes()).decode()
+    wrong = re.sub(r"(?<=certificate-authority-data: ).*", data, right)
+    if by_file:
+        (kept,) = re.findall(r"certificate-authority-data: (.*)", right)
+        ca.write_bytes(base64.b64decode(data))
+        wrong = re.sub(r"certificate-authority-data: .*", f"certificate-authority: {ca}", right)
+    path.write_text(wrong)
+    cluster = connect(path)
+    with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
+        cluster.list_networks()
+    if by_file:
+        ca.write_bytes(base64.b64decode(kept))
+    else:
+        path.write_text(right)
     cluster.list_networks()
     cluster.close()
 

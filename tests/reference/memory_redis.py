@@ -65,7 +65,7 @@ class MemoryRedis:
 
     def execute_command(self, name: str, *given: Any, **_options: object) -> list[bytes | int | None]:
         """Read announcements as their script does."""
-        assert name == "EVAL"
+        assert name == "EVAL_RO"
         found: list[bytes | int | None] = []
         for key in map(bytes.decode, given[2 : 2 + given[1]]):
             value = self.get(key)

@@ -24,8 +24,11 @@ class RedisServer:
 
 
 @contextlib.contextmanager
-def running_redis(folder: Path, *options: str) -> Iterator[RedisServer]:
-    """Start a server on folder/redis.sock; the path must be short enough for a unix socket."""
+def running_redis(folder: Path, *options: str, user: str | None = None) -> Iterator[RedisServer]:
+    """Start a server on folder/redis.sock; the path must be short enough for a unix socket.
+
+    user: as whom the test signs in, without a password; the user `default` if None.
+    """
     socket = folder / "redis.sock"
     command = [
         *["setpriv", "--pdeathsig", "KILL"],
@@ -44,7 +47,7 @@ def running_redis(folder: Path, *options: str) -> Iterator[RedisServer]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    client = redis.Redis(unix_socket_path=str(socket), decode_responses=True)
+    client = redis.Redis(unix_socket_path=str(socket), decode_responses=True, username=user)
     try:
         wait_for_redis(client, process)
         yield RedisServer(url=f"unix://{socket}", client=client, process=process)

@@ -47,7 +47,7 @@ def explain(network: NetworkRef, output: Output, **flags: object) -> None:
     with cluster_client(settings) as cluster:
         networks = cluster.list_networks()[0]
     (chosen,) = select_networks(networks, [network])
-    with closing(RedisReader(settings.redis_url.get_secret_value())) as reader:
+    with closing(RedisReader(settings.redis_address)) as reader:
         view = reader.read([chosen], settings.policy)
     (row,) = rows_of([chosen], settings.policy, view)
     explained = explain_network(chosen, row, networks, settings.policy, view)

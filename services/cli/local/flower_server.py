@@ -20,13 +20,17 @@ from celery.events import EventReceiver
 from flower.app import Flower
 from flower.events import Events
 from flower.options import default_options
+from flower.urls import handlers
 from flower.urls import settings as flower_application_settings
+from flower.views.monitor import Metrics
 from tornado.ioloop import IOLoop, PeriodicCallback
 
 from services.cli.failures import usage_error
 from services.cli.local.service_commands import FlowerSettings
 from services.runtime.celery_app import make_app
 from services.runtime.clock import Clock, SystemClock
+from services.runtime.redis_address import RedisAddress, celery_url
+from services.runtime.secret_files import read_secret
 
 RECONNECT_S = 2.0
 NEW_WORKERS_INTERVAL_MS = 2_000
@@ -76,11 +80,42 @@ def _bounded(value: object) -> object:
     return value if len(repr(value)) <= MAX_VALUE_CHARACTERS else None
 
 
+class _Flower(Flower):  # type: ignore[misc]
+    """Flower, whose page of queues signs in to Redis as we do: it takes a URL and asks for it each time."""
+
+    address: RedisAddress
+
+    @property
+    def broker_uri_with_password(self) -> str:
+        return celery_url(self.address.url_with_password())
+
+
+class _Metrics(Metrics):  # type: ignore[misc]
+    """Flower's metrics, which name workers and tasks, behind the password of the other pages."""
+
+    async def get(self) -> None:
+        self.get_current_user()
+        await super().get()
+
+
+def _admit(settings: FlowerSettings, password: str) -> None:
+    """Let the user sign in: by the password in the file, if there is one, or else by this."""
+    if settings.flower_password_file is not None:
+        try:
+            password = read_secret(settings.flower_password_file)
+        except ValueError as error:
+            log.warning("password file not read", error=str(error))
+            return
+    default_options.basic_auth = [f"{settings.flower_user}:{password}"]
+
+
 def main(settings: FlowerSettings) -> NoReturn:
     """Serve until SIGINT or SIGTERM, then end the process with exit code 0."""
-    password = settings.flower_password
-    generated = secrets.token_urlsafe(12) if password is None else None
-    secret = generated or (password.get_secret_value() if password else "")
+    given, file = settings.flower_password, settings.flower_password_file
+    if given is not None and file is not None:
+        raise usage_error("--password and --password-file are given: expected one of them")
+    generated = secrets.token_urlsafe(12) if given is None and file is None else None
+    secret = generated or (given.get_secret_value() if given else "")
     asyncio.run(_serve(settings, secret, announce_password=generated is not None))
 
 
@@ -90,7 +125,7 @@ async def _serve(settings: FlowerSettings, password: str, *, announce_password: 
     options = default_options
     options.address = settings.flower_address
     options.port = settings.flower_port
-    options.basic_auth = [f"{settings.flower_user}:{password}"]
+    _admit(settings, password)
     options.read_only = settings.flower_read_only
     options.persistent = False
     options.inspect_timeout = INSPECT_TIMEOUT_MS
@@ -98,7 +133,7 @@ async def _serve(settings: FlowerSettings, password: str, *, announce_password: 
     options.purge_offline_workers = PURGE_OFFLINE_S
     options.tasks_columns = "name,state,worker,received,runtime,uuid"
 
-    app = make_app(settings.redis_url.get_secret_value(), name="nadroute-flower")
+    app = make_app(settings.redis_address, name="nadroute-flower")
     loop = IOLoop.current()
     events = SteadyEvents(
         app,
@@ -108,7 +143,10 @@ async def _serve(settings: FlowerSettings, password: str, *, announce_password: 
         max_workers_in_memory=options.max_workers,
         max_tasks_in_memory=options.max_tasks,
     )
-    flower = Flower(capp=app, options=options, events=events, io_loop=loop, **flower_application_settings)
+    # The first rule that matches counts.
+    handlers.insert(0, ("/metrics", _Metrics))
+    flower = _Flower(capp=app, options=options, events=events, io_loop=loop, **flower_application_settings)
+    flower.address = settings.redis_address
     try:
         port = flower.start_http_server()
     except OSError as error:
@@ -118,8 +156,8 @@ async def _serve(settings: FlowerSettings, password: str, *, announce_password: 
         ) from None
     flower.events.start()
     flower.started = True
-    watch_workers = PeriodicCallback(lambda: _inspect_new_workers(flower), NEW_WORKERS_INTERVAL_MS)
-    watch_workers.start()
+    for work in (lambda: _inspect_new_workers(flower), lambda: _admit(settings, password)):
+        PeriodicCallback(work, NEW_WORKERS_INTERVAL_MS).start()
 
     shown = f"[{settings.flower_address}]" if ":" in settings.flower_address else settings.flower_address
     click.echo(f"Flower: http://{shown}:{port}/")

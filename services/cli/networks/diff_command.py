@@ -55,7 +55,7 @@ def diff(
     select_networks(present, networks)
     shown.check_namespaces(present)
     compared = shown.networks(present)
-    with closing(RedisReader(settings.redis_url.get_secret_value())) as reader:
+    with closing(RedisReader(settings.redis_address)) as reader:
         view = reader.read(compared, settings.policy)
     if view.trouble is not None:
         raise unreachable(view.trouble)

@@ -134,7 +134,7 @@ def status(
         select_networks(present, networks)
         if not watch:
             shown.check_namespaces(present)
-        with closing(RedisReader(settings.redis_url.get_secret_value())) as reader:
+        with closing(RedisReader(settings.redis_address)) as reader:
             view = reader.read(present, settings.policy)
         shown.check_host(view)
         if watch:

@@ -142,7 +142,7 @@ def _following(
     watch.start()
     try:
         clock.wait(watch.synced, FIRST_LIST_TIMEOUT_S)
-        with closing(RedisReader(settings.redis_url.get_secret_value())) as reader:
+        with closing(RedisReader(settings.redis_address)) as reader:
             yield Follower(watch, cache, reader, settings, shown, clock)
     finally:
         watch.stop()

@@ -53,8 +53,8 @@ def _present_hosts(context: click.Context) -> list[str]:
         from services.runtime import announcements
         from services.runtime.redis_client import connect
 
-        url = load_client_settings(_settings_of(context)).redis_url.get_secret_value()
-        client = connect(url, connect_timeout_s=COMPLETION_TIMEOUT_S, retries=0)
+        address = load_client_settings(_settings_of(context)).redis_address
+        client = connect(address, connect_timeout_s=COMPLETION_TIMEOUT_S, retries=0)
         return [host.host for host in announcements.read(client).hosts]
     return []
 

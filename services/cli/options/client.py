@@ -83,6 +83,6 @@ def redis_client(settings: ClientSettings) -> Iterator["redis.Redis"]:
     """A client of Redis; its errors inside the block become one line and exit 3."""
     from services.runtime.redis_client import connect
 
-    url = settings.redis_url.get_secret_value()
-    with plain_errors(redis_url=url), closing(connect(url)) as client:
+    address = settings.redis_address
+    with plain_errors(redis=address), closing(connect(address)) as client:
         yield client

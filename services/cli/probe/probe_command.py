@@ -35,6 +35,7 @@ from services.watcher.plan.on_demand import OnDemandPlan, plan_on_demand
 if TYPE_CHECKING:
     from celery import Celery
 
+    from services.runtime.redis_address import RedisAddress
     from services.watcher.requests import Sent
 
 MAX_AGE_MS = 60_000
@@ -153,9 +154,9 @@ def _check_served(
 def _send_only(settings: ClientSettings, requests: Sequence[ProbeRequest], output: Output) -> None:
     from services.runtime.celery_app import describe_probe, make_app
 
-    url = settings.redis_url.get_secret_value()
-    with plain_errors(redis_url=url), make_app(url, name="nadroute-cli") as app:
-        _send(app, requests, wait=False, url=url)
+    address = settings.redis_address
+    with plain_errors(redis=address), make_app(address, name="nadroute-cli") as app:
+        _send(app, requests, wait=False, address=address)
     if output != "table":
         print_data([request_document(request) for request in requests], output)
         return
@@ -163,13 +164,15 @@ def _send_only(settings: ClientSettings, requests: Sequence[ProbeRequest], outpu
         click.echo(f"sent: {describe_probe(request.cluster_network, len(request.segments), request.host)}")
 
 
-def _send(app: "Celery", requests: Sequence[ProbeRequest], *, wait: bool, url: str) -> "list[Sent]":
+def _send(
+    app: "Celery", requests: Sequence[ProbeRequest], *, wait: bool, address: "RedisAddress"
+) -> "list[Sent]":
     from services.watcher.requests import NotSent, send_requests
 
     try:
         return send_requests(app, requests, wait=wait)
     except NotSent as error:
-        raise redis_unreachable(url, str(error)) from None
+        raise redis_unreachable(address, str(error)) from None
 
 
 def _probe_and_wait(
@@ -187,11 +190,15 @@ def _probe_and_wait(
     from services.runtime.celery_app import make_app
     from services.view.probe_results import conclude_probe
 
-    url = settings.redis_url.get_secret_value()
-    with plain_errors(redis_url=url), make_app(url, name="nadroute-cli") as app, progress_bar() as progress:
+    address = settings.redis_address
+    with (
+        plain_errors(redis=address),
+        make_app(address, name="nadroute-cli") as app,
+        progress_bar() as progress,
+    ):
         bar = progress.add_task(f"probing from {', '.join(plan.hosts)}", total=len(plan.probes))
         results = collect(
-            _send(app, requests, wait=True, url=url),
+            _send(app, requests, wait=True, address=address),
             timeout_s=timeout_s,
             clock=SystemClock(),
             on_progress=lambda done: progress.update(bar, completed=done),

@@ -15,11 +15,9 @@ FIELDS = {"spec.nodeName": "node1", "status.podIP": "10.52.0.7", "metadata.name"
 Manifest = dict[str, Any]
 
 COMPOSE_VARIABLES = {
-    "REDIS_PASSWORD": "0123456789abcdef",
     "KUBECONFIG_FILE": "/home/somebody/.kube/config",
     "PROBER_HOST": "node1",
     "PROBER_UPLINKS": '{"extra":"extra-bo"}',
-    "FLOWER_PASSWORD": "fedcba9876543210",
 }
 """The variables that a site must set for the Compose file."""
 
@@ -74,8 +72,8 @@ def generated(name: str) -> dict[str, str]:
     return dict(literal.split("=", 1) for literal in literals)
 
 
-def environment_of(workload: Manifest, secrets: Mapping[str, str]) -> dict[str, str]:
-    """Return the container's environment as a kubelet sets it: ConfigMap, Secret, node name, $(VARIABLE)."""
+def environment_of(workload: Manifest) -> dict[str, str]:
+    """Return the container's environment as a kubelet sets it: ConfigMap, node name, $(VARIABLE)."""
     container = container_of(workload)
     found: dict[str, str] = {}
     for source in container.get("envFrom", []):
@@ -84,14 +82,32 @@ def environment_of(workload: Manifest, secrets: Mapping[str, str]) -> dict[str, 
         found |= said
     for variable in container["env"]:
         source = variable.get("valueFrom", {})
-        if "secretKeyRef" in source:
-            assert source["secretKeyRef"]["name"] == "nadroute"
-            value = secrets[source["secretKeyRef"]["key"]]
-        elif "fieldRef" in source:
-            value = FIELDS[source["fieldRef"]["fieldPath"]]
-        else:
-            value = variable["value"]
+        value = FIELDS[source["fieldRef"]["fieldPath"]] if source else variable["value"]
         found[variable["name"]] = re.sub(r"\$\((\w+)\)", lambda match: found[match[1]], value)
+    return found
+
+
+def secret_files(workload: Manifest) -> dict[str, str]:
+    """Return the files of the Secret that the container has: its path to the Secret's key."""
+    volumes = {
+        volume["name"]: volume["secret"] for volume in pod_of(workload)["volumes"] if "secret" in volume
+    }
+    return {
+        f"{mount['mountPath']}/{item['path']}": item["key"]
+        for mount in container_of(workload)["volumeMounts"]
+        if mount["name"] in volumes
+        for item in volumes[mount["name"]]["items"]
+    }
+
+
+def with_secrets(variables: Mapping[str, str], files: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Return the variables with secrets in this folder, where the content of each says its key."""
+    found = dict(variables)
+    for name, value in variables.items():
+        if name.endswith("_FILE"):
+            key = files[value]
+            (folder / key).write_text(f"secret-of-{key}")
+            found[name] = str(folder / key)
     return found
 
 

@@ -1,5 +1,7 @@
 """Privileges, limits and placement of each pod."""
 
+from pathlib import Path
+
 import pytest
 
 from services.cli.options.services_table import PROBER
@@ -9,6 +11,8 @@ from tests.unit.deploy.reading import (
     environment_of,
     of_kind,
     pod_of,
+    secret_files,
+    with_secrets,
     workloads,
 )
 
@@ -73,6 +77,27 @@ def test_only_the_prober_is_root(workload: Manifest) -> None:
 
 
 @every_workload
+def test_every_pod_but_the_prober_is_restricted(workload: Manifest) -> None:
+    """Each passes the level `restricted`; the prober fails by what it needs alone: network, NET_RAW, root."""
+    pod, container = pod_of(workload), container_of(workload)
+    context = pod["securityContext"] | container["securityContext"]
+    kinds = {kind for volume in pod["volumes"] for kind in volume if kind != "name"}
+    failed = {
+        "host namespaces": any(pod.get(field) for field in ("hostNetwork", "hostPID", "hostIPC")),
+        "host ports": any("hostPort" in port for port in container.get("ports", [])),
+        "volumes": not kinds <= {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"},
+        "escalation": context["allowPrivilegeEscalation"] is not False or bool(context.get("privileged")),
+        "root": context.get("runAsNonRoot") is not True or context["runAsUser"] == 0,
+        "seccomp": context["seccompProfile"]["type"] not in ("RuntimeDefault", "Localhost"),
+        "capabilities": context["capabilities"]["drop"] != ["ALL"]
+        or not set(context["capabilities"].get("add", [])) <= {"NET_BIND_SERVICE"},
+        "others": bool({"seLinuxOptions", "windowsOptions", "sysctls", "procMount"} & context.keys()),
+    }
+    needs = {"host namespaces", "root", "capabilities"} if workload["metadata"]["name"] == "prober" else set()
+    assert {rule for rule, fails in failed.items() if fails} == needs
+
+
+@every_workload
 def test_a_read_only_root_has_a_place_to_write(workload: Manifest) -> None:
     """Every container has a /tmp with a limit, and mounts nothing of the host."""
     volumes = {volume["name"]: volume for volume in pod_of(workload)["volumes"]}
@@ -125,17 +150,19 @@ def test_a_prober_finds_redis_and_says_its_nodes_name() -> None:
     assert host["valueFrom"]["fieldRef"]["fieldPath"] == "spec.nodeName"
 
 
-def test_each_prober_finds_the_bonds_of_its_own_host(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_prober_finds_the_bonds_of_its_own_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Each prober finds the cluster networks of its host by itself, so no manifest lists them."""
-    for name, value in environment_of(workloads()["prober"], {"redis-password": "0"}).items():
+    prober = workloads()["prober"]
+    for name, value in with_secrets(environment_of(prober), secret_files(prober), tmp_path).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("NADROUTE_HOST", "node1")
     assert dict(PROBER.settings_class().load())["uplinks"] == "auto"
 
 
-def test_a_prober_may_finish_its_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prober_may_finish_its_batch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The grace period is longer than DHCP's deadline, the gateway checks and the report together."""
-    for name, value in environment_of(workloads()["prober"], {"redis-password": "0"}).items():
+    prober = workloads()["prober"]
+    for name, value in with_secrets(environment_of(prober), secret_files(prober), tmp_path).items():
         monkeypatch.setenv(name, value)
     deadlines = [value for name, value in PROBER.settings_class().load() if name.endswith("_deadline_s")]
     assert deadlines

@@ -13,11 +13,13 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from services.runtime.redis_users import acl_file, redis_users
 from tests.support import programs
 from tests.support.redis_server import wait_for_redis
 from tests.unit.deploy.reading import BASE, compose, container_of, of_kind, workloads
 
 PASSWORD = "0123456789abcdef"
+USERS = acl_file(redis_users(), {"cli": [PASSWORD]}) + f"user test reset on >{PASSWORD} ~* &* +@all\n"
 COMMANDS = {
     "cluster": container_of(workloads()["redis"])["command"],
     "compose": compose()["services"]["redis"]["entrypoint"],
@@ -35,7 +37,7 @@ def test_nothing_is_lost_and_nothing_is_evicted() -> None:
     assert configured["appendonly"] == "yes"
     assert configured["maxmemory-policy"] == "noeviction"
     assert configured["maxmemory"] == "256mb"
-    assert "requirepass" not in configured
+    assert configured["aclfile"] == "/run/secrets/nadroute/users.acl"
 
 
 def test_the_file_is_on_a_volume_that_outlives_the_pod() -> None:
@@ -64,25 +66,31 @@ def test_the_service_is_called_as_the_url_says() -> None:
 def _client(socket: str, password: str | None) -> redis.Redis:
     """Connect without retries, whose pauses would only cost time."""
     return redis.Redis(
-        unix_socket_path=socket, password=password, decode_responses=True, retry=Retry(NoBackoff(), 0)
+        unix_socket_path=socket,
+        username="test" if password else None,
+        password=password,
+        decode_responses=True,
+        retry=Retry(NoBackoff(), 0),
     )
 
 
 @contextmanager
-def _deployed(command: list[str], folder: Path, password: str) -> Iterator[subprocess.Popen[bytes]]:
+def _deployed(command: list[str], folder: Path, users: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run the deployed command; a stub calls the real server, on a unix socket in folder."""
     there = (BASE / "redis.conf").read_text().replace(f"dir {_configured()['dir']}", f"dir {folder}")
+    there = there.replace(_configured()["aclfile"], str(folder / "users.acl"))
+    (folder / "users.acl").write_text(users)
     (folder / "redis.conf").write_text(there)
     arguments = ["valkey-server", str(folder / "redis.conf"), "--port", "0"]
-    arguments += ["--unixsocket", str(folder / "redis.sock"), "-"]
+    arguments += ["--unixsocket", str(folder / "redis.sock")]
     stand_in = folder / "valkey-server"
     stand_in.write_text(
         f"#!{sys.executable}\nimport os, sys\n"
-        "assert sys.argv[1:] == ['/etc/redis/redis.conf', '-'], sys.argv\n"
+        "assert sys.argv[1:] == ['/etc/redis/redis.conf'], sys.argv\n"
         f"os.execv({programs.redis_server()!r}, {arguments!r})\n"
     )
     stand_in.chmod(0o755)
-    environment = {"PATH": f"{folder}:{os.environ['PATH']}", "REDIS_PASSWORD": password}
+    environment = {"PATH": f"{folder}:{os.environ['PATH']}"}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield process
@@ -96,20 +104,21 @@ def test_redis_starts_as_deployed(command: list[str], short_folder: Path) -> Non
     """Redis requires the password, has it in no argument, receives signals, and survives a kill -9."""
     socket = str(short_folder / "redis.sock")
     with (
-        _deployed(command, short_folder, PASSWORD) as process,
+        _deployed(command, short_folder, USERS) as process,
         _client(socket, PASSWORD) as client,
         _client(socket, None) as stranger,
     ):
         wait_for_redis(client, process)
         with pytest.raises(redis.AuthenticationError):
             stranger.ping()
-        assert PASSWORD.encode() not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        for shown in ("cmdline", "environ"):
+            assert PASSWORD.encode() not in Path(f"/proc/{process.pid}/{shown}").read_bytes()
         assert client.config_get("maxmemory-policy")["maxmemory-policy"] == "noeviction"
         client.set("kept", "yes")
         process.send_signal(signal.SIGKILL)
         process.wait(60)
     with (
-        _deployed(command, short_folder, PASSWORD) as process,
+        _deployed(command, short_folder, USERS) as process,
         _client(socket, PASSWORD) as client,
     ):
         wait_for_redis(client, process)
@@ -119,7 +128,7 @@ def test_redis_starts_as_deployed(command: list[str], short_folder: Path) -> Non
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
-def test_redis_does_not_start_without_a_password(command: list[str], short_folder: Path) -> None:
-    """Redis does not start with an empty password, which would open the queues to everybody."""
-    with _deployed(command, short_folder, "") as process:
+def test_redis_does_not_start_without_its_users(command: list[str], short_folder: Path) -> None:
+    """Redis does not start with a file of users that it cannot read, which would open it to everybody."""
+    with _deployed(command, short_folder, "user x no-such-rule") as process:
         assert process.wait(60) != 0

@@ -5,7 +5,7 @@ from pydantic import SecretStr
 
 from services.contract.errors import ConfigurationError
 from services.runtime.celery_app import describe_probe, describe_report, make_app
-from services.runtime.redis_client import celery_url, check_url, redact
+from services.runtime.redis_address import celery_url, check_url, redact
 from services.runtime.settings import ServiceSettings, check_environment
 
 
