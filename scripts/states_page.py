@@ -77,7 +77,8 @@ host after `DHCPFailed` or `Unreachable`; the first gateway that DHCP names, if 
 enough, but a host that the status names must have said so itself, or 25 s be over, for as long as it is
 announced or restarts: losing its result proves nothing. Other hosts can check the first gateway that DHCP
 names only when it is written, so `connectivity` may be `"false"` for some seconds where only they reach it
-through routing.
+through routing. `OffVlan` says of every host that its VLAN is silent, so it is never reported in this way,
+except after `Unreachable`.
 When a gateway answers a host again after `Unreachable`, or all hosts after `OffVlan`, the others check at
 once and have 5 s to say so. What was found before the first answer accuses nobody any more: a host that has
 not reported by then is not named, and what it finds later counts as any difference.

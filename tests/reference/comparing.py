@@ -14,6 +14,11 @@ def is_better(word: Word, standing: Word | None, intent: Intent) -> bool:
     answers = word.state is State.ACTIVE or word.state in ANSWERING
     if names_another(word, standing, intent):
         return False
+    if word.state is State.OFF_VLAN and (
+        standing is None or standing.state not in (State.OFF_VLAN, State.UNREACHABLE)
+    ):
+        # It accuses every host.
+        return False
     if standing is None:
         is_first = bool(word.gateway) and intent.known_gateway is None
         return word.state is State.ACTIVE or (is_first and answers)

@@ -95,18 +95,29 @@ def compare(reported: Status | None, found: Conclusion, intent: Intent) -> Diffe
     if is_new and (intent.known_gateway or (reported and reported.gateway)):
         # Another server must not take the place of a gateway that other hosts still reach.
         return Difference.WORSE
+    accuses_all = _accuses_all(reported, found)
     if reported is None:
         at_once = found.state is State.ACTIVE or (is_new and found.state in ANSWERING)
-        return Difference.BETTER if at_once else Difference.WORSE
+        return Difference.BETTER if at_once and not accuses_all else Difference.WORSE
     is_same = reported.state == found.state and reported.connectivity == (found.connectivity or "")
     if is_same and _has_details(reported, found):
         return Difference.NONE
-    if _is_better(reported, found) or _names_new_cidr(found, intent):
+    if not accuses_all and (_is_better(reported, found) or _names_new_cidr(found, intent)):
         return Difference.BETTER
     shown = _shown(found)
     if not is_same or _accused(shown.hosts) - _accused(reported.hosts):
         return Difference.WORSE
     return Difference.NONE if _details(shown, found) == _details(reported, found) else Difference.DETAIL
+
+
+def _accuses_all(reported: Status | None, found: Conclusion) -> bool:
+    """Whether it says of every host that the VLAN is silent there, and what is reported did not.
+
+    That takes the word of every host, whatever else got better.
+    """
+    return found.state is State.OFF_VLAN and (
+        reported is None or reported.state not in (State.OFF_VLAN, State.UNREACHABLE)
+    )
 
 
 def _is_better(reported: Status, found: Conclusion) -> bool:

@@ -310,6 +310,25 @@ def test_a_new_gateway_that_answers_is_told_at_once() -> None:
     assert (told.state, told.gateway) == ("Isolated", str(GATEWAY))
 
 
+def test_a_new_gateway_that_answers_by_routing_alone_is_told_on_complete_evidence() -> None:
+    """It accuses every host: one that lacks the VLAN must not speak for those that have not looked yet."""
+    net = JudgedNetwork(AUTO, *HOSTS)
+    net.look()
+    assert net.report("node2", vlan=S, routed=R, dhcp=dhcp(offer())).look() is None
+    assert net.look(after=1) is None
+    assert net.report("node1", dhcp=dhcp(offer())).state(after=1) == "Partial"
+
+
+def test_routing_that_works_again_accuses_no_host_that_has_not_looked() -> None:
+    """ "true" needs one host, but OffVlan needs the word of all."""
+    net = JudgedNetwork(MANUAL, *HOSTS).report(*HOSTS, routed=S).stand("Isolated")
+    net.lose_verdicts()
+    assert net.report("node2", vlan=S, routed=R).look() is None
+    told = net.report("node1", "node3").look(after=1)
+    assert told is not None
+    assert (told.state, told.connectivity, set(told.hosts)) == ("Partial", "true", {"node2"})
+
+
 def test_a_new_gateway_that_is_silent_is_confirmed_by_hosts_that_ask_dhcp() -> None:
     """They know of no gateway to check: three hosts are enough."""
     net = JudgedNetwork(AUTO, *HOSTS, "node4")
