@@ -60,6 +60,13 @@ class _Connection(Connection):  # type: ignore[misc]
         """Return the transport, whatever the URL's scheme: celery_url() gives those of Redis alone."""
         return self.transport_type
 
+    def info(self) -> dict[str, Any]:
+        """Return what a worker tells of its connection (`stats`): JSON, without the address' secrets."""
+        told = dict(super().info())
+        options = told.get("transport_options") or {}
+        told["transport_options"] = {name: options[name] for name in options if name != ADDRESS_OPTION}
+        return told | {"ssl": bool(told.get("ssl"))}
+
     def Pool(self, limit: int | None = None, **options: Any) -> ConnectionPool:  # noqa: N802 - kombu's name
         """Return a pool of such connections: kombu's own would be made by its own transport."""
         return _Pool(self, limit, **options)
