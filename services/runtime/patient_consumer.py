@@ -38,7 +38,7 @@ class _PatientConsumer(Consumer):  # type: ignore[misc]
         try:
             connection.default_channel.try_to_take()
         except BaseException:
-            ignore_errors(connection, connection.close)
+            _close(connection)
             raise
         # kombu leaves those of the former connection there.
         self.hub.on_tick.difference_update(self._ticks)
@@ -49,7 +49,11 @@ class _PatientConsumer(Consumer):  # type: ignore[misc]
 
     def ensure_connected(self, conn: Any) -> Any:
         """Connect once: what fails is tried again by start(), after connect() has waited."""
-        conn.ensure_connection(max_retries=0, reraise_as_library_errors=False)
+        try:
+            conn.ensure_connection(max_retries=0, reraise_as_library_errors=False)
+        except BaseException:
+            _close(conn)
+            raise
         return conn
 
     def on_connection_error_before_connected(self, exc: BaseException) -> None:
@@ -60,6 +64,16 @@ class _PatientConsumer(Consumer):  # type: ignore[misc]
         """Record why, and give up the connection as Celery does."""
         self.waiting.refused(exc)
         super().on_connection_error_after_connected(exc)
+
+
+def _close(connection: Any) -> None:
+    """Close a connection that the worker's loop does not have yet, and its poller.
+
+    That is a file descriptor, which kombu leaves to the garbage collector: one for each try in an outage.
+    """
+    poller = connection.transport.cycle.poller
+    ignore_errors(connection, connection.close)
+    poller.close()
 
 
 def patient_consumer(waiting: Waiting) -> type[Consumer]:

@@ -1,5 +1,6 @@
 """The consumer that waits for Redis, with a connection that the test plays."""
 
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -7,6 +8,7 @@ import redis
 from celery.exceptions import WorkerShutdown
 
 from services.runtime import patient_consumer
+from services.runtime.celery_app import make_app
 
 
 class Waiting:
@@ -35,7 +37,7 @@ class Connection:
     def __init__(self, refusal: redis.RedisError | None = None) -> None:
         self.refusal = refusal
         self.closed = False
-        self.connection = self.transport = self.default_channel = self
+        self.connection = self.transport = self.default_channel = self.cycle = self.poller = self
         self.connection_errors = self.channel_errors = ()
 
     def try_to_take(self) -> None:
@@ -90,3 +92,20 @@ def test_what_a_connection_adds_to_the_loop_leaves_with_it() -> None:
     for _ in range(50):
         many.connect()
     assert len(many.hub.on_tick) == 2
+
+
+def test_tries_in_vain_leave_no_descriptor(tmp_path: Path) -> None:
+    """Each makes a poller, which is closed although nothing collects garbage."""
+    app = make_app(f"unix://{tmp_path}/nowhere.sock")
+    made = consumer(Waiting(0))
+
+    def descriptors_after_a_try() -> int:
+        connection = app.connection_for_read()
+        with pytest.raises(redis.ConnectionError):
+            made.ensure_connected(connection)
+        tried.append(connection)
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    tried: list[object] = []
+    first = descriptors_after_a_try()
+    assert [descriptors_after_a_try() for _ in range(5)] == [first] * 5
