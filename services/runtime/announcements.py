@@ -14,12 +14,16 @@ from itertools import islice
 from typing import NamedTuple, cast
 
 import redis
+import structlog
 
 from services.contract.errors import MessageRefused
 from services.contract.host_claims import HostClaim
 from services.contract.messages import MAX_QUOTED_CHARACTERS, HostAnnouncement
 from services.contract.names import HOST_KEY_PREFIX, HOST_TTL_S, host_key, host_lock_key, host_waiting_key
 from services.runtime.bounded_cache import ParseCache
+from services.runtime.outside_log import tell
+
+log = structlog.get_logger(__name__)
 
 MAX_HOSTS = 1_000
 MAX_REFUSED = 1_000
@@ -154,6 +158,7 @@ class AnnouncementReader:
         self._known: dict[str, None] = {}
         """Hosts that were announced, in the order in which they were seen first."""
         self._announced: frozenset[str] = frozenset()
+        self._left_out = 0
 
     def reported(self, host: str) -> None:
         """Take that this host has reported: it comes before those that have not."""
@@ -161,8 +166,14 @@ class AnnouncementReader:
             self._reported = self._with(self._reported, [host])
 
     def read(self) -> Announcements:
-        """Return the valid announcements and the invalid entries that are new; see read()."""
+        """Return the valid announcements and the invalid entries that are new; see read().
+
+        Where entries begin to be left out, or cease to, that is logged.
+        """
         found = read(self._client, first=[*self._reported, *self._known])
+        if bool(found.left_out) != bool(self._left_out):
+            tell(log, "more hosts are announced than are read", left_out=found.left_out)
+        self._left_out = found.left_out
         self._announced = frozenset(announced.host for announced in found.hosts)
         self._known = self._with(self._known, self._announced)
         digests = {entry: _digest(entry.body) for entry in found.refused}

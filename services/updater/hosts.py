@@ -41,7 +41,6 @@ class AnnouncedHosts:
         self._announced: Mapping[str, HostAnnouncement] = {}
         self._ended: dict[str, tuple[int, HostAnnouncement]] = {}
         """Hosts that restart: when their announcement was found missing, and the announcement."""
-        self._left_out = 0
         self._first_read_ms: int | None = None
         self._is_settled = False
         self._addresses: frozenset[IPv4Address] = frozenset()
@@ -100,9 +99,6 @@ class AnnouncedHosts:
         self._pace.read(now_ms / 1000)
         for entry in found.refused:
             tell(log, "announcement ignored", key=entry.key, error=entry.reason)
-        if bool(found.left_out) != bool(self._left_out):
-            tell(log, "more hosts are announced than are read", left_out=found.left_out)
-        self._left_out = found.left_out
         announced = {host.host: host for host in found.hosts}
         missing = {name: (now_ms, host) for name, host in self._announced.items() if name not in announced}
         if missing:

@@ -17,7 +17,6 @@ from services.runtime.announcements import AnnouncementReader, RefusedEntry
 from services.runtime.clock import Clock
 from services.runtime.guarded_redis import set_aside, took
 from services.runtime.outages import Outage
-from services.runtime.outside_log import tell
 from services.runtime.repeating import RepeatingThread
 
 _MARK = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -44,7 +43,6 @@ class HostReader:
         self._client = client
         self._announcements = AnnouncementReader(client)
         self._mark: str | None = None
-        self._left_out = 0
 
     def poll(self) -> PollResult:
         """Poll Redis once; raise redis.RedisError: unreadable is not the same as no hosts."""
@@ -53,9 +51,6 @@ class HostReader:
         for entry in found.refused:
             if _is_of_another_version(entry) or not set_aside(self._client, entry.key, entry.reason):
                 dead_letters.record(self._client, where=entry.key, reason=entry.reason, body=entry.body)
-        if bool(found.left_out) != bool(self._left_out):
-            tell(log, "more hosts are announced than are read", left_out=found.left_out)
-        self._left_out = found.left_out
         return PollResult(found.hosts, bool(self._client.exists(PAUSED_KEY)), lost)
 
     def _has_lost(self) -> bool:
