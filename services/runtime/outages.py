@@ -14,22 +14,22 @@ class Outage:
         self._event = event
         self._over = over
         self._kind = ""
-        self._problem: str | None = None
+        self.cause: str | None = None
+        """Why it fails; None while it does not."""
 
     def problem(self) -> str | None:
         """Return what fails and why; None while nothing does."""
-        return self._problem
+        return None if self.cause is None else f"{self._event}: {self.cause}"
 
     def failed(self, error: BaseException, **fields: object) -> None:
         """Record a failure. fields: of the log line."""
-        self._problem = f"{self._event}: {describe(error)}"
-        kind = kind_of(error)
+        self.cause, kind = describe(error), kind_of(error)
         if kind != self._kind:
             self._kind = kind
-            self._log.warning(self._event, error=describe(error), **fields)
+            self._log.warning(self._event, error=self.cause, **fields)
 
     def succeeded(self) -> None:
         """Record that it works."""
-        if self._problem is not None:
+        if self.cause is not None:
             self._log.info(self._over)
-        self._kind, self._problem = "", None
+        self._kind, self.cause = "", None

@@ -18,9 +18,10 @@ from celery.exceptions import CPendingDeprecationWarning
 from celery.platforms import SecurityWarning
 
 from services.runtime.clock import Clock
+from services.runtime.outages import Outage
 from services.runtime.patient_consumer import patient_consumer
 from services.runtime.redis_check import RedisCheck
-from services.runtime.refusals import describe, kind_of
+from services.runtime.refusals import kind_of
 
 log = structlog.get_logger(__name__)
 
@@ -105,8 +106,7 @@ class WorkerCheck:
         self._connected = False
         self._outdated: BaseException | None = None
         """What the check of Redis still says of the time before this connection."""
-        self._refusal = ""
-        self._logged_kind = ""
+        self._outage = Outage(log, "the worker waits for Redis", over="the worker consumes again")
         self._failures = 0
         self._retry_at = float("-inf")
         app.steps["consumer"].add(_consuming_step(self))
@@ -116,7 +116,8 @@ class WorkerCheck:
         """Return why the worker takes no tasks now; None while it does."""
         if self._consuming_since is not None:
             return None
-        return f"the worker does not consume{self._refusal}"
+        cause = self._outage.cause
+        return "the worker does not consume" + (f": {cause}" if cause else "")
 
     def iterated_at(self) -> float | None:
         """Return when the worker was last known to be live, in monotonic seconds.
@@ -140,9 +141,7 @@ class WorkerCheck:
             # What ends a connection may read a last answer.
             return
         self._consuming_since = self._clock.monotonic()
-        if self._logged_kind:
-            log.info("the worker consumes again")
-        self._refusal = self._logged_kind = ""
+        self._outage.succeeded()
 
     def disconnected(self) -> None:
         """Record that the worker does not consume any more."""
@@ -171,12 +170,9 @@ class WorkerCheck:
         Each kind of error is logged once until the worker consumes, and counted each time.
         """
         self.disconnected()
-        kind, text = kind_of(error), describe(error)
-        self._refusal = f": {text}"
+        kind = kind_of(error)
         self._redis.count(kind)
-        if kind != self._logged_kind:
-            log.warning("the worker waits for Redis", kind=kind, error=text)
-            self._logged_kind = kind
+        self._outage.failed(error, kind=kind)
         wait_s = min(RETRY_CAP_S, RETRY_BASE_S * 2.0 ** min(self._failures, 10))
         if kind != "WRONGTYPE":
             # The key is set aside at the next try.
