@@ -25,6 +25,7 @@ from services.runtime.clock import Clock
 from services.runtime.outside_log import tell
 from services.runtime.redis_client import delete_if_equal, format_time, time_ms
 from services.runtime.repeating import RepeatingThread
+from services.runtime.verdict_scripts import AHEAD_MS
 
 log = structlog.get_logger(__name__)
 
@@ -33,8 +34,6 @@ POLL_S = 1.0
 """Interval at which a prober that waits asks again."""
 GIVE_WAY_S = float(HOST_TTL_S)
 """How long the holder has to take the name again when Redis has lost its data; as long as after a crash."""
-SET_BACK_S = 5.0
-"""By how much Redis' clock must be set back at least for counters to begin anew; verdict_scripts.AHEAD_MS."""
 _MACHINE_CHARACTERS = 253
 
 # KEYS: lock, waiting. ARGV: the claim, the value held ("" for none), TTL in ms, whether KEYS[2] must exist.
@@ -221,7 +220,8 @@ class HostLock(RepeatingThread):
         with self._counting:
             # From after the answer: Redis' time is later than that, never earlier.
             ahead_s = now_ms / 1000 - self._clock.monotonic()
-            if ahead_s < self._redis_ahead_s - SET_BACK_S:
+            # The store refuses what is further ahead than that.
+            if ahead_s < self._redis_ahead_s - AHEAD_MS / 1000:
                 self._counter = 0
             self._redis_ahead_s = ahead_s
         if outcome != _Outcome.HELD:
