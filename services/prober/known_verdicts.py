@@ -55,5 +55,5 @@ class KnownVerdicts:
         return is_repeat
 
     def forget(self, key: Key) -> None:
-        """Take that the updater may know no verdict on the segment."""
+        """Record that the updater may know no verdict on the segment."""
         self._segments.pop(key, None)

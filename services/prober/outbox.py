@@ -157,7 +157,7 @@ class Outbox:
         return Batch(full, repeats)
 
     def sent(self, batch: Batch, now: float) -> None:
-        """Take that this batch was sent."""
+        """Record that this batch was sent."""
         del self._full[: len(batch.full)]
         del self._repeats[: len(batch.repeats)]
         for found in batch.repeats:

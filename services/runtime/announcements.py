@@ -161,7 +161,7 @@ class AnnouncementReader:
         self._left_out = 0
 
     def reported(self, host: str) -> None:
-        """Take that this host has reported: it comes before those that have not."""
+        """Record that this host has reported: it comes before those that have not."""
         if host not in self._reported:
             self._reported = self._with(self._reported, [host])
 

@@ -68,7 +68,7 @@ class GuardedRedis(redis.Redis):
         return self.take_all(list(kinds), answer)
 
     def take_all(self, keys: "Sequence[str | bytes]", wrong: object) -> list[str]:
-        """Take note of what a check of these keys has answered; return the keys that it has set aside."""
+        """Record what a check of these keys has answered; return the keys that it has set aside."""
         # An error, as of a Redis that refuses: what comes next fails likewise, and says why.
         found = wrong if isinstance(wrong, list) else []
         answers = zip(found[::3], found[1::3], found[2::3], strict=True)
@@ -78,7 +78,7 @@ class GuardedRedis(redis.Redis):
         return [key for key, _, _ in taken]
 
     def take(self, key: str, reason: str, was: "str | bytes") -> None:
-        """Take note of what a check has set aside."""
+        """Record what a check has set aside."""
         with self._taken_lock:
             self._taken.add(key)
         self._quarantine.record(key, reason, was)

@@ -6,7 +6,10 @@ from services.runtime.refusals import describe, kind_of
 
 
 class Outage:
-    """One thing that may fail for a while: each kind of error is logged once. Not thread-safe."""
+    """One thing that may fail for a while: each kind of error is logged once.
+
+    Threads may share it: at worst a line is logged twice, or a failure shows with the next try.
+    """
 
     def __init__(self, log: Any, event: str, *, over: str) -> None:
         """log: a structlog logger. event: logged as a warning; over: logged when it is over."""

@@ -44,7 +44,7 @@ class ParsedVerdicts:
         return verdict
 
     def keep(self, body: str, verdict: Verdict) -> None:
-        """Take that this JSON is this verdict, which nobody else has yet: its parts are exchanged."""
+        """Record that this JSON is this verdict, which nobody else has yet: its parts are exchanged."""
         self._share(verdict)
         key = _key(body)
         self._known[key] = verdict

@@ -79,7 +79,7 @@ class QueueProgress(RepeatingThread):
         return self._waiting_since
 
     def ended(self, **_: Any) -> None:
-        """Take that a task has ended, whatever came of it."""
+        """Record that a task has ended, whatever came of it."""
         self._waiting_since = None
 
     def look(self) -> None:

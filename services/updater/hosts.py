@@ -57,7 +57,7 @@ class AnnouncedHosts:
                 self._read_at = now
 
     def reported(self, host: str) -> None:
-        """Take that this host has reported: invented ones crowd it out no more."""
+        """Record that this host has reported: invented ones crowd it out no more."""
         with self._lock:
             self._announcements.reported(host)
 

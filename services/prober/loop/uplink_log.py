@@ -21,6 +21,6 @@ class UplinkLog:
         log.log(logging.DEBUG if is_known else logging.WARNING, "uplink failed", extra=fields)
 
     def worked(self, cluster_network: str) -> None:
-        """Take note that probes ended without a fault of the uplink."""
+        """Record that probes ended without a fault of the uplink."""
         if self._faults.pop(cluster_network, None) is not None:
             log.info("uplink works again", extra={"cluster_network": cluster_network})

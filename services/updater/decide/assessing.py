@@ -128,7 +128,7 @@ class Assessor:
         return self._doubts.due(now_ms)
 
     def passed(self, now_ms: int) -> None:
-        """Take that every network was considered then, and assessed where there was a reason."""
+        """Record that every network was considered then, and assessed where there was a reason."""
         self._doubts.passed(now_ms)
 
     @property
@@ -141,7 +141,7 @@ class Assessor:
         return self._doubts.of(uid) is not NO_DOUBTS
 
     def reported(self, uid: str, status: Status) -> None:
-        """Take that this status of the network is reported; a later difference is a new one."""
+        """Record that this status of the network is reported; a later difference is a new one."""
         self._doubts.reported(uid, status)
 
     def forget(self, uid: str) -> None:

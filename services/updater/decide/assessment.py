@@ -34,7 +34,7 @@ class Hosts(Protocol):
         ...
 
     def reported(self, host: str) -> None:
-        """Take that this host has reported."""
+        """Record that this host has reported."""
         ...
 
     def carrying(self, cluster_network: str) -> Carriers:

@@ -91,7 +91,7 @@ class DeniedBackoff:
         return denied.error if denied is not None and denied.content == _content(change) else None
 
     def accepted(self, uid: str) -> None:
-        """Take that a change of this network was accepted: what was denied for the same reason may be too."""
+        """Record that a change of this network was accepted: others denied for the same reason may be too."""
         with self._lock:
             denied = self._denied.pop(uid, None)
             others = {} if denied is None else self._leave(uid, denied.reason)
@@ -100,7 +100,7 @@ class DeniedBackoff:
         self._look(others)
 
     def unwanted(self, uid: str) -> None:
-        """Take that nothing is to be written to this network at present: another is tried for all."""
+        """Record that nothing is to be written to this network at present: another is tried for all."""
         with self._lock:
             denied = self._denied.get(uid)
             peers = {} if denied is None else self._by_reason[denied.reason]

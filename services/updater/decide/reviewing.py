@@ -120,7 +120,7 @@ class Reviewer:
         return self._denied.blocked_s(assessment.network, assessment.change)
 
     def processed(self, uid: str) -> bool:
-        """Take that the network is not being written any more; return whether it was reviewed meanwhile."""
+        """Record that the network is not being written any more; return whether it was reviewed meanwhile."""
         with self._recording:
             self._in_process.discard(uid)
             is_reviewed = uid in self._reviewed
@@ -144,15 +144,15 @@ class Reviewer:
             self._recorded.add(record.uid)
 
     def reported(self, uid: str, status: Status) -> None:
-        """Take that this status of the network is reported; a later difference is a new one."""
+        """Record that this status of the network is reported; a later difference is a new one."""
         self._assessor.reported(uid, status)
 
     def accepted(self, uid: str) -> None:
-        """Take that a change of this network was accepted."""
+        """Record that a change of this network was accepted."""
         self._denied.accepted(uid)
 
     def denied(self, assessment: Assessment, change: Change, error: str) -> bool:
-        """Take that admission denied this change; return whether it did so for the first time."""
+        """Record that admission denied this change; return whether it did so for the first time."""
         return self._denied.record(assessment.network, change, error)
 
     def record_refusal(self, assessment: Assessment, change: Change, error: str) -> None:

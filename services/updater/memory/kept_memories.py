@@ -186,13 +186,13 @@ class KeptMemories:
         self._memories.remember_told(uid)
 
     def stands(self, uid: str, content: str, digest: str, result: Result) -> None:
-        """Take that this content stands in the annotations, whoever wrote it. Known to this process alone."""
+        """Record that this content is in the annotations, whoever wrote it. Known to this process alone."""
         with self._lock:
             kept = self._of(uid)
             kept.content, kept.digest, kept.result = content, digest, result
 
     def named(self, uid: str, digest: str, result: Result) -> None:
-        """Take that the route annotation names the gateway of this result, whatever the status says."""
+        """Record that the route annotation names the gateway of this result, whatever the status says."""
         with self._lock:
             kept = self._of(uid)
             kept.digest, kept.result = digest, result

@@ -95,7 +95,7 @@ class KeptSegment:
         return asked.verdict is verdict or _answers_alike(asked.verdict, verdict)
 
     def repeat(self, verdict: Verdict, now_ms: int) -> bool:
-        """Take that this newest verdict of its host came once more; return whether it still is that."""
+        """Record that this newest verdict of its host came once more; return whether it still is that."""
         seen = self.latest.get(verdict.host)
         if seen is None or seen.verdict is not verdict:
             return False
@@ -145,7 +145,7 @@ class Changes:
         self.arrivals.intersection_update(segments)
 
     def read(self, segments: Iterable[Segment], number: int) -> None:
-        """Take that these are read as they were after this change, or later."""
+        """Record that these are read as they were after this change, or later."""
         if self.all_at <= number:
             current = {segment for segment in segments if self.at.get(segment, 0) <= number}
             self.contents -= current

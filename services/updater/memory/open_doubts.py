@@ -52,7 +52,7 @@ class OpenDoubts:
         return max(before, self._passed_ms) if before else 0
 
     def passed(self, now_ms: int) -> None:
-        """Take that every network was considered then: what was not assessed had no reason to be."""
+        """Record that every network was considered then: what was not assessed had no reason to be."""
         self._passed_ms = now_ms
 
     def count(self, cluster_network: str) -> int:

@@ -33,7 +33,7 @@ class Budget:
         return min(self._tokens, USED * MEAN_S * self._rate - self._recent)
 
     def spend(self, frames: float, now: float) -> None:
-        """Take note of frames that are sent now, or have been without being counted."""
+        """Record frames that are sent now, or have been without being counted."""
         if now > self._filled_at:
             self._fill(now)
         self._tokens -= frames

@@ -102,7 +102,7 @@ class Lane:
                 return plan, since < now
 
     def sent(self, plan: SegmentPlan, probes: Sequence[HostProbe], now: float) -> None:
-        """Take note of what the plan that came next sends."""
+        """Record what the plan that came next sends."""
         expected = 1 + (FRAMES_OF_SILENCE - 1) * self._risk.at(now)
         frames = sum(plan.count_frames(each, expected, now) for each in probes)
         if self._serving >= Urgency.FAILING and not plan.is_expected_silent(now):
@@ -113,7 +113,7 @@ class Lane:
         self._served[self._serving] += frames / _SHARES[self._serving]
 
     def found_silent(self, plan: SegmentPlan, hosts: int, now: float) -> None:
-        """Take note that so many hosts found a gateway silent, each with more frames than were counted."""
+        """Record that so many hosts found a gateway silent, each with more frames than were counted."""
         self._risk.found_silent(hosts, now)
         self._budget.spend((FRAMES_OF_SILENCE - plan.counted) * hosts, now)
 
@@ -175,12 +175,12 @@ class Lanes:
                 yield plan
 
     def sent(self, plan: SegmentPlan, probes: Sequence[HostProbe], now: float) -> None:
-        """Take note of what the plan sends that was yielded last."""
+        """Record what the plan sends that was yielded last."""
         self._of(plan).sent(plan, probes, now)
         self.postponed += len(probes) * self._has_waited
 
     def found_silent(self, plan: SegmentPlan, hosts: int, now: float) -> None:
-        """Take note that so many hosts found a gateway silent, unless that was expected."""
+        """Record that so many hosts found a gateway silent, unless that was expected."""
         if self.is_limited and not plan.is_expected_silent(now):
             self._of(plan).found_silent(plan, hosts, now)
 

@@ -72,7 +72,7 @@ class Patrol:
         return self.at <= now
 
     def begin(self, now: float, hosts: int) -> None:
-        """Take note that a host checks now as a patrol."""
+        """Record that a host checks now as a patrol."""
         self._is_phased = True
         self.checked(now, hosts)
 

@@ -27,12 +27,12 @@ class Risk:
         return self._risk
 
     def checked(self, checks: int, now: float) -> None:
-        """Take note of checks of gateways that answered before."""
+        """Record checks of gateways that answered before."""
         self._pass(now)
         self._seconds[-1][0] += checks
 
     def found_silent(self, checks: int, now: float) -> None:
-        """Take note of checks that found silence."""
+        """Record checks that found silence."""
         self._pass(now)
         self._seconds[-1][1] += checks
         known = list(self._seconds)
