@@ -162,9 +162,9 @@ def _of_dhcp(truth: Truth, written: Written) -> Iterator[str]:
         return
     # One that crashes again and again has had its time, and does not have to confirm.
     heard, confirming = _heard(written), [host for host in _heard(written) if host in written.steady]
-    # Who asked in vain may have lost its uplink since.
-    faulty = [host for host, why in written.after.hosts.items() if why in UPLINK_FAULTS]
-    without = [host for host in (*heard, *faulty) if _was(truth, written, "dhcp", host, False, known=known)]
+    # Who asked in vain may have lost its uplink since, or too many frames to tell what the gateway does.
+    mute = [host for host, why in written.after.hosts.items() if why in (*UPLINK_FAULTS, Reason.INCONCLUSIVE)]
+    without = [host for host in (*heard, *mute) if _was(truth, written, "dhcp", host, False, known=known)]
     if len(without) < min(CONFIRMING_HOSTS, max(1, len(confirming))):
         yield f"DHCP is out, but it answers {sorted(set(heard) - set(without))}"
 

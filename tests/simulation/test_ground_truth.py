@@ -149,6 +149,14 @@ def test_a_host_that_asked_in_vain_may_lose_its_uplink() -> None:
     assert list(falsehoods(truth(("uplink", "n2")), alone)) == ["DHCP is out, but it answers []"]
 
 
+def test_a_host_that_asked_in_vain_may_lose_too_many_frames_since() -> None:
+    """While the only other host crashes again and again; its losses alone prove nothing."""
+    told = replace(ACTIVE, dhcp_out=True, hosts={"n2": "Inconclusive"})
+    alone = written(told, asked=("n1", "n2"), steady=("n2",))
+    assert list(falsehoods(truth(("dhcp", "n2")), alone)) == []
+    assert list(falsehoods(truth(), alone)) == ["DHCP is out, but it answers ['n1']"]
+
+
 def test_one_host_speaks_for_all_of_a_gateway_that_dhcp_just_named() -> None:
     """The others learn of it by the write; but one has to have found it so."""
     site = truth(("routed", "n2"))
