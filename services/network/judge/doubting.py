@@ -243,6 +243,9 @@ def publish_due(case: Case, found: Conclusion, doubts: Doubts) -> tuple[Doubts, 
         if doubt.kind.asks_dhcp:
             unoffered = found.unoffered if doubt.kind is DoubtKind.NO_OFFER else ()
             heard: Collection[str] = unoffered or asked_since(case, doubt.since_ms)
+            if unoffered and doubt.published_ms:
+                # The others have not confirmed it: it may be over for those that asked long ago.
+                heard = asked_since(case, doubt.published_ms)
             wanted = askers_needed(case)
         else:
             heard = heard_since(case, doubt.since_ms, could_tell=True)

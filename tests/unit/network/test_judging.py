@@ -787,6 +787,23 @@ def test_a_missing_offer_is_published_with_the_number_of_hosts_to_ask() -> None:
     assert (asked.kind, asked.heard, asked.ask) == (DoubtKind.NO_OFFER, ("node2",), 2)
 
 
+def test_who_got_no_offer_asks_again_while_nobody_confirms_it() -> None:
+    """The others are not heard, and DHCP may answer again by the time that they have had theirs."""
+    net = JudgedNetwork(AUTO, *HOSTS)
+    net.look()
+    net.no_offer("node2").look()
+    found = net.judgement.found  # type: ignore[union-attr]
+    net.now += 1
+    doubts, _ = publish_due(net.case, found, net.doubts)
+    net.now += REPEATED_MS / 1000
+    doubts, (again,) = publish_due(net.case, found, doubts)
+    assert (again.heard, again.ask) == ((), 3)
+    net.no_offer("node2")
+    net.now += REPEATED_MS / 1000
+    _, (once_more,) = publish_due(net.case, found, doubts)
+    assert (once_more.heard, once_more.ask) == (("node2",), 2)
+
+
 def test_a_doubt_begins_anew_after_time_stood_still(net: JudgedNetwork) -> None:
     """W14: the gateway may be well again since the API server went away; every host looks once more."""
     net.report("node1", "node2", vlan=S).look()
