@@ -35,7 +35,7 @@ from services.contract.reports import Report
 from services.network.parse.nad import Network
 from services.runtime.celery_app import make_app
 from services.runtime.redis_client import time_ms
-from tests.support.announcing import announce
+from tests.support.announcing import announced
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.service_process import ServiceProcess, running_service
 from tests.support.updater_site import NAMESPACE, state_of, wait_until
@@ -44,6 +44,8 @@ from tests.unit.network.builders import CIDR, GATEWAY, verdict
 HOST = "node1"
 OTHER_HOST = "node2"
 """Announced by the test, which reports for it."""
+SHARED, OTHERS = "extra", "others"
+"""Cluster networks: of both hosts, and of the other one alone. HOST lacks its uplink, and reports that."""
 WORKERS = ("prober", "updater")
 SERVICES = ("watcher", *WORKERS)
 PASSWORD = "for-the-tests"
@@ -187,7 +189,7 @@ class Site:
     def __init__(
         self, server: MovingRedis, api: ApiServer, folder: Path, stack: contextlib.ExitStack
     ) -> None:
-        self.server, self.api = server, api
+        self.server, self.api, self._stack = server, api, stack
         self.app = stack.enter_context(contextlib.closing(make_app(server.url)))
         self.services = {name: self._start(name, folder, stack) for name in SERVICES}
         self._numbers = itertools.count(1)
@@ -197,7 +199,7 @@ class Site:
 
     def _start(self, name: str, folder: Path, stack: contextlib.ExitStack) -> ServiceProcess:
         own: Mapping[str, str] = (
-            {"NADROUTE_HOST": HOST, "NADROUTE_UPLINKS": '{"extra":"absent0"}'}
+            {"NADROUTE_HOST": HOST, "NADROUTE_UPLINKS": json.dumps({SHARED: "absent0"})}
             if name == "prober"
             else {
                 "NADROUTE_KUBECONFIG": str(self.api.kubeconfig(folder / f"{name}.kubeconfig")),
@@ -249,7 +251,7 @@ class Site:
         request = ProbeRequest(
             id=f"good-{number}",
             host=HOST,
-            cluster_network="extra",
+            cluster_network=SHARED,
             sent_at_ms=time_ms(client),
             max_age_ms=60_000,
             segments=(SegmentProbe(vlan=number, targets=(Target(digest="0" * 16),)),),
@@ -263,9 +265,9 @@ class Site:
         self.services["watcher"].wait(lambda: bool(client.exists(SENDING_KEY)))
 
     @staticmethod
-    def segment(vlan: int) -> Segment:
+    def segment(vlan: int, cluster_network: str = SHARED) -> Segment:
         """Return what is probed on this VLAN."""
-        return Segment(cluster_network="extra", vlan=vlan)
+        return Segment(cluster_network=cluster_network, vlan=vlan)
 
     def report(self, segment: Segment, digest: str) -> None:
         """Report as the other host that a network's gateway answers."""
@@ -277,13 +279,14 @@ class Site:
         self.app.send_task(REPORT_TASK, kwargs={"report": report}, queue=REPORT_QUEUE, ignore_result=True)
 
     def announce(self) -> None:
-        """Announce the other host."""
-        said = HostAnnouncement(host=OTHER_HOST, uplinks={"extra": "extra-bo"}, version="1", incarnation=1)
-        announce(self.server.admin, said)
+        """Announce the other host from now on, to whatever Redis there is."""
+        uplinks = {name: f"{name}-bo" for name in (SHARED, OTHERS)}
+        said = HostAnnouncement(host=OTHER_HOST, uplinks=uplinks, version="1", incarnation=1)
+        self._stack.enter_context(announced(self.server.admin, said))
 
     def create(self, name: str, *, vlan: int) -> Network:
-        """Create a network whose gateway its owner gives, as its owner does."""
-        config = {"cniVersion": "0.3.1", "type": "bridge", "bridge": "extra-br", "vlan": vlan}
+        """Create a network of the other host whose gateway its owner gives, as its owner does."""
+        config = {"cniVersion": "0.3.1", "type": "bridge", "bridge": f"{OTHERS}-br", "vlan": vlan}
         body: dict[str, Any] = {
             "apiVersion": "k8s.cni.cncf.io/v1",
             "kind": "NetworkAttachmentDefinition",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.contract.names import WATCHED_KEY
-from tests.faults.refusing import Site, site
+from tests.faults.refusing import OTHERS, Site, site
 from tests.support.updater_site import digest_of, wait_until
 
 pytestmark = pytest.mark.root
@@ -28,17 +28,18 @@ def started() -> Iterator[Site]:
 @pytest.fixture
 def running(started: Site) -> Site:
     """The services, with a network of which the other host has reported that its gateway answers."""
-    started.network = started.network or started.create(NAME, vlan=VLAN)
+    if started.network is None:
+        started.announce()
+        started.network = started.create(NAME, vlan=VLAN)
     report(started)
     started.services["updater"].wait(lambda: started.state(NAME) == "Active")
     return started
 
 
 def report(running: Site) -> None:
-    """Announce the other host, which reports what it always does."""
+    """Report as the other host what it always does."""
     assert running.network is not None
-    running.announce()
-    running.report(running.segment(VLAN), digest_of(running.network))
+    running.report(running.segment(VLAN, OTHERS), digest_of(running.network))
 
 
 def test_the_services_go_on_after_a_restart(running: Site) -> None:

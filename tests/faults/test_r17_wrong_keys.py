@@ -29,12 +29,13 @@ from services.contract.names import (
 )
 from services.runtime.conclusion_store import ConclusionStore
 from services.runtime.key_kinds import kind_of
-from tests.faults.refusing import HOST, SERVICES, Fault, Site, site
+from tests.faults.refusing import HOST, OTHERS, SERVICES, Fault, Site, site
 from tests.support.updater_site import digest_of, wait_until
 
 pytestmark = pytest.mark.root
 
 VLAN = 3_000
+SEGMENT = Site.segment(VLAN, OTHERS)
 RECOVERY_S = 30.0
 UNKNOWN = "11111111-2222-4333-8444-555555555555"
 """The uid of a network that does not exist."""
@@ -55,9 +56,8 @@ MOMENTS = ("inf", "nan", "-1", "1e999", "9" * 400, "", "253402300799000", "\x1b[
 
 def keys_of(uid: str) -> list[str]:
     """Return every key of ours."""
-    segment = Site.segment(VLAN)
-    of_hosts = [host_key(HOST), host_lock_key(HOST), host_waiting_key(HOST), outstanding_key(HOST, segment)]
-    of_networks = [conclusion_key(uid), written_key(uid), corrections_key(uid), verdicts_key(segment)]
+    of_hosts = [host_key(HOST), host_lock_key(HOST), host_waiting_key(HOST), outstanding_key(HOST, SEGMENT)]
+    of_networks = [conclusion_key(uid), written_key(uid), corrections_key(uid), verdicts_key(SEGMENT)]
     return [*SINGLE, *of_hosts, *of_networks]
 
 
@@ -117,7 +117,7 @@ def uid(running: Site) -> str:
     """Create a network that is Active; return its uid."""
     running.announce()
     network = running.create("net", vlan=VLAN)
-    running.report(Site.segment(VLAN), digest_of(network))
+    running.report(SEGMENT, digest_of(network))
     wait_until(lambda: running.state("net") == "Active")
     return network.uid
 
@@ -169,7 +169,7 @@ def test_values_that_are_not_ours_are_set_aside(running: Site, uid: str) -> None
     """
     client, since = running.server.admin, counted(running)
     client.delete(DEAD_LETTERS_KEY)
-    key = verdicts_key(Site.segment(VLAN))
+    key = verdicts_key(SEGMENT)
     values = {
         WATCHED_KEY: "\x1b[2J",
         conclusion_key(uid): '{"uid": []}',

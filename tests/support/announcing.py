@@ -1,6 +1,8 @@
 """Announcing hosts as their probers do: an announcement expires soon, and is renewed."""
 
+import contextlib
 import threading
+from collections.abc import Callable, Iterator
 
 import redis
 from redis.backoff import NoBackoff
@@ -19,11 +21,7 @@ def announce(client: redis.Redis, said: HostAnnouncement) -> None:
     """Announce a host for as long as its announcement is neither deleted nor replaced."""
     key, text = host_key(said.host), said.model_dump_json()
     client.set(key, text, ex=HOST_TTL_S)
-    # Without retries, whose random pauses would disturb the tests that run after this one's Redis has ended.
-    pool = client.connection_pool
-    settings = {**pool.connection_kwargs, "retry": Retry(NoBackoff(), 0)}
-    pool_of_own = redis.ConnectionPool(connection_class=pool.connection_class, **settings)
-    own = redis.Redis(connection_pool=pool_of_own)
+    own = _without_retries(client)
 
     def renew() -> None:
         never, failures, is_ours = threading.Event(), 0, True
@@ -34,6 +32,42 @@ def announce(client: redis.Redis, said: HostAnnouncement) -> None:
                 failures = 0
             except (redis.RedisError, OSError, ValueError):
                 failures += 1
-        pool_of_own.disconnect()
+        own.connection_pool.disconnect()
 
-    threading.Thread(target=renew, name=f"announcing {said.host}", daemon=True).start()
+    _start(renew, said)
+
+
+@contextlib.contextmanager
+def announced(client: redis.Redis, said: HostAnnouncement) -> Iterator[None]:
+    """Announce a host throughout the block, also to a Redis that lost the announcement or is another one."""
+    own, over = _without_retries(client), threading.Event()
+    key, text = host_key(said.host), said.model_dump_json()
+
+    def beat() -> None:
+        while not over.is_set():
+            with contextlib.suppress(redis.RedisError, OSError):
+                own.set(key, text, ex=HOST_TTL_S)
+            over.wait(RENEWAL_S)
+        own.connection_pool.disconnect()
+
+    thread = _start(beat, said)
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(HOST_TTL_S)
+
+
+def _without_retries(client: redis.Redis) -> redis.Redis:
+    """Return one of the same server: random pauses would disturb the tests that run after it has ended."""
+    pool = client.connection_pool
+    settings = {**pool.connection_kwargs, "retry": Retry(NoBackoff(), 0)}
+    return redis.Redis(
+        connection_pool=redis.ConnectionPool(connection_class=pool.connection_class, **settings)
+    )
+
+
+def _start(run: Callable[[], None], said: HostAnnouncement) -> threading.Thread:
+    thread = threading.Thread(target=run, name=f"announcing {said.host}", daemon=True)
+    thread.start()
+    return thread
