@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import Celery
 from celery.backends.redis import RedisBackend
-from kombu import Exchange, Queue
+from kombu import Queue
 
 from services.contract.names import REPORT_QUEUE, REPORT_TASK
 from services.runtime.broker import ADDRESS_OPTION, BrokerTransport, Messaging
@@ -119,12 +119,21 @@ def make_app(redis: str | RedisAddress, *, name: str = "nadroute", unacked_scope
 
 
 def consume_only(app: Celery, queue: str, *, transport: type[BrokerTransport] | None = None) -> None:
-    """Restrict the app's worker to this queue, bound to an exchange of the same name.
+    """Restrict the app's worker to this queue.
 
     transport: see guarded_transport; None for a worker that trusts whoever reaches Redis.
     """
-    app.conf.task_queues = [Queue(queue, Exchange(queue), routing_key=queue)]
+    app.conf.task_queues = [Queue(queue, routing_key=queue, no_declare=True)]
     app.transport = transport
+
+
+def to_host(queue: str, *, within_s: float) -> dict[str, Any]:
+    """Return the options of send_task for the queue of a host, which may be gone before it takes anything.
+
+    Nothing stays of it then: the queue expires within_s after what is sent, and is not declared. Otherwise
+    kombu would keep two keys in Redis for each queue, and Celery an object for each name.
+    """
+    return {"queue": Queue(queue, no_declare=True), "declare": (), "expiration": within_s}
 
 
 def describe_probe(cluster_network: str, segments: int, host: str) -> str:

@@ -26,7 +26,7 @@ from services.contract.messages import Segment
 from services.contract.names import FULL_TASK, REPORT_QUEUE, REPORT_TASK, probe_queue, worker_name
 from services.contract.reports import MAX_REPEATS, FullRequest, Report
 from services.runtime import dead_letters, signals
-from services.runtime.celery_app import consume_only, make_app
+from services.runtime.celery_app import consume_only, make_app, to_host
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.doubts import DoubtLog
 from services.runtime.guarded_redis import connect_guarded
@@ -53,6 +53,8 @@ LOST_LEASE = 1
 """Exit code when another updater may lead."""
 LOOK_S = 0.2
 """Between two looks at the Lease while standing by."""
+ASKED_WITHIN_S = 60.0
+"""A host that takes longer to report in full has found something newer meanwhile."""
 UNACKED_SCOPE = "updater"
 """Shared by all updaters, so that one takes over what another left unacknowledged."""
 
@@ -222,7 +224,7 @@ def _ask_in_full(app: Celery, host: str, segments: Sequence[Segment]) -> None:
             app.send_task(
                 FULL_TASK,
                 kwargs={"request": request.to_json()},
-                queue=probe_queue(host),
+                **to_host(probe_queue(host), within_s=ASKED_WITHIN_S),
                 ignore_result=True,
                 retry=False,
             )

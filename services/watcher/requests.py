@@ -11,7 +11,7 @@ from kombu.exceptions import BatchPublishError, OperationalError
 from services.contract.errors import NadrouteError
 from services.contract.messages import ProbeRequest, SegmentProbe
 from services.contract.names import PROBE_TASK, probe_queue
-from services.runtime.celery_app import describe_probe
+from services.runtime.celery_app import describe_probe, to_host
 from services.watcher.plan.segment_plan import HostProbe
 
 SEGMENTS_IN_A_REQUEST = 128
@@ -89,7 +89,7 @@ def send_requests(app: Celery, requests: Sequence[ProbeRequest], *, wait: bool =
                 result = app.send_task(
                     PROBE_TASK,
                     kwargs={"request": request.to_wire()},
-                    queue=probe_queue(request.host),
+                    **to_host(probe_queue(request.host), within_s=request.max_age_ms / 1000),
                     shadow=describe_probe(request.cluster_network, len(request.segments), request.host),
                     argsrepr="()",
                     kwargsrepr=_describe_segments(request.segments),

@@ -185,3 +185,21 @@ def test_the_mark_of_sending_expires_unless_it_is_renewed(sending: Sending) -> N
     sending.dispatcher.mark_sending({})
     sending.client.config_set("maxmemory", "0")
     assert sending.client.exists(SENDING_KEY) == 0
+
+
+def test_nothing_stays_of_hosts_that_are_gone(sending: Sending) -> None:
+    """Of a request to a host that takes none only its queue is in Redis, until the request is too old, and
+    nothing in memory. A later request lets it stay for longer, never for less."""
+    hosts = [f"gone-{number}" for number in range(300)]
+    assert sending.dispatch(*(probe(host=host) for host in hosts)) == (300, 0)
+    queues = {probe_queue(host) for host in hosts}
+    assert set(sending.client.scan_iter("*")) == queues | {outstanding_key(host, SEGMENT) for host in hosts}
+    assert all(0 < int(str(sending.client.pttl(queue))) <= 60_000 for queue in queues)
+    assert not queues.intersection(sending.app.amqp.queues)
+    with sending.app.producer_pool.acquire() as producer:
+        assert len(producer.connection.declared_entities) < len(hosts)
+    for age_s, left_s in ((60, 60), (120, 120), (30, 120)):
+        requests = build_requests([probe()], sent_at_ms=1, max_age_ms=age_s * 1_000, new_id=lambda: "x")
+        send_requests(sending.app, requests)
+        assert left_s - 10 < int(str(sending.client.ttl(probe_queue("n1")))) <= left_s
+    assert sending.queued() == 3
