@@ -1,5 +1,6 @@
 """A look at all of nadroute's keys from time to time: some are read once, or only by whoever shows them."""
 
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 import redis
@@ -21,9 +22,18 @@ log = structlog.get_logger(__name__)
 class KeyPatrol(RepeatingThread):
     """Sets aside what is of another type, or larger than anything that nadroute puts there."""
 
-    def __init__(self, client: GuardedRedis, *, clock: Clock, interval_s: float = INTERVAL_S) -> None:
+    def __init__(
+        self,
+        client: GuardedRedis,
+        *,
+        clock: Clock,
+        interval_s: float = INTERVAL_S,
+        passed: Callable[[Sequence[bytes]], None] = lambda _: None,
+    ) -> None:
+        """passed: called with the keys of each check; may raise redis.RedisError."""
         super().__init__("key-patrol", self.patrol, clock=clock, interval_s=interval_s)
         self._client = client
+        self._passed = passed
 
     def patrol(self) -> None:
         """Check all keys once. Redis errors are logged for debugging: others tell of them."""
@@ -31,5 +41,6 @@ class KeyPatrol(RepeatingThread):
             found = iter(self._client.scan_iter(match="nadroute:*", count=SCANNED, NEVER_DECODE=True))
             while (keys := list(islice(found, CHECKED))) and not self._stopping.is_set():
                 self._client.check(keys)
+                self._passed(keys)
         except redis.RedisError as error:
             log.debug("keys not checked", error=str(error))

@@ -42,6 +42,7 @@ from services.runtime.worker import WorkerCheck, run_worker
 from services.updater.gauges import NetworkGauges
 from services.updater.hosts import AnnouncedHosts, PauseSwitch
 from services.updater.memory.memories import RedisMemories
+from services.updater.memory.orphans import Orphans
 from services.updater.metrics import UpdaterMetrics
 from services.updater.review.retaking import Retaking
 from services.updater.service import Updater
@@ -122,7 +123,13 @@ def main(settings: UpdaterSettings) -> int:
         telemetry.health.add_thread_check("lease", lambda: leadership.is_alive)
         reports = Retaking(updater.take_report, clock=clock)
         telemetry.health.add_readiness_check("reports", reports.problem)
-        patrol = KeyPatrol(client, clock=clock)
+        orphans = Orphans(
+            client,
+            segments=updater.segments,
+            forget_others=updater.forget_others,
+            knows_all=lambda: watch.synced.is_set() and leadership.is_leader,
+        )
+        patrol = KeyPatrol(client, clock=clock, passed=orphans.look)
         telemetry.health.add_thread_check("key patrol", lambda: patrol.is_alive)
         queue = QueueProgress(client, REPORT_QUEUE, clock=clock)
         progress = Progress(telemetry.health, clock=clock, registry=telemetry.registry)

@@ -1,7 +1,7 @@
 """The updater without Celery: reports in, annotations out, and the threads in between."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import redis
 import structlog
@@ -179,6 +179,16 @@ class Updater:
         self._cache.deleted(uid)
         self._reconciler.forget(uid)
         self._touched.add(Touch(gone={uid}))
+
+    def forget_others(self, uids: Collection[str]) -> None:
+        """Forget those of these uids that no network has."""
+        gone = {uid for uid in uids if self._cache.get(uid) is None}
+        if gone:
+            self._touched.add(Touch(gone=gone))
+
+    def segments(self) -> list[Segment]:
+        """Return all segments with a network."""
+        return self._cache.segments()
 
     def verdicts(self) -> Mapping[Segment, SegmentVerdicts]:
         """Return what is known of the segments with a network."""

@@ -91,8 +91,10 @@ class RedisMemories:
 
     def forget(self, uids: Collection[str]) -> None:
         self._store.delete(uids)
-        for uid in uids:
-            self._client.delete(written_key(uid), corrections_key(uid))
+        ordered = list(uids)
+        for start in range(0, len(ordered), BATCH):
+            batch = ordered[start : start + BATCH]
+            self._client.delete(*map(written_key, batch), *map(corrections_key, batch))
 
     def written(self, uids: Collection[str]) -> Mapping[str, Written]:
         ordered = list(uids)
@@ -119,7 +121,12 @@ class RedisMemories:
             pipe.execute()
 
     def remember_told(self, uid: str) -> None:
-        self._client.hset(written_key(uid), "told_ms", time_ms(self._client))
+        now_ms = time_ms(self._client)
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.hset(written_key(uid), "told_ms", now_ms)
+            # Redis may have lost the key meanwhile.
+            pipe.expire(written_key(uid), WRITTEN_KEPT_S)
+            pipe.execute()
 
     def _written(self, uids: Sequence[str]) -> dict[str, Written]:
         now_ms = time_ms(self._client)
