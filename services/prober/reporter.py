@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 REPORT_INTERVAL_S = 0.1
 """After a report, verdicts are collected for so long: each report has a cost, however few verdicts it has."""
+RETRY_S = 1.0
+"""After a report that could not be sent: each try makes a connection, and some thousand objects."""
 IDLE_S = 5.0
 """Between two iterations without a verdict, which the liveness check counts."""
 _STOP_TIMEOUT_S = 10.0
@@ -111,6 +113,9 @@ class Reporter(RepeatingThread):
         """Collect what follows a report; without one, wait for the next verdict, or until repeats are due."""
         due_at = self._outbox.due_at()
         due_in_s = IDLE_S if due_at is None else due_at - self._clock.monotonic()
+        if self._outage.cause is not None:
+            self._clock.wait(self._stopping, RETRY_S)
+            return
         if self._sent or due_in_s <= 0:
             self._clock.wait(self._stopping, REPORT_INTERVAL_S)
             return

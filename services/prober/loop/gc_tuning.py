@@ -4,9 +4,11 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_THRESHOLD = 200_000
-"""Net allocations between two collections of the youngest generation. With Python's default of 700,
-collecting takes as long as probing."""
+_THRESHOLDS = (20_000, 5, 1)
+"""Net allocations between two collections of the youngest generation, collections of it between two of the
+next one, and so on. With Python's default of 700, collecting takes as long as probing. With more, what lost
+connections leave in cycles would take tens of megabytes: an outage of Redis leaves a thousand objects with
+each try to connect."""
 _SCAN_THRESHOLD = 1_000_000
 """More than a scan of all VLANs allocates; a scan creates no reference cycles."""
 
@@ -15,7 +17,7 @@ def tune_gc() -> None:
     """Collect seldom from now on, and exclude all existing objects from collection."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_THRESHOLD, 20, 20)
+    gc.set_threshold(*_THRESHOLDS)
 
 
 @contextmanager
