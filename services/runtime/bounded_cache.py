@@ -1,4 +1,4 @@
-"""A cache of what was parsed, bounded by the size of the texts that it was parsed from."""
+"""A cache of what was parsed, bounded by the size of the texts that it was parsed from, and by their age."""
 
 import threading
 from collections import OrderedDict
@@ -6,17 +6,25 @@ from collections.abc import Callable, Hashable
 from hashlib import blake2b
 from typing import Generic, TypeVar
 
+from services.runtime.clock import Clock, SystemClock
+
+KEPT_S = 120.0
+"""Since it was read last. What is in Redis is read again within half a minute at most; of what has changed
+there no text comes again, and a value takes up to ten times as much as its text."""
+
 Value = TypeVar("Value")
 
 
 class ParseCache(Generic[Value]):
     """Parses each text once, as long as it was read lately. Thread-safe."""
 
-    def __init__(self, *, max_bytes: int) -> None:
+    def __init__(self, *, max_bytes: int, clock: Clock | None = None) -> None:
         """max_bytes: of all texts whose values are kept; a value takes a few times as much."""
         self._max_bytes = max_bytes
+        self._clock = clock or SystemClock()
         self._lock = threading.Lock()
-        self._kept: OrderedDict[Hashable, tuple[int, Value]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[int, Value, float]] = OrderedDict()
+        """By what was read: its size, what it was parsed to, and when it was read last; the latest last."""
         self._bytes = 0
 
     def get(self, text: bytes, parse: Callable[[], Value], *, of: Hashable = None) -> Value:
@@ -26,15 +34,23 @@ class ParseCache(Generic[Value]):
         """
         key = (of, blake2b(text, digest_size=16).digest())
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key][1]
+            known = self._kept.get(key)
+            if known is not None:
+                self._keep(key, len(text), known[1])
+                return known[1]
         value = parse()
         with self._lock:
-            if key not in self._kept:
-                self._kept[key] = len(text), value
-                self._bytes += len(text)
-            while self._bytes > self._max_bytes:
-                _, (size, _) = self._kept.popitem(last=False)
-                self._bytes -= size
+            self._keep(key, len(text), value)
         return value
+
+    def _keep(self, key: Hashable, size: int, value: Value) -> None:
+        now = self._clock.monotonic()
+        if self._kept.pop(key, None) is None:
+            self._bytes += size
+        self._kept[key] = size, value, now
+        while self._kept and self._exceeds(now):
+            self._bytes -= self._kept.popitem(last=False)[1][0]
+
+    def _exceeds(self, now: float) -> bool:
+        """Whether the one that was read first is one too many."""
+        return self._bytes > self._max_bytes or next(iter(self._kept.values()))[2] < now - KEPT_S

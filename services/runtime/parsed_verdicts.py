@@ -14,10 +14,13 @@ from weakref import WeakValueDictionary
 from pydantic import BaseModel
 
 from services.contract.messages import Segment, Verdict
+from services.runtime.clock import Clock, SystemClock
 
 RECENT = 4_096
 RECENT_BYTES = 8_000_000
 """Verdicts kept though nobody else does, and their JSON: most of what is read was put a moment ago."""
+RECENT_S = 30.0
+"""For so long."""
 MAX_PARTS = 65_536
 """Parts that are remembered; then all are forgotten, and shared anew."""
 _UNIQUE = "fingerprint"
@@ -28,9 +31,11 @@ _DIGEST_BYTES = 16
 class ParsedVerdicts:
     """Verdicts by their JSON. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
         self._known = WeakValueDictionary[bytes, Verdict]()
-        self._recent = OrderedDict[bytes, tuple[int, Verdict]]()
+        self._recent = OrderedDict[bytes, tuple[int, Verdict, float]]()
+        """By their JSON: its size, the verdict, and when it was kept last; the latest last."""
         self._recent_bytes = 0
         self._lock = threading.Lock()
         self._parts: dict[Hashable, Any] = {}
@@ -46,15 +51,21 @@ class ParsedVerdicts:
     def keep(self, body: str, verdict: Verdict) -> None:
         """Record that this JSON is this verdict, which nobody else has yet: its parts are exchanged."""
         self._share(verdict)
-        key = _key(body)
+        key, now = _key(body), self._clock.monotonic()
         self._known[key] = verdict
         with self._lock:
-            self._recent_bytes += len(body) - self._recent.pop(key, (0, verdict))[0]
-            self._recent[key] = len(body), verdict
-            while len(self._recent) > RECENT or self._recent_bytes > RECENT_BYTES:
+            self._recent_bytes += len(body) - self._recent.pop(key, (0, verdict, now))[0]
+            self._recent[key] = len(body), verdict, now
+            while self._exceeds(now):
                 self._recent_bytes -= self._recent.popitem(last=False)[1][0]
         if len(self._parts) > MAX_PARTS:
             self._parts = {}
+
+    def _exceeds(self, now: float) -> bool:
+        """Whether the oldest of the recent ones is one too many."""
+        if len(self._recent) > RECENT or self._recent_bytes > RECENT_BYTES:
+            return True
+        return bool(self._recent) and next(iter(self._recent.values()))[2] < now - RECENT_S
 
     def _share(self, message: BaseModel) -> None:
         fields = message.__dict__

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from services.runtime.bounded_cache import ParseCache
+from services.runtime.bounded_cache import KEPT_S, ParseCache
+from tests.support.manual_clock import ManualClock
 
 
 def counting(parsed: list[str], text: str) -> Callable[[], str]:
@@ -25,6 +26,17 @@ def test_a_text_is_parsed_once_while_it_is_kept() -> None:
     assert [text[0] for text in parsed] == ["a", "b", "c", "d"]
     cache.get(b"x" * 100, counting(parsed, "x" * 100))
     assert cache.get(b"a" * 10, counting(parsed, "again")) == "AGAIN"
+
+
+def test_what_is_read_no_more_is_kept_for_minutes() -> None:
+    """However few there are: what has changed in Redis is not read again."""
+    clock = ManualClock()
+    cache, parsed = ParseCache[str](max_bytes=10**9, clock=clock), list[str]()
+    for text in ("old", "read", "read", "read", "new", "read", "old"):
+        cache.get(text.encode(), counting(parsed, text))
+        clock.seconds += KEPT_S / 4
+    assert parsed == ["old", "read", "new", "old"]
+    assert cache._bytes == len("readnewold")
 
 
 def test_the_same_text_may_mean_something_else_under_another_key() -> None:

@@ -9,7 +9,8 @@ import pytest
 from services.contract.messages import ReachVerdict, Segment, TargetVerdict, Verdict
 from services.contract.outcomes import ReachOutcome
 from services.runtime import parsed_verdicts
-from services.runtime.parsed_verdicts import ParsedVerdicts
+from services.runtime.parsed_verdicts import RECENT_S, ParsedVerdicts
+from tests.support.manual_clock import ManualClock
 
 
 def said(host: str, vlan: int = 7, *, rtt_ms: float = 0.5) -> str:
@@ -48,6 +49,21 @@ def test_what_nobody_keeps_is_forgotten_once_it_is_not_recent(monkeypatch: pytes
     assert former() is None
 
 
+def test_a_replaced_verdict_is_recent_for_seconds() -> None:
+    """Where little is said, thousands would otherwise be kept for hours."""
+    clock = ManualClock()
+    parsed = ParsedVerdicts(clock)
+    former = weakref.ref(parsed.parse(said("node1")))
+    parsed.parse(said("node1", 8))
+    gc.collect()
+    assert former() is not None
+    clock.seconds += RECENT_S + 1
+    parsed.parse(said("node1", 9))
+    gc.collect()
+    assert former() is None
+    assert parsed._recent_bytes == len(said("node1", 9))
+
+
 def test_recent_verdicts_are_limited_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """R20: some hundred large ones that somebody reports would take as much as thousands."""
     monkeypatch.setattr(parsed_verdicts, "RECENT_BYTES", 3 * len(said("node1")))
@@ -56,7 +72,7 @@ def test_recent_verdicts_are_limited_by_their_size(monkeypatch: pytest.MonkeyPat
         parsed.parse(said("node1", vlan))
         parsed.keep(said("node1", vlan), parsed.parse(said("node1", vlan)))
     assert len(parsed._recent) == 2
-    assert parsed._recent_bytes == sum(size for size, _ in parsed._recent.values())
+    assert parsed._recent_bytes == sum(size for size, *_ in parsed._recent.values())
 
 
 def test_hosts_share_what_they_say_alike_and_say_the_same_as_before() -> None:
