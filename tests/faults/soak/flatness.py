@@ -31,7 +31,7 @@ class Allowance:
 
 
 ALLOWED: Mapping[str, Allowance] = {
-    "RSS MB": Allowance(0.10, 4.0),
+    "memory MB": Allowance(0.10, 4.0),
     "files": Allowance(0.05, 4.0),
     "threads": Allowance(0.05, 3.0),
     "keys": Allowance(0.10, 20.0),

@@ -13,7 +13,7 @@ HALF_AN_HOUR_S = 1_800.0
 def grown(value: Callable[[float], float], *, life_s: float = HALF_AN_HOUR_S, lives: int = 1) -> Growth:
     """Return what is found of a process that is sampled every ten seconds; value: by its age."""
     samples = [
-        Sample("updater", "RSS MB", life, float(age_s), value(float(age_s)))
+        Sample("updater", "memory MB", life, float(age_s), value(float(age_s)))
         for life in range(lives)
         for age_s in range(0, int(life_s), 10)
     ]

@@ -17,7 +17,7 @@ from tests.faults.soak.healing import (
 from tests.faults.soak.table import WIDTH, Outcome, broken, is_well, lines
 
 ROWS = {"K1": Row("Restart", 15.0), "R2": Row("All data lost", 60.0), "N4": Row("Silent VLAN", TURN_S)}
-FLAT = Growth("updater", "RSS MB", 80.0, growth=1.0, allowed=12.0, span_s=900.0)
+FLAT = Growth("updater", "memory MB", 80.0, growth=1.0, allowed=12.0, span_s=900.0)
 GROWS = Growth("updater", "files", 30.0, growth=9.0, allowed=5.5, span_s=900.0)
 SHORT = Growth("watcher", "threads", 7.0, growth=None, allowed=3.0, span_s=60.0)
 
