@@ -83,7 +83,8 @@ def verdicts_key(segment: Segment) -> str:
 
     Values are JSON objects {incarnation, counter, at_ms, observed_ms, full_ms, fingerprint, verdict}: the
     order of the verdict or of its last repeat, with Redis' time and observed time on arrival; full_ms is the
-    observed time when the verdict itself came. Only the updater writes it. It expires a day after the last.
+    observed time when the verdict itself came. Only the updater writes it. It expires a day after the last,
+    or ten minutes after the last network on the segment was deleted.
     """
     return f"nadroute:verdicts:{segment.cluster_network}:{segment.vlan}"
 
