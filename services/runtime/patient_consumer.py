@@ -4,6 +4,7 @@ Celery takes a refusal (NOPERM, READONLY, MISCONF, OOM …) for a bug and ends t
 it waits for longer and longer, up to 30 s.
 """
 
+import gc
 from typing import Any, Protocol
 
 from celery.worker.consumer import Consumer
@@ -34,6 +35,9 @@ class _PatientConsumer(Consumer):  # type: ignore[misc]
         """Return a connection on which Redis has done what taking a message needs."""
         while self.waiting.waits(LOOK_S):
             maybe_shutdown()
+        # A connection, and each try in vain, is some thousand objects in cycles. Python may let them lie for
+        # hours: it looks at old objects when there are a quarter more of them.
+        gc.collect()
         connection = self.connection_for_read(heartbeat=self.amqheartbeat)
         try:
             connection.default_channel.try_to_take()

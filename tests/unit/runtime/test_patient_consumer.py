@@ -1,5 +1,7 @@
 """The consumer that waits for Redis, with a connection that the test plays."""
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any, cast
 
@@ -92,6 +94,24 @@ def test_what_a_connection_adds_to_the_loop_leaves_with_it() -> None:
     for _ in range(50):
         many.connect()
     assert len(many.hub.on_tick) == 2
+
+
+def test_a_connection_that_was_given_up_takes_no_memory_when_the_next_is_tried(tmp_path: Path) -> None:
+    """Although it is in cycles, and Python is not to collect yet: an outage may have any number of tries."""
+    app = make_app(f"unix://{tmp_path}/nowhere.sock")
+    gc.disable()
+    try:
+        lost = app.connection_for_read()
+        with pytest.raises(redis.ConnectionError):
+            lost.ensure_connection(max_retries=0, reraise_as_library_errors=False)
+        lost.itself = lost
+        gone = weakref.ref(lost)
+        del lost
+        assert gone() is not None
+        consumer(Waiting(0), Connection()).connect()
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_tries_in_vain_leave_no_descriptor(tmp_path: Path) -> None:
