@@ -5,7 +5,7 @@ wrong. So the command finds nothing there, as after an expiry, and all other key
 """
 
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import redis
@@ -60,7 +60,7 @@ class GuardedRedis(redis.Redis):
 
         May raise redis.RedisError.
         """
-        kinds = self.kinds(("CHECK", *keys))
+        kinds = dict(self.kinds(("CHECK", *keys)))
         if not kinds:
             return []
         arguments = check_arguments(kinds, whole=True)
@@ -83,24 +83,21 @@ class GuardedRedis(redis.Redis):
             self._taken.add(key)
         self._quarantine.record(key, reason, was)
 
-    def kinds(self, command: Sequence[Any]) -> dict["str | bytes", Kind]:
-        """Return the keys of ours that this command may not find of another type, with their kinds."""
+    def kinds(self, command: Sequence[Any]) -> "Iterator[tuple[str | bytes, Kind]]":
+        """Yield the keys of ours that this command may not find of another type, with their kinds."""
         name = str(command[0])
         if name in _ANY_TYPE:
-            return {}
-        given = command[3 : 3 + int(command[2])] if name in _SCRIPTS else command[1:]
-        found: dict[str | bytes, Kind] = {}
-        for key in given:
+            return
+        for key in command[3 : 3 + int(command[2])] if name in _SCRIPTS else command[1:]:
             if isinstance(key, (str, bytes)):
                 text = _text(key)
                 kind = kind_of(text)
                 if kind is not None and not text.startswith(self._left_alone):
-                    found[key] = kind
-        return found
+                    yield key, kind
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """Execute a command; see redis.Redis."""
-        if not self.kinds(args):
+        if next(self.kinds(args), None) is None:
             return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         with self.pipeline(transaction=False) as pipe:
             pipe.execute_command(*args, **options)  # type: ignore[no-untyped-call]
