@@ -101,9 +101,11 @@ class Segment(Message):
 
     # A model compares and hashes any fields, which takes most of a look-up by segment.
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Segment) and (self.vlan, self.cluster_network) == (
-            other.vlan,
-            other.cluster_network,
+        # Not isinstance(), which asks the model's metaclass.
+        return (
+            other.__class__ is Segment
+            and self.vlan == other.vlan
+            and self.cluster_network == other.cluster_network
         )
 
     def __hash__(self) -> int:

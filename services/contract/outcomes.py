@@ -22,7 +22,10 @@ class DHCPOutcome(StrEnum):
     @property
     def is_conclusive(self) -> bool:
         """Whether it tells what DHCP offers, or that it offers nothing."""
-        return self in (DHCPOutcome.OFFERED, DHCPOutcome.NO_OFFER)
+        return self in _CONCLUSIVE
+
+
+_CONCLUSIVE = (DHCPOutcome.OFFERED, DHCPOutcome.NO_OFFER)
 
 
 class Depth(StrEnum):

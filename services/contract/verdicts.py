@@ -62,3 +62,6 @@ class Confirmed:
     """The segments of which no verdict with this fingerprint is stored. Nothing has changed there."""
     now_ms: int = 0
     """Observed time when they were taken."""
+    partly: frozenset[Segment] = frozenset()
+    """Of the repeated segments, those on which an answer to DHCP came late: of the host's newest answer and
+    its newest verdict only one gave way to it."""

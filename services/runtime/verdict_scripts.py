@@ -142,6 +142,7 @@ local function confirm(key, counter, fingerprint, asked)
   if #fields == 0 then
     return {OLD}
   end
+  local is_partly = asked and #fields == 1
   local came, full, its, verdict = string.match(kept[asked and 2 or 1] or '',
     '^{{"incarnation":%d+,"counter":%d+,"at_ms":%d+,"observed_ms":(%d+),"full_ms":(%d+),'
     .. '"fingerprint":"(%x*)","verdict":(.*)}}$')
@@ -154,13 +155,19 @@ local function confirm(key, counter, fingerprint, asked)
   end
   redis.call('EXPIRE', key, ARGV[3])
   came = tonumber(came)
-  return came < resumed and {STOOD_STILL} or math.max(0, observed - came)
+  return came < resumed and {STOOD_STILL} or math.max(0, observed - came), is_partly
 end
-local results = {{}}
+local results, partly = {{}}, {{}}
 for counter, fingerprint, asked in string.gmatch(ARGV[4], '(%d+),(%x*),([01])') do
-  results[#results + 1] = can_be(tonumber(ARGV[2]), tonumber(counter))
-    and confirm(KEYS[#results + 4], counter, fingerprint, asked == '1') or {IMPOSSIBLE}
+  local result, is_partly = {IMPOSSIBLE}, false
+  if can_be(tonumber(ARGV[2]), tonumber(counter)) then
+    result, is_partly = confirm(KEYS[#results + 4], counter, fingerprint, asked == '1')
+  end
+  if is_partly then
+    partly[#partly + 1] = #results
+  end
+  results[#results + 1] = result
 end
 results[#results + 1] = string.format('%.0f', observed)
-return table.concat(results, ' ')
+return table.concat(results, ' ') .. ' ' .. table.concat(partly, ' ')
 """

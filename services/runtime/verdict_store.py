@@ -145,6 +145,7 @@ class VerdictStore:
         """
         gaps_s: dict[Segment, float] = {}
         unknown: list[Segment] = []
+        partly: list[Segment] = []
         now_ms = 0
         remaining, named = iter(repeats.verdicts), iter(repeats.segments)
         while batch := list(islice(remaining, BATCH)):
@@ -155,15 +156,17 @@ class VerdictStore:
                 keys=[*_TIME_KEYS, host_lock_key(host), *map(verdicts_key, segments)],
                 args=[host, repeats.incarnation, KEPT_S, given, self._known_ms],
             )
-            *results, now_ms = map(int, cast("str", answer).split())
-            for segment, result in zip(segments, results, strict=True):
+            numbers = list(map(int, cast("str", answer).split()))
+            now_ms = numbers[len(segments)]
+            partly += [segments[at] for at in numbers[len(segments) + 1 :]]
+            for segment, result in zip(segments, numbers, strict=False):
                 if result == UNKNOWN:
                     unknown.append(segment)
                 elif result == IMPOSSIBLE:
                     self._refuse(segment, host, repeats.incarnation, "a repeated verdict")
                 elif result != OLD:
                     gaps_s[segment] = math.inf if result == STOOD_STILL else result / 1000
-        return Confirmed(gaps_s, tuple(unknown), now_ms)
+        return Confirmed(gaps_s, tuple(unknown), now_ms, frozenset(partly))
 
     def _refuse(self, segment: Segment, host: str, incarnation: int, body: str) -> None:
         """Tell of a verdict that the host's prober cannot have sent."""

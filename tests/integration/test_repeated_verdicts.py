@@ -106,6 +106,15 @@ def test_a_repeated_answer_to_dhcp_is_the_newest_verdict_again(store: VerdictSto
     assert store.confirm("node1", named(4, fingerprint=OTHER)).unknown == (SEGMENT,)
 
 
+def test_a_repeated_answer_to_dhcp_that_comes_late_is_said_to(store: VerdictStore) -> None:
+    """The host's newest verdict stays, and it is no older answer to DHCP."""
+    store.put([full(1, asked=True)])
+    store.put([full(3, fingerprint=OTHER)])
+    late, newest = store.confirm("node1", named(2, asked=True)), store.confirm("node1", named(4, asked=True))
+    assert list(late.gaps_s) == list(late.partly) == list(newest.gaps_s) == [SEGMENT]
+    assert not newest.partly
+
+
 @pytest.mark.parametrize(
     ("host", "given"),
     [

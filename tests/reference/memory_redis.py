@@ -154,6 +154,7 @@ class MemoryVerdicts:
         observed, resumed, _ = self._look()
         gaps_s: dict[Segment, float] = {}
         unknown: list[Segment] = []
+        partly = set[Segment]()
         for vlan, counter, fingerprint, asked in repeats.verdicts:
             segment = Segment(cluster_network=repeats.cluster_network, vlan=vlan)
             kinds = (self._latest, self._asked) if asked else (self._latest,)
@@ -166,10 +167,10 @@ class MemoryVerdicts:
                 continue
             again = source[1].model_copy(update={"incarnation": order[0], "counter": order[1]})
             self.arrivals.append((observed, again))
-            for kind in kinds:
-                _store(kind, again, observed, full_at=source[2])
+            if len({_store(kind, again, observed, full_at=source[2]) for kind in kinds}) > 1:
+                partly.add(segment)
             gaps_s[segment] = inf if source[0] < resumed else (observed - source[0]) / 1000
-        return Confirmed(gaps_s, tuple(unknown), observed)
+        return Confirmed(gaps_s, tuple(unknown), observed, frozenset(partly))
 
     def read(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
         time = self.time()

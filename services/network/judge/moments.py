@@ -5,6 +5,7 @@ that stands still or goes on. Milliseconds of observed time.
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from services.contract.doubts import DoubtKind
 from services.contract.names import HOST_TTL_S
@@ -12,6 +13,14 @@ from services.contract.open_doubts import Doubts
 from services.network.judge.doubting import ANSWER_MS, REPEATED_MS
 from services.network.judge.expiry import KEPT_FRESHNESS
 from services.network.judge.reduction import DHCP_FRESHNESS
+
+
+class Lasts(NamedTuple):
+    """For how many milliseconds a verdict counts."""
+
+    verdict: int
+    answer: int
+    """As an answer to DHCP."""
 
 
 def judged_again_ms(
@@ -44,11 +53,13 @@ def expires_ms(latest: Iterable[int], asked: Iterable[int], *, fresh_s: float, a
 
     latest: when the newest verdict of each host arrived. asked: the same of those that asked DHCP.
     """
-    moments = [counts_until_ms(at, fresh_s=fresh_s, is_answer=False) for at in latest]
-    moments += [counts_until_ms(at, fresh_s=fresh_s, is_answer=True) for at in asked]
+    lasts = lasts_ms(fresh_s)
+    moments = [at + lasts.verdict for at in latest]
+    moments += [at + lasts.answer for at in asked]
     return min((moment for moment in moments if moment > after_ms), default=None)
 
 
-def counts_until_ms(at_ms: int, *, fresh_s: float, is_answer: bool) -> int:
-    """Return when a verdict that arrived then counts no more. is_answer: as an answer to DHCP."""
-    return at_ms + (DHCP_FRESHNESS if is_answer else 1) * round(fresh_s * 1000)
+def lasts_ms(fresh_s: float) -> Lasts:
+    """Return for how long a verdict counts from its arrival on."""
+    fresh_ms = round(fresh_s * 1000)
+    return Lasts(fresh_ms, DHCP_FRESHNESS * fresh_ms)

@@ -6,7 +6,7 @@ from typing import Self
 
 from services.contract.messages import Segment, Verdict
 from services.contract.verdicts import AgedVerdict, ObservedTime, SegmentVerdicts
-from services.network.judge.moments import counts_until_ms, expires_ms
+from services.network.judge.moments import Lasts, expires_ms
 from services.network.judge.reach import found_by
 
 
@@ -68,39 +68,39 @@ class KeptSegment:
         seen = (self.asked if is_asked else self.latest).get(host)
         return seen.verdict if seen is not None and seen.verdict.fingerprint == fingerprint else None
 
-    def says(self, verdict: Verdict, *, fresh_s: float, resumed_ms: int) -> bool:
+    def says(self, verdict: Verdict, *, lasts: Lasts, resumed_ms: int) -> bool:
         """Whether a judgement would take the same from this verdict as from the host's newest, which counts.
 
         Of several answers to DHCP the newest counts, so that one has to be this host's already. resumed_ms:
         when observed time went on; what came before may not count.
         """
-
-        def counts(seen: Seen | None, *, is_answer: bool) -> bool:
-            if seen is None or seen.at_ms < resumed_ms:
-                return False
-            return counts_until_ms(seen.at_ms, fresh_s=fresh_s, is_answer=is_answer) > self.checked_ms
-
-        latest, asked = self.latest.get(verdict.host), self.asked.get(verdict.host)
-        if latest is None or not counts(latest, is_answer=False):
+        host, checked_ms = verdict.host, self.checked_ms
+        latest = self.latest.get(host)
+        if latest is None or latest.at_ms < resumed_ms or latest.at_ms + lasts.verdict <= checked_ms:
             return False
         # What is repeated is mostly the newest one itself.
         if latest.verdict is not verdict and found_by(latest.verdict) != found_by(verdict):
             return False
         if not verdict.is_dhcp_conclusive:
             return True
-        if asked is None or not counts(asked, is_answer=True):
+        asked = self.asked.get(host)
+        if asked is None or asked.at_ms < resumed_ms or asked.at_ms + lasts.answer <= checked_ms:
             return False
-        if self._newest_asked() != verdict.host:
+        if len(self.asked) > 1 and self._newest_asked() != host:
             return False
         return asked.verdict is verdict or _answers_alike(asked.verdict, verdict)
 
-    def repeat(self, verdict: Verdict, now_ms: int) -> bool:
-        """Record that this newest verdict of its host came once more; return whether it still is that."""
-        seen = self.latest.get(verdict.host)
-        if seen is None or seen.verdict is not verdict:
-            return False
-        seen.at_ms = max(seen.at_ms, now_ms)
-        return True
+    def repeat(self, verdict: Verdict, is_asked: bool, *, now_ms: int) -> None:
+        """Record that this verdict of its host, which says what the newest does, came once more.
+
+        is_asked: as its newest answer to DHCP; then it is its newest verdict as well.
+        """
+        latest = self.latest[verdict.host]
+        latest.at_ms = max(latest.at_ms, now_ms)
+        if is_asked:
+            asked = self.asked[verdict.host]
+            asked.at_ms = max(asked.at_ms, now_ms)
+            latest.verdict, latest.full_ms = asked.verdict, asked.full_ms
 
     def replace(self, verdict: Verdict) -> None:
         """Take a verdict that says the same. Arrivals stay: a late one may be newer than one of two alone."""

@@ -15,6 +15,7 @@ import redis
 from services.contract.messages import Segment, Verdict
 from services.contract.reports import Repeats
 from services.contract.verdicts import Confirmed, ObservedTime, SegmentVerdicts
+from services.network.judge.moments import Lasts, lasts_ms
 from services.updater.memory.kept_segments import Changes, KeptSegment
 from services.updater.memory.moments import Moments
 
@@ -91,12 +92,12 @@ class KeptVerdicts:
         """Store the new verdicts; return the segments that changed, and those with news for a judgement."""
         with self._lock:
             # Before Redis has them: from then on they may be read for another network of the segment.
-            told = {verdict.segment for verdict in verdicts if not self._says(verdict)}
+            told = self._news(verdicts)
         with self._unless_lost({verdict.segment for verdict in verdicts}):
             changed = self._store.put(verdicts)
         with self._lock:
             # And after: an older one of the same host may have been stored, and judged, in between.
-            told |= {verdict.segment for verdict in verdicts if not self._says(verdict)}
+            told |= self._news(verdicts)
             for verdict in verdicts:
                 if verdict.segment in changed:
                     self._take(verdict, is_same=verdict.segment not in told)
@@ -108,29 +109,31 @@ class KeptVerdicts:
         A repeat says nothing new, except where the host's newest verdict said something else, or did not
         count any more, and where it becomes the newest answer to DHCP.
         """
-        same: dict[Segment, Verdict] = {}
-        segments = repeats.segments
+        same: dict[Segment, tuple[Verdict, bool]] = {}
+        news = set[Segment]()
+        segments, lasts = repeats.segments, self._lasts(repeats.cluster_network)
         with self._lock:
             for segment, (_, _, fingerprint, is_asked) in zip(segments, repeats.verdicts, strict=True):
                 kept = self._kept.get(segment)
                 meant = None if kept is None else kept.meant(host, fingerprint, is_asked=is_asked)
-                if meant is not None and self._says(meant):
-                    same[segment] = meant
+                if meant is not None and self._says(meant, kept, lasts):
+                    same[segment] = meant, is_asked
         with self._unless_lost(segments):
             confirmed = self._store.confirm(host, repeats)
         with self._lock:
             self._now_ms = max(self._now_ms, confirmed.now_ms)
-            # As with put(): another one may have been judged in between.
-            same = {segment: meant for segment, meant in same.items() if self._says(meant)}
             for segment in confirmed.gaps_s:
-                kept, meant = self._kept.get(segment), same.get(segment)
-                if kept is None or meant is None:
+                kept, found = self._kept.get(segment), same.get(segment)
+                # As with put(): another one may have been judged in between.
+                if kept is None or found is None or not self._says(found[0], kept, lasts):
+                    news.add(segment)
                     self._change(segment, is_same=False)
-                elif not meant.is_dhcp_conclusive and kept.repeat(meant, confirmed.now_ms):
-                    self._changes.add(segment, is_same=True, is_kept=True)
+                elif segment in confirmed.partly:
+                    self._take(found[0], is_same=True)
                 else:
-                    self._take(meant, is_same=True)
-        return confirmed, frozenset(confirmed.gaps_s.keys() - same.keys())
+                    kept.repeat(*found, now_ms=confirmed.now_ms)
+                    self._changes.add(segment, is_same=True, is_kept=True)
+        return confirmed, frozenset(news)
 
     @contextmanager
     def _unless_lost(self, segments: Iterable[Segment]) -> Iterator[None]:
@@ -143,13 +146,24 @@ class KeptVerdicts:
                     self._change(segment, is_same=False)
             raise
 
-    def _says(self, verdict: Verdict) -> bool:
-        """Whether it is known that the verdict is no news for a judgement."""
-        segment = verdict.segment
-        kept = self._kept.get(segment)
-        if kept is None or segment in self._changes.contents:
+    def _news(self, verdicts: Iterable[Verdict]) -> set[Segment]:
+        """Return the segments of those verdicts that may be news for a judgement."""
+        return {
+            segment
+            for verdict in verdicts
+            if not self._says(
+                verdict, self._kept.get(segment := verdict.segment), self._lasts(segment.cluster_network)
+            )
+        }
+
+    def _says(self, verdict: Verdict, kept: KeptSegment | None, lasts: Lasts) -> bool:
+        """Whether it is known that the verdict is no news for a judgement. kept: of its segment."""
+        if kept is None or (self._changes.contents and verdict.segment in self._changes.contents):
             return False
-        return kept.says(verdict, fresh_s=self._fresh_s(segment.cluster_network), resumed_ms=self._resumed_ms)
+        return kept.says(verdict, lasts=lasts, resumed_ms=self._resumed_ms)
+
+    def _lasts(self, cluster_network: str) -> Lasts:
+        return lasts_ms(self._fresh_s(cluster_network))
 
     def _change(self, segment: Segment, *, is_same: bool) -> None:
         """Note a change, unless nothing is kept of the segment: anybody may report on any."""

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,7 @@ from services.updater.memory.kept_segments import KeptSegment
 from services.updater.memory.kept_verdicts import KeptVerdicts
 from services.updater.memory.moments import Moments
 from tests.support.manual_clock import ManualClock
-from tests.unit.network.builders import SEGMENT, verdict
+from tests.unit.network.builders import SEGMENT, dhcp, offer, verdict
 from tests.unit.updater.fakes import FakeStore
 
 DIGEST, PRINT = "0" * 16, "a" * 16
@@ -32,6 +33,12 @@ class Bench:
     def hosts(self) -> list[str]:
         """Return the hosts that are known on the segment."""
         return [seen.verdict.host for seen in self.kept.read([SEGMENT])[SEGMENT].latest]
+
+
+def repeated(segment: Segment, *, is_asked: bool = False) -> Repeats:
+    """Return one repeat, of a verdict with the fingerprint PRINT."""
+    given = (segment.vlan, 3, PRINT, is_asked)
+    return Repeats(cluster_network=segment.cluster_network, incarnation=1, verdicts=(given,))
 
 
 def test_what_is_known_is_not_read_again() -> None:
@@ -101,15 +108,30 @@ def test_a_verdict_is_news_if_an_older_one_was_judged_meanwhile(is_repeat: bool)
 
     bench.store.put, bench.store.confirm = put_later, confirm_later  # type: ignore[method-assign]
     if is_repeat:
-        repeats = Repeats(
-            cluster_network=SEGMENT.cluster_network,
-            incarnation=1,
-            verdicts=((SEGMENT.vlan, 3, PRINT, False),),
-        )
-        _, news = bench.kept.confirm("node1", repeats)
+        _, news = bench.kept.confirm("node1", repeated(SEGMENT))
     else:
         _, news = bench.kept.put([before.model_copy(update={"counter": 3})])
     assert news == {SEGMENT}
+
+
+@pytest.mark.parametrize("late", [frozenset(), frozenset({SEGMENT})])
+def test_a_repeated_answer_to_dhcp_is_read_again_only_if_it_came_late(late: frozenset[Segment]) -> None:
+    """Only Redis knows then which of the two verdicts gave way to it. Ages begin anew in both cases."""
+    bench = Bench()
+    bench.kept.put([verdict(DIGEST, dhcp=dhcp(offer())).model_copy(update={"fingerprint": PRINT})])
+    bench.hosts()
+    bench.store.looked_at.clear()
+    bench.clock.seconds += 7
+    confirm = bench.store.confirm
+
+    def partly(host: str, repeats: Repeats) -> Confirmed:
+        return replace(confirm(host, repeats), partly=late)
+
+    bench.store.confirm = partly  # type: ignore[method-assign]
+    _, news = bench.kept.confirm("node1", repeated(SEGMENT, is_asked=True))
+    found = bench.kept.read([SEGMENT])[SEGMENT]
+    assert (news, bench.store.looked_at) == (frozenset(), list(late))
+    assert {seen.age_s for seen in (*found.latest, *found.asked_dhcp)} == {0.0}
 
 
 def test_a_verdict_is_told_once_when_it_counts_no_more() -> None:
@@ -163,8 +185,7 @@ def test_reports_on_segments_that_no_network_is_on_take_no_memory() -> None:
     for vlan in range(1, 4_000):
         segment = Segment(cluster_network="forged", vlan=vlan)
         bench.kept.put([verdict(DIGEST, segment=segment)])
-        repeats = Repeats(cluster_network="forged", incarnation=1, verdicts=((vlan, 2, PRINT, False),))
-        bench.kept.confirm("node1", repeats)
+        bench.kept.confirm("node1", repeated(segment))
     assert not bench.kept._changes.at
     assert not bench.kept._changes.contents
     assert not bench.kept._kept
