@@ -1,7 +1,7 @@
 """A client that sets aside what is wrong, with a real Redis."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 import redis
@@ -153,6 +153,30 @@ def test_the_patrol_finds_keys_that_nobody_reads(
     assert set_aside(registry) == 2
     assert raw.exists(written_key("uid")) == raw.exists(b"nadroute:written:\xff") == 0
     assert raw.exists(*(host_key(f"node{number}") for number in range(1_200))) == 1_200
+
+
+def test_a_patrol_that_takes_long_comes_less_often(
+    redis_server: RedisServer,
+    client: GuardedRedis,
+    registry: CollectorRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """R17: what nobody reads for long is found a little later, where there is much of it."""
+    clock, check = ManualClock(), client.check
+
+    def check_slowly(keys: Iterable[str | bytes]) -> list[str]:
+        clock.seconds += 0.02
+        return check(keys)
+
+    monkeypatch.setattr(client, "check", check_slowly)
+    patrol = KeyPatrol(client, clock=clock)
+    redis_server.client.set(host_key("node1"), "x")
+    patrol.patrol()
+    redis_server.client.rpush(written_key("uid"), "x")
+    for later_s, found in ((19, 0), (2, 1)):
+        clock.seconds += later_s
+        patrol.patrol()
+        assert set_aside(registry) == found
 
 
 def test_every_key_that_is_named_has_a_kind() -> None:
