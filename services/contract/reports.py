@@ -3,7 +3,6 @@
 Messages like those of messages.py.
 """
 
-from functools import lru_cache
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -20,6 +19,7 @@ from services.contract.messages import (
     Segment,
     Verdict,
     VlanId,
+    segment_of,
 )
 
 MAX_REPEATS = 1_024
@@ -44,13 +44,7 @@ class Repeats(Message):
     @property
     def segments(self) -> list[Segment]:
         """The segment of each verdict."""
-        return [_segment(self.cluster_network, vlan) for vlan, *_ in self.verdicts]
-
-
-@lru_cache(maxsize=16_384)
-def _segment(cluster_network: str, vlan: int) -> Segment:
-    """Return the segment, mostly one that is known: validating it takes longer than all else."""
-    return Segment(cluster_network=cluster_network, vlan=vlan)
+        return [segment_of(self.cluster_network, vlan) for vlan, *_ in self.verdicts]
 
 
 class Report(Message):
