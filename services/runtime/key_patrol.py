@@ -11,12 +11,12 @@ from services.runtime.guarded_redis import GuardedRedis
 from services.runtime.repeating import RepeatingThread
 
 INTERVAL_S = 10.0
+LONGEST_S = 60.0
+PASSED_PER_S = 300
+"""Keys that it passes by a second on average, but it looks every LONGEST_S at least: the keys of thousands of
+networks every INTERVAL_S would take a sixth of the CPU of an idle updater."""
 SCANNED = 10_000
 """Keys that Redis looks at in one command, which takes it a millisecond."""
-LONGEST_S = 60.0
-PAUSE_PER_LOOK = 1_000
-"""Times the length of a look from it to the next one, up to LONGEST_S. Looks at the keys of thousands of
-networks would take a sixth of the CPU of an idle updater."""
 CHECKED = 500
 """Keys per check: bounded, so that no command blocks the server for long."""
 
@@ -38,22 +38,16 @@ class KeyPatrol(RepeatingThread):
         super().__init__("key-patrol", self.patrol, clock=clock, interval_s=interval_s)
         self._client = client
         self._passed = passed
-        self._clock = clock
-        self._next_at = float("-inf")
 
     def patrol(self) -> None:
-        """Check all keys once, unless that was lately. Redis errors are logged for debugging: others tell of
-        them.
-        """
-        began = self._clock.monotonic()
-        if began < self._next_at:
-            return
+        """Check all keys once. Redis errors are logged for debugging: others tell of them."""
         try:
             found = iter(self._client.scan_iter(match="nadroute:*", count=SCANNED, NEVER_DECODE=True))
+            passed = 0
             while (keys := list(islice(found, CHECKED))) and not self._stopping.is_set():
+                passed += len(keys)
                 self._client.check(keys)
                 self._passed(keys)
+            self._interval_s = min(LONGEST_S, max(INTERVAL_S, passed / PASSED_PER_S))
         except redis.RedisError as error:
             log.debug("keys not checked", error=str(error))
-        took_s = self._clock.monotonic() - began
-        self._next_at = began + min(LONGEST_S, PAUSE_PER_LOOK * took_s)
