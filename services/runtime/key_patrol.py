@@ -41,13 +41,13 @@ class KeyPatrol(RepeatingThread):
 
     def patrol(self) -> None:
         """Check all keys once. Redis errors are logged for debugging: others tell of them."""
+        self._interval_s, passed = INTERVAL_S, 0
         try:
             found = iter(self._client.scan_iter(match="nadroute:*", count=SCANNED, NEVER_DECODE=True))
-            passed = 0
             while (keys := list(islice(found, CHECKED))) and not self._stopping.is_set():
                 passed += len(keys)
+                self._interval_s = min(LONGEST_S, max(INTERVAL_S, passed / PASSED_PER_S))
                 self._client.check(keys)
                 self._passed(keys)
-            self._interval_s = min(LONGEST_S, max(INTERVAL_S, passed / PASSED_PER_S))
         except redis.RedisError as error:
             log.debug("keys not checked", error=str(error))
