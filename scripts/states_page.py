@@ -114,7 +114,9 @@ quarter of `pace`, two hosts are enough, and the others are not named.
   where it is better; for anything else the hosts check again.
 - In the first 15 s after the updater's start, while hosts may still announce themselves, only what is better
   is reported, and nothing counts as missing.
-
+- An address that a host announces as its own is believed after two minutes without a break. Until then no
+  network is refused for it, and none becomes `Active`, `Partial` or `Isolated` by it: the reported state
+  stands.
 - A new network becomes `Active` by the first host that reports; the others are not waited for. One that
   differs is reported as any difference.
 - A host that is gone for longer than it may restart (its announcement ends after 15 s, and 25 s more) neither

@@ -10,6 +10,7 @@ from services.network.parse.nad import NetworkRef
 
 DefaultMode = Literal["auto", "off"]
 ActiveWhen = Literal["routed", "vlan"]
+IS_A_HOSTS = "is a host's own address"
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Policy:
     overlap one of them."""
     host_addresses: frozenset[IPv4Address] = frozenset()
     """The hosts' own addresses, which would always answer and cannot be gateways."""
+    claimed_addresses: frozenset[IPv4Address] = frozenset()
+    """Addresses that hosts announce as their own, which are not believed yet; see network.claims."""
     host_networks: frozenset[IPv4Network] = frozenset()
     """The hosts' own networks, and their default gateways as /32: what is in one may answer through routing
     wherever a VLAN leads."""
@@ -42,14 +45,42 @@ class Policy:
     def _of_hosts(self) -> tuple[MaskedSubnet, ...]:
         return masked(self.host_networks)
 
+    def with_hosts(
+        self,
+        addresses: frozenset[IPv4Address],
+        claimed: frozenset[IPv4Address],
+        networks: frozenset[IPv4Network] = frozenset(),
+    ) -> "Policy":
+        """Return the policy for these hosts: the same object where they are the same."""
+        if (addresses, claimed, networks) == (
+            self.host_addresses,
+            self.claimed_addresses,
+            self.host_networks,
+        ):
+            return self
+        return replace(self, host_addresses=addresses, claimed_addresses=claimed, host_networks=networks)
+
     def without_host_address(self, address: IPv4Address | None) -> "Policy":
         """Return the policy as if no host had this address."""
-        return replace(self, host_addresses=self.host_addresses - {address})
+        return replace(
+            self,
+            host_addresses=self.host_addresses - {address},
+            claimed_addresses=self.claimed_addresses - {address},
+        )
+
+    def addresses_unlike(self, other: "Policy") -> frozenset[IPv4Address]:
+        """Return the addresses that hosts claim, or are believed to have, in only one of two policies."""
+        believed, unsure = self.host_addresses ^ other.host_addresses, self.claimed_addresses
+        return believed | (unsure ^ other.claimed_addresses)
+
+    def is_claimed(self, address: IPv4Address | None) -> bool:
+        """Whether a host announces this address as its own, believed or not."""
+        return address in self.host_addresses or address in self.claimed_addresses
 
     def denial(self, address: IPv4Address) -> str | None:
         """Return why this address may not be probed; None if it may."""
         if address in self.host_addresses:
-            return f"{address} is a host's own address"
+            return f"{address} {IS_A_HOSTS}"
         subnet = next((subnet for subnet in self.denied_subnets if address in subnet), None)
         return None if subnet is None else f"{address} is in the denied subnet {subnet}"
 

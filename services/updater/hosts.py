@@ -2,7 +2,7 @@
 is paused."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network
 
 import redis
@@ -11,6 +11,7 @@ import structlog
 from services.contract.limits import REPORT_WITHIN_S
 from services.contract.messages import HostAnnouncement
 from services.contract.names import HOST_TTL_S, PAUSED_KEY
+from services.network.claims import AddressClaims
 from services.network.judge.evidence import Carriers
 from services.runtime.announcements import AnnouncementReader
 from services.runtime.clock import Clock
@@ -43,7 +44,7 @@ class AnnouncedHosts:
         """Hosts that restart: when their announcement was found missing, and the announcement."""
         self._first_read_ms: int | None = None
         self._is_settled = False
-        self._addresses: frozenset[IPv4Address] = frozenset()
+        self._claims = AddressClaims()
         self._networks: frozenset[IPv4Network] = frozenset()
         self._carriers: dict[str, Carriers] = {}
         self._read_at: float | None = None
@@ -70,9 +71,14 @@ class AnnouncedHosts:
             return known
 
     def addresses(self) -> frozenset[IPv4Address]:
-        """Return the hosts' own addresses, as read last."""
+        """Return the hosts' own addresses that are believed; see network.claims."""
         with self._lock:
-            return self._addresses
+            return self._claims.believed
+
+    def claimed(self) -> frozenset[IPv4Address]:
+        """Return the addresses that hosts announce as their own, which are not believed yet."""
+        with self._lock:
+            return self._claims.unsure
 
     def own_networks(self) -> frozenset[IPv4Network]:
         """Return the hosts' own networks, as read last."""
@@ -116,12 +122,20 @@ class AnnouncedHosts:
         }
         self._announced = announced
         live = self._live()
-        self._addresses = frozenset(address for host in live for address in host.addresses)
+        self._claims.take(
+            _addresses(announced.values()),
+            self._clock.monotonic(),
+            restarting=_addresses(host for _, host in self._ended.values()),
+        )
         self._networks = frozenset(network for host in live for network in host.own_networks)
         if self._first_read_ms is None:
             self._first_read_ms = now_ms
         self._is_settled = now_ms - self._first_read_ms >= HOST_TTL_S * 1000
         self._carriers = {}
+
+
+def _addresses(hosts: Iterable[HostAnnouncement]) -> frozenset[IPv4Address]:
+    return frozenset(address for host in hosts for address in host.addresses)
 
 
 class PauseSwitch:

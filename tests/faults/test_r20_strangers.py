@@ -9,6 +9,7 @@ import pytest
 from services.contract.messages import HostAnnouncement, Segment, Verdict
 from services.contract.names import DEAD_LETTERS_KEY, HOST_TTL_S, REPORT_QUEUE, host_key
 from services.contract.outcomes import Fault
+from services.network.parse import nad
 from services.network.parse.nad import Network
 from services.runtime.redis_client import time_ms
 from tests.support.updater_site import UpdaterSite, digest_of, own_updater_site, state_of
@@ -81,6 +82,16 @@ def announce_for_once(
         pipe.execute()
 
 
+def tells_of_a_claim(site: UpdaterSite, name: str) -> bool:
+    """Whether the log tells that a host claims the gateway of this network."""
+    lines = site.log.read_text().splitlines()
+    return any("a host announces a gateway that answers" in line and f"/{name}" in line for line in lines)
+
+
+def is_active(network: Network, digest: str) -> bool:
+    return network.status is not None and (network.status.state, network.status.digest) == ("Active", digest)
+
+
 def ghost(name: str, **fields: object) -> HostAnnouncement:
     given = {"host": name, "uplinks": {"other": "bo"}, "version": "1", "incarnation": 1}
     return HostAnnouncement(**given | fields)
@@ -97,27 +108,35 @@ def test_invented_hosts_hide_no_real_one(site: UpdaterSite) -> None:
 
 
 def test_no_announcement_takes_a_gateway_that_answers(site: UpdaterSite) -> None:
-    """R20: a new network shows that the announcement was read; the one that was Active stays as it was."""
+    """R20: neither from one that is Active, edited or not, nor from a new one, which waits; the log tells."""
     becomes_active(site, "claimed", 31, CLAIMED)
+    becomes_active(site, "edited", 33, CLAIMED)
     writes = len(site.writes("claimed"))
     networks = (IPv4Network("0.0.0.0/0"),)
     announce_for_once(site, ghost("thief", addresses=(CLAIMED,), own_networks=networks))
-    site.create("new", vlan=32, route=route(CLAIMED))
-    site.wait_for("new", lambda written: state_of(written) == "Invalid")
-    # The review that told this reviewed all others, too.
+    site.wait(lambda: tells_of_a_claim(site, "claimed") and tells_of_a_claim(site, "edited"))
+    site.edit("edited", nad.ROUTE, route(CLAIMED).replace("10.0.112.0/20", "10.0.112.0/24"))
+    edited = site.get("edited")
+    new = site.create("new", vlan=32, route=route(CLAIMED))
+    for host in ("node1", "node2"):
+        site.send(says(new, 32, host=host, gateway=CLAIMED))
+        site.send(says(edited, 33, host=host, gateway=CLAIMED, counter=9))
+    # The review that tells this reviews the new one, too.
+    site.wait_for("edited", lambda written: is_active(written, digest_of(edited)))
+    assert state_of(site.get("new")) not in ("Active", "Invalid")
     site.redis.delete(host_key("thief"))
-    assert "a host announces a gateway that answers" in site.log.read_text()
+    site.wait_for("new", lambda written: state_of(written) == "Active")
     assert len(site.writes("claimed")) == writes
     assert state_of(site.get("claimed")) == "Active"
 
 
 def test_an_announcement_for_ever_announces_nobody(site: UpdaterSite) -> None:
-    """R20: its author is gone; another one shows that it was read."""
+    """R20: its author is gone. Another one, which the log tells of, shows that it was read."""
     claimed, heralded = CLAIMED + 1, CLAIMED + 2
+    becomes_active(site, "heralded", 36, heralded)
     announce_for_once(site, ghost("immortal", addresses=(claimed,)), lifetime_s=None)
     announce_for_once(site, ghost("herald", addresses=(heralded,)))
-    site.create("heralded", vlan=36, route=route(heralded))
-    site.wait_for("heralded", lambda written: state_of(written) == "Invalid")
+    site.wait(lambda: tells_of_a_claim(site, "heralded"))
     becomes_active(site, "undisturbed", 34, claimed)
     site.redis.delete(host_key("immortal"), host_key("herald"))
 

@@ -232,7 +232,7 @@ def test_an_announcement_under_another_hosts_key_changes_nothing(
 
 
 def test_the_hosts_own_addresses_are_known(redis_server: RedisServer) -> None:
-    """They are as announced, and so are the hosts' networks, also while the host restarts."""
+    """R20: after two minutes, and then also while the host restarts; what was not believed is forgotten."""
     hosts = Hosts(redis_server)
     own, network = IPv4Address("10.255.0.11"), IPv4Network("10.255.0.0/24")
     said = HostAnnouncement(
@@ -245,11 +245,20 @@ def test_the_hosts_own_addresses_are_known(redis_server: RedisServer) -> None:
     )
     redis_server.client.set(host_key("node1"), json.dumps(said.to_wire()), ex=HOST_TTL_S)
     assert (hosts.addresses(), hosts.own_networks()) == (frozenset(), frozenset())
+    forged = said.model_copy(update={"host": "node2", "addresses": (own + 1,)})
+    redis_server.client.set(host_key("node2"), json.dumps(forged.to_wire()), ex=HOST_TTL_S)
     hosts.after(0)
+    assert not hosts.addresses()
+    assert hosts.claimed() == {own, own + 1}
+    redis_server.client.delete(host_key("node2"))
+    for _ in range(12):
+        hosts.after(10)
+        assert hosts.claimed() <= {own}
     assert hosts.addresses() == {own}
     redis_server.client.delete(host_key("node1"))
     hosts.after(1)
     assert hosts.addresses() == {own}
+    assert not hosts.claimed()
     assert hosts.own_networks() == {network}
 
 

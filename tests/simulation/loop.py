@@ -197,6 +197,10 @@ class Loop:
         """Implement the updater's Hosts."""
         return frozenset()
 
+    def claimed(self) -> frozenset[IPv4Address]:
+        """Implement the updater's Hosts."""
+        return frozenset()
+
     def own_networks(self) -> frozenset[IPv4Network]:
         """Implement the updater's Hosts."""
         return frozenset()

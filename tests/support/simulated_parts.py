@@ -170,5 +170,8 @@ class EveryHost:
     def addresses(self) -> frozenset[IPv4Address]:
         return frozenset()
 
+    def claimed(self) -> frozenset[IPv4Address]:
+        return frozenset()
+
     def own_networks(self) -> frozenset[IPv4Network]:
         return frozenset()

@@ -19,12 +19,12 @@ from services.network.parse.nad import Network
 from services.network.parse.route import Route
 from services.network.parse.status import ServerIdentity
 from services.network.parse.tolerance import load_object, read_cidr, read_gateway, shown
-from services.network.policy import DEFAULT_POLICY, Policy
+from services.network.policy import DEFAULT_POLICY, IS_A_HOSTS, Policy
 
 Mode = Literal["auto", "manual"]
 MAX_CONFIG_CHARACTERS = 65_536
 BRIDGE_SUFFIX = "-br"
-_ANSWERS_ON_VLAN = frozenset({State.ACTIVE, State.PARTIAL, State.ISOLATED})
+ANSWERS_ON_VLAN = frozenset({State.ACTIVE, State.PARTIAL, State.ISOLATED})
 """States in which the gateway answers some host on the VLAN."""
 OVERLAY_CLUSTER_NETWORK = "mgmt"
 """The cluster network of all overlay networks in Harvester."""
@@ -106,22 +106,36 @@ class _Refused(Exception):
         self.invalid = NotProbed(State.INVALID, reason, f"{nad.ROUTE}: {detail}", channel)
 
 
-def policy_for(network: Network, policy: Policy) -> Policy:
-    """Return the policy as it applies to this network.
+def answering_gateway(network: Network, policy: Policy) -> IPv4Address | None:
+    """Return the gateway that answers on the VLAN by the network's status, and that a host claims; or None.
 
-    A gateway that answers on the VLAN, by all evidence, stays one whoever announces it as a host's own
-    address: an announcement can be forged, and would take the gateway from every network that it names.
+    It stays the gateway, whoever announces it as a host's own address: an announcement can be forged, and
+    would take the gateway from every network that it names.
     """
     status = network.status
-    if not policy.host_addresses or status is None or status.state not in _ANSWERS_ON_VLAN:
-        return policy
+    if status is None or status.state not in ANSWERS_ON_VLAN:
+        return None
     gateway = read_gateway(status.gateway)
-    return policy.without_host_address(gateway) if gateway in policy.host_addresses else policy
+    return gateway if policy.is_claimed(gateway) else None
+
+
+def _policy_for(network: Network, policy: Policy) -> Policy:
+    """Return the policy as it applies to this network: a claim that is not believed yet changes nothing."""
+    if (answering := answering_gateway(network, policy)) is not None:
+        return policy.without_host_address(answering)
+    status = network.status
+    if not policy.claimed_addresses or status is None or status.reason != Reason.GATEWAY_REFUSED:
+        return policy
+    gateway = read_gateway(network.route.gateway)
+    if gateway is None or f"{gateway} {IS_A_HOSTS}" not in status.detail or not policy.is_claimed(gateway):
+        return policy
+    # So it was found when the claim was believed, as before this process started.
+    return replace(policy, host_addresses=policy.host_addresses | {gateway})
 
 
 def read_intent(network: Network, policy: Policy = DEFAULT_POLICY) -> Intent | NotProbed:
     """Read the intent of a network's owner. Never raises: a tenant may have written anything."""
-    policy = policy_for(network, policy)
+    policy = _policy_for(network, policy)
     if network.is_system:
         return NotProbed(State.IGNORED, Reason.SYSTEM_NETWORK, channel=Channel.NOTHING)
     if not policy.covers_namespace(network.ref):

@@ -14,13 +14,15 @@ from services.contract.conclusions import ConclusionRecord
 from services.contract.doubts import Doubt
 from services.contract.messages import Segment
 from services.contract.open_doubts import NO_DOUBTS, Doubts
+from services.contract.outcomes import Reason
 from services.contract.verdicts import SegmentVerdicts
+from services.network.claims import Contradictions
 from services.network.judge.doubting import publish_due
 from services.network.judge.evidence import Case
 from services.network.judge.judging import judge
 from services.network.judge.moments import judged_again_ms
 from services.network.judge.reduction import Conclusion
-from services.network.parse.intent import Intent, NotProbed, policy_for, read_intent
+from services.network.parse.intent import ANSWERS_ON_VLAN, Intent, NotProbed, read_intent
 from services.network.parse.nad import Network
 from services.network.parse.status import Status
 from services.network.policy import Policy
@@ -72,6 +74,7 @@ class Assessor:
         self._observe_only = settings.observe_only
         self._lock = threading.Lock()
         self._doubts = OpenDoubts()
+        self._contradictions = Contradictions()
         self._intents: dict[str, tuple[Network, Policy, Intent | NotProbed]] = {}
         """By uid: the intent, and of what it was read."""
 
@@ -80,17 +83,17 @@ class Assessor:
         policy, known = self._policy_now(), self._intents.get(network.uid)
         if known is not None and known[0] is network and known[1] is policy:
             return known[2]
-        if policy_for(network, policy) is not policy:
+        applied = self._contradictions.applied_to(policy, network)
+        if applied is not policy:
             tell(log, "a host announces a gateway that answers as its own address", network=str(network.ref))
-        intent = read_intent(network, policy)
+        intent = read_intent(network, applied)
         self._intents[network.uid] = network, policy, intent
         return intent
 
     def _policy_now(self) -> Policy:
-        addresses, networks = self._hosts.addresses(), self._hosts.own_networks()
+        own, claimed, networks = self._hosts.addresses(), self._hosts.claimed(), self._hosts.own_networks()
         with self._lock:
-            if (addresses, networks) != (self._policy.host_addresses, self._policy.host_networks):
-                self._policy = replace(self._policy, host_addresses=addresses, host_networks=networks)
+            self._policy = self._policy.with_hosts(own, claimed, networks)
             return self._policy
 
     def assess(self, networks: Sequence[Network]) -> list[Assessment]:
@@ -148,6 +151,7 @@ class Assessor:
         """Forget a network that is gone."""
         self._doubts.forget(uid)
         self._intents.pop(uid, None)
+        self._contradictions.forget(uid)
         self._metrics.forget(uid)
 
     def _remember(
@@ -174,7 +178,10 @@ class Assessor:
         not, or not any more, name it.
         """
         standing = memory.standing(network, intent)
-        return _Judged(standing, intent if standing is network else read_intent(standing, self._policy_now()))
+        if standing is network:
+            return _Judged(network, intent)
+        policy = self._contradictions.applied_to(self._policy_now(), standing)
+        return _Judged(standing, read_intent(standing, policy))
 
     def _assess(
         self,
@@ -199,7 +206,7 @@ class Assessor:
             memory.reported(standing),
             seen,
             carriers,
-            policy_for(standing, self._policy),
+            self._contradictions.applied_to(self._policy, standing),
             carriers.fresh_s(self._fresh_s),
             self._doubts.look(network.uid, seen.now_ms),
             self._doubts.count(cluster_network),
@@ -217,7 +224,7 @@ class Assessor:
                 doubts, before, bound_ms=bound_ms, fresh_s=case.fresh_s, now_ms=seen.now_ms
             )
             self._doubts.put(network.uid, Entry(cluster_network, doubts), due_ms=at_ms)
-        if told is None:
+        if told is None or _rests_on_a_claim(told, case):
             return self._stand(network, judged._replace(intent=intent), found, memory, doubts, known, now)
         change = decide(network, intent, told, now=now, memory=memory)
         if change is not None and change.stands:
@@ -253,6 +260,15 @@ class Assessor:
             self._memories.stands(network.uid, content, memory.told.digest, memory.result)
         record = standing_record(standing, intent, found, memory, doubts, known, now=now)
         return Assessment(network, intent, None, found, record, known)
+
+
+def _rests_on_a_claim(told: Conclusion, case: Case) -> bool:
+    """Whether it cannot be told yet: a gateway that may be a host's own address would always answer."""
+    gateway = case.intent.gateway or told.gateway or case.intent.known_gateway
+    if gateway not in case.policy.claimed_addresses:
+        return False
+    before = case.before
+    return told.state in ANSWERS_ON_VLAN or (before is not None and before.reason == Reason.ROUTER_REFUSED)
 
 
 def _with_written(found: Assessment, memory: Memory, written: Written | None, *, now: str) -> Assessment:

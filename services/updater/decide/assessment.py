@@ -42,7 +42,11 @@ class Hosts(Protocol):
         ...
 
     def addresses(self) -> frozenset[IPv4Address]:
-        """Return the hosts' own addresses."""
+        """Return the hosts' own addresses that are believed."""
+        ...
+
+    def claimed(self) -> frozenset[IPv4Address]:
+        """Return the addresses that hosts announce as their own, which are not believed yet."""
         ...
 
     def own_networks(self) -> frozenset[IPv4Network]:

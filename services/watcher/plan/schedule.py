@@ -7,11 +7,10 @@ import heapq
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from ipaddress import IPv4Address
 
 from services.contract.doubts import Doubt, DoubtKind
 from services.contract.messages import HostAnnouncement, Segment
+from services.network.claims import AddressClaims, Contradictions
 from services.network.judge.reduction import CONFIRMATIONS
 from services.network.parse.nad import Network
 from services.network.policy import DEFAULT_POLICY, Policy
@@ -47,6 +46,8 @@ class Schedule:
         self._tie = itertools.count()
         self._spread = Spread(-NEVER)
         self._lanes = Lanes(pace.frames_per_s)
+        self._claims = AddressClaims()
+        self._contradictions = Contradictions()
 
     def upsert(self, network: Network, now: float) -> Trigger:
         """Take a version of a network; return what it made due."""
@@ -55,7 +56,7 @@ class Schedule:
             return Trigger.NOTHING
         self._versions[network.uid] = network
         known = self._networks.get(network.uid)
-        observed = observe(network, self._policy)
+        observed = observe(network, self._contradictions.applied_to(self._policy, network))
         if not isinstance(observed, Observed):
             self._drop(network.uid, now)
             return Trigger.NOTHING
@@ -91,6 +92,7 @@ class Schedule:
     def delete(self, uid: str, now: float) -> Network | None:
         """Forget a network; return its newest version, None if it is unknown."""
         self._drop(uid, now)
+        self._contradictions.forget(uid)
         return self._versions.pop(uid, None)
 
     def set_hosts(self, announcements: Iterable[HostAnnouncement], now: float) -> None:
@@ -118,7 +120,8 @@ class Schedule:
         carriers = Counter(name for announced in present.values() for name in announced.uplinks)
         for name, crowd in self._crowds.items():
             crowd.hosts = carriers[name]
-        self._take_addresses(frozenset(a for announced in present.values() for a in announced.addresses), now)
+        self._claims.take(frozenset(a for announced in present.values() for a in announced.addresses), now)
+        self._read_again(now)
 
     def doubt(self, doubts: Iterable[Doubt], now: float) -> list[Doubt]:
         """Have what is in doubt checked at once; return the doubts about segments that are probed."""
@@ -223,13 +226,12 @@ class Schedule:
         known = self._hosts.get(announcement.host)
         return known is None or known.incarnation != announcement.incarnation
 
-    def _take_addresses(self, addresses: frozenset[IPv4Address], now: float) -> None:
+    def _read_again(self, now: float) -> None:
         """Read networks again whose gateway became, or ceased to be, a host's own address."""
-        changed = {str(address) for address in addresses ^ self._policy.host_addresses}
-        if not changed:
-            return
-        self._policy = replace(self._policy, host_addresses=addresses)
-        for network in list(self._versions.values()):
+        before = self._policy
+        self._policy = before.with_hosts(self._claims.believed, self._claims.unsure)
+        changed = {str(address) for address in self._policy.addresses_unlike(before)}
+        for network in list(self._versions.values()) if changed else ():
             if network.route.gateway in changed:
                 self.upsert(network, now)
 

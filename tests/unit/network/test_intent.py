@@ -144,6 +144,18 @@ def test_a_gateway_that_answers_on_its_vlan_is_no_hosts_address(
     assert isinstance(found, Intent) == is_kept
 
 
+def test_a_new_claim_refuses_only_what_was_refused_before() -> None:
+    """R20: a process that has just started takes nothing back, and refuses nothing of its own."""
+    route, claimed = _manual("10.0.112.0/20", "10.0.112.1"), Policy(claimed_addresses=frozenset({GATEWAY}))
+    refused = read_intent(network(route), Policy(host_addresses=frozenset({GATEWAY})))
+    assert isinstance(refused, NotProbed)
+    status = {"state": "Invalid", "reason": refused.reason, "since": "", "detail": refused.detail}
+    assert read_intent(network(route, status=json.dumps(status)), claimed) == refused
+    assert isinstance(read_intent(network(route), claimed), Intent)
+    other = network(_manual("10.0.112.0/20", "10.0.112.2"), status=json.dumps(status))
+    assert isinstance(read_intent(other, Policy(claimed_addresses=frozenset({GATEWAY + 1}))), Intent)
+
+
 def test_a_network_out_of_scope_is_left_alone() -> None:
     """It is neither probed nor written, whatever kind of network it is."""
     nothing = NotProbed(State.IGNORED, Reason.OUT_OF_SCOPE, channel=Channel.NOTHING)

@@ -164,6 +164,7 @@ class FakeHosts:
         self.is_settled = True
         self.bound_s = REPORT_WITHIN_S
         self.own: frozenset[IPv4Address] = frozenset()
+        self.unsure: frozenset[IPv4Address] = frozenset()
         self.connected: frozenset[IPv4Network] = frozenset()
 
     def refresh(self) -> None:
@@ -176,6 +177,9 @@ class FakeHosts:
 
     def addresses(self) -> frozenset[IPv4Address]:
         return self.own
+
+    def claimed(self) -> frozenset[IPv4Address]:
+        return self.unsure
 
     def own_networks(self) -> frozenset[IPv4Network]:
         return self.connected

@@ -247,6 +247,36 @@ def test_a_hosts_own_address_is_no_gateway(bench: Bench) -> None:
     assert "a host's own address" in change.after.detail
 
 
+def test_nothing_is_told_that_rests_on_a_new_claim(bench: Bench) -> None:
+    """R20: neither that the gateway is refused nor that it answers; both are told once it is clear."""
+    mine = network(f'{{"mode":"manual","cidr":"{CIDR}","gateway":"{GATEWAY}"}}')
+    intent = bench.assess(mine).intent
+    assert isinstance(intent, Intent)
+    for host in bench.hosts.hosts:
+        bench.store.put([verdict(intent.digest, host=host)])
+    bench.hosts.unsure = frozenset({GATEWAY})
+    assert bench.state(mine) is None
+    bench.hosts.unsure = frozenset()
+    assert bench.state(mine) == "Active"
+    bench.hosts.own = frozenset({GATEWAY})
+    assert bench.state(mine) == "Invalid"
+
+
+def test_the_edit_of_a_network_whose_gateway_answers_is_told(bench: Bench) -> None:
+    """R20: while a host claims the gateway that its status said to answer, believed or not."""
+    target = reported("Active")
+    bench.hosts.own = frozenset({GATEWAY})
+    bench.assess(target)
+    edited = network(f'{{"mode":"manual","cidr":"{CIDR}","gateway":"{GATEWAY}"}}')
+    assert edited.uid == target.uid
+    intent = bench.assess(edited).intent
+    assert isinstance(intent, Intent)
+    bench.hosts.own, bench.hosts.unsure = frozenset(), frozenset({GATEWAY})
+    for host in bench.hosts.hosts:
+        bench.store.put([verdict(intent.digest, host=host, counter=9)])
+    assert bench.state(edited) == "Active"
+
+
 @pytest.mark.parametrize("state", ["Active", "Partial", "Isolated"])
 def test_no_announcement_takes_a_gateway_that_answers(bench: Bench, state: str) -> None:
     """R20: neither from the intent, nor from the offers that name it."""

@@ -361,12 +361,16 @@ def test_make_all_due_makes_everything_due() -> None:
 
 
 def test_a_gateway_that_is_a_hosts_own_address_is_not_probed() -> None:
-    """This holds for a network known before the host, and ends when the host is gone."""
+    """Once it is believed, also for a network known before; it ends when the host is gone."""
     due = schedule("n1")
     due.upsert(network(route=MANUAL), 0.0)
     assert described(due.due(0.0)) == ["n1 7"]
     own = IPv4Address("10.0.7.1")
-    due.set_hosts([host("n1"), host("n2").model_copy(update={"addresses": (own,)})], 1.0)
+    claiming = [host("n1"), host("n2").model_copy(update={"addresses": (own,)})]
+    due.set_hosts(claiming, 1.0)
+    assert described(due.due(100.0)) == ["n1 7", "n2 7"]
+    for at in range(10, 140, 10):
+        due.set_hosts(claiming, float(at))
     assert due.due(1_000.0) == []
     due.set_hosts([host("n1")], 1_001.0)
     assert described(due.due(1_001.0)) == ["n1 7"]

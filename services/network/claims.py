@@ -1,0 +1,77 @@
+"""Which addresses of hosts are believed: anybody who reaches Redis can announce a gateway as a host's own.
+
+A claim counts only after it was announced for much longer than a forged announcement outlives its author.
+Until then it may be true or not, so nothing is told that rests on it.
+"""
+
+from ipaddress import IPv4Address
+
+from services.contract.names import HOST_TTL_S
+from services.network.parse.intent import answering_gateway
+from services.network.parse.nad import Network
+from services.network.policy import Policy
+
+BELIEVED_AFTER_S = 120.0
+"""Much longer than an announcement lives (15 s) and a host restarts (25 s): a forger must go on with it."""
+
+
+class AddressClaims:
+    """How long each address has been announced without a break. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self.believed: frozenset[IPv4Address] = frozenset()
+        self.unsure: frozenset[IPv4Address] = frozenset()
+        """Announced, but not for long enough."""
+        self._since: dict[IPv4Address, float] = {}
+        self._taken_at = 0.0
+
+    def take(
+        self,
+        announced: frozenset[IPv4Address],
+        now: float,
+        *,
+        restarting: frozenset[IPv4Address] = frozenset(),
+    ) -> None:
+        """Take all addresses that are announced now; one that is not is forgotten.
+
+        now: seconds of a monotonic clock. restarting: addresses of hosts whose announcement has just ended,
+        which keep only what was believed of them.
+        """
+        # Over a longer gap, nobody knows whether they were announced all the time.
+        known = self._since if now - self._taken_at <= HOST_TTL_S else dict.fromkeys(self.believed, 0.0)
+        kept = announced | (restarting & self.believed)
+        self._since = {address: known.get(address, now) for address in kept}
+        self._taken_at = now
+        self.believed = frozenset(
+            address
+            for address, since in self._since.items()
+            if address in self.believed or now - since >= BELIEVED_AFTER_S
+        )
+        self.unsure = kept - self.believed
+
+
+class Contradictions:
+    """Networks on whose VLAN a claimed gateway answers: it stays theirs for as long as it is claimed.
+
+    Else the edit of such a network, which begins a new status, would take its gateway. It counts for that
+    network only, since its owner could have written its status.
+    """
+
+    def __init__(self) -> None:
+        self._answering: dict[str, IPv4Address] = {}
+
+    def applied_to(self, policy: Policy, network: Network) -> Policy:
+        """Return the policy as it applies to this network; the same object where nothing is contradicted."""
+        gateway = answering_gateway(network, policy)
+        if gateway is not None:
+            self._answering[network.uid] = gateway
+        elif (gateway := self._answering.get(network.uid)) is None:
+            return policy
+        elif not policy.is_claimed(gateway):
+            self.forget(network.uid)
+            return policy
+        return policy.without_host_address(gateway)
+
+    def forget(self, uid: str) -> None:
+        """Forget a network that is gone."""
+        self._answering.pop(uid, None)
