@@ -79,8 +79,9 @@ def _logging_prints() -> Iterator[None]:
     print_message = celery.apps.worker.safe_say
 
     def log_message(message: str, *_: object) -> None:
-        # In a thread: the handler may have interrupted the logging module.
-        threading.Thread(target=log.info, args=(message,), name="celery-print").start()
+        # In a thread: the handler may have interrupted the logging module. So is looking up `info`, which
+        # makes the logger at its first use: the interrupted code may iterate over all loggers.
+        threading.Thread(target=lambda: log.info(message), name="celery-print").start()
 
     celery.apps.worker.safe_say = log_message
     try:

@@ -1,14 +1,18 @@
 """Running a Celery worker in a service, with a fake worker."""
 
 import contextlib
+import threading
 import warnings
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
+import celery.apps.worker
 import pytest
 from celery import Celery, signals
 from celery.platforms import SecurityWarning
 
+from services.runtime import worker as worker_module
 from services.runtime.worker import run_worker
 
 
@@ -59,3 +63,36 @@ def test_logging_is_kept_while_the_worker_runs(failure: Exception | None) -> Non
         run(worker)
     assert worker.kept_logging
     assert not _is_logging_kept()
+
+
+class LazyLog:
+    """A logger that is made when it is used first, as structlog makes them."""
+
+    def __init__(self) -> None:
+        self.made_in: threading.Thread | None = None
+        self.said: list[str] = []
+
+    @property
+    def info(self) -> Callable[[str], None]:
+        self.made_in = threading.current_thread()
+        return self.said.append
+
+
+class PrintingWorker(FakeWorker):
+    """Prints as Celery's signal handlers do."""
+
+    def start(self) -> None:
+        celery.apps.worker.safe_say("worker: Warm shutdown (MainProcess)")
+
+
+def test_a_signal_handler_makes_no_logger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have interrupted a loop over all loggers, which then fails with the lock of logging held: the
+    process did not end."""
+    log = LazyLog()
+    monkeypatch.setattr(worker_module, "log", log)
+    run(PrintingWorker(0))
+    for thread in threading.enumerate():
+        if thread.name == "celery-print":
+            thread.join(60)
+    assert log.said == ["worker: Warm shutdown (MainProcess)"]
+    assert log.made_in is not threading.main_thread()
