@@ -10,17 +10,21 @@ from queue import Empty
 from typing import Any
 
 import redis
+import structlog
 from kombu.transport import redis as kombu_redis
 
 from services.contract.envelopes import Envelope
 from services.runtime.broker import BrokerChannel, BrokerTransport
 from services.runtime.broker_keys import BrokerKeys
 from services.runtime.message_guard import MessageGuard
+from services.runtime.outside_log import tell
 
 _CELERY_EXCHANGES = ("celeryev", "celery.pidbox", "reply.celery.pidbox")
 """Of events, of remote control, and of its answers."""
 _NO_TAG = "nadroute"
 """Of no message: kombu's tags are UUIDs."""
+
+log = structlog.get_logger(__name__)
 
 
 def guarded_transport(guard: MessageGuard, consumed: Callable[[], None]) -> type[BrokerTransport]:
@@ -43,6 +47,16 @@ class _Message(kombu_redis.Channel.Message):  # type: ignore[misc]
             self.body = self._decoded_cache = payload.arguments
             # So Celery takes the body as it is.
             self.content_type = None
+
+    def ack_log_error(self, logger: Any, errors: Any, multiple: bool = False) -> None:  # noqa: ARG002 - kombu's signature
+        """Acknowledge; on a connection that was lost, log that it failed: the message may come again.
+
+        kombu logs a critical error with a traceback, for each task that an outage of Redis overtakes.
+        """
+        try:
+            self.ack(multiple=multiple)
+        except errors as error:
+            tell(log, "message not acknowledged", error=str(error))
 
 
 class _QoS(kombu_redis.QoS):  # type: ignore[misc]

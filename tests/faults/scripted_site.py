@@ -214,7 +214,7 @@ class ScriptedSite:
         for part in self.parts():
             assert not part.has_ended(), part.last_words()
             assert part in ends or part.process is processes[part.name], part.name
-        assert self.unhandled() == []
+        assert not self.unhandled(), self.unhandled()
 
     def settle(self) -> None:
         """Wait until what came before is probed, judged and written: a network that came later is."""

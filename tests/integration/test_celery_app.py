@@ -2,16 +2,20 @@
 
 import contextlib
 import json
+import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from services.contract.envelopes import MAX_SENT_BYTES, read_envelope
 from services.contract.names import PROBE_TASK, probe_queue
 from services.runtime.celery_app import make_app
+from services.runtime.guarded_transport import guarded_transport
+from services.runtime.message_guard import MessageGuard
 from services.runtime.redis_client import connect
 from services.runtime.task_events import SendTaskEvents
 from tests.support.redis_server import RedisServer, running_redis
@@ -138,3 +142,18 @@ def test_an_acknowledgement_on_a_connection_that_was_given_up_is_a_connection_er
         connection.close()
         with pytest.raises(channel.connection_errors, match="given up"):
             channel.qos.ack("tag")
+
+
+def test_a_message_that_cannot_be_acknowledged_is_no_error_of_the_worker(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """R5: kombu logs a critical error with a traceback; ours is a warning, and the task has ended."""
+    transport = guarded_transport(cast("MessageGuard", None), lambda: None)
+    message = transport.Channel.Message({"properties": {"delivery_tag": "tag"}}, channel=None)
+    with make_app(redis_server.url) as app:
+        connection = app.connection_for_read()
+        message.channel = connection.default_channel
+        connection.close()
+        message.ack_log_error(logging.getLogger("kombu"), message.channel.connection_errors)
+    assert not [record for record in caplog.records if record.levelno > logging.WARNING]
+    assert not message.acknowledged
