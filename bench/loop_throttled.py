@@ -16,8 +16,8 @@ NETWORKS = 1_000
 """Written in each case."""
 _RETRY_AFTER_S = 1
 _SPELL_S = 2.0
-_SOME = 4
-"""Fewer than the writers: a client that waits in each of its calls writes nothing otherwise."""
+_SERVED_PER_S = 100
+"""Patches, and as many Events: less than the updater and the bare client write where nothing is refused."""
 _QUEUED_S = 60.0
 _WRITTEN_S = 60.0
 _WRITES = (("patch", "network-attachment-definitions"), ("create", "events"))
@@ -30,14 +30,14 @@ class Case:
     name: str
     count: int | None
     """So many; None: all."""
-    again_s: float | None = None
-    """The same again after so many seconds, until the end; None: not again."""
+    served_per_s: int | None = None
+    """Serve so many a second, and refuse the others in place of a number; None: no such limit."""
 
 
 CASES = (
     Case("no 429", 0),
     Case("one 429", 1),
-    Case(f"{_SOME} writes of each second refused", _SOME, again_s=1.0),
+    Case(f"{_SERVED_PER_S} writes a second served", None, served_per_s=_SERVED_PER_S),
     Case(f"429 to every write for {_SPELL_S:.0f} s", None),
 )
 
@@ -108,14 +108,14 @@ def refusing(server: ServerProcess, case: Case) -> Iterator[None]:
 
 
 def _refuse(server: ServerProcess, case: Case, over: threading.Event) -> None:
-    if case.count is None and not over.wait(_SPELL_S):
+    if case.count is None and case.served_per_s is None and not over.wait(_SPELL_S):
         server.clear()
-    while case.again_s is not None and not over.wait(case.again_s):
-        server.clear()
-        _script(server, case)
 
 
 def _script(server: ServerProcess, case: Case) -> None:
     for verb, resource in _WRITES:
         match: dict[str, JsonValue] = {"verb": verb, "resource": resource}
+        if case.served_per_s is not None:
+            server.fault("limit", per_second=case.served_per_s, retry_after=_RETRY_AFTER_S, match=match)
+            continue
         server.fault("respond", status=429, count=case.count, retry_after=_RETRY_AFTER_S, match=match)

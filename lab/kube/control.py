@@ -173,6 +173,13 @@ class Control:
                     reason=text(body, "reason") or None,
                     retry_after=_whole(body, "retry_after", None),
                 )
+            case "limit":
+                per_s = _seconds(body, "per_second")
+                if not per_s:
+                    raise bad_request("per_second is a number above 0")
+                pause = _whole(body, "retry_after", 1)
+                match = parse_match(body, WRITE)
+                return self.faults.limit(per_s, match=match, retry_after=1 if pause is None else pause)
             case "deny":
                 why = text(body, "message") or "scripted"
                 return self.faults.deny(why, match=parse_match(body, WRITE), count=count)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -21,6 +22,8 @@ Hook = Callable[[Request], None]
 GoneStyle = Literal["event", "status"]
 WRITE = Match(verb="write")
 ANY = Match()
+BURST_S = 0.1
+"""For so many seconds a limit saves up what is not used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,35 @@ class Fault:
         """Disable the fault."""
         with self._changed:
             self.remaining = 0
+
+
+class Limit(Fault):
+    """Serves as many requests a second as it is set to, and strikes the others: a bucket of tokens.
+
+    At rest it saves up tokens for `BURST_S`.
+    """
+
+    def __init__(
+        self, number: int, match: Match, action: Action, per_s: float, clock: Callable[[], float]
+    ) -> None:
+        super().__init__(number, match, action, None)
+        self._per_s = per_s
+        self._clock = clock
+        self._tokens = self._most = max(1.0, BURST_S * per_s)
+        self._at = clock()
+
+    def take(self, request: Request) -> bool:
+        """Return whether the request is beyond the limit; if so, count it."""
+        with self._changed:
+            if self.remaining == 0 or not self.match(request):
+                return False
+            now = self._clock()
+            self._tokens = min(self._most, self._tokens + self._per_s * (now - self._at))
+            self._at = now
+            if self._tokens >= 1:
+                self._tokens -= 1
+                return False
+        return super().take(request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +191,18 @@ class Faults:
         error = ApiError(status, message, reason=reason, retry_after=retry_after)
         return self.add(Action(error=error), match=match, count=count)
 
+    def limit(
+        self,
+        per_s: float,
+        *,
+        match: Match = WRITE,
+        retry_after: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> Fault:
+        """Answer requests beyond so many a second with a 429, as priority and fairness does."""
+        error = ApiError(429, "too many requests, please try again later", retry_after=retry_after)
+        return self._put(lambda number: Limit(number, match, Action(error=error), per_s, clock))
+
     def deny(self, why: str = "scripted", *, match: Match = WRITE, count: int | None = 1) -> Fault:
         """Make the webhook deny (500, permanent)."""
         return self.add(Action(error=denied(VALIDATOR, why)), match=match, count=count)
@@ -195,9 +239,12 @@ class Faults:
 
     def add(self, action: Action, *, match: Match, count: int | None) -> Fault:
         """Script any action."""
+        return self._put(lambda number: Fault(number, match, action, count))
+
+    def _put(self, make: Callable[[int], Fault]) -> Fault:
         with self._lock:
             self._number += 1
-            fault = Fault(self._number, match, action, count)
+            fault = make(self._number)
             self._faults.append(fault)
         return fault
 

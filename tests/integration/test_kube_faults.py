@@ -55,6 +55,20 @@ def test_a_compacted_version_is_gone_at_once(server: ApiServer, networks: Networ
     assert (error.status, reason(error)) == (410, "Expired")
 
 
+def test_a_limit_refuses_what_is_beyond_it_each_second(server: ApiServer, networks: Networks) -> None:
+    """Nobody who waits is starved: whoever asks once the second has passed is served."""
+    now = [0.0]
+    limit = server.faults.limit(10, match=Match(verb="create", resource=NADS), clock=lambda: now[0])
+    networks.create("a")
+    error = refused(lambda: networks.create("b"))
+    assert (error.status, error.headers["Retry-After"], limit.hits) == (429, "1", 1)
+    now[0] += 0.1
+    networks.create("b")
+    now[0] += 60
+    networks.create("c")
+    assert refused(lambda: networks.create("d")).status == 429
+
+
 def test_the_window_moves_on_by_itself(networks: Networks) -> None:
     """Only the last changes can be watched from: a version before them is 410, one among them is not."""
     networks.create("a")
