@@ -40,6 +40,17 @@ def restart(part: Part, how: signal.Signals = signal.SIGKILL) -> None:
     part.start()
 
 
+def end_by_itself(part: Part) -> None:
+    """Check that a process ends by itself within its grace; start it again for the next test in any case."""
+    process = part.process
+    assert process is not None
+    process.send_signal(signal.SIGTERM)
+    try:
+        assert process.wait(GRACE_S) == 0, part.last_words()
+    finally:
+        restart(part)
+
+
 def kill_at(site: ScriptedSite, part: Part, step: int, change: Callable[[], object]) -> None:
     """Change something, and kill a process before its n-th request since, to Redis or the API server."""
     taken, killed = 0, threading.Event()
@@ -54,11 +65,13 @@ def kill_at(site: ScriptedSite, part: Part, step: int, change: Callable[[], obje
     proxies = (site.api[part.name], site.queues[part.name])
     for proxy in proxies:
         proxy.on_request = count
-    change()
-    assert killed.wait(60)
-    for proxy in proxies:
-        proxy.on_request = lambda: None
-    restart(part)
+    try:
+        change()
+        assert killed.wait(60)
+    finally:
+        for proxy in proxies:
+            proxy.on_request = lambda: None
+        restart(part)
 
 
 def end_at(site: ScriptedSite, part: Part, step: int) -> None:
@@ -122,11 +135,7 @@ def test_w4_sigterm_under_load(site: ScriptedSite) -> None:
         names = [site.create() for _ in range(LOAD)]
         wait_until(lambda: any(site.state(name) for name in names))
         for part in (site.updater, site.watcher):
-            process = part.process
-            assert process is not None
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(GRACE_S) == 0, part.last_words()
-            restart(part)
+            end_by_itself(part)
 
 
 def test_w5_frozen_processes(site: ScriptedSite) -> None:
@@ -173,11 +182,7 @@ def test_w8_full_disk_of_the_logs(site: ScriptedSite) -> None:
         site.edit(name)
         site.wait_until_true()
         for part in services:
-            process = part.process
-            assert process is not None
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(GRACE_S) == 0
-            restart(part)
+            end_by_itself(part)
 
 
 def test_w9_no_flower(site: ScriptedSite) -> None:
