@@ -173,7 +173,8 @@ def test_a_prober_sets_aside_what_is_wrong_in_its_keys(site: WholeSite) -> None:
         assert client.set_aside(step, "expected a list, got a hash")
         client.check([huge])
         assert writer.exists(step, huge) == 0
-        assert [letter.where for letter in parse(read_raw(writer, 2))] == [huge, step]
+        # In either order: the prober at work looks for such keys, too.
+        assert {letter.where for letter in parse(read_raw(writer, 2))} == {huge, step}
     assert writer.exists(f"{QUARANTINE_KEY_PREFIX}:1")
     assert refusals(site) == []
 
