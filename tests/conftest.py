@@ -22,7 +22,7 @@ from bench.compiling import compile_engine, has_python_headers
 from lab.bigsite import dhcpd
 from services.runtime import outside_log
 from services.runtime.clock import SystemClock
-from tests.support.programs import KUBECTL, libfaketime
+from tests.support.programs import HELM, KUBECTL, libfaketime
 from tests.support.redis_server import RedisServer, running_redis
 
 # Whatever else a shell may set is hidden from the tests and the programs that they start: KUBECONFIG,
@@ -101,6 +101,7 @@ def _missing() -> list[tuple[str, str]]:
     return [
         ("root", "" if os.geteuid() == 0 else "needs root"),
         ("kubectl", "" if KUBECTL.exists() else f"needs {KUBECTL}, which make test installs"),
+        ("helm", "" if HELM.exists() else f"needs {HELM}, which make test installs"),
         ("chromium", "" if shutil.which("chromium") else "needs chromium on PATH"),
         ("tshark", "" if shutil.which("tshark") else "needs tshark on PATH"),
         ("faketime", "" if libfaketime() else "needs libfaketime"),

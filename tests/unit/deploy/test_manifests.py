@@ -9,10 +9,12 @@ import pytest
 import yaml
 from kubernetes.client import models
 
+from scripts import render_manifests
 from services.version import __version__
 from tests.support.programs import KUBECTL
 from tests.unit.deploy.reading import (
-    BASE,
+    MANIFESTS,
+    ROOT,
     Manifest,
     all_images,
     container_of,
@@ -78,79 +80,89 @@ def test_a_misspelt_field_is_found() -> None:
 
 
 def test_every_file_is_part_of_the_deployment() -> None:
-    """Every manifest in the folder is applied."""
+    """Every manifest in the folder is applied, and the kustomization names files alone."""
     listed = {*kustomization()["resources"], "kustomization.yaml"}
-    assert {path.name for path in BASE.glob("*.yaml")} == listed
+    assert {path.name for path in MANIFESTS.iterdir()} == listed
+
+
+@pytest.mark.helm
+def test_the_manifests_are_what_the_chart_says() -> None:
+    """`make manifests` would change nothing."""
+    assert render_manifests.differing() == []
 
 
 @pytest.mark.kubectl
 def test_kustomize_puts_everything_in_one_namespace() -> None:
     """`kubectl kustomize` renders each resource of the files, in the namespace, with its image's tag."""
     made = subprocess.run(
-        [str(KUBECTL), "kustomize", str(BASE.parent)], capture_output=True, text=True, check=True, timeout=60
+        [str(KUBECTL), "kustomize", str(MANIFESTS)], capture_output=True, text=True, check=True, timeout=60
     )
     documents = list(yaml.safe_load_all(made.stdout))
-    made_here = {d["metadata"]["name"] for d in documents if d["kind"] == "ConfigMap"}
-    others = {(d["kind"], d["metadata"]["name"]) for d in documents if d["kind"] != "ConfigMap"}
-    assert others == {(m["kind"], m["metadata"]["name"]) for m in manifests()}
-    assert sorted(name.rpartition("-")[0] for name in made_here) == ["prober", "redis", "settings"]
-
+    assert {(d["kind"], d["metadata"]["name"]) for d in documents} == {
+        (m["kind"], m["metadata"]["name"]) for m in manifests()
+    }
     cluster_wide = {"Namespace", "PriorityClass", "ClusterRole", "ClusterRoleBinding"}
     for document in documents:
         expected = None if document["kind"] in cluster_wide else "nadroute"
         assert document["metadata"].get("namespace") == expected
-    for document in documents:
-        if document["kind"] in ("Deployment", "DaemonSet"):
-            container = container_of(document)
-            assert container["image"] == f"nadroute:{__version__}"
-            assert {source["configMapRef"]["name"] for source in container["envFrom"]} <= made_here
+    for name, workload in workloads(documents).items():
+        if name != "redis":
+            assert container_of(workload)["image"] == f"localhost/nadroute-{name}:{__version__}"
+
+
+def test_chart_and_package_have_one_version() -> None:
+    """The chart, and the images that it names by default, are those of this version of the package."""
+    chart = yaml.safe_load((ROOT / "charts" / "nadroute" / "Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
+
+
+def test_the_kustomization_sets_every_image_of_ours() -> None:
+    """A registry of the site's own is named in one file."""
+    ours = {container_of(workload)["image"] for name, workload in workloads().items() if name != "redis"}
+    assert {f"{image['name']}:{image['newTag']}" for image in kustomization()["images"]} == ours
 
 
 def test_every_image_is_pinned() -> None:
     """Each image names a version, so that the same files start the same programs later."""
     images = set(all_images())
-    assert f"nadroute:{__version__}" in images
+    assert f"localhost/nadroute-updater:{__version__}" in images
     for image in images:
         assert re.fullmatch(r"[a-z0-9./-]+:\d+(\.\d+)+(-[a-z0-9.-]+)?", image), image
 
 
 def test_selectors_find_their_pods() -> None:
     """Every workload selects its own pods, and every Service and policy those of one workload."""
-    labels = {}
+    labels, selectors = {}, {}
     for name, workload in workloads().items():
         labels[name] = workload["spec"]["template"]["metadata"]["labels"]
-        assert workload["spec"]["selector"]["matchLabels"] == labels[name]
-    assert len({str(found) for found in labels.values()}) == len(labels)
+        selectors[name] = workload["spec"]["selector"]["matchLabels"]
+        found = [one for one, those in labels.items() if selectors[name].items() <= those.items()]
+        assert found == [name]
     for name, service in of_kind("Service").items():
-        assert service["spec"]["selector"] == labels[name]
+        assert service["spec"]["selector"] == selectors[name]
         ports = {port["name"] for port in container_of(workloads()[name])["ports"]}
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
     (rule,) = of_kind("NetworkPolicy")["redis"]["spec"]["ingress"]
-    (expression,) = rule["from"][0]["podSelector"]["matchExpressions"]
-    assert set(expression["values"]) == {"watcher", "updater", "flower"}
-    assert {found[expression["key"]] for found in labels.values()} >= set(expression["values"])
+    everyone = rule["from"][0]["podSelector"]["matchLabels"].items()
+    assert all(everyone <= those.items() for those in labels.values())
 
 
 def test_what_a_pod_names_exists() -> None:
     """The accounts and volumes of a pod exist here; only the Secret comes from the operator."""
-    generators = [g for folder in (BASE, BASE.parent) for g in kustomization(folder)["configMapGenerator"]]
-    names = {generator["name"] for generator in generators}
+    accounts = {account["metadata"]["name"] for account in of_kind("ServiceAccount").values()}
+    maps = {each["metadata"]["name"] for each in of_kind("ConfigMap").values()}
     for workload in workloads().values():
         pod, container = pod_of(workload), container_of(workload)
-        if "serviceAccountName" in pod:
-            assert pod["serviceAccountName"] in of_kind("ServiceAccount")
-        volumes = {volume["name"] for volume in pod["volumes"]}
-        volumes |= {claim["metadata"]["name"] for claim in workload["spec"].get("volumeClaimTemplates", [])}
-        assert {mount["name"] for mount in container["volumeMounts"]} == volumes
-        assert {v["configMap"]["name"] for v in pod["volumes"] if "configMap" in v} <= names
-        assert {source["configMapRef"]["name"] for source in container.get("envFrom", [])} <= names
+        assert pod.get("serviceAccountName") in {None, *accounts}
+        assert {mount["name"] for mount in container["volumeMounts"]} == {v["name"] for v in pod["volumes"]}
+        assert {v["configMap"]["name"] for v in pod["volumes"] if "configMap" in v} <= maps
+        assert {v["secret"]["secretName"] for v in pod["volumes"] if "secret" in v} <= {"nadroute"}
 
 
 def test_no_password_lies_in_the_files() -> None:
     """No file contains a Secret with a password that every installation would share."""
     assert of_kind("Secret") == {}
-    for folder in (BASE, BASE.parent):
-        assert "secretGenerator" not in kustomization(folder)
+    assert "secretGenerator" not in kustomization()
 
 
 def test_a_probe_only_where_something_real_answers() -> None:
@@ -161,5 +173,5 @@ def test_a_probe_only_where_something_real_answers() -> None:
         for probe in container_of(workload)
         if probe.endswith("Probe")
     }
-    both = {(name, probe) for name in ("redis", "watcher", "prober", "updater") for probe in PROBES}
-    assert probes == {*both, ("flower", "readinessProbe")}
+    own = {(name, probe) for name in ("watcher", "prober", "updater") for probe in (*PROBES, "startupProbe")}
+    assert probes == {*own, *(("redis", probe) for probe in PROBES), ("flower", "readinessProbe")}

@@ -19,14 +19,19 @@ from tests.unit.deploy.reading import (
 DISPATCH_S = 15
 """The time from SIGTERM until a worker takes no more, and from its last verdict until that is sent."""
 
+
+def part_of(workload: Manifest) -> str:
+    return str(workload["metadata"]["labels"]["app.kubernetes.io/component"])
+
+
 every_workload = pytest.mark.parametrize("workload", workloads().values(), ids=workloads().keys())
 
 
 def test_the_parts_of_the_loop_are_all_there() -> None:
     """The cluster runs Redis, the watcher, the updater, Flower, and a prober on each host."""
-    assert set(of_kind("Deployment")) == {"watcher", "updater", "flower"}
+    assert set(of_kind("Deployment")) == {"redis", "watcher", "updater", "flower"}
     assert set(of_kind("DaemonSet")) == {"prober"}
-    assert set(of_kind("StatefulSet")) == {"redis"}
+    assert set(workloads()) == {"redis", "watcher", "updater", "flower", "prober"}
 
 
 def test_only_the_prober_is_on_the_hosts_network() -> None:
@@ -51,7 +56,7 @@ def test_no_capability_but_the_probers_net_raw(workload: Manifest) -> None:
     """Every container drops all capabilities; only the prober adds one back, NET_RAW."""
     capabilities = container_of(workload)["securityContext"]["capabilities"]
     assert capabilities["drop"] == ["ALL"]
-    assert capabilities.get("add", []) == (["NET_RAW"] if workload["metadata"]["name"] == "prober" else [])
+    assert capabilities.get("add", []) == (["NET_RAW"] if part_of(workload) == "prober" else [])
 
 
 @every_workload
@@ -68,7 +73,7 @@ def test_no_privilege_can_be_gained(workload: Manifest) -> None:
 def test_only_the_prober_is_root(workload: Manifest) -> None:
     """Only the prober is user 0, where NET_RAW works without a file capability; no other pod runs as root."""
     pod, context = pod_of(workload)["securityContext"], container_of(workload)["securityContext"]
-    if workload["metadata"]["name"] == "prober":
+    if part_of(workload) == "prober":
         assert (context["runAsUser"], context["runAsGroup"]) == (0, 0)
     else:
         assert pod["runAsNonRoot"] is True
@@ -93,23 +98,29 @@ def test_every_pod_but_the_prober_is_restricted(workload: Manifest) -> None:
         or not set(context["capabilities"].get("add", [])) <= {"NET_BIND_SERVICE"},
         "others": bool({"seLinuxOptions", "windowsOptions", "sysctls", "procMount"} & context.keys()),
     }
-    needs = {"host namespaces", "root", "capabilities"} if workload["metadata"]["name"] == "prober" else set()
+    needs = {"host namespaces", "root", "capabilities"} if part_of(workload) == "prober" else set()
     assert {rule for rule, fails in failed.items() if fails} == needs
 
 
 @every_workload
-def test_a_read_only_root_has_a_place_to_write(workload: Manifest) -> None:
-    """Every container has a /tmp with a limit, and mounts nothing of the host."""
+def test_a_read_only_root_needs_no_volume_to_write_to(workload: Manifest) -> None:
+    """Libraries write to /dev/shm, which is bounded: only Redis' file is in an emptyDir."""
     volumes = {volume["name"]: volume for volume in pod_of(workload)["volumes"]}
-    mounted = {mount["mountPath"]: mount["name"] for mount in container_of(workload)["volumeMounts"]}
-    assert "sizeLimit" in volumes[mounted["/tmp"]]["emptyDir"]
     assert not [name for name, volume in volumes.items() if "hostPath" in volume]
+    empty = {name: volume["emptyDir"] for name, volume in volumes.items() if "emptyDir" in volume}
+    if part_of(workload) == "redis":
+        assert set(empty) == {"data"}
+        assert "sizeLimit" in empty["data"]
+    else:
+        assert empty == {}
+        environment = environment_of(workload)
+        assert {environment["TMPDIR"], environment["HOME"]} == {"/dev/shm"}
 
 
 @every_workload
 def test_a_token_only_where_kubernetes_is_asked(workload: Manifest) -> None:
     """Only the watcher and the updater have a token."""
-    asks = workload["metadata"]["name"] in ("watcher", "updater")
+    asks = part_of(workload) in ("watcher", "updater")
     assert pod_of(workload)["automountServiceAccountToken"] is asks
     assert all(
         account["automountServiceAccountToken"] is False for account in of_kind("ServiceAccount").values()
@@ -171,17 +182,40 @@ def test_a_prober_may_finish_its_batch(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 def test_a_prober_takes_no_vms_place() -> None:
     """The prober's priority protects it from eviction but never evicts a pod, which could be a VM."""
-    priority = of_kind("PriorityClass")[pod_of(workloads()["prober"])["priorityClassName"]]
+    priority = of_kind("PriorityClass")["prober"]
+    assert pod_of(workloads()["prober"])["priorityClassName"] == priority["metadata"]["name"]
     assert priority["value"] > 0
     assert priority["preemptionPolicy"] == "Never"
-    assert priority["globalDefault"] is False
+    assert not priority.get("globalDefault")
 
 
 @pytest.mark.parametrize("name", ["watcher", "updater"])
 def test_one_leads_and_another_stands_by(name: str) -> None:
-    """On another node where possible; a container that is started again keeps its pod's name in the Lease."""
-    assert workloads()[name]["spec"]["replicas"] == 2
-    pod = pod_of(workloads()[name])
-    assert "podAntiAffinity" in pod["affinity"]
+    """On another node where possible, also during an update: pods of the former version do not count."""
+    workload = workloads()[name]
+    assert workload["spec"]["replicas"] == 2
+    pod = pod_of(workload)
+    (preferred,) = pod["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    term = preferred["podAffinityTerm"]
+    assert term["labelSelector"] == workload["spec"]["selector"]
+    assert term["matchLabelKeys"] == ["pod-template-hash"]
     (identity,) = [e for e in pod["containers"][0]["env"] if e["name"] == "NADROUTE_LEASE_IDENTITY"]
     assert identity["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+
+
+@pytest.mark.parametrize("name", ["watcher", "updater"])
+def test_a_version_that_does_not_start_replaces_nothing(name: str) -> None:
+    """A new pod has to be ready before an old one ends."""
+    update = workloads()[name]["spec"]["strategy"]
+    assert update == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+
+
+@pytest.mark.parametrize("name", ["watcher", "updater", "flower", "redis"])
+def test_a_lost_node_is_left_after_30_s(name: str) -> None:
+    """Kubernetes' own tolerations of 300 s would leave everything unwritten for 6 minutes."""
+    tolerations = {
+        toleration["key"]: toleration["tolerationSeconds"]
+        for toleration in pod_of(workloads()[name])["tolerations"]
+        if toleration["effect"] == "NoExecute"
+    }
+    assert tolerations == {"node.kubernetes.io/not-ready": 30, "node.kubernetes.io/unreachable": 30}

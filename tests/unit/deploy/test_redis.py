@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -16,7 +17,15 @@ from redis.retry import Retry
 from services.runtime.redis_users import acl_file, redis_users
 from tests.support import programs
 from tests.support.redis_server import wait_for_redis
-from tests.unit.deploy.reading import BASE, compose, container_of, of_kind, workloads
+from tests.unit.deploy.reading import (
+    REDIS_CONF,
+    compose,
+    container_of,
+    environment_of,
+    of_kind,
+    pod_of,
+    workloads,
+)
 
 PASSWORD = "0123456789abcdef"
 USERS = acl_file(redis_users(), {"cli": [PASSWORD]}) + f"user test reset on >{PASSWORD} ~* &* +@all\n"
@@ -27,7 +36,7 @@ COMMANDS = {
 
 
 def _configured() -> dict[str, str]:
-    lines = [line.strip() for line in (BASE / "redis.conf").read_text().splitlines()]
+    lines = [line.strip() for line in REDIS_CONF.read_text().splitlines()]
     return dict(line.split(maxsplit=1) for line in lines if line and not line.startswith("#"))
 
 
@@ -40,15 +49,27 @@ def test_nothing_is_lost_and_nothing_is_evicted() -> None:
     assert configured["aclfile"] == "/run/secrets/nadroute/users.acl"
 
 
-def test_the_file_is_on_a_volume_that_outlives_the_pod() -> None:
-    """Redis' folder is a claim in the cluster, and a named volume under Compose."""
-    (claim,) = workloads()["redis"]["spec"]["volumeClaimTemplates"]
+def test_the_file_outlives_the_container() -> None:
+    """Redis' folder is on a volume of the pod in the cluster, and on a named volume under Compose."""
     mounts = {m["name"]: m["mountPath"] for m in container_of(workloads()["redis"])["volumeMounts"]}
-    assert mounts[claim["metadata"]["name"]] == _configured()["dir"]
+    assert mounts["data"] == _configured()["dir"]
     assert mounts["config"] == "/etc/redis"
     service = compose()["services"]["redis"]
     assert f"redis:{_configured()['dir']}" in service["volumes"]
     assert "redis" in compose()["volumes"]
+
+
+def test_the_cluster_has_the_file_that_compose_mounts() -> None:
+    """The ConfigMap's redis.conf says the same, line by line."""
+    lines = [line.rstrip() for line in of_kind("ConfigMap")["redis"]["data"]["redis.conf"].splitlines()]
+    assert lines == REDIS_CONF.read_text().splitlines()
+
+
+def test_redis_starts_elsewhere_when_its_node_is_lost() -> None:
+    """A Deployment without a claim: a StatefulSet would wait for the lost pod without limit."""
+    redis_pods = of_kind("Deployment")["redis"]
+    assert redis_pods["spec"]["strategy"] == {"type": "Recreate"}
+    assert not [v for v in pod_of(redis_pods)["volumes"] if {"persistentVolumeClaim", "hostPath"} & v.keys()]
 
 
 def test_the_limit_leaves_room_to_rewrite_the_file() -> None:
@@ -57,10 +78,13 @@ def test_the_limit_leaves_room_to_rewrite_the_file() -> None:
     assert int(limit.removesuffix("Mi")) >= 2 * int(_configured()["maxmemory"].removesuffix("mb")) + 64
 
 
-def test_the_service_is_called_as_the_url_says() -> None:
-    """The URL has the Service's name, and no Service's name begins like a setting's variable."""
-    assert "redis" in of_kind("Service")
-    assert not [name for name in of_kind("Service") if name.startswith("nadroute")]
+def test_redis_is_asked_for_by_its_full_name() -> None:
+    """The name ends with a dot: no look-up of it under the cluster's other domains."""
+    (namespace,) = {m["metadata"]["name"] for m in of_kind("Namespace").values()}
+    service = of_kind("Service")["redis"]["metadata"]["name"]
+    for name in ("watcher", "updater", "prober", "flower"):
+        url = environment_of(workloads()[name])["NADROUTE_REDIS_URL"]
+        assert urlsplit(url).hostname == f"{service}.{namespace}.svc.cluster.local."
 
 
 def _client(socket: str, password: str | None) -> redis.Redis:
@@ -77,7 +101,7 @@ def _client(socket: str, password: str | None) -> redis.Redis:
 @contextmanager
 def _deployed(command: list[str], folder: Path, users: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run the deployed command; a stub calls the real server, on a unix socket in folder."""
-    there = (BASE / "redis.conf").read_text().replace(f"dir {_configured()['dir']}", f"dir {folder}")
+    there = REDIS_CONF.read_text().replace(f"dir {_configured()['dir']}", f"dir {folder}")
     there = there.replace(_configured()["aclfile"], str(folder / "users.acl"))
     (folder / "users.acl").write_text(users)
     (folder / "redis.conf").write_text(there)

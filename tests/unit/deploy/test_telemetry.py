@@ -46,8 +46,11 @@ def test_port_address_and_annotations_agree(service: Service) -> None:
 def test_the_kubelet_asks_for_life_and_readiness_apart(service: Service) -> None:
     """Only a stalled process is restarted, and the paths are those that a service serves."""
     container = container_of(workloads()[service.name])
-    asked = {probe: container[probe]["httpGet"] for probe in ("livenessProbe", "readinessProbe")}
+    asked = {
+        probe: container[probe]["httpGet"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")
+    }
     assert asked == {
+        "startupProbe": {"path": "/healthz", "port": "metrics"},
         "livenessProbe": {"path": "/healthz", "port": "metrics"},
         "readinessProbe": {"path": "/readyz", "port": "metrics"},
     }
@@ -65,6 +68,21 @@ def test_a_slow_moment_restarts_nobody(service: Service) -> None:
 
 
 @services
+def test_a_frozen_process_is_killed_soon(service: Service) -> None:
+    """It ends nothing in hand: the pod's grace period, a minute for a prober, would only be waited out."""
+    container = container_of(workloads()[service.name])
+    assert container["livenessProbe"]["terminationGracePeriodSeconds"] == 10
+
+
+@services
+def test_a_start_of_python_is_no_failure(service: Service) -> None:
+    """The kubelet asks every second at the start; the other probes begin when the service listens."""
+    probe = container_of(workloads()[service.name])["startupProbe"]
+    assert probe["periodSeconds"] == 1
+    assert probe["initialDelaySeconds"] + probe["failureThreshold"] >= 60
+
+
+@services
 def test_compose_asks_for_life(service: Service) -> None:
     """Compose checks liveness on the container's loopback, the default address."""
     check = compose()["services"][service.name]["healthcheck"]
@@ -77,6 +95,7 @@ def test_only_monitoring_may_collect() -> None:
     policy = of_kind("NetworkPolicy")["metrics"]["spec"]
     (expression,) = policy["podSelector"]["matchExpressions"]
     # Policies do not apply on the host's network: naming the prober here would promise too much.
+    assert expression["key"] == "app.kubernetes.io/component"
     assert set(expression["values"]) == {"watcher", "updater"}
     (rule,) = policy["ingress"]
     assert [port["port"] for port in rule["ports"]] == ["metrics"]
