@@ -18,6 +18,7 @@ MINUTES ?= 60
 SECONDS ?= 600
 ROWS ?=
 FLEET_ARGS ?=
+UPGRADE ?=
 
 # Containers often set it. Then each process compiles its modules anew, which takes more CPU than all else that a
 # service does to start: `make test` starts hundreds of them.
@@ -33,7 +34,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@touch $@ $(DEMO_STAMP)
 
 # Without the tools of tests and checks, so that a first demo starts sooner. $(STAMP) includes it.
-$(DEMO_STAMP): pyproject.toml requirements.lock
+$(DEMO_STAMP): pyproject.toml requirements/demo.lock
 	@$(PYTHON) scripts/install_environment.py demo $(VENV)
 	@touch $@
 
@@ -97,15 +98,15 @@ bench-fleet: $(STAMP) ## watcher and updater with the reports of 64 hosts and 4,
 	@$(BIN)/python -m bench.fleet $(if $(filter-out file,$(origin MINUTES)),--minutes $(MINUTES)) $(FLEET_ARGS)
 
 fuzz: $(STAMP) ## look for inputs that break a parser; FUZZ_SECONDS=120 for all, FUZZ_TARGETS="dhcp frame"
-	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[fuzz]'
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/fuzz.lock
 	@$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 format: $(STAMP) ## write the code in its one form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: ## write requirements.lock anew from pyproject.toml
-	./scripts/lock
+lock: ## write the locks from pyproject.toml: versions and hashes; UPGRADE=1 takes the newest versions that it allows
+	UPGRADE=$(UPGRADE) ./scripts/lock
 
 clean: ## take away what the targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

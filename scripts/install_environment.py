@@ -2,8 +2,8 @@
 
     python3 scripts/install_environment.py demo .venv
 
-`demo` installs the packages that `make demo` needs, `dev` those of the tests and tools as well. All versions
-come from requirements.lock. It runs with any Python 3 and needs only the standard library.
+`demo` installs the packages that `make demo` needs, `dev` those of the tests and tools as well: what the lock
+names, and only files whose hash it has. It runs with any Python 3 and needs only the standard library.
 """
 
 from __future__ import annotations
@@ -21,11 +21,9 @@ MINIMUM = (3, 11)
 LINES_SHOWN = 20
 """Of pip's output, when it fails."""
 REFRESH_S = 0.5
-PACKAGES = {
-    # The lock file holds more than the demo needs, so it only constrains the versions.
-    "demo": ["--constraint", "requirements.lock", "--editable", ".[demo]"],
-    "dev": ["--requirement", "requirements.lock", "--editable", "."],
-}
+LOCKS = {"demo": "requirements/demo.lock", "dev": "requirements.lock"}
+PROJECT = ["--no-deps", "--no-build-isolation", "--editable", "."]
+"""What pip is asked for after the lock: a folder has no hash, and what builds it is there by then."""
 
 
 class Progress:
@@ -84,15 +82,21 @@ def install(kind: str, folder: Path) -> int:
     # Python compiles a module when it is first imported: compiling all of them takes longer than installing.
     options = ["--disable-pip-version-check", "--progress-bar=off", "--no-compile"]
     pip = [str(python), "-m", "pip", "install", *options]
-    with subprocess.Popen(
-        [*pip, *PACKAGES[kind]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        assert process.stdout is not None
-        seen = show(_lines(process.stdout), Progress(f"Setting up {folder}"), sys.stdout)
-    if process.returncode != 0:
-        print(*seen[-LINES_SHOWN:], sep="\n", file=sys.stderr)
-        print("pip failed: see the lines above", file=sys.stderr)
-    return process.returncode
+    steps = {
+        f"Setting up {folder}": ["--require-hashes", "--requirement", LOCKS[kind]],
+        "Adding nadroute": PROJECT,
+    }
+    for what, asked in steps.items():
+        with subprocess.Popen(
+            [*pip, *asked], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            assert process.stdout is not None
+            seen = show(_lines(process.stdout), Progress(what), sys.stdout)
+        if process.returncode != 0:
+            print(*seen[-LINES_SHOWN:], sep="\n", file=sys.stderr)
+            print("pip failed: see the lines above", file=sys.stderr)
+            return process.returncode
+    return 0
 
 
 def missing() -> str | None:

@@ -62,7 +62,7 @@ def plain_errors(*, redis: "RedisAddress | None" = None) -> Iterator[None]:
             raise
         raise usage_error(
             f"the package {error.name} is not installed, and this command needs it: "
-            "pip install 'nadroute[all]'"
+            "pip install 'nadroute[all]', or run it in the image nadroute-cli"
         ) from None
     except Exception as error:
         failed = _redis_failure(error, redis)

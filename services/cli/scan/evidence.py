@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -43,6 +44,8 @@ def recording(*, interface: str, debug: int | None, pcap: Path | None) -> "Itera
             keepers.append(capture.keep)
             finish.append(capture.finish)
         if debug is not None:
+            if find_spec("scapy") is None:
+                _write("frames are printed in hexadecimal: to dissect them, pip install 'nadroute[dissect]'")
             printer = FramePrinter(debug, write=_write, began=SystemClock().now())
             keepers.append(printer.keep)
             finish.append(printer.finish)

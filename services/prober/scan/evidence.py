@@ -212,5 +212,7 @@ def describe_frame(recorded: Recorded, *, began: datetime) -> str:
     head = f"{seconds:+.6f} s  {'sent' if recorded.outbound else 'recv'}  "
     try:
         return head + " ".join(summarize(recorded.frame).split("\n"))
+    except ModuleNotFoundError:  # scapy is optional, and in no image
+        return f"{head}{recorded.frame.hex(' ')}"
     except Exception as error:  # noqa: BLE001  # scapy's dissectors may raise anything on malformed frames
         return f"{head}not dissected ({type(error).__name__}): {recorded.frame.hex(' ')}"

@@ -156,6 +156,18 @@ def _read_a_little(path: Path) -> None:
         file.read(1)
 
 
+def test_debug_says_once_what_would_dissect_the_frames(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without scapy, as in every image, frames are printed in hexadecimal."""
+    monkeypatch.setattr("services.cli.scan.evidence.find_spec", lambda _name: None)
+    with recording(interface="bond0", debug=7, pcap=None):
+        pass
+    assert capsys.readouterr().err == (
+        "frames are printed in hexadecimal: to dissect them, pip install 'nadroute[dissect]'\n"
+    )
+
+
 def test_a_capture_file_that_fails_later_is_reported_at_the_end(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from scripts import install_environment
+from tests.unit.deploy.locks import pins
 from tests.unit.deploy.reading import ROOT
 
 PIP = [
@@ -72,6 +73,22 @@ def test_a_failure_of_pip_is_shown_with_its_last_lines(
     assert len(error) == install_environment.LINES_SHOWN + 1
 
 
+def test_only_files_with_a_known_hash_are_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """pip gets a lock and checks its hashes, and then the project with nothing that is not there already."""
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\necho "$@" >> $0.asked\n')
+    python.chmod(0o755)
+    monkeypatch.chdir(ROOT)
+    for kind, lock in {"demo": "requirements/demo.lock", "dev": "requirements.lock"}.items():
+        assert install_environment.install(kind, tmp_path) == 0
+        packages, project = (tmp_path / "bin" / "python.asked").read_text().splitlines()[-2:]
+        assert packages.endswith(f"--require-hashes --requirement {lock}")
+        assert project.endswith("--no-deps --no-build-isolation --editable .")
+
+
 def test_an_old_python_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """With its version, and the way to name another one."""
     assert install_environment.missing() is None
@@ -101,7 +118,8 @@ def test_each_target_installs_what_it_needs(target: str, kind: str, tmp_path: Pa
 def test_the_demo_needs_no_tools_of_the_tests() -> None:
     """Its extra is a part of `dev`, without pytest, mypy and ruff."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert extras["demo"] == ["nadroute[all,local,lab]"]
-    assert "nadroute[demo]" in extras["dev"]
-    tools = {re.split(r"[<>=]", requirement)[0] for requirement in extras["dev"]}
-    assert {"pytest", "mypy", "ruff", "hypothesis"} <= tools
+    assert extras["demo"] == ["nadroute[all,local,lab,build]"]
+    assert "nadroute[demo,compile]" in extras["dev"]
+    tools = {"pytest", "mypy", "ruff", "hypothesis"}
+    assert tools <= set(pins("dev"))
+    assert not tools & set(pins("demo"))

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import sys
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -274,6 +275,17 @@ def test_a_frame_that_scapy_cannot_dissect_is_printed_in_hexadecimal(monkeypatch
     monkeypatch.setattr(evidence, "summarize", fail)
     line = describe_frame(Recorded(BEGAN, False, tagged(7)), began=BEGAN)
     assert line == f"+0.000000 s  recv  not dissected (error): {tagged(7).hex(' ')}"
+
+
+def test_frames_are_printed_in_hexadecimal_where_scapy_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No image has scapy: a frame is then printed as bytes, and without a word of an error."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "scapy"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "scapy", None)
+    line = describe_frame(Recorded(BEGAN, False, tagged(7)), began=BEGAN)
+    assert line == f"+0.000000 s  recv  {tagged(7).hex(' ')}"
 
 
 @given(st.binary(max_size=400), st.sampled_from([b"", b"\x08\x00", b"\x08\x06", b"\x81\x00"]))
