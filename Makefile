@@ -19,12 +19,13 @@ SECONDS ?= 600
 ROWS ?=
 FLEET_ARGS ?=
 UPGRADE ?=
+export REGISTRY ENGINE PLATFORM TARGETS BUILD SOURCE
 
 # Containers often set it. Then each process compiles its modules anew, which takes more CPU than all else that a
 # service does to start: `make test` starts hundreds of them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help docs venv demo bench bench-fleet bench-packages fuzz test test-long test-soak chaos check format manifests lock clean demo-packages test-packages
+.PHONY: help docs venv demo bench bench-fleet bench-packages fuzz test test-long test-soak test-containers chaos check format manifests lock images bundle clean demo-packages test-packages
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,6 +108,9 @@ format: $(STAMP) ## write the code in its one form
 
 lock: ## write the locks from pyproject.toml: versions and hashes; UPGRADE=1 takes the newest versions that it allows
 	UPGRADE=$(UPGRADE) ./scripts/lock
+
+images: ## build the five images: REGISTRY=ghcr.io/somebody, ENGINE=docker, podman or buildah, PLATFORM=linux/arm64
+	@./scripts/build-images
 
 clean: ## take away what the targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -133,11 +133,24 @@ def dockerfile() -> list[tuple[str, str]]:
     return [(word, rest.strip()) for word, _, rest in (line.partition(" ") for line in lines) if word]
 
 
-def final_stage() -> list[tuple[str, str]]:
-    """Return the instructions after the last FROM."""
-    instructions = dockerfile()
-    last = max(index for index, (word, _) in enumerate(instructions) if word == "FROM")
-    return instructions[last + 1 :]
+class Stage(NamedTuple):
+    """A stage of the Dockerfile."""
+
+    base: str
+    instructions: list[tuple[str, str]]
+
+
+def stages() -> dict[str, Stage]:
+    """Return the stages of the Dockerfile by name."""
+    found: dict[str, Stage] = {}
+    stage = Stage("", [])
+    for word, rest in dockerfile():
+        if word == "FROM":
+            base, name = rest.split(" AS ")
+            stage = found[name] = Stage(base, [])
+        else:
+            stage.instructions.append((word, rest))
+    return found
 
 
 def all_images() -> Iterator[str]:
@@ -148,4 +161,6 @@ def all_images() -> Iterator[str]:
         yield tags.get(image.partition(":")[0], image)
     for service in compose()["services"].values():
         yield service["image"]
-    yield from (rest.removeprefix("PYTHON_IMAGE=") for word, rest in dockerfile() if word == "ARG")
+    yield from (
+        rest.removeprefix("PYTHON_IMAGE=") for word, rest in dockerfile() if word == "ARG" and "=" in rest
+    )

@@ -2,6 +2,8 @@
 
 import pytest
 
+from services.version import __version__
+from tests.unit.deploy.locks import TARGETS
 from tests.unit.deploy.reading import COMPOSE_VARIABLES, Manifest, compose, container_of, workloads
 
 SERVICES: dict[str, Manifest] = compose()["services"]
@@ -10,10 +12,13 @@ every_service = pytest.mark.parametrize("name", SERVICES)
 
 
 def test_the_parts_of_the_loop_are_all_there() -> None:
-    """Compose runs Redis, the watcher, the updater, the prober and Flower, each by its own command."""
-    assert set(SERVICES) == {"redis", "watcher", "updater", "prober", "flower"}
-    for name, service in SERVICES.items():
-        assert service.get("command", [name]) == [name]
+    """Compose runs Redis and each part in its own image, and the commands on request."""
+    assert set(SERVICES) == {"redis", *TARGETS}
+    for name in TARGETS:
+        assert SERVICES[name]["image"] == f"localhost/nadroute-{name}:{__version__}"
+        assert SERVICES[name]["build"] == {"context": ".", "target": name}
+        assert "command" not in SERVICES[name]
+        assert SERVICES[name].get("profiles", []) == (["cli"] if name == "cli" else [])
 
 
 @pytest.mark.parametrize("variable", COMPOSE_VARIABLES)
@@ -53,14 +58,14 @@ def test_ports_are_on_loopback(name: str) -> None:
 
 
 def test_the_kubeconfig_is_read_only_and_only_where_kubernetes_is_asked() -> None:
-    """Only the watcher and the updater mount the kubeconfig, read-only; a wrong path is refused."""
+    """Only watcher, updater and commands mount the kubeconfig, read-only; a wrong path is refused."""
     mounted = {
         name: volume
         for name, service in SERVICES.items()
         for volume in service.get("volumes", [])
         if isinstance(volume, dict) and volume["source"] == COMPOSE_VARIABLES["KUBECONFIG_FILE"]
     }
-    assert set(mounted) == {"watcher", "updater"}
+    assert set(mounted) == {"watcher", "updater", "cli"}
     for name, volume in mounted.items():
         assert volume["read_only"] is True
         assert volume["bind"] == {"create_host_path": False}
@@ -77,7 +82,8 @@ def test_services_wait_for_redis() -> None:
 def test_compose_and_cluster_run_the_same_redis() -> None:
     """Image, user and file of Redis are the same under Compose and in the cluster."""
     pod = workloads()["redis"]["spec"]["template"]["spec"]
-    assert SERVICES["redis"]["image"] == container_of(workloads()["redis"])["image"]
+    images = (SERVICES["redis"]["image"], container_of(workloads()["redis"])["image"])
+    assert len({image.removeprefix("docker.io/").partition("@")[0] for image in images}) == 1
     assert SERVICES["redis"]["user"] == "{runAsUser}:{runAsGroup}".format(**pod["securityContext"])
     assert "./charts/nadroute/files/redis.conf" in [
         v["source"] for v in SERVICES["redis"]["volumes"] if isinstance(v, dict)

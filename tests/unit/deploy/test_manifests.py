@@ -127,7 +127,7 @@ def test_every_image_is_pinned() -> None:
     images = set(all_images())
     assert f"localhost/nadroute-updater:{__version__}" in images
     for image in images:
-        assert re.fullmatch(r"[a-z0-9./-]+:\d+(\.\d+)+(-[a-z0-9.-]+)?", image), image
+        assert re.fullmatch(r"[a-z0-9./-]+:\d+(\.\d+)+(-[a-z0-9.-]+)?(@sha256:[0-9a-f]{64})?", image), image
 
 
 def test_selectors_find_their_pods() -> None:

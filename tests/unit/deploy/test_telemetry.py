@@ -1,5 +1,9 @@
 """Telemetry ports: the kubelet, Prometheus and Compose use those on which the services listen."""
 
+import http.server
+import subprocess
+import threading
+
 import pytest
 
 from services.cli.options.services_table import PROBER, UPDATER, WATCHER, Service
@@ -7,7 +11,7 @@ from services.runtime.clock import SystemClock
 from services.runtime.health import STALL_S
 from services.runtime.telemetry import Telemetry
 from services.watcher.settings import WatcherSettings
-from tests.unit.deploy.reading import compose, container_of, of_kind, workloads
+from tests.unit.deploy.reading import ROOT, compose, container_of, of_kind, workloads
 
 services = pytest.mark.parametrize("service", [WATCHER, PROBER, UPDATER], ids=lambda service: service.name)
 
@@ -86,8 +90,32 @@ def test_a_start_of_python_is_no_failure(service: Service) -> None:
 def test_compose_asks_for_life(service: Service) -> None:
     """Compose checks liveness on the container's loopback, the default address."""
     check = compose()["services"][service.name]["healthcheck"]
-    assert f"http://127.0.0.1:{port_of(service)}/healthz" in check["test"][-1]
+    assert check["test"] == ["CMD", "answers", str(port_of(service)), "/healthz"]
     assert "NADROUTE_METRICS_PORT" not in compose()["services"][service.name]["environment"]
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (503, 1), (None, 1)])
+def test_a_health_check_is_the_answer_of_one_request(status: int | None, code: int) -> None:
+    """Compose's check succeeds on 200 from this path, and fails where nobody listens."""
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(status or 0)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        command = [str(ROOT / "scripts" / "answers"), str(server.server_port), "/healthz"]
+        if status is None:
+            server.server_close()
+        else:
+            threading.Thread(target=server.handle_request).start()
+        assert subprocess.run(command, stderr=subprocess.DEVNULL, check=False, timeout=60).returncode == code
+    assert asked == ([] if status is None else ["/healthz"])
 
 
 def test_only_monitoring_may_collect() -> None:
