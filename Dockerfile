@@ -6,8 +6,10 @@
 ARG PYTHON_IMAGE=docker.io/library/python:3.13.15-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
 
 # What installs and builds. Nothing of these stages but /opt/nadroute gets into an image.
-FROM ${PYTHON_IMAGE} AS installer
+FROM ${PYTHON_IMAGE} AS tools
 RUN python3 -m venv /tools
+
+FROM tools AS installer
 COPY scripts/install-image-packages scripts/licenses.py /
 
 # The packages of each image, before the sources: a change of code installs nothing anew.
@@ -32,7 +34,7 @@ COPY requirements/cli.lock /
 RUN /install-image-packages /cli.lock
 
 # nadroute itself, with the engine's hot modules compiled.
-FROM installer AS program
+FROM tools AS program
 RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*

@@ -33,16 +33,17 @@ CLASSIFIERS = {
 
 def name_of(package: Distribution) -> str:
     """Return the package's normalized name."""
-    return re.sub(r"[-_.]+", "-", package.metadata["Name"]).lower()
+    return re.sub(r"[-_.]+", "-", str(package.metadata["Name"])).lower()
 
 
 def license_of(package: Distribution) -> str:
     """Return the SPDX expression of a package; raise ValueError where it is not known or not allowed."""
     name, metadata = name_of(package), package.metadata
-    declared = [metadata.get("License-Expression"), READ.get(name), metadata.get("License")]
+    declared = [*(metadata.get_all("License-Expression") or []), READ.get(name)]
+    declared += metadata.get_all("License") or []
     declared += [CLASSIFIERS.get(line) for line in metadata.get_all("Classifier") or []]
     for expression in declared:
-        if expression and identifiers(expression) <= ALLOWED:
+        if isinstance(expression, str) and identifiers(expression) <= ALLOWED:
             return expression
     raise ValueError(
         f"{name}: license {[text[:40] for text in declared if text]}; expected one of "

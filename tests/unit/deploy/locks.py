@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from importlib.metadata import distribution
 from pathlib import Path
@@ -24,6 +24,9 @@ HERE = {
     "python_full_version": "3.13.15",
 }
 """Some of what a marker may ask for: the images' Python on a machine of ours."""
+
+ASYNCHRONOUS = frozenset({"aiohttp", "aiohttp-retry"})
+"""What only the asynchronous half of the Kubernetes client imports: no image has either."""
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -49,7 +52,7 @@ def pins(lock: str) -> dict[str, Pin]:
     """Return a lock's entries by name."""
     text = re.sub(r"^ *#.*\n", "", lock_file(lock).read_text(), flags=re.MULTILINE)
     found = {}
-    for line in text.replace("\\\n", " ").splitlines():
+    for line in filter(str.strip, text.replace("\\\n", " ").splitlines()):
         requirement, *hashes = line.split("--hash=")
         pin = Pin(Requirement(requirement.strip()), frozenset(value.strip() for value in hashes))
         assert pin.name not in found, f"{lock}: {pin.name} is locked twice"
@@ -74,8 +77,11 @@ def requirements_of(extras: Iterable[str]) -> Iterator[Requirement]:
                 yield asked
 
 
-def closure(extras: Iterable[str]) -> set[str]:
-    """Return the names of all that these extras need, by the metadata of the packages installed here."""
+def closure(extras: Iterable[str], without: Collection[str] = ()) -> set[str]:
+    """Return the names of all that these extras need, by the metadata of the packages installed here.
+
+    without: packages that are left out, with what they alone need.
+    """
     seen: set[tuple[str, str]] = set()
     waiting = list(requirements_of(extras))
     while waiting:
@@ -87,7 +93,7 @@ def closure(extras: Iterable[str]) -> set[str]:
             seen.add(key)
             for text in distribution(asked.name).requires or []:
                 further = Requirement(text)
-                if _holds(further, extra):
+                if further.name not in without and _holds(further, extra):
                     waiting.append(further)
     return {name for name, _ in seen}
 

@@ -12,7 +12,7 @@ from tests.unit.deploy.locks import PROJECT, TARGETS, installed_in
 from tests.unit.deploy.reading import ROOT, dockerfile, stages
 
 every_image = pytest.mark.parametrize("target", TARGETS)
-BUILD = ("installer", "program", *(f"{target}-packages" for target in TARGETS))
+BUILD = ("tools", "installer", "program", *(f"{target}-packages" for target in TARGETS))
 """Stages of which an image gets /opt/nadroute alone."""
 
 
@@ -25,7 +25,7 @@ def test_there_is_one_image_for_each_service_and_one_for_the_commands() -> None:
     """One Dockerfile, with a target for each; what they share is the stage `service`."""
     assert set(stages()) == {*BUILD, "service", *TARGETS}
     assert {stages()[target].base for target in TARGETS} == {"service"}
-    assert stages()["service"].base == stages()["installer"].base == "${PYTHON_IMAGE}"
+    assert stages()["service"].base == stages()["tools"].base == "${PYTHON_IMAGE}"
 
 
 @every_image
