@@ -17,9 +17,7 @@ ALLOWED = frozenset(
 READ = {
     "amqp": "BSD-3-Clause",
     "billiard": "BSD-3-Clause",
-    "click-plugins": "BSD-3-Clause",
     "flower": "BSD-3-Clause",
-    "prompt-toolkit": "BSD-3-Clause",
     "python-dateutil": "Apache-2.0 OR BSD-3-Clause",
     "requests-oauthlib": "ISC",
     "vine": "BSD-3-Clause",

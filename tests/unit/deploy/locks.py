@@ -15,7 +15,7 @@ from tests.unit.deploy.reading import ROOT
 
 TARGETS = ("watcher", "updater", "prober", "flower", "cli")
 """The images, each with the lock and the extra of its name."""
-EXTRAS = {**{name: (name,) for name in (*TARGETS, "demo", "fuzz")}, "build": ("build", "compile")}
+EXTRAS = {**{name: (name,) for name in (*TARGETS, "demo", "fuzz", "release")}, "build": ("build", "compile")}
 """Lock in requirements/ to the extras that it holds."""
 HERE = {
     "platform_machine": "x86_64",
@@ -25,8 +25,14 @@ HERE = {
 }
 """Some of what a marker may ask for: the images' Python on a machine of ours."""
 
-ASYNCHRONOUS = frozenset({"aiohttp", "aiohttp-retry"})
-"""What only the asynchronous half of the Kubernetes client imports: no image has either."""
+UNUSED = frozenset(
+    {
+        *("aiohttp", "aiohttp-retry"),
+        *("click-didyoumean", "click-plugins", "click-repl"),
+        *("markdown-it-py", "pygments"),
+    }
+)
+"""What no image imports, though a package of it asks for it: see decision 0030."""
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -93,7 +99,7 @@ def closure(extras: Iterable[str], without: Collection[str] = ()) -> set[str]:
             seen.add(key)
             for text in distribution(asked.name).requires or []:
                 further = Requirement(text)
-                if further.name not in without and _holds(further, extra):
+                if canonicalize_name(further.name) not in without and _holds(further, extra):
                     waiting.append(further)
     return {name for name, _ in seen}
 

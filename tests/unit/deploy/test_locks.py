@@ -5,9 +5,9 @@ import re
 import pytest
 
 from tests.unit.deploy.locks import (
-    ASYNCHRONOUS,
     EXTRAS,
     TARGETS,
+    UNUSED,
     closure,
     installed_in,
     lock_file,
@@ -17,6 +17,8 @@ from tests.unit.deploy.locks import (
 from tests.unit.deploy.reading import ROOT
 
 LOCKS = {"dev": ("dev",), **EXTRAS}
+NOT_INSTALLED = ("fuzz", "release")
+"""Locks with a package that the tests do without."""
 NEW = "pyproject.toml has changed: make lock"
 
 every_lock = pytest.mark.parametrize("lock", LOCKS)
@@ -37,9 +39,8 @@ def test_a_lock_is_current(lock: str) -> None:
         pin = pins(lock)[asked.name.lower().replace("_", "-")]
         (version,) = pin.requirement.specifier
         assert asked.specifier.contains(version.version), f"{lock}: {pin.requirement}, asked {asked}: {NEW}"
-    # atheris is not installed for the tests.
-    if lock != "fuzz":
-        without = ASYNCHRONOUS if lock in TARGETS else ()
+    if lock not in NOT_INSTALLED:
+        without = UNUSED if lock in TARGETS else ()
         assert installed_in(lock) == closure(LOCKS[lock], without), NEW
 
 
@@ -52,7 +53,7 @@ def test_every_version_is_exact_and_every_file_has_a_hash(lock: str) -> None:
         assert version.operator == "=="
         assert pin.hashes
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", value) for value in pin.hashes), name
-        if lock != "fuzz":
+        if lock not in NOT_INSTALLED:
             assert pins("dev")[name].requirement.specifier == pin.requirement.specifier
             assert pins("dev")[name].hashes == pin.hashes
 
