@@ -69,15 +69,9 @@ WORKDIR /
 # An arbitrary unprivileged user.
 USER 65532:65532
 ENTRYPOINT ["nadroute"]
-ARG VERSION
-ARG REVISION
-ARG SOURCE
 ARG PYTHON_IMAGE
 # Licenses: of what is added to the base image, package by package in /opt/nadroute/LICENSES.
 LABEL org.opencontainers.image.vendor="nadroute" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.source="${SOURCE}" \
       org.opencontainers.image.base.name="${PYTHON_IMAGE}"
 
 FROM service AS watcher

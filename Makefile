@@ -25,7 +25,7 @@ export REGISTRY ENGINE PLATFORM TARGETS BUILD SOURCE
 # service does to start: `make test` starts hundreds of them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help docs venv demo bench bench-fleet bench-packages fuzz test test-long test-soak test-containers chaos check format manifests lock images bundle clean demo-packages test-packages
+.PHONY: help docs venv demo bench bench-fleet bench-packages fuzz test test-long test-soak test-containers chaos check format manifests lock images clean demo-packages test-packages
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,10 @@ test-long: $(STAMP) ## the updater against its reference: STEPS=1000000 of rando
 
 test-soak: $(STAMP) test-packages ## mixed faults on real processes, every write judged: MINUTES=60 from SEED on
 	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) --seed $(SEED)
+
+test-containers: $(STAMP) test-packages ## as root: the images built, compose.yaml with the lab, kills and secrets; the first run takes 20 minutes
+	@./scripts/container-packages build/containers
+	$(BIN)/python -m pytest --timeout 3600 tests/containers $(PYTEST_ARGS)
 
 chaos: $(STAMP) test-packages ## pairs of faults under edits by users, and a table: SECONDS=600 from SEED on; ROWS=K1,R4 of docs/faults.md
 	@$(BIN)/python -m tests.faults.soak --pairs --seconds $(SECONDS) --seed $(SEED) --rows "$(ROWS)"

@@ -1,0 +1,239 @@
+"""compose.yaml in containers on a host of the lab: the loop, under Redis' users and TLS, and its secrets."""
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import trustme
+import yaml
+
+from lab.kube import ApiServer
+from lab.kube.jsontypes import JsonObject
+from lab.kube.resources import NADS
+from lab.running import start_site
+from lab.site import ServerKind
+from lab.site_builder import build_site, build_vlan
+from services.network.parse.nad import Network
+from tests.containers.docker import Docker, Relay, docker_in
+from tests.containers.images import TARGETS, VALKEY, Images, image_of
+from tests.network.lab_site import require_lab
+from tests.support.updater_site import route_of, state_of, wait_until
+from tests.unit.deploy.reading import ROOT
+
+HOST = "node1"
+PARTS = ("redis", "watcher", "updater", "prober", "flower")
+SITE = build_site([build_vlan(vlan, server=ServerKind.BUILTIN) for vlan in range(1, 9)], hosts=1)
+MOUNTED = "/run/secrets/nadroute"
+TLS = {"redis-ca.crt", "redis.crt", "redis.key"}
+
+
+@dataclass
+class Running:
+    """The containers, and the cluster that they serve."""
+
+    docker: Docker
+    server: ApiServer
+    files: list[Path]
+    variables: dict[str, str]
+    secrets: dict[str, str]
+    """Name of a file to the secret in it."""
+    vlans: Iterator[int] = field(default_factory=lambda: iter(range(1, 9)))
+
+    def compose(self, *arguments: str) -> str:
+        return self.docker.compose(self.files, self.variables, *arguments)
+
+    def container(self, part: str) -> str:
+        return f"nadroute-{part}-1"
+
+    def health(self, part: str) -> str:
+        return str(self.docker.inspect(self.container(part))["State"]["Health"]["Status"])
+
+    def wait_healthy(self, *parts: str) -> None:
+        wait_until(
+            lambda: {self.health(part) for part in parts} == {"healthy"},
+            lambda: "\n".join(
+                self.docker.run("logs", "--tail", "20", self.container(part)) for part in parts
+            ),
+        )
+
+    def network_becomes_active(self) -> None:
+        """Create a network without any annotation, and wait until the loop has made it Active."""
+        vlan = next(self.vlans)
+        config = f'{{"cniVersion":"0.3.1","type":"bridge","bridge":"extra-br","vlan":{vlan}}}'
+        body: JsonObject = {
+            "apiVersion": "k8s.cni.cncf.io/v1",
+            "kind": "NetworkAttachmentDefinition",
+            "metadata": {"name": f"net-{vlan}", "namespace": "default"},
+            "spec": {"config": config},
+        }
+        self.server.store.create(NADS, "default", body)
+
+        def now() -> Network:
+            return Network.from_object(self.server.store.get(NADS, "default", f"net-{vlan}").body)
+
+        wait_until(
+            lambda: state_of(now()) == "Active",
+            lambda: "\n".join(
+                self.docker.run("logs", "--tail", "20", self.container(part)) for part in PARTS
+            ),
+        )
+        assert route_of(now())["connectivity"] == "true"
+
+
+def write_secrets(folder: Path) -> dict[str, str]:
+    """Make the users of Redis as an operator does, and Redis' certificate; return what is secret."""
+    nadroute = [sys.executable, "-m", "services.cli.main"]
+    subprocess.run([*nadroute, "redis", "acl", str(folder), "--host", HOST], cwd=ROOT, check=True, timeout=60)
+    (folder / "page").write_text(secrets.token_hex(12))
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "redis-ca.crt"))
+    issued = authority.issue_cert("redis", "127.0.0.1")
+    issued.private_key_pem.write_to_path(str(folder / "redis.key"))
+    (folder / "redis.crt").write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
+    for file in folder.iterdir():
+        file.chmod(0o644)
+    public = {"users.acl", "redis-ca.crt", "redis.crt"}
+    return {file.name: file.read_text().strip() for file in folder.iterdir() if file.name not in public}
+
+
+def with_tls(folder: Path) -> dict[str, object]:
+    """Return what is added to compose.yaml, so that Redis speaks TLS alone."""
+    served = ["--port", "0", "--tls-port", "6379", "--tls-auth-clients", "no"]
+    served += ["--tls-cert-file", f"{MOUNTED}/redis.crt", "--tls-key-file", f"{MOUNTED}/redis.key"]
+    client = f"valkey-cli --tls --cacert {MOUNTED}/redis-ca.crt"
+    check = f'printf "AUTH health any\\nPING\\n" | {client} | grep -q PONG'
+    services: dict[str, object] = {
+        "redis": {
+            "entrypoint": ["valkey-server", "/etc/redis/redis.conf", *served],
+            "secrets": [{"source": name, "target": f"{MOUNTED}/{name}"} for name in sorted(TLS)],
+            "healthcheck": {"test": ["CMD-SHELL", check]},
+        }
+    }
+    for part in TARGETS:
+        where = "127.0.0.1" if part == "prober" else "redis"
+        services[part] = {
+            "secrets": [{"source": "redis-ca.crt", "target": f"{MOUNTED}/redis-ca.crt"}],
+            "environment": {
+                "NADROUTE_REDIS_URL": f"rediss://{where}:6379/0",
+                "NADROUTE_REDIS_CA_FILE": f"{MOUNTED}/redis-ca.crt",
+            },
+        }
+    return {"services": services, "secrets": {name: {"file": str(folder / name)} for name in TLS}}
+
+
+@pytest.fixture(scope="module")
+def running(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Bring everything up on node1, whose loopback and interfaces are the lab's."""
+    require_lab(SITE)
+    folder = tmp_path_factory.mktemp("compose")
+    keys = folder / "secrets"
+    secret = write_secrets(keys)
+    override = folder / "tls.yaml"
+    override.write_text(yaml.safe_dump(with_tls(keys)))
+    with contextlib.ExitStack() as stack:
+        state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp"))) / "site"
+        lab = stack.enter_context(start_site(SITE, state))
+        server = stack.enter_context(ApiServer())
+        kubeconfig = yaml.safe_load(server.kubeconfig(folder / "original").read_text())
+        cluster = kubeconfig["clusters"][0]["cluster"]
+        address, port = str(SITE.hosts[0].address), int(cluster["server"].rpartition(":")[2])
+        cluster |= {"server": f"https://{address}:{port}", "tls-server-name": "localhost"}
+        (folder / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+        (folder / "kubeconfig").chmod(0o644)
+        stack.enter_context(Relay(lab.description.hosts[HOST].pid, address, port))
+        docker = stack.enter_context(docker_in(lab.command(HOST)))
+        for image in (VALKEY, *map(image_of, TARGETS)):
+            load(images, docker, image)
+        variables = {
+            "KUBECONFIG_FILE": str(folder / "kubeconfig"),
+            "PROBER_HOST": HOST,
+            "PROBER_UPLINKS": '{"extra":"extra-bo"}',
+            "SECRETS": str(keys),
+            "REDIS_IMAGE": VALKEY,
+        }
+        up = Running(docker, server, [ROOT / "compose.yaml", override], variables, secret)
+        stack.callback(up.compose, "down", "--volumes", "--timeout", "5")
+        up.compose("up", "--detach", "--no-build", "--pull", "never")
+        up.wait_healthy(*PARTS)
+        yield up
+
+
+def load(images: Images, docker: Docker, image: str) -> None:
+    """Copy an image to Docker, unless this very one is there."""
+    ours = images.inspect(image)
+    if docker.run("image", "inspect", "--format", "{{.Created}}", image, check=False).startswith(
+        ours["created"][:19]
+    ):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        archive = f"{folder}/image.tar"
+        images.buildah("push", "--quiet", image, f"docker-archive:{archive}:{image}")
+        docker.run("load", "--input", archive)
+
+
+def test_a_network_without_an_annotation_becomes_active(running: Running) -> None:
+    """All parts are healthy, and the loop runs under the restricted users of Redis, over verified TLS."""
+    running.network_becomes_active()
+
+
+def test_the_commands_have_their_own_image(running: Running) -> None:
+    """`docker compose run cli status` shows the networks, by the rights of the commands' user."""
+    running.network_becomes_active()
+    shown = running.compose("run", "--rm", "cli", "status")
+    assert "Active" in shown
+    assert HOST in running.compose("run", "--rm", "cli", "hosts")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_container_that_is_killed_comes_back(running: Running, part: str) -> None:
+    """After a kill -9 Docker starts it again, it gets healthy, and the loop works for a new network."""
+    before = running.docker.inspect(running.container(part))
+    os.kill(before["State"]["Pid"], signal.SIGKILL)
+
+    def is_new() -> bool:
+        now = running.docker.inspect(running.container(part))
+        return bool(now["State"]["Running"]) and now["RestartCount"] > before["RestartCount"]
+
+    wait_until(is_new)
+    running.wait_healthy(*PARTS)
+    running.network_becomes_active()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_no_secret_is_shown(running: Running, part: str) -> None:
+    """No password and no key is in what Docker says of a container, in its processes, or in its log."""
+    name = running.container(part)
+    pids = [line.split()[1] for line in running.docker.run("top", name).splitlines()[1:]]
+    assert pids
+    shown = {
+        "inspect": running.docker.run("inspect", name),
+        "image": running.docker.run("image", "inspect", running.docker.inspect(name)["Image"]),
+        "logs": running.docker.run("logs", name),
+        **{
+            f"{pid}/{file}": Path(f"/proc/{pid}/{file}").read_text()
+            for pid in pids
+            for file in ("environ", "cmdline")
+        },
+    }
+    assert len(running.secrets) >= 6
+    for where, text in shown.items():
+        for secret, value in running.secrets.items():
+            for line in value.splitlines():
+                if not line.startswith("-----"):
+                    assert line not in text, f"{secret} in {where} of {part}"
+
+
+def test_redis_is_reached_over_tls_alone(running: Running) -> None:
+    """Without TLS, or by another authority, nobody gets in."""
+    plain = "valkey-cli -h 127.0.0.1 ping; valkey-cli --tls -h 127.0.0.1 ping"
+    said = running.docker.run("exec", running.container("redis"), "bash", "-c", plain, check=False)
+    assert "PONG" not in said
+    assert "certificate verify failed" in said
