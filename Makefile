@@ -25,7 +25,7 @@ export REGISTRY ENGINE PLATFORM TARGETS BUILD SOURCE
 # service does to start: `make test` starts hundreds of them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help docs venv demo bench bench-fleet bench-packages fuzz test test-long test-soak test-containers chaos check format manifests lock images clean demo-packages test-packages
+.PHONY: help docs venv demo bench bench-fleet bench-packages fuzz test test-long test-soak test-containers chaos check format manifests lock images bundle clean demo-packages test-packages
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -115,6 +115,9 @@ lock: ## write the locks from pyproject.toml: versions and hashes; UPGRADE=1 tak
 
 images: ## build the five images: REGISTRY=ghcr.io/somebody, ENGINE=docker, podman or buildah, PLATFORM=linux/arm64
 	@./scripts/build-images
+
+bundle: $(STAMP) $(BIN)/helm ## dist/nadroute-VERSION.tar for sites without an internet: images, chart, SBOMs, checksums; after make images
+	@./scripts/bundle
 
 clean: ## take away what the targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
