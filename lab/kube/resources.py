@@ -139,6 +139,7 @@ LEASES = ResourceType(
     kind="Lease",
     columns=(NAME, HOLDER, AGE),
 )
+SECRETS = ResourceType(group="", version="v1", plural="secrets", singular="secret", kind="Secret")
 NADS = ResourceType(
     group="k8s.cni.cncf.io",
     version="v1",
@@ -177,6 +178,7 @@ TABLE: tuple[ResourceType, ...] = (
     NODES,
     EVENTS,
     LEASES,
+    SECRETS,
     NADS,
     CLUSTER_NETWORKS,
     VLAN_STATUSES,

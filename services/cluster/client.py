@@ -29,7 +29,8 @@ class Cluster:
         self.transport = Transport(lambda: load_client(source), SystemClock())
         self._connect_timeout_s = settings.api_connect_timeout_s
         self._read = (settings.api_connect_timeout_s, settings.api_read_timeout_s)
-        self._write = (settings.api_connect_timeout_s, settings.api_write_timeout_s)
+        self.write_timeouts = (settings.api_connect_timeout_s, settings.api_write_timeout_s)
+        """For connecting, and between reads, of a write: seconds."""
 
     def list_networks(self) -> tuple[list[Network], str]:
         """List the networks of all namespaces; return them and the resourceVersion to watch from.
@@ -98,7 +99,7 @@ class Cluster:
                     query=[("fieldManager", FIELD_MANAGER)],
                     body=guards + changes,
                     content_type=JSON_PATCH,
-                    timeout_s=self._write,
+                    timeout_s=self.write_timeouts,
                 )
             )
         except PatchRefused as error:
@@ -115,7 +116,7 @@ class Cluster:
         metadata = body.get("metadata")
         namespace = str(metadata.get("namespace")) if isinstance(metadata, Mapping) else ""
         path = f"/api/v1/namespaces/{quote(namespace, safe='')}/events"
-        self.transport.request("POST", path, body=body, timeout_s=self._write)
+        self.transport.request("POST", path, body=body, timeout_s=self.write_timeouts)
 
     def close(self) -> None:
         """Close the open connections."""

@@ -35,7 +35,8 @@ class VerifiedConnection(redis.SSLConnection):
                 "the certificate"
             ) from None
         try:
-            return context.wrap_socket(sock, server_hostname=self.host)
+            # A name may end with a dot, for the resolver; in a certificate, and in TLS, none does.
+            return context.wrap_socket(sock, server_hostname=self.host.removesuffix("."))
         except ssl.SSLCertVerificationError as error:
             raise RedisConnectionError(self._explain(error)) from None
         except ssl.SSLError as error:

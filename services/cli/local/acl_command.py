@@ -2,11 +2,13 @@
 
 import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from services.cli.failures import usage_error
+from services.runtime.clock import SystemClock
 from services.runtime.redis_users import RedisUser, acl_file, redis_users
 from services.runtime.secret_files import read_secret
 
@@ -14,6 +16,16 @@ ACL_FILE = "users.acl"
 FORMER = ".former"
 """The ending of a file with the password before the present one, which counts until `--retire`."""
 PASSWORD_BYTES = 32
+
+
+tls_name_option = click.option(
+    "--tls-name",
+    "tls_names",
+    multiple=True,
+    metavar="NAME",
+    help="Also make a certificate for a Redis of this name or address, for ten years. May be repeated. It is "
+    "replaced in its last year, or when it lacks a name.",
+)
 
 
 @click.command(name="acl")
@@ -41,7 +53,15 @@ PASSWORD_BYTES = 32
     help="Give this user another password; the former counts until --retire.",
 )
 @click.option("--retire", is_flag=True, help="Let former passwords count no more.")
-def acl(folder: Path, hosts: tuple[str, ...], database: int, rotated: tuple[str, ...], retire: bool) -> None:
+@tls_name_option
+def acl(
+    folder: Path,
+    hosts: tuple[str, ...],
+    database: int,
+    rotated: tuple[str, ...],
+    retire: bool,
+    tls_names: tuple[str, ...],
+) -> None:
     """Write the passwords of Redis' users into FOLDER, a file each, and users.acl for Redis.
 
     A password that is there stays. Redis reads the file with `aclfile FOLDER/users.acl`, and again by ACL
@@ -63,6 +83,8 @@ def acl(folder: Path, hosts: tuple[str, ...], database: int, rotated: tuple[str,
             )
         passwords = {user.name: _passwords(folder, user, user.name in rotated, retire) for user in users}
         _write(folder / ACL_FILE, acl_file(redis_users(hosts, database=database), passwords))
+        if tls_names:
+            _write_certificate(folder, tls_names)
     except OSError as error:
         raise usage_error(
             f"{error.filename}: {error.strerror}; expected a folder that this user can write"
@@ -70,6 +92,16 @@ def acl(folder: Path, hosts: tuple[str, ...], database: int, rotated: tuple[str,
     except ValueError as error:
         raise usage_error(str(error)) from None
     click.echo(f"{folder / ACL_FILE}: {', '.join(user.name for user in users)}")
+
+
+def _write_certificate(folder: Path, names: Sequence[str]) -> None:
+    """Write what is missing of CA, certificate and key."""
+    # The package that makes them is installed where a person works, not where a service runs.
+    from services.cli.local.redis_certificate import files_to_write
+
+    present = {path.name: path.read_bytes() for path in folder.glob("redis*") if path.is_file()}
+    for name, content in files_to_write(present, names, SystemClock().now()).items():
+        _write(folder / name, content.decode())
 
 
 def _passwords(folder: Path, user: RedisUser, rotate: bool, retire: bool) -> list[str]:

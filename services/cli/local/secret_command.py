@@ -1,0 +1,64 @@
+"""`nadroute redis secret`: the passwords of Redis' users, made once, in a Secret of Kubernetes."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import click
+
+from services.cli.failures import usage_error
+from services.cli.local.acl_command import ACL_FILE, FORMER, PASSWORD_BYTES, tls_name_option
+from services.cli.local.redis_certificate import files_to_write
+from services.cli.options.client import client_options, cluster_client, load_client_settings
+from services.cluster.kept_secret import KeptSecret
+from services.runtime.clock import SystemClock
+from services.runtime.redis_users import acl_file, redis_users
+
+PAGE = "page"
+"""The key of the password of Flower's pages."""
+
+
+@click.command(name="secret")
+@click.argument("name")
+@click.option("-n", "--namespace", required=True, help="The Secret's namespace.")
+@tls_name_option
+@client_options(kubernetes=True, redis=False)
+def secret(name: str, namespace: str, tls_names: tuple[str, ...], **flags: object) -> None:
+    """Make the Secret NAME: a password for each user of Redis, one for Flower's pages, and users.acl.
+
+    What is in it stays; what is missing is added. users.acl is written anew: it says what the users may do in
+    this version. Needs to create Secrets, and to get and update this one.
+    """
+    settings = load_client_settings(flags)
+    with cluster_client(settings) as cluster:
+        kept = KeptSecret(cluster, namespace=namespace, name=name)
+        now = SystemClock().now()
+        keys = kept.change(lambda content: completed(content, tls_names, now))
+    click.echo(f"Secret {namespace}/{name}: {', '.join(keys) or 'nothing to change'}")
+
+
+def completed(content: Mapping[str, bytes], tls_names: Sequence[str], now: datetime) -> dict[str, bytes]:
+    """Return the Secret's content with what is missing in it; raise CommandFailed for what is no password."""
+    whole = dict(content)
+    users = redis_users()
+    names = [user.name for user in users if not user.is_open]
+    for name in (*names, PAGE):
+        if not whole.get(name):
+            whole[name] = secrets.token_urlsafe(PASSWORD_BYTES).encode()
+    passwords = {
+        name: [_password(key, whole[key]) for key in (name, name + FORMER) if whole.get(key)]
+        for name in names
+    }
+    whole[ACL_FILE] = acl_file(users, passwords).encode()
+    return whole | (files_to_write(whole, tls_names, now) if tls_names else {})
+
+
+def _password(key: str, value: bytes) -> str:
+    """Return the password as a service reads it from its file."""
+    try:
+        password = value.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        password = ""
+    if not password or not password.isprintable():
+        raise usage_error(f"the Secret's {key}: expected one line of printable text in UTF-8")
+    return password
