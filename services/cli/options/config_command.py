@@ -137,17 +137,35 @@ def _service_command(service: Service) -> click.Command:
     return command(output_option(settings_options(service)(show)))
 
 
+def _check() -> int:
+    """Print a line for each setting that keeps a service from starting; return the exit code."""
+    failed = 0
+    for service in SERVICES:
+        try:
+            load_settings(service, {})
+        except CommandFailed as error:
+            failed = error.exit_code
+            for line in error.message.splitlines():
+                click.echo(f"{service.name}: {line}", err=True)
+    if not failed:
+        click.echo("all settings are valid")
+    return failed
+
+
 @click.group(cls=ServiceGroup, invoke_without_command=True)
+@click.option("--check", is_flag=True, help="Show only what would keep a service from starting.")
 @output_option
 @click.pass_context
-def config(context: click.Context, output: Output) -> int | None:
+def config(context: click.Context, check: bool, output: Output) -> int | None:
     """Show the settings of a service, or of all: each value, and where it comes from.
 
     A value comes from a flag, the environment or the default. Secrets are hidden. Exit code 2 if a value is
-    wrong; without a SERVICE, a required setting that is missing is only reported.
+    wrong; without a SERVICE and --check, a required setting that is missing is only reported.
     """
     if context.invoked_subcommand is not None:
         return None
+    if check:
+        return _check()
     rows: list[SettingRow] = []
     failed = 0
     for service in SERVICES:

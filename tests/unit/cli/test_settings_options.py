@@ -182,3 +182,20 @@ def test_the_configuration_page_is_up_to_date() -> None:
     for service in (*SERVICES, CLIENT):
         for option in describe_options(service.settings_class(), flag_prefix=service.flag_prefix):
             assert option.variable in PAGE.read_text()
+
+
+def test_a_check_names_only_what_would_keep_a_service_from_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is shown beside it; an unknown setting, a wrong value and a missing one each have a line."""
+    whole = {"HOST": "node1", "UPLINKS": "auto"}
+    ran = run(monkeypatch, "config", "--check", **whole)
+    assert (ran.code, ran.out, ran.err) == (0, "all settings are valid\n", "")
+    ran = run(monkeypatch, "config", "--check", UPLINKS="auto")
+    assert (ran.code, ran.out) == (2, "")
+    assert [line.partition(":")[0] for line in ran.err.splitlines()] == ["prober"]
+    ran = run(monkeypatch, "config", "--check", OBSERVE_ONLY="perhaps", **whole)
+    assert ran.code == 2
+    assert [line.partition(":")[0] for line in ran.err.splitlines()] == ["updater"]
+    assert "'perhaps'" in ran.err
+    ran = run(monkeypatch, "config", "--check", OBSERVE_ALL="true", **whole)
+    assert ran.code == 2
+    assert "NADROUTE_OBSERVE_ALL" in ran.err
