@@ -32,7 +32,9 @@ def helm_template(*arguments: str) -> str:
 def render() -> dict[str, str]:
     """Return the content of each rendered file by its name."""
     files: dict[str, str] = {}
-    for document in re.split(r"^---\n", helm_template("--kube-version", KUBERNETES), flags=re.M):
+    for document in re.split(
+        r"^---\n", helm_template("--kube-version", KUBERNETES, "--no-hooks"), flags=re.M
+    ):
         source = re.match(r"# Source: nadroute/templates/(\S+)\n", document)
         if source is None:
             continue

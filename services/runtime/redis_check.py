@@ -25,7 +25,16 @@ log = structlog.get_logger(__name__)
 class RedisCheck(RepeatingThread):
     """Asks Redis for an answer and for a write, and keeps the outcome. Thread-safe."""
 
-    def __init__(self, address: str | RedisAddress, *, clock: Clock, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        address: str | RedisAddress,
+        *,
+        clock: Clock,
+        registry: CollectorRegistry,
+        writes: bool = True,
+    ) -> None:
+        """writes: whether Redis also has to take a write; not asked of a user who may write nothing."""
+        self._writes = writes
         super().__init__("redis-check", self.check, clock=clock, interval_s=INTERVAL_S)
         # No retry: each failed attempt is counted, and the next check comes soon.
         self._client = connect(address, connect_timeout_s=TIMEOUT_S, read_timeout_s=TIMEOUT_S, retries=0)
@@ -75,8 +84,9 @@ class RedisCheck(RepeatingThread):
         """Ask once. Redis errors are recorded, not raised."""
         try:
             self._client.ping()
-            # Refused like any write, but changes nothing: there is no such key.
-            self._client.set(CHECK_KEY, "", xx=True)
+            if self._writes:
+                # Refused like any write, but changes nothing: there is no such key.
+                self._client.set(CHECK_KEY, "", xx=True)
         except redis.RedisError as error:
             self._failed(error)
             return

@@ -18,7 +18,7 @@ from services.contract.names import PROBE_TASK, probe_queue
 from services.runtime.celery_app import describe_probe, make_app
 from tests.integration.test_cli_networks import work
 from tests.integration.test_cli_redis import TIMEOUT_S, children, program, runs, wait_until
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import RedisServer, running_redis
 from tests.unit.cli.running import run
 
 
@@ -85,14 +85,18 @@ def test_flower_takes_another_password_from_its_file(tmp_path: Path) -> None:
     assert not [text for text in (*map(str, shown), out, errors) if "-secret" in text]
 
 
-def test_flower_runs_without_redis(short_folder: Path) -> None:
-    """Its page is served, and SIGINT ends it."""
-    with program(
-        "flower", "--port", "0", "--redis-url", f"unix://{short_folder}/none", "--password", "p"
-    ) as process:
+def test_flower_runs_without_redis_and_is_not_ready(short_folder: Path) -> None:
+    """Its page is served, SIGINT ends it, and it is ready when a Redis answers that takes no write of it."""
+    socket = short_folder / "redis.sock"
+    with program("flower", "--port", "0", "--redis-url", f"unix://{socket}", "--password", "p") as process:
         assert process.stdout is not None
         url = process.stdout.readline().split()[-1]
         assert _get(f"{url}workers", password="p")[0] == 200
+        assert _get(f"{url}healthcheck")[0] == 200
+        assert _get(f"{url}readyz")[0] == 503
+        with running_redis(short_folder) as server:
+            server.client.execute_command("ACL", "SETUSER", "default", "-set")
+            wait_until(lambda: _get(f"{url}readyz")[0] == 200, "a ready Flower")
         process.send_signal(signal.SIGINT)
         assert process.wait(TIMEOUT_S) == 0
 

@@ -39,10 +39,26 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
 {{- define "nadroute.secret" -}}
+{{- if and .Values.redis.url (not .Values.secrets.existing) -}}
+{{- fail "redis.url is set, so the passwords are those of that Redis: set secrets.existing to a Secret with them" -}}
+{{- end -}}
 {{- .Values.secrets.existing | default (include "nadroute.prefix" .) -}}
+{{- end -}}
+
+{{- define "nadroute.redis-host" -}}
+{{- printf "%s-redis.%s.svc.%s" (include "nadroute.prefix" .) .Release.Namespace .Values.clusterDomain -}}
 {{- end -}}
 
 {{- /* With its full name and a trailing dot, so that the resolver asks once and appends no domain. */ -}}
 {{- define "nadroute.redis-url" -}}
-{{- printf "redis://%s-redis.%s.svc.%s.:6379/0" (include "nadroute.prefix" .) .Release.Namespace .Values.clusterDomain -}}
+{{- if .Values.redis.url -}}
+{{- .Values.redis.url -}}
+{{- else -}}
+{{- printf "%s://%s.:6379/0" (ternary "rediss" "redis" .Values.redis.tls) (include "nadroute.redis-host" .) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* "true" where the Secret has the CA of Redis. */ -}}
+{{- define "nadroute.redis-ca" -}}
+{{- if .Values.redis.url }}{{ with .Values.redis.ca }}true{{ end }}{{ else }}{{ with .Values.redis.tls }}true{{ end }}{{ end -}}
 {{- end -}}

@@ -73,6 +73,11 @@ securityContext:
 # Read anew at each connection: a Secret that changes needs no restart.
 - name: NADROUTE_REDIS_PASSWORD_FILE
   value: /run/secrets/nadroute/redis-password
+{{- if include "nadroute.redis-ca" .root }}
+# The server's certificate is verified by this CA alone.
+- name: NADROUTE_REDIS_CA_FILE
+  value: /run/secrets/nadroute/redis-ca.crt
+{{- end }}
 {{- end -}}
 
 {{- /* A variable's value: lists and mappings are JSON. */ -}}
@@ -146,12 +151,23 @@ readinessProbe:
     items:
       - key: {{ .part }}
         path: redis-password
+{{- if include "nadroute.redis-ca" .root }}
+      - key: redis-ca.crt
+        path: redis-ca.crt
+{{- end }}
 {{- end -}}
 
 {{- define "nadroute.secret-mount" -}}
 - name: secrets
   mountPath: /run/secrets/nadroute
   readOnly: true
+{{- end -}}
+
+{{- /* A hook of Helm, which Argo CD runs before it syncs. */ -}}
+{{- define "nadroute.before" -}}
+helm.sh/hook: pre-install,pre-upgrade
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end -}}
 
 {{- define "nadroute.scraped" -}}

@@ -23,13 +23,16 @@ from flower.options import default_options
 from flower.urls import handlers
 from flower.urls import settings as flower_application_settings
 from flower.views.monitor import Metrics
+from prometheus_client import CollectorRegistry
 from tornado.ioloop import IOLoop, PeriodicCallback
+from tornado.web import RequestHandler
 
 from services.cli.failures import usage_error
 from services.cli.local.service_commands import FlowerSettings
 from services.runtime.celery_app import make_app
 from services.runtime.clock import Clock, SystemClock
 from services.runtime.redis_address import RedisAddress, celery_url
+from services.runtime.redis_check import RedisCheck
 from services.runtime.secret_files import read_secret
 
 RECONNECT_S = 2.0
@@ -90,6 +93,18 @@ class _Flower(Flower):  # type: ignore[misc]
         return celery_url(self.address.url_with_password())
 
 
+def _readiness(check: RedisCheck) -> type[RequestHandler]:
+    """Return the page that says, to everybody, whether Redis answers: without it there is nothing to show."""
+
+    class Ready(RequestHandler):  # type: ignore[misc]
+        def get(self) -> None:
+            problem = check.problem()
+            self.set_status(503 if problem else 200)
+            self.finish("Redis does not answer\n" if problem else "ready\n")
+
+    return Ready
+
+
 class _Metrics(Metrics):  # type: ignore[misc]
     """Flower's metrics, which name workers and tasks, behind the password of the other pages."""
 
@@ -145,6 +160,10 @@ async def _serve(settings: FlowerSettings, password: str, *, announce_password: 
     )
     # The first rule that matches counts.
     handlers.insert(0, ("/metrics", _Metrics))
+    check = RedisCheck(
+        settings.redis_address, clock=SystemClock(), registry=CollectorRegistry(), writes=False
+    )
+    handlers.insert(0, ("/readyz", _readiness(check)))
     flower = _Flower(capp=app, options=options, events=events, io_loop=loop, **flower_application_settings)
     flower.address = settings.redis_address
     try:
@@ -154,6 +173,7 @@ async def _serve(settings: FlowerSettings, password: str, *, announce_password: 
             f"--address={settings.flower_address} --port={settings.flower_port}: {error.strerror or error}; "
             "expected an address of this machine and a free port; 0 takes a free one"
         ) from None
+    check.start()
     flower.events.start()
     flower.started = True
     for work in (lambda: _inspect_new_workers(flower), lambda: _admit(settings, password)):

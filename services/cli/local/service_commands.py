@@ -18,7 +18,7 @@ class FlowerSettings(ServiceSettings):
     """Flower: workers and tasks in a browser."""
 
     flower_address: str = "127.0.0.1"
-    """The address to listen on. Only /healthcheck, which tells nothing, asks for no password."""
+    """The address to listen on. /healthcheck and /readyz ask for no password, and tell nothing more."""
     flower_port: Annotated[int, Field(ge=0, le=65_535)] = 5555
     """The TCP port to listen on; 0 takes a free one and prints it."""
     flower_user: Annotated[str, Field(min_length=1, pattern=r"^[^:\s]+$", repr=False)] = "nadroute"

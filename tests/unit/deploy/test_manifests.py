@@ -166,12 +166,11 @@ def test_no_password_lies_in_the_files() -> None:
 
 
 def test_a_probe_only_where_something_real_answers() -> None:
-    """Each service has checks of its own; Flower's is only that it runs."""
+    """Each part says by itself that it has started, that it runs, and that it is ready."""
     probes = {
         (name, probe)
         for name, workload in workloads().items()
         for probe in container_of(workload)
         if probe.endswith("Probe")
     }
-    own = {(name, probe) for name in ("watcher", "prober", "updater") for probe in (*PROBES, "startupProbe")}
-    assert probes == {*own, *(("redis", probe) for probe in PROBES), ("flower", "readinessProbe")}
+    assert probes == {(name, probe) for name in workloads() for probe in (*PROBES, "startupProbe")}

@@ -24,13 +24,22 @@ from tests.unit.deploy.reading import (
     environment_of,
     of_kind,
     pod_of,
+    secret_files,
     workloads,
 )
 
 PASSWORD = "0123456789abcdef"
 USERS = acl_file(redis_users(), {"cli": [PASSWORD]}) + f"user test reset on >{PASSWORD} ~* &* +@all\n"
+TLS = {
+    "--port": "0",
+    "--tls-port": "6379",
+    "--tls-cert-file": "/run/secrets/nadroute/redis.crt",
+    "--tls-key-file": "/run/secrets/nadroute/redis.key",
+    "--tls-auth-clients": "no",
+}
+"""What the cluster's Redis has beyond the file; the server that pip installs is built without TLS."""
 COMMANDS = {
-    "cluster": container_of(workloads()["redis"])["command"],
+    "cluster": container_of(workloads()["redis"])["command"][:2],
     "compose": compose()["services"]["redis"]["entrypoint"],
 }
 
@@ -63,6 +72,21 @@ def test_the_cluster_has_the_file_that_compose_mounts() -> None:
     """The ConfigMap's redis.conf says the same, line by line."""
     lines = [line.rstrip() for line in of_kind("ConfigMap")["redis"]["data"]["redis.conf"].splitlines()]
     assert lines == REDIS_CONF.read_text().splitlines()
+
+
+def test_the_clusters_redis_speaks_tls_alone() -> None:
+    """No other port is open; certificate and key are files of the Secret, and every client has the CA."""
+    redis_pods = workloads()["redis"]
+    options = iter(container_of(redis_pods)["command"][2:])
+    assert dict(zip(options, options, strict=True)) == TLS
+    (port,) = container_of(redis_pods)["ports"]
+    assert str(port["containerPort"]) == TLS["--tls-port"]
+    files = secret_files(redis_pods)
+    assert (files[TLS["--tls-cert-file"]], files[TLS["--tls-key-file"]]) == ("redis.crt", "redis.key")
+    for name in ("watcher", "updater", "prober", "flower"):
+        environment = environment_of(workloads()[name])
+        assert environment["NADROUTE_REDIS_URL"].startswith("rediss://")
+        assert secret_files(workloads()[name])[environment["NADROUTE_REDIS_CA_FILE"]] == "redis-ca.crt"
 
 
 def test_redis_starts_elsewhere_when_its_node_is_lost() -> None:
