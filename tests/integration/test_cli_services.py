@@ -95,7 +95,7 @@ def test_flower_runs_without_redis_and_is_not_ready(short_folder: Path) -> None:
         assert _get(f"{url}healthcheck")[0] == 200
         assert _get(f"{url}readyz")[0] == 503
         with running_redis(short_folder) as server:
-            server.client.execute_command("ACL", "SETUSER", "default", "-set")
+            server.client.acl_setuser("default", enabled=True, commands=["-set"])
             wait_until(lambda: _get(f"{url}readyz")[0] == 200, "a ready Flower")
         process.send_signal(signal.SIGINT)
         assert process.wait(TIMEOUT_S) == 0
