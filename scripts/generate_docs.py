@@ -1,4 +1,4 @@
-"""Writes the pages of docs/ that are generated from code: python -m scripts.generate_docs [--check]
+"""Writes the pages that are generated from code: python -m scripts.generate_docs [--check]
 
 With --check nothing is written; the exit code is 1 if a page differs from what the code says.
 """
@@ -8,14 +8,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts import configuration_page, states_page
+from scripts import chart_pages, configuration_page, states_page
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+ROOT = Path(__file__).resolve().parent.parent
 PAGES: dict[str, Callable[[], str]] = {
-    "configuration.md": configuration_page.render,
-    "states.md": states_page.render,
+    "docs/configuration.md": configuration_page.render,
+    "docs/states.md": states_page.render,
+    "charts/nadroute/values.schema.json": chart_pages.schema,
+    "charts/nadroute/README.md": chart_pages.readme,
+    # A chart has no file outside of its folder.
+    "charts/nadroute/files/alerts.yaml": (ROOT / "docs" / "alerts.yaml").read_text,
+    "charts/nadroute/files/dashboard.json": (ROOT / "docs" / "grafana-dashboard.json").read_text,
 }
-"""File name in docs/ to the function that renders it."""
+"""Path to the function that renders it."""
 
 
 def main() -> int:
@@ -23,7 +28,7 @@ def main() -> int:
     check = "--check" in sys.argv[1:]
     outdated = 0
     for name, render in PAGES.items():
-        path = DOCS / name
+        path = ROOT / name
         before, after = path.read_text() if path.exists() else "", render()
         if before == after:
             continue
@@ -33,9 +38,9 @@ def main() -> int:
         outdated += 1
         lines = before.splitlines(), after.splitlines()
         print(
-            *difflib.unified_diff(*lines, f"docs/{name}", "generated", lineterm=""), sep="\n", file=sys.stderr
+            *difflib.unified_diff(*lines, name, "generated", lineterm=""), sep="\n", file=sys.stderr
         )
-        print(f"docs/{name} is out of date: run `make docs`", file=sys.stderr)
+        print(f"{name} is out of date: run `make docs`", file=sys.stderr)
     return min(outdated, 1)
 
 
