@@ -27,7 +27,11 @@ FREE: dict[str, dict[str, Any]] = {
     # Without user and password, which everybody could read in the pods' environment.
     "redis.url": {"pattern": r"^(rediss?://[^@\s]+)?$"},
     "redis.persistence.size": {"pattern": "^[1-9][0-9]*(\\.[0-9]+)?([KMGT]i?)?$"},
-    "prober.uplinks": {"type": ["string", "object"], "pattern": "^auto$", "additionalProperties": {"type": "string"}},
+    "prober.uplinks": {
+        "type": ["string", "object"],
+        "pattern": "^auto$",
+        "additionalProperties": {"type": "string"},
+    },
 }
 """What is known of a value beyond the type of its default."""
 OPEN = {"resources", "nodeSelector", "digests", "uplinks", "labels"}
@@ -141,18 +145,18 @@ def readme() -> str:
 
 
 INTRODUCTION = """\
-Needs Kubernetes 1.29 or later; it is made for Harvester's hosts. How to install it, also without a route to the
-Internet, to observe first, to upgrade and to remove it: docs/deployment.md of the source.
+Needs Kubernetes 1.29 or later; it is made for Harvester's hosts. How to install it, also without a route to
+the Internet, to observe first, to upgrade and to remove it: docs/deployment.md of the source.
 
 ```
 helm install nadroute nadroute --namespace nadroute --create-namespace
 helm test nadroute --namespace nadroute
 ```
 
-The prober needs the host's network and NET_RAW: the namespace has to admit pods of the level `privileged`. Everything
-else is `restricted`.
+The prober needs the host's network and NET_RAW: the namespace has to admit pods of the level `privileged`.
+Everything else is `restricted`.
 
 ## Values
 
-`values.schema.json` refuses what is not here. `settings` takes every setting of docs/configuration.md by its name in lower
-case, such as `observe_only: true`, except those that the chart sets itself."""
+`values.schema.json` refuses what is not here. `settings` takes every setting of docs/configuration.md by its
+name in lower case, such as `observe_only: true`, except those that the chart sets itself."""

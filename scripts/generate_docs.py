@@ -37,9 +37,7 @@ def main() -> int:
             continue
         outdated += 1
         lines = before.splitlines(), after.splitlines()
-        print(
-            *difflib.unified_diff(*lines, name, "generated", lineterm=""), sep="\n", file=sys.stderr
-        )
+        print(*difflib.unified_diff(*lines, name, "generated", lineterm=""), sep="\n", file=sys.stderr)
         print(f"{name} is out of date: run `make docs`", file=sys.stderr)
     return min(outdated, 1)
 

@@ -89,6 +89,22 @@ def secret_files(workload: Manifest) -> dict[str, str]:
     }
 
 
+def rights_of(account: str) -> set[tuple[str, str, str, str]]:
+    """Return (kind of role, API group, resource, verb) of everything bound to this ServiceAccount."""
+    found = set()
+    for binding in [*of_kind("RoleBinding").values(), *of_kind("ClusterRoleBinding").values()]:
+        if any(subject["name"] == f"nadroute-{account}" for subject in binding["subjects"]):
+            kind = binding["roleRef"]["kind"]
+            for rule in of_kind(kind)[binding["roleRef"]["name"].removeprefix("nadroute-")]["rules"]:
+                found |= {
+                    (kind, group, resource, verb)
+                    for group in rule["apiGroups"]
+                    for resource in rule["resources"]
+                    for verb in rule["verbs"]
+                }
+    return found
+
+
 def with_secrets(variables: Mapping[str, str], files: Mapping[str, str], folder: Path) -> dict[str, str]:
     """Return the variables with secrets in this folder, where the content of each says its key."""
     found = dict(variables)

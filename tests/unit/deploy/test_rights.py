@@ -3,30 +3,14 @@
 import re
 
 from services.cli.options.services_table import UPDATER, WATCHER
-from tests.unit.deploy.reading import environment_of, of_kind, pod_of, workloads
+from tests.unit.deploy.reading import environment_of, of_kind, pod_of, rights_of, workloads
 
 NETWORKS = ("k8s.cni.cncf.io", "network-attachment-definitions")
 
 
-def _rights_of(account: str) -> set[tuple[str, str, str, str]]:
-    """Return (kind of role, API group, resource, verb) of everything bound to this ServiceAccount."""
-    found = set()
-    for binding in [*of_kind("RoleBinding").values(), *of_kind("ClusterRoleBinding").values()]:
-        if any(subject["name"] == f"nadroute-{account}" for subject in binding["subjects"]):
-            kind = binding["roleRef"]["kind"]
-            for rule in of_kind(kind)[binding["roleRef"]["name"].removeprefix("nadroute-")]["rules"]:
-                found |= {
-                    (kind, group, resource, verb)
-                    for group in rule["apiGroups"]
-                    for resource in rule["resources"]
-                    for verb in rule["verbs"]
-                }
-    return found
-
-
 def test_the_watcher_reads_networks_and_holds_a_lease() -> None:
     """The watcher reads networks everywhere, writes none, and renews one Lease in its own namespace."""
-    assert _rights_of("watcher") == {
+    assert rights_of("watcher") == {
         *(("ClusterRole", *NETWORKS, verb) for verb in ("list", "watch")),
         *(("Role", "coordination.k8s.io", "leases", verb) for verb in ("create", "get", "update")),
     }
@@ -34,7 +18,7 @@ def test_the_watcher_reads_networks_and_holds_a_lease() -> None:
 
 def test_the_updater_patches_networks_and_posts_events() -> None:
     """It reads and patches networks, creates Events and renews a Lease; it creates and deletes no network."""
-    assert _rights_of("updater") == {
+    assert rights_of("updater") == {
         *(("ClusterRole", *NETWORKS, verb) for verb in ("get", "list", "watch", "patch")),
         ("ClusterRole", "", "events", "create"),
         *(("Role", "coordination.k8s.io", "leases", verb) for verb in ("create", "get", "update")),
@@ -43,8 +27,8 @@ def test_the_updater_patches_networks_and_posts_events() -> None:
 
 def test_the_prober_has_no_rights() -> None:
     """No role is bound to the prober, and a pod without a ServiceAccount of its own has no token."""
-    assert _rights_of("prober") == set()
-    assert _rights_of("default") == set()
+    assert rights_of("prober") == set()
+    assert rights_of("default") == set()
 
 
 def test_no_right_is_a_wildcard() -> None:
