@@ -17,6 +17,8 @@ SEED ?= 1000000
 MINUTES ?= 60
 SECONDS ?= 600
 ROWS ?=
+REPO ?=
+REGISTRY ?=
 FLEET_ARGS ?=
 UPGRADE ?=
 export REGISTRY ENGINE PLATFORM TARGETS BUILD SOURCE
@@ -25,7 +27,7 @@ export REGISTRY ENGINE PLATFORM TARGETS BUILD SOURCE
 # service does to start: `make test` starts hundreds of them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help docs venv demo bench bench-fleet bench-packages fuzz test test-long test-soak test-containers chaos check format manifests lock images bundle clean demo-packages test-packages
+.PHONY: help docs venv demo bench bench-fleet bench-packages fuzz test test-long test-soak test-containers chaos check format manifests lock images bundle addon clean demo-packages test-packages
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +94,11 @@ docs: $(STAMP) ## write the generated pages of docs/ from the code
 
 manifests: $(STAMP) $(BIN)/helm ## write k8s/ from charts/nadroute
 	$(BIN)/python -m scripts.render_manifests
+
+addon: $(STAMP) $(BIN)/helm ## write dist/addon.yaml, for Harvester; REPO=http://… of charts, REGISTRY=… of images, OBSERVE=1
+	@mkdir -p dist
+	@$(BIN)/python -m scripts.addon --repo "$(REPO)" --registry "$(REGISTRY)" $(if $(filter 1,$(OBSERVE)),--observe-only) > dist/addon.yaml
+	@echo dist/addon.yaml
 
 bench-packages:
 	@PYTHON=$(PYTHON) ./scripts/bench-packages
