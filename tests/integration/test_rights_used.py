@@ -1,6 +1,7 @@
 """The rights that the chart grants are those that the services use: each verb, and no other."""
 
 import dataclasses
+import signal
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from services.cluster.client import Cluster
 from services.cluster.errors import NotFound
 from services.cluster.settings import ClusterSettings
 from services.contract.messages import Segment
+from tests.integration.test_cli_redis import program
 from tests.support.kube_api import Networks, network
 from tests.support.redis_server import RedisServer
 from tests.support.updater_site import digest_of, own_updater_site, state_of
@@ -62,3 +64,20 @@ def test_the_updater_uses_each_of_its_rights_and_no_other(tmp_path: Path) -> Non
         with pytest.raises(NotFound):
             cluster.annotate(another, {"nadroute.io/status": "x"})
         assert used(site.server.requests) == granted("updater")
+
+
+def test_the_commands_use_each_of_their_rights_and_no_other(
+    redis_server: RedisServer, server: ApiServer, networks: Networks
+) -> None:
+    """Those that read: status, also with --watch, explain and diff."""
+    networks.create(network("a", vlan=7))
+    where = ("--kubeconfig", str(networks.kubeconfig), "--redis-url", redis_server.url)
+    name = f"{networks.namespace}/a"
+    with program("status", "--watch", *where) as watching_status:
+        server.request_log.wait(lambda each: each.verb == "watch", seconds=60)
+        watching_status.send_signal(signal.SIGINT)
+        watching_status.wait(60)
+    for command in (("status",), ("explain", name), ("diff",)):
+        with program(*command, *where) as process:
+            assert process.wait(60) in (0, 1)
+    assert used(server.requests) == granted("cli")

@@ -80,7 +80,7 @@ def test_two_releases_share_no_object_and_no_pod() -> None:
     selectors = [each["spec"]["selector"] for each in one if "selector" in each.get("spec", {})]
     selectors += [each["spec"]["podSelector"] for each in one if "podSelector" in each.get("spec", {})]
     wanted = [(selector.get("matchLabels") or selector).items() for selector in selectors]
-    assert len(wanted) == 11
+    assert len(wanted) == 12
     for pod in pods(other).values():
         assert not [each for each in wanted if each <= pod["metadata"]["labels"].items()]
 

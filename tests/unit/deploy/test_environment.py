@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.options.services_table import SERVICES, Service, known_settings
+from services.cli.options.services_table import CLIENT, SERVICES, Service, known_settings
 from services.runtime.redis_users import redis_users
 from services.runtime.settings import ENV_PREFIX, check_environment
 from tests.unit.deploy.reading import (
@@ -56,6 +56,20 @@ def test_a_service_starts_with_its_environment(
     user = "prober-node1" if (place, service.name) == ("compose", "prober") else service.name
     assert user in _users(place)
     assert credentials.get_credentials() == (user, f"secret-of-{service.name}")
+
+
+def test_the_commands_sign_in_to_redis_as_themselves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By the user `cli` and verified TLS, in the pod where they are run."""
+    workload = workloads()["cli"]
+    variables = with_secrets(environment_of(workload), secret_files(workload), tmp_path)
+    check_environment(known_settings(), variables)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    address = CLIENT.settings_class().load().redis_address
+    credentials = address.credentials()
+    assert credentials is not None
+    assert credentials.get_credentials() == ("cli", "secret-of-cli")
+    assert address.is_encrypted
 
 
 @pytest.mark.parametrize("service", [*(service.name for service in SERVICES), "redis"])

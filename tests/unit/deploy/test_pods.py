@@ -28,10 +28,10 @@ every_workload = pytest.mark.parametrize("workload", workloads().values(), ids=w
 
 
 def test_the_parts_of_the_loop_are_all_there() -> None:
-    """The cluster runs Redis, the watcher, the updater, Flower, and a prober on each host."""
-    assert set(of_kind("Deployment")) == {"redis", "watcher", "updater", "flower"}
+    """The cluster runs Redis, the watcher, the updater, Flower, a pod for commands, a prober on each host."""
+    assert set(of_kind("Deployment")) == {"redis", "watcher", "updater", "flower", "cli"}
     assert set(of_kind("DaemonSet")) == {"prober"}
-    assert set(workloads()) == {"redis", "watcher", "updater", "flower", "prober"}
+    assert set(workloads()) == {"redis", "watcher", "updater", "flower", "cli", "prober"}
 
 
 def test_only_the_prober_is_on_the_hosts_network() -> None:
@@ -119,8 +119,8 @@ def test_a_read_only_root_needs_no_volume_to_write_to(workload: Manifest) -> Non
 
 @every_workload
 def test_a_token_only_where_kubernetes_is_asked(workload: Manifest) -> None:
-    """Only the watcher and the updater have a token."""
-    asks = part_of(workload) in ("watcher", "updater")
+    """Only the watcher, the updater and the pod of the commands have a token."""
+    asks = part_of(workload) in ("watcher", "updater", "cli")
     assert pod_of(workload)["automountServiceAccountToken"] is asks
     assert all(
         account["automountServiceAccountToken"] is False for account in of_kind("ServiceAccount").values()
@@ -210,7 +210,7 @@ def test_a_version_that_does_not_start_replaces_nothing(name: str) -> None:
     assert update == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
 
 
-@pytest.mark.parametrize("name", ["watcher", "updater", "flower", "redis"])
+@pytest.mark.parametrize("name", ["watcher", "updater", "flower", "cli", "redis"])
 def test_a_lost_node_is_left_after_30_s(name: str) -> None:
     """Kubernetes' own tolerations of 300 s would leave everything unwritten for 6 minutes."""
     tolerations = {

@@ -25,6 +25,11 @@ def test_the_updater_patches_networks_and_posts_events() -> None:
     }
 
 
+def test_the_commands_may_read() -> None:
+    """They list and watch networks; what changes one is for a person's own rights."""
+    assert rights_of("cli") == {("ClusterRole", *NETWORKS, verb) for verb in ("list", "watch")}
+
+
 def test_the_prober_has_no_rights() -> None:
     """No role is bound to the prober, and a pod without a ServiceAccount of its own has no token."""
     assert rights_of("prober") == set()
