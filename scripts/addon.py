@@ -7,6 +7,7 @@ served inside the cluster, for a site without a route to any other.
 
 import argparse
 import base64
+import json
 import subprocess
 import sys
 import tempfile
@@ -136,13 +137,6 @@ def packaged() -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
 
 
-class _Plain(yaml.SafeDumper):
-    """Writes each object whole, without references to what stands elsewhere."""
-
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002  # yaml's signature
-        return True
-
-
 def main() -> int:
     """Print the objects as YAML."""
     parser = argparse.ArgumentParser(prog="python -m scripts.addon", description=__doc__)
@@ -151,7 +145,8 @@ def main() -> int:
     parser.add_argument("--observe-only", action="store_true", help="write nothing to any network at first")
     given = parser.parse_args()
     made = objects(repo=given.repo, registry=given.registry, observe_only=given.observe_only)
-    print(yaml.dump_all(made, Dumper=_Plain, sort_keys=False), end="")
+    # Copied, so that no object refers to what stands in another place.
+    print(yaml.safe_dump_all(json.loads(json.dumps(made)), sort_keys=False), end="")
     return 0
 
 
