@@ -146,7 +146,7 @@ def readme() -> str:
 
 INTRODUCTION = """\
 Needs Kubernetes 1.29 or later; it is made for Harvester's hosts. How to install it, also without a route to
-the Internet, to observe first, to upgrade and to remove it: docs/deployment.md of the source.
+the Internet, to observe first, to upgrade and to remove it: docs/cluster.md of the source.
 
 ```
 helm install nadroute nadroute --namespace nadroute --create-namespace

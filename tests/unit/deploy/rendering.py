@@ -29,6 +29,7 @@ EVERYTHING: dict[str, Any] = {
         "tolerations": [{"key": "a", "operator": "Exists"}],
         "nodeSelector": {"a": "b"},
     },
+    "networkPolicy": {"redisFrom": ["10.52.0.0/32", "10.52.1.0/32"]},
     "redis": {"persistence": {"enabled": True, "storageClass": "fast"}},
     "metrics": {
         "labels": {"release": "rancher-monitoring"},

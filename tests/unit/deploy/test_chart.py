@@ -276,6 +276,15 @@ def test_prometheus_gets_the_documented_rules_and_all_metrics() -> None:
     )
 
 
+def test_a_site_says_from_where_probers_come() -> None:
+    """Redis is reached from the pods of the release, and from these addresses."""
+    policy = of_kind("NetworkPolicy", rendered({**EVERYTHING, "fullnameOverride": ""}))["redis"]
+    (rule,) = policy["spec"]["ingress"]
+    pods_of_release, *blocks = rule["from"]
+    assert "podSelector" in pods_of_release
+    assert [block["ipBlock"]["cidr"] for block in blocks] == EVERYTHING["networkPolicy"]["redisFrom"]
+
+
 KEPT_WHEN_EMPTY = {"emptyDir", "podSelector", "automountServiceAccountToken", "enableServiceLinks"}
 KEPT_WHEN_EMPTY |= {"allowPrivilegeEscalation", "maxUnavailable", "runAsUser", "runAsGroup", "readOnly"}
 """Fields of which the API server keeps also false, 0 and {}: it tells them from absent ones."""
