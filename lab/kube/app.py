@@ -20,6 +20,7 @@ from lab.kube.negotiation import flag
 from lab.kube.objects import Actor
 from lab.kube.reading import Reading
 from lab.kube.requests import Request, RequestLog, parse
+from lab.kube.reviews import Reviews
 from lab.kube.store import Store
 from lab.kube.streaming import Streaming
 from lab.kube.watches import Watches
@@ -64,6 +65,7 @@ class App:
         app.router.add_route("GET", "/apis/{group}/{version}", _resources)
         app.router.add_route("GET", "/openapi/v2", _openapi_v2)
         app.router.add_route("GET", "/openapi/v3", _openapi_v3)
+        Reviews(self.faults).add_routes(app.router)
         if self.control is not None:
             self.control.add_routes(app.router)
         app.router.add_route("*", "/{path:.*}", self._resource)

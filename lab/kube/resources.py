@@ -172,9 +172,42 @@ VLAN_STATUSES = ResourceType(
     custom=True,
     short_names=("vs",),
 )
+SERVICE_ACCOUNTS = ResourceType(
+    group="",
+    version="v1",
+    plural="serviceaccounts",
+    singular="serviceaccount",
+    kind="ServiceAccount",
+    short_names=("sa",),
+)
+POD_MONITORS = ResourceType(
+    group="monitoring.coreos.com",
+    version="v1",
+    plural="podmonitors",
+    singular="podmonitor",
+    kind="PodMonitor",
+    custom=True,
+)
+SERVICE_MONITORS = ResourceType(
+    group="monitoring.coreos.com",
+    version="v1",
+    plural="servicemonitors",
+    singular="servicemonitor",
+    kind="ServiceMonitor",
+    custom=True,
+)
+PROMETHEUS_RULES = ResourceType(
+    group="monitoring.coreos.com",
+    version="v1",
+    plural="prometheusrules",
+    singular="prometheusrule",
+    kind="PrometheusRule",
+    custom=True,
+)
 
 TABLE: tuple[ResourceType, ...] = (
     NAMESPACES,
+    SERVICE_ACCOUNTS,
     NODES,
     EVENTS,
     LEASES,
@@ -182,6 +215,9 @@ TABLE: tuple[ResourceType, ...] = (
     NADS,
     CLUSTER_NETWORKS,
     VLAN_STATUSES,
+    POD_MONITORS,
+    SERVICE_MONITORS,
+    PROMETHEUS_RULES,
 )
 BY_PATH: dict[tuple[str, str, str], ResourceType] = {
     (row.group, row.version, row.plural): row for row in TABLE

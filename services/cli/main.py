@@ -19,6 +19,7 @@ COMMANDS = {
     "diff": ("networks.diff_command:diff", "Show what an updater that may not write would write."),
     "probe": ("probe.probe_command:probe", "Probe networks now, through the queues."),
     "hosts": ("networks.hosts_command:hosts", "Show the announced hosts and their queues."),
+    "doctor": ("doctor.doctor_command:doctor", "Check the whole site, and say what to do."),
     "dead-letters": ("networks.dead_letters_command:dead_letters", "Show messages that were refused."),
     "scan": ("scan.scan_command:scan", "Probe VLANs from this machine, without Redis or Kubernetes."),
     "pause": ("networks.pause_command:pause", "Stop probing and writing, or leave networks alone."),

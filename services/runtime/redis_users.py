@@ -88,7 +88,8 @@ def redis_users(hosts: Sequence[str] = (), *, database: int = 0) -> tuple[RedisU
     )
     # What scripts take, which need both rights; and the pause.
     scripts = f"~{PAUSED_KEY} ~{DEAD_LETTERS_KEY} ~{OBSERVED_TIME_KEY} ~{SENDING_KEY}"
-    cli = f"{_SERVICE} {_SUBSCRIBE} %R~nadroute:* {scripts} {all_queues} ~{_RESULTS} &{_RESULTS}"
+    reports = f"%R~{REPORT_QUEUE} %R~{REPORT_QUEUE}{_STEP}"
+    cli = f"{_SERVICE} {_SUBSCRIBE} %R~nadroute:* {scripts} {reports} {all_queues} ~{_RESULTS} &{_RESULTS}"
     listening = f"~_kombu.binding* ~celeryev.* ~*.{_REPLIES}* {events} {commands}"
     flower = f"{_FLOWER} %R~probe.* %R~{REPORT_QUEUE}* {listening}"
     probers = {prober_name(host): host for host in hosts} or {"prober": "*"}

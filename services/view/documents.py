@@ -1,4 +1,4 @@
-"""The JSON of `status`, `explain`, `diff`, `probe`, `hosts` and `dead-letters`, as docs/cli.md documents it.
+"""The JSON of `status`, `explain`, `diff`, `probe`, `hosts`, `dead-letters` and `doctor`, as in docs/cli.md.
 
 Keys are snake_case with the unit in the name. Unknown values are null; a key is left out only where noted.
 """
@@ -12,6 +12,7 @@ from services.network.parse.nad import NetworkRef
 from services.runtime.dead_letters import DeadLetter
 from services.runtime.redis_client import format_time
 from services.view.differences import NetworkDifference
+from services.view.doctor.findings import Finding
 from services.view.doubts import DoubtRow
 from services.view.explained_network import ExplainedNetwork
 from services.view.host_checks import HostCheck
@@ -189,4 +190,14 @@ def dead_letter_document(letter: DeadLetter) -> Document:
         "where": letter.where,
         "reason": letter.reason,
         "body": letter.body,
+    }
+
+
+def finding_document(finding: Finding) -> Document:
+    """One check of `doctor`."""
+    return {
+        "check": finding.check,
+        "level": finding.level.value,
+        "text": finding.text,
+        "todo": finding.todo or None,
     }

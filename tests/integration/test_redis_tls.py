@@ -23,6 +23,7 @@ from services.runtime.clock import SystemClock
 from services.runtime.redis_address import RedisAddress
 from services.runtime.redis_check import RedisCheck
 from services.runtime.redis_client import connect
+from services.view.doctor.redis_gathering import RedisExamination
 from services.view.host_checks import RedisReader
 from tests.support.redis_server import running_redis
 from tests.support.tls_front import Authority, TLSFront, tls_front
@@ -108,6 +109,16 @@ def test_a_verified_server_is_used_by_every_connection(site: Site) -> None:
     assert check.problem() is None
     with contextlib.closing(RedisReader(site.address)) as reader:
         assert reader.read([], Policy()).trouble is None
+
+
+def test_the_doctor_tells_how_long_the_certificate_is_valid(site: Site) -> None:
+    """In days; and of a Redis that is not trusted, the same line as every connection."""
+    facts = RedisExamination(site.address, SystemClock()).facts()
+    assert (facts.trouble, facts.is_encrypted, facts.user) == (None, True, "")
+    assert isinstance(facts.expires_in_days, float)
+    assert 0.9 < facts.expires_in_days < 1.1
+    away = RedisExamination(replace(site.address, ca_file=None), SystemClock()).facts()
+    assert "its certificate is not trusted" in str(away.trouble)
 
 
 def test_the_certificate_of_another_authority_is_refused(site: Site) -> None:

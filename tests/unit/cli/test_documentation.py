@@ -14,10 +14,12 @@ from services.network.parse.status import Status
 from services.network.policy import DEFAULT_POLICY
 from services.runtime.dead_letters import DeadLetter
 from services.view.differences import network_difference
+from services.view.doctor.findings import Level, ok
 from services.view.documents import (
     checked_document,
     dead_letter_document,
     difference_document,
+    finding_document,
     host_document,
     probed_document,
 )
@@ -95,3 +97,10 @@ def test_every_command_is_documented() -> None:
     """The first table lists it."""
     table = PAGE.partition("**Exit codes**")[0]
     assert all(f"`{name}" in table for name in COMMANDS)
+
+
+def test_doctor_json_is_documented() -> None:
+    """The page has every key of a check, in order, and every level."""
+    assert [list(each) for each in _example("doctor")] == [list(finding_document(ok("pause", "")))] * 2
+    section = PAGE.partition("\n## doctor\n")[2].partition("\n## ")[0]
+    assert not [level for level in Level if f"`{level}`" not in section]

@@ -18,12 +18,14 @@ from typing import Any
 
 import pytest
 
+from services.cli.doctor import doctor_command
 from services.cli.explain import explain_command
 from services.cli.failures import run_to_exit_code
 from services.cli.main import cli
 from services.cli.networks import dead_letters_command, diff_command, hosts_command, status_command
 from services.cli.scan import scan_command
 from services.cli.terminal import use_ascii_where_needed
+from services.cluster.surroundings import Node
 from services.contract.conclusions import ConclusionRecord, Hindrance, Unwritten
 from services.contract.host_claims import HostClaim
 from services.contract.messages import (
@@ -48,12 +50,15 @@ from services.prober.scan.results import (
     ScannedReach,
     ScanResult,
 )
+from services.view.doctor.facts import QueueFact
+from services.view.doctor.findings import Unknown
 from services.view.host_checks import RedisView
 from services.view.hosts import HostRow
 from tests.support.manual_clock import ManualClock
 from tests.support.seen_networks import record_of
 from tests.unit.cli.running import clear_environment
 from tests.unit.network.builders import config, network
+from tests.unit.view.doctor.healthy import CLUSTER, HEALTHY, REDIS
 
 SCREENS = Path(__file__).parent / "screens"
 TERMINALS = {"80x24": (80, 24, "utf-8"), "120x40": (120, 40, "utf-8"), "ascii": (80, 24, "ascii")}
@@ -68,6 +73,7 @@ COMMANDS = {
     "explain-observed": ["explain", "default/attic"],
     "explain-invalid": ["explain", "default/typo"],
     "hosts": ["hosts"],
+    "doctor": ["doctor"],
     "dead-letters": ["dead-letters"],
     "config": ["config", "watcher"],
     "scan": ["scan", "--interface", "bond0"],
@@ -76,6 +82,7 @@ COMMANDS = {
     "diff-help": ["diff", "--help"],
     "explain-help": ["explain", "--help"],
     "hosts-help": ["hosts", "--help"],
+    "doctor-help": ["doctor", "--help"],
     "dead-letters-help": ["dead-letters", "--help"],
     "config-help": ["config", "--help"],
     "scan-help": ["scan", "--help"],
@@ -311,6 +318,19 @@ def scan_results() -> list[ScanResult]:
     ]
 
 
+TROUBLED = replace(
+    HEALTHY,
+    redis=replace(
+        REDIS,
+        paused="paused for 5m by ada\x1b[31m@desk: switch upgrade",
+        queues=(QueueFact("report", 12, 5.0),),
+        sends=Unknown("NOPERM: no permission"),
+    ),
+    cluster=replace(CLUSTER, nodes=(Node("node1"), Node("node2"), Node("node3"))),
+)
+"""A site with a warning, a failure, and something that cannot be told."""
+
+
 class FakeCluster:
     """An API server with these networks."""
 
@@ -364,6 +384,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hosts_command, "host_rows", lambda _: rows)
     monkeypatch.setattr(hosts_command, "time_ms", lambda _: ANNOUNCED[0].incarnation + 3_725_000)
     monkeypatch.setattr(hosts_command, "describe_pause", lambda _: None)
+    monkeypatch.setattr(doctor_command, "gather", lambda *_, **__: TROUBLED)
     monkeypatch.setattr(dead_letters_command, "redis_client", nothing)
     monkeypatch.setattr(dead_letters_command, "read_raw", lambda *_: LETTERS)
     monkeypatch.setattr(scanning, "scan", lambda *_, **__: scan_results())
