@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from services.cli.options.services_table import SERVICES, known_settings
 from services.runtime.settings import check_environment
+from tests.unit.cli.running import run
 from tests.unit.deploy.reading import ROOT, Manifest, of_kind
 from tests.unit.deploy.rendering import (
     CHART,
@@ -184,6 +185,20 @@ def test_settings_reach_each_service_as_it_reads_them(monkeypatch: pytest.Monkey
             assert (loaded["observe_only"], set(loaded["namespaces"])) == (True, {"a", "b"})
         if service.name == "prober":
             assert loaded["uplinks"] == {"mgmt": "eth0"}
+
+
+def test_every_container_runs_a_command_that_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With options that it has: `helm test` asks the doctor, who gets the release's name and namespace."""
+    arguments = {
+        container["name"]: container["args"]
+        for pod in pods(rendered({}, namespace="apart")).values()
+        for container in containers(pod)
+        if "args" in container
+    }
+    assert set(arguments) == {"watcher", "updater", "prober", "flower", "settings", "secret", "doctor"}
+    for given_ones in arguments.values():
+        assert run(monkeypatch, *given_ones, "--help").code == 0
+    assert arguments["doctor"] == ["doctor", "--namespace", "apart", "--release", "nadroute"]
 
 
 @pytest.mark.parametrize(

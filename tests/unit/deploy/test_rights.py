@@ -26,8 +26,15 @@ def test_the_updater_patches_networks_and_posts_events() -> None:
 
 
 def test_the_commands_may_read() -> None:
-    """They list and watch networks; what changes one is for a person's own rights."""
-    assert rights_of("cli") == {("ClusterRole", *NETWORKS, verb) for verb in ("list", "watch")}
+    """Networks, and what the doctor asks for; what changes a network is for a person's own rights."""
+    monitoring = ("podmonitors", "servicemonitors", "prometheusrules")
+    assert rights_of("cli") == {
+        *(("ClusterRole", *NETWORKS, verb) for verb in ("list", "watch")),
+        ("ClusterRole", "", "nodes", "list"),
+        ("ClusterRole", "authorization.k8s.io", "subjectaccessreviews", "create"),
+        *(("ClusterRole", "monitoring.coreos.com", resource, "list") for resource in monitoring),
+        ("Role", "", "serviceaccounts", "get"),
+    }
 
 
 def test_the_prober_has_no_rights() -> None:
