@@ -66,7 +66,7 @@ test: $(STAMP) $(BIN)/kubectl $(BIN)/helm test-packages ## every test; what this
 	$(BIN)/python -m pytest $(DISTRIBUTED) tests/faults tests/network tests/acceptance $(PYTEST_ARGS)
 
 test-long: $(STAMP) $(BIN)/kubectl $(BIN)/helm ## the updater against its reference: STEPS=1000000 of random histories from SEED on; what is marked long
-	@$(BIN)/python -c 'import celpy, kubernetes_validate' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[charts]'
+	@$(BIN)/python -c 'import celpy, kubernetes_validate' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/charts.lock
 	$(BIN)/python -m pytest -n $(WORKERS) -m long tests $(PYTEST_ARGS)
 	$(BIN)/python -m pytest -n $(WORKERS) --timeout 0 tests/unit/updater/test_against_reference.py \
 		--history-steps $(STEPS) --history-seed $(SEED) $(PYTEST_ARGS)

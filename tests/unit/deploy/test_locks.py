@@ -17,7 +17,7 @@ from tests.unit.deploy.locks import (
 from tests.unit.deploy.reading import ROOT
 
 LOCKS = {"dev": ("dev",), **EXTRAS}
-NOT_INSTALLED = ("fuzz", "release")
+NOT_INSTALLED = ("fuzz", "charts", "release")
 """Locks with a package that the tests do without."""
 NEW = "pyproject.toml has changed: make lock"
 
