@@ -24,6 +24,7 @@ COMMANDS = {
     "scan": ("scan.scan_command:scan", "Probe VLANs from this machine, without Redis or Kubernetes."),
     "pause": ("networks.pause_command:pause", "Stop probing and writing, or leave networks alone."),
     "resume": ("networks.pause_command:resume", "End a pause."),
+    "uninstall": ("networks.uninstall_command:uninstall", "Take away what nadroute wrote to the networks."),
     "config": ("options.config_command:config", "Show the settings in force and where they come from."),
     "watcher": ("local.service_commands:watcher", "Run the service that decides what to probe."),
     "prober": ("local.service_commands:prober", "Run the service that probes from one host."),

@@ -205,6 +205,17 @@ def _counted_ago_s(client: redis.Redis) -> float | None:
     return max(0.0, (time_ms(client) - int(str(at))) / 1_000)
 
 
+def read_counted_ago_s(address: RedisAddress) -> Known[float | None]:
+    """Return how long ago an updater counted time, in seconds; None if none ever has."""
+    with closing(
+        connect(address, connect_timeout_s=TIMEOUT_S, read_timeout_s=TIMEOUT_S, retries=0)
+    ) as client:
+        try:
+            return _known(lambda: _counted_ago_s(client))
+        except _Away as error:
+            return Unknown(str(error))
+
+
 def _with_stored(client: redis.Redis, clocks: RedisClocks, hosts: tuple[HostRow, ...]) -> RedisClocks:
     """Add the latest of Redis' times that probers and the updater have written."""
     times = [row.announcement.incarnation for row in hosts if row.announcement]
