@@ -103,6 +103,7 @@ def _missing() -> list[tuple[str, str]]:
         ("kubectl", "" if KUBECTL.exists() else f"needs {KUBECTL}, which make test installs"),
         ("helm", "" if HELM.exists() else f"needs {HELM}, which make test installs"),
         ("chromium", "" if shutil.which("chromium") else "needs chromium on PATH"),
+        ("promtool", "" if shutil.which("promtool") else "needs promtool on PATH"),
         ("tshark", "" if shutil.which("tshark") else "needs tshark on PATH"),
         ("faketime", "" if libfaketime() else "needs libfaketime"),
         ("dhcpd", "" if dhcpd.is_installed() else "needs ISC dhcpd"),
