@@ -25,6 +25,9 @@ QUARANTINE_TTL_S = 86_400
 
 PAUSED_KEY = "nadroute:paused"
 """While this key exists, nothing is probed and nothing is written. JSON {since_ms, by, reason}."""
+MAINTENANCE_KEY_PREFIX = "nadroute:maintenance:"
+"""Keys of maintenance windows, as maintenance_key() names them. While one exists, probers do not announce
+what it names. JSON as that of the pause; it expires."""
 OBSERVED_TIME_KEY = "nadroute:observed-time"
 """A hash {observed_ms, at_ms, resumed_ms, stood_still}: time during which an updater ran and a watcher sent,
 when it was last counted, when it last went on, and whether it stands still. See runtime.verdict_store."""
@@ -70,6 +73,11 @@ def host_lock_key(host: str) -> str:
 def host_waiting_key(host: str) -> str:
     """Return the key of the HostClaim of a prober that waits for this name, with a TTL of HOST_TTL_S."""
     return f"nadroute:host-waiting:{host}"
+
+
+def maintenance_key(host: str, cluster_network: str) -> str:
+    """Return the key of a window: of a cluster network on a host; an empty name is all of them."""
+    return f"{MAINTENANCE_KEY_PREFIX}{host}:{cluster_network}"
 
 
 def outstanding_key(host: str, segment: Segment) -> str:

@@ -16,6 +16,7 @@ from services.prober.heartbeat import Heartbeat
 from services.prober.host_lock import HostLock
 from services.prober.loop.gc_tuning import tune_gc
 from services.prober.loop.runner import Runner
+from services.prober.maintenance import Maintenance
 from services.prober.metrics import ProberMetrics, UplinkCollector
 from services.prober.reporter import Reporter
 from services.prober.settings import ProberSettings
@@ -117,7 +118,14 @@ def _run(settings: ProberSettings, ended: threading.Event) -> int:
         addresses=addresses,
         report_within_s=settings.report_within_s,
     )
-    heartbeat = Heartbeat(client=client, lock=lock, announcement=announcement, uplinks=uplinks, clock=clock)
+    heartbeat = Heartbeat(
+        client=client,
+        lock=lock,
+        announcement=announcement,
+        uplinks=uplinks,
+        clock=clock,
+        paused=Maintenance(client, settings.host).paused,
+    )
     service = ProbeService(
         host=settings.host,
         uplinks=uplinks,

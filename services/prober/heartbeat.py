@@ -1,6 +1,6 @@
 """The announcement of this host in Redis: renewed while the process runs, and expires soon after."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from ipaddress import IPv4Network
 
 import redis
@@ -38,9 +38,10 @@ class Heartbeat(RepeatingThread):
         uplinks: Uplinks,
         clock: Clock,
         networks: Callable[[], Sequence[IPv4Network]] = read_host_networks,
+        paused: Callable[[Collection[str]], frozenset[str]] = lambda _: frozenset(),
     ) -> None:
         """lock: nothing is announced without it. announcement: the first one; uplinks, networks and
-        incarnation are updated as they change.
+        incarnation are updated as they change. paused: see Maintenance.paused.
         """
         super().__init__("prober-heartbeat", self._beat, clock=clock, interval_s=min(POLL_S, HOST_RENEWAL_S))
         self._client = client
@@ -49,6 +50,7 @@ class Heartbeat(RepeatingThread):
         self._announcement = announcement
         self._uplinks = uplinks
         self._networks = networks
+        self._paused = paused
         self._due_at = clock.monotonic()
         self._outage = Outage(log, "announcement not renewed", over="the announcement is renewed again")
 
@@ -84,6 +86,8 @@ class Heartbeat(RepeatingThread):
             networks = before.own_networks
         # Compare with the announcement: another thread may have refreshed the uplinks in between.
         uplinks = dict(self._uplinks.current())
+        for name in self._paused(uplinks):
+            del uplinks[name]
         if (uplinks, networks) == (before.uplinks, before.own_networks):
             return False
         if uplinks != before.uplinks:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from services.contract.names import (
     CHECK_KEY,
     DEAD_LETTERS_KEY,
+    MAINTENANCE_KEY_PREFIX,
     OBSERVED_TIME_KEY,
     PAUSED_KEY,
     QUARANTINE_KEY_PREFIX,
@@ -87,7 +88,9 @@ def redis_users(hosts: Sequence[str] = (), *, database: int = 0) -> tuple[RedisU
         f"{_SERVICE} {_SUBSCRIBE} ~nadroute:* {all_queues} {report} ~unacked*:updater {pidbox} {working}"
     )
     # What scripts take, which need both rights; and the pause.
-    scripts = f"~{PAUSED_KEY} ~{DEAD_LETTERS_KEY} ~{OBSERVED_TIME_KEY} ~{SENDING_KEY}"
+    scripts = (
+        f"~{PAUSED_KEY} ~{MAINTENANCE_KEY_PREFIX}* ~{DEAD_LETTERS_KEY} ~{OBSERVED_TIME_KEY} ~{SENDING_KEY}"
+    )
     reports = f"%R~{REPORT_QUEUE} %R~{REPORT_QUEUE}{_STEP}"
     cli = f"{_SERVICE} {_SUBSCRIBE} %R~nadroute:* {scripts} {reports} {all_queues} ~{_RESULTS} &{_RESULTS}"
     listening = f"~_kombu.binding* ~celeryev.* ~*.{_REPLIES}* {events} {commands}"
@@ -122,7 +125,7 @@ def _prober_keys(host: str) -> str:
     for queue in (probe_queue(host), REPORT_QUEUE, "celeryev", "celery.pidbox", _REPLIES):
         own += [f"_kombu.binding{kind}.{queue}" for kind in ("", "_permanent")]
     keys = " ".join(f"~{key}" for key in [*own, CHECK_KEY, DEAD_LETTERS_KEY, f"{QUARANTINE_KEY_PREFIX}*"])
-    return f"{_queue(host)} {keys} %R~{PAUSED_KEY}"
+    return f"{_queue(host)} {keys} %R~{PAUSED_KEY} %R~{MAINTENANCE_KEY_PREFIX}*"
 
 
 def acl_file(users: Iterable[RedisUser], passwords: "dict[str, list[str]]") -> str:

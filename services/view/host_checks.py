@@ -61,7 +61,7 @@ class RedisView:
     conclusions: Mapping[str, ConclusionRecord] = field(default_factory=dict)
     """By uid of the network."""
     paused: str | None = None
-    """The global pause as a sentence; None without one."""
+    """The global pause and the maintenance windows as text; None without any."""
     conflicts: Mapping[str, str] = field(default_factory=dict)
     """By host, the sentence that another prober waits for its name."""
     trouble: str | None = None
@@ -140,6 +140,7 @@ class RedisReader:
         from services.runtime import announcements
         from services.runtime.redis_client import time_ms
         from services.view.hosts import describe_conflict
+        from services.view.maintenance import describe_windows
         from services.view.pause_state import describe_pause
 
         intents = [read_intent(network, policy) for network in networks]
@@ -157,7 +158,10 @@ class RedisReader:
                 verdicts,
                 hosts,
                 self._conclusions.read(network.uid for network in networks),
-                describe_pause(self._client),
+                "; ".join(
+                    said for said in (describe_pause(self._client), *describe_windows(self._client)) if said
+                )
+                or None,
                 {
                     host: describe_conflict(claim, holders.get(host), now_ms)
                     for host, claim in waiting.items()

@@ -1,4 +1,4 @@
-"""The global pause in Redis: since when, by whom and why."""
+"""The global pause in Redis: since when, by whom and why, and until when."""
 
 import json
 from dataclasses import dataclass
@@ -43,12 +43,13 @@ class Pause:
             reason[:MAX_CHARACTERS] if isinstance(reason, str) else "",
         )
 
-    def describe(self, now_ms: int) -> str:
-        """Describe the pause in one sentence."""
+    def describe(self, now_ms: int, left_ms: int = -1) -> str:
+        """Describe the pause in one sentence. left_ms: until it ends by itself; negative for never."""
         ago = "" if self.since_ms is None else f" for {describe_age((now_ms - self.since_ms) / 1_000)}"
         by = f" by {self.by}" if self.by else ""
         why = f": {self.reason}" if self.reason else ""
-        return f"paused{ago}{by}{why}; nothing is probed or written until `nadroute resume`"
+        end = f", or for another {describe_age(left_ms / 1_000)}" if left_ms >= 0 else ""
+        return f"paused{ago}{by}{why}; nothing is probed or written until `nadroute resume`{end}"
 
 
 def read_pause(client: "redis.Redis") -> Pause | None:
@@ -63,13 +64,16 @@ def read_pause(client: "redis.Redis") -> Pause | None:
 def describe_pause(client: "redis.Redis") -> str | None:
     """Return the pause as a sentence; None if there is none."""
     pause = read_pause(client)
-    return None if pause is None else pause.describe(time_ms(client))
+    return None if pause is None else pause.describe(time_ms(client), client.pttl(PAUSED_KEY))
 
 
-def set_pause(client: "redis.Redis", *, by: str, reason: str) -> Pause | None:
-    """Pause unless paused already; return the pause that existed before, or None."""
+def set_pause(client: "redis.Redis", *, by: str, reason: str, for_ms: int | None = None) -> Pause | None:
+    """Pause unless paused already; return the pause that existed before, or None.
+
+    for_ms: after which it ends by itself; None for never.
+    """
     pause = Pause(time_ms(client), by, reason[:MAX_CHARACTERS])
-    if client.set(PAUSED_KEY, pause.dump(), nx=True):
+    if client.set(PAUSED_KEY, pause.dump(), nx=True, px=for_ms):
         return None
     return read_pause(client)
 

@@ -25,6 +25,7 @@ from services.contract.names import (
     host_key,
     host_waiting_key,
 )
+from services.runtime.announcements import read
 from services.runtime.dead_letters import parse, read_raw
 from services.runtime.guarded_redis import connect_guarded
 from services.runtime.quarantine import HUGE_BYTES
@@ -141,6 +142,22 @@ def test_the_loop_runs_and_nobody_is_refused_anything(site: WholeSite) -> None:
         assert command(site, pausing).returncode == 0
     assert refusals(site) == []
     assert PARTIAL in site.states()
+
+
+def test_a_host_in_maintenance_is_no_fault_of_a_network(site: WholeSite) -> None:
+    """While node2 is left out, node1 alone tells: what node2's trunk lacks is Active, and node2 runs on until
+    it is announced as before. Neither the commands nor the probers are refused anything.
+    """
+    until(lambda: site.states()[PARTIAL] == "Partial")
+    incarnation = site.incarnation("node2")
+    assert command(site, "pause", "--host", "node2", "--for", "1h", "--reason", "trunk").returncode == 0
+    until(lambda: site.states()[PARTIAL] == "Active")
+    assert site.states()[VLANS[0]] == "Active"
+    assert not read(site.redis.client).hosts[1].uplinks
+    assert command(site, "resume", "--host", "node2").returncode == 0
+    until(lambda: read(site.redis.client).hosts[1].uplinks)
+    assert site.incarnation("node2") == incarnation
+    assert refusals(site) == []
 
 
 @pytest.mark.long

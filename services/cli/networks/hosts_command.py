@@ -13,6 +13,7 @@ from services.runtime.redis_client import format_time, time_ms
 from services.view.documents import host_document
 from services.view.durations import describe_age
 from services.view.hosts import HostRow, describe_conflict, host_rows
+from services.view.maintenance import describe_windows
 from services.view.pause_state import describe_pause
 
 STYLES = {"live": "green", "stale": "yellow", "gone": "red"}
@@ -33,8 +34,9 @@ def hosts(output: Output, **flags: object) -> None:
     settings = load_client_settings(flags)
     with redis_client(settings) as client:
         rows, now_ms, paused = host_rows(client), time_ms(client), describe_pause(client)
-    if paused is not None:
-        click.echo(plain(paused), err=True)
+        windows = describe_windows(client)
+    for said in [*([] if paused is None else [paused]), *windows]:
+        click.echo(plain(said), err=True)
     for row in rows:
         if row.waiting is not None:
             click.echo(plain(describe_conflict(row.waiting, row.holder, now_ms)), err=True)

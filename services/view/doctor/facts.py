@@ -11,6 +11,7 @@ from services.runtime.dead_letters import DeadLetter
 from services.view.doctor.findings import Unknown
 from services.view.host_checks import RedisView
 from services.view.hosts import HostRow
+from services.view.maintenance import Window
 
 T = TypeVar("T")
 Known: TypeAlias = T | Unknown
@@ -63,6 +64,8 @@ class RedisFacts:
     clocks: Known[RedisClocks] = NOT_READ
     paused: Known[str | None] = NOT_READ
     """The pause as a sentence."""
+    windows: Known[tuple[Window, ...]] = NOT_READ
+    """The maintenance windows."""
     sends: Known[bool] = NOT_READ
     """Whether a watcher sends what is due."""
     counted_ago_s: Known[float | None] = NOT_READ

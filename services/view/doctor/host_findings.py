@@ -73,12 +73,21 @@ def _uplinks(facts: Facts, live: Sequence[HostRow], policy: Policy) -> Finding:
     for row in live:
         for name in row.announcement.uplinks if row.announcement else ():
             carriers[name].append(row.host)
-    bare = [row.host for row in live if row.announcement and not row.announcement.uplinks]
+    windows = facts.redis.windows if isinstance(facts.redis.windows, tuple) else ()
+    bare = [
+        row.host
+        for row in live
+        if row.announcement
+        and not row.announcement.uplinks
+        and not any(window.host in ("", row.host) for window in windows)
+    ]
     wanted: set[str] = set()
     if not isinstance(facts.cluster.networks, Unknown):
         intents = [read_intent(network, policy) for network in facts.cluster.networks]
         wanted = {each.segment.cluster_network for each in intents if isinstance(each, Intent)}
-    if orphans := sorted(wanted - carriers.keys()):
+    # What is in maintenance is not announced.
+    excused = {window.cluster_network for window in windows}
+    if not excused & {""} and (orphans := sorted(wanted - carriers.keys() - excused)):
         return failed(
             "uplinks",
             f"no host has an uplink of {named(orphans)}, which networks use",

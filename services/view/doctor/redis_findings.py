@@ -126,6 +126,13 @@ def _services(facts: RedisFacts) -> Iterator[Finding]:
         yield cannot_tell("pause", facts.paused.why)
     elif facts.paused is not None:
         yield warning("pause", facts.paused, "end it with `nadroute resume` when the work is done")
+    elif isinstance(facts.windows, tuple) and facts.windows:
+        more = f"; {len(facts.windows) - 1} more" if len(facts.windows) > 1 else ""
+        yield warning(
+            "pause",
+            f"{facts.windows[0].describe()}{more}",
+            "it ends by itself, or by `nadroute resume` with --host or --cluster-network",
+        )
     else:
         yield ok("pause", "nothing is paused")
     if isinstance(facts.sends, Unknown):

@@ -29,6 +29,7 @@ from services.runtime.refusals import describe
 from services.view.doctor.facts import Known, QueueFact, RedisClocks, RedisFacts
 from services.view.doctor.findings import Unknown
 from services.view.hosts import PRIORITY_STEPS, HostRow, host_rows
+from services.view.maintenance import read_windows
 from services.view.pause_state import describe_pause
 
 T = TypeVar("T")
@@ -105,6 +106,7 @@ class RedisExamination:
             write_error=_write_error(client),
             clocks=clocks,
             paused=_known(lambda: describe_pause(client)),
+            windows=_known(lambda: tuple(read_windows(client))),
             sends=_known(lambda: bool(client.exists(SENDING_KEY))),
             counted_ago_s=_known(lambda: _counted_ago_s(client)),
             hosts=hosts,

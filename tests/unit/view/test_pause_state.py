@@ -10,6 +10,7 @@ def test_a_pause_has_time_author_and_reason() -> None:
     pause = Pause(1_000, "ada@desk", "switch upgrade")
     assert Pause.parse(pause.dump()) == pause
     assert pause.describe(61_000).startswith("paused for 1m by ada@desk: switch upgrade; ")
+    assert pause.describe(61_000, 120_000).endswith("until `nadroute resume`, or for another 2m")
 
 
 @pytest.mark.parametrize(

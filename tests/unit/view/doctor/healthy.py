@@ -38,6 +38,7 @@ REDIS = RedisFacts(
     expires_in_days=90.0,
     clocks=RedisClocks(NOW_MS, NOW_MS + 300, NOW_MS - 60_000),
     paused=None,
+    windows=(),
     sends=True,
     counted_ago_s=1.0,
     hosts=(host("node1"), host("node2")),

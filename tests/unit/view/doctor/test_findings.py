@@ -15,7 +15,10 @@ from services.view.doctor.diagnosis import diagnose
 from services.view.doctor.facts import ClusterFacts, QueueFact, RedisClocks, RedisFacts
 from services.view.doctor.findings import Level, Unknown, has_failed
 from services.view.host_checks import RedisView
+from services.view.maintenance import Window
+from services.view.pause_state import Pause
 from tests.support.seen_networks import found, view
+from tests.unit.network.builders import SEGMENT
 from tests.unit.view.doctor.healthy import CLUSTER, HEALTHY, NOW_MS, REDIS, findings, host, troubles
 
 OK, WARNING, FAILED, CANNOT_TELL = Level
@@ -44,6 +47,24 @@ def test_a_healthy_site_has_nothing_but_ok() -> None:
         ({"clocks": RedisClocks(NOW_MS, NOW_MS - 90_000)}, "Redis: clock", WARNING, "1m 30s ahead of"),
         ({"clocks": RedisClocks(NOW_MS, NOW_MS, NOW_MS + 7_200_000)}, "Redis: clock", FAILED, "set back"),
         ({"paused": "paused for 2h by ada@desk"}, "pause", WARNING, "by ada@desk"),
+        (
+            {
+                "windows": (Window("node2", "", Pause(by="ada"), 60_000),),
+                "hosts": (host("node1"), host("node2", uplinks=())),
+            },
+            "pause",
+            WARNING,
+            "node2 is in maintenance for another 1m by ada",
+        ),
+        (
+            {
+                "windows": (Window("", SEGMENT.cluster_network, Pause(), 60_000),),
+                "hosts": (host("node1", uplinks=("mgmt",)), host("node2", uplinks=("mgmt",))),
+            },
+            "pause",
+            WARNING,
+            "cluster network extra is in maintenance",
+        ),
         ({"sends": False}, "watcher", FAILED, "none sends"),
         ({"sends": Unknown("NOPERM")}, "watcher", CANNOT_TELL, "NOPERM"),
         ({"counted_ago_s": 90.0}, "updater", FAILED, "none for 1m 30s"),
