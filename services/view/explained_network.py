@@ -66,6 +66,11 @@ def explain_network(
         meaning.append("This is from the annotation, as Redis has no conclusion about the network.")
     if view.paused is not None:
         meaning.append(f"nadroute is {view.paused}.")
+    meaning += [
+        f"{window.describe()}."
+        for window in view.windows
+        if window.cluster_network in ("", row.cluster_network)
+    ]
     return ExplainedNetwork(row, tuple(asked), checks, tuple(meaning), tuple(steps), facts, doubts)
 
 

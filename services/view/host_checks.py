@@ -20,6 +20,7 @@ from services.contract.verdicts import SegmentVerdicts
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
 from services.network.policy import Policy
+from services.view.maintenance import Window
 
 if TYPE_CHECKING:
     from services.runtime.redis_address import RedisAddress
@@ -61,10 +62,12 @@ class RedisView:
     conclusions: Mapping[str, ConclusionRecord] = field(default_factory=dict)
     """By uid of the network."""
     paused: str | None = None
-    """The global pause and the maintenance windows as text; None without any."""
+    """The global pause as a sentence; None without one."""
     conflicts: Mapping[str, str] = field(default_factory=dict)
     """By host, the sentence that another prober waits for its name."""
     trouble: str | None = None
+    windows: tuple[Window, ...] = ()
+    """Hosts and cluster networks that are in maintenance."""
 
     def applied_to(self, policy: Policy) -> Policy:
         """Return the policy as the updater has it: a host's own address cannot be a gateway."""
@@ -140,7 +143,7 @@ class RedisReader:
         from services.runtime import announcements
         from services.runtime.redis_client import time_ms
         from services.view.hosts import describe_conflict
-        from services.view.maintenance import describe_windows
+        from services.view.maintenance import read_windows
         from services.view.pause_state import describe_pause
 
         intents = [read_intent(network, policy) for network in networks]
@@ -158,14 +161,12 @@ class RedisReader:
                 verdicts,
                 hosts,
                 self._conclusions.read(network.uid for network in networks),
-                "; ".join(
-                    said for said in (describe_pause(self._client), *describe_windows(self._client)) if said
-                )
-                or None,
+                describe_pause(self._client),
                 {
                     host: describe_conflict(claim, holders.get(host), now_ms)
                     for host, claim in waiting.items()
                 },
+                windows=tuple(read_windows(self._client)),
             )
         except self._errors as error:
             why = " ".join(str(error).split()).rstrip(".") or type(error).__name__

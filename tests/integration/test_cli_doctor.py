@@ -176,6 +176,10 @@ def test_without_redis_kubernetes_is_checked(doctor: Doctor) -> None:
     assert "Connection refused" in found["Redis"][1]
     assert found["hosts"] == ("cannot tell", "Redis could not be read")
     assert "Kubernetes" not in found
+    ran = doctor.run(REDIS_URL="redis://127.0.0.1:1/0", REDIS_USERNAME="", REDIS_PASSWORD_FILE="")
+    (line,) = (each for each in ran.out.splitlines() if "cannot tell" in each and "checks" in each)
+    assert "Redis could not be read: Redis: user, Redis: TLS, " in line
+    assert line.endswith("versions")
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as silent:
         found = doctor.troubles(
             code=1,

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING
@@ -129,6 +130,8 @@ def print_findings(console: "Console", findings: Sequence[Finding]) -> None:
     """Print a line for each check, what to do below it, and how many came out how."""
     from rich.text import Text
 
+    counts = Counter(finding.level for finding in findings)
+    findings = _merged(findings)
     levels, checks = (
         max(len(str(word)) for word in words) for words in zip(*map(_head, findings), strict=True)
     )
@@ -146,9 +149,20 @@ def print_findings(console: "Console", findings: Sequence[Finding]) -> None:
             begin = head if number == 0 else Text(" " * (indent - GAP))
             mark = "  " if emphasis else ""
             lines.append(Text.assemble(begin, " " * GAP, mark, (text, emphasis)))
-    counts = Counter(finding.level for finding in findings)
     lines += [Text(), Text(", ".join(f"{counts[level]} {level}" for level in Level if counts[level]))]
     print_lines(console, lines)
+
+
+def _merged(findings: Sequence[Finding]) -> list[Finding]:
+    """Return one finding for checks in a row that cannot be told for the same reason: it hides no failure."""
+    merged: list[Finding] = []
+    for (level, text, todo), group in groupby(findings, key=lambda each: (each.level, each.text, each.todo)):
+        same = list(group)
+        if level is Level.CANNOT_TELL and len(same) > 1:
+            names = ", ".join(each.check for each in same)
+            same = [Finding(f"{len(same)} checks", level, f"{text}: {names}", todo)]
+        merged += same
+    return merged
 
 
 def _head(finding: Finding) -> tuple[str, str]:

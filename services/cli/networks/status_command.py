@@ -157,7 +157,8 @@ def status(
 def remarks(view: RedisView, lines: Sequence[NetworkLine]) -> list[str]:
     """Return the remarks above the table."""
     rows = [line.row for line in lines]
-    said = [view.paused, source_remark(view, rows), *unwritten_remarks(rows)]
+    windows = [window.describe() for window in view.windows]
+    said = [view.paused, *windows, source_remark(view, rows), *unwritten_remarks(rows)]
     if doubted := [row.ref for row in rows if doubts_of(row, view)]:
         said.append(f"in doubt until all hosts have reported: {named(doubted)}; `nadroute explain` says more")
     shown = {check.host for line in lines for check in line.checks or ()}

@@ -32,6 +32,7 @@ def redis_findings(facts: RedisFacts) -> Iterator[Finding]:
             "Redis: user",
             "Redis: TLS",
             "Redis: clock",
+            "pause",
             "watcher",
             "updater",
             "queues",

@@ -21,6 +21,7 @@ from services.view.documents import explained_document
 from services.view.durations import describe_age
 from services.view.explained_network import ExplainedNetwork, explain_network
 from services.view.host_checks import RedisView
+from services.view.maintenance import Window
 from services.view.rows import network_row
 from tests.support.seen_networks import DOWN, ROUTE, found, network_with_status, record_of, view
 from tests.unit.network.builders import SEGMENT, config, dhcp, network, offer
@@ -101,6 +102,18 @@ def test_a_measured_time_has_its_age() -> None:
     document: Any = explained_document(result)
     shown = document["checks"][0]
     assert shown["measured_age_s"] == shown["age_s"] + 600
+
+
+def test_a_maintenance_is_told_where_it_concerns_the_network() -> None:
+    """Of a host, or of the network's own cluster network; not of another one."""
+    names = (("node2", ""), ("", SEGMENT.cluster_network), ("", "other"))
+    windows = tuple(Window(host, name, left_ms=60_000) for host, name in names)
+    seen = replace(view(found("node1")), windows=windows)
+    told = [text for text in explained(network(ROUTE), seen).meaning if "in maintenance" in text]
+    assert told == [
+        "node2 is in maintenance for another 1m.",
+        f"cluster network {SEGMENT.cluster_network} is in maintenance for another 1m.",
+    ]
 
 
 def test_a_prober_that_waits_for_a_hosts_name_is_told() -> None:

@@ -181,6 +181,7 @@ def test_without_redis_the_rest_is_still_told() -> None:
     got = diagnose(replace(HEALTHY, redis=away, view=RedisView(trouble="refused")), DEFAULT_POLICY)
     levels = troubles(got)
     assert [check for check, level in levels.items() if level is FAILED] == ["Redis"]
+    assert [each.check for each in got] == [each.check for each in diagnose(HEALTHY, DEFAULT_POLICY)]
     assert {"watcher", "updater", "queues", "hosts", "nodes", "versions"} <= {
         check for check, level in levels.items() if level is CANNOT_TELL
     }
