@@ -118,13 +118,14 @@ def _run(settings: ProberSettings, ended: threading.Event) -> int:
         addresses=addresses,
         report_within_s=settings.report_within_s,
     )
+    maintenance = Maintenance(client, settings.host)
     heartbeat = Heartbeat(
         client=client,
         lock=lock,
         announcement=announcement,
         uplinks=uplinks,
         clock=clock,
-        paused=Maintenance(client, settings.host).paused,
+        paused=maintenance.paused,
     )
     service = ProbeService(
         host=settings.host,
@@ -139,7 +140,14 @@ def _run(settings: ProberSettings, ended: threading.Event) -> int:
     Progress(telemetry.health, clock=clock, registry=telemetry.registry).add(
         "requests", "requests wait, and none was taken", requests.since
     )
-    _add_telemetry(telemetry, uplinks, runner=runner, reporter=reporter, worker_check=worker_check)
+    _add_telemetry(
+        telemetry,
+        uplinks,
+        maintenance=maintenance,
+        runner=runner,
+        reporter=reporter,
+        worker_check=worker_check,
+    )
     register(app, service)
     runner.start()
     reporter.start()
@@ -163,6 +171,7 @@ def _add_telemetry(
     telemetry: Telemetry,
     uplinks: Uplinks,
     *,
+    maintenance: Maintenance,
     runner: Runner,
     reporter: Reporter,
     worker_check: WorkerCheck,
@@ -179,6 +188,7 @@ def _add_telemetry(
             is_up=is_up,
             dropped_frames=runner.dropped_frames,
             ignored_frames=runner.ignored_frames,
+            paused=maintenance.known,
         )
     )
     telemetry.health.add_liveness_check("engine", lambda: runner.iterated_at)

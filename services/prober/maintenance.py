@@ -24,6 +24,10 @@ class Maintenance:
         self._known: frozenset[str] = frozenset()
         self._outage = Outage(log, "maintenance windows not read", over="maintenance windows are read again")
 
+    def known(self) -> frozenset[str]:
+        """Return what was read last."""
+        return self._known
+
     def paused(self, cluster_networks: Collection[str]) -> frozenset[str]:
         """Return those of these cluster networks that are not to be announced now.
 

@@ -136,6 +136,7 @@ class UplinkCollector(Collector):
         is_up: Callable[[str], bool],
         dropped_frames: Callable[[], Mapping[str, int]],
         ignored_frames: Callable[[], Mapping[IgnoreReason, int]],
+        paused: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
         """uplinks: returns the current interface of each cluster network.
 
@@ -144,11 +145,14 @@ class UplinkCollector(Collector):
         dropped_frames: returns the frames dropped by the kernel since the start, by cluster network.
 
         ignored_frames: returns the frames ignored by the engine since the start, by reason.
+
+        paused: returns the cluster networks that are in maintenance on this host.
         """
         self._uplinks = uplinks
         self._is_up = is_up
         self._dropped_frames = dropped_frames
         self._ignored_frames = ignored_frames
+        self._paused = paused
 
     def collect(self) -> Iterable[Metric]:
         """See Collector."""
@@ -177,4 +181,12 @@ class UplinkCollector(Collector):
         )
         for reason, frames in self._ignored_frames().items():
             ignored.add_metric([reason.value], frames)
-        return [up, dropped, ignored]
+        maintenance = GaugeMetricFamily(
+            "nadroute_maintenance",
+            "1 while the cluster network is in maintenance on this host.",
+            labels=["cluster_network"],
+        )
+        paused = self._paused()
+        for network in self._uplinks():
+            maintenance.add_metric([network], float(network in paused))
+        return [up, dropped, ignored, maintenance]

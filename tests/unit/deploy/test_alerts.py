@@ -41,6 +41,7 @@ HEALTHY = {
     f"nadroute_segments_in_flight{{{PROBER}}}": 0,
     f"nadroute_host_name_conflict{{{PROBER}}}": 0,
     f'nadroute_uplink_up{{{PROBER},cluster_network="extra"}}': 1,
+    f'nadroute_maintenance{{{PROBER},cluster_network="extra"}}': 0,
     f'nadroute_frames_dropped_total{{{PROBER},cluster_network="extra"}}': 0,
 }
 """Series of a site in which all is well, with their steady values."""
@@ -88,6 +89,10 @@ QUIET: dict[str, dict[str, float | str | None]] = {
     "a standby": {
         'nadroute_leader{instance="watcher2",lease="watcher"}': 0,
         'nadroute_due_lag_seconds{instance="watcher2"}': 500,
+    },
+    "an uplink in maintenance": {
+        f'nadroute_uplink_up{{{PROBER},cluster_network="extra"}}': 0,
+        f'nadroute_maintenance{{{PROBER},cluster_network="extra"}}': 1,
     },
     "another program's target": {'up{instance="elsewhere"}': 0},
     "a counter that stands": {f'nadroute_writes_total{{{UPDATER},result="denied"}}': 7},

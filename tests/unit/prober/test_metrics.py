@@ -56,8 +56,11 @@ def test_uplinks_are_read_at_each_scrape() -> None:
             is_up=is_up,
             dropped_frames=lambda: {"a": 7},
             ignored_frames=lambda: {IgnoreReason.ETHERTYPE: 3},
+            paused=lambda: frozenset({"b", "elsewhere"}),
         )
     )
+    maintained = {name: value(registry, "nadroute_maintenance", cluster_network=name) for name in "abc"}
+    assert maintained == {"a": 0, "b": 1, "c": 0}
     assert value(registry, "nadroute_uplink_up", cluster_network="a") == 1
     assert value(registry, "nadroute_uplink_up", cluster_network="b") == 0
     assert value(registry, "nadroute_uplink_up", cluster_network="c") is None
