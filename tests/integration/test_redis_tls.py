@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from services.runtime.redis_check import RedisCheck
 from services.runtime.redis_client import connect
 from services.view.doctor.redis_gathering import RedisExamination
 from services.view.host_checks import RedisReader
+from tests.support.manual_clock import ManualClock
 from tests.support.redis_server import running_redis
 from tests.support.tls_front import Authority, TLSFront, tls_front
 from tests.unit.cli.running import run
@@ -113,7 +115,9 @@ def test_a_verified_server_is_used_by_every_connection(site: Site) -> None:
 
 def test_the_doctor_tells_how_long_the_certificate_is_valid(site: Site) -> None:
     """In days; and of a Redis that is not trusted, the same line as every connection."""
-    facts = RedisExamination(site.address, SystemClock()).facts()
+    # So that no queue is watched in real time.
+    clock = ManualClock(0.0, wall=datetime.now(UTC))
+    facts = RedisExamination(site.address, clock).facts()
     assert (facts.trouble, facts.is_encrypted, facts.user) == (None, True, "")
     assert isinstance(facts.expires_in_days, float)
     assert 0.9 < facts.expires_in_days < 1.1
