@@ -34,6 +34,11 @@ def used(records: Iterable[RequestRecord]) -> set[tuple[str, str, str]]:
     }
 
 
+def is_renewal(record: RequestRecord) -> bool:
+    """Return whether this renews a Lease, which comes some seconds after it was taken."""
+    return (record.resource, record.verb) == ("leases", "update")
+
+
 def granted(account: str) -> set[tuple[str, str, str]]:
     return {(group, resource, verb) for _, group, resource, verb in rights_of(account)}
 
@@ -48,7 +53,7 @@ def test_the_watcher_uses_each_of_its_rights_and_no_other(
         networks.create(network("a", vlan=7))
         site.wait("node1", names_vlan(7))
     with watching(site, networks):
-        server.request_log.wait(lambda each: (each.resource, each.verb) == ("leases", "update"), seconds=60)
+        server.request_log.wait(is_renewal, seconds=60)
     assert used(server.requests) == granted("watcher")
 
 
@@ -65,6 +70,7 @@ def test_the_updater_uses_each_of_its_rights_and_no_other(tmp_path: Path) -> Non
         another = dataclasses.replace(site.get("a"), uid="of-another")
         with pytest.raises(NotFound):
             cluster.annotate(another, {"nadroute.io/status": "x"})
+        site.server.request_log.wait(is_renewal, seconds=60)
         assert used(site.server.requests) == granted("updater")
 
 
