@@ -15,7 +15,10 @@ from tests.unit.deploy.reading import ROOT
 
 TARGETS = ("watcher", "updater", "prober", "flower", "cli")
 """The images, each with the lock and the extra of its name."""
-EXTRAS = {**{name: (name,) for name in (*TARGETS, "demo", "fuzz", "charts", "release")}, "build": ("build", "compile")}
+EXTRAS = {
+    **{name: (name,) for name in (*TARGETS, "demo", "fuzz", "charts", "release")},
+    "build": ("build", "compile"),
+}
 """Lock in requirements/ to the extras that it holds."""
 HERE = {
     "platform_machine": "x86_64",
