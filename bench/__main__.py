@@ -30,7 +30,7 @@ from bench.table import Entry, Skipped, render
 from lab.kernel import become_root_of_new_user_namespace, enter_network, new_network
 from lab.prerequisites import has_namespace_rights, missing_prerequisites
 from lab.site import SiteError
-from services.runtime.signals import handling
+from services.runtime.process.signals import handling
 
 RESULTS = Path(__file__).resolve().parent / "results" / "latest.json"
 _RUNS = 7

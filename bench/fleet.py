@@ -19,7 +19,7 @@ from bench.loop_site import ALLOWED, Site, open_site, vlans
 from bench.processes import RunFailed, cpu_s, memory_mib
 from bench.table import Entry, Judged, Section, Unit, render
 from services.contract.names import REPORT_QUEUE
-from services.runtime.signals import handling
+from services.runtime.process.signals import handling
 
 HOSTS = 64
 NETWORKS = len(ALLOWED)

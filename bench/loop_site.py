@@ -14,7 +14,7 @@ from bench.loop_prober import LoopProber
 from bench.processes import RunFailed, cpu_s
 from lab.kube.process import ServerProcess
 from services.contract.names import REPORT_QUEUE
-from services.runtime.celery_app import make_app
+from services.runtime.queues.celery_app import make_app
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.service_process import ServiceProcess, running_service
 

@@ -21,7 +21,7 @@ from services.prober.engine.settings import EngineSettings
 from services.prober.frames import templates
 from services.prober.scan.results import ScanResult
 from services.prober.scan.scanning import scan
-from services.runtime.clock import SystemClock
+from services.runtime.process.clock import SystemClock
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,7 +2,7 @@
 
 from services.cli.options.services_table import CLIENT, SERVICES, Service
 from services.cli.options.settings_options import SettingsOption, describe_options
-from services.runtime.settings import ServiceSettings
+from services.runtime.connection.settings import ServiceSettings
 
 INTRODUCTION = """\
 # Configuration

@@ -20,8 +20,8 @@ import pytest
 
 from bench.compiling import compile_engine, has_python_headers
 from lab.bigsite import dhcpd
-from services.runtime import outside_log
-from services.runtime.clock import SystemClock
+from services.runtime.process import outside_log
+from services.runtime.process.clock import SystemClock
 from tests.support.programs import HELM, KUBECTL, libfaketime
 from tests.support.redis_server import RedisServer, running_redis
 

@@ -10,10 +10,10 @@ import click
 
 from services.cli.terminal import plain
 from services.contract.errors import ConfigurationError, NadrouteError
-from services.runtime.redaction import hide_passwords
+from services.runtime.process.redaction import hide_passwords
 
 if TYPE_CHECKING:
-    from services.runtime.redis_address import RedisAddress
+    from services.runtime.connection.redis_address import RedisAddress
 
 NOT_ALL_ACTIVE = 1
 USAGE = 2

@@ -11,8 +11,8 @@ from services.cluster.settings import ClusterSettings
 from services.cluster.transport import JSON_PATCH, EventStream, Transport
 from services.network.parse.managed_fields import FIELD_MANAGER
 from services.network.parse.nad import Network, NetworkRef
-from services.runtime.clock import SystemClock
-from services.runtime.outside_log import tell
+from services.runtime.process.clock import SystemClock
+from services.runtime.process.outside_log import tell
 
 NETWORKS_PATH = "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions"
 PAGE = 500

@@ -19,9 +19,9 @@ from services.cluster.event_limits import OVERALL_BURST, OVERALL_PER_S, ObjectLi
 from services.cluster.metrics import EventMetrics
 from services.network.parse.nad import Network
 from services.network.reasons.events import Event
-from services.runtime.clock import Clock
-from services.runtime.outside_log import tell
-from services.runtime.repeating import is_alive
+from services.runtime.process.clock import Clock
+from services.runtime.process.outside_log import tell
+from services.runtime.process.repeating import is_alive
 
 MAX_QUEUED = 10_000
 """Two Events for each of 4,094 networks, and some more."""

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from services.cluster.client import Cluster
 from services.cluster.lease import LeaderLease
 from services.cluster.settings import LeaseSettings
-from services.runtime.clock import Clock
+from services.runtime.process.clock import Clock
 
 POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 

@@ -13,8 +13,8 @@ import structlog
 
 from services.cluster.client import Cluster
 from services.cluster.errors import ClusterError, Conflict, NotFound, Throttled
-from services.runtime.clock import Clock
-from services.runtime.repeating import RepeatingThread
+from services.runtime.process.clock import Clock
+from services.runtime.process.repeating import RepeatingThread
 
 DURATION_S = 15
 RETRY_S = 2.0

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from services.cluster.errors import NotFound
 from services.cluster.transport import Transport
-from services.runtime.clock import Clock
+from services.runtime.process.clock import Clock
 
 POLL_S = 1.0
 LONGEST_S = 60.0

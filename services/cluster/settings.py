@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from services.contract.gateways import DENIED_SUBNETS
 from services.network.policy import Policy
-from services.runtime.settings import Seconds, ServiceSettings
+from services.runtime.connection.settings import Seconds, ServiceSettings
 
 
 class ClusterSettings(ServiceSettings):

@@ -25,7 +25,7 @@ from services.cluster.errors import (
     from_response,
 )
 from services.contract.errors import ConfigurationError
-from services.runtime.clock import Clock
+from services.runtime.process.clock import Clock
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient

@@ -17,8 +17,8 @@ from services.cluster.errors import ClusterError, Expired, Unavailable, backoff_
 from services.cluster.metrics import WatchMetrics
 from services.cluster.tracking import NetworkListener, Tracker, is_older
 from services.cluster.transport import EventStream
-from services.runtime.clock import Clock
-from services.runtime.repeating import is_alive
+from services.runtime.process.clock import Clock
+from services.runtime.process.repeating import is_alive
 
 STALE_LISTS_REFUSED = 5
 """Lists older than what was seen that are refused in a row; one more means a cluster restored from backup."""

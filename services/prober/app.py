@@ -25,16 +25,16 @@ from services.prober.sockets.netlink import read_state
 from services.prober.sockets.packet_link import PacketLink
 from services.prober.tasks import ProbeService, register
 from services.prober.uplinks import Uplinks, own_addresses
-from services.runtime.celery_app import consume_only, make_app
-from services.runtime.clock import SystemClock
-from services.runtime.guarded_redis import connect_guarded
-from services.runtime.guarded_transport import guarded_transport
-from services.runtime.logs import configure
-from services.runtime.message_guard import MessageGuard
-from services.runtime.progress import Progress, QueueProgress
-from services.runtime.signals import event_on_signal
-from services.runtime.telemetry import Telemetry
-from services.runtime.worker import WorkerCheck, run_worker
+from services.runtime.process.clock import SystemClock
+from services.runtime.process.logs import configure
+from services.runtime.process.signals import event_on_signal
+from services.runtime.queues.celery_app import consume_only, make_app
+from services.runtime.queues.guarded_transport import guarded_transport
+from services.runtime.queues.message_guard import MessageGuard
+from services.runtime.queues.worker import WorkerCheck, run_worker
+from services.runtime.stored.guarded_redis import connect_guarded
+from services.runtime.telemetry.progress import Progress, QueueProgress
+from services.runtime.telemetry.telemetry import Telemetry
 from services.version import __version__
 
 log = structlog.get_logger(__name__)

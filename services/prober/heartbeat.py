@@ -11,10 +11,10 @@ from services.contract.names import HOST_RENEWAL_S, host_key
 from services.prober.host_lock import HostLock
 from services.prober.sockets.routes import read_host_networks
 from services.prober.uplinks import Uplinks
-from services.runtime.clock import Clock
-from services.runtime.outages import Outage
-from services.runtime.redis_client import delete_if_equal
-from services.runtime.repeating import RepeatingThread
+from services.runtime.connection.outages import Outage
+from services.runtime.connection.redis_client import delete_if_equal
+from services.runtime.process.clock import Clock
+from services.runtime.process.repeating import RepeatingThread
 
 log = structlog.get_logger(__name__)
 

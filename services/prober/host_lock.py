@@ -21,11 +21,11 @@ from services.contract.errors import MessageRefused
 from services.contract.host_claims import HostClaim
 from services.contract.names import HOST_TTL_S, host_lock_key, host_waiting_key
 from services.prober.metrics import ProberMetrics
-from services.runtime.clock import Clock
-from services.runtime.outside_log import tell
-from services.runtime.redis_client import delete_if_equal, format_time, time_ms
-from services.runtime.repeating import RepeatingThread
-from services.runtime.verdict_scripts import AHEAD_MS
+from services.runtime.connection.redis_client import delete_if_equal, format_time, time_ms
+from services.runtime.process.clock import Clock
+from services.runtime.process.outside_log import tell
+from services.runtime.process.repeating import RepeatingThread
+from services.runtime.stored.verdict_scripts import AHEAD_MS
 
 log = structlog.get_logger(__name__)
 

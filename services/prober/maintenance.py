@@ -10,7 +10,7 @@ import redis
 import structlog
 
 from services.contract.names import maintenance_key
-from services.runtime.outages import Outage
+from services.runtime.connection.outages import Outage
 
 log = structlog.get_logger(__name__)
 

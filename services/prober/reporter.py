@@ -20,11 +20,11 @@ from services.prober.engine.results import SegmentResult
 from services.prober.host_lock import HostLock
 from services.prober.metrics import ProberMetrics
 from services.prober.outbox import Batch, Found, Outbox
-from services.runtime.celery_app import describe_report
-from services.runtime.clock import Clock
-from services.runtime.outages import Outage
-from services.runtime.redis_client import delete_all_equal
-from services.runtime.repeating import RepeatingThread
+from services.runtime.connection.outages import Outage
+from services.runtime.connection.redis_client import delete_all_equal
+from services.runtime.process.clock import Clock
+from services.runtime.process.repeating import RepeatingThread
+from services.runtime.queues.celery_app import describe_report
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from services.contract.messages import MAX_SEGMENTS, ClusterNetworkName, HostNam
 from services.contract.outcomes import Depth
 from services.prober.engine.settings import EngineSettings
 from services.prober.uplinks import AUTO
-from services.runtime.settings import Seconds, TCPPort, TelemetrySettings
+from services.runtime.connection.settings import Seconds, TCPPort, TelemetrySettings
 
 
 def _read_word(value: object) -> object:

@@ -20,8 +20,8 @@ from services.prober.loop.runner import Runner
 from services.prober.metrics import ProberMetrics
 from services.prober.reporter import Reporter, clear_outstanding
 from services.prober.uplinks import Uplinks
-from services.runtime import dead_letters
-from services.runtime.redis_client import time_ms
+from services.runtime.connection.redis_client import time_ms
+from services.runtime.stored import dead_letters
 
 log = structlog.get_logger(__name__)
 

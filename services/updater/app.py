@@ -25,20 +25,21 @@ from services.contract.errors import MessageRefused
 from services.contract.messages import Segment
 from services.contract.names import FULL_TASK, REPORT_QUEUE, REPORT_TASK, probe_queue, worker_name
 from services.contract.reports import MAX_REPEATS, FullRequest, Report
-from services.runtime import dead_letters, signals
-from services.runtime.celery_app import consume_only, make_app, to_host
-from services.runtime.clock import Clock, SystemClock
-from services.runtime.doubts import DoubtLog
-from services.runtime.guarded_redis import connect_guarded
-from services.runtime.guarded_transport import guarded_transport
-from services.runtime.key_patrol import KeyPatrol
-from services.runtime.logs import configure
-from services.runtime.message_guard import MessageGuard
-from services.runtime.outside_log import tell
-from services.runtime.progress import Progress, QueueProgress
-from services.runtime.telemetry import Telemetry
-from services.runtime.verdict_store import VerdictStore
-from services.runtime.worker import WorkerCheck, run_worker
+from services.runtime.process import signals
+from services.runtime.process.clock import Clock, SystemClock
+from services.runtime.process.logs import configure
+from services.runtime.process.outside_log import tell
+from services.runtime.queues.celery_app import consume_only, make_app, to_host
+from services.runtime.queues.guarded_transport import guarded_transport
+from services.runtime.queues.message_guard import MessageGuard
+from services.runtime.queues.worker import WorkerCheck, run_worker
+from services.runtime.stored import dead_letters
+from services.runtime.stored.doubts import DoubtLog
+from services.runtime.stored.guarded_redis import connect_guarded
+from services.runtime.stored.key_patrol import KeyPatrol
+from services.runtime.stored.verdict_store import VerdictStore
+from services.runtime.telemetry.progress import Progress, QueueProgress
+from services.runtime.telemetry.telemetry import Telemetry
 from services.updater.gauges import NetworkGauges
 from services.updater.hosts import AnnouncedHosts, PauseSwitch
 from services.updater.memory.memories import RedisMemories

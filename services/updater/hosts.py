@@ -13,9 +13,9 @@ from services.contract.messages import HostAnnouncement
 from services.contract.names import HOST_TTL_S, PAUSED_KEY
 from services.network.claims import AddressClaims
 from services.network.judge.evidence import Carriers
-from services.runtime.announcements import AnnouncementReader
-from services.runtime.clock import Clock
-from services.runtime.outside_log import tell
+from services.runtime.process.clock import Clock
+from services.runtime.process.outside_log import tell
+from services.runtime.stored.announcements import AnnouncementReader
 from services.updater.announced_pace import AnnouncedPace
 
 CACHED_S = 1.0

@@ -12,9 +12,9 @@ from services.contract.reports import Report
 from services.contract.verdicts import SegmentVerdicts
 from services.network.parse.intent import Intent
 from services.network.parse.nad import Network
-from services.runtime.clock import Clock
-from services.runtime.outages import Outage
-from services.runtime.repeating import is_alive
+from services.runtime.connection.outages import Outage
+from services.runtime.process.clock import Clock
+from services.runtime.process.repeating import is_alive
 from services.updater.decide.assessing import Assessor
 from services.updater.decide.assessment import DoubtLog, Hosts
 from services.updater.decide.reviewing import Reviewer

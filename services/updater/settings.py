@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from services.cluster.settings import LeaseSettings, PolicySettings
-from services.runtime.settings import Seconds, TCPPort, TelemetrySettings
+from services.runtime.connection.settings import Seconds, TCPPort, TelemetrySettings
 
 
 class UpdaterSettings(PolicySettings, LeaseSettings, TelemetrySettings):

@@ -9,8 +9,8 @@ from services.contract.conclusions import Unwritten
 from services.contract.host_claims import HostClaim
 from services.contract.messages import ProbeRequest
 from services.network.parse.nad import NetworkRef
-from services.runtime.dead_letters import DeadLetter
-from services.runtime.redis_client import format_time
+from services.runtime.connection.redis_client import format_time
+from services.runtime.stored.dead_letters import DeadLetter
 from services.view.differences import NetworkDifference
 from services.view.doctor.findings import Finding
 from services.view.doubts import DoubtRow

@@ -23,7 +23,7 @@ from services.network.policy import Policy
 from services.view.maintenance import Window
 
 if TYPE_CHECKING:
-    from services.runtime.redis_address import RedisAddress
+    from services.runtime.connection.redis_address import RedisAddress
 
 CONNECT_TIMEOUT_S = 2.0
 """Short, because the networks' annotations can be shown without Redis."""
@@ -127,10 +127,10 @@ class RedisReader:
     def __init__(self, address: "str | RedisAddress") -> None:
         import redis
 
-        from services.runtime.conclusion_store import ConclusionStore
-        from services.runtime.redis_address import redact
-        from services.runtime.redis_client import connect
-        from services.runtime.verdict_store import VerdictStore
+        from services.runtime.connection.redis_address import redact
+        from services.runtime.connection.redis_client import connect
+        from services.runtime.stored.conclusion_store import ConclusionStore
+        from services.runtime.stored.verdict_store import VerdictStore
 
         self._where = redact(address)
         self._errors = (redis.RedisError, OSError)
@@ -140,8 +140,8 @@ class RedisReader:
 
     def read(self, networks: Collection[Network], policy: Policy) -> RedisView:
         """Return what is known of these networks, the announcements and the pause."""
-        from services.runtime import announcements
-        from services.runtime.redis_client import time_ms
+        from services.runtime.connection.redis_client import time_ms
+        from services.runtime.stored import announcements
         from services.view.hosts import describe_conflict
         from services.view.maintenance import read_windows
         from services.view.pause_state import describe_pause

@@ -7,7 +7,7 @@ import redis
 from services.contract.host_claims import HostClaim
 from services.contract.messages import HostAnnouncement
 from services.contract.names import HOST_RENEWAL_S, HOST_TTL_S, host_key, probe_queue
-from services.runtime import announcements
+from services.runtime.stored import announcements
 from services.view.durations import describe_age
 
 SCAN_BATCH = 500

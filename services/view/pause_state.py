@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from services.contract.names import PAUSED_KEY
-from services.runtime.redis_client import time_ms
+from services.runtime.connection.redis_client import time_ms
 from services.view.durations import describe_age
 
 if TYPE_CHECKING:

@@ -11,14 +11,14 @@ from services.cluster.leading import Leadership
 from services.cluster.metrics import WatchMetrics
 from services.cluster.watching import NetworkWatch
 from services.contract.names import UNWRITTEN_KEY, conclusion_key
-from services.runtime import signals
-from services.runtime.celery_app import make_app
-from services.runtime.clock import SystemClock
-from services.runtime.doubts import DoubtReader
-from services.runtime.guarded_redis import connect_guarded
-from services.runtime.logs import configure
-from services.runtime.progress import Progress
-from services.runtime.telemetry import Telemetry
+from services.runtime.process import signals
+from services.runtime.process.clock import SystemClock
+from services.runtime.process.logs import configure
+from services.runtime.queues.celery_app import make_app
+from services.runtime.stored.doubts import DoubtReader
+from services.runtime.stored.guarded_redis import connect_guarded
+from services.runtime.telemetry.progress import Progress
+from services.runtime.telemetry.telemetry import Telemetry
 from services.version import __version__
 from services.watcher.deciding import Decider
 from services.watcher.dispatch import Dispatcher

@@ -8,7 +8,7 @@ import structlog
 from services.contract.doubts import Doubt
 from services.contract.messages import ProbeRequest
 from services.network.parse.nad import NetworkRef
-from services.runtime.outside_log import tell
+from services.runtime.process.outside_log import tell
 from services.watcher.plan.triggers import Trigger
 
 SUMMARY_INTERVAL_S = 60.0

@@ -9,9 +9,9 @@ from services.contract.conclusions import ConclusionRecord
 from services.contract.messages import HostAnnouncement
 from services.network.parse.nad import Network
 from services.network.write.supposing import as_if_written
-from services.runtime.clock import Clock
-from services.runtime.outages import Outage
-from services.runtime.outside_log import tell
+from services.runtime.connection.outages import Outage
+from services.runtime.process.clock import Clock
+from services.runtime.process.outside_log import tell
 from services.watcher.change_log import SendSummary, log_doubts, log_due
 from services.watcher.dispatch import Dispatcher, Paused
 from services.watcher.hosts import PollResult

@@ -20,8 +20,8 @@ from services.contract.limits import FRAMES_PER_S
 from services.contract.messages import ProbeRequest, Segment, SegmentProbe
 from services.contract.names import PAUSED_KEY, SENDING_KEY, SENDING_TTL_S, outstanding_key
 from services.contract.sending import MAX_SLOWER, SendingMark
-from services.runtime.clock import Clock
-from services.runtime.redis_client import milliseconds
+from services.runtime.connection.redis_client import milliseconds
+from services.runtime.process.clock import Clock
 from services.watcher.plan.segment_plan import HostProbe
 from services.watcher.requests import NotSent, build_requests, send_requests
 

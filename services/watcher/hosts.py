@@ -12,12 +12,12 @@ import structlog
 
 from services.contract.messages import HostAnnouncement
 from services.contract.names import PAUSED_KEY, WATCHED_KEY, host_key
-from services.runtime import dead_letters
-from services.runtime.announcements import AnnouncementReader, RefusedEntry
-from services.runtime.clock import Clock
-from services.runtime.guarded_redis import set_aside, took
-from services.runtime.outages import Outage
-from services.runtime.repeating import RepeatingThread
+from services.runtime.connection.outages import Outage
+from services.runtime.process.clock import Clock
+from services.runtime.process.repeating import RepeatingThread
+from services.runtime.stored import dead_letters
+from services.runtime.stored.announcements import AnnouncementReader, RefusedEntry
+from services.runtime.stored.guarded_redis import set_aside, took
 
 _MARK = re.compile(r"[0-9a-f]{32}", re.ASCII)
 

@@ -13,7 +13,7 @@ from services.contract.doubts import Doubt, DoubtKind
 from services.contract.messages import Segment
 from services.contract.names import DOUBTS_KEPT
 from services.network.parse.nad import Network
-from services.runtime.clock import Clock
+from services.runtime.process.clock import Clock
 from services.watcher.hosts import PollResult
 
 

@@ -11,7 +11,7 @@ from kombu.exceptions import BatchPublishError, OperationalError
 from services.contract.errors import NadrouteError
 from services.contract.messages import ProbeRequest, SegmentProbe
 from services.contract.names import PROBE_TASK, probe_queue
-from services.runtime.celery_app import describe_probe, to_host
+from services.runtime.queues.celery_app import describe_probe, to_host
 from services.watcher.plan.segment_plan import HostProbe
 
 SEGMENTS_IN_A_REQUEST = 128

@@ -6,9 +6,9 @@ import redis
 import structlog
 
 from services.contract.conclusions import ConclusionRecord
-from services.runtime.clock import Clock
-from services.runtime.conclusion_store import ConclusionStore
-from services.runtime.repeating import RepeatingThread
+from services.runtime.process.clock import Clock
+from services.runtime.process.repeating import RepeatingThread
+from services.runtime.stored.conclusion_store import ConclusionStore
 
 INTERVAL_S = 5.0
 

@@ -33,8 +33,8 @@ from services.contract.names import (
 from services.contract.outcomes import ReachOutcome
 from services.contract.reports import Report
 from services.network.parse.nad import Network
-from services.runtime.celery_app import make_app
-from services.runtime.redis_client import time_ms
+from services.runtime.connection.redis_client import time_ms
+from services.runtime.queues.celery_app import make_app
 from tests.support.announcing import announced
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.service_process import ServiceProcess, running_service

@@ -28,8 +28,8 @@ from services.contract.messages import ProbeRequest, SegmentProbe, Target
 from services.contract.names import PROBE_TASK, probe_queue
 from services.network.parse import nad
 from services.network.parse.nad import Network
-from services.runtime.conclusion_store import ConclusionStore
-from services.runtime.redis_client import time_ms
+from services.runtime.connection.redis_client import time_ms
+from services.runtime.stored.conclusion_store import ConclusionStore
 from tests.faults.invariants import Truth, broken
 from tests.faults.proxy import Proxy
 from tests.faults.scripted_host import Host

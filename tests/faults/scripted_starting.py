@@ -13,7 +13,7 @@ from redis.retry import Retry
 from lab.harvester import Fabric
 from lab.kube import ApiServer
 from services.contract.names import SENDING_KEY
-from services.runtime.celery_app import make_app
+from services.runtime.queues.celery_app import make_app
 from tests.faults.proxy import Proxy
 from tests.faults.scripted_host import Host
 from tests.faults.scripted_site import ScriptedSite

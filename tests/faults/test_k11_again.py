@@ -10,7 +10,7 @@ from lab.kube.resources import NADS
 from services.contract.messages import Segment
 from services.contract.names import REPORT_QUEUE
 from services.contract.outcomes import ReachOutcome
-from services.runtime.verdict_store import VerdictStore
+from services.runtime.stored.verdict_store import VerdictStore
 from tests.faults.scripted_site import ScriptedSite
 from tests.faults.scripted_starting import HOSTS, scripted_site
 from tests.support.updater_site import NAMESPACE, wait_until

@@ -29,8 +29,8 @@ from services.contract.names import (
     probe_queue,
 )
 from services.contract.reports import Report
-from services.runtime.celery_app import make_app
-from services.runtime.redis_client import time_ms
+from services.runtime.connection.redis_client import time_ms
+from services.runtime.queues.celery_app import make_app
 from tests.support.mutating import mutate
 from tests.support.poison import POISON
 from tests.support.redis_server import RedisServer, running_redis

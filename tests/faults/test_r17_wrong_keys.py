@@ -27,8 +27,8 @@ from services.contract.names import (
     verdicts_key,
     written_key,
 )
-from services.runtime.conclusion_store import ConclusionStore
-from services.runtime.key_kinds import kind_of
+from services.runtime.stored.conclusion_store import ConclusionStore
+from services.runtime.stored.key_kinds import kind_of
 from tests.faults.refusing import HOST, OTHERS, SERVICES, Fault, Site, site
 from tests.support.updater_site import digest_of, wait_until
 

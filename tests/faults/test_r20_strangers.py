@@ -11,7 +11,7 @@ from services.contract.names import DEAD_LETTERS_KEY, HOST_TTL_S, REPORT_QUEUE, 
 from services.contract.outcomes import Fault
 from services.network.parse import nad
 from services.network.parse.nad import Network
-from services.runtime.redis_client import time_ms
+from services.runtime.connection.redis_client import time_ms
 from tests.support.updater_site import UpdaterSite, digest_of, own_updater_site, state_of
 from tests.unit.network.builders import GATEWAY, verdict
 

@@ -25,12 +25,12 @@ from services.contract.names import (
     host_key,
     host_waiting_key,
 )
-from services.runtime.announcements import read
-from services.runtime.dead_letters import parse, read_raw
-from services.runtime.guarded_redis import connect_guarded
-from services.runtime.quarantine import HUGE_BYTES
-from services.runtime.redis_address import RedisAddress
-from services.runtime.redis_users import acl_file, prober_name, redis_users
+from services.runtime.connection.redis_address import RedisAddress
+from services.runtime.connection.redis_users import acl_file, prober_name, redis_users
+from services.runtime.stored.announcements import read
+from services.runtime.stored.dead_letters import parse, read_raw
+from services.runtime.stored.guarded_redis import connect_guarded
+from services.runtime.stored.quarantine import HUGE_BYTES
 from tests.faults.whole_site import PARTIAL, VLANS, WholeSite, name_of, site_of, whole_site
 from tests.network.lab_site import require_lab
 from tests.support.service_process import free_port

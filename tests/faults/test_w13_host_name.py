@@ -23,8 +23,8 @@ from services.contract.names import (
 )
 from services.contract.reports import Report
 from services.prober.host_lock import POLL_S
-from services.runtime.celery_app import make_app
-from services.runtime.redis_client import time_ms
+from services.runtime.connection.redis_client import time_ms
+from services.runtime.queues.celery_app import make_app
 from tests.support.redis_server import RedisServer
 from tests.support.service_process import TIMEOUT_S, ServiceProcess, running_service
 

@@ -18,8 +18,8 @@ from services.contract.outcomes import ReachOutcome
 from services.contract.reports import Report
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
-from services.runtime.celery_app import make_app
-from services.runtime.verdict_store import VerdictStore
+from services.runtime.queues.celery_app import make_app
+from services.runtime.stored.verdict_store import VerdictStore
 from tests.support.announcing import announce
 from tests.support.redis_server import RedisServer
 from tests.support.service_process import ServiceProcess, running_service

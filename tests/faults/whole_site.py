@@ -18,7 +18,7 @@ from lab.site import ServerKind, Site
 from lab.site_builder import build_site, build_vlan
 from services.contract.messages import HostAnnouncement, Segment
 from services.contract.names import host_key
-from services.runtime.verdict_store import VerdictStore
+from services.runtime.stored.verdict_store import VerdictStore
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.service_process import running_service
 from tests.support.updater_site import UpdaterSite, state_of, updater_site

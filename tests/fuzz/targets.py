@@ -33,7 +33,7 @@ from services.prober.frames import arp, dhcp, dhcp_options, icmp, ipv4, template
 from services.prober.frames.dhcp_frames import DHCPFrameReader
 from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.verdicts import verdict
-from services.runtime.dead_letters import DeadLetter
+from services.runtime.stored.dead_letters import DeadLetter
 
 XID, MAC = b"<xid", b"<mac->"
 """Placeholders in an input for the request's transaction ID and address, which differ from run to run."""

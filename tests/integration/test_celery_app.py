@@ -13,11 +13,11 @@ import pytest
 
 from services.contract.envelopes import MAX_SENT_BYTES, read_envelope
 from services.contract.names import PROBE_TASK, probe_queue
-from services.runtime.celery_app import make_app
-from services.runtime.guarded_transport import guarded_transport
-from services.runtime.message_guard import MessageGuard
-from services.runtime.redis_client import connect
-from services.runtime.task_events import SendTaskEvents
+from services.runtime.connection.redis_client import connect
+from services.runtime.queues.celery_app import make_app
+from services.runtime.queues.guarded_transport import guarded_transport
+from services.runtime.queues.message_guard import MessageGuard
+from services.runtime.queues.task_events import SendTaskEvents
 from tests.support.redis_server import RedisServer, running_redis
 
 PATIENCE_S = 60.0

@@ -11,8 +11,8 @@ from contextlib import closing
 import pytest
 
 from services.contract.names import DEAD_LETTERS_KEY
-from services.runtime import dead_letters
-from services.runtime.redis_client import connect
+from services.runtime.connection.redis_client import connect
+from services.runtime.stored import dead_letters
 from tests.support.log_lines import log_lines
 from tests.support.redis_server import RedisServer
 from tests.unit.cli.running import Ran, run

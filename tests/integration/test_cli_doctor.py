@@ -33,8 +33,8 @@ from services.contract.names import (
     SENDING_KEY,
     probe_queue,
 )
-from services.runtime.redis_address import RedisAddress
-from services.runtime.redis_client import time_ms
+from services.runtime.connection.redis_address import RedisAddress
+from services.runtime.connection.redis_client import time_ms
 from services.view.doctor import cluster_gathering, redis_gathering
 from services.view.doctor.facts import QueueFact
 from services.view.doctor.redis_gathering import RedisExamination

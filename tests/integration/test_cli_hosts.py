@@ -8,8 +8,8 @@ import pytest
 from services.contract.host_claims import HostClaim
 from services.contract.messages import HostAnnouncement
 from services.contract.names import PROBE_TASK, host_key, host_lock_key, host_waiting_key, probe_queue
-from services.runtime.celery_app import make_app
-from services.runtime.redis_client import time_ms
+from services.runtime.connection.redis_client import time_ms
+from services.runtime.queues.celery_app import make_app
 from tests.support.redis_server import RedisServer
 from tests.unit.cli.running import Ran, run
 

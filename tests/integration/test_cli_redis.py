@@ -16,7 +16,7 @@ import redis
 from services.cli.failures import CommandFailed
 from services.cli.local.redis_server import Listening, check_listening, find_server, free_port, running_redis
 from services.cli.local.supervisor import Child, Program, pause_s, supervise
-from services.runtime.clock import SystemClock
+from services.runtime.process.clock import SystemClock
 from tests.support import programs
 from tests.unit.cli.running import run
 

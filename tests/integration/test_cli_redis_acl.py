@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from services.runtime.redis_address import RedisAddress
-from services.runtime.redis_client import connect
+from services.runtime.connection.redis_address import RedisAddress
+from services.runtime.connection.redis_client import connect
 from tests.support.redis_server import running_redis
 from tests.unit.cli.running import run
 

@@ -17,8 +17,8 @@ from services.cli.local.redis_certificate import CA_FILE, CERTIFICATE_FILE, KEY_
 from services.cluster.client import Cluster
 from services.cluster.kept_secret import KeptSecret
 from services.cluster.settings import ClusterSettings
-from services.runtime.redis_address import RedisAddress
-from services.runtime.redis_client import connect
+from services.runtime.connection.redis_address import RedisAddress
+from services.runtime.connection.redis_client import connect
 from tests.support.kube_api import Networks, lab_networks
 from tests.support.redis_server import running_redis
 from tests.support.tls_front import tls_front

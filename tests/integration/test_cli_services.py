@@ -15,7 +15,7 @@ import pytest
 
 from lab.kube import ApiServer
 from services.contract.names import PROBE_TASK, probe_queue
-from services.runtime.celery_app import describe_probe, make_app
+from services.runtime.queues.celery_app import describe_probe, make_app
 from tests.integration.test_cli_networks import work
 from tests.integration.test_cli_redis import TIMEOUT_S, children, program, runs, wait_until
 from tests.support.redis_server import RedisServer, running_redis

@@ -13,7 +13,7 @@ from services.cluster.client import Cluster
 from services.cluster.lease_reading import Holding, watch_lease
 from services.cluster.settings import ClusterSettings
 from services.contract.names import OBSERVED_TIME_KEY
-from services.runtime.redis_client import time_ms
+from services.runtime.connection.redis_client import time_ms
 from tests.integration.test_cli_networks import KNOWN, Nadroute, api_server, nadroute, networks
 from tests.support.kube_api import Networks, Object, network
 from tests.support.manual_clock import ManualClock

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from lab.kube import ApiServer, Match
 from services.cluster.metrics import WatchMetrics
 from services.cluster.watching import NetworkWatch
-from services.runtime.clock import SystemClock
+from services.runtime.process.clock import SystemClock
 from tests.support.clusters import connect
 from tests.support.kube_api import Networks, lab_networks, network
 from tests.support.listening import TIMEOUT_S, Recorder

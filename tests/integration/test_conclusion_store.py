@@ -8,8 +8,8 @@ import redis
 from services.contract.conclusions import MAX_RECORD_BYTES, ConclusionRecord, Hindrance, Unwritten
 from services.contract.names import UNWRITTEN_KEY, conclusion_key
 from services.network.parse.status import Status
-from services.runtime.conclusion_store import BATCH, KEPT_S, ConclusionStore
-from services.runtime.redis_client import connect
+from services.runtime.connection.redis_client import connect
+from services.runtime.stored.conclusion_store import BATCH, KEPT_S, ConclusionStore
 from tests.support.redis_server import RedisServer
 from tests.support.seen_networks import record_of
 from tests.unit.network.builders import network

@@ -10,10 +10,10 @@ import redis
 from services.contract.doubts import Doubt, DoubtKind
 from services.contract.messages import Segment
 from services.contract.names import DEAD_LETTERS_KEY, DOUBTS_KEPT, DOUBTS_KEY
-from services.runtime import doubts as runtime_doubts
-from services.runtime import redis_client
-from services.runtime.clock import SystemClock
-from services.runtime.doubts import BATCH, FIELD, DoubtLog, DoubtReader
+from services.runtime.connection import redis_client
+from services.runtime.process.clock import SystemClock
+from services.runtime.stored import doubts as runtime_doubts
+from services.runtime.stored.doubts import BATCH, FIELD, DoubtLog, DoubtReader
 from tests.support.log_lines import log_lines
 from tests.support.manual_clock import ManualClock
 from tests.support.redis_server import RedisServer

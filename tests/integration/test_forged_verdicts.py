@@ -8,8 +8,8 @@ from services.contract.host_claims import HostClaim
 from services.contract.messages import Segment, Verdict
 from services.contract.names import DEAD_LETTERS_KEY, HOST_TTL_S, host_lock_key, verdicts_key
 from services.contract.reports import Repeats
-from services.runtime.redis_client import time_ms
-from services.runtime.verdict_store import VerdictStore
+from services.runtime.connection.redis_client import time_ms
+from services.runtime.stored.verdict_store import VerdictStore
 from tests.support.redis_server import RedisServer
 from tests.unit.network.builders import verdict
 

@@ -21,10 +21,10 @@ from services.contract.names import (
     verdicts_key,
     written_key,
 )
-from services.runtime.guarded_redis import GuardedRedis, connect_guarded
-from services.runtime.key_kinds import kind_of
-from services.runtime.key_patrol import INTERVAL_S, KeyPatrol
-from services.runtime.quarantine import HUGE_BYTES
+from services.runtime.stored.guarded_redis import GuardedRedis, connect_guarded
+from services.runtime.stored.key_kinds import kind_of
+from services.runtime.stored.key_patrol import INTERVAL_S, KeyPatrol
+from services.runtime.stored.quarantine import HUGE_BYTES
 from tests.support.manual_clock import ManualClock
 from tests.support.redis_server import RedisServer
 

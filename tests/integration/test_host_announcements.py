@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry
 
 from services.contract.messages import HostAnnouncement
 from services.contract.names import HOST_KEY_PREFIX, HOST_TTL_S, WATCHED_KEY, host_key
-from services.runtime import announcements
-from services.runtime.announcements import BATCH, MAX_HOSTS, MAX_REFUSED, AnnouncementReader
-from services.runtime.guarded_redis import connect_guarded
+from services.runtime.stored import announcements
+from services.runtime.stored.announcements import BATCH, MAX_HOSTS, MAX_REFUSED, AnnouncementReader
+from services.runtime.stored.guarded_redis import connect_guarded
 from services.watcher.hosts import HostReader
 from tests.support.redis_server import RedisServer
 

@@ -14,7 +14,7 @@ from services.contract.host_claims import HostClaim
 from services.contract.names import HOST_TTL_S, host_lock_key, host_waiting_key
 from services.prober.host_lock import GIVE_WAY_S, POLL_S, HostLock
 from services.prober.metrics import ProberMetrics
-from services.runtime.redis_client import time_ms
+from services.runtime.connection.redis_client import time_ms
 from tests.support.manual_clock import ManualClock
 from tests.support.redis_server import RedisServer
 

@@ -26,11 +26,11 @@ from services.contract.names import (
     written_key,
 )
 from services.contract.sending import SendingMark
-from services.runtime import announcements, dead_letters
-from services.runtime.conclusion_store import ConclusionStore
-from services.runtime.doubts import DoubtReader
-from services.runtime.guarded_redis import GuardedRedis, connect_guarded
-from services.runtime.verdict_store import VerdictStore
+from services.runtime.stored import announcements, dead_letters
+from services.runtime.stored.conclusion_store import ConclusionStore
+from services.runtime.stored.doubts import DoubtReader
+from services.runtime.stored.guarded_redis import GuardedRedis, connect_guarded
+from services.runtime.stored.verdict_store import VerdictStore
 from services.updater.memory.memories import RedisMemories
 from services.updater.sweep_check import check_sweep
 from services.watcher.hosts import HostReader

@@ -16,8 +16,8 @@ from services.contract.names import (
     written_key,
 )
 from services.network.parse.nad import Network
-from services.runtime.guarded_redis import connect_guarded
-from services.runtime.key_patrol import KeyPatrol
+from services.runtime.stored.guarded_redis import connect_guarded
+from services.runtime.stored.key_patrol import KeyPatrol
 from services.updater.memory.orphans import UNNAMED_KEPT_S, Orphans
 from tests.support.manual_clock import ManualClock
 from tests.support.redis_server import RedisServer

@@ -12,7 +12,7 @@ from services.contract.names import (
     QUARANTINE_KEY_PREFIX,
     QUARANTINE_TTL_S,
 )
-from services.runtime.quarantine import Quarantine
+from services.runtime.stored.quarantine import Quarantine
 from tests.support.redis_server import RedisServer
 
 

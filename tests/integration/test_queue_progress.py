@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from celery import signals
 
-from services.runtime.progress import QueueProgress
+from services.runtime.telemetry.progress import QueueProgress
 from tests.support.manual_clock import ManualClock
 from tests.support.redis_server import RedisServer
 

@@ -19,11 +19,11 @@ from prometheus_client import CollectorRegistry
 
 from services.contract.names import PROBE_TASK, probe_queue
 from services.network.policy import Policy
-from services.runtime.celery_app import make_app
-from services.runtime.clock import SystemClock
-from services.runtime.redis_address import RedisAddress
-from services.runtime.redis_check import RedisCheck
-from services.runtime.redis_client import connect
+from services.runtime.connection.redis_address import RedisAddress
+from services.runtime.connection.redis_check import RedisCheck
+from services.runtime.connection.redis_client import connect
+from services.runtime.process.clock import SystemClock
+from services.runtime.queues.celery_app import make_app
 from services.view.doctor.redis_gathering import RedisExamination
 from services.view.host_checks import RedisReader
 from tests.support.manual_clock import ManualClock

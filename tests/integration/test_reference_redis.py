@@ -12,7 +12,7 @@ from services.contract.messages import Segment, Verdict
 from services.contract.names import SENDING_KEY, SENDING_TTL_S
 from services.contract.reports import Repeats
 from services.contract.verdicts import Confirmed, ObservedTime, SegmentVerdicts
-from services.runtime.verdict_store import VerdictStore
+from services.runtime.stored.verdict_store import VerdictStore
 from tests.reference.generating import generate
 from tests.reference.memory_redis import MakeRedis, MemoryRedis, MemoryVerdicts
 from tests.reference.playing import Player

@@ -13,9 +13,9 @@ from services.contract.messages import Segment, Verdict
 from services.contract.names import OBSERVED_TIME_KEY, SENDING_KEY, verdicts_key
 from services.contract.outcomes import Fault, ReachOutcome
 from services.contract.reports import Repeats, Report
-from services.runtime.redis_client import connect
-from services.runtime.verdict_scripts import LONGEST_TICK_MS
-from services.runtime.verdict_store import BATCH, VerdictStore
+from services.runtime.connection.redis_client import connect
+from services.runtime.stored.verdict_scripts import LONGEST_TICK_MS
+from services.runtime.stored.verdict_store import BATCH, VerdictStore
 from tests.support.redis_server import RedisServer
 from tests.support.reporting import Reporting, Sent
 from tests.unit.network.builders import SEGMENT, dhcp, offer, verdict

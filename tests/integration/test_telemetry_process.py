@@ -18,8 +18,8 @@ from services.contract.names import PROBE_TASK, REPORT_QUEUE, REPORT_TASK, host_
 from services.contract.reports import Report
 from services.network.parse.nad import Network
 from services.prober.frames.ignore_reasons import IgnoreReason
-from services.runtime.celery_app import make_app
-from services.runtime.logs import TASK_LOGGERS
+from services.runtime.process.logs import TASK_LOGGERS
+from services.runtime.queues.celery_app import make_app
 from tests.support.announcing import announce
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.service_process import TIMEOUT_S, ServiceProcess, running_service

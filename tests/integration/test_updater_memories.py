@@ -14,9 +14,9 @@ from services.contract.names import (
     written_key,
 )
 from services.network.write.disputes import MAX_CORRECTIONS, Written
-from services.runtime.guarded_redis import connect_guarded
-from services.runtime.verdict_scripts import LONGEST_TICK_S
-from services.runtime.verdict_store import VerdictStore
+from services.runtime.stored.guarded_redis import connect_guarded
+from services.runtime.stored.verdict_scripts import LONGEST_TICK_S
+from services.runtime.stored.verdict_store import VerdictStore
 from services.updater.hosts import CACHED_S, PauseSwitch
 from services.updater.memory.memories import BATCH, CORRECTIONS_COUNT_S, RedisMemories
 from tests.support.manual_clock import ManualClock

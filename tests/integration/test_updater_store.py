@@ -16,9 +16,9 @@ from services.contract.messages import HostAnnouncement, Message, Segment, Verdi
 from services.contract.names import DEAD_LETTERS_KEPT, DEAD_LETTERS_KEY, HOST_TTL_S, host_key, verdicts_key
 from services.contract.outcomes import DHCPOutcome, Fault
 from services.contract.reports import Report
-from services.runtime import dead_letters
-from services.runtime.redis_client import connect, time_ms
-from services.runtime.verdict_store import BATCH, KEPT_S, VerdictStore
+from services.runtime.connection.redis_client import connect, time_ms
+from services.runtime.stored import dead_letters
+from services.runtime.stored.verdict_store import BATCH, KEPT_S, VerdictStore
 from services.updater import hosts as updater_hosts
 from services.updater.hosts import AnnouncedHosts
 from tests.support.log_lines import log_lines

@@ -9,8 +9,8 @@ import redis
 from services.contract.messages import Segment, SegmentProbe, Target
 from services.contract.names import PAUSED_KEY, SENDING_KEY, SENDING_TTL_S, outstanding_key, probe_queue
 from services.contract.sending import SendingMark
-from services.runtime import redis_client
-from services.runtime.celery_app import make_app
+from services.runtime.connection import redis_client
+from services.runtime.queues.celery_app import make_app
 from services.watcher.dispatch import Dispatcher, Paused
 from services.watcher.plan.segment_plan import HostProbe
 from services.watcher.requests import NotSent, build_requests, send_requests

@@ -15,8 +15,8 @@ from services.contract.names import (
     outstanding_key,
 )
 from services.network.parse import nad
-from services.runtime.conclusion_store import ConclusionStore
-from services.runtime.redis_client import time_ms
+from services.runtime.connection.redis_client import time_ms
+from services.runtime.stored.conclusion_store import ConclusionStore
 from tests.support.kube_api import Networks, network
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.watcher_site import Site, names_vlan, until, watching

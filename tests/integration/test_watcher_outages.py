@@ -19,7 +19,7 @@ from services.contract.names import (
     host_key,
 )
 from services.network.parse import nad
-from services.runtime.doubts import FIELD, DoubtLog
+from services.runtime.stored.doubts import FIELD, DoubtLog
 from services.watcher.hosts import HostReader
 from tests.support.kube_api import Networks, network
 from tests.support.redis_server import RedisServer, running_redis

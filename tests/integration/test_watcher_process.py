@@ -11,7 +11,7 @@ import pytest
 from lab.kube import ApiServer
 from services.contract.names import SENDING_KEY
 from services.contract.sending import SendingMark
-from services.runtime import redis_client
+from services.runtime.connection import redis_client
 from services.updater.sweep_check import check_sweep
 from tests.support.redis_server import RedisServer
 

@@ -26,7 +26,7 @@ from services.prober.loop.runner import Runner
 from services.prober.sockets.icmp_socket import ICMPSocket
 from services.prober.sockets.packet_link import PacketLink
 from services.prober.verdicts import verdict
-from services.runtime.clock import SystemClock
+from services.runtime.process.clock import SystemClock
 
 SLOTS = 32
 POLL_S = 0.01

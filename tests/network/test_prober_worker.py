@@ -35,7 +35,7 @@ from services.contract.names import (
 )
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
 from services.contract.reports import FullRequest, Repeat, Report
-from services.runtime.celery_app import make_app
+from services.runtime.queues.celery_app import make_app
 from tests.network.lab_site import require_lab
 from tests.support.redis_server import RedisServer
 

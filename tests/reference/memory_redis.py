@@ -16,7 +16,7 @@ from services.contract.outcomes import Fault
 from services.contract.reports import Repeats
 from services.contract.verdicts import AgedVerdict, Confirmed, ObservedTime, SegmentVerdicts
 from services.network.write.disputes import Written
-from services.runtime.verdict_scripts import LONGEST_TICK_MS
+from services.runtime.stored.verdict_scripts import LONGEST_TICK_MS
 from services.updater.memory.kept_verdicts import Store
 from tests.support.manual_clock import ManualClock
 from tests.support.simulated_parts import MemoryMemories as SimulatedMemories

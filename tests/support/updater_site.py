@@ -38,8 +38,8 @@ from services.contract.sending import SendingMark
 from services.network.parse import nad
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
-from services.runtime.celery_app import make_app
-from services.runtime.doubts import FIELD
+from services.runtime.queues.celery_app import make_app
+from services.runtime.stored.doubts import FIELD
 from tests.support.announcing import announce
 from tests.support.redis_server import RedisServer, running_redis
 

@@ -17,9 +17,9 @@ from services.cli.options.services_table import CLIENT, SERVICES
 from services.cli.outputs import to_json
 from services.cluster.credentials import SERVICE_ACCOUNT_TOKEN, find_kubeconfig
 from services.contract.errors import ConfigurationError
-from services.runtime.clock import SystemClock
-from services.runtime.secret_files import read_secret
-from services.runtime.settings import ENV_PREFIX
+from services.runtime.connection.settings import ENV_PREFIX
+from services.runtime.process.clock import SystemClock
+from services.runtime.process.secret_files import read_secret
 from services.view.doctor.bundle_contents import README, without_secrets
 
 FOLDER = "nadroute-doctor"

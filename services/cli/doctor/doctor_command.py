@@ -18,7 +18,7 @@ from services.cli.options.grouping import GroupedCommand
 from services.cli.outputs import Output, output_option, print_data
 from services.cli.tables import GAP, print_lines
 from services.cli.terminal import plain, stderr_console, stdout_console
-from services.runtime.clock import SystemClock
+from services.runtime.process.clock import SystemClock
 from services.version import __version__
 from services.view.doctor.bundle_contents import bundle_documents, hide_secrets
 from services.view.doctor.cluster_gathering import examine_cluster

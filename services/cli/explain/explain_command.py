@@ -18,7 +18,7 @@ from services.cli.options.grouping import GroupedCommand
 from services.cli.outputs import Output, output_option, print_data
 from services.cli.terminal import cell, plain, sign_text, state_text, stdout_console
 from services.network.parse.nad import NetworkRef
-from services.runtime.clock import SystemClock
+from services.runtime.process.clock import SystemClock
 from services.view.documents import explained_document
 from services.view.durations import describe_age, seconds_since
 from services.view.explained_network import ExplainedNetwork, explain_network

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from services.cli.failures import usage_error
-from services.runtime.clock import SystemClock
-from services.runtime.redis_users import RedisUser, acl_file, redis_users
-from services.runtime.secret_files import read_secret
+from services.runtime.connection.redis_users import RedisUser, acl_file, redis_users
+from services.runtime.process.clock import SystemClock
+from services.runtime.process.secret_files import read_secret
 
 ACL_FILE = "users.acl"
 FORMER = ".former"

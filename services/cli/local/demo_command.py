@@ -19,7 +19,7 @@ from services.cli.local.demo_site import (
     send,
 )
 from services.cli.terminal import plain
-from services.runtime.clock import SystemClock
+from services.runtime.process.clock import SystemClock
 
 Function = TypeVar("Function", bound=Callable[..., object])
 

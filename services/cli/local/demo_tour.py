@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import click
 
 from services.cli.terminal import plain, stderr_console
-from services.runtime.clock import Clock
+from services.runtime.process.clock import Clock
 
 NETWORK = "default/storefront"
 VLAN = "7"

@@ -29,11 +29,11 @@ from tornado.web import RequestHandler
 
 from services.cli.failures import usage_error
 from services.cli.local.service_commands import FlowerSettings
-from services.runtime.celery_app import make_app
-from services.runtime.clock import Clock, SystemClock
-from services.runtime.redis_address import RedisAddress, celery_url
-from services.runtime.redis_check import RedisCheck
-from services.runtime.secret_files import read_secret
+from services.runtime.connection.redis_address import RedisAddress, celery_url
+from services.runtime.connection.redis_check import RedisCheck
+from services.runtime.process.clock import Clock, SystemClock
+from services.runtime.process.secret_files import read_secret
+from services.runtime.queues.celery_app import make_app
 
 RECONNECT_S = 2.0
 NEW_WORKERS_INTERVAL_MS = 2_000

@@ -18,8 +18,8 @@ import redis
 
 from services.cli.failures import plain_errors, unreachable, usage_error
 from services.cli.local.parent_death import bound_to_parent
-from services.runtime import signals
-from services.runtime.clock import Clock, SystemClock
+from services.runtime.process import signals
+from services.runtime.process.clock import Clock, SystemClock
 
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 5.0

@@ -11,8 +11,8 @@ from services.cli.local.acl_command import ACL_FILE, FORMER, PASSWORD_BYTES, tls
 from services.cli.local.redis_certificate import files_to_write
 from services.cli.options.client import client_options, cluster_client, load_client_settings
 from services.cluster.kept_secret import KeptSecret
-from services.runtime.clock import SystemClock
-from services.runtime.redis_users import acl_file, redis_users
+from services.runtime.connection.redis_users import acl_file, redis_users
+from services.runtime.process.clock import SystemClock
 
 PAGE = "page"
 """The key of the password of Flower's pages."""

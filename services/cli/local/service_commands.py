@@ -10,8 +10,8 @@ from services.cli.failures import plain_errors
 from services.cli.options.grouping import GroupedCommand
 from services.cli.options.services_table import FLOWER, PROBER, UPDATER, WATCHER, Service, load_name
 from services.cli.options.settings_options import load_settings, settings_options
-from services.runtime import logs
-from services.runtime.settings import SecretFile, ServiceSettings
+from services.runtime.connection.settings import SecretFile, ServiceSettings
+from services.runtime.process import logs
 
 
 class FlowerSettings(ServiceSettings):

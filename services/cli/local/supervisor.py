@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from services.cli.local.parent_death import bound_to_parent
-from services.runtime.clock import Clock
+from services.runtime.process.clock import Clock
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0

@@ -18,9 +18,9 @@ from services.cli.local.supervisor import Program, supervise
 from services.cli.options.services_table import FLOWER, PROBER, UPDATER, WATCHER, Service
 from services.cli.options.settings_options import load_settings
 from services.cli.terminal import plain
-from services.runtime import signals
-from services.runtime.clock import SystemClock
-from services.runtime.settings import ENV_PREFIX
+from services.runtime.connection.settings import ENV_PREFIX
+from services.runtime.process import signals
+from services.runtime.process.clock import SystemClock
 
 COLOURS = {"watcher": "cyan", "prober": "green", "updater": "magenta", "flower": "yellow", "redis": "blue"}
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")

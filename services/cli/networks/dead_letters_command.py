@@ -12,9 +12,9 @@ from services.cli.outputs import Output, output_option, print_data, to_json
 from services.cli.tables import Column, print_table
 from services.cli.terminal import cell, stdout_console
 from services.contract.names import DEAD_LETTERS_KEPT
-from services.runtime.clock import SystemClock
-from services.runtime.dead_letters import DeadLetter, added, parse, read_raw
-from services.runtime.redis_client import format_time
+from services.runtime.connection.redis_client import format_time
+from services.runtime.process.clock import SystemClock
+from services.runtime.stored.dead_letters import DeadLetter, added, parse, read_raw
 from services.view.documents import dead_letter_document
 
 if TYPE_CHECKING:

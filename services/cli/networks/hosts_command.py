@@ -9,7 +9,7 @@ from services.cli.tables import Column, print_table
 from services.cli.terminal import cell, plain, stdout_console
 from services.contract.host_claims import HostClaim
 from services.contract.messages import HostAnnouncement
-from services.runtime.redis_client import format_time, time_ms
+from services.runtime.connection.redis_client import format_time, time_ms
 from services.view.documents import host_document
 from services.view.durations import describe_age
 from services.view.hosts import HostRow, describe_conflict, host_rows

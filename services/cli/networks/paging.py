@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from services.runtime.clock import Clock
+from services.runtime.process.clock import Clock
 
 ReadKey = Callable[[float], str]
 """Waits at most this many seconds for a key; returns an empty text if none was pressed."""

@@ -24,7 +24,7 @@ from services.cli.terminal import plain
 from services.contract.messages import ClusterNetworkName, HostName
 from services.network.parse import nad
 from services.network.parse.nad import NetworkRef
-from services.runtime.redis_client import time_ms
+from services.runtime.connection.redis_client import time_ms
 from services.view.durations import describe_age
 from services.view.maintenance import Window, close_windows, open_window
 from services.view.pause_state import MAX_CHARACTERS, Pause, lift_pause, set_pause

@@ -22,7 +22,7 @@ from services.cli.outputs import Output, output_option, print_data
 from services.cli.tables import print_lines
 from services.cli.terminal import plain, stdout_console
 from services.network.parse.nad import Network, NetworkRef
-from services.runtime.clock import SystemClock
+from services.runtime.process.clock import SystemClock
 from services.view.documents import checked_document
 from services.view.doubts import doubts_of
 from services.view.host_checks import RedisReader, RedisView

@@ -11,7 +11,7 @@ from services.cli.options.client import ClientSettings, client_options, cluster_
 from services.cli.options.grouping import GroupedCommand
 from services.cli.terminal import plain, progress_bar
 from services.network.parse.nad import NetworkRef
-from services.runtime.clock import SystemClock
+from services.runtime.process.clock import SystemClock
 from services.view.doctor.redis_findings import UPDATER_S
 from services.view.leftovers import WRITTEN, Leftover, leftovers
 from services.view.unwritten import named

@@ -24,7 +24,7 @@ from services.cluster.cache import NetworkCache
 from services.cluster.metrics import WatchMetrics
 from services.cluster.watching import NetworkWatch
 from services.network.parse.nad import Network
-from services.runtime.clock import Clock
+from services.runtime.process.clock import Clock
 from services.view.documents import deleted_document, network_document
 from services.view.durations import describe_age
 from services.view.host_checks import RedisReader, RedisView

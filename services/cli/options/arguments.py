@@ -50,8 +50,8 @@ def _present_hosts(context: click.Context) -> list[str]:
     """The announced hosts; none where Redis cannot be read."""
     with suppress(Exception):
         from services.cli.options.client import load_client_settings
-        from services.runtime import announcements
-        from services.runtime.redis_client import connect
+        from services.runtime.connection.redis_client import connect
+        from services.runtime.stored import announcements
 
         address = load_client_settings(_settings_of(context)).redis_address
         client = connect(address, connect_timeout_s=COMPLETION_TIMEOUT_S, retries=0)

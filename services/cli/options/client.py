@@ -8,7 +8,7 @@ from services.cli.failures import plain_errors, unreachable
 from services.cli.options.services_table import CLIENT
 from services.cli.options.settings_options import load_settings, settings_options
 from services.cluster.settings import PolicySettings
-from services.runtime.settings import Seconds
+from services.runtime.connection.settings import Seconds
 
 if TYPE_CHECKING:
     import redis
@@ -49,7 +49,7 @@ def client_options(
 
 def load_client_settings(flags: dict[str, object]) -> ClientSettings:
     """The settings; logs go to standard error, by default errors only."""
-    from services.runtime import logs
+    from services.runtime.process import logs
 
     settings = cast("ClientSettings", load_settings(CLIENT, flags))
     logs.configure(level=settings.log_level, log_format=settings.log_format, service="cli")
@@ -81,7 +81,7 @@ def cluster_client(settings: ClientSettings) -> Iterator["Cluster"]:
 @contextmanager
 def redis_client(settings: ClientSettings) -> Iterator["redis.Redis"]:
     """A client of Redis; its errors inside the block become one line and exit 3."""
-    from services.runtime.redis_client import connect
+    from services.runtime.connection.redis_client import connect
 
     address = settings.redis_address
     with plain_errors(redis=address), closing(connect(address)) as client:

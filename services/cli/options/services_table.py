@@ -4,7 +4,7 @@ import importlib
 from dataclasses import dataclass
 from typing import cast
 
-from services.runtime.settings import ServiceSettings
+from services.runtime.connection.settings import ServiceSettings
 
 
 @dataclass(frozen=True)

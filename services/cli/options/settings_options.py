@@ -22,7 +22,7 @@ from services.cli.failures import usage_error
 from services.cli.options.grouping import GroupedOption
 from services.cli.options.services_table import Service, known_settings
 from services.contract.errors import ConfigurationError
-from services.runtime.settings import ENV_PREFIX, ServiceSettings, check_environment
+from services.runtime.connection.settings import ENV_PREFIX, ServiceSettings, check_environment
 from services.view.durations import read_duration
 
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -26,16 +26,16 @@ from services.contract.outcomes import State
 from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.policy import Policy
-from services.runtime import announcements
-from services.runtime.clock import SystemClock
-from services.runtime.redis_client import time_ms
+from services.runtime.connection.redis_client import time_ms
+from services.runtime.process.clock import SystemClock
+from services.runtime.stored import announcements
 from services.view.documents import probed_document, request_document
 from services.watcher.plan.on_demand import OnDemandPlan, plan_on_demand
 
 if TYPE_CHECKING:
     from celery import Celery
 
-    from services.runtime.redis_address import RedisAddress
+    from services.runtime.connection.redis_address import RedisAddress
     from services.watcher.requests import Sent
 
 MAX_AGE_MS = 60_000
@@ -152,7 +152,7 @@ def _check_served(
 
 
 def _send_only(settings: ClientSettings, requests: Sequence[ProbeRequest], output: Output) -> None:
-    from services.runtime.celery_app import describe_probe, make_app
+    from services.runtime.queues.celery_app import describe_probe, make_app
 
     address = settings.redis_address
     with plain_errors(redis=address), make_app(address, name="nadroute-cli") as app:
@@ -187,7 +187,7 @@ def _probe_and_wait(
 ) -> int:
     from services.cli.probe.report import report_columns
     from services.cli.probe.waiting import collect
-    from services.runtime.celery_app import make_app
+    from services.runtime.queues.celery_app import make_app
     from services.view.probe_results import conclude_probe
 
     address = settings.redis_address

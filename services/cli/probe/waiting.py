@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from services.contract.errors import MessageRefused
 from services.contract.messages import Verdict
-from services.runtime.clock import Clock
+from services.runtime.process.clock import Clock
 from services.watcher.requests import Sent
 
 POLL_S = 0.1

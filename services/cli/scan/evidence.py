@@ -11,7 +11,7 @@ import click
 from services.cli.failures import plain_errors, usage_error
 from services.cli.scan.summary import count
 from services.cli.terminal import plain
-from services.runtime.clock import SystemClock
+from services.runtime.process.clock import SystemClock
 
 if TYPE_CHECKING:
     from services.prober.scan.evidence import Evidence, Recorded

@@ -12,7 +12,7 @@ from services.prober.sockets import packet_filter
 from services.prober.sockets.carrier import DOWN_FOR_S
 from services.prober.sockets.icmp_socket import EchoSocket
 from services.prober.sockets.link import Link, LinkError
-from services.runtime.clock import Clock
+from services.runtime.process.clock import Clock
 
 log = logging.getLogger(__name__)
 

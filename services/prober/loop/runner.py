@@ -16,7 +16,7 @@ from services.prober.loop.batches import ProbeInbox
 from services.prober.loop.ports import EchoPort, OpenEchoSocket, TrunkPort
 from services.prober.loop.uplink_log import UplinkLog
 from services.prober.sockets.link import Link, LinkError
-from services.runtime.clock import Clock
+from services.runtime.process.clock import Clock
 
 log = logging.getLogger(__name__)
 

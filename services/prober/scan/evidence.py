@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from services.prober.frames.ethernet import MAC_BYTES, TAG, VLAN_MASK
 from services.prober.scan.dissecting import summarize
 from services.prober.sockets.link import Link, Received
-from services.runtime.clock import Clock
+from services.runtime.process.clock import Clock
 
 MAX_WAITING = 100_000
 """Frames that may wait for the consumers; further ones are only counted."""

@@ -25,8 +25,8 @@ from services.prober.scan.results import ScanResults
 from services.prober.sockets.icmp_socket import ICMPSocket
 from services.prober.sockets.link import Link
 from services.prober.sockets.packet_link import PacketLink
-from services.runtime.clock import Clock, SystemClock
-from services.runtime.signals import handling
+from services.runtime.process.clock import Clock, SystemClock
+from services.runtime.process.signals import handling
 
 # What the loop logs, the results say; it is not to reach standard error unless the process logs at all.
 logging.getLogger("services.prober.loop").addHandler(logging.NullHandler())

@@ -29,8 +29,8 @@ from services.network.policy import Policy
 from services.network.write.disputes import NOTHING_WRITTEN, Written, fingerprint
 from services.network.write.remembering import Memory
 from services.network.write.writing import decide, restate
-from services.runtime.clock import Clock
-from services.runtime.outside_log import tell
+from services.runtime.process.clock import Clock
+from services.runtime.process.outside_log import tell
 from services.updater.decide.assessment import Assessment, DoubtLog, Hosts, Verdicts
 from services.updater.decide.recording import memory_of, record_of, standing_record
 from services.updater.memory.kept_memories import KeptMemories

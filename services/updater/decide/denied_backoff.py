@@ -13,7 +13,7 @@ from services.network.parse import nad
 from services.network.parse.nad import Network
 from services.network.parse.status import Status
 from services.network.write.writing import Change
-from services.runtime.clock import Clock
+from services.runtime.process.clock import Clock
 
 FIRST_PAUSE_S = 15.0
 ONE_PAUSE_S = 50.0

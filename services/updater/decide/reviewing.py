@@ -12,7 +12,7 @@ from services.contract.conclusions import ConclusionRecord
 from services.network.parse.nad import Network
 from services.network.parse.status import Status
 from services.network.write.writing import Change
-from services.runtime.clock import Clock
+from services.runtime.process.clock import Clock
 from services.updater.decide.assessing import Assessor
 from services.updater.decide.assessment import Assessment
 from services.updater.decide.denied_backoff import DeniedBackoff

@@ -9,9 +9,9 @@ import structlog
 
 from services.contract.conclusions import NO_RESULT, ConclusionRecord, Result
 from services.network.write.disputes import MAX_CORRECTIONS, Written
-from services.runtime.clock import Clock
-from services.runtime.conclusion_store import is_unwritten
-from services.runtime.outside_log import tell
+from services.runtime.process.clock import Clock
+from services.runtime.process.outside_log import tell
+from services.runtime.stored.conclusion_store import is_unwritten
 from services.updater.memory.memories import CORRECTIONS_COUNT_S, Memories
 
 CHECK_CALLS = 30

@@ -16,9 +16,9 @@ from redis.client import Pipeline
 from services.contract.conclusions import ConclusionRecord
 from services.contract.names import corrections_key, written_key
 from services.network.write.disputes import MAX_CORRECTIONS, Written
-from services.runtime.conclusion_store import ConclusionStore
-from services.runtime.outside_log import tell
-from services.runtime.redis_client import time_ms
+from services.runtime.connection.redis_client import time_ms
+from services.runtime.process.outside_log import tell
+from services.runtime.stored.conclusion_store import ConclusionStore
 
 CORRECTIONS_COUNT_S = 3_600
 """Seconds for which a correction counts."""

@@ -10,9 +10,9 @@ import structlog
 
 from services.contract.messages import Segment
 from services.contract.reports import Report
-from services.runtime.clock import Clock
-from services.runtime.outages import Outage
-from services.runtime.refusals import kind_of
+from services.runtime.connection.outages import Outage
+from services.runtime.connection.refusals import kind_of
+from services.runtime.process.clock import Clock
 
 AGAIN_S = 1.0
 HOPELESS = frozenset({"WRONGTYPE", "ResponseError"})

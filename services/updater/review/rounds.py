@@ -12,7 +12,7 @@ import structlog
 from services.cluster.cache import NetworkCache
 from services.contract.verdicts import ObservedTime
 from services.network.parse.nad import Network
-from services.runtime.clock import Clock
+from services.runtime.process.clock import Clock
 from services.updater.decide.assessing import Assessor
 from services.updater.decide.assessment import Hosts
 from services.updater.decide.reviewing import Reviewer

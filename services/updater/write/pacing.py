@@ -7,7 +7,7 @@ write meets a 429, and stays where few do.
 
 import threading
 
-from services.runtime.clock import Clock
+from services.runtime.process.clock import Clock
 
 WINDOW_WRITES = 20
 WINDOW_S = 1.0

@@ -7,7 +7,7 @@ that takes longer than a second does not count any more: another takes its turn.
 import heapq
 import threading
 
-from services.runtime.clock import Clock
+from services.runtime.process.clock import Clock
 from services.updater.write.pacing import Pace
 
 SLOW_S = 1.0

@@ -21,8 +21,8 @@ from services.cluster.errors import (
 from services.contract.open_doubts import NO_DOUBTS
 from services.network.parse.nad import Network
 from services.network.write.writing import Change
-from services.runtime.clock import Clock
-from services.runtime.outside_log import tell
+from services.runtime.process.clock import Clock
+from services.runtime.process.outside_log import tell
 from services.updater.decide.assessment import Assessment
 from services.updater.decide.reviewing import LEFT_PAUSE_S, Reviewer
 from services.updater.memory.kept_memories import KeptMemories

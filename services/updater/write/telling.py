@@ -10,7 +10,7 @@ from services.network.parse.intent import Intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.reasons.events import Event, describe_finding, describe_limit, describe_transition
 from services.network.write.writing import Change
-from services.runtime.outside_log import tell
+from services.runtime.process.outside_log import tell
 from services.updater.decide.assessment import Assessment
 
 DENIED_REASON = "WriteDenied"

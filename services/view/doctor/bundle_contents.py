@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from services.network.parse.nad import ROUTE, Network
 from services.network.policy import Policy
-from services.runtime.dead_letters import DeadLetter
-from services.runtime.redaction import HIDDEN, hide_passwords
-from services.runtime.redis_client import format_time
+from services.runtime.connection.redis_client import format_time
+from services.runtime.process.redaction import HIDDEN, hide_passwords
+from services.runtime.stored.dead_letters import DeadLetter
 from services.view.doctor.facts import Facts, Known
 from services.view.doctor.findings import Finding, Unknown
 from services.view.documents import checked_document, finding_document, host_document

@@ -7,7 +7,7 @@ from typing import TypeAlias, TypeVar
 from services.cluster.rights import Right
 from services.cluster.surroundings import Node
 from services.network.parse.nad import Network
-from services.runtime.dead_letters import DeadLetter
+from services.runtime.stored.dead_letters import DeadLetter
 from services.view.doctor.findings import Unknown
 from services.view.host_checks import RedisView
 from services.view.hosts import HostRow

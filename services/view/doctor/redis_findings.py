@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from services.runtime.redis_client import format_time
+from services.runtime.connection.redis_client import format_time
 from services.view.doctor.facts import RedisFacts
 from services.view.doctor.findings import Finding, Unknown, cannot_tell, failed, ok, warning
 from services.view.durations import describe_age

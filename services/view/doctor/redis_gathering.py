@@ -21,11 +21,11 @@ from services.contract.names import (
     SENDING_KEY,
     probe_queue,
 )
-from services.runtime import dead_letters
-from services.runtime.clock import Clock
-from services.runtime.redis_address import RedisAddress, redact
-from services.runtime.redis_client import connect, time_ms
-from services.runtime.refusals import describe
+from services.runtime.connection.redis_address import RedisAddress, redact
+from services.runtime.connection.redis_client import connect, time_ms
+from services.runtime.connection.refusals import describe
+from services.runtime.process.clock import Clock
+from services.runtime.stored import dead_letters
 from services.view.doctor.facts import Known, QueueFact, RedisClocks, RedisFacts
 from services.view.doctor.findings import Unknown
 from services.view.hosts import PRIORITY_STEPS, HostRow, host_rows

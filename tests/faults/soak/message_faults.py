@@ -29,7 +29,7 @@ from services.contract.names import (
     probe_queue,
 )
 from services.contract.reports import Report
-from services.runtime.verdict_store import VerdictStore
+from services.runtime.stored.verdict_store import VerdictStore
 from tests.faults.soak.faulting import Fault, Kinds
 from tests.faults.soak.layout import HOSTS, UPLINKS, VLANS, cluster_network_of, gateway_of
 from tests.faults.soak.redis_faults import EMPTIED_S

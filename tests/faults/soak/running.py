@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import redis
 
-from services.runtime.conclusion_store import ConclusionStore
+from services.runtime.stored.conclusion_store import ConclusionStore
 from tests.faults.soak.false_words import FalseWord
 from tests.faults.soak.faulting import Fault
 from tests.faults.soak.judging import Judge

@@ -13,7 +13,7 @@ from redis.retry import Retry
 from lab.kube import ApiServer, HarvesterAdmission
 from lab.kube.resources import NADS
 from lab.running import RunningSite, start_site
-from services.runtime.celery_app import make_app
+from services.runtime.queues.celery_app import make_app
 from tests.faults.soak.layout import (
     HOSTS,
     ISOLATED,

@@ -12,7 +12,7 @@ from services.contract.outcomes import ReachOutcome, Reason, State
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.status import Status
 from services.network.policy import DEFAULT_POLICY
-from services.runtime.dead_letters import DeadLetter
+from services.runtime.stored.dead_letters import DeadLetter
 from services.view.differences import network_difference
 from services.view.doctor.findings import Level, ok
 from services.view.documents import (

@@ -8,7 +8,7 @@ import pytest
 from scripts.configuration_page import render
 from services.cli.options.services_table import CLIENT, PROBER, SERVICES, WATCHER, Service, known_settings
 from services.cli.options.settings_options import describe_options
-from services.runtime.settings import ServiceSettings
+from services.runtime.connection.settings import ServiceSettings
 from tests.unit.cli.running import run
 
 PAGE = Path(__file__).parents[3] / "docs" / "configuration.md"

@@ -8,7 +8,7 @@ import sys
 from services.contract.messages import ProbeRequest, Segment
 from services.contract.names import PROBE_TASK, probe_queue, worker_name
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
-from services.runtime.celery_app import consume_only, make_app
+from services.runtime.queues.celery_app import consume_only, make_app
 from tests.unit.network.builders import dhcp, offer, verdict
 
 

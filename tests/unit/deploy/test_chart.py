@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.cli.options.services_table import SERVICES, known_settings
-from services.runtime.settings import check_environment
+from services.runtime.connection.settings import check_environment
 from tests.unit.cli.running import run
 from tests.unit.deploy.reading import ROOT, Manifest, of_kind
 from tests.unit.deploy.rendering import (

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from services.cli.options.services_table import CLIENT, SERVICES, Service, known_settings
-from services.runtime.redis_users import redis_users
-from services.runtime.settings import ENV_PREFIX, check_environment
+from services.runtime.connection.redis_users import redis_users
+from services.runtime.connection.settings import ENV_PREFIX, check_environment
 from tests.unit.deploy.reading import (
     compose,
     container_of,

@@ -14,7 +14,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from services.runtime.redis_users import acl_file, redis_users
+from services.runtime.connection.redis_users import acl_file, redis_users
 from tests.support import programs
 from tests.support.redis_server import wait_for_redis
 from tests.unit.deploy.reading import (

@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from services.cli.options.services_table import PROBER, UPDATER, WATCHER, Service
-from services.runtime.clock import SystemClock
-from services.runtime.health import STALL_S
-from services.runtime.telemetry import Telemetry
+from services.runtime.process.clock import SystemClock
+from services.runtime.telemetry.health import STALL_S
+from services.runtime.telemetry.telemetry import Telemetry
 from services.watcher.settings import WatcherSettings
 from tests.unit.deploy.reading import ROOT, compose, container_of, of_kind, workloads
 

@@ -15,7 +15,7 @@ from services.prober.engine.settings import EngineSettings
 from services.prober.frames import templates
 from services.prober.loop.runner import Runner
 from services.prober.sockets.link import LinkError, Received
-from services.runtime.clock import SystemClock
+from services.runtime.process.clock import SystemClock
 from tests.unit.prober import frames
 from tests.unit.prober.world import Reaction, target
 

@@ -10,7 +10,7 @@ from services.prober.metrics import ProberMetrics
 from services.prober.outbox import REPEATS_HELD_S
 from services.prober.reporter import REPORT_INTERVAL_S
 from services.prober.tasks import ProbeService
-from services.runtime import dead_letters
+from services.runtime.stored import dead_letters
 from tests.unit.prober.reporting import Outside
 from tests.unit.prober.test_outbox import CHECK, VLAN
 from tests.unit.prober.test_reporter import Bench, nothing

@@ -11,7 +11,7 @@ from services.prober.engine.results import untried
 from services.prober.metrics import ProberMetrics
 from services.prober.reporter import Reporter
 from services.prober.tasks import ProbeService
-from services.runtime import dead_letters
+from services.runtime.stored import dead_letters
 from tests.support.manual_clock import ManualClock
 from tests.unit.prober.reporting import Lock, Outside
 

@@ -26,11 +26,11 @@ from services.prober.engine.results import (
 from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.metrics import ProberMetrics, UplinkCollector
 from services.prober.settings import ProberSettings
-from services.runtime.message_guard import MessageGuard
-from services.runtime.progress import Progress
-from services.runtime.quarantine import Quarantine
-from services.runtime.settings import TelemetrySettings
-from services.runtime.telemetry import Telemetry
+from services.runtime.connection.settings import TelemetrySettings
+from services.runtime.queues.message_guard import MessageGuard
+from services.runtime.stored.quarantine import Quarantine
+from services.runtime.telemetry.progress import Progress
+from services.runtime.telemetry.telemetry import Telemetry
 from services.updater.gauges import NetworkGauges
 from services.updater.metrics import UpdaterMetrics
 from services.updater.settings import UpdaterSettings

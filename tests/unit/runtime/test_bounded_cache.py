@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from services.runtime.bounded_cache import KEPT_S, ParseCache
+from services.runtime.process.bounded_cache import KEPT_S, ParseCache
 from tests.support.manual_clock import ManualClock
 
 

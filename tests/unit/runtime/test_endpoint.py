@@ -7,9 +7,9 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from services.runtime import endpoint as module
-from services.runtime.clock import SystemClock
-from services.runtime.endpoint import (
+from services.runtime.process.clock import SystemClock
+from services.runtime.telemetry import endpoint as module
+from services.runtime.telemetry.endpoint import (
     MAX_CONNECTIONS,
     MAX_REQUEST_BYTES,
     Endpoint,

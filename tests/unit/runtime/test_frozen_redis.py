@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from services.runtime import redis_client
+from services.runtime.connection import redis_client
 
 
 def test_a_frozen_redis_costs_one_timeout(short_folder: Path) -> None:

@@ -5,13 +5,13 @@ import threading
 import pytest
 import redis
 
-from services.runtime import worker
-from services.runtime.celery_app import make_app
-from services.runtime.health import STALL_S, Health
-from services.runtime.repeating import is_alive
-from services.runtime.settings import TelemetrySettings
-from services.runtime.telemetry import Telemetry
-from services.runtime.worker import CALM_S, RETRY_BASE_S, RETRY_CAP_S
+from services.runtime.connection.settings import TelemetrySettings
+from services.runtime.process.repeating import is_alive
+from services.runtime.queues import worker
+from services.runtime.queues.celery_app import make_app
+from services.runtime.queues.worker import CALM_S, RETRY_BASE_S, RETRY_CAP_S
+from services.runtime.telemetry.health import STALL_S, Health
+from services.runtime.telemetry.telemetry import Telemetry
 from tests.support.log_lines import log_lines
 from tests.support.manual_clock import ManualClock
 from tests.unit.runtime.worker_checks import FakeRedisCheck, worker_check

@@ -9,7 +9,7 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.runtime.logs import configure
+from services.runtime.process.logs import configure
 
 BIDI = "\u202e\u2066\u200f"
 HOSTILE = st.text(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from services.runtime.logs import TASK_LOGGERS, configure
+from services.runtime.process.logs import TASK_LOGGERS, configure
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry
 
 from services.contract.envelopes import Refusal
 from services.contract.names import REPORT_QUEUE, REPORT_TASK
-from services.runtime import dead_letters
-from services.runtime.message_guard import MessageGuard
+from services.runtime.queues.message_guard import MessageGuard
+from services.runtime.stored import dead_letters
 from tests.support.poison import POISON
 from tests.unit.contract.test_envelopes import GOOD
 

@@ -4,8 +4,9 @@ from types import ModuleType
 
 import pytest
 
-from services.runtime import dead_letters, outside_log
-from services.runtime.outside_log import LINES, REMEMBERED, WINDOW_S, OutsideLog, tell
+from services.runtime.process import outside_log
+from services.runtime.process.outside_log import LINES, REMEMBERED, WINDOW_S, OutsideLog, tell
+from services.runtime.stored import dead_letters
 from tests.support.log_lines import log_lines
 from tests.support.manual_clock import ManualClock
 

@@ -8,8 +8,8 @@ import pytest
 
 from services.contract.messages import ReachVerdict, Segment, TargetVerdict, Verdict
 from services.contract.outcomes import ReachOutcome
-from services.runtime import parsed_verdicts
-from services.runtime.parsed_verdicts import RECENT_S, ParsedVerdicts
+from services.runtime.stored import parsed_verdicts
+from services.runtime.stored.parsed_verdicts import RECENT_S, ParsedVerdicts
 from tests.support.manual_clock import ManualClock
 
 

@@ -9,8 +9,8 @@ import pytest
 import redis
 from celery.exceptions import WorkerShutdown
 
-from services.runtime import patient_consumer
-from services.runtime.celery_app import make_app
+from services.runtime.queues import patient_consumer
+from services.runtime.queues.celery_app import make_app
 
 
 class Waiting:

@@ -2,8 +2,8 @@
 
 from prometheus_client import CollectorRegistry
 
-from services.runtime.health import Health
-from services.runtime.progress import STALLED_S, Progress
+from services.runtime.telemetry.health import Health
+from services.runtime.telemetry.progress import STALLED_S, Progress
 from tests.support.manual_clock import ManualClock
 
 

@@ -4,10 +4,10 @@ import pytest
 import redis
 from prometheus_client import CollectorRegistry
 
-from services.runtime import redis_check
-from services.runtime.clock import SystemClock
-from services.runtime.redis_check import SILENCE_S, TIMEOUT_S, RedisCheck
-from services.runtime.refusals import kind_of
+from services.runtime.connection import redis_check
+from services.runtime.connection.redis_check import SILENCE_S, TIMEOUT_S, RedisCheck
+from services.runtime.connection.refusals import kind_of
+from services.runtime.process.clock import SystemClock
 from tests.support.log_lines import log_lines
 from tests.support.manual_clock import ManualClock
 

@@ -4,9 +4,9 @@ import pytest
 from pydantic import SecretStr
 
 from services.contract.errors import ConfigurationError
-from services.runtime.celery_app import describe_probe, describe_report, make_app
-from services.runtime.redis_address import celery_url, check_url, redact
-from services.runtime.settings import ServiceSettings, check_environment
+from services.runtime.connection.redis_address import celery_url, check_url, redact
+from services.runtime.connection.settings import ServiceSettings, check_environment
+from services.runtime.queues.celery_app import describe_probe, describe_report, make_app
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from services.contract.errors import ConfigurationError
-from services.runtime.redis_address import RedisAddress
-from services.runtime.settings import ServiceSettings
+from services.runtime.connection.redis_address import RedisAddress
+from services.runtime.connection.settings import ServiceSettings
 
 
 def test_a_password_file_is_read_at_each_connection(tmp_path: Path) -> None:

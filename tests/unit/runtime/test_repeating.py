@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from services.runtime.clock import SystemClock
-from services.runtime.repeating import RepeatingThread
+from services.runtime.process.clock import SystemClock
+from services.runtime.process.repeating import RepeatingThread
 from tests.support.manual_clock import ManualClock
 
 TIMEOUT_S = 60.0

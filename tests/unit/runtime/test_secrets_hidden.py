@@ -14,13 +14,13 @@ from pydantic import SecretStr
 
 from services.cli.failures import CommandFailed
 from services.contract.errors import ConfigurationError
-from services.runtime import dead_letters
-from services.runtime.celery_app import make_app
-from services.runtime.logs import configure
-from services.runtime.redaction import hide_passwords
-from services.runtime.redis_address import RedisAddress, redact
-from services.runtime.redis_client import connect
-from services.runtime.settings import ServiceSettings, check_environment
+from services.runtime.connection.redis_address import RedisAddress, redact
+from services.runtime.connection.redis_client import connect
+from services.runtime.connection.settings import ServiceSettings, check_environment
+from services.runtime.process.logs import configure
+from services.runtime.process.redaction import hide_passwords
+from services.runtime.queues.celery_app import make_app
+from services.runtime.stored import dead_letters
 
 PLACES = ("redis://:{}@host:6379/0", "rediss://prober:{}@host/2", "unix://:{}@/run/redis.sock?db=1")
 SHOWN = {

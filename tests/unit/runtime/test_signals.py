@@ -9,7 +9,7 @@ from types import FrameType
 
 import pytest
 
-from services.runtime.signals import END, event_on_signal, handling
+from services.runtime.process.signals import END, event_on_signal, handling
 
 
 def outer(number: int, frame: FrameType | None) -> None:

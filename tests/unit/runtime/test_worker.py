@@ -12,8 +12,8 @@ import pytest
 from celery import Celery, signals
 from celery.platforms import SecurityWarning
 
-from services.runtime import worker as worker_module
-from services.runtime.worker import run_worker
+from services.runtime.queues import worker as worker_module
+from services.runtime.queues.worker import run_worker
 
 
 class FakeWorker:

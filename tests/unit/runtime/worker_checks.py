@@ -5,8 +5,8 @@ from typing import cast
 import redis
 from celery import Celery
 
-from services.runtime.redis_check import RedisCheck
-from services.runtime.worker import WorkerCheck
+from services.runtime.connection.redis_check import RedisCheck
+from services.runtime.queues.worker import WorkerCheck
 from tests.support.manual_clock import ManualClock
 
 

@@ -4,7 +4,7 @@ import threading
 
 from services.contract.doubts import DoubtKind
 from services.contract.names import DOUBTS_KEPT
-from services.runtime.clock import SystemClock
+from services.runtime.process.clock import SystemClock
 from services.watcher.hosts import PollResult
 from services.watcher.mailbox import Mailbox
 from tests.unit.watcher.builders import doubt, host, network

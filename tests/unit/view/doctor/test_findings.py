@@ -10,7 +10,7 @@ from services.cluster.surroundings import Node
 from services.contract.host_claims import HostClaim
 from services.contract.outcomes import Fault
 from services.network.policy import DEFAULT_POLICY
-from services.runtime.dead_letters import DeadLetter
+from services.runtime.stored.dead_letters import DeadLetter
 from services.view.doctor.diagnosis import diagnose
 from services.view.doctor.facts import ClusterFacts, QueueFact, RedisClocks, RedisFacts
 from services.view.doctor.findings import Level, Unknown, has_failed

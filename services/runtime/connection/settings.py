@@ -11,9 +11,9 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.contract.errors import ConfigurationError
-from services.runtime.redaction import HIDDEN, hide_passwords
-from services.runtime.redis_address import RedisAddress, check_url, redact
-from services.runtime.secret_files import read_secret
+from services.runtime.connection.redis_address import RedisAddress, check_url, redact
+from services.runtime.process.redaction import HIDDEN, hide_passwords
+from services.runtime.process.secret_files import read_secret
 
 ENV_PREFIX = "NADROUTE_"
 SECRET_WORDS = ("REDIS", "FLOWER", "KUBE", "PASS", "PW", "SECRET", "TOKEN", "KEY", "AUTH", "CRED", "USER")
@@ -127,7 +127,7 @@ class ServiceSettings(BaseSettings):
 
 
 class TelemetrySettings(ServiceSettings):
-    """The settings of services.runtime.telemetry; each service has a default port of its own."""
+    """The settings of services.runtime.telemetry.telemetry; each service has a default port of its own."""
 
     HEADING: ClassVar[str] = "Metrics and health"
 

@@ -14,10 +14,10 @@ from prometheus_client import CollectorRegistry
 from redis.client import Pipeline
 
 from services.contract.messages import MAX_QUOTED_CHARACTERS
-from services.runtime.key_kinds import Kind, kind_of
-from services.runtime.quarantine import Quarantine, check_arguments
-from services.runtime.redis_address import RedisAddress
-from services.runtime.redis_client import connect
+from services.runtime.connection.redis_address import RedisAddress
+from services.runtime.connection.redis_client import connect
+from services.runtime.stored.key_kinds import Kind, kind_of
+from services.runtime.stored.quarantine import Quarantine, check_arguments
 
 _ANY_TYPE = frozenset({"DEL", "UNLINK", "EXISTS", "EXPIRE", "PEXPIRE", "PTTL", "TTL", "TYPE", "SCAN"})
 """Commands that a key of any type and size does not hinder. SET is not among them: nobody would be told."""

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from services.runtime.clock import Clock
+from services.runtime.process.clock import Clock
 
 STOP_TIMEOUT_S = 5.0
 

@@ -9,7 +9,7 @@ import threading
 from collections import Counter, OrderedDict
 from typing import Literal, NamedTuple, Protocol
 
-from services.runtime.clock import Clock, SystemClock
+from services.runtime.process.clock import Clock, SystemClock
 
 REMEMBERED = 4_096
 """Lines of which it is known how often they came."""

@@ -11,8 +11,8 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
-from services.runtime.redis_address import RedisAddress
-from services.runtime.verified_tls import VerifiedConnection
+from services.runtime.connection.redis_address import RedisAddress
+from services.runtime.connection.verified_tls import VerifiedConnection
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 5.0

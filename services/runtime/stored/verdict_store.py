@@ -24,11 +24,11 @@ from services.contract.names import OBSERVED_TIME_KEY, SENDING_KEY, host_lock_ke
 from services.contract.outcomes import Fault
 from services.contract.reports import Repeats
 from services.contract.verdicts import AgedVerdict, Confirmed, ObservedTime, SegmentVerdicts
-from services.runtime import dead_letters
-from services.runtime.guarded_redis import record_wrong, set_aside, set_field_aside, took
-from services.runtime.outside_log import tell
-from services.runtime.parsed_verdicts import ParsedVerdicts
-from services.runtime.verdict_scripts import (
+from services.runtime.process.outside_log import tell
+from services.runtime.stored import dead_letters
+from services.runtime.stored.guarded_redis import record_wrong, set_aside, set_field_aside, took
+from services.runtime.stored.parsed_verdicts import ParsedVerdicts
+from services.runtime.stored.verdict_scripts import (
     CONFIRM,
     ENTRY,
     IMPOSSIBLE,

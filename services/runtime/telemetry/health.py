@@ -6,7 +6,7 @@ the process: it would come back to the same outage without its state. Readiness 
 
 from collections.abc import Callable, Mapping
 
-from services.runtime.clock import Clock
+from services.runtime.process.clock import Clock
 
 STALL_S = 120.0
 """Longer than any loop waits for an unreachable or frozen Redis or API server, with timeouts and retries."""

@@ -15,8 +15,8 @@ import redis
 from prometheus_client import CollectorRegistry, Counter
 
 from services.contract.names import DEAD_LETTERS_KEY, QUARANTINE_KEPT, QUARANTINE_KEY_PREFIX, QUARANTINE_TTL_S
-from services.runtime import dead_letters
-from services.runtime.key_kinds import KINDS, Kind
+from services.runtime.stored import dead_letters
+from services.runtime.stored.key_kinds import KINDS, Kind
 
 HUGE_BYTES = 1_048_576
 """A key that takes more memory is deleted: sixteen of them could fill Redis for a day."""

@@ -15,8 +15,8 @@ from services.contract.envelopes import (
     check_stored_envelope,
     read_envelope,
 )
-from services.runtime import dead_letters
-from services.runtime.quarantine import Quarantine
+from services.runtime.stored import dead_letters
+from services.runtime.stored.quarantine import Quarantine
 
 
 class MessageGuard:

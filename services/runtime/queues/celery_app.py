@@ -10,11 +10,15 @@ from celery.backends.redis import RedisBackend
 from kombu import Queue
 
 from services.contract.names import REPORT_QUEUE, REPORT_TASK
-from services.runtime.broker import ADDRESS_OPTION, BrokerTransport, Messaging
-from services.runtime.redis_address import RedisAddress, celery_url
-from services.runtime.redis_client import CONNECT_TIMEOUT_S, HEALTH_CHECK_INTERVAL_S, READ_TIMEOUT_S
-from services.runtime.task_events import SendTaskEvents, WorkerEvents
-from services.runtime.verified_tls import VerifiedConnection
+from services.runtime.connection.redis_address import RedisAddress, celery_url
+from services.runtime.connection.redis_client import (
+    CONNECT_TIMEOUT_S,
+    HEALTH_CHECK_INTERVAL_S,
+    READ_TIMEOUT_S,
+)
+from services.runtime.connection.verified_tls import VerifiedConnection
+from services.runtime.queues.broker import ADDRESS_OPTION, BrokerTransport, Messaging
+from services.runtime.queues.task_events import SendTaskEvents, WorkerEvents
 
 RESULT_TTL_S = 300
 """Results that are not fetched expire after this."""

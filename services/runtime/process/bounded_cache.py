@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from hashlib import blake2b
 from typing import Generic, TypeVar
 
-from services.runtime.clock import Clock, SystemClock
+from services.runtime.process.clock import Clock, SystemClock
 
 KEPT_S = 120.0
 """Since it was read last. What is in Redis is read again within half a minute at most; of what has changed

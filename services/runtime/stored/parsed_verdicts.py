@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 from pydantic import BaseModel
 
 from services.contract.messages import Segment, Verdict
-from services.runtime.clock import Clock, SystemClock
+from services.runtime.process.clock import Clock, SystemClock
 
 RECENT = 4_096
 RECENT_BYTES = 8_000_000

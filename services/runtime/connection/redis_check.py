@@ -8,11 +8,11 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.contract.names import CHECK_KEY
-from services.runtime.clock import Clock
-from services.runtime.redis_address import RedisAddress
-from services.runtime.redis_client import connect
-from services.runtime.refusals import describe, is_refusal, kind_of
-from services.runtime.repeating import RepeatingThread
+from services.runtime.connection.redis_address import RedisAddress
+from services.runtime.connection.redis_client import connect
+from services.runtime.connection.refusals import describe, is_refusal, kind_of
+from services.runtime.process.clock import Clock
+from services.runtime.process.repeating import RepeatingThread
 
 INTERVAL_S = 2.0
 TIMEOUT_S = 2.0

@@ -15,9 +15,9 @@ import structlog
 from services.contract.doubts import Doubt
 from services.contract.errors import MessageRefused
 from services.contract.names import DOUBTS_KEPT, DOUBTS_KEY
-from services.runtime import dead_letters
-from services.runtime.clock import Clock
-from services.runtime.repeating import RepeatingThread
+from services.runtime.process.clock import Clock
+from services.runtime.process.repeating import RepeatingThread
+from services.runtime.stored import dead_letters
 
 FIELD = "doubt"
 """The field of an entry that holds the doubt."""

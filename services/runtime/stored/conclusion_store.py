@@ -15,9 +15,9 @@ import structlog
 from services.contract.conclusions import MAX_RECORD_BYTES, ConclusionRecord
 from services.contract.errors import MessageRefused
 from services.contract.names import UNWRITTEN_KEY, conclusion_key
-from services.runtime.bounded_cache import ParseCache
-from services.runtime.guarded_redis import set_aside
-from services.runtime.outside_log import tell
+from services.runtime.process.bounded_cache import ParseCache
+from services.runtime.process.outside_log import tell
+from services.runtime.stored.guarded_redis import set_aside
 
 KEPT_S = 86_400
 """Seconds after which a record vanishes unless it is renewed, as that of a network that is gone."""

@@ -11,8 +11,8 @@ from pydantic import Field, StringConstraints
 from services.contract.errors import MessageRefused
 from services.contract.messages import Message
 from services.contract.names import DEAD_LETTERS_KEPT, DEAD_LETTERS_KEY
-from services.runtime.outside_log import tell
-from services.runtime.redaction import hide_passwords
+from services.runtime.process.outside_log import tell
+from services.runtime.process.redaction import hide_passwords
 
 BODY_KEPT_CHARACTERS = 4_000
 REASON_KEPT_CHARACTERS = 1_000

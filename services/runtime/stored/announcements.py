@@ -20,8 +20,8 @@ from services.contract.errors import MessageRefused
 from services.contract.host_claims import HostClaim
 from services.contract.messages import MAX_QUOTED_CHARACTERS, HostAnnouncement
 from services.contract.names import HOST_KEY_PREFIX, HOST_TTL_S, host_key, host_lock_key, host_waiting_key
-from services.runtime.bounded_cache import ParseCache
-from services.runtime.outside_log import tell
+from services.runtime.process.bounded_cache import ParseCache
+from services.runtime.process.outside_log import tell
 
 log = structlog.get_logger(__name__)
 

@@ -7,11 +7,11 @@ from http import HTTPStatus
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, Gauge, ProcessCollector
 from prometheus_client.exposition import generate_latest
 
-from services.runtime.clock import Clock
-from services.runtime.endpoint import Endpoint, Response
-from services.runtime.health import Health
-from services.runtime.redis_check import RedisCheck
-from services.runtime.settings import TelemetrySettings
+from services.runtime.connection.redis_check import RedisCheck
+from services.runtime.connection.settings import TelemetrySettings
+from services.runtime.process.clock import Clock
+from services.runtime.telemetry.endpoint import Endpoint, Response
+from services.runtime.telemetry.health import Health
 from services.version import __version__
 
 JSON = "application/json"

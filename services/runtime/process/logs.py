@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import structlog
 
-from services.runtime.redaction import hide_passwords
+from services.runtime.process.redaction import hide_passwords
 
 TASK_LOGGERS = ("celery.worker.strategy", "celery.app.trace")
 """Where Celery logs each task that it receives and each that succeeds."""

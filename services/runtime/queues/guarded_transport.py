@@ -14,10 +14,10 @@ import structlog
 from kombu.transport import redis as kombu_redis
 
 from services.contract.envelopes import Envelope
-from services.runtime.broker import BrokerChannel, BrokerTransport
-from services.runtime.broker_keys import BrokerKeys
-from services.runtime.message_guard import MessageGuard
-from services.runtime.outside_log import tell
+from services.runtime.process.outside_log import tell
+from services.runtime.queues.broker import BrokerChannel, BrokerTransport
+from services.runtime.queues.broker_keys import BrokerKeys
+from services.runtime.queues.message_guard import MessageGuard
 
 _CELERY_EXCHANGES = ("celeryev", "celery.pidbox", "reply.celery.pidbox")
 """Of events, of remote control, and of its answers."""

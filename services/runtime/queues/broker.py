@@ -13,7 +13,7 @@ from kombu.connection import ConnectionPool, PooledConnection
 from kombu.transport import redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from services.runtime.verified_tls import VerifiedConnection
+from services.runtime.connection.verified_tls import VerifiedConnection
 
 ADDRESS_OPTION = "nadroute_address"
 """The transport option with the RedisAddress."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import structlog
 
-from services.runtime.clock import Clock
+from services.runtime.process.clock import Clock
 
 MAX_REQUEST_BYTES = 8_192
 REQUEST_TIMEOUT_S = 5.0

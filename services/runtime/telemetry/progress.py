@@ -12,9 +12,9 @@ import structlog
 from celery import signals
 from prometheus_client import CollectorRegistry, Gauge
 
-from services.runtime.clock import Clock
-from services.runtime.health import Health
-from services.runtime.repeating import RepeatingThread
+from services.runtime.process.clock import Clock
+from services.runtime.process.repeating import RepeatingThread
+from services.runtime.telemetry.health import Health
 
 STALLED_S = 45.0
 """Longer than a sender or a worker waits between two tries, and than it takes until Redis counts as down."""

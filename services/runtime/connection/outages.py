@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.runtime.refusals import describe, kind_of
+from services.runtime.connection.refusals import describe, kind_of
 
 
 class Outage:

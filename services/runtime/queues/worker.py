@@ -17,11 +17,11 @@ from celery import Celery, bootsteps, signals
 from celery.exceptions import CPendingDeprecationWarning
 from celery.platforms import SecurityWarning
 
-from services.runtime.clock import Clock
-from services.runtime.outages import Outage
-from services.runtime.patient_consumer import patient_consumer
-from services.runtime.redis_check import RedisCheck
-from services.runtime.refusals import kind_of
+from services.runtime.connection.outages import Outage
+from services.runtime.connection.redis_check import RedisCheck
+from services.runtime.connection.refusals import kind_of
+from services.runtime.process.clock import Clock
+from services.runtime.queues.patient_consumer import patient_consumer
 
 log = structlog.get_logger(__name__)
 

@@ -6,9 +6,9 @@ from itertools import islice
 import redis
 import structlog
 
-from services.runtime.clock import Clock
-from services.runtime.guarded_redis import GuardedRedis
-from services.runtime.repeating import RepeatingThread
+from services.runtime.process.clock import Clock
+from services.runtime.process.repeating import RepeatingThread
+from services.runtime.stored.guarded_redis import GuardedRedis
 
 INTERVAL_S = 10.0
 LONGEST_S = 60.0

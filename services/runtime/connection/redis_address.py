@@ -9,8 +9,8 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 from redis.credentials import CredentialProvider
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from services.runtime.redaction import HIDDEN
-from services.runtime.secret_files import read_secret
+from services.runtime.process.redaction import HIDDEN
+from services.runtime.process.secret_files import read_secret
 
 SCHEMES = ("redis", "rediss", "unix")
 _EXPECTED = "expected redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///path/to/socket?db=DB"

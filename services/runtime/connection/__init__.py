@@ -1,0 +1,1 @@
+"""The way to Redis: address, users, TLS, what it refuses, and whether it answers."""

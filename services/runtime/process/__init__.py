@@ -1,0 +1,1 @@
+"""What any process needs: clock, logs, signals, threads that repeat, secrets from files."""

@@ -1,0 +1,1 @@
+"""What a process says of itself by HTTP: health, readiness, progress and metrics."""
