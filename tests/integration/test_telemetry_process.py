@@ -24,7 +24,7 @@ from tests.support.announcing import announce
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.service_process import TIMEOUT_S, ServiceProcess, running_service
 from tests.support.updater_site import digest_of
-from tests.unit.deploy.reading import compose
+from tests.unit.deploy.reading import ROOT, compose
 from tests.unit.network.builders import config, verdict
 
 SERVICES = ("watcher", "prober", "updater")
@@ -248,7 +248,10 @@ def test_the_health_check_of_the_compose_file_works(short_folder: Path, redis_se
     with ApiServer() as server, service("watcher", short_folder, redis_server.url, server) as running:
         running.wait_ready()
         kind, program, *arguments = compose()["services"]["watcher"]["healthcheck"]["test"]
-        assert (kind, program) == ("CMD", "python")
-        command = [sys.executable, *(argument.replace("9401", str(running.port)) for argument in arguments)]
+        assert (kind, program) == ("CMD", "answers")
+        command = [
+            str(ROOT / "scripts" / "answers"),
+            *(argument.replace("9401", str(running.port)) for argument in arguments),
+        ]
         assert subprocess.run(command, check=False, timeout=60).returncode == 0
     assert subprocess.run(command, check=False, timeout=60, stderr=subprocess.DEVNULL).returncode != 0
