@@ -5,6 +5,7 @@ Writes nothing to Redis but doubts: what other hosts should check at once.
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -133,6 +134,10 @@ class Assessor:
     def passed(self, now_ms: int) -> None:
         """Record that every network was considered then, and assessed where there was a reason."""
         self._doubts.passed(now_ms)
+
+    def taking(self) -> AbstractContextManager[None]:
+        """Take a report: what arrives within counts as not considered yet by the rounds of that time."""
+        return self._doubts.taking()
 
     @property
     def awaits_any(self) -> bool:

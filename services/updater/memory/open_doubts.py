@@ -2,6 +2,8 @@
 
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from services.contract.doubts import DoubtKind
@@ -34,6 +36,7 @@ class OpenDoubts:
         self._due = Moments[str]()
         self._looked_ms: dict[str, int] = {}
         self._passed_ms = 0
+        self._taking: dict[object, int] = {}
         self._open: Counter[str] = Counter()
 
     @property
@@ -48,12 +51,32 @@ class OpenDoubts:
 
     def look(self, uid: str, now_ms: int) -> int:
         """Note that the network is assessed now; return when it was considered last, 0 for never."""
-        before, self._looked_ms[uid] = self._looked_ms.get(uid, 0), now_ms
+        before, self._looked_ms[uid] = self._looked_ms.get(uid, 0), self._considered(now_ms)
         return max(before, self._passed_ms) if before else 0
 
     def passed(self, now_ms: int) -> None:
         """Record that every network was considered then: what was not assessed had no reason to be."""
-        self._passed_ms = now_ms
+        self._passed_ms = self._considered(now_ms)
+
+    @contextmanager
+    def taking(self) -> Iterator[None]:
+        """Take a report: it may have arrived in Redis before it is in memory, and what it touches is known.
+
+        A round in between has not considered it, although its time is later.
+        """
+        report = object()
+        with self._lock:
+            self._taking[report] = self._passed_ms
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._taking[report]
+
+    def _considered(self, now_ms: int) -> int:
+        """Return the time until which a look at this moment has seen every report."""
+        with self._lock:
+            return max(1, min((now_ms, *self._taking.values())))
 
     def count(self, cluster_network: str) -> int:
         """Return how many networks of a cluster network have a gateway in doubt."""

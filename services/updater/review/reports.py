@@ -44,14 +44,15 @@ class Reports:
         redis.RedisError.
         """
         self._hosts.reported(report.host)
-        try:
-            news, unknown = self._store(report)
-        except redis.RedisError:
-            # Some of it may be stored.
-            self._touched.add(Touch(segments=report.segments))
-            raise
-        if news:
-            self._touched.add(Touch(segments=news))
+        with self._assessor.taking():
+            try:
+                news, unknown = self._store(report)
+            except redis.RedisError:
+                # Some of it may be stored.
+                self._touched.add(Touch(segments=report.segments))
+                raise
+            if news:
+                self._touched.add(Touch(segments=news))
         return tuple(segment for segment in unknown if self._carries(report.host, segment.cluster_network))
 
     def _store(self, report: Report) -> tuple[set[Segment], list[Segment]]:
