@@ -1,25 +1,25 @@
 """Whether memory, descriptors, threads and Redis' keys stay the same while the system runs.
 
 Each process starts anew after a fault that ends it, so what counts is the growth within the lives of a
-process: the median of the slopes between all pairs of samples of one life (Theil and Sen), which a single
-burst does not move. What a process needs while it warms up is left out.
+process: the median of the slopes between all pairs of windows of one life (Theil and Sen), which a single
+burst does not move. A window counts by its highest sample: a prober opens and shuts its sockets all the time,
+while a leak raises also the most that it needs. What a process needs while it warms up is left out.
 """
 
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 WARM_S = 120.0
 """Of a life: until then caches fill."""
-APART_S = 60.0
-"""Between two samples whose slope counts."""
+WINDOW_S = 60.0
+"""Long enough for a process that needs less while Redis is away to need its usual again."""
 JUDGED_S = 600.0
 """The samples of a measure span at least this, without the time to warm up; with less nothing can be said."""
 SPAN_S = 1_800.0
 """Growth is said per half hour."""
-SAMPLES_OF_A_LIFE = 150
-"""At most: slopes grow with the square."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,14 @@ def _growth(of: str, measure: str, lives: Sequence[Sequence[Sample]]) -> Growth:
 
 
 def _slopes(life: Sequence[Sample]) -> list[float]:
-    thinned = life[:: max(1, len(life) // SAMPLES_OF_A_LIFE)]
+    highest: dict[int, float] = {}
+    for sample in life:
+        window = int((sample.age_s - life[0].age_s) // WINDOW_S)
+        highest[window] = max(sample.value, highest.get(window, sample.value))
+    if life:
+        # The last is cut short.
+        highest.pop(int((life[-1].age_s - life[0].age_s) // WINDOW_S))
     return [
-        (later.value - sooner.value) / (later.age_s - sooner.age_s)
-        for index, sooner in enumerate(thinned)
-        for later in thinned[index + 1 :]
-        if later.age_s - sooner.age_s >= APART_S
+        (later - sooner) / (WINDOW_S * (second - first))
+        for (first, sooner), (second, later) in combinations(sorted(highest.items()), 2)
     ]
