@@ -106,6 +106,15 @@ class _Session:
             self._headers, self._until = headers, now + TOKEN_KEPT_S
         return self._headers
 
+    def close(self) -> None:
+        """Close the pooled connections; those in use close when they are given back."""
+        # The client only forgets its pools, whose connections then stay open until Python collects them.
+        pools = self.client.rest_client.pool_manager.pools
+        for key in list(pools.keys()):
+            with suppress(KeyError):
+                pools[key].close()
+        self.client.close()
+
 
 class _Untrusted(Unavailable):
     """The server's certificate is not of the CA that was read: that may have been replaced since."""
@@ -153,7 +162,7 @@ class Transport:
     def close(self) -> None:
         """Close the pooled connections."""
         with self._lock:
-            self._session.client.close()
+            self._session.close()
 
     def _send(self, request: _Request) -> urllib3.HTTPResponse:
         with self._lock:
@@ -174,6 +183,7 @@ class Transport:
                     raise type(why)(f"{why}; the credentials cannot be read again: {error}") from None
                 # Streams of the old client end by themselves: they hold their own sockets.
                 self._session = _Session(fresh, self._clock)
+                refused.close()
                 log.info("credentials read again", error=str(why))
             return self._session
 

@@ -1,6 +1,8 @@
 """Reading and writing networks through the adapter, against an API server over HTTPS."""
 
 import base64
+import contextlib
+import gc
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -29,6 +31,7 @@ from services.network.reasons.events import Event
 from services.version import __version__
 from tests.support.clusters import connect
 from tests.support.kube_api import ROUTE, Networks
+from tests.support.updater_site import wait_until
 
 KEY = "nadroute.io/status"
 NADS = "network-attachment-definitions"
@@ -281,6 +284,36 @@ def test_a_rejected_token_is_unauthorized(server: ApiServer, tmp_path: Path) -> 
     with pytest.raises(Unauthorized):
         cluster.list_networks()
     cluster.close()
+
+
+def test_rejected_tokens_leave_no_connection_open(server: ApiServer, tmp_path: Path) -> None:
+    """However often the credentials are read again; Python's collector of cycles does not help."""
+    cluster = connect(server.kubeconfig(tmp_path / "someone.yaml", user="someone"))
+    server.tokens.revoke(token_of(tmp_path / "someone.yaml"))
+    gc.disable()
+    try:
+        for _ in range(2):
+            with pytest.raises(Unauthorized):
+                cluster.list_networks()
+        few = sockets()
+        for _ in range(10):
+            with pytest.raises(Unauthorized):
+                cluster.list_networks()
+        # The server, in this process, closes its own ends a moment later.
+        wait_until(lambda: sockets() <= few)
+    finally:
+        gc.enable()
+    cluster.close()
+
+
+def sockets() -> int:
+    """Return how many sockets this process has open."""
+    count = 0
+    for each in Path("/proc/self/fd").iterdir():
+        # The descriptor of this reading is gone already.
+        with contextlib.suppress(FileNotFoundError):
+            count += str(each.readlink()).startswith("socket:")
+    return count
 
 
 def token_of(kubeconfig: Path) -> str:
