@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import trustme
 import yaml
 
 from lab.kube import ApiServer
@@ -31,8 +30,6 @@ from tests.unit.deploy.reading import ROOT
 HOST = "node1"
 PARTS = ("redis", "watcher", "updater", "prober", "flower")
 SITE = build_site([build_vlan(vlan, server=ServerKind.BUILTIN) for vlan in range(1, 9)], hosts=1)
-MOUNTED = "/run/secrets/nadroute"
-TLS = {"redis-ca.crt", "redis.crt", "redis.key"}
 
 
 @dataclass
@@ -89,44 +86,15 @@ class Running:
 
 
 def write_secrets(folder: Path) -> dict[str, str]:
-    """Make the users of Redis as an operator does, and Redis' certificate; return what is secret."""
+    """Make the users of Redis and its certificate as an operator does; return what is secret."""
     nadroute = [sys.executable, "-m", "services.cli.main"]
-    subprocess.run([*nadroute, "redis", "acl", str(folder), "--host", HOST], cwd=ROOT, check=True, timeout=60)
+    names = ["--host", HOST, "--tls-name", "redis", "--tls-name", "127.0.0.1"]
+    subprocess.run([*nadroute, "redis", "acl", str(folder), *names], cwd=ROOT, check=True, timeout=60)
     (folder / "page").write_text(secrets.token_hex(12))
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(folder / "redis-ca.crt"))
-    issued = authority.issue_cert("redis", "127.0.0.1")
-    issued.private_key_pem.write_to_path(str(folder / "redis.key"))
-    (folder / "redis.crt").write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
     for file in folder.iterdir():
         file.chmod(0o644)
     public = {"users.acl", "redis-ca.crt", "redis.crt"}
     return {file.name: file.read_text().strip() for file in folder.iterdir() if file.name not in public}
-
-
-def with_tls(folder: Path) -> dict[str, object]:
-    """Return what is added to compose.yaml, so that Redis speaks TLS alone."""
-    served = ["--port", "0", "--tls-port", "6379", "--tls-auth-clients", "no"]
-    served += ["--tls-cert-file", f"{MOUNTED}/redis.crt", "--tls-key-file", f"{MOUNTED}/redis.key"]
-    client = f"valkey-cli --tls --cacert {MOUNTED}/redis-ca.crt"
-    check = f'printf "AUTH health any\\nPING\\n" | {client} | grep -q PONG'
-    services: dict[str, object] = {
-        "redis": {
-            "entrypoint": ["valkey-server", "/etc/redis/redis.conf", *served],
-            "secrets": [{"source": name, "target": f"{MOUNTED}/{name}"} for name in sorted(TLS)],
-            "healthcheck": {"test": ["CMD-SHELL", check]},
-        }
-    }
-    for part in TARGETS:
-        where = "127.0.0.1" if part == "prober" else "redis"
-        services[part] = {
-            "secrets": [{"source": "redis-ca.crt", "target": f"{MOUNTED}/redis-ca.crt"}],
-            "environment": {
-                "NADROUTE_REDIS_URL": f"rediss://{where}:6379/0",
-                "NADROUTE_REDIS_CA_FILE": f"{MOUNTED}/redis-ca.crt",
-            },
-        }
-    return {"services": services, "secrets": {name: {"file": str(folder / name)} for name in TLS}}
 
 
 @pytest.fixture(scope="module")
@@ -136,8 +104,6 @@ def running(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("compose")
     keys = folder / "secrets"
     secret = write_secrets(keys)
-    override = folder / "tls.yaml"
-    override.write_text(yaml.safe_dump(with_tls(keys)))
     with contextlib.ExitStack() as stack:
         state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp"))) / "site"
         lab = stack.enter_context(start_site(SITE, state))
@@ -159,7 +125,7 @@ def running(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             "SECRETS": str(keys),
             "REDIS_IMAGE": VALKEY,
         }
-        up = Running(docker, server, [ROOT / "compose.yaml", override], variables, secret)
+        up = Running(docker, server, [ROOT / "compose.yaml"], variables, secret)
         stack.callback(up.compose, "down", "--volumes", "--timeout", "5")
         up.compose("up", "--detach", "--no-build", "--pull", "never")
         up.wait_healthy(*PARTS)

@@ -37,10 +37,10 @@ TLS = {
     "--tls-key-file": "/run/secrets/nadroute/redis.key",
     "--tls-auth-clients": "no",
 }
-"""What the cluster's Redis has beyond the file; the server that pip installs is built without TLS."""
+"""What Redis has beyond the file; the server that pip installs is built without TLS."""
 COMMANDS = {
     "cluster": container_of(workloads()["redis"])["command"][:2],
-    "compose": compose()["services"]["redis"]["entrypoint"],
+    "compose": compose()["services"]["redis"]["entrypoint"][:2],
 }
 
 
@@ -87,6 +87,18 @@ def test_the_clusters_redis_speaks_tls_alone() -> None:
         environment = environment_of(workloads()[name])
         assert environment["NADROUTE_REDIS_URL"].startswith("rediss://")
         assert secret_files(workloads()[name])[environment["NADROUTE_REDIS_CA_FILE"]] == "redis-ca.crt"
+
+
+def test_redis_speaks_tls_alone_under_compose_too() -> None:
+    """No other port is open, and every part and the commands have the CA and verify by it."""
+    services = compose()["services"]
+    options = iter(services["redis"]["entrypoint"][2:])
+    assert dict(zip(options, options, strict=True)) == TLS
+    for name in ("watcher", "updater", "prober", "flower", "cli"):
+        mounted = {secret["target"]: secret["source"] for secret in services[name]["secrets"]}
+        environment = services[name]["environment"]
+        assert environment["NADROUTE_REDIS_URL"].startswith("rediss://")
+        assert mounted[environment["NADROUTE_REDIS_CA_FILE"]] == "redis-ca.crt"
 
 
 def test_redis_starts_elsewhere_when_its_node_is_lost() -> None:
