@@ -1,4 +1,4 @@
-"""Prints what puts nadroute on Harvester as an Addon: python -m scripts.addon [--repo URL] [--registry …]
+"""Prints what puts nadroute on Harvester as an Addon: python -m scripts.addon [--repo URL] [--registry …] …
 
 Harvester's Addon takes a chart from a plain HTTP repository without credentials. With --repo, that of the
 URL, and two objects are enough: a Namespace and the Addon. Without it, a repository that holds this chart is
@@ -30,14 +30,22 @@ LARGEST_BYTES = 1_000_000
 Object = dict[str, Any]
 
 
-def objects(*, repo: str = "", registry: str = "", observe_only: bool = False) -> list[Object]:
+def objects(
+    *, repo: str = "", registry: str = "", redis_image: str = "", observe_only: bool = False
+) -> list[Object]:
     """Return the objects in the order in which to apply them.
 
     repo: URL of a chart repository; empty: one inside the cluster. registry: of the images, with the owner;
-    empty: the chart's default.
+    empty: the chart's default. redis_image: Redis' as NAME:TAG, such as one that was imported into the nodes,
+    where no digest finds it; empty: the chart's default, by digest.
     """
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     values: Object = {"image": {"registry": registry}} if registry else {}
+    if redis_image:
+        repository, _, tag = redis_image.rpartition(":")
+        if not repository or "/" in tag:
+            raise SystemExit(f"--redis-image {redis_image!r}: expected NAME:TAG")
+        values["redis"] = {"image": {"repository": repository, "tag": tag, "digest": ""}}
     if observe_only:
         values["settings"] = {"observe_only": True}
     namespace = yaml.safe_load((ROOT / "k8s" / "namespace.yaml").read_text())
@@ -142,9 +150,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.addon", description=__doc__)
     parser.add_argument("--repo", default="", help="URL of a chart repository; default: one in the cluster")
     parser.add_argument("--registry", default="", help="registry and owner of the images")
+    parser.add_argument(
+        "--redis-image", default="", help="NAME:TAG of Redis' image, where no digest finds it"
+    )
     parser.add_argument("--observe-only", action="store_true", help="write nothing to any network at first")
     given = parser.parse_args()
-    made = objects(repo=given.repo, registry=given.registry, observe_only=given.observe_only)
+    made = objects(
+        repo=given.repo,
+        registry=given.registry,
+        redis_image=given.redis_image,
+        observe_only=given.observe_only,
+    )
     # Copied, so that no object refers to what stands in another place.
     print(yaml.safe_dump_all(json.loads(json.dumps(made)), sort_keys=False), end="")
     return 0

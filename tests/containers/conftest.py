@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -20,3 +22,14 @@ def images() -> Images:
     built = Images()
     built.build()
     return built
+
+
+@pytest.fixture(scope="session")
+def bundle(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle, unpacked as docs/images.md says: all that a site without an internet has."""
+    folder = tmp_path_factory.mktemp("site")
+    archive = images.bundle()
+    subprocess.run(["tar", "xf", str(archive)], cwd=folder, check=True, timeout=600)
+    (unpacked,) = folder.iterdir()
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=unpacked, check=True, timeout=600)
+    return unpacked

@@ -31,11 +31,13 @@ class Docker:
         """Return the output of `docker`, standard error with it."""
         return self._run(["docker", "--host", self.socket, *arguments], {}, check)
 
-    def compose(self, files: Sequence[Path], variables: Mapping[str, str], *arguments: str) -> str:
+    def compose(
+        self, files: Sequence[Path], variables: Mapping[str, str], *arguments: str, check: bool = True
+    ) -> str:
         """Return the output of `docker compose` for these files."""
         named = [word for file in files for word in ("--file", str(file))]
         command = [str(FOLDER / "docker-compose"), "--host", self.socket, *named, *arguments]
-        return self._run(command, variables, True)
+        return self._run(command, variables, check)
 
     def inspect(self, name: str) -> dict[str, Any]:
         """Return what Docker says of a container."""

@@ -44,6 +44,11 @@ class Images:
         options += ["--build-arg", f"PYTHON_IMAGE={PYTHON}"]
         self._run("make", "--silent", "images", "ENGINE=buildah", f"BUILD={' '.join(options)}")
 
+    def bundle(self) -> Path:
+        """Make the bundle; return the file."""
+        said = self._run("make", "--silent", "bundle", "ENGINE=buildah", f"REDIS_IMAGE={VALKEY}")
+        return ROOT / said.splitlines()[-1]
+
     def buildah(self, *arguments: str) -> str:
         """Return the output of buildah."""
         return self._run("buildah", *arguments)

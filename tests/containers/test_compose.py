@@ -1,11 +1,9 @@
-"""compose.yaml in containers on a host of the lab: the loop, under Redis' users and TLS, and its secrets."""
+"""The bundle's compose.yaml on a host of the lab: the loop, under Redis' users and TLS, and its secrets."""
 
 import contextlib
 import os
 import secrets
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,10 +20,9 @@ from lab.site import ServerKind
 from lab.site_builder import build_site, build_vlan
 from services.network.parse.nad import Network
 from tests.containers.docker import Docker, Relay, docker_in
-from tests.containers.images import TARGETS, VALKEY, Images, image_of
+from tests.containers.images import image_of
 from tests.network.lab_site import require_lab
 from tests.support.updater_site import route_of, state_of, wait_until
-from tests.unit.deploy.reading import ROOT
 
 HOST = "node1"
 PARTS = ("redis", "watcher", "updater", "prober", "flower")
@@ -44,8 +41,8 @@ class Running:
     """Name of a file to the secret in it."""
     vlans: Iterator[int] = field(default_factory=lambda: iter(range(1, 9)))
 
-    def compose(self, *arguments: str) -> str:
-        return self.docker.compose(self.files, self.variables, *arguments)
+    def compose(self, *arguments: str, check: bool = True) -> str:
+        return self.docker.compose(self.files, self.variables, *arguments, check=check)
 
     def container(self, part: str) -> str:
         return f"nadroute-{part}-1"
@@ -60,6 +57,26 @@ class Running:
                 self.docker.run("logs", "--tail", "20", self.container(part)) for part in parts
             ),
         )
+
+    def kill(self, part: str) -> None:
+        """Kill a container's process, and wait until it is there again and all are healthy."""
+        before = self.docker.inspect(self.container(part))
+        os.kill(before["State"]["Pid"], signal.SIGKILL)
+
+        def is_new() -> bool:
+            now = self.docker.inspect(self.container(part))
+            return bool(now["State"]["Running"]) and now["RestartCount"] > before["RestartCount"]
+
+        wait_until(is_new)
+        self.wait_healthy(*PARTS)
+
+    def shows_no_secret(self, where: str, text: str) -> None:
+        """Raise AssertionError if a line of a secret is in the text."""
+        assert len(self.secrets) >= 6
+        for secret, value in self.secrets.items():
+            for line in value.splitlines():
+                if not line.startswith("-----"):
+                    assert line not in text, f"{secret} in {where}"
 
     def network_becomes_active(self) -> None:
         """Create a network without any annotation, and wait until the loop has made it Active."""
@@ -85,25 +102,24 @@ class Running:
         assert route_of(now())["connectivity"] == "true"
 
 
-def write_secrets(folder: Path) -> dict[str, str]:
-    """Make the users of Redis and its certificate as an operator does; return what is secret."""
-    nadroute = [sys.executable, "-m", "services.cli.main"]
+def write_secrets(docker: Docker, folder: Path) -> dict[str, str]:
+    """Make the users of Redis and its certificate as docs/deployment.md says; return what is secret."""
+    folder.mkdir(mode=0o700)
+    here = ["--network", "none", "--user", f"{os.getuid()}:{os.getgid()}", "--volume", f"{folder}:/secrets"]
     names = ["--host", HOST, "--tls-name", "redis", "--tls-name", "127.0.0.1"]
-    subprocess.run([*nadroute, "redis", "acl", str(folder), *names], cwd=ROOT, check=True, timeout=60)
+    docker.run("run", "--rm", *here, image_of("cli"), "redis", "acl", "/secrets", *names)
     (folder / "page").write_text(secrets.token_hex(12))
-    for file in folder.iterdir():
-        file.chmod(0o644)
+    (folder / "page").chmod(0o644)
     public = {"users.acl", "redis-ca.crt", "redis.crt"}
     return {file.name: file.read_text().strip() for file in folder.iterdir() if file.name not in public}
 
 
 @pytest.fixture(scope="module")
-def running(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Bring everything up on node1, whose loopback and interfaces are the lab's."""
+def running(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Bring everything up from the bundle alone, on node1, whose loopback and interfaces are the lab's."""
     require_lab(SITE)
     folder = tmp_path_factory.mktemp("compose")
     keys = folder / "secrets"
-    secret = write_secrets(keys)
     with contextlib.ExitStack() as stack:
         state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nr-", dir="/tmp"))) / "site"
         lab = stack.enter_context(start_site(SITE, state))
@@ -116,33 +132,20 @@ def running(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         (folder / "kubeconfig").chmod(0o644)
         stack.enter_context(Relay(lab.description.hosts[HOST].pid, address, port))
         docker = stack.enter_context(docker_in(lab.command(HOST)))
-        for image in (VALKEY, *map(image_of, TARGETS)):
-            load(images, docker, image)
+        for archive in sorted((bundle / "images").glob("*.tar.gz")):
+            docker.run("load", "--input", str(archive))
+        secret = write_secrets(docker, keys)
         variables = {
             "KUBECONFIG_FILE": str(folder / "kubeconfig"),
             "PROBER_HOST": HOST,
             "PROBER_UPLINKS": '{"extra":"extra-bo"}',
             "SECRETS": str(keys),
-            "REDIS_IMAGE": VALKEY,
         }
-        up = Running(docker, server, [ROOT / "compose.yaml"], variables, secret)
+        up = Running(docker, server, [bundle / "compose.yaml"], variables, secret)
         stack.callback(up.compose, "down", "--volumes", "--timeout", "5")
         up.compose("up", "--detach", "--no-build", "--pull", "never")
         up.wait_healthy(*PARTS)
         yield up
-
-
-def load(images: Images, docker: Docker, image: str) -> None:
-    """Copy an image to Docker, unless this very one is there."""
-    ours = images.inspect(image)
-    if docker.run("image", "inspect", "--format", "{{.Created}}", image, check=False).startswith(
-        ours["created"][:19]
-    ):
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        archive = f"{folder}/image.tar"
-        images.buildah("push", "--quiet", image, f"docker-archive:{archive}:{image}")
-        docker.run("load", "--input", archive)
 
 
 def test_a_network_without_an_annotation_becomes_active(running: Running) -> None:
@@ -161,15 +164,7 @@ def test_the_commands_have_their_own_image(running: Running) -> None:
 @pytest.mark.parametrize("part", PARTS)
 def test_a_container_that_is_killed_comes_back(running: Running, part: str) -> None:
     """After a kill -9 Docker starts it again, it gets healthy, and the loop works for a new network."""
-    before = running.docker.inspect(running.container(part))
-    os.kill(before["State"]["Pid"], signal.SIGKILL)
-
-    def is_new() -> bool:
-        now = running.docker.inspect(running.container(part))
-        return bool(now["State"]["Running"]) and now["RestartCount"] > before["RestartCount"]
-
-    wait_until(is_new)
-    running.wait_healthy(*PARTS)
+    running.kill(part)
     running.network_becomes_active()
 
 
@@ -189,12 +184,25 @@ def test_no_secret_is_shown(running: Running, part: str) -> None:
             for file in ("environ", "cmdline")
         },
     }
-    assert len(running.secrets) >= 6
     for where, text in shown.items():
-        for secret, value in running.secrets.items():
-            for line in value.splitlines():
-                if not line.startswith("-----"):
-                    assert line not in text, f"{secret} in {where} of {part}"
+        running.shows_no_secret(f"{where} of {part}", text)
+
+
+def test_no_error_shows_a_secret(running: Running) -> None:
+    """A Redis that is gone, another user's password, and a password in a URL that is refused."""
+    running.kill("redis")
+    logs = {part: running.docker.run("logs", running.container(part)) for part in PARTS}
+    assert all("redis" in logs[part].lower() for part in ("watcher", "updater", "prober"))
+    refused = ["run", "--rm", "--env", "NADROUTE_REDIS_USERNAME=watcher", "cli", "hosts"]
+    logs["refused"] = running.compose(*refused, check=False)
+    assert "NADROUTE_REDIS_USERNAME" in logs["refused"]
+    url = f"rediss://cli:{running.secrets['cli']}@redis:6379/zero"
+    logs["url"] = running.compose(
+        "run", "--rm", "--env", f"NADROUTE_REDIS_URL={url}", "cli", "hosts", check=False
+    )
+    assert "NADROUTE_REDIS_URL" in logs["url"]
+    for where, text in logs.items():
+        running.shows_no_secret(where, text)
 
 
 def test_redis_is_reached_over_tls_alone(running: Running) -> None:

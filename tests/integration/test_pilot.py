@@ -1,5 +1,6 @@
 """The pilot kit's script: a trial that collects what was found, and proves that nothing was written."""
 
+import gzip
 import os
 import stat
 import subprocess
@@ -72,6 +73,30 @@ def test_a_write_of_nadroute_is_told(networks: Networks, redis_server: RedisServ
     told = ran.stdout.partition("SOMETHING WAS WRITTEN")[2]
     assert "> default/office 20" in told
     assert "attic" not in told
+
+
+def test_each_image_of_the_bundle_is_imported(
+    networks: Networks, redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unpacked, by the program of Harvester's nodes, of which only the recording of its input is here."""
+    (tmp_path / "images").mkdir()
+    for name in ("redis", "nadroute-cli"):
+        (tmp_path / "images" / f"{name}.tar.gz").write_bytes(gzip.compress(f"<{name}>".encode()))
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "ctr").write_text(
+        f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\ncat >>{tmp_path}/imported\n'
+    )
+    (tmp_path / "bin" / "ctr").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    ran = pilot(networks, redis_server, tmp_path, "--images", "images", "--command", NADROUTE)
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "imported").read_text() == "<nadroute-cli><redis>"
+    assert set((tmp_path / "asked").read_text().splitlines()) == {
+        "--address /run/k3s/containerd/containerd.sock --namespace k8s.io images import -"
+    }
+    ran = pilot(networks, redis_server, tmp_path, "--images", "bin", "--command", NADROUTE)
+    assert ran.returncode == 2
+    assert "bin: has no archives of images" in ran.stderr
 
 
 def test_a_manifest_that_would_write_is_not_applied(

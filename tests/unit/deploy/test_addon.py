@@ -89,6 +89,16 @@ def test_two_objects_are_enough_for_a_repository_of_the_sites_own() -> None:
     assert "NADROUTE_OBSERVE_ONLY" in text
 
 
+def test_an_imported_image_of_redis_is_named_without_a_digest() -> None:
+    """No digest finds an image that was loaded from an archive; one without a tag is refused."""
+    made = addon.objects(repo="http://charts.example", redis_image="reg.example:5000/valkey:9")[-1]
+    text = str(rendered(yaml.safe_load(made["spec"]["valuesContent"])))
+    assert "'reg.example:5000/valkey:9'" in text
+    for name in ("valkey", "reg.example:5000/valkey"):
+        with pytest.raises(SystemExit, match=f"'{name}': expected NAME:TAG"):
+            addon.objects(redis_image=name)
+
+
 def test_the_repository_is_confined(objects: dict[str, dict[str, Any]]) -> None:
     """It passes the level `restricted`, has no token and mounts nothing but the chart."""
     spec = objects["Deployment"]["spec"]["template"]["spec"]
