@@ -111,9 +111,11 @@ def test_kustomize_puts_everything_in_one_namespace() -> None:
 
 
 def test_chart_and_package_have_one_version() -> None:
-    """The chart, and the images that it names by default, are those of this version of the package."""
+    """The chart, and the images that it and the README name, are those of this version of the package."""
     chart = yaml.safe_load((ROOT / "charts" / "nadroute" / "Chart.yaml").read_text())
     assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
+    named = re.findall(r"/nadroute-\S+?:([^\s;]+)", (ROOT / "README.md").read_text())
+    assert set(named) == {__version__}
 
 
 def test_the_kustomization_sets_every_image_of_ours() -> None:
