@@ -17,7 +17,9 @@ BY_HAND = {"kustomization.yaml", "namespace.yaml"}
 HEAD = "# Rendered from charts/nadroute by `make manifests`: edit the chart, not this file.\n"
 NAME = "nadroute"
 """Of the release, and of its namespace."""
-KUBERNETES = "1.34.0"
+POLICY = "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy"
+CLUSTER = ("--kube-version", "1.34.0", "--api-versions", POLICY)
+"""For which k8s/ is rendered; kustomization.yaml says what an older one does not have."""
 
 
 def helm_template(*arguments: str) -> str:
@@ -32,9 +34,7 @@ def helm_template(*arguments: str) -> str:
 def render() -> dict[str, str]:
     """Return the content of each rendered file by its name."""
     files: dict[str, str] = {}
-    for document in re.split(
-        r"^---\n", helm_template("--kube-version", KUBERNETES, "--no-hooks"), flags=re.M
-    ):
+    for document in re.split(r"^---\n", helm_template(*CLUSTER, "--no-hooks"), flags=re.M):
         source = re.match(r"# Source: nadroute/templates/(\S+)\n", document)
         if source is None:
             continue

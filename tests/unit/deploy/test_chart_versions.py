@@ -44,8 +44,9 @@ def test_every_object_is_valid(values: dict[str, Any], version: str) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_plain_manifests_are_valid(version: str) -> None:
-    """They are applied by any kubectl."""
-    validate(manifests(), version)
+    """They are applied by any kubectl; kustomization.yaml says what the oldest version does not have."""
+    had = [each for each in manifests() if version != "1.29" or "Admission" not in each["kind"]]
+    validate(had, version)
 
 
 def test_a_wrong_object_is_found() -> None:
