@@ -19,7 +19,12 @@ SET_BY_THE_CHART = re.compile(
 )
 """Settings that the templates give each part."""
 FREE: dict[str, dict[str, Any]] = {
-    "image.digests": {"additionalProperties": {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}},
+    "fullnameOverride": {"pattern": "^([a-z]([-a-z0-9]{0,38}[a-z0-9])?)?$"},
+    "clusterDomain": {"pattern": r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"},
+    "image.digests": {
+        "propertyNames": {"enum": ["watcher", "updater", "prober", "flower", "cli"]},
+        "additionalProperties": {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"},
+    },
     "image.pullSecrets": {"items": {"type": "string", "minLength": 1}},
     "image.pullPolicy": {"enum": ["IfNotPresent", "Always", "Never"]},
     "image.registry": {"pattern": r"^[^\s/][^\s]*$"},
@@ -27,6 +32,7 @@ FREE: dict[str, dict[str, Any]] = {
     # Without user and password, which everybody could read in the pods' environment.
     "redis.url": {"pattern": r"^(rediss?://[^@\s]+)?$"},
     "redis.persistence.size": {"pattern": "^[1-9][0-9]*(\\.[0-9]+)?([KMGT]i?)?$"},
+    "prober.port": {"maximum": 65_535},
     "prober.uplinks": {
         "type": ["string", "object"],
         "pattern": "^auto$",

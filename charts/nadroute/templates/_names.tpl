@@ -1,11 +1,26 @@
+{{- /* What the names of a release's objects begin with: at most 40 characters, and valid as a Service's name, which has
+       no dots and begins with a letter. A release's name that had to be changed is kept apart by a digest. */ -}}
 {{- define "nadroute.prefix" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
-{{- else if contains "nadroute" .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride -}}
 {{- else -}}
-{{- printf "%s-nadroute" (.Release.Name | trunc 31 | trimSuffix "-") -}}
+{{- $full := contains "nadroute" .Release.Name | ternary .Release.Name (printf "%s-nadroute" .Release.Name) -}}
+{{- $valid := replace "." "-" $full -}}
+{{- if not (regexMatch "^[a-z]" $valid) -}}
+{{- $valid = printf "nadroute-%s" $valid -}}
 {{- end -}}
+{{- if or (ne $valid $full) (gt (len $valid) 40) -}}
+{{- printf "%s-%s" ($valid | trunc 31 | trimSuffix "-") (.Release.Name | sha256sum | trunc 8) -}}
+{{- else -}}
+{{- $valid -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* The same for objects outside of the release's namespace, where one of the same name may be in another. */ -}}
+{{- define "nadroute.prefix-in-cluster" -}}
+{{- $prefix := include "nadroute.prefix" . -}}
+{{- eq $prefix .Release.Namespace | ternary $prefix (printf "%s.%s" $prefix .Release.Namespace) -}}
 {{- end -}}
 
 {{- /* The labels by which a part's pods are selected. They never change. */ -}}
@@ -42,6 +57,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if and .Values.redis.url (not .Values.secrets.existing) -}}
 {{- fail "redis.url is set, so the passwords are those of that Redis: set secrets.existing to a Secret with them" -}}
 {{- end -}}
+{{- if and (or .Values.redis.ca .Values.redis.clientCertificate) .Values.redis.url (not (hasPrefix "rediss://" .Values.redis.url)) -}}
+{{- fail "redis.ca or redis.clientCertificate is set, and redis.url is redis://…: expected rediss://…, or neither of them" -}}
+{{- end -}}
 {{- .Values.secrets.existing | default (include "nadroute.prefix" .) -}}
 {{- end -}}
 
@@ -61,4 +79,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- /* "true" where the Secret has the CA of Redis. */ -}}
 {{- define "nadroute.redis-ca" -}}
 {{- if .Values.redis.url }}{{ with .Values.redis.ca }}true{{ end }}{{ else }}{{ with .Values.redis.tls }}true{{ end }}{{ end -}}
+{{- end -}}
+
+{{- /* "true" where the Secret has a certificate with which nadroute signs in at a Redis outside. */ -}}
+{{- define "nadroute.redis-client" -}}
+{{- if and .Values.redis.url .Values.redis.clientCertificate }}true{{ end -}}
 {{- end -}}

@@ -78,6 +78,12 @@ securityContext:
 - name: NADROUTE_REDIS_CA_FILE
   value: /run/secrets/nadroute/redis-ca.crt
 {{- end }}
+{{- if include "nadroute.redis-client" .root }}
+- name: NADROUTE_REDIS_CERTIFICATE_FILE
+  value: /run/secrets/nadroute/redis-client.crt
+- name: NADROUTE_REDIS_KEY_FILE
+  value: /run/secrets/nadroute/redis-client.key
+{{- end }}
 {{- end -}}
 
 {{- /* A variable's value: lists and mappings are JSON. */ -}}
@@ -154,6 +160,12 @@ readinessProbe:
 {{- if include "nadroute.redis-ca" .root }}
       - key: redis-ca.crt
         path: redis-ca.crt
+{{- end }}
+{{- if include "nadroute.redis-client" .root }}
+      - key: redis-client.crt
+        path: redis-client.crt
+      - key: redis-client.key
+        path: redis-client.key
 {{- end }}
 {{- end -}}
 

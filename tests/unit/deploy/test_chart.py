@@ -27,7 +27,10 @@ from tests.unit.deploy.rendering import (
 
 pytestmark = pytest.mark.helm
 
-OUTSIDE = {"redis": {"url": "rediss://redis.example:6379/0", "ca": True}, "secrets": {"existing": "mine"}}
+OUTSIDE: dict[str, Any] = {
+    "redis": {"url": "rediss://redis.example:6379/0", "ca": True},
+    "secrets": {"existing": "mine"},
+}
 variants = pytest.mark.parametrize(
     "values", [{}, EVERYTHING, OUTSIDE], ids=["defaults", "everything", "redis outside"]
 )
@@ -84,6 +87,48 @@ def test_two_releases_share_no_object_and_no_pod() -> None:
     assert len(wanted) == 12
     for pod in pods(other).values():
         assert not [each for each in wanted if each <= pod["metadata"]["labels"].items()]
+
+
+RELEASES = ("a.b", "a-b", "1st", "x" * 53, "x" * 52 + "y", "nadroute.x", "y" * 30 + ".z", "nadroute")
+CLUSTER_WIDE = re.compile(r"Cluster\w+|PriorityClass|ValidatingAdmission\w+")
+
+
+def test_the_names_are_valid_for_every_release() -> None:
+    """With dots, a digit in front, or the longest name that Helm takes: a Service has neither of these. And
+    no two releases share a name.
+    """
+    seen: set[tuple[str, str]] = set()
+    for release in RELEASES:
+        names = [(each["kind"], each["metadata"]["name"]) for each in rendered({}, release=release)]
+        for kind, name in names:
+            # A Service's name is the narrowest; a Deployment's gets 17 characters more for its pods.
+            assert re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?(\.[a-z][-a-z]*)?", name), (kind, name)
+            assert len(name.partition(".")[0]) <= 56, (kind, name)
+            assert "." not in name or CLUSTER_WIDE.fullmatch(kind), (kind, name)
+        assert not seen & set(names), release
+        seen |= set(names)
+
+
+def test_one_name_in_two_namespaces_is_two_releases() -> None:
+    """What is in no namespace, or in Grafana's, has the release's namespace in its name; its bindings too."""
+    values = {**EVERYTHING, "fullnameOverride": ""}
+    one, other = (rendered(values, "--api-versions", POLICY, namespace=name) for name in ("a", "b"))
+    shared = {"kinds": 0}
+    for first, second in zip(one, other, strict=True):
+        if CLUSTER_WIDE.fullmatch(first["kind"]) or "namespace" in first["metadata"]:
+            assert first["metadata"]["name"] != second["metadata"]["name"]
+            shared["kinds"] += 1
+        else:
+            assert first["metadata"]["name"] == second["metadata"]["name"]
+    assert shared["kinds"] == 10
+    roles = of_kind("ClusterRole", one)
+    for binding in of_kind("ClusterRoleBinding", one).values():
+        assert binding["roleRef"]["name"] in roles
+    (policy,) = of_kind("ValidatingAdmissionPolicy", one).values()
+    (condition,) = policy["spec"]["matchConditions"]
+    assert condition["expression"].endswith('"system:serviceaccount:a:nadroute-updater"')
+    (priority,) = of_kind("PriorityClass", one)
+    assert pods(one)["nadroute-prober"]["spec"]["priorityClassName"] == priority
 
 
 TOLERATIONS = st.lists(
@@ -212,6 +257,13 @@ def test_every_container_runs_a_command_that_exists(monkeypatch: pytest.MonkeyPa
         ({"image": {"digests": {"prober": "latest"}}}, "/image/digests/prober"),
         ({"redis": {"url": "redis://user:secret@redis"}}, "/redis/url"),
         ({"flower": {"replica": 1}}, "replica"),
+        ({"image": {"digests": {"probr": f"sha256:{'0' * 64}"}}}, "'probr'"),
+        ({"fullnameOverride": "a.b"}, "/fullnameOverride"),
+        ({"clusterDomain": "cluster.local."}, "/clusterDomain"),
+        (
+            {"redis": {"url": "redis://redis:6379/0", "ca": True}, "secrets": {"existing": "mine"}},
+            "expected rediss://",
+        ),
     ],
 )
 def test_wrong_values_are_refused_before_anything_changes(values: dict[str, Any], named: str) -> None:
@@ -227,6 +279,23 @@ def test_a_redis_outside_needs_its_passwords() -> None:
     objects = rendered(OUTSIDE)
     assert not [each for each in objects if each["metadata"]["name"].endswith("-redis")]
     assert "secret" not in {c["name"] for pod in pods(objects).values() for c in containers(pod)}
+
+
+def test_a_redis_outside_may_ask_for_a_certificate() -> None:
+    """Each part that connects has it from the Secret, and names both files to its service."""
+    values = {**OUTSIDE, "redis": {**OUTSIDE["redis"], "clientCertificate": True}}
+    for name, pod in pods(rendered(values)).items():
+        if name.endswith("-prepare"):
+            continue
+        (container,) = pod["spec"]["containers"]
+        (mount,) = container["volumeMounts"]
+        (volume,) = pod["spec"]["volumes"]
+        mounted = {f"{mount['mountPath']}/{item['path']}" for item in volume["secret"]["items"]}
+        named = {each["value"] for each in container["env"] if each["name"].endswith("_FILE")}
+        assert named <= mounted, name
+        assert {"NADROUTE_REDIS_CERTIFICATE_FILE", "NADROUTE_REDIS_KEY_FILE"} <= {
+            each["name"] for each in container["env"]
+        }, name
 
 
 def test_the_secret_is_made_by_a_hook_that_keeps_it() -> None:
