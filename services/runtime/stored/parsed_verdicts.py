@@ -3,8 +3,6 @@
 Many hosts say nearly the same of a segment. A verdict by itself takes some 4 KiB, with shared parts 1.4.
 """
 
-import threading
-from collections import OrderedDict
 from collections.abc import Hashable
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv4Network
@@ -14,7 +12,8 @@ from weakref import WeakValueDictionary
 from pydantic import BaseModel
 
 from services.contract.messages import Segment, Verdict
-from services.runtime.process.clock import Clock, SystemClock
+from services.runtime.process.bounded_cache import BoundedCache
+from services.runtime.process.clock import Clock
 
 RECENT = 4_096
 RECENT_BYTES = 8_000_000
@@ -32,12 +31,11 @@ class ParsedVerdicts:
     """Verdicts by their JSON. Thread-safe."""
 
     def __init__(self, clock: Clock | None = None) -> None:
-        self._clock = clock or SystemClock()
         self._known = WeakValueDictionary[bytes, Verdict]()
-        self._recent = OrderedDict[bytes, tuple[int, Verdict, float]]()
-        """By their JSON: its size, the verdict, and when it was kept last; the latest last."""
-        self._recent_bytes = 0
-        self._lock = threading.Lock()
+        self._recent = BoundedCache[Verdict](
+            max_bytes=RECENT_BYTES, max_values=RECENT, kept_s=RECENT_S, clock=clock
+        )
+        """By the digest of their JSON, whose size counts."""
         self._parts: dict[Hashable, Any] = {}
 
     def parse(self, body: str) -> Verdict:
@@ -51,21 +49,11 @@ class ParsedVerdicts:
     def keep(self, body: str, verdict: Verdict) -> None:
         """Record that this JSON is this verdict, which nobody else has yet: its parts are exchanged."""
         self._share(verdict)
-        key, now = _key(body), self._clock.monotonic()
+        key = _key(body)
         self._known[key] = verdict
-        with self._lock:
-            self._recent_bytes += len(body) - self._recent.pop(key, (0, verdict, now))[0]
-            self._recent[key] = len(body), verdict, now
-            while self._exceeds(now):
-                self._recent_bytes -= self._recent.popitem(last=False)[1][0]
+        self._recent.keep(key, verdict, size=len(body))
         if len(self._parts) > MAX_PARTS:
             self._parts = {}
-
-    def _exceeds(self, now: float) -> bool:
-        """Whether the oldest of the recent ones is one too many."""
-        if len(self._recent) > RECENT or self._recent_bytes > RECENT_BYTES:
-            return True
-        return bool(self._recent) and next(iter(self._recent.values()))[2] < now - RECENT_S
 
     def _share(self, message: BaseModel) -> None:
         fields = message.__dict__

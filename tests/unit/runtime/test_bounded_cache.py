@@ -36,7 +36,7 @@ def test_what_is_read_no_more_is_kept_for_minutes() -> None:
         cache.get(text.encode(), counting(parsed, text))
         clock.seconds += KEPT_S / 4
     assert parsed == ["old", "read", "new", "old"]
-    assert cache._bytes == len("readnewold")
+    assert cache._values._bytes == len("readnewold")
 
 
 def test_the_same_text_may_mean_something_else_under_another_key() -> None:

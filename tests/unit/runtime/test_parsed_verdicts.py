@@ -61,7 +61,7 @@ def test_a_replaced_verdict_is_recent_for_seconds() -> None:
     parsed.parse(said("node1", 9))
     gc.collect()
     assert former() is None
-    assert parsed._recent_bytes == len(said("node1", 9))
+    assert parsed._recent._bytes == len(said("node1", 9))
 
 
 def test_recent_verdicts_are_limited_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,8 +71,8 @@ def test_recent_verdicts_are_limited_by_their_size(monkeypatch: pytest.MonkeyPat
     for vlan in [*range(100, 120), 119, 119]:
         parsed.parse(said("node1", vlan))
         parsed.keep(said("node1", vlan), parsed.parse(said("node1", vlan)))
-    assert len(parsed._recent) == 2
-    assert parsed._recent_bytes == sum(size for size, *_ in parsed._recent.values())
+    assert len(parsed._recent._kept) == 2
+    assert parsed._recent._bytes == sum(size for size, *_ in parsed._recent._kept.values())
 
 
 def test_hosts_share_what_they_say_alike_and_say_the_same_as_before() -> None:
