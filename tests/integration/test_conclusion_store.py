@@ -30,12 +30,37 @@ def made(uid: str, unwritten: Unwritten | None = None) -> ConclusionRecord:
 
 
 @pytest.mark.parametrize("unwritten", [None, REFUSED, Unwritten(why=Hindrance.OBSERVE_ONLY)])
-def test_a_record_is_read_back_as_it_was_stored(store: ConclusionStore, unwritten: Unwritten | None) -> None:
+def test_a_record_is_read_back_as_it_was_stored(
+    redis_server: RedisServer, store: ConclusionStore, unwritten: Unwritten | None
+) -> None:
     """Otherwise every review would store it again."""
     record = made("uid-1", unwritten)
     store.put([record])
-    assert store.read(["uid-1", "uid-2"]) == {"uid-1": record}
+    for reader in (store, ConclusionStore(connect(redis_server.url))):
+        assert reader.read(["uid-1", "uid-2"]) == {"uid-1": record}
     assert Status.from_fields(record.status) == STATUS
+
+
+def test_only_what_has_changed_in_redis_is_read_again(
+    redis_server: RedisServer, store: ConclusionStore
+) -> None:
+    """The updater compares all its records with Redis again and again: a forged one alone is sent."""
+    first = {f"uid-{n}": made(f"uid-{n}") for n in range(100)}
+    store.put(list(first.values()))
+    key, other = conclusion_key("uid-7"), ConclusionStore(connect(redis_server.url))
+    genuine = redis_server.client.get(key)
+    redis_server.client.set(key, str(genuine).replace("Active", "Forged"))
+    redis_server.client.delete(conclusion_key("uid-8"))
+    for reader in (store, store, other, other):
+        found = reader.read(first)
+        assert found.pop("uid-7").status["state"] == "Forged"
+        assert found == {uid: record for uid, record in first.items() if uid not in ("uid-7", "uid-8")}
+    redis_server.client.config_resetstat()
+    again = other.read(found)
+    assert all(again[uid] is record for uid, record in found.items())
+    assert redis_server.client.info("stats")["total_net_output_bytes"] < len(found) * len(str(genuine))
+    redis_server.client.set(key, str(genuine))
+    assert store.read(["uid-7"]) == {"uid-7": first["uid-7"]}
 
 
 def test_many_records_are_stored_renewed_and_deleted(
