@@ -126,7 +126,7 @@ def main(settings: UpdaterSettings) -> int:
         telemetry.health.add_readiness_check("reports", reports.problem)
         orphans = Orphans(
             client,
-            segments=updater.segments,
+            has_network=updater.has_network,
             forget_others=updater.forget_others,
             knows_all=lambda: watch.synced.is_set() and leadership.is_leader,
         )

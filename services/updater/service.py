@@ -186,9 +186,9 @@ class Updater:
         if gone:
             self._touched.add(Touch(gone=gone))
 
-    def segments(self) -> list[Segment]:
-        """Return all segments with a network."""
-        return self._cache.segments()
+    def has_network(self, segment: Segment) -> bool:
+        """Return whether a network is on this segment."""
+        return bool(self._cache.on_segment(segment))
 
     def verdicts(self) -> Mapping[Segment, SegmentVerdicts]:
         """Return what is known of the segments with a network."""

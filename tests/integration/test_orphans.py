@@ -48,7 +48,7 @@ class Known:
         with connect_guarded(server.url, registry=CollectorRegistry()) as client:
             orphans = Orphans(
                 client,
-                segments=lambda: self.segments,
+                has_network=self.segments.__contains__,
                 forget_others=self.forget_others,
                 knows_all=lambda: self.are_all,
             )
@@ -73,11 +73,15 @@ def test_verdicts_stay_for_minutes_where_no_network_is(redis_server: RedisServer
     for vlan, left_s in ((1, DAY_S), (2, DAY_S), (3, 60)):
         client.hset(verdicts_key(segment(vlan)), "node1", "{}")
         client.expire(verdicts_key(segment(vlan)), left_s)
-    client.hset("nadroute:verdicts:junk", "node1", "{}")
+    invented = [
+        f"nadroute:verdicts:{rest}" for rest in ("junk", "extra:01", "extra:x", "extra:4095", ":1", "")
+    ]
+    for key in invented:
+        client.hset(key, "node1", "{}")
     Known(segments=[segment(1)]).patrol(redis_server)
     left = [int(str(client.ttl(verdicts_key(segment(vlan))))) for vlan in (1, 2, 3)]
     assert left[0] > UNNAMED_KEPT_S >= left[1] > 60 >= left[2] > 0
-    assert 0 < int(str(client.ttl("nadroute:verdicts:junk"))) <= UNNAMED_KEPT_S
+    assert all(0 < int(str(client.ttl(key))) <= UNNAMED_KEPT_S for key in invented)
 
 
 def test_nothing_is_gone_before_all_networks_are_known(redis_server: RedisServer) -> None:
