@@ -8,6 +8,8 @@ from services.network.parse.nad import Network
 from tests.faults.soak.layout import HOSTS
 from tests.faults.soak.world import World
 
+LAST_WRITES = 6
+
 
 @dataclass(frozen=True)
 class FalseWord:
@@ -27,7 +29,25 @@ def false_word(world: World, network: Network, what: str, *, at: float, asked_at
     truth = _truth_of(world, network, at)
     if asked_at is not None:
         truth = f"{truth}; asked for since -{at - asked_at:.1f} s"
+    truth = "\n".join([truth, *_written_before(world, network, at)])
     return FalseWord(at, network.ref.name, what, told, truth, tuple(world.active.values()))
+
+
+def _written_before(world: World, network: Network, at: float) -> list[str]:
+    """Return the last writes to it, the newest first: whose, and what they left."""
+    lines = []
+    for record in world.server.store.writes.all():
+        if record.name == network.ref.name and record.changed and record.at <= at:
+            body = record.after
+            left = "deleted" if body is None else _left_by(Network.from_object(body))
+            lines.append(f"written -{at - record.at:.1f} s by {record.user}: {left}")
+    return lines[: -LAST_WRITES - 1 : -1]
+
+
+def _left_by(network: Network) -> str:
+    status = network.status
+    told = "no status" if status is None else f"{status.state} {dict(status.hosts)}"
+    return f"{told}, route {network.annotations.get(nad.ROUTE)}"
 
 
 def _truth_of(world: World, network: Network, at: float) -> str:
