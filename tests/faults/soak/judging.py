@@ -47,6 +47,8 @@ class Judge:
     _sequence: int = 0
     _asked_at: dict[str, float] = field(default_factory=dict)
     """When the owner of a network last asked for something else, by its name."""
+    _told_at: dict[str, float] = field(default_factory=dict)
+    """When nadroute last wrote to it."""
     _offered_at: dict[str, float] = field(default_factory=dict)
     """When another gateway was last written to it: from then on the other hosts can check that."""
 
@@ -63,6 +65,7 @@ class Judge:
                 if _gateway_of(record.before) != _gateway_of(record.after):
                     self._offered_at[record.name] = record.at
                 new += self._false(record.at, list(self.of_write(record)), record.after)
+                self._told_at[record.name] = record.at
         self.found += new
         return new
 
@@ -151,6 +154,9 @@ class Judge:
         if not isinstance(intent, Intent):
             return None
         if before is not None and (before.digest, before.gateway) != (status.digest, status.gateway):
+            before = None
+        if self._asked_at.get(network.ref.name, 0.0) > self._told_at.get(network.ref.name, 0.0):
+            # Its owner changed what it asks for, perhaps there and back: it is told anew.
             before = None
         vlan, counting = intent.segment.vlan, self.world.counting
         return Written(

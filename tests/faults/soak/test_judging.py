@@ -213,6 +213,18 @@ def test_a_status_of_a_predecessor_is_found(world: World) -> None:
     assert write(world, status(world, digest="0" * 16), WHOLE) == ["a status of another intent"]
 
 
+def test_what_is_asked_for_again_may_be_pending(world: World) -> None:
+    """Not so what its owner has left alone: what is known does not become unknown."""
+    judge, pending = Judge(world), status(world, state="Pending", reason="NotProbedYet", connectivity="")
+    write(world, status(world), WHOLE, judge=judge)
+    assert write(world, pending, None, judge=judge) == ["Pending, after Active of the same intent"]
+    write(world, status(world), WHOLE, judge=judge)
+    rival = world.server.rival(NAMESPACE, OWNED.name)
+    rival.annotate(nad.ROUTE, manual_route(VLAN, host=77))
+    rival.annotate(nad.ROUTE, json.dumps(WHOLE))
+    assert write(world, pending, None, judge=judge) == []
+
+
 def test_what_others_write_is_not_judged(world: World) -> None:
     """Owners may write what they like."""
     told = status(world, state="Unreachable", reason="GatewaySilent", connectivity="false")
