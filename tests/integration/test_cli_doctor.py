@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+import re
 import socket
 import stat
 import tarfile
@@ -43,6 +44,7 @@ from tests.integration.test_cli_redis_acl import open_redis
 from tests.support.kube_api import Networks, api_client, network
 from tests.support.manual_clock import ManualClock
 from tests.support.redis_server import RedisServer
+from tests.support.tls_front import Authority
 from tests.unit.cli.running import Ran, run
 
 SECRET = "s3cr#t/with?all%of@them"
@@ -202,9 +204,35 @@ def test_without_kubernetes_redis_is_checked(doctor: Doctor, tmp_path: Path) -> 
     assert "timed out" in found["Kubernetes"][1]
     doctor.site.api.faults.clear()
     text = doctor.site.networks.kubeconfig.read_text()
+    rejected = text.replace(doctor.site.api.tokens.admin, "old")
+    (tmp_path / "rejected").write_text(rejected)
+    (line,) = _kubernetes(doctor.run("-o", "json", KUBECONFIG=str(tmp_path / "rejected")))
+    assert ("credentials are not accepted" in line["text"], "renew the token" in line["todo"]) == (True, True)
+    other = _authority(tmp_path)
+    (tmp_path / "distrusted").write_text(re.sub(r"(authority-data: ).*", rf"\g<1>{other}", text))
+    (line,) = _kubernetes(doctor.run("-o", "json", KUBECONFIG=str(tmp_path / "distrusted")))
+    assert ("CERTIFICATE_VERIFY_FAILED" in line["text"], "the CA of this API" in line["todo"]) == (True, True)
     (tmp_path / "away").write_text(text.replace(f":{doctor.site.api.port}", ":1"))
     found = doctor.troubles(code=1, KUBECONFIG=str(tmp_path / "away"))
     assert "cannot connect to 127.0.0.1:1" in found["Kubernetes"][1]
+
+
+def test_a_namespace_without_the_accounts_is_told(doctor: Doctor) -> None:
+    """The rights that were asked about are ours, and no finding says that they are an account's."""
+    ran = doctor.run("--namespace", "elsewhere")
+    assert ran.code == 0
+    for part in ("watcher", "updater"):
+        assert f"there is no ServiceAccount nadroute-{part} in elsewhere" in " ".join(ran.out.split())
+
+
+def _kubernetes(ran: Ran) -> list[dict[str, str]]:
+    assert ran.code == 1
+    return [each for each in json.loads(ran.out) if each["check"] == "Kubernetes"]
+
+
+def _authority(folder: Path) -> str:
+    """Return the certificate of an authority that signed nothing here, as a kubeconfig has it."""
+    return base64.b64encode(Authority(folder, "other").file.read_bytes()).decode()
 
 
 def test_a_user_of_another_part_is_told_what_it_lacks(doctor: Doctor) -> None:

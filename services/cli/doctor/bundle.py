@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from services.cli.failures import CommandFailed, usage_error
 from services.cli.options.client import ClientSettings
@@ -64,8 +64,8 @@ def known_secrets(settings: ClientSettings) -> list[str]:
 
 
 def _forms(secret: str) -> tuple[str, ...]:
-    encoded = base64.b64encode(secret.encode()).decode()
-    return secret, quote(secret, safe=""), unquote(secret), encoded
+    # What is percent-encoded or escaped in a text is found by its plain form.
+    return secret, unquote(secret), base64.b64encode(secret.encode()).decode()
 
 
 def _of_redis(settings: ClientSettings) -> Iterator[str]:

@@ -1,7 +1,10 @@
 """What a bundle for support holds: documents by file name, without secrets."""
 
+import json
 import platform
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from importlib import metadata
 from typing import TypeVar
 
@@ -63,7 +66,7 @@ def bundle_documents(
 
 def without_secrets(document: object, secrets: Iterable[str]) -> object:
     """Return the document with these secrets, and passwords of URLs, as ***, wherever they stand."""
-    hidden = list(secrets)
+    hidden = tuple(secrets)
 
     def clean(value: object) -> object:
         if isinstance(value, Mapping):
@@ -78,12 +81,28 @@ def without_secrets(document: object, secrets: Iterable[str]) -> object:
 
 
 def hide_secrets(text: str, secrets: Iterable[str]) -> str:
-    """Return the text with these secrets, and passwords of URLs, as ***."""
+    """Return the text with these secrets, and passwords of URLs, as ***.
+
+    A secret is found however its characters are written: percent-encoded as in a URL, escaped as in JSON.
+    """
     # Longer ones first: one may be a part of another.
-    for secret in sorted(set(secrets), key=len, reverse=True):
-        if len(secret) >= SHORTEST_SECRET:
-            text = text.replace(secret, HIDDEN)
-    return hide_passwords(text)
+    long = sorted(
+        {each for each in secrets if len(each) >= SHORTEST_SECRET}, key=lambda each: (-len(each), each)
+    )
+    return hide_passwords(_pattern(tuple(long)).sub(HIDDEN, text) if long else text)
+
+
+@lru_cache(maxsize=4)
+def _pattern(secrets: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join("".join(map(_written, secret)) for secret in secrets))
+
+
+def _written(character: str) -> str:
+    """Return a pattern of the ways in which a text may have this character; the longer ones first."""
+    encoded = "".join(f"%{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
+    plain, escaped = re.escape(character), re.escape(json.dumps(character)[1:-1])
+    others = [r"\+"] if character == " " else [] if escaped == plain else [f"(?i:{escaped})"]
+    return f"(?:{'|'.join([f'(?i:{encoded})', *others, plain])})"
 
 
 def _or_why(known: Known[T], document: Callable[[T], object]) -> object:

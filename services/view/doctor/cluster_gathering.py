@@ -24,8 +24,14 @@ TIMEOUT_S = (3.0, 6.0)
 """For connecting, and between two parts of an answer."""
 
 
+REACH_IT = "see that the API server is reached from here, or name another with --kubeconfig"
+TRUST_IT = "give the kubeconfig the CA of this API server (certificate-authority-data), or name another file"
+SIGN_IN = "renew the token or certificate in the kubeconfig, or name another with --kubeconfig"
+MEND_IT = "mend this file, or name another with --kubeconfig"
+
+
 class _Away(Exception):
-    """The API server cannot be reached."""
+    """The API server cannot be reached; its second argument is what to do."""
 
 
 def examine_cluster(settings: ClusterSettings, *, namespace: str, release: str) -> ClusterFacts:
@@ -43,28 +49,32 @@ def examine_cluster(settings: ClusterSettings, *, namespace: str, release: str) 
         cluster = Cluster(bounded)
     except ConfigurationError as error:
         is_configured = settings.kubeconfig is not None or "not given" not in str(error)
-        return ClusterFacts(trouble=str(error), is_configured=is_configured)
+        return ClusterFacts(trouble=str(error), todo=MEND_IT, is_configured=is_configured)
     with closing(cluster):
         try:
             return _read(cluster, namespace, release)
         except _Away as error:
-            return ClusterFacts(trouble=str(error))
+            return ClusterFacts(trouble=str(error.args[0]), todo=str(error.args[1]))
 
 
 def _read(cluster: Cluster, namespace: str, release: str) -> ClusterFacts:
     around = Surroundings(cluster.transport, TIMEOUT_S)
     version = _known(around.version)
     users: dict[str, str] = {}
+    unseen: dict[str, str] = {}
     missing: dict[str, Known[tuple[Right, ...]]] = {}
     for part in PARTS:
         wanted = rights.rights_of(part, namespace=namespace, lease=f"{release}-{part}")
         user = "" if part == "cli" else _user_of(cluster, part, namespace, release)
+        if isinstance(user, Unknown):
+            unseen[part], user = user.why, ""
         users[part] = user
         missing[part] = _missing(cluster, wanted, user)
     return ClusterFacts(
         version=version,
         missing=missing,
         users=users,
+        unseen=unseen,
         nodes=_known(around.nodes),
         networks=_known(lambda: tuple(cluster.list_networks()[0])),
         scrapes=_monitoring(around.scrapes),
@@ -72,11 +82,15 @@ def _read(cluster: Cluster, namespace: str, release: str) -> ClusterFacts:
     )
 
 
-def _user_of(cluster: Cluster, part: str, namespace: str, release: str) -> str:
-    """Return the user of the part's ServiceAccount; empty where there is none, or it may not be seen."""
+def _user_of(cluster: Cluster, part: str, namespace: str, release: str) -> Known[str]:
+    """Return the user of the part's ServiceAccount, or why there is none to ask about."""
     names = (f"{release}-{part}", part)
     found = _known(lambda: rights.account_user(cluster.transport, namespace, names, timeout_s=TIMEOUT_S))
-    return found if isinstance(found, str) else ""
+    if isinstance(found, Unknown):
+        return Unknown(f"its ServiceAccount cannot be seen: {found.why}")
+    if found is None:
+        return Unknown(f"there is no ServiceAccount {names[0]} in {namespace}: see --namespace and --release")
+    return found
 
 
 def _missing(cluster: Cluster, wanted: tuple[Right, ...], user: str) -> Known[tuple[Right, ...]]:
@@ -95,12 +109,12 @@ def _known(read: Callable[[], T]) -> Known[T]:
     try:
         return read()
     except Unauthorized as error:
-        raise _Away(f"{error}; the credentials are not accepted") from None
+        raise _Away(f"{error}; the credentials are not accepted", SIGN_IN) from None
     except Forbidden as error:
         return Unknown(f"this user may not: {error}")
     except Unavailable as error:
         if str(error).startswith("HTTP "):
             return Unknown(str(error))
-        raise _Away(str(error)) from None
+        raise _Away(str(error), TRUST_IT if "CERTIFICATE" in str(error) else REACH_IT) from None
     except ClusterError as error:
         return Unknown(str(error))

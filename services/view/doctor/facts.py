@@ -81,6 +81,8 @@ class ClusterFacts:
     """What was read from Kubernetes; with `trouble`, nothing else was."""
 
     trouble: str | None = None
+    todo: str = ""
+    """What to do about it."""
     is_configured: bool = True
     """False if there are no credentials: then it was not asked."""
     version: Known[str] = NOT_READ
@@ -88,6 +90,8 @@ class ClusterFacts:
     """By part (`watcher`, `updater`, `cli`), the rights that it uses and does not have."""
     users: Mapping[str, str] = field(default_factory=dict)
     """By part, the user whose rights were asked; without one, they are ours."""
+    unseen: Mapping[str, str] = field(default_factory=dict)
+    """By part, why it is not the user of the part's own ServiceAccount."""
     nodes: Known[tuple[Node, ...]] = NOT_READ
     networks: Known[tuple[Network, ...]] = NOT_READ
     scrapes: Known[tuple[str, ...]] = NOT_READ

@@ -7,6 +7,7 @@ from services.contract.messages import Segment
 from services.contract.outcomes import Fault
 from services.network.parse.intent import Intent, read_intent
 from services.network.policy import Policy
+from services.view.doctor.cluster_findings import NO_KUBERNETES
 from services.view.doctor.facts import Facts
 from services.view.doctor.findings import Finding, Unknown, cannot_tell, failed, ok, warning
 from services.view.doctor.redis_findings import NO_REDIS
@@ -134,6 +135,8 @@ def _carries(facts: Facts, host: str, segment: Segment) -> bool:
 
 def _nodes(facts: Facts, live: Sequence[HostRow]) -> Finding:
     nodes, announced = facts.cluster.nodes, {row.host for row in live}
+    if facts.cluster.trouble is not None:
+        return cannot_tell("nodes", NO_KUBERNETES)
     if isinstance(nodes, Unknown):
         return cannot_tell("nodes", f"nodes without a prober: {nodes.why}")
     expected = {node.name: node for node in nodes if not node.is_witness}
@@ -175,7 +178,7 @@ def _versions(facts: Facts, live: Sequence[HostRow]) -> Finding:
         if row.announcement is not None:
             on[row.announcement.version].append(row.host)
     if set(on) == {facts.version}:
-        return ok("versions", f"{facts.version} everywhere")
+        return ok("versions", f"{facts.version}: this program and every prober")
     said = "; ".join(f"{version} on {named(sorted(hosts))}" for version, hosts in sorted(on.items()))
     return warning(
         "versions",

@@ -24,9 +24,7 @@ def redis_findings(facts: RedisFacts) -> Iterator[Finding]:
         yield failed(
             "Redis",
             f"{facts.where}: {facts.trouble}",
-            "see that it runs and is reached from here, or name another with --redis-url or "
-            "NADROUTE_REDIS_URL, its user with NADROUTE_REDIS_USERNAME, the password's file with "
-            "NADROUTE_REDIS_PASSWORD_FILE",
+            _how_to_reach(facts.trouble, is_encrypted=facts.is_encrypted),
         )
         for check in (
             "Redis: user",
@@ -47,6 +45,24 @@ def redis_findings(facts: RedisFacts) -> Iterator[Finding]:
     yield from _services(facts)
     yield _queues(facts)
     yield _letters(facts)
+
+
+def _how_to_reach(trouble: str, *, is_encrypted: bool) -> str:
+    if "username-password" in trouble or "uthentication" in trouble:
+        return (
+            "sign in as the user `cli` of `nadroute redis acl`: NADROUTE_REDIS_USERNAME and "
+            "NADROUTE_REDIS_PASSWORD_FILE; after a rotation, have Redis load the present users.acl"
+        )
+    if "TLS to Redis" in trouble:
+        return (
+            "name the CA that signed it with NADROUTE_REDIS_CA_FILE, or mend Redis' certificate "
+            "(docs/security.md)"
+        )
+    plain = "" if is_encrypted else "; if it speaks TLS, use rediss://"
+    return (
+        "see that it runs and is reached from here, or name another with --redis-url or NADROUTE_REDIS_URL"
+        f"{plain}"
+    )
 
 
 def _server(facts: RedisFacts) -> Finding:
@@ -75,7 +91,7 @@ def _user(facts: RedisFacts) -> Finding:
             f"{who}, who may also {', '.join(facts.excess)}: {whoever} can do anything",
             "make Redis' users with `nadroute redis acl FOLDER`, one for each part (docs/security.md)",
         )
-    return ok("Redis: user", f"{who}, who may what the commands need, and not configure Redis")
+    return ok("Redis: user", f"{who}, who may do what the commands need, and not configure Redis")
 
 
 def _encryption(facts: RedisFacts) -> Finding:

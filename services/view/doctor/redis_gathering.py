@@ -84,7 +84,7 @@ class RedisExamination:
                 return self._read(client, where)
             except (_Away, redis.RedisError, OSError) as error:
                 why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-                return RedisFacts(where, trouble=why)
+                return RedisFacts(where, is_encrypted=self._address.is_encrypted, trouble=why)
 
     def _read(self, client: redis.Redis, where: str) -> RedisFacts:
         client.ping()

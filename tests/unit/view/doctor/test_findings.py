@@ -135,6 +135,8 @@ def test_a_fact_of_redis_changes_one_check(
             "may not ask",
         ),
         ({"nodes": Unknown("forbidden")}, "nodes", CANNOT_TELL, "forbidden"),
+        ({"networks": Unknown("HTTP 503: etcd")}, "networks", FAILED, "HTTP 503: etcd"),
+        ({"networks": Unknown("HTTP 404: no such kind")}, "networks", FAILED, "no such kind"),
         (
             {"nodes": (Node("node1"), Node("node2"), Node("node3", is_ready=False))},
             "nodes",
@@ -150,8 +152,50 @@ def test_a_fact_of_kubernetes_changes_one_check(
 ) -> None:
     """A right that a ServiceAccount lacks is a failure; one that we lack ourselves is a warning."""
     got = findings(cluster=facts)
-    assert troubles(got) == {check: level}
-    assert words in next(each.text for each in got if each.check == check)
+    levels = troubles(got)
+    if check == "networks":
+        # What hosts found on them cannot be told either.
+        assert levels.pop("probing") is CANNOT_TELL
+    assert levels == {check: level}
+    (finding,) = (each for each in got if each.check == check)
+    assert words in finding.text
+    assert bool(finding.todo) is (level is not CANNOT_TELL)
+
+
+def test_who_may_look_and_change_nothing_is_well() -> None:
+    """So is the chart's own pod of the commands: the rights that it lacks are named, with what needs them."""
+    lacking = tuple(
+        Right(verb, "k8s.cni.cncf.io", "network-attachment-definitions") for verb in ("get", "patch")
+    )
+    got = findings(cluster={"missing": {**CLUSTER.missing, "cli": lacking}})
+    assert not troubles(got)
+    (finding,) = (each for each in got if each.check == "rights: commands")
+    assert "may look; `pause NAMESPACE/NAME` and `uninstall` need get network-" in finding.text
+
+
+def test_rights_that_were_not_those_of_the_account_are_told_as_ours() -> None:
+    """Whether they suffice or not, it says why it asked about us."""
+    why = "there is no ServiceAccount nadroute-updater in kube"
+    for missing, level in (((), OK), ((Right("patch", "x", "networks"),), WARNING)):
+        cluster = {"missing": {**CLUSTER.missing, "updater": missing}, "unseen": {"updater": why}}
+        got = findings(cluster=cluster)
+        (finding,) = (each for each in got if each.check == "rights: updater")
+        assert (finding.level, finding.text.endswith(f"; {why}")) == (level, True)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "todo"),
+    [
+        ("invalid username-password pair or user is disabled", "NADROUTE_REDIS_PASSWORD_FILE"),
+        ("Authentication required", "NADROUTE_REDIS_PASSWORD_FILE"),
+        ("TLS to Redis at redis: its certificate is not trusted", "NADROUTE_REDIS_CA_FILE"),
+        ("Error while reading from redis:6379 : (104, 'Connection reset by peer')", "use rediss://"),
+    ],
+)
+def test_what_to_do_fits_why_redis_cannot_be_used(trouble: str, todo: str) -> None:
+    """A password, a certificate and a way to it are three things to mend."""
+    got = diagnose(replace(HEALTHY, redis=RedisFacts("redis://x:6379/0", trouble=trouble)), DEFAULT_POLICY)
+    assert todo in got[0].todo
 
 
 def test_a_node_without_virtual_machines_needs_no_prober() -> None:
@@ -191,11 +235,12 @@ def test_without_redis_the_rest_is_still_told() -> None:
 def test_without_a_kubeconfig_nothing_has_failed() -> None:
     """It cannot be told, which is no failure; with credentials that lead nowhere it is one."""
     for is_configured, level in ((False, CANNOT_TELL), (True, FAILED)):
-        cluster = ClusterFacts(trouble="no such file", is_configured=is_configured)
+        cluster = ClusterFacts(trouble="no such file", todo="mend it", is_configured=is_configured)
         got = diagnose(replace(HEALTHY, cluster=cluster), DEFAULT_POLICY)
         assert troubles(got)["Kubernetes"] is level
         assert has_failed(got) is is_configured
-        assert troubles(got)["nodes"] is CANNOT_TELL
+        (nodes,) = (each for each in got if each.check == "nodes")
+        assert (nodes.level, nodes.text) == (CANNOT_TELL, "Kubernetes could not be read")
 
 
 def test_without_any_prober_it_says_so() -> None:
