@@ -7,6 +7,7 @@ served inside the cluster, for a site without a route to any other.
 
 import argparse
 import base64
+import hashlib
 import json
 import subprocess
 import sys
@@ -24,6 +25,8 @@ NAME = "nadroute"
 REPOSITORY = "nadroute-charts"
 PORT = 8080
 LABELS = {"app.kubernetes.io/name": REPOSITORY, "app.kubernetes.io/part-of": NAME}
+CONTENT = "nadroute.io/charts"
+"""An annotation: a digest of what is served."""
 LARGEST_BYTES = 1_000_000
 """Of a ConfigMap's content, which Kubernetes limits to 1 MiB."""
 
@@ -80,6 +83,7 @@ def _repository(registry: str, version: str) -> list[Object]:
     size = sum(map(len, files.values()))
     if size > LARGEST_BYTES:
         raise SystemExit(f"the chart has {size} bytes; expected at most {LARGEST_BYTES}, for a ConfigMap")
+    digest = hashlib.sha256(b"".join(files[name] for name in sorted(files))).hexdigest()[:16]
     probe = {"httpGet": {"path": "/index.yaml", "port": "http"}, "periodSeconds": 10, "timeoutSeconds": 5}
     container = {
         "name": "charts",
@@ -97,8 +101,11 @@ def _repository(registry: str, version: str) -> list[Object]:
         },
         "volumeMounts": [{"name": "charts", "mountPath": "/charts", "readOnly": True}],
     }
+    away = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 30}
     pod = {
         "automountServiceAccountToken": False,
+        # As the chart's own pods: started elsewhere when its node is away for 30 s, not after 300 s.
+        "tolerations": [{"key": f"node.kubernetes.io/{key}", **away} for key in ("not-ready", "unreachable")],
         "enableServiceLinks": False,
         "securityContext": {
             "runAsNonRoot": True,
@@ -123,7 +130,8 @@ def _repository(registry: str, version: str) -> list[Object]:
             "spec": {
                 "replicas": 1,
                 "selector": {"matchLabels": LABELS},
-                "template": {"metadata": {"labels": LABELS}, "spec": pod},
+                # Another chart is another pod: an Addon of a new version finds its chart at once.
+                "template": {"metadata": {"labels": LABELS, "annotations": {CONTENT: digest}}, "spec": pod},
             },
         },
         {

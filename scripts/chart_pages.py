@@ -155,7 +155,7 @@ Needs Kubernetes 1.29 or later; it is made for Harvester's hosts. How to install
 the Internet, to observe first, to upgrade and to remove it: docs/cluster.md of the source.
 
 ```
-helm install nadroute nadroute --namespace nadroute --create-namespace
+helm install nadroute nadroute --namespace nadroute --create-namespace --wait
 helm test nadroute --namespace nadroute
 ```
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from scripts import addon
-from tests.unit.deploy.rendering import CHART, Refused, helm, rendered
+from tests.unit.deploy.rendering import CHART, Refused, helm, pods, rendered
 
 pytestmark = pytest.mark.helm
 
@@ -111,6 +111,20 @@ def test_the_repository_is_confined(objects: dict[str, dict[str, Any]]) -> None:
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
+
+
+def test_another_chart_is_served_by_another_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pod that has the former chart still would not have the version that the Addon asks for. The pod
+    leaves a node that is away as soon as the chart's own do.
+    """
+    pods_ = []
+    for content in (b"one", b"one", b"other"):
+        monkeypatch.setattr(addon, "packaged", lambda content=content: {"nadroute-0.1.0.tgz": content})
+        (deployment,) = (each for each in addon.objects() if each["kind"] == "Deployment")
+        pods_.append(deployment["spec"]["template"])
+    assert pods_[0] == pods_[1] != pods_[2]
+    chart = pods(rendered())["nadroute-updater"]["spec"]["tolerations"]
+    assert sorted(map(str, pods_[0]["spec"]["tolerations"])) == sorted(map(str, chart))
 
 
 def test_a_chart_that_no_configmap_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
