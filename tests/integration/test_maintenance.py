@@ -16,6 +16,7 @@ from services.prober.heartbeat import Heartbeat
 from services.prober.maintenance import Maintenance
 from services.prober.uplinks import Uplinks
 from services.view.maintenance import read_windows
+from tests.integration.test_cli_hosts import announce
 from tests.support.log_lines import log_lines
 from tests.support.manual_clock import ManualClock
 from tests.support.redis_server import RedisServer
@@ -59,6 +60,15 @@ def test_a_window_leaves_out_what_it_names(redis_server: RedisServer, command: C
     assert "is not in maintenance by itself" in command("resume", "--host", "node1").err
     assert command("resume", *on_one).code == 0
     assert not read_windows(redis_server.client)
+
+
+def test_a_host_that_nobody_knows_is_told(redis_server: RedisServer, command: Command) -> None:
+    """It may be misspelt: then the host that was meant is still asked. The window is opened all the same."""
+    announce(redis_server, "node2", extra="extra-bo")
+    ran = command("pause", "--host", "node2", "--host", "nod2", "--for", "2h")
+    assert (ran.code, ran.out) == (0, "node2: left out for 2h\nnod2: left out for 2h\n")
+    assert ran.err == "nod2: no prober of this name is announced now; see `nadroute hosts` for the names\n"
+    assert paused_on(redis_server, "nod2") == set(UPLINKS)
 
 
 def test_a_window_ends_by_itself(redis_server: RedisServer, command: Command) -> None:

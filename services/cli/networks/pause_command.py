@@ -22,6 +22,7 @@ from services.cli.options.grouping import GroupedCommand
 from services.cli.options.value_types import DURATION, ParsedType
 from services.cli.terminal import plain
 from services.contract.messages import ClusterNetworkName, HostName
+from services.contract.names import host_key
 from services.network.parse import nad
 from services.network.parse.nad import NetworkRef
 from services.runtime.connection.redis_client import time_ms
@@ -30,6 +31,8 @@ from services.view.maintenance import Window, close_windows, open_window
 from services.view.pause_state import MAX_CHARACTERS, Pause, lift_pause, set_pause
 
 if TYPE_CHECKING:
+    import redis
+
     from services.cluster.client import Cluster
 
 DISABLED = "disabled"
@@ -122,6 +125,7 @@ def pause(
             for window in _windows(hosts, cluster_networks):
                 open_window(client, replace(window, pause=said, left_ms=for_ms))
                 click.echo(plain(f"{window.subject}: left out for {describe_age(for_ms / 1_000)}"))
+            _say_who_is_unknown(client, hosts)
             return
         before = set_pause(client, by=_who(), reason=reason, for_ms=for_ms)
         if before is not None:
@@ -166,6 +170,16 @@ def resume(
 def _windows(hosts: Sequence[str], cluster_networks: Sequence[str]) -> list[Window]:
     """Return a window for each: of a host, of a cluster network, or of each on each."""
     return [Window(host, name) for host in hosts or ("",) for name in cluster_networks or ("",)]
+
+
+def _say_who_is_unknown(client: "redis.Redis", hosts: Sequence[str]) -> None:
+    """Tell hosts without a prober, which may be misspelt; a host that is down has none either."""
+    for host in hosts:
+        if not client.exists(host_key(host)):
+            click.echo(
+                plain(f"{host}: no prober of this name is announced now; see `nadroute hosts` for the names"),
+                err=True,
+            )
 
 
 def _annotate(

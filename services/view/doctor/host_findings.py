@@ -167,7 +167,8 @@ def _names(facts: Facts, live: Sequence[HostRow]) -> Finding:
         return failed(
             "host names",
             describe_conflict(waiting[0].waiting, waiting[0].holder, clocks.now_ms),
-            f"`nadroute hosts` shows all {len(waiting)}",
+            "end the one that is not meant to run, or give it another name (NADROUTE_HOST); `nadroute hosts` "
+            f"shows {'all of them' if len(waiting) > 1 else 'both'}",
         )
     return ok("host names", "no two probers claim the same")
 

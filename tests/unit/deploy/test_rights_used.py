@@ -26,6 +26,6 @@ def _granted(part: str) -> set[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("part", ["watcher", "updater"])
 def test_the_doctor_asks_for_what_is_granted(part: str) -> None:
-    """A site with the roles of the manifests lacks no right, and no right is granted of which it does not ask."""
+    """A site with the roles of the manifests lacks no right, and none is granted that it does not ask for."""
     asked = rights_of(part, namespace="nadroute", lease=f"nadroute-{part}")
     assert {(right.group, right.resource, right.verb) for right in asked} == _granted(part)
