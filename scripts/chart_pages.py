@@ -28,6 +28,10 @@ FREE: dict[str, dict[str, Any]] = {
     "image.pullSecrets": {"items": {"type": "string", "minLength": 1}},
     "image.pullPolicy": {"enum": ["IfNotPresent", "Always", "Never"]},
     "image.registry": {"pattern": r"^[^\s/][^\s]*$"},
+    "image.tag": {"pattern": r"^(\w[\w.-]{0,127})?$"},
+    "redis.image.tag": {"pattern": r"^\w[\w.-]{0,127}$"},
+    "networkPolicy.redisFrom": {"items": {"type": "string", "pattern": "^[0-9a-fA-F.:]+/[0-9]{1,3}$"}},
+    "metrics.podMonitor.interval": {"pattern": "^([0-9]+(ms|s|m|h))+$"},
     "redis.image.digest": {"pattern": "^(sha256:[0-9a-f]{64})?$"},
     # Without user and password, which everybody could read in the pods' environment.
     "redis.url": {"pattern": r"^(rediss?://[^@\s]+)?$"},
@@ -42,6 +46,14 @@ FREE: dict[str, dict[str, Any]] = {
 """What is known of a value beyond the type of its default."""
 OPEN = {"resources", "nodeSelector", "digests", "uplinks", "labels"}
 """Mappings with keys of the user's."""
+TEXTS = {"additionalProperties": {"type": "string"}}
+OF_ALL: dict[str, dict[str, Any]] = {
+    # `--set x.nodeSelector.y=true` is no text, and is refused by the API server half-way.
+    "nodeSelector": TEXTS,
+    "labels": TEXTS,
+    "tolerations": {"items": {"type": "object"}},
+}
+"""The same of every value of this name."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +112,7 @@ def _schema_of(default: Any, path: str, comments: dict[str, str]) -> dict[str, A
         }
     if kind == "integer":
         found["minimum"] = 1
-    return found | FREE.get(path, {})
+    return found | OF_ALL.get(path.rpartition(".")[2], {}) | FREE.get(path, {})
 
 
 def _settings() -> dict[str, Any]:

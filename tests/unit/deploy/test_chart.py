@@ -259,6 +259,12 @@ def test_every_container_runs_a_command_that_exists(monkeypatch: pytest.MonkeyPa
         ({"flower": {"replica": 1}}, "replica"),
         ({"image": {"digests": {"probr": f"sha256:{'0' * 64}"}}}, "'probr'"),
         ({"fullnameOverride": "a.b"}, "/fullnameOverride"),
+        ({"watcher": {"nodeSelector": {"zone": True}}}, "/watcher/nodeSelector/zone"),
+        ({"flower": {"tolerations": ["all"]}}, "/flower/tolerations/0"),
+        ({"networkPolicy": {"redisFrom": ["10.52.0.0"]}}, "/networkPolicy/redisFrom/0"),
+        ({"metrics": {"labels": {"release": 1}}}, "/metrics/labels/release"),
+        ({"metrics": {"podMonitor": {"interval": "30"}}}, "/metrics/podMonitor/interval"),
+        ({"image": {"tag": "a:b"}}, "/image/tag"),
         ({"clusterDomain": "cluster.local."}, "/clusterDomain"),
         (
             {"redis": {"url": "redis://redis:6379/0", "ca": True}, "secrets": {"existing": "mine"}},
