@@ -80,6 +80,32 @@ def test_a_password_rotates_in_two_steps(
     assert not list(folder.glob("*.former"))
 
 
+def test_redis_reads_rotated_passwords_by_the_commands_user(
+    folder: Path, short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`redis load` needs no administrator, of which there is none: with it, a rotation needs no restart. No
+    other user may.
+    """
+    first, command = (folder / "watcher").read_text(), ("redis", "acl", str(folder), "--host", "node1")
+    with open_redis(short_folder, folder) as url:
+
+        def load(user: str) -> int:
+            file = str(folder / user)
+            return run(
+                monkeypatch, "redis", "load", REDIS_URL=url, REDIS_USERNAME=user, REDIS_PASSWORD_FILE=file
+            ).code
+
+        assert run(monkeypatch, *command, "--rotate", "watcher").code == 0
+        second = (folder / "watcher").read_text()
+        assert not may_sign_in(url, "watcher", second)
+        assert [load(user) for user in ("prober-node1", "updater", "flower")] == [3, 3, 3]
+        assert load("cli") == 0
+        assert [may_sign_in(url, "watcher", each) for each in (first, second)] == [True, True]
+        assert run(monkeypatch, *command, "--retire").code == 0
+        assert load("cli") == 0
+        assert [may_sign_in(url, "watcher", each) for each in (first, second)] == [False, True]
+
+
 def test_what_cannot_be_done_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unknown user, a folder that is a file, an empty password."""
     ran = run(monkeypatch, "redis", "acl", str(folder), "--rotate", "prober-node9")

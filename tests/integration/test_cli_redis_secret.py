@@ -87,6 +87,31 @@ def test_what_is_there_stays_and_what_is_missing_is_added(
     assert line.count(" #") == 2
 
 
+def test_a_password_in_the_secret_rotates_in_two_steps(
+    networks: Networks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both count in users.acl until the former is retired; the page's changes at once; the others stay."""
+    made(networks, monkeypatch)
+    before = content(networks)
+    ran = made(networks, monkeypatch, "--rotate", "prober", "--rotate", "page")
+    assert ran.out.endswith(": page, prober, prober.former, users.acl\n")
+    after = content(networks)
+    assert after["prober.former"] == before["prober"] != after["prober"]
+    assert before["page"] != after["page"]
+    assert {name for name in PASSWORDS if before[name] == after[name]} == PASSWORDS - {"prober", "page"}
+    assert _digests(after) == 2
+    assert made(networks, monkeypatch, "--retire").out.endswith(": prober.former, users.acl\n")
+    assert (content(networks)["prober"], _digests(content(networks))) == (after["prober"], 1)
+    ran = made(networks, monkeypatch, "--rotate", "nobody")
+    assert (ran.code, "no such user; expected one of watcher, " in ran.err) == (2, True)
+
+
+def _digests(data: dict[str, bytes]) -> int:
+    """Return how many passwords of the prober count."""
+    (line,) = [x for x in data["users.acl"].decode().splitlines() if x.startswith("user prober ")]
+    return line.count(" #")
+
+
 def test_a_write_in_between_is_not_lost(networks: Networks) -> None:
     """The other's key is there afterwards, and so is ours."""
     put(networks, a=b"1")

