@@ -8,7 +8,8 @@ those behind it; a full queue drops new ones.
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
 import structlog
@@ -41,11 +42,13 @@ class Sink(Protocol):
         ...
 
 
-@dataclass
+@dataclass(slots=True)
 class _Queued:
-    body: Mapping[str, object]
-    network: str
-    reason: str
+    network: Network
+    event: Event
+    at: datetime
+    body: Mapping[str, object] | None = None
+    """Made for the first try, since thousands may wait; later ones have its name."""
     tries: int = 0
 
 
@@ -76,14 +79,15 @@ class EventPoster:
 
     def add(self, network: Network, event: Event) -> None:
         """Queue an Event, dated now, and return at once; count and drop it beyond a limit."""
-        body = event_body(network, event, now=self._clock.now())
+        # Without what an Event does not name: a tenant's annotations may be large.
+        named = replace(network, config="", annotations={}, labels={})
         with self._lock:
             if not self._objects.take(network.uid, self._clock.monotonic()):
                 dropped = "limited"
             elif len(self._queue) >= MAX_QUEUED:
                 dropped = "dropped"
             else:
-                self._queue.append(_Queued(body, str(network.ref), event.reason))
+                self._queue.append(_Queued(named, event, self._clock.now()))
                 self._woken.set()
                 return
         self._metrics.handled(dropped)
@@ -133,6 +137,7 @@ class EventPoster:
         """Post an Event; return whether it is done with, posted or given up."""
         queued.tries += 1
         try:
+            queued.body = queued.body or event_body(queued.network, queued.event, now=queued.at)
             self._sink.post_event(queued.body)
         except (Throttled, Unavailable) as error:
             if queued.tries < MAX_TRIES:
@@ -147,7 +152,7 @@ class EventPoster:
             else:
                 self._give_up(queued, error)
         except Exception:
-            log.exception("event not posted", network=queued.network, reason=queued.reason)
+            log.exception("event not posted", network=str(queued.network.ref), reason=queued.event.reason)
             self._metrics.handled("failed")
         else:
             self._metrics.handled("posted")
@@ -155,7 +160,8 @@ class EventPoster:
 
     def _give_up(self, queued: _Queued, error: ClusterError) -> None:
         self._metrics.handled("failed")
-        tell(log, "event not posted", network=queued.network, reason=queued.reason, error=str(error))
+        where, reason = str(queued.network.ref), queued.event.reason
+        tell(log, "event not posted", network=where, reason=reason, error=str(error))
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -33,7 +33,8 @@ class Server:
         self.tried: list[str] = []
         """The names of all Events, in the order in which they were sent."""
         self.reasons: list[str] = []
-        """Of the Events that were taken."""
+        self.bodies: list[Mapping[str, object]] = []
+        """Both of the Events that were taken."""
 
     def post_event(self, body: Mapping[str, object]) -> None:
         metadata = body["metadata"]
@@ -42,6 +43,7 @@ class Server:
         if self.failures:
             raise self.failures.pop(0)
         self.reasons.append(str(body["reason"]))
+        self.bodies.append(body)
 
 
 class Bench:
@@ -215,3 +217,17 @@ class _Noticing(list[str]):
     def append(self, item: str) -> None:
         super().append(item)
         self._noticed.set()
+
+
+def test_what_waits_takes_little_and_is_sent_as_it_was_told() -> None:
+    """Thousands may wait for long: none keeps a tenant's annotations, and each has the time of its add()."""
+    bench = Bench()
+    at = bench.clock.now()
+    bench.poster.add(network(uid="uid-1", annotations={"large": "x" * 250_000}), ACTIVE)
+    assert not bench.poster._queue[0].network.annotations
+    assert not bench.poster._queue[0].network.config
+    bench.clock.seconds += 60
+    bench.server.failures = [Unavailable("away")]
+    bench.run()
+    assert bench.server.tried == [bench.server.tried[0]] * 2
+    assert bench.server.bodies[-1]["firstTimestamp"] == at.strftime("%Y-%m-%dT%H:%M:%SZ")
