@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from services.contract.gateways import Flaw, find_flaw_in
-from services.contract.messages import Segment
+from services.contract.messages import Segment, segment_of
 from services.contract.outcomes import Reason, State
 from services.network.parse import nad
 from services.network.parse.nad import Network
@@ -188,7 +188,7 @@ def _read_segment(network: Network, policy: Policy) -> tuple[Segment, Source] | 
     if vlan == 0:
         return NotProbed(State.IGNORED, Reason.TRUNK if config.get("vlanTrunk") else Reason.UNTAGGED)
     try:
-        return Segment(cluster_network=cluster_network, vlan=vlan), source
+        return segment_of(cluster_network, vlan), source
     except ValidationError:
         return bad(f"bridge: expected CLUSTERNETWORK{BRIDGE_SUFFIX}, got {shown(config.get('bridge'))}")
 

@@ -18,6 +18,7 @@ from services.contract.errors import MessageRefused
 from services.contract.names import UNWRITTEN_KEY, conclusion_key
 from services.runtime.process.bounded_cache import BoundedCache
 from services.runtime.process.outside_log import tell
+from services.runtime.stored.given_fields import share_given
 from services.runtime.stored.guarded_redis import set_aside
 
 KEPT_S = 86_400
@@ -163,6 +164,8 @@ class ConclusionStore:
     def _know(self, text: str, record: ConclusionRecord) -> None:
         """Remember that Redis has this text, and that it is this record."""
         # No secret: whoever reaches Redis may replace the text, and gains nothing by one of the same digest.
+        for message in (record, record.result):
+            share_given(message)
         digest = sha1(text.encode(errors="replace"), usedforsecurity=False).hexdigest()
         self._known.keep(record.uid, (digest, record), size=len(text))
 

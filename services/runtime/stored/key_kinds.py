@@ -4,7 +4,6 @@ Whoever reaches Redis can put anything there. A kind bounds what a reader takes 
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 from services.contract.conclusions import MAX_RECORD_BYTES
 from services.contract.names import (
@@ -22,6 +21,7 @@ SMALL_BYTES = 16_384
 ANNOUNCEMENT_BYTES = 262_144
 """Ten times the largest: 256 addresses and 64 networks."""
 MIB = 1_048_576
+_PREFIX = "nadroute:"
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,11 @@ KINDS = {
 """By the key, or by what it begins with. The pause is not among them: only that its key exists counts."""
 
 
-@lru_cache(maxsize=16_384)
 def kind_of(key: str) -> Kind | None:
     """Return the kind of this key; None if it is none of nadroute's."""
-    if not key.startswith("nadroute:"):
-        return None
     kind = KINDS.get(key)
-    if kind is None:
-        beginning, colon, rest = key.removeprefix("nadroute:").partition(":")
-        kind = KINDS.get(f"nadroute:{beginning}{colon}") if rest else None
+    if kind is None and key.startswith(_PREFIX):
+        # Not cached by key: thousands of names would be kept, for as long as it takes to cut one.
+        end = key.find(":", len(_PREFIX)) + 1
+        kind = KINDS.get(key[:end]) if end < len(key) else None
     return kind

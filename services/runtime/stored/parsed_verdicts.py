@@ -11,9 +11,10 @@ from weakref import WeakValueDictionary
 
 from pydantic import BaseModel
 
-from services.contract.messages import Segment, Verdict
+from services.contract.messages import Segment, Verdict, segment_of
 from services.runtime.process.bounded_cache import BoundedCache
 from services.runtime.process.clock import Clock
+from services.runtime.stored.given_fields import share_given
 
 RECENT = 4_096
 RECENT_BYTES = 8_000_000
@@ -64,15 +65,15 @@ class ParsedVerdicts:
                         self._share(each)
             elif name == _UNIQUE:
                 continue
-            elif isinstance(value, Segment) or type(value) in (str, IPv4Address, IPv4Network):
+            elif isinstance(value, Segment):
+                # The one that intents and repeats have: then looking up by it compares nothing.
+                fields[name] = segment_of(value.cluster_network, value.vlan)
+            elif type(value) in (str, IPv4Address, IPv4Network):
                 # Not isinstance: a word equals the member of an enumeration.
                 fields[name] = self._parts.setdefault(value, value)
             elif isinstance(value, BaseModel):
                 self._share(value)
-        # Which fields were given is the same for most, and takes as much as all of them.
-        given = message.model_fields_set
-        shared = self._parts.setdefault((type(message), frozenset(given)), given)
-        object.__setattr__(message, "__pydantic_fields_set__", shared)
+        share_given(message)
 
 
 def _key(body: str) -> bytes:

@@ -1,9 +1,8 @@
 """What this process remembers of networks whatever Redis loses: it falls back on it, and puts it back."""
 
 import threading
-from collections import deque
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -20,7 +19,7 @@ CHECK_CALLS = 30
 log = structlog.get_logger(__name__)
 
 
-@dataclass
+@dataclass(slots=True)
 class _Kept:
     """What is kept of one network. Times are monotonic seconds."""
 
@@ -30,7 +29,8 @@ class _Kept:
     content: str = ""
     digest: str = ""
     result: Result = NO_RESULT
-    corrected_at: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_CORRECTIONS))
+    corrected_at: tuple[float, ...] = ()
+    """The last MAX_CORRECTIONS; of most networks none."""
     told_at: float = float("-inf")
 
 
@@ -153,7 +153,7 @@ class KeptMemories:
             kept = self._of(uid)
             kept.content, kept.digest, kept.result = content, digest, result
             if is_correction:
-                kept.corrected_at.append(self._clock.monotonic())
+                kept.corrected_at = (*kept.corrected_at, self._clock.monotonic())[-MAX_CORRECTIONS:]
             self._unstored[uid] = content
         if is_correction:
             self._memories.remember_correction(uid, content)
