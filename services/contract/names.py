@@ -82,7 +82,12 @@ def maintenance_key(host: str, cluster_network: str) -> str:
 
 def outstanding_key(host: str, segment: Segment) -> str:
     """Return the key of the id of the request for this segment that this host has not answered yet."""
-    return f"nadroute:outstanding:{host}:{segment.cluster_network}:{segment.vlan}"
+    return f"{outstanding_keys(host, segment.cluster_network)}{segment.vlan}"
+
+
+def outstanding_keys(host: str, cluster_network: str) -> str:
+    """Return the beginning of these keys of one host and cluster network; the VLAN follows."""
+    return f"nadroute:outstanding:{host}:{cluster_network}:"
 
 
 def verdicts_key(segment: Segment) -> str:

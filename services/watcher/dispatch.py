@@ -7,9 +7,9 @@ after a restart everything is sent once more, which is harmless.
 
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import redis
 import structlog
@@ -18,17 +18,35 @@ from celery import Celery
 from services.contract.errors import NadrouteError
 from services.contract.limits import FRAMES_PER_S
 from services.contract.messages import ProbeRequest, Segment, SegmentProbe
-from services.contract.names import PAUSED_KEY, SENDING_KEY, SENDING_TTL_S, outstanding_key
+from services.contract.names import PAUSED_KEY, SENDING_KEY, SENDING_TTL_S, outstanding_key, outstanding_keys
 from services.contract.sending import MAX_SLOWER, SendingMark
 from services.runtime.connection.redis_client import milliseconds
 from services.runtime.process.clock import Clock
+from services.runtime.stored.guarded_redis import set_aside
 from services.watcher.plan.segment_plan import HostProbe
 from services.watcher.requests import NotSent, build_requests, send_requests
 
 MAX_AGE_S = 60.0
+MAX_ID_CHARACTERS = 64
+"""Of a request's id."""
+
+# The keys differ by their VLAN alone, which is at their end: they are made in Redis, since the client takes
+# longer to send each than for all else that a probe takes. So each script looks itself at what it finds.
+_LOOK = f"""
+local found, at = {{}}, 0
+for vlan in string.gmatch(ARGV[2], '%d+') do
+  at = at + 1
+  local id = redis.pcall('GETRANGE', ARGV[1] .. vlan, 0, {MAX_ID_CHARACTERS})
+  if id ~= '' then
+    found[#found + 1] = at
+    found[#found + 1] = type(id) == 'string' and #id <= {MAX_ID_CHARACTERS} and id or ''
+  end
+end
+return found
+"""
 _MARK = """
-for _, key in ipairs(KEYS) do
-  redis.call('SET', key, ARGV[1], 'PX', ARGV[2])
+for vlan in string.gmatch(ARGV[2], '%d+') do
+  redis.call('SET', ARGV[1] .. vlan, ARGV[3], 'PX', ARGV[4])
 end
 """
 
@@ -126,15 +144,26 @@ class Dispatcher:
         """
         if not probes:
             return [], 0
-        keys = [outstanding_key(probe.host, probe.segment) for probe in probes]
+        groups: dict[str, list[int]] = {}
+        for at, probe in enumerate(probes):
+            groups.setdefault(outstanding_keys(probe.host, probe.segment.cluster_network), []).append(at)
         with self._client.pipeline(transaction=False) as pipe:
             pipe.exists(PAUSED_KEY)
-            pipe.mget(keys)
             pipe.time()
-            paused, values, now = pipe.execute()
+            for keys, places in groups.items():
+                pipe.eval(_LOOK, 0, keys, _listed(probes[at].segment.vlan for at in places))
+            paused, now, *found = pipe.execute()
         if paused:
             raise Paused(f"{PAUSED_KEY} is set")
-        return cast("list[str | None]", values), milliseconds(now)
+        holders: list[str | None] = [None] * len(probes)
+        for places, answer in zip(groups.values(), cast("list[list[Any]]", found), strict=True):
+            for number, holder in zip(answer[::2], answer[1::2], strict=True):
+                at = places[number - 1]
+                holders[at] = holder or None
+                if not holder:
+                    key = outstanding_key(probes[at].host, probes[at].segment)
+                    set_aside(self._client, key, "expected the id of a request")
+        return holders, milliseconds(now)
 
     def _covers(self, probe: HostProbe, holder: str | None) -> bool:
         """Return whether the outstanding request (its id: holder) includes this probe."""
@@ -150,9 +179,9 @@ class Dispatcher:
     def _mark(self, requests: Sequence[ProbeRequest]) -> None:
         with self._client.pipeline(transaction=False) as pipe:
             for request in requests:
-                keys = [outstanding_key(request.host, segment) for segment in request.probed()]
-                # One command for all: the client takes longer for each than Redis for the whole.
-                pipe.eval(_MARK, len(keys), *keys, request.id, self._max_age_ms)
+                keys = outstanding_keys(request.host, request.cluster_network)
+                vlans = _listed(probe.vlan for probe in request.segments)
+                pipe.eval(_MARK, 0, keys, vlans, request.id, self._max_age_ms)
             pipe.execute()
 
     def _remember(self, requests: Sequence[ProbeRequest]) -> None:
@@ -164,3 +193,7 @@ class Dispatcher:
             for segment, probe in zip(request.probed(), request.segments, strict=True):
                 self._outstanding.pop((request.host, segment), None)
                 self._outstanding[request.host, segment] = _Outstanding(request.id, probe, until)
+
+
+def _listed(vlans: Iterable[int]) -> str:
+    return " ".join(map(str, vlans))

@@ -1,16 +1,26 @@
 """The dispatcher on a real Redis: outstanding probes are not sent again, lost ones are."""
 
+import dataclasses
 from collections.abc import Iterator
 from itertools import count
 
 import pytest
 import redis
+from prometheus_client import CollectorRegistry
 
 from services.contract.messages import Segment, SegmentProbe, Target
-from services.contract.names import PAUSED_KEY, SENDING_KEY, SENDING_TTL_S, outstanding_key, probe_queue
+from services.contract.names import (
+    DEAD_LETTERS_KEY,
+    PAUSED_KEY,
+    SENDING_KEY,
+    SENDING_TTL_S,
+    outstanding_key,
+    probe_queue,
+)
 from services.contract.sending import SendingMark
 from services.runtime.connection import redis_client
 from services.runtime.queues.celery_app import make_app
+from services.runtime.stored.guarded_redis import connect_guarded
 from services.watcher.dispatch import Dispatcher, Paused
 from services.watcher.plan.segment_plan import HostProbe
 from services.watcher.requests import NotSent, build_requests, send_requests
@@ -18,6 +28,7 @@ from tests.support.manual_clock import ManualClock
 from tests.support.redis_server import RedisServer
 
 SEGMENT = Segment(cluster_network="extra", vlan=7)
+OTHER = Segment(cluster_network="extra", vlan=8)
 
 
 class Sending:
@@ -55,6 +66,25 @@ def sending(redis_server: RedisServer) -> Iterator[Sending]:
     yield made
     made.app.close()
     made.client.close()
+
+
+@pytest.mark.parametrize("forged", ["a list", "x" * 65])
+def test_what_is_no_id_of_a_request_is_set_aside(redis_server: RedisServer, forged: str) -> None:
+    """R17: and somebody is told; the segment is probed, and those of its neighbours are unaffected."""
+    key, admin = outstanding_key("n1", SEGMENT), redis_server.client
+    sending = Sending(redis_server)
+    with connect_guarded(redis_server.url, registry=CollectorRegistry()) as sending.client:
+        sending.dispatcher = sending.make()
+        other = dataclasses.replace(
+            probe(), segment=OTHER, probe=probe().probe.model_copy(update={"vlan": 8})
+        )
+        assert sending.dispatch(probe(), other) == (1, 0)
+        admin.delete(key)
+        admin.lpush(key, forged) if forged == "a list" else admin.set(key, forged)
+        assert sending.dispatch(probe(), other) == (1, 1)
+    sending.app.close()
+    assert admin.get(key) == "id-1"
+    assert admin.llen(DEAD_LETTERS_KEY) == 1
 
 
 def probe(*, ask_dhcp: bool = False, digest: str = "0", host: str = "n1") -> HostProbe:
