@@ -99,7 +99,12 @@ def verdicts_key(segment: Segment) -> str:
     observed time when the verdict itself came. Only the updater writes it. It expires a day after the last,
     or ten minutes after the last network on the segment was deleted.
     """
-    return f"nadroute:verdicts:{segment.cluster_network}:{segment.vlan}"
+    return f"{verdicts_keys(segment.cluster_network)}{segment.vlan}"
+
+
+def verdicts_keys(cluster_network: str) -> str:
+    """Return the beginning of these keys of one cluster network; the VLAN follows."""
+    return f"nadroute:verdicts:{cluster_network}:"
 
 
 def conclusion_key(uid: str) -> str:

@@ -8,12 +8,14 @@ from math import inf
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 from services.contract.messages import Segment, Verdict
-from services.contract.names import OBSERVED_TIME_KEY, SENDING_KEY, verdicts_key
+from services.contract.names import DEAD_LETTERS_KEY, OBSERVED_TIME_KEY, SENDING_KEY, verdicts_key
 from services.contract.outcomes import Fault, ReachOutcome
 from services.contract.reports import Repeats, Report
 from services.runtime.connection.redis_client import connect
+from services.runtime.stored.guarded_redis import connect_guarded
 from services.runtime.stored.verdict_scripts import LONGEST_TICK_MS
 from services.runtime.stored.verdict_store import BATCH, VerdictStore
 from tests.support.redis_server import RedisServer
@@ -70,6 +72,22 @@ def stored(server: RedisServer) -> Stored:
 
 def says(verdict: Verdict) -> object:
     return verdict.dhcp, verdict.targets, verdict.fault
+
+
+def test_a_repeat_finds_what_is_no_hash_and_sets_it_aside(redis_server: RedisServer) -> None:
+    """R17: it is told, and the verdict is asked for in full; other repeats of the message are taken."""
+    neighbour = Segment(cluster_network="extra", vlan=SEGMENT.vlan + 1)
+    with connect_guarded(redis_server.url, registry=CollectorRegistry()) as client:
+        store = VerdictStore(client)
+        store.put([full(1), full(2).model_copy(update={"segment": neighbour})])
+        redis_server.client.delete(verdicts_key(SEGMENT))
+        redis_server.client.rpush(verdicts_key(SEGMENT), "x")
+        verdicts = ((SEGMENT.vlan, 3, PRINT, False), (neighbour.vlan, 4, PRINT, False))
+        repeats = Repeats(cluster_network="extra", incarnation=1, verdicts=verdicts)
+        confirmed = store.confirm("node1", repeats)
+    assert (confirmed.unknown, list(confirmed.gaps_s)) == ((SEGMENT,), [neighbour])
+    assert redis_server.client.llen(DEAD_LETTERS_KEY) == 1
+    assert not redis_server.client.exists(verdicts_key(SEGMENT))
 
 
 def test_a_repeated_verdict_is_as_if_it_had_come_again(

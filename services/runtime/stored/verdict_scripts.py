@@ -1,7 +1,7 @@
 """The Lua scripts of the verdict store, each atomic in Redis: observed time, and what is stored under it.
 
 Keys: those of observed time and of the sending mark, then what is stored under: host_lock_key() of the host
-and verdicts_key() of segments. The last argument is the latest observed time that the caller knows of, in
+and verdicts_key() of a segment. The last argument is the latest observed time that the caller knows of, in
 milliseconds.
 """
 
@@ -17,10 +17,10 @@ clock of Redis' machine was set back; what is further ahead was never counted.""
 AHEAD_MS = 5_000
 """How far a prober may be ahead of Redis' time, as after a step of its clock."""
 
-OLD, UNKNOWN, STOOD_STILL, IMPOSSIBLE = -1, -2, -3, -4
+OLD, UNKNOWN, STOOD_STILL, IMPOSSIBLE, WRONG_TYPE = -1, -2, -3, -4, -5
 """Results of CONFIRM in place of an age: the repeat is not newer than the stored verdict; the stored verdict
-has another fingerprint, or it came before time stood still; no prober can have sent the repeat. PUT returns
-the last one too, or whether it stored the verdict."""
+has another fingerprint, or it came before time stood still; no prober can have sent the repeat; the key is of
+another type. PUT returns IMPOSSIBLE too, or whether it stored the verdict."""
 
 OBSERVE = f"""
 local time = redis.call('TIME')
@@ -129,8 +129,7 @@ CONFIRM = f"""
 local function confirm(key, counter, fingerprint, asked)
   local kept = redis.pcall('HMGET', key, ARGV[1], ARGV[1] .. '|dhcp')
   if kept.err then
-    -- Of another type. The verdict in full, which is asked for now, is stored in its place.
-    return {UNKNOWN}
+    return {WRONG_TYPE}
   end
   local fields = {{}}
   if gives_way(kept[1], ARGV[2], counter) then
@@ -158,10 +157,12 @@ local function confirm(key, counter, fingerprint, asked)
   return came < resumed and {STOOD_STILL} or math.max(0, observed - came), is_partly
 end
 local results, partly = {{}}, {{}}
-for counter, fingerprint, asked in string.gmatch(ARGV[4], '(%d+),(%x*),([01])') do
+-- The keys differ by their VLAN alone, and are made here: the client takes longer to send each than for all
+-- else that a repeat takes.
+for vlan, counter, fingerprint, asked in string.gmatch(ARGV[5], '(%d+),(%d+),(%x*),([01])') do
   local result, is_partly = {IMPOSSIBLE}, false
   if can_be(tonumber(ARGV[2]), tonumber(counter)) then
-    result, is_partly = confirm(KEYS[#results + 4], counter, fingerprint, asked == '1')
+    result, is_partly = confirm(ARGV[4] .. vlan, counter, fingerprint, asked == '1')
   end
   if is_partly then
     partly[#partly + 1] = #results

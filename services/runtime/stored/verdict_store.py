@@ -20,7 +20,7 @@ import structlog
 
 from services.contract.errors import MessageRefused
 from services.contract.messages import Segment, Verdict
-from services.contract.names import OBSERVED_TIME_KEY, SENDING_KEY, host_lock_key, verdicts_key
+from services.contract.names import OBSERVED_TIME_KEY, SENDING_KEY, host_lock_key, verdicts_key, verdicts_keys
 from services.contract.outcomes import Fault
 from services.contract.reports import Repeats
 from services.contract.verdicts import AgedVerdict, Confirmed, ObservedTime, SegmentVerdicts
@@ -40,6 +40,7 @@ from services.runtime.stored.verdict_scripts import (
     TICK,
     TICKED,
     UNKNOWN,
+    WRONG_TYPE,
 )
 
 KEPT_S = 86_400
@@ -146,21 +147,26 @@ class VerdictStore:
         gaps_s: dict[Segment, float] = {}
         unknown: list[Segment] = []
         partly: list[Segment] = []
-        now_ms = 0
+        now_ms, keys = 0, verdicts_keys(repeats.cluster_network)
         remaining, named = iter(repeats.verdicts), iter(repeats.segments)
         while batch := list(islice(remaining, BATCH)):
             segments = list(islice(named, BATCH))
             # One argument for all: the client takes longer to pack each than to join them.
-            given = " ".join(f"{counter},{print_},{int(asked)}" for _, counter, print_, asked in batch)
+            given = " ".join(
+                f"{vlan},{counter},{print_},{int(asked)}" for vlan, counter, print_, asked in batch
+            )
             answer = self._confirm_script(
-                keys=[*_TIME_KEYS, host_lock_key(host), *map(verdicts_key, segments)],
-                args=[host, repeats.incarnation, KEPT_S, given, self._known_ms],
+                keys=[*_TIME_KEYS, host_lock_key(host)],
+                args=[host, repeats.incarnation, KEPT_S, keys, given, self._known_ms],
             )
             numbers = list(map(int, cast("str", answer).split()))
             now_ms = numbers[len(segments)]
             partly += [segments[at] for at in numbers[len(segments) + 1 :]]
             for segment, result in zip(segments, numbers, strict=False):
                 if result == UNKNOWN:
+                    unknown.append(segment)
+                elif result == WRONG_TYPE:
+                    set_aside(self._client, verdicts_key(segment), "expected a hash")
                     unknown.append(segment)
                 elif result == IMPOSSIBLE:
                     self._refuse(segment, host, repeats.incarnation, "a repeated verdict")
