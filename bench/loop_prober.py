@@ -30,9 +30,11 @@ from services.contract.messages import (
 from services.contract.names import (
     FULL_TASK,
     HOST_TTL_S,
+    OFFERED_TTL_S,
     REPORT_QUEUE,
     REPORT_TASK,
     host_key,
+    offered_key,
     outstanding_key,
     probe_queue,
 )
@@ -156,6 +158,11 @@ class LoopProber:
                 self._probes[probe.vlan] = probe
         self._client.delete(*(outstanding_key(host.name, segment) for segment in request.probed()))
         self._report(host, request.id, request.segments)
+        with self._client.pipeline(transaction=False) as pipe:
+            for segment, probe in zip(request.probed(), request.segments, strict=True):
+                if probe.ask_dhcp:
+                    pipe.set(offered_key(host.name, segment), "1", ex=OFFERED_TTL_S)
+            pipe.execute()
 
     def _report(self, host: _Host, request_id: str, probes: Sequence[SegmentProbe]) -> None:
         full, now = [], time.monotonic()

@@ -49,6 +49,9 @@ writes. While nobody sends, nobody probes, and no verdict may age."""
 SENDING_TTL_S = 15
 """Lifetime of that mark, which is renewed at each poll of the hosts."""
 
+OFFERED_TTL_S = 600
+"""Longer than an ask that is not told waits for the next one, behind what is more urgent."""
+
 HOST_KEY_PREFIX = "nadroute:host:"
 HOST_TTL_S = 15
 """Lifetime of a host's announcement."""
@@ -88,6 +91,14 @@ def outstanding_key(host: str, segment: Segment) -> str:
 def outstanding_keys(host: str, cluster_network: str) -> str:
     """Return the beginning of these keys of one host and cluster network; the VLAN follows."""
     return f"nadroute:outstanding:{host}:{cluster_network}:"
+
+
+def offered_key(host: str, segment: Segment) -> str:
+    """Return the key that exists since this host has reported an offer on this segment.
+
+    The watcher deletes it when it has the host ask DHCP. It expires after OFFERED_TTL_S.
+    """
+    return f"{outstanding_key(host, segment)}:offered"
 
 
 def verdicts_key(segment: Segment) -> str:

@@ -7,7 +7,7 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from services.contract.messages import MAX_SEGMENTS, Segment, Verdict
-from services.contract.outcomes import Fault
+from services.contract.outcomes import DHCPOutcome, Fault
 from services.contract.reports import MAX_CLUSTER_NETWORKS, MAX_REPEATS, Repeats, Report
 from services.prober.engine.results import SegmentResult
 from services.prober.fingerprints import fingerprint
@@ -41,6 +41,11 @@ class Found(NamedTuple):
     def is_dhcp_conclusive(self) -> bool:
         """Whether it tells what DHCP offers, or that it offers nothing."""
         return self.result.dhcp is not None and self.result.dhcp.outcome.is_conclusive
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether DHCP has made an offer."""
+        return self.result.dhcp is not None and self.result.dhcp.outcome is DHCPOutcome.OFFERED
 
     def verdict(self, host: str) -> Verdict:
         """Return it as a verdict in full."""

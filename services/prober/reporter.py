@@ -14,8 +14,14 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from services.contract.envelopes import MAX_SENT_BYTES
-from services.contract.messages import Segment, Verdict
-from services.contract.names import REPORT_QUEUE, REPORT_TASK, outstanding_key
+from services.contract.messages import Segment, Verdict, segment_of
+from services.contract.names import (
+    OFFERED_TTL_S,
+    REPORT_QUEUE,
+    REPORT_TASK,
+    offered_key,
+    outstanding_key,
+)
 from services.prober.engine.results import SegmentResult
 from services.prober.host_lock import HostLock
 from services.prober.metrics import ProberMetrics
@@ -35,6 +41,11 @@ RETRY_S = 1.0
 IDLE_S = 5.0
 """Between two iterations without a verdict, which the liveness check counts."""
 _STOP_TIMEOUT_S = 10.0
+_MARK_OFFERS = """
+for _, key in ipairs(KEYS) do
+  redis.call('SET', key, '1', 'EX', ARGV[1])
+end
+"""
 
 Deliver = Callable[[Verdict], None]
 
@@ -177,8 +188,24 @@ class Reporter(RepeatingThread):
             return False
         self._outage.succeeded()
         done = [(Segment(cluster_network=f.key[0], vlan=f.key[1]), f.request_id) for f in batch]
+        mark_offers(self._client, host=self._host, batch=batch)
         clear_outstanding(self._client, host=self._host, done=done)
         return True
+
+
+def mark_offers(client: redis.Redis, *, host: str, batch: Iterable[Found]) -> None:
+    """Mark on which segments DHCP has made an offer, so that it is not asked again before that is told.
+
+    Does not raise: without a mark, DHCP is asked once more.
+    """
+    offered = [found.key for found in batch if found.is_offered]
+    keys = [offered_key(host, segment_of(*segment)) for segment in offered]
+    try:
+        if keys:
+            # One command for all: the client takes longer for each than Redis for the whole.
+            client.eval(_MARK_OFFERS, len(keys), *keys, OFFERED_TTL_S)
+    except redis.RedisError as error:
+        log.warning("offers not marked; DHCP may be asked again", error=str(error))
 
 
 def clear_outstanding(client: redis.Redis, *, host: str, done: Iterable[tuple[Segment, str]]) -> None:

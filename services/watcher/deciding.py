@@ -17,8 +17,8 @@ from services.watcher.dispatch import Dispatcher, Paused
 from services.watcher.hosts import PollResult
 from services.watcher.mailbox import Mail, Mailbox
 from services.watcher.metrics import WatcherMetrics
+from services.watcher.plan.host_probe import HostProbe
 from services.watcher.plan.schedule import Schedule
-from services.watcher.plan.segment_plan import HostProbe
 from services.watcher.plan.triggers import Trigger
 from services.watcher.requests import NotSent
 
@@ -172,6 +172,7 @@ class Decider:
             self._outage.failed(error, probes=len(due))
             return
         self._outage.succeeded()
+        self._schedule.answered(dispatched.answered, self._clock.monotonic())
         self.waiting_since = None
         if self._refusals:
             self._refusals = 0

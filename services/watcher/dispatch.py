@@ -1,8 +1,9 @@
-"""Sending due probes, except those that are outstanding already.
+"""Sending due probes, except those that are outstanding already, and asks of DHCP that were answered.
 
 A key in Redis names the outstanding request for a segment on a host. The prober deletes it after its report;
 it expires when the request is too old to be served. What the request contains is remembered only here, so
-after a restart everything is sent once more, which is harmless.
+after a restart everything is sent once more, which is harmless. Another key says that the host has received
+an offer since it was asked last. So DHCP is not asked again only because that is not told yet.
 """
 
 import uuid
@@ -18,12 +19,19 @@ from celery import Celery
 from services.contract.errors import NadrouteError
 from services.contract.limits import FRAMES_PER_S
 from services.contract.messages import ProbeRequest, Segment, SegmentProbe
-from services.contract.names import PAUSED_KEY, SENDING_KEY, SENDING_TTL_S, outstanding_key, outstanding_keys
+from services.contract.names import (
+    PAUSED_KEY,
+    SENDING_KEY,
+    SENDING_TTL_S,
+    offered_key,
+    outstanding_key,
+    outstanding_keys,
+)
 from services.contract.sending import MAX_SLOWER, SendingMark
 from services.runtime.connection.redis_client import milliseconds
 from services.runtime.process.clock import Clock
 from services.runtime.stored.guarded_redis import set_aside
-from services.watcher.plan.segment_plan import HostProbe
+from services.watcher.plan.host_probe import HostProbe
 from services.watcher.requests import NotSent, build_requests, send_requests
 
 MAX_AGE_S = 60.0
@@ -72,6 +80,8 @@ class Dispatched:
 
     requests: tuple[ProbeRequest, ...]
     covered: int
+    answered: tuple[Segment, ...] = ()
+    """Where DHCP was not asked again, since a host has received an offer."""
 
 
 class Dispatcher:
@@ -101,6 +111,7 @@ class Dispatcher:
     def dispatch(self, probes: Sequence[HostProbe]) -> Dispatched:
         """Send the probes that are not outstanding. Raise Paused or NotSent: then all are still due."""
         try:
+            probes, answered = self._without_answered(probes)
             holders, now_ms = self._look(probes)
             wanted = [p for p, holder in zip(probes, holders, strict=True) if not self._covers(p, holder)]
             requests = build_requests(
@@ -112,7 +123,7 @@ class Dispatcher:
             raise NotSent(f"{type(error).__name__}: {error}") from error
         send_requests(self._app, requests)
         self._remember(requests)
-        return Dispatched(tuple(requests), covered=len(probes) - len(wanted))
+        return Dispatched(tuple(requests), len(probes) - len(wanted), answered)
 
     def mark_sending(self, intervals_s: Mapping[str, float]) -> None:
         """Renew the mark that what is due is sent. Where Redis refuses writes nothing is, and it expires.
@@ -136,6 +147,18 @@ class Dispatcher:
         """Forget a host's outstanding requests: it restarted and may have lost them."""
         for key in [key for key in self._outstanding if key[0] == host]:
             del self._outstanding[key]
+
+    def _without_answered(
+        self, probes: Sequence[HostProbe]
+    ) -> tuple[Sequence[HostProbe], tuple[Segment, ...]]:
+        """Return the probes without asks that are answered already, and the segments of these."""
+        repeats = [(probe.segment, host) for probe in probes for host in probe.repeats]
+        if not repeats:
+            return probes, ()
+        offers = cast("list[object]", self._client.mget([offered_key(host, at) for at, host in repeats]))
+        answered = {at for (at, _), offer in zip(repeats, offers, strict=True) if offer is not None}
+        left = [p.without_dhcp() if p.repeats and p.segment in answered else p for p in probes]
+        return [probe for probe in left if probe is not None], tuple(answered)
 
     def _look(self, probes: Sequence[HostProbe]) -> tuple[list[str | None], int]:
         """Return for each probe the id of the outstanding request on its host and segment, and Redis' time.
@@ -182,6 +205,11 @@ class Dispatcher:
                 keys = outstanding_keys(request.host, request.cluster_network)
                 vlans = _listed(probe.vlan for probe in request.segments)
                 pipe.eval(_MARK, 0, keys, vlans, request.id, self._max_age_ms)
+                if asked := [
+                    s for s, p in zip(request.probed(), request.segments, strict=True) if p.ask_dhcp
+                ]:
+                    # An offer from before says nothing of this ask.
+                    pipe.delete(*(offered_key(request.host, segment) for segment in asked))
             pipe.execute()
 
     def _remember(self, requests: Sequence[ProbeRequest]) -> None:

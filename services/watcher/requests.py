@@ -12,7 +12,7 @@ from services.contract.errors import NadrouteError
 from services.contract.messages import ProbeRequest, SegmentProbe
 from services.contract.names import PROBE_TASK, probe_queue
 from services.runtime.queues.celery_app import describe_probe, to_host
-from services.watcher.plan.segment_plan import HostProbe
+from services.watcher.plan.host_probe import HostProbe
 
 SEGMENTS_IN_A_REQUEST = 128
 TARGETS_IN_A_REQUEST = 4_000

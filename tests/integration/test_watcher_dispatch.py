@@ -2,6 +2,8 @@
 
 import dataclasses
 from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import IPv4Address
 from itertools import count
 
 import pytest
@@ -14,6 +16,7 @@ from services.contract.names import (
     PAUSED_KEY,
     SENDING_KEY,
     SENDING_TTL_S,
+    offered_key,
     outstanding_key,
     probe_queue,
 )
@@ -22,7 +25,7 @@ from services.runtime.connection import redis_client
 from services.runtime.queues.celery_app import make_app
 from services.runtime.stored.guarded_redis import connect_guarded
 from services.watcher.dispatch import Dispatcher, Paused
-from services.watcher.plan.segment_plan import HostProbe
+from services.watcher.plan.host_probe import HostProbe
 from services.watcher.requests import NotSent, build_requests, send_requests
 from tests.support.manual_clock import ManualClock
 from tests.support.redis_server import RedisServer
@@ -130,6 +133,29 @@ def test_an_expired_request_is_sent_again(sending: Sending) -> None:
     sending.dispatch(probe())
     sending.clock.seconds += 61
     assert sending.dispatch(probe()) == (1, 0)
+
+
+def test_a_repeated_ask_that_is_answered_is_left_out(sending: Sending) -> None:
+    """The gateways that are known are checked all the same."""
+    sending.client.set(offered_key("n1", SEGMENT), "1")
+    again = replace(probe(ask_dhcp=True, host="n2"), repeats=frozenset({"n1"}))
+    done = sending.dispatcher.dispatch([again])
+    assert (done.requests, done.answered) == ((), (SEGMENT,))
+    known = Target(digest="1" * 16, gateway=IPv4Address("10.0.7.1"))
+    both = again.probe.model_copy(update={"targets": (*again.probe.targets, known)})
+    done = sending.dispatcher.dispatch([replace(again, probe=both)])
+    ((sent,),) = (request.segments for request in done.requests)
+    assert (sent.ask_dhcp, sent.targets, done.answered) == (False, (known,), (SEGMENT,))
+
+
+def test_an_offer_from_before_an_ask_does_not_answer_it(sending: Sending) -> None:
+    """That of another host does, and that of no host that was asked does not."""
+    for host in ("n1", "n3"):
+        sending.client.set(offered_key(host, SEGMENT), "1")
+    sending.dispatch(probe(ask_dhcp=True))
+    again = replace(probe(ask_dhcp=True, host="n2"), repeats=frozenset({"n1"}))
+    assert sending.dispatch(again) == (1, 0)
+    assert sending.client.exists(offered_key("n3", SEGMENT))
 
 
 def test_a_request_of_another_sender_covers_nothing(sending: Sending) -> None:

@@ -154,6 +154,7 @@ def test_verdicts_are_reported_at_once_and_outstanding_marks_deleted(
         assert {v.targets[0].vlan.outcome for v in verdicts} == {ReachOutcome.REACHABLE}
         assert [v.counter for v in verdicts] == sorted({v.counter for v in verdicts})
         wait_until(lambda: not prober.redis.exists(mark(7), mark(9)))
+        assert prober.redis.exists(f"{mark(7)}:offered"), "the watcher is to know that DHCP has answered"
         assert (prober.redis.get(mark(8)), prober.redis.get(mark(SILENT))) == ("newer", "first")
 
 

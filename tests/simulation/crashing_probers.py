@@ -15,7 +15,7 @@ from services.contract.names import (
 )
 from services.contract.sending import SendingMark
 from services.watcher.dispatch import Dispatched, Paused
-from services.watcher.plan.segment_plan import HostProbe
+from services.watcher.plan.host_probe import HostProbe
 from services.watcher.requests import NotSent
 from tests.reference.memory_redis import MemoryRedis
 from tests.simulation.ground_truth import Truth

@@ -25,9 +25,9 @@ from services.updater.decide.assessing import Assessor
 from services.updater.memory.kept_memories import KeptMemories
 from services.updater.metrics import UpdaterMetrics
 from services.updater.settings import UpdaterSettings
+from services.watcher.plan.host_probe import HostProbe
 from services.watcher.plan.pace import Pace
 from services.watcher.plan.schedule import Schedule
-from services.watcher.plan.segment_plan import HostProbe
 from tests.simulation.site import Probers, Vlan
 from tests.support.manual_clock import ManualClock
 from tests.unit.updater.fakes import FakeMemories

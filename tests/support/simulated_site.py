@@ -26,9 +26,9 @@ from services.network.parse.nad import Network
 from services.updater.metrics import UpdaterMetrics
 from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
+from services.watcher.plan.host_probe import HostProbe
 from services.watcher.plan.pace import Pace as ProbePace
 from services.watcher.plan.schedule import Schedule
-from services.watcher.plan.segment_plan import HostProbe
 from tests.support.manual_clock import ManualClock
 from tests.support.scripted_prober import find
 from tests.support.simulated_parts import EveryHost, MemoryMemories, MemoryStore, StoreWriter

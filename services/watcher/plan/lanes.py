@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
 from services.watcher.plan.budget import Budget
+from services.watcher.plan.host_probe import HostProbe
 from services.watcher.plan.risk import Risk
 from services.watcher.plan.rotation import NEVER
-from services.watcher.plan.segment_plan import HostProbe, SegmentPlan
+from services.watcher.plan.segment_plan import SegmentPlan
 from services.watcher.plan.workload import FRAMES_OF_SILENCE
 
 

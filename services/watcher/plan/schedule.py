@@ -3,8 +3,6 @@
 Pure: no thread, no queue, no clock of its own. Times are seconds of one monotonic clock.
 """
 
-import heapq
-import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
@@ -14,12 +12,14 @@ from services.network.claims import AddressClaims, Contradictions
 from services.network.judge.reduction import CONFIRMATIONS
 from services.network.parse.nad import Network
 from services.network.policy import DEFAULT_POLICY, Policy
+from services.watcher.plan.due_heap import DueHeap
+from services.watcher.plan.host_probe import HostProbe
 from services.watcher.plan.known import Known
 from services.watcher.plan.lanes import Lanes
 from services.watcher.plan.pace import Pace
 from services.watcher.plan.patrol import Crowd
 from services.watcher.plan.rotation import NEVER
-from services.watcher.plan.segment_plan import HostProbe, SegmentPlan
+from services.watcher.plan.segment_plan import SegmentPlan
 from services.watcher.plan.spreading import Spread
 from services.watcher.plan.triggers import Observed, Trigger, compare, observe
 
@@ -42,8 +42,7 @@ class Schedule:
         self._plans: dict[Segment, SegmentPlan] = {}
         self._by_cluster_network: dict[str, dict[Segment, None]] = {}
         self._crowds: dict[str, Crowd] = {}
-        self._heap: list[tuple[float, int, SegmentPlan]] = []
-        self._tie = itertools.count()
+        self._heap = DueHeap()
         self._spread = Spread(-NEVER)
         self._lanes = Lanes(pace.frames_per_s)
         self._claims = AddressClaims()
@@ -142,12 +141,8 @@ class Schedule:
         as next_due shows.
         """
         taken: list[HostProbe] = []
-        while len(taken) < limit and self._heap and self._heap[0][0] <= now:
-            at, _, plan = heapq.heappop(self._heap)
-            if plan.queued_at != at:
-                # Outdated: the plan is queued under another time, or was replaced.
-                continue
-            plan.queued_at = NEVER
+        while len(taken) < limit and (popped := self._heap.pop(now)) is not None:
+            plan, at = popped
             if plan.is_empty and plan.next_due() <= now:
                 self._forget(plan.segment)
             elif self._lanes.is_limited:
@@ -185,6 +180,14 @@ class Schedule:
                 plan.put_back(probe, at)
                 self._queue(plan)
 
+    def answered(self, segments: Iterable[Segment], now: float) -> None:
+        """Ask DHCP on these segments with the next sweep: it has answered, which is not told yet."""
+        for segment in segments:
+            plan = self._plans.get(segment)
+            if plan is not None:
+                plan.answered(now)
+                self._queue(plan)
+
     def make_all_due(self, now: float) -> None:
         """Make everything due, as after becoming leader, since what the last leader was doing is lost.
 
@@ -205,7 +208,7 @@ class Schedule:
 
     def next_due(self) -> float:
         """Return a lower bound of the next due time; infinity without one."""
-        return min(self._lanes.ready_at, self._heap[0][0] if self._heap else NEVER)
+        return min(self._lanes.ready_at, self._heap.next_at)
 
     @property
     def postponed(self) -> int:
@@ -288,12 +291,7 @@ class Schedule:
             self._lanes.wait(plan, plan.queued_at, plan.queued_at)
         if at >= plan.queued_at and not postponed:
             return
-        plan.queued_at = at
-        heapq.heappush(self._heap, (at, next(self._tie), plan))
-        if len(self._heap) > 64 + 4 * len(self._plans):
-            queued = [plan for plan in self._plans.values() if plan.queued_at < NEVER]
-            self._heap = [(plan.queued_at, next(self._tie), plan) for plan in queued]
-            heapq.heapify(self._heap)
+        self._heap.push(plan, at, plans=len(self._plans))
 
 
 def _failing_first(plans: Iterable[SegmentPlan]) -> list[SegmentPlan]:

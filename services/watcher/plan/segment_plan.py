@@ -5,25 +5,16 @@ Pure: time is an argument, in seconds of any monotonic clock.
 
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 
 from services.contract.doubts import Doubt, DoubtKind
 from services.contract.limits import REPORT_WITHIN_S
 from services.contract.messages import Segment, SegmentProbe
+from services.watcher.plan.host_probe import HostProbe
 from services.watcher.plan.pace import CHECK_BUSY_S, JITTER, MIN_GAP_S, Pace
 from services.watcher.plan.patrol import Crowd, Patrol
 from services.watcher.plan.rotation import NEVER, in_order
 from services.watcher.plan.turns import Turns
 from services.watcher.plan.workload import FRAMES_OF_SILENCE, Demand, Workload, plan_work
-
-
-@dataclass(frozen=True)
-class HostProbe:
-    """A probe of one segment by one host."""
-
-    host: str
-    segment: Segment
-    probe: SegmentProbe
 
 
 class SegmentPlan:
@@ -97,7 +88,7 @@ class SegmentPlan:
             and self._work.is_check_failing
         ):
             self._hasten_checks(self._due, soon)
-        if demand.is_auto and demand.is_ask_failing and not (before and before.is_ask_failing):
+        if demand.is_auto and demand.is_ask_failing and not (before and before.fails_alike(demand)):
             self._turns.ask_by(soon)
 
     def drop(self, uid: str, now: float) -> None:
@@ -186,6 +177,10 @@ class SegmentPlan:
         if not is_full:
             self._turns.put_back(probe.host, at, is_ask=probe.probe.ask_dhcp)
 
+    def answered(self, now: float) -> None:
+        """Ask DHCP with the next sweep, since it has answered."""
+        self._turns.answered(now)
+
     def next_due(self) -> float:
         """Return when something is due: NEVER without hosts; for an empty plan, when it may be forgotten."""
         if not self._demands:
@@ -218,7 +213,7 @@ class SegmentPlan:
                 now + CHECK_BUSY_S if is_more_due else self._later(now, self._check_interval_s())
             )
             if probe is not None:
-                taken.append(HostProbe(host, self.segment, probe))
+                taken.append(HostProbe(host, self.segment, probe, self._turns.repeats(host)))
         return taken
 
     def _first(self, due: Collection[str], most: int, *, must: Collection[str]) -> set[str]:

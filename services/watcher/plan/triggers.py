@@ -64,6 +64,7 @@ def observe(network: Network, policy: Policy) -> Observed | NotProbed:
             is_ask_failing=reported is None or reported.state not in VLAN_STATES or reported.dhcp_out,
             answers=None if reported is None else _answers(reported, intent),
             is_told=reported is not None and reported.state != State.PENDING,
+            is_unoffered=reported is not None and _is_unoffered(reported),
             silent_on=frozenset() if reported is None else _named(reported, Reason.GATEWAY_SILENT_ON_VLAN),
         ),
         probe_now=network.annotations.get(nad.PROBE_NOW, ""),
@@ -110,6 +111,10 @@ def _answers(status: Status, intent: Intent) -> bool | None:
     if status.state in (State.UNREACHABLE, State.OFF_VLAN):
         return False
     return True if status.state in VLAN_STATES else None
+
+
+def _is_unoffered(status: Status) -> bool:
+    return status.reason == Reason.NO_DHCP_OFFER or Reason.NO_DHCP_OFFER in status.findings
 
 
 def _named(status: Status, reason: Reason) -> frozenset[str]:

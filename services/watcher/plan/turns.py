@@ -30,6 +30,12 @@ class Turns:
         self._exclusive = Rotation(busy_s=CHECK_BUSY_S, start=start + 1)
         self._waits = 0
         """How often the next turn of _exclusive was put off because its host asks DHCP."""
+        self._asked: frozenset[str] = frozenset()
+        """Hosts that have asked since there was a reason to."""
+        self._repeated: frozenset[str] = frozenset()
+        """Hosts whose asks the last one repeats."""
+        self._is_repeat = self._was_repeat = False
+        """Whether the next ask, or the last one, has no other reason than that nothing is told since."""
         self._confirmation = Confirmation(busy_s=pace.ask_window_s, gap_s=MIN_GAP_S)
 
     def change(self, work: Workload, now: float, *, is_urgent: bool) -> None:
@@ -50,7 +56,8 @@ class Turns:
             self._exclusive.next_by(at)
 
     def ask_by(self, at: float) -> None:
-        """Make an ask due by then, but not within MIN_GAP_S of the last one."""
+        """Make an ask due by then, for a new reason, but not within MIN_GAP_S of the last one."""
+        self._is_repeat = False
         self._ask.next_by(max(at, self._ask.began_at + MIN_GAP_S))
 
     def begin_by(self, at: float) -> None:
@@ -94,8 +101,19 @@ class Turns:
             self._confirmation.call([host], at)
         elif is_ask:
             self._ask.next_by(at)
+            self._is_repeat = self._was_repeat
         elif host == self._exclusive.host and self.work.exclusive_checks:
             self._exclusive.next_by(at)
+
+    def repeats(self, host: str) -> frozenset[str]:
+        """Return the hosts whose asks this host's present one repeats, if it has no other reason."""
+        return self._repeated if host == self._ask.host else frozenset()
+
+    def answered(self, now: float) -> None:
+        """Ask again with the next sweep: DHCP has answered, and the present ask was not sent."""
+        self._ask.end(now)
+        self._ask.at = max(self._ask.at, self._later(now, self._sweep_s()))
+        self._is_repeat = False
 
     def next_due(self) -> float:
         """Return when work is due; NEVER without any."""
@@ -131,8 +149,15 @@ class Turns:
         if not self.work.asks:
             return set()
         askers = {host for host in self._confirmation.take(now) if host in hosts}
+        self._asked |= askers
+        self._repeated = frozenset()
         if self._ask.at <= now:
             host = self._ask.choose(hosts, now)
+            self._was_repeat, self._is_repeat = self._is_repeat, True
+            if self._was_repeat and self.work.is_ask_failing and self.work.awaits_offer:
+                # Of several parts, each asks for other networks.
+                self._repeated = self._asked if len(self.work.asks) == 1 else frozenset()
+            self._asked = self._repeated | {host, *askers}
             interval_s = self._pace.retry_s if self.work.is_ask_failing else self._sweep_s()
             self._ask.begin(host, now, next_at=self._later(now, interval_s / len(self.work.asks)))
             askers.add(host)

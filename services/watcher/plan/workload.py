@@ -31,8 +31,20 @@ class Demand:
     """Whether the gateway answers any host on the VLAN, by the status; None if the status does not say."""
     is_told: bool = True
     """Whether the status says anything about the intent."""
+    is_unoffered: bool = False
+    """Whether the status says that DHCP offers nothing."""
     silent_on: frozenset[str] = frozenset()
     """Hosts on which the gateway does not answer on the VLAN, by the status, where it answers others."""
+
+    @property
+    def awaits_offer(self) -> bool:
+        """Whether an offer is news: the status says nothing, or that there is none."""
+        return not self.is_told or self.is_unoffered
+
+    def fails_alike(self, other: "Demand") -> bool:
+        """Return whether it needs DHCP to be asked soon for the same reason as this other demand."""
+        mine = (self.is_ask_failing, self.is_told, self.is_unoffered)
+        return mine == (other.is_ask_failing, other.is_told, other.is_unoffered)
 
     @property
     def is_failing(self) -> bool:
@@ -70,6 +82,8 @@ class Workload:
     """Hosts on which one is."""
     is_ask_silent: bool
     """Whether DHCP is expected not to answer."""
+    awaits_offer: bool
+    """Whether any offer will be told: of all networks that need one, none is told to have received any."""
     lacks_gateway: bool
     """Whether an auto network has no known gateway."""
 
@@ -109,6 +123,7 @@ def plan_work(demands: Collection[Demand]) -> Workload:
         is_silent=bool(silent_gateways),
         silent_on=frozenset().union(*(demand.silent_on for demand in demands)),
         is_ask_silent=any(demand.is_ask_failing and demand.is_told for demand in auto),
+        awaits_offer=all(demand.awaits_offer for demand in auto if demand.is_ask_failing),
         lacks_gateway=any(demand.gateway is None for demand in auto),
     )
 

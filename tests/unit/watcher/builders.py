@@ -7,9 +7,9 @@ from services.contract.doubts import Doubt, DoubtKind
 from services.contract.messages import HostAnnouncement, Segment
 from services.network.parse import nad
 from services.network.parse.nad import Network, NetworkRef
+from services.watcher.plan.host_probe import HostProbe
 from services.watcher.plan.pace import Pace
 from services.watcher.plan.schedule import Schedule
-from services.watcher.plan.segment_plan import HostProbe
 
 SWEEP_S, RETRY_S, WINDOW_S = 300.0, 30.0, 15.0
 GATEWAY = {"cidr": "10.0.7.0/24", "gateway": "10.0.7.1"}

@@ -16,8 +16,8 @@ from services.watcher.dispatch import Dispatched, Dispatcher, Paused
 from services.watcher.hosts import PollResult
 from services.watcher.mailbox import Mailbox
 from services.watcher.metrics import WatcherMetrics
+from services.watcher.plan.host_probe import HostProbe
 from services.watcher.plan.schedule import LIMIT
-from services.watcher.plan.segment_plan import HostProbe
 from services.watcher.plan.spreading import PROBES_PER_S
 from services.watcher.requests import NotSent
 from tests.support.log_lines import log_lines

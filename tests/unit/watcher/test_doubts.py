@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from services.contract.doubts import DoubtKind
-from services.watcher.plan.segment_plan import HostProbe
+from services.watcher.plan.host_probe import HostProbe
 from tests.unit.watcher.builders import (
     ACTIVE,
     GATEWAY,

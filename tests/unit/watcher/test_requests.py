@@ -11,7 +11,7 @@ from services.contract.envelopes import MAX_SENT_BYTES
 from services.contract.limits import MAX_TARGETS
 from services.contract.messages import ProbeRequest, Segment, SegmentProbe, Target
 from services.contract.outcomes import Depth
-from services.watcher.plan.segment_plan import HostProbe
+from services.watcher.plan.host_probe import HostProbe
 from services.watcher.requests import SEGMENTS_IN_A_REQUEST, build_requests
 
 

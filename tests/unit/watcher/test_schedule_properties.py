@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.contract.messages import HostAnnouncement, Segment
+from services.watcher.plan.host_probe import HostProbe
 from services.watcher.plan.pace import MIN_GAP_S, Pace
 from services.watcher.plan.schedule import Schedule
-from services.watcher.plan.segment_plan import HostProbe
 from tests.unit.watcher.builders import ACTIVE, KNOWN, MANUAL, host, network
 
 PACE = Pace(sweep_s=300.0, retry_s=30.0, ask_window_s=15.0)
