@@ -83,7 +83,7 @@ class KeptMemories:
                         kept.record = there
                     else:
                         lost.append(kept.record)
-                        if there is None and kept.content:
+                        if kept.content:
                             contents[uid] = kept.content
                         if there is not None:
                             tell(log, "record of another writer replaced", uid=uid)
@@ -211,7 +211,8 @@ class KeptMemories:
         if len(recent) > written.corrections:
             room_in_s = CORRECTIONS_COUNT_S - (now - recent[0])
             written = replace(written, corrections=len(recent), room_in_s=room_in_s)
-        content = self._unstored.get(uid) or written.content or kept.content
+        # A Redis that was replaced by its replica has what was written before.
+        content = kept.content or written.content
         return replace(written, content=content, digest=kept.digest, result=kept.result)
 
 

@@ -131,9 +131,21 @@ def test_what_was_written_is_known_before_redis_has_it() -> None:
     memories.failure = None
     kept.store_written()
     assert memories.contents == {"uid-1": "new", "uid-2": "new"}
-    memories.contents["uid-1"] = "other"
+
+
+def test_a_replica_that_lacks_the_last_write_takes_nothing_back(site: Site) -> None:
+    """R3: what this process wrote counts, not what it had written before; Redis has it again."""
+    memories, uid = FakeMemories(), site.network_at(0).uid
+    kept = KeptMemories(memories, ManualClock())
+    now = site.memories.conclusions([uid])[uid]
+    before = now.model_copy(update={"status": {**now.status, "state": "Unreachable"}})
+    kept.conclude([now])
+    kept.remember_written(uid, "new", "d", NO_RESULT, is_correction=False)
     kept.store_written()
-    assert [written.content for written in kept.written(uids).values()] == ["other", "new"]
+    memories.records, memories.contents = {uid: before}, {uid: "before"}
+    assert kept.written([uid])[uid].content == "new"
+    kept.reload([uid])
+    assert (memories.records, memories.contents) == ({uid: now}, {uid: "new"})
 
 
 def test_what_was_written_is_stored_once_in_a_while() -> None:
