@@ -27,6 +27,10 @@ class WriteQueue:
         self._heap: list[tuple[float, str]] = []
         self._processing: dict[str, float] = {}
         """By uid: when it was taken."""
+        self._timed = 0
+        """Threads that wait for a due time, or for a turn."""
+        self._awaiting_turn = 0
+        """Those of them that wait with something due: in a storm, one of them is enough."""
         self._stopped = False
 
     def add(self, uid: str, *, delay_s: float = 0.0) -> None:
@@ -36,33 +40,34 @@ class WriteQueue:
             if due < self._due.get(uid, float("inf")):
                 self._due[uid] = due
                 heapq.heappush(self._heap, (due, uid))
-                self._condition.notify()
+                is_turn_free = len(self._processing) < self._concurrency
+                if is_turn_free or not self._awaiting_turn:
+                    self._condition.notify()
 
     def take(self, *, wait: bool = True) -> str | None:
         """Return the next due network, in process until done(); None when stopped or, without wait, idle."""
         with self._condition:
             while not self._stopped:
-                timeout_s = self._next_due_s()
-                if timeout_s is not None:
-                    timeout_s = max(timeout_s, self._turn_s(), self._pace.wait_s())
-                if timeout_s is not None and timeout_s <= 0:
+                due_s = self._next_due_s()
+                wait_s = None if due_s is None else max(due_s, self._turn_s(), self._pace.wait_s())
+                if wait_s is not None and wait_s <= 0:
                     _, uid = heapq.heappop(self._heap)
                     del self._due[uid]
                     self._processing[uid] = self._clock.monotonic()
                     self._pace.started()
+                    self._pass_on()
                     return uid
                 if not wait:
                     return None
-                self._condition.wait(timeout_s)
+                self._wait(wait_s, is_due=due_s is not None and due_s <= 0)
             return None
 
     def done(self, uid: str) -> None:
-        """Mark the end of its processing."""
+        """Mark the end of its processing. The same thread takes the next one, so no other is woken."""
         with self._condition:
             self._processing.pop(uid, None)
             if uid in self._due:
                 heapq.heappush(self._heap, (self._due[uid], uid))
-            self._condition.notify()
 
     def has_due(self) -> bool:
         """Whether another network is due now."""
@@ -75,6 +80,19 @@ class WriteQueue:
         with self._condition:
             self._stopped = True
             self._condition.notify_all()
+
+    def _wait(self, seconds: float | None, *, is_due: bool) -> None:
+        self._timed += seconds is not None
+        self._awaiting_turn += is_due
+        self._condition.wait(seconds)
+        self._timed -= seconds is not None
+        self._awaiting_turn -= is_due
+
+    def _pass_on(self) -> None:
+        """Wake a thread to wait for the next one in place of this, unless one does."""
+        due_s = self._next_due_s()
+        if due_s is not None and not (self._awaiting_turn if due_s <= 0 else self._timed):
+            self._condition.notify()
 
     def _turn_s(self) -> float:
         """Return the seconds until so few networks are in process that one more may be, if none ends."""

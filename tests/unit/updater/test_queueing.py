@@ -1,10 +1,16 @@
 """The write queue: one entry per network, one thread at a time, and not before it is due."""
 
 import threading
+from queue import Queue
 
+import pytest
+
+from services.runtime.process.clock import SystemClock
+from services.updater.write import queueing
 from services.updater.write.pacing import Pace
 from services.updater.write.queueing import SLOW_S, WriteQueue
 from tests.support.manual_clock import ManualClock
+from tests.support.updater_site import wait_until
 
 A, B = "uid-a", "uid-b"
 
@@ -75,6 +81,37 @@ def test_new_work_wakes_a_waiting_thread() -> None:
     queue.add(A)
     waiting.join(60)
     assert taken == [A]
+
+
+def test_threads_that_wait_stand_in_for_each_that_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    """K8: also for the third, where one waits for the turn of the second and the others for any."""
+    monkeypatch.setattr(queueing, "SLOW_S", 0.05)
+    clock = SystemClock()
+    queue, taken, stuck = WriteQueue(clock, Pace(clock), concurrency=1), Queue[str](), threading.Event()
+
+    def write() -> None:
+        while (uid := queue.take()) is not None:
+            taken.put(uid)
+            stuck.wait(10)
+            queue.done(uid)
+
+    threads = [threading.Thread(target=write, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    queue.add(A)
+    assert taken.get(timeout=10) == A
+    queue.add(B)
+    wait_until(lambda: bool(queue._awaiting_turn))
+    queue.add("uid-c")
+    queue.add("uid-d")
+    assert {taken.get(timeout=5) for _ in range(3)} == {B, "uid-c", "uid-d"}
+    stuck.set()
+    for n in range(300):
+        queue.add(f"uid-{n}", delay_s=0.0 if n % 3 else 0.02)
+    assert {taken.get(timeout=5) for _ in range(300)} == {f"uid-{n}" for n in range(300)}
+    queue.stop()
+    for thread in threads:
+        thread.join(10)
 
 
 def test_no_more_networks_are_in_process_than_may_be_written_at_a_time() -> None:
