@@ -23,7 +23,7 @@ FIELD = "doubt"
 """The field of an entry that holds the doubt."""
 BATCH = 256
 """Entries per command or round trip: bounded, so that no reply blocks the server for long."""
-BLOCK_MS = 500
+BLOCK_MS = 1_000
 """How long Redis holds a read open that finds nothing: shorter than the client's timeout and its stop()."""
 RETRY_S = 1.0
 """Between two reads while Redis is away."""
