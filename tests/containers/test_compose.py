@@ -1,6 +1,7 @@
 """The bundle's compose.yaml on a host of the lab: the loop, under Redis' users and TLS, and its secrets."""
 
 import contextlib
+import json
 import os
 import secrets
 import signal
@@ -159,6 +160,15 @@ def test_the_commands_have_their_own_image(running: Running) -> None:
     shown = running.compose("run", "--rm", "cli", "status")
     assert "Active" in shown
     assert HOST in running.compose("run", "--rm", "cli", "hosts")
+
+
+def test_a_trunk_is_scanned_in_the_probers_container(running: Running) -> None:
+    """Its image and its one capability are enough for `nadroute scan`, beside the prober at work."""
+    scan = "nadroute scan --interface extra-bo --vlans 1-8 --output json 2>/dev/null"
+    found = json.loads(running.docker.run("exec", running.container("prober"), "sh", "-c", scan))
+    assert {each["vlan"]: each["gateway"]["outcome"] for each in found} == dict.fromkeys(
+        range(1, 9), "reachable"
+    )
 
 
 @pytest.mark.parametrize("part", PARTS)
