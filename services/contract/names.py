@@ -52,6 +52,8 @@ SENDING_TTL_S = 15
 OFFERED_TTL_S = 600
 """Longer than an ask that is not told waits for the next one, behind what is more urgent."""
 
+VERDICTS_KEY_PREFIX = "nadroute:verdicts:"
+
 HOST_KEY_PREFIX = "nadroute:host:"
 HOST_TTL_S = 15
 """Lifetime of a host's announcement."""
@@ -115,7 +117,7 @@ def verdicts_key(segment: Segment) -> str:
 
 def verdicts_keys(cluster_network: str) -> str:
     """Return the beginning of these keys of one cluster network; the VLAN follows."""
-    return f"nadroute:verdicts:{cluster_network}:"
+    return f"{VERDICTS_KEY_PREFIX}{cluster_network}:"
 
 
 def conclusion_key(uid: str) -> str:

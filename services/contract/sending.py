@@ -17,6 +17,7 @@ class SendingMark(Message):
     sweep_interval_s: Annotated[float, Field(gt=0, le=86_400)]
     """Seconds between two probes of a segment from one host, as set."""
     pace: Annotated[float, Field(ge=0, le=1_000_000)] = FRAMES_PER_S
-    """ARP and DHCP frames a second on one cluster network, by all hosts together; 0 for no limit."""
+    """ARP and DHCP frames a second on one cluster network, by all hosts together; 0 for no limit. Less than
+    set where a router has gateways on several cluster networks: a part of it for each."""
     slower_s: dict[ClusterNetworkName, Interval] = Field(default_factory=dict, max_length=MAX_SLOWER)
     """The same as sweep_interval_s where the pace allows no more: by cluster network, in seconds."""

@@ -4,6 +4,8 @@ A pace is a number of ARP and DHCP frames a second on one cluster network, by al
 limit. Watcher and updater both use these functions, so a site that is probed slowly is judged accordingly.
 """
 
+from collections.abc import Iterable
+
 from services.contract.limits import REPORT_WITHIN_S
 
 FRESH_SWEEPS = 2
@@ -22,9 +24,15 @@ noticing the next ones: a router may die with all its gateways."""
 
 def sweep_interval_s(hosts: int, segments: int, *, sweep_s: float, pace: float) -> float:
     """Return the seconds between two probes of a segment from one host: sweep_s, or what the pace allows."""
+    return shared_interval_s([(hosts, segments)], sweep_s=sweep_s, pace=pace)
+
+
+def shared_interval_s(loads: Iterable[tuple[int, int]], *, sweep_s: float, pace: float) -> float:
+    """Return the same for pairs of hosts and segments that share one pace, as those of one router do."""
     if not pace:
         return sweep_s
-    return max(sweep_s, (hosts + FRAMES_OF_ASK) * segments / (SWEEP_SHARE * pace))
+    frames = sum((hosts + FRAMES_OF_ASK) * segments for hosts, segments in loads)
+    return max(sweep_s, frames / (SWEEP_SHARE * pace))
 
 
 def fresh_s(interval_s: float) -> float:

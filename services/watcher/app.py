@@ -10,7 +10,7 @@ from services.cluster.client import Cluster
 from services.cluster.leading import Leadership
 from services.cluster.metrics import WatchMetrics
 from services.cluster.watching import NetworkWatch
-from services.contract.names import UNWRITTEN_KEY, conclusion_key
+from services.contract.names import UNWRITTEN_KEY, VERDICTS_KEY_PREFIX, conclusion_key
 from services.runtime.process import signals
 from services.runtime.process.clock import SystemClock
 from services.runtime.process.logs import configure
@@ -26,10 +26,11 @@ from services.watcher.hosts import HostPoll, HostReader
 from services.watcher.mailbox import Mailbox
 from services.watcher.metrics import WatcherMetrics
 from services.watcher.plan.schedule import Schedule
+from services.watcher.routers import RouterPoll
 from services.watcher.settings import WatcherSettings
 from services.watcher.unwritten import UnwrittenPoll
 
-OF_THE_UPDATER = (UNWRITTEN_KEY, conclusion_key(""))
+OF_THE_UPDATER = (UNWRITTEN_KEY, conclusion_key(""), VERDICTS_KEY_PREFIX)
 """Keys that the updater alone sets aside: it makes them anew, and nobody else knows what was there."""
 
 log = structlog.get_logger(__name__)
@@ -70,7 +71,6 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
                 client,
                 clock=clock,
                 sweep_s=settings.sweep_interval_s,
-                pace=settings.pace,
                 max_age_s=settings.request_max_age_s,
             ),
             is_leader=lambda: leadership.is_leader,
@@ -91,6 +91,11 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
         unwritten = UnwrittenPoll(client, mailbox.take_unwritten, clock=clock)
         unwritten.start()
         stack.callback(unwritten.stop)
+        routers = RouterPoll(client, lambda: decider.segments, mailbox.take_routers, clock=clock)
+        if settings.pace:
+            routers.start()
+            stack.callback(routers.stop)
+            telemetry.health.add_thread_check("routers", lambda: routers.is_alive)
         watch = NetworkWatch(
             cluster,
             mailbox,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from services.contract.conclusions import ConclusionRecord
-from services.contract.messages import HostAnnouncement
+from services.contract.messages import HostAnnouncement, Segment
 from services.network.parse.nad import Network
 from services.network.write.supposing import as_if_written
 from services.runtime.connection.outages import Outage
@@ -47,6 +47,8 @@ class Decider:
         """When the loop iterated last (monotonic seconds)."""
         self.waiting_since: float | None = None
         """Since when something has been due, and nothing was sent (monotonic seconds); None if nothing is."""
+        self.segments: tuple[Segment, ...] = ()
+        """The segments whose routers matter to the plan."""
         self._metrics = metrics
         self._summary = SendSummary()
         self._schedule = schedule
@@ -89,7 +91,7 @@ class Decider:
         if sends:
             log_doubts(self._schedule.doubt(mail.doubts, now))
         if sends and mail.poll is not None:
-            self._dispatcher.mark_sending(self._schedule.intervals(now))
+            self._dispatcher.mark_sending(self._schedule.intervals(now), self._schedule.crowds.doubt_pace)
         lag_s = now - self._schedule.next_due()
         self._metrics.iterated(
             self._schedule.size, postponed=self._schedule.postponed, lag_s=lag_s, paused=self._paused
@@ -121,6 +123,8 @@ class Decider:
             if trigger is not Trigger.NOTHING:
                 due.append((network.ref, trigger))
         log_due(due)
+        if mail.routers:
+            self._schedule.take_routers(mail.routers)
         if mail.poll is not None:
             self._take_poll(mail.poll, now)
 
@@ -137,6 +141,7 @@ class Decider:
         if poll.paused != self._paused:
             log.info("paused by an operator" if poll.paused else "resumed")
         self._paused = poll.paused
+        self.segments = self._schedule.shared_segments()
         self._take_hosts(poll.hosts, now)
         if poll.lost:
             log.warning("Redis lost its data; probing everything again")

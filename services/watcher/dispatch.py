@@ -17,7 +17,6 @@ import structlog
 from celery import Celery
 
 from services.contract.errors import NadrouteError
-from services.contract.limits import FRAMES_PER_S
 from services.contract.messages import ProbeRequest, Segment, SegmentProbe
 from services.contract.names import (
     PAUSED_KEY,
@@ -94,17 +93,16 @@ class Dispatcher:
         *,
         clock: Clock,
         sweep_s: float,
-        pace: float = FRAMES_PER_S,
         max_age_s: float = MAX_AGE_S,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
-        """sweep_s, pace: see SendingMark. max_age_s: age at which a prober drops a request."""
+        """sweep_s: see SendingMark. max_age_s: age at which a prober drops a request."""
         self._app = app
         self._client = client
         self._clock = clock
         self._max_age_ms = round(max_age_s * 1000)
         self._new_id = new_id
-        self._sending = SendingMark(sweep_interval_s=sweep_s, pace=pace)
+        self._sending = SendingMark(sweep_interval_s=sweep_s)
         # In the order of sending. To find the oldest of a dict takes longer the more were deleted.
         self._outstanding: OrderedDict[tuple[str, Segment], _Outstanding] = OrderedDict()
 
@@ -125,14 +123,14 @@ class Dispatcher:
         self._remember(requests)
         return Dispatched(tuple(requests), len(probes) - len(wanted), answered)
 
-    def mark_sending(self, intervals_s: Mapping[str, float]) -> None:
+    def mark_sending(self, intervals_s: Mapping[str, float], pace: float) -> None:
         """Renew the mark that what is due is sent. Where Redis refuses writes nothing is, and it expires.
 
-        intervals_s: how often each cluster network is swept.
+        intervals_s: how often each cluster network is swept. pace: see SendingMark.
         """
         slower_s = {name: s for name, s in intervals_s.items() if s > self._sending.sweep_interval_s}
         first = dict(sorted(slower_s.items())[:MAX_SLOWER])
-        mark = self._sending.model_copy(update={"slower_s": first})
+        mark = self._sending.model_copy(update={"slower_s": first, "pace": pace})
         try:
             self._client.set(SENDING_KEY, mark.model_dump_json(), ex=SENDING_TTL_S)
         except redis.RedisError as error:

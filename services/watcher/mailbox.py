@@ -6,7 +6,7 @@ storm of edits or doubts costs no memory and one evaluation.
 
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from services.contract.conclusions import ConclusionRecord
 from services.contract.doubts import Doubt, DoubtKind
@@ -29,6 +29,8 @@ class Mail:
     """The newest doubt of each kind about each segment."""
     unwritten: Mapping[str, ConclusionRecord] | None = None
     """The records of all networks with something that is not written, by uid; None without news."""
+    routers: Mapping[Segment, frozenset[str]] = field(default_factory=dict)
+    """The MAC addresses that answer for the gateways on these segments."""
 
 
 class Mailbox:
@@ -42,6 +44,7 @@ class Mailbox:
         self._poll: PollResult | None = None
         self._doubts: dict[tuple[Segment, DoubtKind], Doubt] = {}
         self._unwritten: Mapping[str, ConclusionRecord] | None = None
+        self._routers: dict[Segment, frozenset[str]] = {}
 
     def upserted(self, network: Network) -> None:
         """Take a new or changed network."""
@@ -77,6 +80,11 @@ class Mailbox:
             self._unwritten = records
             self._arrived.set()
 
+    def take_routers(self, routers: Mapping[Segment, frozenset[str]]) -> None:
+        """Take the MAC addresses that answer on these segments; nothing is due because of them."""
+        with self._lock:
+            self._routers |= routers
+
     def wake(self) -> None:
         """End a wait in take()."""
         self._arrived.set()
@@ -87,6 +95,9 @@ class Mailbox:
             self._clock.wait(self._arrived, timeout_s)
         with self._lock:
             self._arrived.clear()
-            mail = Mail(self._networks, self._poll, tuple(self._doubts.values()), self._unwritten)
+            mail = Mail(
+                self._networks, self._poll, tuple(self._doubts.values()), self._unwritten, self._routers
+            )
             self._networks, self._poll, self._doubts, self._unwritten = {}, None, {}, None
+            self._routers = {}
             return mail

@@ -21,11 +21,11 @@ class WatcherSettings(PolicySettings, LeaseSettings, TelemetrySettings):
     """The same while a network on the segment is not Active; at most sweep_interval_s. A silent gateway
     is not probed more often than every 5 s, and DHCP not asked more often than every ask_window_s."""
     pace: Annotated[float, Field(ge=0, le=1_000_000)] = FRAMES_PER_S
-    """ARP and DHCP frames a second on one cluster network, by all hosts together, on average over 10 s, and
-    up to three times as many within one. Switches and routers drop what is more than they can answer, some
-    above 300 a second. Where there are too many hosts and segments for it, sweeps take longer, and results
-    count for longer. Three quarters of it keep gateways from being unchecked for 15 s, so that a silent one
-    is told within 30 s, of up to 1,125. 0 lifts the limit."""
+    """ARP and DHCP frames a second on one cluster network, and to one router that has gateways on several, by
+    all hosts together, on average over 10 s, and up to three times as many within one. Switches and routers
+    drop what is more than they can answer, some above 300 a second. Where there are too many hosts and
+    segments for it, sweeps take longer, and results count for longer. Three quarters of it keep gateways from
+    being unchecked for 15 s, so that a silent one is told within 30 s, of up to 1,125. 0 lifts the limit."""
     ask_window_s: Annotated[Seconds, Field(ge=1)] = 15.0
     """Seconds for which a host may wait for a DHCPOFFER, longer than the probers' DHCP deadline, and at most
     sweep_interval_s. The next host in the rotation asks when they are over."""

@@ -44,7 +44,7 @@ class Site:
         self.offers = DHCPOutcome.OFFERED
         self.answers = True
         self.mailbox = Mailbox(self.clock)
-        dispatcher = Dispatcher(self.app, self.client, clock=self.clock, sweep_s=300.0, pace=0.0)
+        dispatcher = Dispatcher(self.app, self.client, clock=self.clock, sweep_s=300.0)
         self._decider = Decider(
             Schedule(pace=Pace(frames_per_s=0.0), random=lambda: 0.5),
             self.mailbox,

@@ -232,13 +232,15 @@ def test_nothing_is_outstanding_after_redis_lost_its_data(sending: Sending) -> N
 def test_the_mark_of_sending_expires_unless_it_is_renewed(sending: Sending) -> None:
     """A watcher that hangs, is frozen or is gone does not renew it. Where Redis refuses writes it is not set,
     and nothing is raised."""
-    sending.dispatcher.mark_sending({})
+    sending.dispatcher.mark_sending({}, 25.0)
     left_s = sending.client.ttl(SENDING_KEY)
     assert 0 < int(str(left_s)) <= SENDING_TTL_S
-    assert SendingMark.from_wire(sending.client.get(SENDING_KEY)) == SendingMark(sweep_interval_s=300)
+    assert SendingMark.from_wire(sending.client.get(SENDING_KEY)) == SendingMark(
+        sweep_interval_s=300, pace=25.0
+    )
     sending.client.delete(SENDING_KEY)
     sending.client.config_set("maxmemory", "1")
-    sending.dispatcher.mark_sending({})
+    sending.dispatcher.mark_sending({}, 25.0)
     sending.client.config_set("maxmemory", "0")
     assert sending.client.exists(SENDING_KEY) == 0
 

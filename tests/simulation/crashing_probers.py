@@ -122,7 +122,7 @@ class CrashingProbers:
                 prober.waiting.append((self._redis.clock.seconds, probe))
         return Dispatched((), covered=0)
 
-    def mark_sending(self, intervals_s: Mapping[str, float]) -> None:
+    def mark_sending(self, intervals_s: Mapping[str, float], pace: float) -> None:
         """Mark that what is due is sent."""
         if not self._redis.is_away:
             mark = SendingMark(sweep_interval_s=300.0, slower_s=dict(intervals_s))

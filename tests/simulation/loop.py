@@ -38,6 +38,8 @@ WRITE_S = 0.05
 REVIEW_S = 0.5
 """Reports on a segment within this time are reviewed together."""
 REVIEW_ALL_S = 300.0
+ROUTER_S = 10.0
+"""Time from a report until the watcher knows which router answered."""
 TICK_S = 1.0
 EPOCH_MS = 1_000_000
 """Observed time at the start."""
@@ -91,6 +93,7 @@ class Loop:
         self.records: defaultdict[int, Record] = defaultdict(Record)
         self.networks: dict[int, Network] = {}
         self._vlans = {vlan.vlan: vlan for vlan in vlans}
+        self.cluster_networks = sorted({vlan.cluster_network for vlan in vlans})
         self._chance = random.Random(seed)
         self._lost = lost
         self._review_all_s = review_all_s
@@ -129,8 +132,9 @@ class Loop:
         self._ended |= {host: self.clock.seconds for host in self._hosts if host not in hosts}
         # As the updater's review does, which runs seldom here: from then on it does not count.
         self.at(self.clock.seconds + REPORT_WITHIN_S, lambda: self._review(list(self.networks)))
+        carried = dict.fromkeys(self.cluster_networks, "any-bo")
         self._hosts = {
-            name: HostAnnouncement(host=name, uplinks={"extra": "extra-bo"}, version="0", incarnation=number)
+            name: HostAnnouncement(host=name, uplinks=carried, version="0", incarnation=number)
             for name, number in hosts.items()
         }
         self._schedule.set_hosts(self._hosts.values(), self.clock.seconds)
@@ -178,7 +182,7 @@ class Loop:
         restarting = {host for host, at in self._ended.items() if now - at < REPORT_WITHIN_S}
         return Carriers(
             frozenset(self._hosts) | restarting,
-            pace=self._pace.frames_per_s,
+            pace=self._schedule.crowds.doubt_pace,
             sweep_s=self._schedule.intervals(now).get(cluster_network, 0.0),
         )
 
@@ -234,7 +238,14 @@ class Loop:
         self._latest[vlan][verdict.host] = (verdict, self.clock.seconds)
         if verdict.is_dhcp_conclusive:
             self._asked[vlan][verdict.host] = (verdict, self.clock.seconds)
+        if routers := {str(target.vlan.mac) for target in verdict.targets if target.vlan.mac is not None}:
+            self.at(self.clock.seconds + ROUTER_S, lambda: self._learn(verdict.segment, routers))
         self._review_soon(vlan)
+
+    def _learn(self, segment: Segment, routers: Collection[str]) -> None:
+        # As its reading of verdicts does.
+        if len(self.cluster_networks) > 1:
+            self._schedule.take_routers({segment: routers})
 
     def _review_soon(self, vlan: int) -> None:
         if vlan not in self._to_review:
@@ -282,7 +293,7 @@ class Loop:
 
 def network_of(vlan: Vlan) -> Network:
     """Return a network on this VLAN as its owner writes it."""
-    config = f'{{"type":"bridge","bridge":"extra-br","vlan":{vlan.vlan}}}'
+    config = f'{{"type":"bridge","bridge":"{vlan.cluster_network}-br","vlan":{vlan.vlan}}}'
     route = f'{{"mode":"manual","cidr":"{vlan.cidr}","gateway":"{vlan.gateway}"}}'
     annotations = {nad.ROUTE: route} if vlan.is_manual else {}
     return Network(NetworkRef("default", f"net-{vlan.vlan}"), f"uid-{vlan.vlan}", "1", config, annotations)

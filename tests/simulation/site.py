@@ -31,7 +31,10 @@ NONE: Outage = (0.0, 0.0)
 
 @dataclass(frozen=True)
 class Vlan:
-    """One VLAN: its gateway, its DHCP server, and the hosts that cannot reach them."""
+    """One VLAN: its gateway, its DHCP server, and the hosts that cannot reach them.
+
+    Its number is unique on the site, whatever its cluster network.
+    """
 
     vlan: int
     has_dhcp: bool = True
@@ -41,10 +44,13 @@ class Vlan:
     dhcp_out: Outage = NONE
     cut_off: frozenset[str] = frozenset()
     """Hosts without the VLAN on their trunk."""
+    cluster_network: str = "extra"
+    router: str = "02:00:00:00:00:01"
+    """The MAC address that answers for its gateway."""
 
     @property
     def segment(self) -> Segment:
-        return Segment(cluster_network="extra", vlan=self.vlan)
+        return Segment(cluster_network=self.cluster_network, vlan=self.vlan)
 
     @property
     def gateway(self) -> IPv4Address:
@@ -108,7 +114,8 @@ def find(
         if gateway is None:
             targets.append(TargetVerdict(digest=target.digest))
             continue
-        vlan, ping = (UP if on_vlan else DOWN), (UP if routed else DOWN)
+        answer = UP.model_copy(update={"mac": site.router})
+        vlan, ping = (answer if on_vlan else DOWN), (UP if routed else DOWN)
         targets.append(TargetVerdict(digest=target.digest, gateway=gateway, vlan=vlan, routed=ping))
         arp_probes = max(arp_probes, vlan.attempts)
         after_s = max(after_s, ANSWERED_AFTER_S if on_vlan and routed else SILENT_AFTER_S)

@@ -1,4 +1,4 @@
-"""What is due on one cluster network and waits for its budget of frames: whose turn it is.
+"""What is due and waits for the budgets of frames of its cluster network and its router: whose turn it is.
 
 Pure: time is an argument, in seconds of any monotonic clock.
 """
@@ -9,10 +9,10 @@ import math
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
-from services.watcher.plan.budget import Budget
+from services.watcher.plan.allowance import Allowance
 from services.watcher.plan.host_probe import HostProbe
-from services.watcher.plan.risk import Risk
 from services.watcher.plan.rotation import NEVER
+from services.watcher.plan.routers import Routers
 from services.watcher.plan.segment_plan import SegmentPlan
 from services.watcher.plan.workload import FRAMES_OF_SILENCE
 
@@ -37,26 +37,24 @@ _RESERVES_S = (0.75, 0.0, 1.0, 1.0)
 up is not sent in one second."""
 _LEAST_RATE = 1.0
 """With less, no class would ever have room for what it leaves to others."""
-_HOPED_SHARE = 0.65
-"""Of the frames, for checks that take one if the gateway answers. When a router dies with all its gateways,
-they take three until the first are in doubt, some 4 s later: that must not be more than the budget."""
 _AHEAD_S = 1.0
 """How far news may be ahead of a class that waits, as time at the full rate."""
 _SOON_S = 0.05
+_MANY_LANES = 1_000
+"""With more, those are forgotten in which nothing waits: anyone on a VLAN may answer with any address."""
 _AT_ONCE = (Urgency.DOUBT, Urgency.NEWS)
 """The others go on once a second, so that what goes to a host shares a message."""
 
 
 class Lane:
-    """The plans of one cluster network that are due, by class, and the budget that they share."""
+    """The plans of one cluster network that are due, by class; some of them also share a router's budget."""
 
-    def __init__(self, rate: float) -> None:
-        """rate: frames a second."""
+    def __init__(self, rate: float, allowances: Sequence[Allowance]) -> None:
+        """rate: frames a second. allowances: of the cluster network, and of routers."""
         self.ready_at = NEVER
         """When there may be room for the next plan; NEVER without one."""
         self._rate = rate
-        self._budget = Budget(rate)
-        self._hopes = Budget(_HOPED_SHARE * rate, burst_s=1.0)
+        self._allowances = allowances
         self._waiting: tuple[list[tuple[float, int, float, SegmentPlan]], ...] = tuple([] for _ in Urgency)
         self._tie = itertools.count()
         self._served = [0.0] * len(Urgency)
@@ -64,7 +62,11 @@ class Lane:
         self._serving = Urgency.DOUBT
         self._routine_at = -NEVER
         """When FAILING and ROUTINE go on."""
-        self._risk = Risk()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits."""
+        return not any(self._waiting)
 
     def wait(self, plan: SegmentPlan, at: float, now: float) -> None:
         """Have a plan wait that is due since `at`. One that waits already only becomes more urgent."""
@@ -84,8 +86,9 @@ class Lane:
 
         One host each, so that all that is in doubt, new or due is looked at before any of it twice.
         """
-        room = self._budget.room(now)
-        routine = min(room - _RESERVES_S[Urgency.ROUTINE] * self._rate, self._hopes.room(now))
+        room = min(allowance.room(now) for allowance in self._allowances)
+        hoped = min(allowance.hoped(now) for allowance in self._allowances)
+        routine = min(room - _RESERVES_S[Urgency.ROUTINE] * self._rate, hoped)
         if routine < 1 and self._routine_at <= now:
             self._routine_at = math.floor(now) + 1.0
         allowed = [u for u in _AT_ONCE if room - _RESERVES_S[u] * self._rate >= 1 and not self._is_ahead(u)]
@@ -104,19 +107,21 @@ class Lane:
 
     def sent(self, plan: SegmentPlan, probes: Sequence[HostProbe], now: float) -> None:
         """Record what the plan that came next sends."""
-        expected = 1 + (FRAMES_OF_SILENCE - 1) * self._risk.at(now)
+        risk = max(allowance.risk(now) for allowance in self._allowances)
+        expected = 1 + (FRAMES_OF_SILENCE - 1) * risk
         frames = sum(plan.count_frames(each, expected, now) for each in probes)
         if self._serving >= Urgency.FAILING and not plan.is_expected_silent(now):
             checks = sum(not each.probe.ask_dhcp for each in probes)
-            self._risk.checked(checks, now)
-            self._hopes.spend(checks, now)
-        self._budget.spend(frames, now)
+            for allowance in self._allowances:
+                allowance.hope(checks, now)
+        for allowance in self._allowances:
+            allowance.spend(frames, now)
         self._served[self._serving] += frames / _SHARES[self._serving]
 
     def found_silent(self, plan: SegmentPlan, hosts: int, now: float) -> None:
         """Record that so many hosts found a gateway silent, each with more frames than were counted."""
-        self._risk.found_silent(hosts, now)
-        self._budget.spend((FRAMES_OF_SILENCE - plan.counted) * hosts, now)
+        for allowance in self._allowances:
+            allowance.found_silent(hosts, plan.counted, now)
 
     def _is_ahead(self, urgency: Urgency) -> bool:
         """Return whether it must wait for the others' share. Doubts never do: they follow probes."""
@@ -147,37 +152,54 @@ def _urgency(plan: SegmentPlan) -> Urgency:
 
 
 class Lanes:
-    """The lanes of all cluster networks."""
+    """The lanes of all cluster networks, and of the routers that have gateways on several of them."""
 
-    def __init__(self, rate: float) -> None:
-        """rate: frames a second on each cluster network; 0 for no limit."""
+    def __init__(self, rate: float, routers: Routers) -> None:
+        """rate: frames a second on each cluster network, and to each router; 0 for no limit."""
         self.is_limited = rate > 0
         self.postponed = 0
         """Probes that had to wait."""
         self._rate = max(_LEAST_RATE, rate)
+        self._routers = routers
         # Kept for ever: what is deleted and created again has no new budget.
-        self._by_cluster_network: dict[str, Lane] = {}
+        self._of_cluster_networks: dict[str, Allowance] = {}
+        self._of_routers: dict[str, Allowance] = {}
+        self._lanes: dict[tuple[str, tuple[str, ...]], Lane] = {}
+        self._serving: Lane | None = None
         self._has_waited = False
+        self._first = 0
 
     @property
     def ready_at(self) -> float:
         """When there may be room for something that waits; NEVER if nothing does."""
-        return min((lane.ready_at for lane in self._by_cluster_network.values()), default=NEVER)
+        return min((lane.ready_at for lane in self._lanes.values()), default=NEVER)
 
     def wait(self, plan: SegmentPlan, at: float, now: float) -> None:
         """Have a plan wait that is due since `at`."""
         self._of(plan).wait(plan, at, now)
 
     def turns(self, now: float) -> Iterator[SegmentPlan]:
-        """Yield the plans of which a host may probe now, one after the other; see sent()."""
-        for lane in self._by_cluster_network.values():
-            while (turn := lane.next(now)) is not None:
-                plan, self._has_waited = turn
-                yield plan
+        """Yield the plans of which a host may probe now, one after the other; see sent().
+
+        Lanes that share a budget take turns.
+        """
+        lanes = list(self._lanes.values())
+        self._first = (self._first + 1) % max(1, len(lanes))
+        lanes = lanes[self._first :] + lanes[: self._first]
+        while lanes:
+            left = []
+            for lane in lanes:
+                if (turn := lane.next(now)) is not None:
+                    plan, self._has_waited = turn
+                    self._serving = lane
+                    left.append(lane)
+                    yield plan
+            lanes = left
 
     def sent(self, plan: SegmentPlan, probes: Sequence[HostProbe], now: float) -> None:
         """Record what the plan sends that was yielded last."""
-        self._of(plan).sent(plan, probes, now)
+        assert self._serving is not None
+        self._serving.sent(plan, probes, now)
         self.postponed += len(probes) * self._has_waited
 
     def found_silent(self, plan: SegmentPlan, hosts: int, now: float) -> None:
@@ -186,8 +208,19 @@ class Lanes:
             self._of(plan).found_silent(plan, hosts, now)
 
     def _of(self, plan: SegmentPlan) -> Lane:
-        name = plan.segment.cluster_network
-        lane = self._by_cluster_network.get(name)
+        name, routers = plan.segment.cluster_network, self._routers.shared(plan.segment)
+        lane = self._lanes.get((name, routers))
         if lane is None:
-            lane = self._by_cluster_network[name] = Lane(self._rate)
+            if len(self._lanes) > _MANY_LANES:
+                self._lanes = {key: lane for key, lane in self._lanes.items() if not lane.is_idle}
+            if len(self._of_routers) > _MANY_LANES:
+                self._of_routers.clear()
+            allowances = [self._allowance(self._of_cluster_networks, name)]
+            allowances += [self._allowance(self._of_routers, router) for router in routers]
+            lane = self._lanes[name, routers] = Lane(self._rate, allowances)
         return lane
+
+    def _allowance(self, known: dict[str, Allowance], name: str) -> Allowance:
+        if name not in known:
+            known[name] = Allowance(self._rate)
+        return known[name]

@@ -5,32 +5,10 @@ Pure: time is an argument, in seconds of any monotonic clock.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from services.network.paced import HeldInterval
+from services.watcher.plan.crowds import Crowd
 from services.watcher.plan.pace import JITTER, Pace
 from services.watcher.plan.rotation import NEVER
-
-
-@dataclass
-class Crowd:
-    """What all plans of one cluster network check."""
-
-    pace: Pace
-    hosts: int = 0
-    segments: int = 0
-    gateways: int = 0
-    """Gateways that answer or are not reported on yet."""
-    _held: HeldInterval = field(default_factory=HeldInterval)
-
-    @property
-    def sweep_s(self) -> float:
-        """Seconds between two probes of a segment from one host."""
-        return self.pace.interval_s(self.hosts, self.segments)
-
-    def announced_s(self, now: float) -> float:
-        """Return the same as it is announced: what was checked at a longer interval counts accordingly."""
-        return self._held.take(self.sweep_s, now)
 
 
 class Patrol:
@@ -82,6 +60,7 @@ class Patrol:
         self.delay(ends_at)
 
     def _next(self, hosts: int) -> float:
-        gap_s = self._pace.patrol_s(hosts, self._crowd.gateways) if hosts else NEVER
+        gateways = max(self._crowd.gateways, self._crowd.shared_gateways)
+        gap_s = self._pace.patrol_s(hosts, gateways) if hosts else NEVER
         # Whole seconds, so that many segments become due together and share a message.
         return math.ceil(self._checked_at + self._share * gap_s) if gap_s < NEVER else NEVER

@@ -3,8 +3,7 @@
 Pure: no thread, no queue, no clock of its own. Times are seconds of one monotonic clock.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from services.contract.doubts import Doubt, DoubtKind
 from services.contract.messages import HostAnnouncement, Segment
@@ -12,12 +11,12 @@ from services.network.claims import AddressClaims, Contradictions
 from services.network.judge.reduction import CONFIRMATIONS
 from services.network.parse.nad import Network
 from services.network.policy import DEFAULT_POLICY, Policy
+from services.watcher.plan.crowds import Crowds
 from services.watcher.plan.due_heap import DueHeap
 from services.watcher.plan.host_probe import HostProbe
 from services.watcher.plan.known import Known
 from services.watcher.plan.lanes import Lanes
 from services.watcher.plan.pace import Pace
-from services.watcher.plan.patrol import Crowd
 from services.watcher.plan.rotation import NEVER
 from services.watcher.plan.segment_plan import SegmentPlan
 from services.watcher.plan.spreading import Spread
@@ -41,10 +40,10 @@ class Schedule:
         self._hosts: dict[str, HostAnnouncement] = {}
         self._plans: dict[Segment, SegmentPlan] = {}
         self._by_cluster_network: dict[str, dict[Segment, None]] = {}
-        self._crowds: dict[str, Crowd] = {}
+        self.crowds = Crowds(pace)
         self._heap = DueHeap()
         self._spread = Spread(-NEVER)
-        self._lanes = Lanes(pace.frames_per_s)
+        self._lanes = Lanes(pace.frames_per_s, self.crowds.routers)
         self._claims = AddressClaims()
         self._contradictions = Contradictions()
 
@@ -116,9 +115,7 @@ class Schedule:
                 plan.add_host(host, now, at=now if plan.is_urgent else self._slot(1, now), full=few)
                 self._queue(plan)
         self._hosts = present
-        carriers = Counter(name for announced in present.values() for name in announced.uplinks)
-        for name, crowd in self._crowds.items():
-            crowd.hosts = carriers[name]
+        self.crowds.set_hosts(present.values())
         self._claims.take(frozenset(a for announced in present.values() for a in announced.addresses), now)
         self._read_again(now)
 
@@ -180,13 +177,19 @@ class Schedule:
                 plan.put_back(probe, at)
                 self._queue(plan)
 
+    def shared_segments(self) -> tuple[Segment, ...]:
+        """Return all segments where there are several cluster networks, whose routers may be the same."""
+        return tuple(self._plans) if len(self._by_cluster_network) > 1 else ()
+
+    def take_routers(self, routers: Mapping[Segment, Collection[str]]) -> None:
+        """Take the MAC addresses that answer for the gateways on these segments."""
+        self.crowds.learn({segment: routers[segment] for segment in routers.keys() & self._plans.keys()})
+
     def answered(self, segments: Iterable[Segment], now: float) -> None:
         """Ask DHCP on these segments with the next sweep: it has answered, which is not told yet."""
-        for segment in segments:
-            plan = self._plans.get(segment)
-            if plan is not None:
-                plan.answered(now)
-                self._queue(plan)
+        for plan in filter(None, map(self._plans.get, segments)):
+            plan.answered(now)
+            self._queue(plan)
 
     def make_all_due(self, now: float) -> None:
         """Make everything due, as after becoming leader, since what the last leader was doing is lost.
@@ -217,7 +220,7 @@ class Schedule:
 
     def intervals(self, now: float) -> dict[str, float]:
         """Return how often each cluster network is swept, in seconds, as results there are to be judged."""
-        return {name: crowd.announced_s(now) for name, crowd in self._crowds.items()}
+        return self.crowds.intervals(now)
 
     @property
     def size(self) -> Mapping[str, int]:
@@ -246,8 +249,7 @@ class Schedule:
     def _plan(self, segment: Segment) -> SegmentPlan:
         plan = self._plans.get(segment)
         if plan is None:
-            crowd = self._crowds.setdefault(segment.cluster_network, Crowd(self._pace))
-            crowd.segments += 1
+            crowd = self.crowds.join(segment)
             plan = SegmentPlan(segment, pace=self._pace, random=self._random, crowd=crowd)
             self._plans[segment] = plan
             self._by_cluster_network.setdefault(segment.cluster_network, {})[segment] = None
@@ -266,12 +268,11 @@ class Schedule:
 
     def _forget(self, segment: Segment) -> None:
         self._plans.pop(segment).queued_at = NEVER
+        self.crowds.leave(segment)
         segments = self._by_cluster_network[segment.cluster_network]
         segments.pop(segment, None)
-        self._crowds[segment.cluster_network].segments -= 1
         if not segments:
             del self._by_cluster_network[segment.cluster_network]
-            del self._crowds[segment.cluster_network]
 
     def _segments_of(self, cluster_networks: Iterable[str]) -> list[Segment]:
         return [s for name in cluster_networks for s in self._by_cluster_network.get(name, ())]

@@ -42,7 +42,7 @@ class Sent:
         self.probes += described(probes)
         return Dispatched((), covered=0)
 
-    def mark_sending(self, intervals_s: Mapping[str, float]) -> None:
+    def mark_sending(self, intervals_s: Mapping[str, float], pace: float) -> None:
         self.marks += 1
 
     def forget_host(self, name: str) -> None:
