@@ -92,7 +92,7 @@ def main(settings: UpdaterSettings) -> int:
         updater = Updater(
             ClusterWriter(cluster, events),
             store,
-            AnnouncedHosts(client, clock, observed_ms=store.observed_ms),
+            AnnouncedHosts(client, clock, observed_ms=store.observed_ms, ignored=metrics.ignored),
             RedisMemories(client),
             DoubtLog(client),
             clock,

@@ -11,12 +11,14 @@ import structlog
 from services.contract.limits import REPORT_WITHIN_S
 from services.contract.messages import HostAnnouncement
 from services.contract.names import HOST_TTL_S, PAUSED_KEY
+from services.contract.reports import Report
 from services.network.claims import AddressClaims
 from services.network.judge.evidence import Carriers
 from services.runtime.process.clock import Clock
 from services.runtime.process.outside_log import tell
 from services.runtime.stored.announcements import AnnouncementReader
 from services.updater.announced_pace import AnnouncedPace
+from services.updater.report_times import ReportTimes
 
 CACHED_S = 1.0
 RESTART_MS = round(REPORT_WITHIN_S * 1000)
@@ -32,12 +34,25 @@ class AnnouncedHosts:
     empty, is no news about a network.
     """
 
-    def __init__(self, client: redis.Redis, clock: Clock, *, observed_ms: Callable[[], int]) -> None:
-        """observed_ms: see runtime.verdict_store; while nobody probes, no host is gone for longer."""
+    def __init__(
+        self,
+        client: redis.Redis,
+        clock: Clock,
+        *,
+        observed_ms: Callable[[], int],
+        ignored: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """observed_ms: see runtime.verdict_store; while nobody probes, no host is gone for longer.
+
+        ignored: called with one of metrics.IGNORED for each host of which that begins to be ignored.
+        """
         self._announcements = AnnouncementReader(client)
         self._pace = AnnouncedPace(client)
         self._clock = clock
         self._observed_ms = observed_ms
+        self._ignored = ignored
+        self._times = ReportTimes()
+        self._slow: frozenset[str] = frozenset()
         self._lock = threading.Lock()
         self._announced: Mapping[str, HostAnnouncement] = {}
         self._ended: dict[str, tuple[int, HostAnnouncement]] = {}
@@ -57,10 +72,11 @@ class AnnouncedHosts:
                 self._read()
                 self._read_at = now
 
-    def reported(self, host: str) -> None:
-        """Record that this host has reported: invented ones crowd it out no more."""
+    def reported(self, report: Report) -> None:
+        """Record that a host has reported: invented ones crowd it out no more, and its time counts."""
         with self._lock:
-            self._announcements.reported(host)
+            self._announcements.reported(report.host)
+            self._times.reported(report)
 
     def carrying(self, cluster_network: str) -> Carriers:
         """Return the hosts with an uplink of this cluster network, as read last."""
@@ -87,7 +103,7 @@ class AnnouncedHosts:
 
     def _find_carriers(self, cluster_network: str) -> Carriers:
         found = [host for host in self._live() if cluster_network in host.uplinks]
-        slowest_s = max((host.report_within_s for host in found), default=REPORT_WITHIN_S)
+        slowest_s = max(map(self._times.of, found), default=REPORT_WITHIN_S)
         hosts = frozenset(host.host for host in found)
         return Carriers(
             hosts,
@@ -105,6 +121,7 @@ class AnnouncedHosts:
         self._pace.read(now_ms / 1000)
         for entry in found.refused:
             tell(log, "announcement ignored", key=entry.key, error=entry.reason)
+            self._ignored("announcement")
         announced = {host.host: host for host in found.hosts}
         missing = {name: (now_ms, host) for name, host in self._announced.items() if name not in announced}
         if missing:
@@ -128,6 +145,12 @@ class AnnouncedHosts:
             restarting=_addresses(host for _, host in self._ended.values()),
         )
         self._networks = frozenset(network for host in live for network in host.own_networks)
+        self._times.take(live, now_ms)
+        slow = frozenset(self._times.unbelieved())
+        for host in sorted(slow - self._slow):
+            tell(log, "time to report not believed before a report", host=host)
+            self._ignored("report_time")
+        self._slow = slow
         if self._first_read_ms is None:
             self._first_read_ms = now_ms
         self._is_settled = now_ms - self._first_read_ms >= HOST_TTL_S * 1000

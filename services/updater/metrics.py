@@ -17,6 +17,7 @@ REDUCE_BUCKETS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.
 WRITE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 REPORTS = ("taken", "refused", "lost")
 VERDICTS = ("new", "old", "stopped", "repeated", "unknown")
+IGNORED = ("announcement", "report_time", "own_network")
 WRITES = ("written", "denied", "gone", "throttled", "failed")
 _RESULTS: Mapping[type, str] = {
     NoneType: "written",
@@ -43,6 +44,13 @@ class UpdaterMetrics:
             ["result"],
             registry=registry,
         )
+        self._ignored = Counter(
+            "nadroute_announcements_ignored",
+            "What hosts announce and is not believed, when that begins: an announcement, the time to report, "
+            "a network as a host's own.",
+            ["what"],
+            registry=registry,
+        )
         self._writes = Counter(
             "nadroute_writes",
             "Patches of networks by result. Conflicts are counted separately.",
@@ -53,6 +61,7 @@ class UpdaterMetrics:
             (self._reports, REPORTS),
             (self._verdicts, VERDICTS),
             (self._writes, WRITES),
+            (self._ignored, IGNORED),
         ):
             for result in results:
                 counter.labels(result)
@@ -85,6 +94,10 @@ class UpdaterMetrics:
     def report(self, result: str) -> None:
         """Count a report; result: one of REPORTS."""
         self._reports.labels(result).inc()
+
+    def ignored(self, what: str) -> None:
+        """Count what is not believed of an announcement; what: one of IGNORED."""
+        self._ignored.labels(what).inc()
 
     def verdicts(self, verdicts: Iterable[Verdict], changed: frozenset[Segment]) -> None:
         """Count reported verdicts; changed: the segments of which the store took any."""

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
 
@@ -192,9 +192,14 @@ def announce(server: RedisServer, host: str, *cluster_networks: str, key_of: str
 class Hosts(AnnouncedHosts):
     """The announced hosts, read at the time of a clock that the test moves."""
 
-    def __init__(self, server: RedisServer) -> None:
+    def __init__(self, server: RedisServer, ignored: Callable[[str], None] = lambda _: None) -> None:
         self.clock = ManualClock()
-        super().__init__(server.client, self.clock, observed_ms=lambda: round(self.clock.seconds * 1000))
+        super().__init__(
+            server.client,
+            self.clock,
+            observed_ms=lambda: round(self.clock.seconds * 1000),
+            ignored=ignored,
+        )
 
     def after(self, seconds: float, cluster_network: str = "extra") -> frozenset[str]:
         """Return the hosts that carry the cluster network, this much later."""
@@ -329,6 +334,48 @@ def test_the_slowest_announced_pace_is_the_bound(redis_server: RedisServer) -> N
     hosts.after(0)
     assert hosts.carrying("extra").bound_ms == 101_500
     assert hosts.carrying("mgmt").bound_ms == 25_000
+
+
+def test_a_forged_time_to_report_delays_nothing(redis_server: RedisServer) -> None:
+    """R20: it counts once a report has come of the prober that announces it; a slow host that reports is
+    waited for, and one that stops to be announced is not. The log and the metric tell."""
+    ignored: list[str] = []
+    hosts = Hosts(redis_server, ignored.append)
+
+    def bound_s(*announced: tuple[str, int, float]) -> float:
+        """Announce these hosts, by name, incarnation and time; return the bound a second later."""
+        redis_server.client.flushall()
+        for name, incarnation, time_s in announced:
+            said = HostAnnouncement(
+                host=name,
+                uplinks={"extra": "bo"},
+                version="1",
+                incarnation=incarnation,
+                report_within_s=time_s,
+            )
+            redis_server.client.set(host_key(name), said.to_json(), ex=HOST_TTL_S)
+        hosts.after(1)
+        return hosts.carrying("extra").bound_ms / 1000
+
+    def report(incarnation: int) -> None:
+        hosts.reported(Report(host="node1", verdicts=(made(1, incarnation=incarnation),)))
+
+    slow = ("node1", 1, 70.0)
+    assert bound_s(slow) == 70.0, "after the start nothing was heard of any host"
+    for _ in range(60):
+        bound_s(slow)
+    assert (bound_s(slow), ignored) == (REPORT_WITHIN_S, ["report_time"])
+    report(2)
+    assert bound_s(slow) == REPORT_WITHIN_S
+    report(1)
+    assert bound_s(slow) == 70.0
+    assert bound_s(slow, ("ghost", 1, 600.0)) == 70.0
+    assert bound_s(("node1", 1, 600.0)) == 70.0
+    assert bound_s(("node1", 2, 600.0)) == 70.0
+    report(2)
+    assert bound_s(("node1", 2, 80.0)) == 80.0
+    assert bound_s(("node1", 3, 30.0)) == 30.0
+    assert ignored.count("report_time") == 3
 
 
 def test_dead_letters_are_bounded_and_newest_first(redis_server: RedisServer) -> None:

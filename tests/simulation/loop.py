@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from services.contract.doubts import Doubt
 from services.contract.limits import REPORT_WITHIN_S
 from services.contract.messages import HostAnnouncement, Segment, Verdict
+from services.contract.reports import Report
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.judge.evidence import Carriers
 from services.network.parse import nad
@@ -194,7 +195,7 @@ class Loop:
     def _doubt(self, doubts: Iterable[Doubt]) -> None:
         self._schedule.doubt(doubts, self.clock.seconds)
 
-    def reported(self, host: str) -> None:
+    def reported(self, report: Report) -> None:
         """Implement the updater's Hosts."""
 
     def addresses(self) -> frozenset[IPv4Address]:

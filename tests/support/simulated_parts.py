@@ -12,7 +12,7 @@ from lab.kube.resources import NADS
 from lab.kube.store import Store
 from services.cluster.errors import from_status
 from services.contract.messages import Segment, Verdict
-from services.contract.reports import Repeats
+from services.contract.reports import Repeats, Report
 from services.contract.verdicts import AgedVerdict, Confirmed, ObservedTime, SegmentVerdicts
 from services.network.judge.evidence import Carriers
 from services.network.parse.nad import Network, NetworkRef
@@ -165,7 +165,7 @@ class EveryHost:
     def carrying(self, cluster_network: str) -> Carriers:
         return Carriers(self.names)
 
-    def reported(self, host: str) -> None: ...
+    def reported(self, report: Report) -> None: ...
 
     def addresses(self) -> frozenset[IPv4Address]:
         return frozenset()

@@ -9,6 +9,7 @@ from services.contract.conclusions import ConclusionRecord
 from services.contract.doubts import Doubt
 from services.contract.messages import Segment
 from services.contract.open_doubts import Doubts
+from services.contract.reports import Report
 from services.contract.verdicts import SegmentVerdicts
 from services.network.judge.evidence import Carriers
 from services.network.judge.reduction import Conclusion
@@ -33,8 +34,8 @@ class Hosts(Protocol):
         """Read what is older than a second; may raise redis.RedisError."""
         ...
 
-    def reported(self, host: str) -> None:
-        """Record that this host has reported."""
+    def reported(self, report: Report) -> None:
+        """Record that a host has reported."""
         ...
 
     def carrying(self, cluster_network: str) -> Carriers:

@@ -43,7 +43,7 @@ class Reports:
         Returns those on which the host repeats what is unknown, and should report in full. May raise
         redis.RedisError.
         """
-        self._hosts.reported(report.host)
+        self._hosts.reported(report)
         with self._assessor.taking():
             try:
                 news, unknown = self._store(report)

@@ -9,7 +9,7 @@ from services.contract.conclusions import ConclusionRecord
 from services.contract.doubts import Doubt
 from services.contract.limits import REPORT_WITHIN_S
 from services.contract.messages import Segment, Verdict
-from services.contract.reports import Repeats
+from services.contract.reports import Repeats, Report
 from services.contract.verdicts import AgedVerdict, Confirmed, ObservedTime, SegmentVerdicts
 from services.network.judge.evidence import Carriers
 from services.network.parse.nad import Network, NetworkRef
@@ -173,7 +173,7 @@ class FakeHosts:
     def carrying(self, cluster_network: str) -> Carriers:
         return Carriers(self.hosts, round(self.bound_s * 1000), self.is_settled)
 
-    def reported(self, host: str) -> None: ...
+    def reported(self, report: Report) -> None: ...
 
     def addresses(self) -> frozenset[IPv4Address]:
         return self.own
