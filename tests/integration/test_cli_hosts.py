@@ -10,6 +10,7 @@ from services.contract.messages import HostAnnouncement
 from services.contract.names import PROBE_TASK, host_key, host_lock_key, host_waiting_key, probe_queue
 from services.runtime.connection.redis_client import time_ms
 from services.runtime.queues.celery_app import make_app
+from services.version import __version__
 from tests.support.redis_server import RedisServer
 from tests.unit.cli.running import Ran, run
 
@@ -17,7 +18,7 @@ from tests.unit.cli.running import Ran, run
 def announce(server: RedisServer, host: str, *, ttl_ms: int = 15_000, **uplinks: str) -> None:
     """Announce a host as a prober does."""
     announcement = HostAnnouncement(
-        host=host, uplinks=uplinks, version="0.1.0", incarnation=time_ms(server.client)
+        host=host, uplinks=uplinks, version=__version__, incarnation=time_ms(server.client)
     )
     server.client.set(host_key(host), json.dumps(announcement.to_wire()), px=ttl_ms)
 
@@ -55,7 +56,7 @@ def test_hosts_are_live_stale_or_gone(redis_server: RedisServer, monkeypatch: py
         "waiting",
     }
     table = hosts(monkeypatch, redis_server).out
-    assert all(word in table for word in ("node1", "extra=extra-bo", "live", "stale", "gone", "0.1.0"))
+    assert all(word in table for word in ("node1", "extra=extra-bo", "live", "stale", "gone", __version__))
 
 
 def test_a_prober_that_waits_for_a_name_in_use_is_named(
