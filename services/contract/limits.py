@@ -7,5 +7,7 @@ MAX_SERVERS = 16
 REPORT_WITHIN_S = 25.0
 """How long a host may take to report after it was asked. From then on it counts as not heard."""
 MAX_REPORT_WITHIN_S = 600.0
+WIDEST_OWN_PREFIX = 8
+"""Of a network that a host may call its own: a wider one is no interface's, and would cover most gateways."""
 FRAMES_PER_S = 100
 """What a router should have to answer a second, at most: switches police ARP and DHCP at some 300 packets."""

@@ -1,11 +1,15 @@
-"""Which addresses of hosts are believed: anybody who reaches Redis can announce a gateway as a host's own.
+"""Which addresses and networks of hosts are believed: whoever reaches Redis can announce any as a host's own.
 
 A claim counts only after it was announced for much longer than a forged announcement outlives its author.
 Until then it may be true or not, so nothing is told that rests on it.
 """
 
-from ipaddress import IPv4Address
+from collections.abc import Hashable, Iterable
+from ipaddress import IPv4Address, IPv4Network
+from typing import Generic, TypeVar
 
+from services.contract.limits import WIDEST_OWN_PREFIX
+from services.contract.messages import HostAnnouncement
 from services.contract.names import HOST_TTL_S
 from services.network.parse.intent import answering_gateway
 from services.network.parse.nad import Network
@@ -15,27 +19,30 @@ BELIEVED_AFTER_S = 120.0
 """Much longer than an announcement lives (15 s) and a host restarts (25 s): a forger must go on with it."""
 
 
-class AddressClaims:
-    """How long each address has been announced without a break. Not thread-safe."""
+Claimed = TypeVar("Claimed", bound=Hashable)
+
+
+class Claims(Generic[Claimed]):
+    """How long each address, or network, has been announced without a break. Not thread-safe."""
 
     def __init__(self) -> None:
-        self.believed: frozenset[IPv4Address] = frozenset()
-        self.unsure: frozenset[IPv4Address] = frozenset()
+        self.believed: frozenset[Claimed] = frozenset()
+        self.unsure: frozenset[Claimed] = frozenset()
         """Announced, but not for long enough."""
-        self._since: dict[IPv4Address, float] = {}
+        self._since: dict[Claimed, float] = {}
         self._taken_at = 0.0
 
     def take(
         self,
-        announced: frozenset[IPv4Address],
+        announced: frozenset[Claimed],
         now: float,
         *,
-        restarting: frozenset[IPv4Address] = frozenset(),
+        restarting: frozenset[Claimed] = frozenset(),
     ) -> None:
-        """Take all addresses that are announced now; one that is not is forgotten.
+        """Take all that are announced now; one that is not is forgotten.
 
-        now: seconds of a monotonic clock. restarting: addresses of hosts whose announcement has just ended,
-        which keep only what was believed of them.
+        now: seconds of a monotonic clock. restarting: what hosts had announced whose announcement has
+        just ended, which keep only what was believed of them.
         """
         # Over a longer gap, nobody knows whether they were announced all the time.
         known = self._since if now - self._taken_at <= HOST_TTL_S else dict.fromkeys(self.believed, 0.0)
@@ -48,6 +55,10 @@ class AddressClaims:
             if address in self.believed or now - since >= BELIEVED_AFTER_S
         )
         self.unsure = kept - self.believed
+
+
+AddressClaims = Claims[IPv4Address]
+NetworkClaims = Claims[IPv4Network]
 
 
 class Contradictions:
@@ -75,3 +86,9 @@ class Contradictions:
     def forget(self, uid: str) -> None:
         """Forget a network that is gone."""
         self._answering.pop(uid, None)
+
+
+def possible_networks(hosts: Iterable[HostAnnouncement]) -> frozenset[IPv4Network]:
+    """Return the networks that these hosts call their own, without those that no interface can have."""
+    found = (network for host in hosts for network in host.own_networks)
+    return frozenset(network for network in found if network.prefixlen >= WIDEST_OWN_PREFIX)

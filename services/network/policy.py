@@ -31,6 +31,8 @@ class Policy:
     host_networks: frozenset[IPv4Network] = frozenset()
     """The hosts' own networks, and their default gateways as /32: what is in one may answer through routing
     wherever a VLAN leads."""
+    claimed_networks: frozenset[IPv4Network] = frozenset()
+    """Networks that hosts announce as their own, which are not believed yet; see network.claims."""
     namespaces: frozenset[str] = frozenset()
     """Namespaces of the networks to manage; empty: all."""
     cluster_networks: frozenset[str] = frozenset()
@@ -45,20 +47,28 @@ class Policy:
     def _of_hosts(self) -> tuple[MaskedSubnet, ...]:
         return masked(self.host_networks)
 
+    @cached_property
+    def _may_be_of_hosts(self) -> tuple[MaskedSubnet, ...]:
+        return masked(self.host_networks | self.claimed_networks)
+
     def with_hosts(
         self,
         addresses: frozenset[IPv4Address],
         claimed: frozenset[IPv4Address],
         networks: frozenset[IPv4Network] = frozenset(),
+        claimed_networks: frozenset[IPv4Network] = frozenset(),
     ) -> "Policy":
         """Return the policy for these hosts: the same object where they are the same."""
-        if (addresses, claimed, networks) == (
-            self.host_addresses,
-            self.claimed_addresses,
-            self.host_networks,
-        ):
+        known = self.host_addresses, self.claimed_addresses, self.host_networks, self.claimed_networks
+        if (addresses, claimed, networks, claimed_networks) == known:
             return self
-        return replace(self, host_addresses=addresses, claimed_addresses=claimed, host_networks=networks)
+        return replace(
+            self,
+            host_addresses=addresses,
+            claimed_addresses=claimed,
+            host_networks=networks,
+            claimed_networks=claimed_networks,
+        )
 
     def without_host_address(self, address: IPv4Address | None) -> "Policy":
         """Return the policy as if no host had this address."""
@@ -85,8 +95,12 @@ class Policy:
         return None if subnet is None else f"{address} is in the denied subnet {subnet}"
 
     def is_of_hosts(self, address: IPv4Address) -> bool:
-        """Whether the hosts reach this address by their own networks."""
+        """Whether the hosts reach this address by their own networks, as is believed."""
         return is_in_any(int(address), self._of_hosts)
+
+    def may_be_of_hosts(self, address: IPv4Address) -> bool:
+        """Whether they do, or one claims so."""
+        return is_in_any(int(address), self._may_be_of_hosts)
 
     def overlapped_by(self, subnet: IPv4Network) -> IPv4Network | None:
         """Return the first denied subnet that overlaps this one; None if none does."""

@@ -8,11 +8,11 @@ from ipaddress import IPv4Address, IPv4Network
 import redis
 import structlog
 
-from services.contract.limits import REPORT_WITHIN_S
+from services.contract.limits import REPORT_WITHIN_S, WIDEST_OWN_PREFIX
 from services.contract.messages import HostAnnouncement
 from services.contract.names import HOST_TTL_S, PAUSED_KEY
 from services.contract.reports import Report
-from services.network.claims import AddressClaims
+from services.network.claims import AddressClaims, NetworkClaims, possible_networks
 from services.network.judge.evidence import Carriers
 from services.runtime.process.clock import Clock
 from services.runtime.process.outside_log import tell
@@ -60,7 +60,8 @@ class AnnouncedHosts:
         self._first_read_ms: int | None = None
         self._is_settled = False
         self._claims = AddressClaims()
-        self._networks: frozenset[IPv4Network] = frozenset()
+        self._networks = NetworkClaims()
+        self._too_wide: frozenset[tuple[str, IPv4Network]] = frozenset()
         self._carriers: dict[str, Carriers] = {}
         self._read_at: float | None = None
 
@@ -97,9 +98,14 @@ class AnnouncedHosts:
             return self._claims.unsure
 
     def own_networks(self) -> frozenset[IPv4Network]:
-        """Return the hosts' own networks, as read last."""
+        """Return the hosts' own networks that are believed; see network.claims."""
         with self._lock:
-            return self._networks
+            return self._networks.believed
+
+    def claimed_networks(self) -> frozenset[IPv4Network]:
+        """Return the networks that hosts announce as their own, which are not believed yet."""
+        with self._lock:
+            return self._networks.unsure
 
     def _find_carriers(self, cluster_network: str) -> Carriers:
         found = [host for host in self._live() if cluster_network in host.uplinks]
@@ -139,12 +145,22 @@ class AnnouncedHosts:
         }
         self._announced = announced
         live = self._live()
-        self._claims.take(
-            _addresses(announced.values()),
-            self._clock.monotonic(),
-            restarting=_addresses(host for _, host in self._ended.values()),
+        now, restarting = self._clock.monotonic(), [host for _, host in self._ended.values()]
+        self._claims.take(_addresses(announced.values()), now, restarting=_addresses(restarting))
+        self._networks.take(
+            possible_networks(announced.values()), now, restarting=possible_networks(restarting)
         )
-        self._networks = frozenset(network for host in live for network in host.own_networks)
+        too_wide = frozenset(
+            (host.host, network)
+            for host in live
+            for network in host.own_networks
+            if network.prefixlen < WIDEST_OWN_PREFIX
+        )
+        for name, network in sorted(too_wide - self._too_wide):
+            expected = f"a prefix of at least /{WIDEST_OWN_PREFIX}"
+            tell(log, "own network ignored", host=name, network=str(network), expected=expected)
+            self._ignored("own_network")
+        self._too_wide = too_wide
         self._times.take(live, now_ms)
         slow = frozenset(self._times.unbelieved())
         for host in sorted(slow - self._slow):

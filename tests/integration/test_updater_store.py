@@ -237,8 +237,10 @@ def test_an_announcement_under_another_hosts_key_changes_nothing(
 
 
 def test_the_hosts_own_addresses_are_known(redis_server: RedisServer) -> None:
-    """R20: after two minutes, and then also while the host restarts; what was not believed is forgotten."""
-    hosts = Hosts(redis_server)
+    """R20: after two minutes, also while the host restarts; what was not believed is forgotten. So are its
+    networks, without those that no host can have."""
+    ignored: list[str] = []
+    hosts = Hosts(redis_server, ignored.append)
     own, network = IPv4Address("10.255.0.11"), IPv4Network("10.255.0.0/24")
     said = HostAnnouncement(
         host="node1",
@@ -246,7 +248,7 @@ def test_the_hosts_own_addresses_are_known(redis_server: RedisServer) -> None:
         version="1",
         incarnation=1,
         addresses=(own,),
-        own_networks=(network,),
+        own_networks=(network, IPv4Network("0.0.0.0/0"), IPv4Network("128.0.0.0/7")),
     )
     redis_server.client.set(host_key("node1"), json.dumps(said.to_wire()), ex=HOST_TTL_S)
     assert (hosts.addresses(), hosts.own_networks()) == (frozenset(), frozenset())
@@ -255,6 +257,9 @@ def test_the_hosts_own_addresses_are_known(redis_server: RedisServer) -> None:
     hosts.after(0)
     assert not hosts.addresses()
     assert hosts.claimed() == {own, own + 1}
+    assert not hosts.own_networks()
+    assert hosts.claimed_networks() == {network}
+    assert ignored == ["own_network"] * 4, "no interface has a network wider than /8"
     redis_server.client.delete(host_key("node2"))
     for _ in range(12):
         hosts.after(10)
@@ -265,6 +270,8 @@ def test_the_hosts_own_addresses_are_known(redis_server: RedisServer) -> None:
     assert hosts.addresses() == {own}
     assert not hosts.claimed()
     assert hosts.own_networks() == {network}
+    assert not hosts.claimed_networks()
+    assert ignored == ["own_network"] * 4
 
 
 def test_a_missing_host_restarts_for_25_seconds(redis_server: RedisServer) -> None:

@@ -210,6 +210,10 @@ class Loop:
         """Implement the updater's Hosts."""
         return frozenset()
 
+    def claimed_networks(self) -> frozenset[IPv4Network]:
+        """Implement the updater's Hosts."""
+        return frozenset()
+
     def _probe(self, probe: HostProbe) -> None:
         vlan = probe.segment.vlan
         host, incarnation = probe.host, self._hosts[probe.host].incarnation

@@ -175,3 +175,6 @@ class EveryHost:
 
     def own_networks(self) -> frozenset[IPv4Network]:
         return frozenset()
+
+    def claimed_networks(self) -> frozenset[IPv4Network]:
+        return frozenset()

@@ -23,6 +23,7 @@ from services.cli.tables import print_table
 from services.cli.terminal import plain, progress_bar, stdout_console
 from services.contract.messages import HostAnnouncement, ProbeRequest
 from services.contract.outcomes import State
+from services.network.claims import possible_networks
 from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.policy import Policy
@@ -98,8 +99,7 @@ def probe(
             new_id=lambda: f"cli-{uuid.uuid4().hex}",
         )
     if wait:
-        own_networks = frozenset(network for announced in present for network in announced.own_networks)
-        policy = replace(settings.policy, host_networks=own_networks)
+        policy = replace(settings.policy, host_networks=possible_networks(present))
         return _probe_and_wait(settings, policy, intents, plan, requests, timeout_s=timeout, output=output)
     _send_only(settings, requests, output)
     return 0

@@ -135,7 +135,7 @@ def _read_offers(
     listed = () if too_many else list_servers(offers)
     eligible = [offer for offer in offers if intent.server in (None, offer.server)]
     usable = [(offer, gateway) for offer in eligible if (gateway := _usable_gateway(offer, policy))]
-    if suspects := {gateway for _, gateway in usable if policy.is_of_hosts(gateway)}:
+    if suspects := {gateway for _, gateway in usable if policy.may_be_of_hosts(gateway)}:
         checks = [*(seen.verdict for seen in reversed(offered)), *latest]
         elsewhere = silent_on_vlan(suspects, intent.digest, checks)
         usable = [(offer, gateway) for offer, gateway in usable if gateway not in elsewhere]

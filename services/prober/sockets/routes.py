@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
+from services.contract.limits import WIDEST_OWN_PREFIX
 from services.prober.sockets.netlink import (
     ATTRIBUTE,
     HEADER,
@@ -71,7 +72,7 @@ def parse_routes(data: bytes) -> tuple[set[IPv4Network], bool]:
                 pass
             elif prefix == 0:
                 found.update(map(IPv4Network, _gateways(attributes)))
-            elif prefix < 32 and (protocol, scope) == (_RTPROT_KERNEL, _RT_SCOPE_LINK):
+            elif WIDEST_OWN_PREFIX <= prefix < 32 and (protocol, scope) == (_RTPROT_KERNEL, _RT_SCOPE_LINK):
                 # The kernel's own, for an address of this host; a plugin's route to a pod is none.
                 found.update(_destinations(attributes, prefix))
         at += (length + 3) & ~3

@@ -92,9 +92,10 @@ class Assessor:
         return intent
 
     def _policy_now(self) -> Policy:
-        own, claimed, networks = self._hosts.addresses(), self._hosts.claimed(), self._hosts.own_networks()
+        own, claimed = self._hosts.addresses(), self._hosts.claimed()
+        networks, unsure = self._hosts.own_networks(), self._hosts.claimed_networks()
         with self._lock:
-            self._policy = self._policy.with_hosts(own, claimed, networks)
+            self._policy = self._policy.with_hosts(own, claimed, networks, unsure)
             return self._policy
 
     def assess(self, networks: Sequence[Network]) -> list[Assessment]:

@@ -51,7 +51,11 @@ class Hosts(Protocol):
         ...
 
     def own_networks(self) -> frozenset[IPv4Network]:
-        """Return the hosts' own networks."""
+        """Return the hosts' own networks that are believed."""
+        ...
+
+    def claimed_networks(self) -> frozenset[IPv4Network]:
+        """Return the networks that hosts announce as their own, which are not believed yet."""
         ...
 
 

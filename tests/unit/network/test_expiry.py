@@ -25,6 +25,7 @@ KEPT_S = KEPT_FRESHNESS * FRESH_S
 HOSTS = ("node1", "node2", "node3")
 HOSTS_GATEWAY = Policy(host_networks=frozenset({IPv4Network(GATEWAY)}))
 HOSTS_NETWORK = Policy(host_networks=frozenset({CIDR}))
+CLAIMED_NETWORK = Policy(claimed_networks=frozenset({CIDR}))
 
 
 def unanswered(
@@ -217,11 +218,12 @@ def test_a_gateway_on_the_hosts_network_is_not_believed_on_a_vlan_where_it_is_si
     """N19: it may always answer through routing, so nothing is written, and the reason tells why."""
     said = dhcp(offer())
     latest = [seen(verdict(AUTO.digest, host="node1", vlan=S, routed=R, dhcp=said))]
-    for intent, policy in ((AUTO, HOSTS_GATEWAY), (AUTO, HOSTS_NETWORK), (AUTO, Policy())):
+    policies = HOSTS_GATEWAY, HOSTS_NETWORK, CLAIMED_NETWORK, Policy()
+    for intent, policy in ((AUTO, policy) for policy in policies):
         conclusion = reduce(
             intent, latest, latest, hosts=frozenset({"node1"}), fresh_s=FRESH_S, policy=policy
         )
-        if policy.host_networks:
+        if policy != Policy():
             assert (conclusion.state, conclusion.reason) == (State.DHCP_FAILED, Reason.ROUTER_NOT_ON_VLAN)
             assert (conclusion.gateway, conclusion.connectivity) == (None, "DHCP failed")
             offered = "10.0.112.1 offered 10.0.112.50 (10.0.112.0/20)"
@@ -275,7 +277,8 @@ def test_a_known_default_gateway_of_a_host_is_forgotten_where_it_answers_elsewhe
     gone = found(unanswered(S, R), unconfirmed_s=0.0)
     assert (gone.state, gone.connectivity) == (State.DHCP_FAILED, "DHCP failed")
     assert gone.forgotten == "the hosts reach it by their own networks, and it does not answer on this VLAN"
-    assert found(unanswered(S, R), unconfirmed_s=0.0, policy=Policy()).state is State.OFF_VLAN
+    for policy in (Policy(), CLAIMED_NETWORK):
+        assert found(unanswered(S, R), unconfirmed_s=0.0, policy=policy).state is State.OFF_VLAN
 
 
 def test_a_known_default_gateway_of_a_host_is_forgotten_only_on_all_hosts_evidence() -> None:

@@ -61,7 +61,7 @@ def test_every_next_hop_of_a_default_route_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("prefix", "network"), [(24, "10.255.0.0/24"), (31, "10.255.0.2/31"), (1, "0.0.0.0/1")]
+    ("prefix", "network"), [(24, "10.255.0.0/24"), (31, "10.255.0.2/31"), (8, "10.0.0.0/8")]
 )
 def test_the_network_of_an_address_of_the_host_is_found(prefix: int, network: str) -> None:
     """The kernel adds its route together with the address, whatever bits the route has."""
@@ -73,6 +73,7 @@ def test_the_network_of_an_address_of_the_host_is_found(prefix: int, network: st
     "other",
     [
         route(attribute(DST, OTHER.packed), prefix=32, origin=(KERNEL, LINK)),
+        route(attribute(DST, OTHER.packed), prefix=7, origin=(KERNEL, LINK)),
         route(attribute(DST, OTHER.packed), prefix=24, origin=(3, LINK)),
         route(attribute(DST, OTHER.packed), prefix=24, origin=(KERNEL, 0)),
         route(prefix=24, origin=(KERNEL, LINK)),

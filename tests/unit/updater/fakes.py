@@ -184,6 +184,9 @@ class FakeHosts:
     def own_networks(self) -> frozenset[IPv4Network]:
         return self.connected
 
+    def claimed_networks(self) -> frozenset[IPv4Network]:
+        return frozenset()
+
 
 class FakeDoubtLog:
     """Doubts that the watcher would read."""
