@@ -39,6 +39,9 @@ ALLOWED: Mapping[str, Allowance] = {
 }
 """By measure. Memory may settle by a tenth; descriptors and threads by what one more connection takes."""
 
+POOLED_FILES: Mapping[str, float] = {"updater": 20.0}
+"""Descriptors more: its 32 writers share a pool of connections, which fills as they write at once."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -85,6 +88,8 @@ def _growth(of: str, measure: str, lives: Sequence[Sequence[Sample]]) -> Growth:
     span_s = sum(life[-1].age_s - life[0].age_s for life in warm if life)
     slopes = [slope for life in warm for slope in _slopes(life)]
     allowed = ALLOWED[measure].share * median + ALLOWED[measure].amount
+    if measure == "files":
+        allowed += POOLED_FILES.get(of, 0.0)
     growth = statistics.median(slopes) * SPAN_S if slopes and span_s >= JUDGED_S else None
     return Growth(of, measure, median, growth, allowed, span_s)
 

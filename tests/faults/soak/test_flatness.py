@@ -45,6 +45,18 @@ def test_a_leak_is_found_though_each_restart_ends_it() -> None:
     assert grown(lambda _: 80.0, life_s=300.0, lives=6).is_flat is True
 
 
+def test_a_pool_may_fill_and_a_leak_of_descriptors_is_found() -> None:
+    """The updater opens twelve connections more when it writes at the same time; others have no such pool."""
+
+    def found(of: str, value: Callable[[int], float]) -> bool | None:
+        (growth,) = growths(Sample(of, "files", 1, age_s, value(age_s)) for age_s in range(0, 1_800, 10))
+        return growth.is_flat
+
+    assert found("updater", lambda age_s: 24.0 + 4.0 * (age_s // 500)) is True
+    assert found("watcher", lambda age_s: 24.0 + 4.0 * (age_s // 500)) is False
+    assert found("updater", lambda age_s: 24.0 + age_s // 60) is False
+
+
 def test_processes_of_different_size_do_not_count_as_growth() -> None:
     """A later life that begins larger, and stays so, is no leak."""
     samples = [
