@@ -43,6 +43,11 @@ DOUBTS_KEY = "nadroute:doubts"
 DOUBTS_KEPT = 5_000
 """Entries from which the oldest is dropped."""
 
+BY_HAND_KEY = "nadroute:by-hand"
+"""A stream of entries {by_hand: a ByHand as JSON}: `nadroute probe` appends, watchers count the frames."""
+BY_HAND_KEPT = 2_000
+"""Entries from which the oldest is dropped."""
+
 SENDING_KEY = "nadroute:sending"
 """A SendingMark. It exists while a watcher sends what is due: it leads, is not paused, and Redis takes its
 writes. While nobody sends, nobody probes, and no verdict may age."""

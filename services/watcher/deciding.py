@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from services.contract.conclusions import ConclusionRecord
-from services.contract.messages import HostAnnouncement, Segment
+from services.contract.messages import HostAnnouncement, Segment, segment_of
 from services.network.parse.nad import Network
 from services.network.write.supposing import as_if_written
 from services.runtime.connection.outages import Outage
@@ -141,6 +141,9 @@ class Decider:
         if poll.paused != self._paused:
             log.info("paused by an operator" if poll.paused else "resumed")
         self._paused = poll.paused
+        for said in poll.by_hand:
+            for vlan, frames in said.frames:
+                self._schedule.lanes.sent_by_hand(segment_of(said.cluster_network, vlan), frames, now)
         self.segments = self._schedule.shared_segments()
         self._take_hosts(poll.hosts, now)
         if poll.lost:

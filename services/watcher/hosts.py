@@ -10,6 +10,7 @@ from typing import cast
 import redis
 import structlog
 
+from services.contract.by_hand import ByHand
 from services.contract.messages import HostAnnouncement
 from services.contract.names import PAUSED_KEY, WATCHED_KEY, host_key
 from services.runtime.connection.outages import Outage
@@ -18,6 +19,7 @@ from services.runtime.process.repeating import RepeatingThread
 from services.runtime.stored import dead_letters
 from services.runtime.stored.announcements import AnnouncementReader, RefusedEntry
 from services.runtime.stored.guarded_redis import set_aside, took
+from services.watcher.by_hand import ByHandReader
 
 _MARK = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
@@ -34,6 +36,8 @@ class PollResult:
     """Whether an operator has paused all probing."""
     lost: bool = False
     """Whether Redis lost its data since the previous poll: queues, marks of outstanding requests."""
+    by_hand: tuple[ByHand, ...] = ()
+    """What was probed by hand since the previous poll."""
 
 
 class HostReader:
@@ -43,6 +47,7 @@ class HostReader:
         self._client = client
         self._announcements = AnnouncementReader(client)
         self._mark: str | None = None
+        self._by_hand = ByHandReader(client)
 
     def poll(self) -> PollResult:
         """Poll Redis once; raise redis.RedisError: unreadable is not the same as no hosts."""
@@ -51,7 +56,7 @@ class HostReader:
         for entry in found.refused:
             if _is_of_another_version(entry) or not set_aside(self._client, entry.key, entry.reason):
                 dead_letters.record(self._client, where=entry.key, reason=entry.reason, body=entry.body)
-        return PollResult(found.hosts, bool(self._client.exists(PAUSED_KEY)), lost)
+        return PollResult(found.hosts, bool(self._client.exists(PAUSED_KEY)), lost, self._by_hand.read())
 
     def _has_lost(self) -> bool:
         before, mark = self._mark, cast("str | None", self._client.get(WATCHED_KEY))

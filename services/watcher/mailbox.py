@@ -62,7 +62,8 @@ class Mailbox:
         """Take a poll of Redis; a data loss seen by an earlier one stays noted until it is taken."""
         with self._lock:
             lost = poll.lost or (self._poll is not None and self._poll.lost)
-            self._poll = replace(poll, lost=lost)
+            by_hand = self._poll.by_hand if self._poll is not None else ()
+            self._poll = replace(poll, lost=lost, by_hand=by_hand + poll.by_hand)
             self._arrived.set()
 
     def doubted(self, doubts: Iterable[Doubt]) -> None:

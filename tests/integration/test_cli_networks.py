@@ -12,6 +12,7 @@ from kubernetes.client import CoreV1Api
 
 from lab.kube import ApiServer
 from services.contract.names import probe_queue
+from services.watcher.by_hand import ByHandReader
 from tests.integration.test_cli_hosts import announce
 from tests.integration.test_cli_redis import NADROUTE, TIMEOUT_S
 from tests.support.kube_api import Networks, api_client, network
@@ -188,7 +189,9 @@ def test_status_follows_changes_line_by_line(networks: Networks) -> None:
 
 
 def test_probe_waits_and_shows_each_hosts_results(nadroute: Nadroute) -> None:
-    """The exit code is 1 unless all are Active, and no result stays in Redis."""
+    """The exit code is 1 unless all are Active; no result stays in Redis, and watchers count the frames."""
+    reader = ByHandReader(nadroute.server.client)
+    reader.read()
     for host in ("node1", "node2"):
         announce(nadroute.server, host, mgmt="mgmt-bo")
     with work(nadroute.server, "node1", 8), work(nadroute.server, "node2", 8):
@@ -202,6 +205,7 @@ def test_probe_waits_and_shows_each_hosts_results(nadroute: Nadroute) -> None:
         assert [host["host"] for host in found["office"]["hosts"]] == ["node1", "node2"]
         assert [h["dhcp"]["outcome"] for h in found["attic"]["hosts"]] == ["no_offer", "no_offer"]
         assert [h["dhcp"]["outcome"] for h in found["office"]["hosts"]] == ["not_tried", "offered"]
+        assert sum(frames for said in reader.read() for _, frames in said.frames) > 0
         table = nadroute("probe", "default/office", "--wait")
         assert table.code == 0
         assert "✔ 10.0.112.1 (10.0.112.0/20)" in table.out

@@ -84,6 +84,7 @@ def probe(
         if output != "table":
             print_data([], output)
         return 0
+    from services.watcher.by_hand import announce
     from services.watcher.requests import build_requests
 
     with redis_client(settings) as client:
@@ -98,6 +99,8 @@ def probe(
             max_age_ms=age_ms,
             new_id=lambda: f"cli-{uuid.uuid4().hex}",
         )
+        # Before they are sent: the watcher is to hold back while they are served.
+        announce(client, requests)
     if wait:
         policy = replace(settings.policy, host_networks=possible_networks(present))
         return _probe_and_wait(settings, policy, intents, plan, requests, timeout_s=timeout, output=output)

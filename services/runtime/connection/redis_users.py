@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from services.contract.names import (
+    BY_HAND_KEY,
     CHECK_KEY,
     DEAD_LETTERS_KEY,
     MAINTENANCE_KEY_PREFIX,
@@ -87,9 +88,10 @@ def redis_users(hosts: Sequence[str] = (), *, database: int = 0) -> tuple[RedisU
     updater = (
         f"{_SERVICE} {_SUBSCRIBE} ~nadroute:* {all_queues} {report} ~unacked*:updater {pidbox} {working}"
     )
-    # What scripts take, which need both rights; and the pause.
+    # What scripts take, which need both rights; the pause; and what was probed by hand.
     scripts = (
-        f"~{PAUSED_KEY} ~{MAINTENANCE_KEY_PREFIX}* ~{DEAD_LETTERS_KEY} ~{OBSERVED_TIME_KEY} ~{SENDING_KEY}"
+        f"~{PAUSED_KEY} ~{MAINTENANCE_KEY_PREFIX}* ~{DEAD_LETTERS_KEY} ~{OBSERVED_TIME_KEY} ~{SENDING_KEY} "
+        f"~{BY_HAND_KEY}"
     )
     reports = f"%R~{REPORT_QUEUE} %R~{REPORT_QUEUE}{_STEP}"
     # A rotation needs ACL LOAD. It reads the file of users again, which no client can write.

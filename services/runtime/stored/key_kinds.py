@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from services.contract.conclusions import MAX_RECORD_BYTES
 from services.contract.names import (
+    BY_HAND_KEPT,
+    BY_HAND_KEY,
     DEAD_LETTERS_KEPT,
     DEAD_LETTERS_KEY,
     DOUBTS_KEPT,
@@ -39,6 +41,7 @@ class Kind:
 
 KINDS = {
     DEAD_LETTERS_KEY: Kind("list", 10 * DEAD_LETTERS_KEPT, 64 * MIB),
+    BY_HAND_KEY: Kind("stream", 2 * BY_HAND_KEPT, 16 * MIB),
     DOUBTS_KEY: Kind("stream", 2 * DOUBTS_KEPT, 16 * MIB),
     OBSERVED_TIME_KEY: Kind("hash", 16, SMALL_BYTES),
     SENDING_KEY: Kind("string", 1, SMALL_BYTES),

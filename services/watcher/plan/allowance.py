@@ -3,7 +3,7 @@
 Pure: time is an argument, in seconds of any monotonic clock.
 """
 
-from services.watcher.plan.budget import Budget
+from services.watcher.plan.budget import MEAN_S, Budget
 from services.watcher.plan.risk import Risk
 from services.watcher.plan.workload import FRAMES_OF_SILENCE
 
@@ -18,6 +18,7 @@ class Allowance:
     def __init__(self, rate: float) -> None:
         """rate: frames a second."""
         self._budget = Budget(rate)
+        self._most_debt = MEAN_S * rate
         self._hopes = Budget(_HOPED_SHARE * rate, burst_s=1.0)
         self._risk = Risk()
 
@@ -36,6 +37,11 @@ class Allowance:
     def spend(self, frames: float, now: float) -> None:
         """Record frames that are sent."""
         self._budget.spend(frames, now)
+
+    def spend_by_hand(self, frames: float, now: float) -> None:
+        """Record frames that were sent whatever the room. No more are made up for than some seconds' worth:
+        probing everything by hand must not stop the plan for minutes."""
+        self._budget.spend(max(0.0, min(frames, self._budget.room(now) + self._most_debt)), now)
 
     def hope(self, checks: int, now: float) -> None:
         """Record checks of gateways that answered before."""

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
+from services.contract.messages import Segment
 from services.watcher.plan.allowance import Allowance
 from services.watcher.plan.host_probe import HostProbe
 from services.watcher.plan.rotation import NEVER
@@ -206,6 +207,13 @@ class Lanes:
         """Record that so many hosts found a gateway silent, unless that was expected."""
         if self.is_limited and not plan.is_expected_silent(now):
             self._of(plan).found_silent(plan, hosts, now)
+
+    def sent_by_hand(self, segment: Segment, frames: float, now: float) -> None:
+        """Record frames that go past the plan, where any is planned."""
+        if self.is_limited and segment.cluster_network in self._of_cluster_networks:
+            self._of_cluster_networks[segment.cluster_network].spend_by_hand(frames, now)
+            for router in self._routers.shared(segment):
+                self._allowance(self._of_routers, router).spend_by_hand(frames, now)
 
     def _of(self, plan: SegmentPlan) -> Lane:
         name, routers = plan.segment.cluster_network, self._routers.shared(plan.segment)

@@ -43,7 +43,7 @@ class Schedule:
         self.crowds = Crowds(pace)
         self._heap = DueHeap()
         self._spread = Spread(-NEVER)
-        self._lanes = Lanes(pace.frames_per_s, self.crowds.routers)
+        self.lanes = Lanes(pace.frames_per_s, self.crowds.routers)
         self._claims = AddressClaims()
         self._contradictions = Contradictions()
 
@@ -125,7 +125,7 @@ class Schedule:
         for doubt in known:
             plan = self._plans[doubt.segment]
             if doubt.kind is DoubtKind.SILENT:
-                self._lanes.found_silent(plan, max(1, len(doubt.heard)), now)
+                self.lanes.found_silent(plan, max(1, len(doubt.heard)), now)
             plan.doubt(doubt, now)
             plan.is_urgent = True
             self._queue(plan)
@@ -142,13 +142,13 @@ class Schedule:
             plan, at = popped
             if plan.is_empty and plan.next_due() <= now:
                 self._forget(plan.segment)
-            elif self._lanes.is_limited:
+            elif self.lanes.is_limited:
                 plan.queued_at = at
-                self._lanes.wait(plan, at, now)
+                self.lanes.wait(plan, at, now)
             else:
                 taken += plan.take(now)
                 self._queue(plan)
-        for plan in self._lanes.turns(now):
+        for plan in self.lanes.turns(now):
             if self._plans.get(plan.segment) is plan:
                 taken += self._take_turn(plan, now)
             if len(taken) >= limit:
@@ -157,7 +157,7 @@ class Schedule:
 
     def _take_turn(self, plan: SegmentPlan, now: float) -> list[HostProbe]:
         probes = plan.take(now, most=1)
-        self._lanes.sent(plan, probes, now)
+        self.lanes.sent(plan, probes, now)
         at = plan.next_due()
         if at > now:
             plan.queued_at = NEVER
@@ -166,7 +166,7 @@ class Schedule:
             self._forget(plan.segment)
         else:
             plan.queued_at = at
-            self._lanes.wait(plan, now, now)
+            self.lanes.wait(plan, now, now)
         return probes
 
     def put_back(self, probes: Iterable[HostProbe], at: float) -> None:
@@ -202,7 +202,7 @@ class Schedule:
 
     def spread_overdue(self, now: float) -> None:
         """Spread what fell due while nothing could be sent; news stays due now."""
-        if self._lanes.is_limited:
+        if self.lanes.is_limited:
             return
         overdue = [plan for plan in self._plans.values() if plan.next_due() <= now and not plan.is_urgent]
         for plan in _failing_first(overdue):
@@ -211,12 +211,12 @@ class Schedule:
 
     def next_due(self) -> float:
         """Return a lower bound of the next due time; infinity without one."""
-        return min(self._lanes.ready_at, self._heap.next_at)
+        return min(self.lanes.ready_at, self._heap.next_at)
 
     @property
     def postponed(self) -> int:
         """The number of probes so far that had to wait for the budget of their cluster network."""
-        return self._lanes.postponed
+        return self.lanes.postponed
 
     def intervals(self, now: float) -> dict[str, float]:
         """Return how often each cluster network is swept, in seconds, as results there are to be judged."""
@@ -278,7 +278,7 @@ class Schedule:
         return [s for name in cluster_networks for s in self._by_cluster_network.get(name, ())]
 
     def _slot(self, probes: int, now: float) -> float:
-        if self._lanes.is_limited:
+        if self.lanes.is_limited:
             # The budget spreads them.
             return now
         if self._spread.is_over(now):
@@ -289,7 +289,7 @@ class Schedule:
         """Push the plan's next due time on the heap; due() skips the entry that it outdates."""
         at = plan.next_due()
         if plan.waits_as is not None:
-            self._lanes.wait(plan, plan.queued_at, plan.queued_at)
+            self.lanes.wait(plan, plan.queued_at, plan.queued_at)
         if at >= plan.queued_at and not postponed:
             return
         self._heap.push(plan, at, plans=len(self._plans))

@@ -8,6 +8,7 @@ from typing import cast
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.contract.by_hand import ByHand
 from services.contract.conclusions import ConclusionRecord, Hindrance, Unwritten
 from services.contract.doubts import DoubtKind
 from services.watcher import change_log
@@ -296,3 +297,14 @@ def test_what_is_not_written_to_a_network_is_probed_as_if_it_was(loop: Loop) -> 
     loop.mailbox.deleted(bare.uid)
     loop.decider.step()
     assert bare.uid not in loop.decider._networks
+
+
+def test_what_was_probed_by_hand_is_counted(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On each of its segments."""
+    counted: list[tuple[str, float]] = []
+    lanes = loop.decider._schedule.lanes
+    monkeypatch.setattr(lanes, "sent_by_hand", lambda at, frames, _: counted.append((str(at), frames)))
+    said = ByHand(cluster_network="extra", frames=((7, 3), (8, 1)))
+    loop.mailbox.polled(PollResult((host("n1"),), by_hand=(said,)))
+    loop.decider.step()
+    assert counted == [("extra/7", 3), ("extra/8", 1)]
