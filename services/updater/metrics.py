@@ -48,7 +48,7 @@ class UpdaterMetrics:
             "nadroute_announcements_ignored",
             "What hosts announce and is not believed, when that begins: an announcement, the time to report, "
             "a network as a host's own.",
-            ["what"],
+            ["kind"],
             registry=registry,
         )
         self._writes = Counter(
@@ -95,9 +95,9 @@ class UpdaterMetrics:
         """Count a report; result: one of REPORTS."""
         self._reports.labels(result).inc()
 
-    def ignored(self, what: str) -> None:
-        """Count what is not believed of an announcement; what: one of IGNORED."""
-        self._ignored.labels(what).inc()
+    def ignored(self, kind: str) -> None:
+        """Count what is not believed of an announcement; kind: one of IGNORED."""
+        self._ignored.labels(kind).inc()
 
     def verdicts(self, verdicts: Iterable[Verdict], changed: frozenset[Segment]) -> None:
         """Count reported verdicts; changed: the segments of which the store took any."""
