@@ -12,8 +12,8 @@ from dataclasses import replace
 from services.contract.messages import HostAnnouncement
 from services.network.parse import nad
 from services.network.parse.nad import Network, NetworkRef
+from services.watcher.limits.pace import PATROL_PER_S, Pace
 from services.watcher.plan.host_probe import HostProbe
-from services.watcher.plan.pace import PATROL_PER_S, Pace
 from services.watcher.plan.schedule import Schedule
 from services.watcher.requests import build_requests
 

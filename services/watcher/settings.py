@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from services.cluster.settings import LeaseSettings, PolicySettings
 from services.contract.limits import FRAMES_PER_S
 from services.runtime.connection.settings import Seconds, TCPPort, TelemetrySettings, expect_at_most
-from services.watcher.plan.pace import PATROL_SHARE, Pace
+from services.watcher.limits.pace import PATROL_SHARE, Pace
 
 
 class WatcherSettings(PolicySettings, LeaseSettings, TelemetrySettings):

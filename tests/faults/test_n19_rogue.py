@@ -21,7 +21,7 @@ from services.network.parse.status import Status
 from services.updater.metrics import UpdaterMetrics
 from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
-from services.watcher.plan.workload import segment_probe
+from services.watcher.limits.workload import segment_probe
 from tests.faults.hostile import HOSTS_GATEWAY, ROGUE
 from tests.faults.trunk import EMPTY, HOST, WAIT_S, outcome, probe, standing_at_port
 from tests.support.manual_clock import ManualClock

@@ -19,9 +19,9 @@ from services.runtime.queues.celery_app import make_app
 from services.watcher.deciding import Decider
 from services.watcher.dispatch import Dispatcher
 from services.watcher.hosts import PollResult
+from services.watcher.limits.pace import Pace
 from services.watcher.mailbox import Mailbox
 from services.watcher.metrics import WatcherMetrics
-from services.watcher.plan.pace import Pace
 from services.watcher.plan.schedule import Schedule
 from tests.support.manual_clock import ManualClock
 from tests.support.redis_server import RedisServer

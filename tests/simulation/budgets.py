@@ -8,7 +8,7 @@ import math
 
 from services.network.judge.reach import DOWN_AFTER
 from services.network.judge.reduction import CONFIRMATIONS
-from services.watcher.plan.pace import JITTER
+from services.watcher.limits.pace import JITTER
 
 NEWS_ASKS = 1 + CONFIRMATIONS
 """One host asks DHCP; where it gets no offer, this many others confirm it."""

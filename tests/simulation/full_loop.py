@@ -21,9 +21,9 @@ from services.updater.settings import UpdaterSettings
 from services.watcher.deciding import Decider
 from services.watcher.dispatch import Dispatcher
 from services.watcher.hosts import PollResult
+from services.watcher.limits.pace import Pace
 from services.watcher.mailbox import Mailbox
 from services.watcher.metrics import WatcherMetrics
-from services.watcher.plan.pace import Pace
 from services.watcher.plan.schedule import Schedule
 from tests.reference.memory_redis import MemoryMemories, MemoryRedis, MemoryVerdicts
 from tests.reference.site import Cluster

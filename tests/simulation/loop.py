@@ -26,8 +26,8 @@ from services.updater.decide.assessing import Assessor
 from services.updater.memory.kept_memories import KeptMemories
 from services.updater.metrics import UpdaterMetrics
 from services.updater.settings import UpdaterSettings
+from services.watcher.limits.pace import Pace
 from services.watcher.plan.host_probe import HostProbe
-from services.watcher.plan.pace import Pace
 from services.watcher.plan.schedule import Schedule
 from tests.simulation.site import Probers, Vlan
 from tests.support.manual_clock import ManualClock

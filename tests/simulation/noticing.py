@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Collection
 
 from services.contract.outcomes import State
-from services.watcher.plan.pace import Pace
+from services.watcher.limits.pace import Pace
 from tests.simulation.loop import PACE, Loop, Record, network_of
 from tests.simulation.site import DHCP_DEADLINE_S, Vlan
 

@@ -6,7 +6,7 @@ import pytest
 
 from services.contract.limits import FRAMES_PER_S
 from services.contract.outcomes import State
-from services.watcher.plan.pace import Pace
+from services.watcher.limits.pace import Pace
 from tests.simulation.loop import Loop, network_of
 from tests.simulation.noticing import MEAN_S, frames_by_second
 from tests.simulation.site import Vlan

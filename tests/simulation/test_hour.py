@@ -9,7 +9,7 @@ import pytest
 from services.contract.outcomes import State
 from services.network.judge.doubting import ANSWER_MS
 from services.network.judge.reduction import CONFIRMATIONS
-from services.watcher.plan.pace import CHECK_BUSY_S
+from services.watcher.limits.pace import CHECK_BUSY_S
 from tests.simulation import budgets
 from tests.simulation.loop import PACE, Loop, Record, network_of
 from tests.simulation.site import DHCP_DEADLINE_S, SILENT_AFTER_S, Outage, Vlan

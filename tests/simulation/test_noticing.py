@@ -8,7 +8,7 @@ import math
 import pytest
 
 from services.contract.limits import FRAMES_PER_S
-from services.watcher.plan.pace import Pace
+from services.watcher.limits.pace import Pace
 from tests.simulation.noticing import MANY_S, told_s
 
 LIMIT_S = 30.0

@@ -3,7 +3,7 @@
 import pytest
 
 from services.contract.outcomes import State
-from services.watcher.plan.pace import Pace
+from services.watcher.limits.pace import Pace
 from tests.simulation.loop import Loop, network_of
 from tests.simulation.site import Vlan
 

@@ -26,8 +26,8 @@ from services.network.parse.nad import Network
 from services.updater.metrics import UpdaterMetrics
 from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
+from services.watcher.limits.pace import Pace as ProbePace
 from services.watcher.plan.host_probe import HostProbe
-from services.watcher.plan.pace import Pace as ProbePace
 from services.watcher.plan.schedule import Schedule
 from tests.support.manual_clock import ManualClock
 from tests.support.scripted_prober import find

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
 from services.contract.messages import Segment
-from services.watcher.plan.allowance import Allowance
+from services.watcher.limits.allowance import Allowance
+from services.watcher.limits.routers import Routers
+from services.watcher.limits.workload import FRAMES_OF_SILENCE
 from services.watcher.plan.host_probe import HostProbe
 from services.watcher.plan.rotation import NEVER
-from services.watcher.plan.routers import Routers
 from services.watcher.plan.segment_plan import SegmentPlan
-from services.watcher.plan.workload import FRAMES_OF_SILENCE
 
 
 class Urgency(IntEnum):

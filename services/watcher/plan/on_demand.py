@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from services.contract.messages import HostAnnouncement, Segment
 from services.network.parse.intent import Intent
 from services.network.parse.nad import NetworkRef
+from services.watcher.limits.workload import segment_probe
 from services.watcher.plan.host_probe import HostProbe
 from services.watcher.plan.rotation import in_order
-from services.watcher.plan.workload import segment_probe
 
 
 @dataclass(frozen=True)

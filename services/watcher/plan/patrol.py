@@ -6,8 +6,8 @@ Pure: time is an argument, in seconds of any monotonic clock.
 import math
 from collections.abc import Callable
 
-from services.watcher.plan.crowds import Crowd
-from services.watcher.plan.pace import JITTER, Pace
+from services.watcher.limits.crowds import Crowd
+from services.watcher.limits.pace import JITTER, Pace
 from services.watcher.plan.rotation import NEVER
 
 

@@ -11,12 +11,12 @@ from services.network.claims import AddressClaims, Contradictions
 from services.network.judge.reduction import CONFIRMATIONS
 from services.network.parse.nad import Network
 from services.network.policy import DEFAULT_POLICY, Policy
-from services.watcher.plan.crowds import Crowds
+from services.watcher.limits.crowds import Crowds
+from services.watcher.limits.pace import Pace
 from services.watcher.plan.due_heap import DueHeap
 from services.watcher.plan.host_probe import HostProbe
 from services.watcher.plan.known import Known
 from services.watcher.plan.lanes import Lanes
-from services.watcher.plan.pace import Pace
 from services.watcher.plan.rotation import NEVER
 from services.watcher.plan.segment_plan import SegmentPlan
 from services.watcher.plan.spreading import Spread

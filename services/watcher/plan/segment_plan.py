@@ -9,13 +9,13 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from services.contract.doubts import Doubt, DoubtKind
 from services.contract.limits import REPORT_WITHIN_S
 from services.contract.messages import Segment, SegmentProbe
-from services.watcher.plan.crowds import Crowd
+from services.watcher.limits.crowds import Crowd
+from services.watcher.limits.pace import CHECK_BUSY_S, JITTER, MIN_GAP_S, Pace
+from services.watcher.limits.workload import FRAMES_OF_SILENCE, Demand, Workload, plan_work
 from services.watcher.plan.host_probe import HostProbe
-from services.watcher.plan.pace import CHECK_BUSY_S, JITTER, MIN_GAP_S, Pace
 from services.watcher.plan.patrol import Patrol
 from services.watcher.plan.rotation import NEVER, in_order
 from services.watcher.plan.turns import Turns
-from services.watcher.plan.workload import FRAMES_OF_SILENCE, Demand, Workload, plan_work
 
 
 class SegmentPlan:

@@ -9,7 +9,7 @@ from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network
 from services.network.parse.status import Status
 from services.network.policy import Policy
-from services.watcher.plan.workload import Demand
+from services.watcher.limits.workload import Demand
 
 VLAN_STATES = frozenset({State.ACTIVE, State.PARTIAL, State.ISOLATED})
 """States in which the gateway answers at least one host on the VLAN."""

@@ -6,10 +6,10 @@ Pure: time is an argument, in seconds of any monotonic clock.
 from collections.abc import Callable, Collection
 
 from services.contract.messages import SegmentProbe
+from services.watcher.limits.pace import CHECK_BUSY_S, MIN_GAP_S, Pace
+from services.watcher.limits.workload import Workload, plan_work
 from services.watcher.plan.confirmation import Confirmation
-from services.watcher.plan.pace import CHECK_BUSY_S, MIN_GAP_S, Pace
 from services.watcher.plan.rotation import NEVER, Rotation
-from services.watcher.plan.workload import Workload, plan_work
 
 
 class Turns:

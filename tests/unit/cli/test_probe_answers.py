@@ -14,7 +14,7 @@ from services.network.parse.nad import NetworkRef
 from services.network.policy import DEFAULT_POLICY
 from services.view.documents import probed_document
 from services.view.probe_results import conclude_probe
-from services.watcher.plan.workload import segment_probe
+from services.watcher.limits.workload import segment_probe
 from services.watcher.requests import Sent
 from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import dhcp, network, offer, verdict

@@ -7,8 +7,8 @@ from services.contract.doubts import Doubt, DoubtKind
 from services.contract.messages import HostAnnouncement, Segment
 from services.network.parse import nad
 from services.network.parse.nad import Network, NetworkRef
+from services.watcher.limits.pace import Pace
 from services.watcher.plan.host_probe import HostProbe
-from services.watcher.plan.pace import Pace
 from services.watcher.plan.schedule import Schedule
 
 SWEEP_S, RETRY_S, WINDOW_S = 300.0, 30.0, 15.0

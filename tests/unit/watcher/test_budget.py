@@ -5,7 +5,7 @@ from collections import defaultdict
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.watcher.plan.budget import BURST_S, MEAN_S, Budget
+from services.watcher.limits.budget import BURST_S, MEAN_S, Budget
 
 STEPS = st.lists(
     st.tuples(st.sampled_from([0.0, 0.05, 0.5, 1.0, 3.0, 40.0]), st.integers(1, 400)), max_size=80

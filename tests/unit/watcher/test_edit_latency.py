@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.network.parse.nad import Network
+from services.watcher.limits.pace import MIN_GAP_S
 from services.watcher.plan.host_probe import HostProbe
 from services.watcher.plan.known import COALESCE_S, PROBE_NOW_GAP_S
-from services.watcher.plan.pace import MIN_GAP_S
 from tests.unit.watcher.builders import ACTIVE, KNOWN, MANUAL, SAVED, network, status_of
 from tests.unit.watcher.test_schedule_properties import HISTORY, HOSTS, Simulation
 

@@ -7,8 +7,8 @@ import pytest
 from services.contract.doubts import DoubtKind
 from services.contract.limits import FRAMES_PER_S
 from services.contract.outcomes import Reason
-from services.watcher.plan.budget import BURST_S
-from services.watcher.plan.pace import Pace
+from services.watcher.limits.budget import BURST_S
+from services.watcher.limits.pace import Pace
 from services.watcher.plan.schedule import Schedule
 from tests.unit.watcher.builders import ACTIVE, MANUAL, described, doubt, host, network, status_of
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from services.watcher.plan.pace import NOTICE_S, PATROL_PER_S, Pace
+from services.watcher.limits.pace import NOTICE_S, PATROL_PER_S, Pace
 from services.watcher.plan.spreading import PROBES_PER_S
 from tests.unit.watcher.builders import (
     ACTIVE,

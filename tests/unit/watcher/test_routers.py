@@ -6,8 +6,8 @@ import pytest
 
 from services.contract.limits import FRAMES_PER_S
 from services.contract.messages import Segment
-from services.watcher.plan.pace import Pace
-from services.watcher.plan.routers import MAX_SHARED, Routers
+from services.watcher.limits.pace import Pace
+from services.watcher.limits.routers import MAX_SHARED, Routers
 from services.watcher.plan.schedule import Schedule
 from tests.unit.watcher.builders import ACTIVE, MANUAL, host, network
 

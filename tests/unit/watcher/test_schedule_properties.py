@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.contract.messages import HostAnnouncement, Segment
+from services.watcher.limits.pace import MIN_GAP_S, Pace
 from services.watcher.plan.host_probe import HostProbe
-from services.watcher.plan.pace import MIN_GAP_S, Pace
 from services.watcher.plan.schedule import Schedule
 from tests.unit.watcher.builders import ACTIVE, KNOWN, MANUAL, host, network
 

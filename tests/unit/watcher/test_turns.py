@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from services.contract.errors import ConfigurationError
 from services.contract.limits import MAX_TARGETS
 from services.contract.messages import Target
-from services.watcher.plan.pace import CHECK_BUSY_S, JITTER, MIN_GAP_S, Pace
+from services.watcher.limits.pace import CHECK_BUSY_S, JITTER, MIN_GAP_S, Pace
 from services.watcher.plan.schedule import Schedule
 from services.watcher.settings import WatcherSettings
 from tests.unit.watcher.builders import ACTIVE, KNOWN, MANUAL, host, network, status_of

@@ -2,7 +2,7 @@
 
 from services.contract.limits import MAX_TARGETS
 from services.network.parse.intent import Intent
-from services.watcher.plan.workload import segment_probe
+from services.watcher.limits.workload import segment_probe
 from tests.unit.network.builders import CIDR, GATEWAY, SEGMENT
 
 

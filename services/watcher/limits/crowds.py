@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from services.contract.messages import HostAnnouncement, Segment
 from services.network.paced import HeldInterval, shared_interval_s
-from services.watcher.plan.pace import Pace
-from services.watcher.plan.routers import Routers
+from services.watcher.limits.pace import Pace
+from services.watcher.limits.routers import Routers
 
 
 @dataclass

@@ -3,9 +3,9 @@
 Pure: time is an argument, in seconds of any monotonic clock.
 """
 
-from services.watcher.plan.budget import MEAN_S, Budget
-from services.watcher.plan.risk import Risk
-from services.watcher.plan.workload import FRAMES_OF_SILENCE
+from services.watcher.limits.budget import MEAN_S, Budget
+from services.watcher.limits.risk import Risk
+from services.watcher.limits.workload import FRAMES_OF_SILENCE
 
 _HOPED_SHARE = 0.65
 """Of the frames, for checks that take one if the gateway answers. When a router dies with all its gateways,

@@ -1,0 +1,1 @@
+"""How much may be sent: the pace, and the budgets of cluster networks and routers."""
