@@ -1,9 +1,9 @@
 """Playing a history: each step happens to the site, and the updater is compared with the reference."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from services.contract.messages import Offer, Segment
+from services.contract.messages import HostAnnouncement, Offer, Segment
 from services.contract.outcomes import State
 from services.network.parse import nad
 from services.network.parse.intent import Intent, NotProbed, read_intent
@@ -20,6 +20,8 @@ Step = tuple[object, ...]
 HOUR_S = 3_600.0
 LOOK_S = 10
 CORRECTIONS_AN_HOUR = 4
+UNHEARD_MS = 60_000
+"""After its start the updater takes every host at its word for so long."""
 OVERWRITING = ("true", "false", "ping failed", "ui", "bare", "manual", "auto")
 """Edits that may take a result of ours back."""
 
@@ -46,17 +48,28 @@ class _Announcements:
     """What was read of the hosts' announcements by the present updater."""
 
     polls: list[tuple[int, frozenset[str]]] = field(default_factory=list)
-    paces_s: dict[str, float] = field(default_factory=dict)
     readable_since: int | None = None
     ended: Mapping[str, int] = field(default_factory=dict)
     """When each host that is gone was first missed."""
+    said: dict[str, HostAnnouncement] = field(default_factory=dict)
+    """By host, what it announced last."""
+    shown: set[str] = field(default_factory=set)
+    """Hosts of which a report has come of the incarnation that they announce: their pace is believed."""
 
-    def read(self, now: int, hosts: Mapping[str, float]) -> None:
+    def read(
+        self, now: int, hosts: Mapping[str, HostAnnouncement], reporters: Iterable[tuple[str, int]]
+    ) -> None:
+        """reporters: host and incarnation of each report since the last reading."""
+        self.shown |= {
+            host for host, number in reporters if host in self.said and self.said[host].incarnation == number
+        }
+        self.said |= hosts
         self.polls.append((now, frozenset(hosts)))
-        self.paces_s |= hosts
         self.ended = dict(self._ended())
         if self.readable_since is None:
             self.readable_since = now
+        self.shown &= self.carriers(now)
+        self.said = {host: said for host, said in self.said.items() if host in self.carriers(now)}
 
     def carriers(self, now: int) -> frozenset[str]:
         """Return the announced hosts, and those whose announcement ended a moment ago."""
@@ -64,8 +77,11 @@ class _Announcements:
         return present | frozenset(host for host, ended in self.ended.items() if now - ended < BOUND_MS)
 
     def bound_ms(self, now: int) -> int:
-        """Return how long the slowest of them may take to report."""
-        return max([BOUND_MS, *(round(1000 * self.paces_s[host]) for host in self.carriers(now))])
+        """Return how long the slowest of them may take to report, as far as that is believed."""
+        assert self.readable_since is not None
+        is_early = now < self.readable_since + UNHEARD_MS
+        believed = self.carriers(now) if is_early else self.carriers(now) & self.shown
+        return max([BOUND_MS, *(round(1000 * self.said[host].report_within_s) for host in believed)])
 
     def _ended(self) -> Iterator[tuple[str, int]]:
         for host in frozenset[str]().union(*(hosts for _, hosts in self.polls)):
@@ -127,6 +143,7 @@ class Player:
     def _restart(self) -> None:
         """Take that the updater is a new one: it has the records in Redis, and was not there before."""
         self._announcements = _Announcements()
+        self.site.reporters.clear()
         for judge in self._judges.values():
             judge.restart()
 
@@ -150,7 +167,8 @@ class Player:
         if not can_see:
             assert after == before, "written while nothing can be seen"
             return
-        self._announcements.read(observed, site.announced())
+        self._announcements.read(observed, site.announced(), site.reporters)
+        site.reporters.clear()
         if not site.has_listed:
             assert after == before, "written what was never listed"
             return

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from services.cluster.errors import Unavailable
 from services.contract.limits import REPORT_WITHIN_S
+from services.contract.messages import HostAnnouncement
 from services.contract.names import (
     HOST_RENEWAL_S,
     HOST_TTL_S,
@@ -91,6 +92,8 @@ class Site:
         self.is_paused = False
         self.reporting = Reporting()
         self.late: list[Sent] = []
+        self.reporters: list[tuple[str, int]] = []
+        """Host and incarnation of each report that the updater was given."""
         self.is_watch_late = False
         self._events: list[Callable[[], None]] = []
         """What the watch has not reported yet."""
@@ -142,13 +145,10 @@ class Site:
         """Return what the updater knows of the networks, by uid; it may be behind."""
         return {present.uid: present for present in self.updater.networks()}
 
-    def announced(self) -> Mapping[str, float]:
-        """Return the hosts that are announced now, and in how many seconds they report."""
-        return {
-            name: host.report_within_s
-            for name, host in self.hosts.items()
-            if self.redis.exists(host_key(name))
-        }
+    def announced(self) -> Mapping[str, HostAnnouncement]:
+        """Return what hosts announce now, by their names."""
+        found = {name: self.redis.get(host_key(name)) for name in self.hosts}
+        return {name: HostAnnouncement.from_wire(said) for name, said in found.items() if said is not None}
 
     # Steps.
 
@@ -325,6 +325,7 @@ class Site:
             self.redis.set(host_key(prober.name), prober.announcement(), ex=HOST_TTL_S)
 
     def _deliver(self, sent: Sent) -> None:
+        self.reporters.append((sent.verdict.host, sent.verdict.incarnation))
         try:
             self.reporting.deliver(sent, self.updater.take_report, self.clock.seconds)
         except redis.RedisError:
