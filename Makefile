@@ -62,7 +62,7 @@ test-packages:
 # of the files is that of tests/conftest.py. Many tests wait most of the time: more workers than two cores can feed.
 DISTRIBUTED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 test: $(STAMP) $(BIN)/kubectl $(BIN)/helm test-packages ## every test; what this machine cannot run is skipped, except in CI
-	$(BIN)/python -m pytest $(DISTRIBUTED) tests/unit tests/simulation tests/fuzz tests/integration $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(DISTRIBUTED) tests/unit tests/field tests/simulation tests/fuzz tests/integration $(PYTEST_ARGS)
 	$(BIN)/python -m pytest $(DISTRIBUTED) tests/faults tests/network tests/acceptance $(PYTEST_ARGS)
 
 test-long: $(STAMP) $(BIN)/kubectl $(BIN)/helm ## the updater against its reference: STEPS=1000000 of random histories from SEED on; what is marked long

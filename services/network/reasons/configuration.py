@@ -34,8 +34,8 @@ LEFT_ALONE: Mapping[Reason, ReasonText] = {
     Reason.NOT_A_BRIDGE: reason_text(
         "the network is not a bridge network",
         """
-        The network's type in spec.config is neither bridge nor kube-ovn, so it is not a VM network of
-        Harvester's. nadroute writes nothing to it, because Harvester's webhook would refuse.
+        The network has no spec.config, or its type there is neither bridge nor kube-ovn, so it is not a VM
+        network of Harvester's. nadroute writes nothing to it, because Harvester's webhook would refuse.
         """,
     ),
     Reason.NO_ROUTE_ANNOTATION: reason_text(
