@@ -211,7 +211,6 @@ ROUTES = {
 }
 CONFIGS = {
     **BROKEN,
-    "nothing": "",
     "a text": '{"type":"bridge","bridge":"extra-br","vlan":"seven"}',
     "negative": '{"type":"bridge","bridge":"extra-br","vlan":-1}',
     "too large": '{"type":"bridge","bridge":"extra-br","vlan":4095}',
