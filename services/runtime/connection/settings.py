@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.contract.errors import ConfigurationError
@@ -170,7 +171,7 @@ def _explain(cls: type[ServiceSettings], given: Mapping[str, object], error: Val
     for problem in error.errors(include_url=False):
         if not problem["loc"]:
             # Several settings that contradict each other, which the text names.
-            lines.append(str(problem["ctx"]["error"]) if "ctx" in problem else problem["msg"])
+            lines.append(_said(problem))
             continue
         name = str(problem["loc"][0])
         field = cls.model_fields.get(name)
@@ -178,5 +179,10 @@ def _explain(cls: type[ServiceSettings], given: Mapping[str, object], error: Val
         value = problem["input"]
         if field is not None and ("Secret" in str(field.annotation) or not field.repr):
             value = redact(value) if name.endswith("_url") and isinstance(value, str) else HIDDEN
-        lines.append(f"{source}={hide_passwords(repr(value))}: {problem['msg']}")
+        lines.append(f"{source}={hide_passwords(repr(value))}: {_said(problem)}")
     return "\n".join(lines)
+
+
+def _said(problem: ErrorDetails) -> str:
+    """Return what is wrong: of a check of ours its own text, which pydantic begins with "Value error,"."""
+    return str(problem["ctx"]["error"]) if problem["type"] == "value_error" else problem["msg"]

@@ -29,9 +29,7 @@ SHOWN = {
     "rediss://:***@host/2",
     "unix://:***@/run/redis.sock?db=1",
 }
-ERROR = re.compile(
-    r"--redis-url='\*\*\*': Value error, expected (redis|the database|a host|an absolute)[\w:/ ,?=;-]+"
-)
+ERROR = re.compile(r"--redis-url='\*\*\*': expected (redis|the database|a host|an absolute)[\w:/ ,?=;-]+")
 """Nothing in it comes from the URL but the kind of the fault."""
 passwords = st.text(st.characters(codec="utf-8"), max_size=40) | st.text("@#?/%:[]\\&= aZ09", max_size=20)
 words = st.text(
