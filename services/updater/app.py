@@ -45,6 +45,7 @@ from services.updater.hosts import AnnouncedHosts, PauseSwitch
 from services.updater.memory.memories import RedisMemories
 from services.updater.memory.orphans import Orphans
 from services.updater.metrics import UpdaterMetrics
+from services.updater.open_windows import OpenWindows
 from services.updater.review.retaking import Retaking
 from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
@@ -152,16 +153,18 @@ def main(settings: UpdaterSettings) -> int:
         log.info("updater started", version=__version__, redis=str(address))
         if not _leads(leadership, clock):
             return 0
+        windows = OpenWindows(client, clock=clock)
         telemetry.registry.register(
             NetworkGauges(
                 updater.networks,
                 updater.verdicts,
                 metrics,
+                windows=windows.current,
                 fresh_s=updater.fresh_s,
                 max_series=settings.metrics_series,
             )
         )
-        for thread in (patrol, queue):
+        for thread in (patrol, queue, windows):
             thread.start()
             stack.callback(thread.stop)
         working.set()

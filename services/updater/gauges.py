@@ -15,6 +15,7 @@ from services.contract.outcomes import CALM_STATES, ReachOutcome, State
 from services.contract.verdicts import SegmentVerdicts
 from services.network.parse.nad import Network, NetworkRef
 from services.updater.metrics import UpdaterMetrics
+from services.updater.open_windows import Windows
 
 NO_STATE = "NotTold"
 """The state of a network without one: it is not ours, or nothing is known yet."""
@@ -29,14 +30,16 @@ class NetworkGauges(Collector):
         verdicts: Callable[[], Mapping[Segment, SegmentVerdicts]],
         metrics: UpdaterMetrics,
         *,
+        windows: Callable[[], Windows],
         fresh_s: Callable[[str], float],
         max_series: int,
     ) -> None:
-        """fresh_s: returns the age from which a verdict on a cluster network does not count. max_series:
-        limit per unbounded metric."""
+        """windows: returns the maintenance windows that are open. fresh_s: returns the age from which a
+        verdict on a cluster network does not count. max_series: limit per unbounded metric."""
         self._networks = networks
         self._verdicts = verdicts
         self._metrics = metrics
+        self._windows = windows
         self._fresh_s = fresh_s
         self._max_series = max_series
 
@@ -53,7 +56,14 @@ class NetworkGauges(Collector):
         )
         omitted.add_metric([shown_states.name], states_left)
         omitted.add_metric([shown_gateways.name], gateways_left)
-        return [_by_state(states), shown_states, shown_gateways, self._ages(known), omitted]
+        return [
+            _by_state(states),
+            shown_states,
+            shown_gateways,
+            self._ages(known),
+            self._in_maintenance(),
+            omitted,
+        ]
 
     def states(self) -> dict[NetworkRef, str]:
         """Return each network's state, written or not; empty where it has none."""
@@ -106,16 +116,28 @@ class NetworkGauges(Collector):
     def _ages(self, known: Mapping[Segment, SegmentVerdicts]) -> Metric:
         family = GaugeMetricFamily(
             "nadroute_verdict_age_seconds",
-            "Age of this host's newest verdict on any segment.",
+            "Age of this host's newest verdict on any segment that is not in maintenance there.",
             labels=["host"],
         )
         newest: dict[str, float] = {}
-        for verdicts in known.values():
+        windows = self._windows()
+        for segment, verdicts in known.items():
             for seen in verdicts.latest:
                 host = seen.verdict.host
+                # It is not asked there, so that its silence says nothing.
+                if windows.is_open(host, segment.cluster_network):
+                    continue
                 newest[host] = min(seen.age_s, newest.get(host, seen.age_s))
         for host, age_s in islice(sorted(newest.items()), self._max_series):
             family.add_metric([host], age_s)
+        return family
+
+    def _in_maintenance(self) -> Metric:
+        family = GaugeMetricFamily(
+            "nadroute_host_maintenance", "1 while this host is in maintenance as a whole.", labels=["host"]
+        )
+        for host in islice(self._windows().hosts(), self._max_series):
+            family.add_metric([host], 1)
         return family
 
 

@@ -15,6 +15,8 @@ from services.prober import maintenance
 from services.prober.heartbeat import Heartbeat
 from services.prober.maintenance import Maintenance
 from services.prober.uplinks import Uplinks
+from services.updater import open_windows
+from services.updater.open_windows import OpenWindows
 from services.view.maintenance import read_windows
 from tests.integration.test_cli_hosts import announce
 from tests.support.log_lines import log_lines
@@ -187,3 +189,35 @@ def test_what_is_kept_names_author_and_time(redis_server: RedisServer, command: 
     command("pause", "--host", "node2", "--for", "2h", "--reason", "x")
     kept = json.loads(str(redis_server.client.get(maintenance_key("node2", ""))))
     assert (set(kept), kept["reason"]) == ({"since_ms", "by", "reason"}, "x")
+
+
+def test_the_updater_knows_what_is_in_maintenance(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the keys hold, and beside one that is no text; while Redis refuses, what was read last."""
+    admin, lines = redis_server.client, log_lines(monkeypatch, open_windows)
+    admin.acl_setuser("tester", enabled=True, nopass=True, commands=["+@all"], keys=["*"])
+    admin.set(maintenance_key("node1", ""), "{}", ex=60)
+    admin.lpush(maintenance_key("", "extra"), "junk")
+    admin.set(maintenance_key("node2", "mgmt"), "{}", ex=60)
+    admin.set(f"{MAINTENANCE_KEY_PREFIX}{'x' * 400}:", "{}")
+    admin.execute_command("SET", MAINTENANCE_KEY_PREFIX.encode() + b"\xff:", "{}")  # type: ignore[no-untyped-call]
+    by_text = redis.Redis.from_url(redis_server.url, username="tester", decode_responses=True)
+    with contextlib.closing(by_text) as client:
+        reading = OpenWindows(client, clock=ManualClock())
+        reading.read()
+        windows = reading.current()
+        assert windows.hosts() == ["\\xff", "node1"]
+        pairs = [(host, name) for host in ("node1", "node2", "node3") for name in UPLINKS]
+        assert {pair for pair in pairs if not windows.is_open(*pair)} == {("node3", "mgmt")}
+        admin.acl_setuser("tester", enabled=True, nopass=True, commands=["-scan"], keys=["*"])
+        admin.delete(maintenance_key("node1", ""))
+        for _ in range(2):
+            reading.read()
+        assert reading.current() == windows
+        admin.acl_setuser("tester", enabled=True, nopass=True, commands=["+scan"], keys=["*"])
+        reading.read()
+        assert "node1" not in reading.current().hosts()
+    admin.acl_deluser("tester")
+    told = ["maintenance windows not read", "maintenance windows are read again"]
+    assert [line["event"] for line in lines] == told

@@ -77,6 +77,19 @@ FIRING: dict[str, dict[str, float | str | None]] = {
     "NadroutePaused": {f"nadroute_paused{{{WATCHER}}}": f"0+0x4 1+0x{3 * MINUTES}"},
 }
 """Alert to what differs from a healthy site: a steady value, values, or None for no such series."""
+BESIDE_MAINTENANCE: tuple[dict[str, float | str | None], ...] = (
+    {
+        'up{instance="node2",node="node2"}': "1+0x9 0+0x50",
+        'nadroute_build_info{instance="node2",node="node2"}': "1+0x9",
+        f'nadroute_host_maintenance{{{UPDATER},node="node2",host="node1"}}': 1,
+    },
+    {
+        f"up{{{PROBER}}}": "1+0x9 0+0x50",
+        f"nadroute_build_info{{{PROBER}}}": "1+0x9",
+        f'nadroute_host_maintenance{{{UPDATER},host="node1"}}': 1,
+    },
+)
+"""Targets that are down: on another host than the one in maintenance, or without the label `node`."""
 LATE = {"NadroutePaused": "70m"}
 QUIET: dict[str, dict[str, float | str | None]] = {
     "a network that is left alone": {
@@ -93,6 +106,11 @@ QUIET: dict[str, dict[str, float | str | None]] = {
     "an uplink in maintenance": {
         f'nadroute_uplink_up{{{PROBER},cluster_network="extra"}}': 0,
         f'nadroute_maintenance{{{PROBER},cluster_network="extra"}}': 1,
+    },
+    "a host that is down in its maintenance": {
+        'up{instance="node2",node="node2"}': "1+0x9 0+0x50",
+        'nadroute_build_info{instance="node2",node="node2"}': "1+0x9",
+        f'nadroute_host_maintenance{{{UPDATER},node="node1",host="node2"}}': 1,
     },
     "another program's target": {'up{instance="elsewhere"}': 0},
     "a counter that stands": {f'nadroute_writes_total{{{UPDATER},result="denied"}}': 7},
@@ -137,6 +155,7 @@ def test_each_alert_fires_on_its_own_trouble_alone(tmp_path: Path) -> None:
         _case({}, at=AT, firing=[]),
         _case({**nothing, 'up{instance="other"}': 1}, at=AT, firing=absent),
         *(_case(changes, at=LATE.get(name, AT), firing=[name]) for name, changes in FIRING.items()),
+        *(_case(changes, at=AT, firing=["NadrouteTargetDown"]) for changes in BESIDE_MAINTENANCE),
         *(_case(changes, at=AT, firing=[]) for changes in QUIET.values()),
     ]
     file = tmp_path / "alerts.test.yaml"

@@ -347,6 +347,10 @@ def test_prometheus_gets_the_documented_rules_and_all_metrics() -> None:
     (rule,) = of_kind("PrometheusRule", objects).values()
     assert rule["spec"] == yaml.safe_load((ROOT / "docs" / "alerts.yaml").read_text())
     (monitor,) = of_kind("PodMonitor", objects).values()
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    assert endpoint["relabelings"] == [
+        {"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "node"}
+    ]
     assert (
         rule["metadata"]["labels"]["release"]
         == monitor["metadata"]["labels"]["release"]

@@ -12,6 +12,7 @@ from services.cluster.errors import Conflict, Denied, Unavailable
 from services.cluster.leading import Leadership
 from services.cluster.metrics import EventMetrics, WatchMetrics
 from services.contract.messages import ProbeRequest, Segment, SegmentProbe, Target, Verdict
+from services.contract.names import maintenance_key
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.parse.nad import Network, NetworkRef
@@ -33,6 +34,7 @@ from services.runtime.telemetry.progress import Progress
 from services.runtime.telemetry.telemetry import Telemetry
 from services.updater.gauges import NetworkGauges
 from services.updater.metrics import UpdaterMetrics
+from services.updater.open_windows import Windows
 from services.updater.settings import UpdaterSettings
 from services.watcher.metrics import WatcherMetrics
 from services.watcher.settings import WatcherSettings
@@ -41,6 +43,7 @@ from tests.unit.network.builders import network, verdict
 
 ROUTER = int(IPv4Address("10.0.7.1"))
 OFFER = DHCPOffer(ROUTER, ROUTER + 9, 24, ROUTER, (ROUTER,), 0, 3600, 0.2)
+NO_WINDOWS = Windows()
 NOWHERE = "unix:///nowhere/redis.sock"
 SETTINGS: Mapping[str, Callable[[], TelemetrySettings]] = {
     "watcher": lambda: WatcherSettings.load(redis_url=NOWHERE),
@@ -156,7 +159,14 @@ def _fill_updater(registry: CollectorRegistry) -> None:
         metrics.wrote(error, 0.1)
     EventMetrics(registry).handled("posted")
     metrics.reduced(0.1)
-    registry.register(gauges(clock, [reported("net", "Active")], [verdict("0" * 16)]))
+    registry.register(
+        gauges(
+            clock,
+            [reported("net", "Active")],
+            [verdict("0" * 16)],
+            windows=Windows(frozenset({maintenance_key("node2", "")})),
+        )
+    )
 
 
 def reported(name: str, state: str | None) -> Network:
@@ -172,6 +182,7 @@ def gauges(
     *,
     max_series: int = 100,
     fresh_s: float = 600.0,
+    windows: Windows = NO_WINDOWS,
 ) -> NetworkGauges:
     """Gauges over these networks, and these verdicts of a second ago."""
     metrics, present, began = UpdaterMetrics(CollectorRegistry()), list(networks), clock.seconds
@@ -186,4 +197,11 @@ def gauges(
             for segment, found in by_segment.items()
         }
 
-    return NetworkGauges(lambda: present, known, metrics, fresh_s=lambda _: fresh_s, max_series=max_series)
+    return NetworkGauges(
+        lambda: present,
+        known,
+        metrics,
+        windows=lambda: windows,
+        fresh_s=lambda _: fresh_s,
+        max_series=max_series,
+    )

@@ -6,15 +6,18 @@ from prometheus_client import CollectorRegistry
 
 from services.contract.conclusions import ConclusionRecord, Hindrance, Unwritten
 from services.contract.messages import Segment
+from services.contract.names import maintenance_key
 from services.contract.outcomes import Fault, ReachOutcome
 from services.network.parse.status import Status
 from services.updater.gauges import NetworkGauges
 from services.updater.metrics import UpdaterMetrics
+from services.updater.open_windows import Windows
 from tests.support.manual_clock import ManualClock
-from tests.unit.network.builders import verdict
+from tests.unit.network.builders import SEGMENT, verdict
 from tests.unit.runtime.registries import gauges, reported
 
 DIGEST = "0" * 16
+AGE, MAINTENANCE = "nadroute_verdict_age_seconds", "nadroute_host_maintenance"
 
 
 def values(registry: CollectorRegistry, name: str) -> dict[tuple[str, ...], float]:
@@ -55,7 +58,9 @@ def test_each_network_is_in_one_state_and_every_state_is_exported() -> None:
 def test_a_state_that_is_not_written_counts_until_it_is() -> None:
     """It takes precedence over the annotation; of a network that is gone it is forgotten."""
     metrics, network = UpdaterMetrics(CollectorRegistry()), reported("a", "Active")
-    found = NetworkGauges(lambda: [network], dict, metrics, fresh_s=lambda _: 600.0, max_series=1)
+    found = NetworkGauges(
+        lambda: [network], dict, metrics, windows=Windows, fresh_s=lambda _: 600.0, max_series=1
+    )
     status = Status("Invalid", "BadRoute").to_fields()
     written = ConclusionRecord(namespace="default", name="a", uid=network.uid, status=status)
     refused = written.model_copy(update={"unwritten": Unwritten(why=Hindrance.UNREADABLE)})
@@ -106,6 +111,25 @@ def test_old_verdicts_are_not_exported() -> None:
     clock.seconds += 12
     assert values(registry, "nadroute_gateway_reachable") == {}
     assert values(registry, "nadroute_verdict_age_seconds") == {("node1",): 31}
+
+
+def test_a_host_is_not_silent_where_it_is_in_maintenance() -> None:
+    """Its age is that of where it is asked, and there is none while it is asked nowhere."""
+    there = Segment(cluster_network="other", vlan=9)
+    verdicts = [verdict(DIGEST), verdict(DIGEST, segment=there), verdict(DIGEST, host="b")]
+
+    def ages(*windows: tuple[str, str]) -> tuple[set[str], set[str]]:
+        registry, keys = CollectorRegistry(), frozenset(maintenance_key(*names) for names in windows)
+        registry.register(gauges(ManualClock(), [], verdicts, windows=Windows(keys)))
+        found = (values(registry, name) for name in (AGE, MAINTENANCE))
+        old, whole = ({host for (host,) in each} for each in found)
+        return old, whole
+
+    assert ages() == ({"node1", "b"}, set())
+    assert ages(("node1", "")) == ({"b"}, {"node1"})
+    assert ages(("node1", SEGMENT.cluster_network)) == ({"node1", "b"}, set())
+    assert ages(("node1", SEGMENT.cluster_network), ("", "other")) == ({"b"}, set())
+    assert ages(("", SEGMENT.cluster_network)) == ({"node1"}, set())
 
 
 def test_series_beyond_the_limit_are_counted_as_omitted() -> None:

@@ -25,6 +25,7 @@ from services.network.write.supposing import as_if_written
 from services.updater.decide.reviewing import Review
 from services.updater.gauges import NetworkGauges
 from services.updater.metrics import UpdaterMetrics
+from services.updater.open_windows import Windows
 from services.updater.review.rounds import CHECK_S, LOOK_S
 from services.updater.review.touching import Touch
 from services.updater.service import Updater
@@ -66,6 +67,7 @@ class Bench:
                 self.updater.networks,
                 self.updater.verdicts,
                 metrics,
+                windows=Windows,
                 fresh_s=lambda _: settings.fresh_s,
                 max_series=10,
             )

@@ -1,0 +1,69 @@
+"""The maintenance windows that are open, as the updater's gauges need them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import cast
+
+import redis
+import structlog
+
+from services.contract.names import MAINTENANCE_KEY_PREFIX, maintenance_key
+from services.runtime.connection.outages import Outage
+from services.runtime.process.clock import Clock
+from services.runtime.process.repeating import RepeatingThread
+
+INTERVAL_S = 5.0
+SCANNED = 10_000
+"""Keys that Redis looks at in one command, which takes it a millisecond."""
+MAX_WINDOWS = 1_000
+MAX_KEY_BYTES = 300
+"""A longer key names no host and no cluster network."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """What is in maintenance at one time."""
+
+    keys: frozenset[str] = frozenset()
+    """As maintenance_key() names them."""
+
+    def hosts(self) -> list[str]:
+        """Return the hosts that are in maintenance as a whole, sorted."""
+        names = (key.removeprefix(MAINTENANCE_KEY_PREFIX).partition(":") for key in self.keys)
+        return sorted(host for host, _, cluster_network in names if host and not cluster_network)
+
+    def is_open(self, host: str, cluster_network: str) -> bool:
+        """Return whether this host is not to be asked on this cluster network now."""
+        of_each = ((host, ""), ("", cluster_network), (host, cluster_network))
+        return not self.keys.isdisjoint(maintenance_key(*names) for names in of_each)
+
+
+class OpenWindows(RepeatingThread):
+    """Reads them from time to time, so that no scrape waits for Redis."""
+
+    def __init__(self, client: redis.Redis, *, clock: Clock) -> None:
+        super().__init__("maintenance-windows", self.read, clock=clock, interval_s=INTERVAL_S)
+        self._client = client
+        self._known = Windows()
+        self._outage = Outage(log, "maintenance windows not read", over="maintenance windows are read again")
+
+    def current(self) -> Windows:
+        """Return what was read last."""
+        return self._known
+
+    def read(self) -> None:
+        """Read them once. While Redis cannot be read, what was read last holds."""
+        pattern = f"{MAINTENANCE_KEY_PREFIX}*"
+        try:
+            # As bytes: one key that is not UTF-8 must not hide the others.
+            scanned = self._client.scan_iter(match=pattern, count=SCANNED, NEVER_DECODE=True)
+            found = list(islice(cast("Iterator[bytes]", scanned), MAX_WINDOWS))
+        except redis.RedisError as error:
+            self._outage.failed(error)
+            return
+        self._outage.succeeded()
+        known = (key.decode(errors="backslashreplace") for key in found if len(key) <= MAX_KEY_BYTES)
+        self._known = Windows(frozenset(known))
