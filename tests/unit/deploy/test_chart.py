@@ -342,11 +342,22 @@ def test_the_updater_is_held_where_the_api_server_can() -> None:
 
 
 def test_prometheus_gets_the_documented_rules_and_all_metrics() -> None:
-    """The rules are those of docs/alerts.yaml; each part with metrics is scraped, and Flower is not."""
-    objects = rendered(EVERYTHING)
+    """The rules are those of docs/alerts.yaml, where what may be absent is what this release's PodMonitor
+    scrapes, if there is one; each part with metrics is scraped, and Flower is not.
+    """
+    documented = (ROOT / "docs" / "alerts.yaml").read_text()
+    (plain,) = of_kind(
+        "PrometheusRule", rendered({"metrics": {"prometheusRule": {"enabled": True}}})
+    ).values()
+    assert plain["spec"] == yaml.safe_load(documented)
+    objects = rendered(EVERYTHING, namespace="apart")
     (rule,) = of_kind("PrometheusRule", objects).values()
-    assert rule["spec"] == yaml.safe_load((ROOT / "docs" / "alerts.yaml").read_text())
     (monitor,) = of_kind("PodMonitor", objects).values()
+    own, number = re.subn(
+        r"absent\((\w+)\)", rf'absent(\1{{job="apart/{monitor["metadata"]["name"]}"}})', documented
+    )
+    assert number == 3
+    assert rule["spec"] == yaml.safe_load(own)
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
     assert endpoint["relabelings"] == [
         {"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "node"}
