@@ -214,7 +214,8 @@ ANNOTATIONS = (
         f"`{nad.STATUS}`",
         "nadroute",
         (
-            "JSON: `state`, `reason` and `since`; `digest` of the intent and `gateway` that were checked; "
+            "JSON: `state`, `reason` and `since`; `digest` of the intent and `gateway` that were checked, or "
+            "`gateway` that was refused as a host's own address; "
             "`connectivity` as nadroute sets it; `detail`; `hosts` that differ, with the reason, and "
             "`hostsOmitted`, the number of further ones; `dhcp`, the servers and what they offer; `namedBy`, "
             "those that have named the gateway; `dhcpOut`; `findings`, from reason to values. Empty fields "

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from services.contract.limits import WIDEST_OWN_PREFIX
 from services.contract.messages import HostAnnouncement
 from services.contract.names import HOST_TTL_S
-from services.network.parse.intent import answering_gateway
+from services.network.parse.intent import answering_gateway, refused_gateway
 from services.network.parse.nad import Network
 from services.network.policy import Policy
 
@@ -72,16 +72,22 @@ class Contradictions:
         self._answering: dict[str, IPv4Address] = {}
 
     def applied_to(self, policy: Policy, network: Network) -> Policy:
-        """Return the policy as it applies to this network; the same object where nothing is contradicted."""
+        """Return the policy as it applies to this network: what its status tells of a claim stands."""
         gateway = answering_gateway(network, policy)
         if gateway is not None:
             self._answering[network.uid] = gateway
         elif (gateway := self._answering.get(network.uid)) is None:
-            return policy
+            refused = refused_gateway(network, network.status)
+            # So it was found when the claim was believed, as before this process started.
+            return policy.with_host_address(refused if refused in policy.claimed_addresses else None)
         elif not policy.is_claimed(gateway):
             self.forget(network.uid)
             return policy
         return policy.without_host_address(gateway)
+
+    def has(self, network: Network) -> bool:
+        """Whether this network contradicts a claim, as applied_to() found last."""
+        return network.uid in self._answering
 
     def forget(self, uid: str) -> None:
         """Forget a network that is gone."""

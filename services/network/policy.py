@@ -10,7 +10,6 @@ from services.network.parse.nad import NetworkRef
 
 DefaultMode = Literal["auto", "off"]
 ActiveWhen = Literal["routed", "vlan"]
-IS_A_HOSTS = "is a host's own address"
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,12 @@ class Policy:
             claimed_networks=claimed_networks,
         )
 
+    def with_host_address(self, address: IPv4Address | None) -> "Policy":
+        """Return the policy as if it were believed that a host has this address; the same for None."""
+        if address is None:
+            return self
+        return replace(self, host_addresses=self.host_addresses | {address})
+
     def without_host_address(self, address: IPv4Address | None) -> "Policy":
         """Return the policy as if no host had this address."""
         return replace(
@@ -90,7 +95,7 @@ class Policy:
     def denial(self, address: IPv4Address) -> str | None:
         """Return why this address may not be probed; None if it may."""
         if address in self.host_addresses:
-            return f"{address} {IS_A_HOSTS}"
+            return f"{address} is a host's own address"
         subnet = next((subnet for subnet in self.denied_subnets if address in subnet), None)
         return None if subnet is None else f"{address} is in the denied subnet {subnet}"
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from services.contract.conclusions import ConclusionRecord
 from services.network.parse import nad
-from services.network.parse.intent import Channel, NotProbed, read_intent
+from services.network.parse.intent import Channel, NotProbed
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import Status
 from services.network.policy import Policy
 from services.view.host_checks import RedisView
-from services.view.rows import NetworkRow, Source, network_row
+from services.view.rows import NetworkRow, Source, network_row, told_intent
 
 DETAILS = "details"
 """Stands for the other fields of the status, where state and reason stay."""
@@ -42,9 +42,8 @@ class NetworkDifference:
 
 def network_difference(network: Network, policy: Policy, view: RedisView) -> NetworkDifference:
     """Compare a network with the record of its conclusion. view: from a Redis that could be read."""
-    applied, record = view.applied_to(policy), view.conclusions.get(network.uid)
-    row = network_row(network, applied, record)
-    intent = read_intent(network, applied)
+    record = view.conclusions.get(network.uid)
+    row, intent = network_row(network, policy, record), told_intent(network, policy, record)
     if network.deleting or (isinstance(intent, NotProbed) and intent.channel is not Channel.STATUS):
         return NetworkDifference(row)
     if record is None or row.source is not Source.CONCLUSION:

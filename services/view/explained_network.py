@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome, Reason, State
 from services.network.parse import nad
-from services.network.parse.intent import Intent, read_intent
+from services.network.parse.intent import Intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.policy import Policy
 from services.network.reasons.catalog import REASONS
@@ -13,7 +13,7 @@ from services.network.reasons.states import DHCP_OUT, FAULTS, STATES
 from services.network.reasons.texts import Facts
 from services.view.doubts import DoubtRow, doubts_of
 from services.view.host_checks import HostCheck, RedisView
-from services.view.rows import NetworkRow, Source, checks_of
+from services.view.rows import NetworkRow, Source, checks_of, told_intent
 from services.view.unwritten import describe_unwritten
 
 MAX_LISTED = 5
@@ -52,7 +52,7 @@ def explain_network(
     """
     checks = checks_of(row, view)
     facts = _facts(network, row, checks or ())
-    sharing = _sharing(row, others, policy)
+    sharing = _sharing(row, others, policy, view)
     asked = [*_asked(network, row), *_shared(sharing)]
     meaning, steps = _meaning(row, facts)
     steps = [*_repairs(row, checks or (), facts), *steps]
@@ -178,12 +178,14 @@ def _asked(network: Network, row: NetworkRow) -> list[AskedValue]:
     return asked
 
 
-def _sharing(row: NetworkRow, others: Iterable[Network], policy: Policy) -> list[NetworkRef]:
+def _sharing(row: NetworkRow, others: Iterable[Network], policy: Policy, view: RedisView) -> list[NetworkRef]:
     if row.intent is None:
         return []
     found = []
     for other in others:
-        intent = None if other.ref == row.ref else read_intent(other, policy)
+        if other.ref == row.ref:
+            continue
+        intent = told_intent(other, policy, view.conclusions.get(other.uid))
         if isinstance(intent, Intent) and intent.segment == row.intent.segment:
             found.append(other.ref)
     return sorted(found)

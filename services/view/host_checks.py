@@ -1,7 +1,7 @@
 """What Redis knows: the conclusion about each network, and what each host found there and how long ago."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
@@ -68,11 +68,6 @@ class RedisView:
     trouble: str | None = None
     windows: tuple[Window, ...] = ()
     """Hosts and cluster networks that are in maintenance."""
-
-    def applied_to(self, policy: Policy) -> Policy:
-        """Return the policy as the updater has it: a host's own address cannot be a gateway."""
-        addresses = frozenset(address for host in self.hosts.values() for address in host.addresses)
-        return replace(policy, host_addresses=addresses)
 
     def carrying(self, cluster_network: str) -> list[str]:
         """Return the announced hosts with an uplink of this cluster network, by name."""

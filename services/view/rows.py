@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from services.contract.conclusions import ConclusionRecord, Hindrance, Unwritten
 from services.contract.outcomes import CALM_STATES, Reason, State
-from services.network.parse.intent import Channel, Intent, NotProbed, read_intent
+from services.network.parse.intent import Channel, Intent, NotProbed, read_intent, refused_gateway
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.status import ServerOffer, Status
 from services.network.policy import DEFAULT_POLICY, Policy
@@ -74,16 +74,27 @@ class NetworkLine:
 
 def rows_of(networks: Iterable[Network], policy: Policy, view: RedisView) -> list[NetworkRow]:
     """Build the rows of NADs from the conclusions in Redis; where there is none, from the annotations."""
-    applied = view.applied_to(policy)
-    return [network_row(network, applied, view.conclusions.get(network.uid)) for network in networks]
+    return [network_row(network, policy, view.conclusions.get(network.uid)) for network in networks]
+
+
+def told_intent(network: Network, policy: Policy, record: ConclusionRecord | None) -> Intent | NotProbed:
+    """Read the intent as the updater did: it alone knows which addresses it believes to be a host's own.
+
+    Without a record, what the annotation says of them stands.
+    """
+    told = _concluded(record) or network.status
+    return read_intent(network, policy.with_host_address(refused_gateway(network, told)))
+
+
+def _concluded(record: ConclusionRecord | None) -> Status | None:
+    return Status.from_fields(record.status) if record is not None else None
 
 
 def network_row(
     network: Network, policy: Policy = DEFAULT_POLICY, record: ConclusionRecord | None = None
 ) -> NetworkRow:
     """Build the row of a NAD; a status of a former intent is not shown."""
-    intent = read_intent(network, policy)
-    concluded = Status.from_fields(record.status) if record is not None else None
+    intent, concluded = told_intent(network, policy, record), _concluded(record)
     if isinstance(intent, NotProbed):
         return _not_probed(network, intent, [concluded, network.status], record)
     known = intent.gateway or intent.known_gateway
@@ -122,7 +133,8 @@ def _not_probed(
 ) -> NetworkRow:
     """reported: the statuses of record and annotation; the first that agrees says since when."""
     same = [s for s in reported if s is not None and (s.state, s.reason) == (intent.state, intent.reason)]
-    source = Source.CONCLUSION if same and same[0] is reported[0] else Source.NETWORK
+    otherwise = Source.NETWORK if intent.host_address is None else Source.ANNOTATION
+    source = Source.CONCLUSION if same and same[0] is reported[0] else otherwise
     unwritten = record.unwritten if record is not None and source is Source.CONCLUSION else None
     if intent.channel is Channel.EVENT:
         unwritten = Unwritten(why=Hindrance.UNREADABLE)

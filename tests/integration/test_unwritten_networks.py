@@ -3,10 +3,12 @@
 import itertools
 import json
 import re
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,18 @@ import pytest
 from lab.kube import Match
 from lab.kube.harvester import HarvesterAdmission
 from lab.kube.resources import NADS
-from services.contract.messages import Segment
-from services.contract.names import conclusion_key
+from services.contract.conclusions import Hindrance, Unwritten
+from services.contract.messages import HostAnnouncement, Segment
+from services.contract.names import conclusion_key, host_key
 from services.contract.outcomes import ReachOutcome
 from services.network.parse import nad
 from services.network.parse.nad import Network
+from services.network.parse.status import Status
+from services.runtime.stored.conclusion_store import ConclusionStore
 from tests.integration.test_updater_process import LEASED, segment
+from tests.support.announcing import announced
 from tests.support.redis_server import running_redis
+from tests.support.seen_networks import record_of
 from tests.support.updater_site import UpdaterSite, digest_of, state_of, updater_site
 from tests.unit.cli.running import Ran, run
 from tests.unit.network.builders import CIDR, GATEWAY, dhcp, offer, verdict
@@ -245,6 +252,77 @@ def test_without_redis_the_annotation_is_shown_and_said_to_be(monkeypatch: pytes
         shown = watched("status")
         assert "from the annotation, as Redis has no conclusion: default/fallback" in shown.err
         assert watched("diff").code == 1, "what is not known may differ"
+
+
+@contextmanager
+def claiming(site: UpdaterSite, address: IPv4Address) -> Iterator[None]:
+    """Announce this address as a host's own, as a stranger in Redis can."""
+    forged = HostAnnouncement(
+        host="thief",
+        uplinks={},
+        version="1",
+        incarnation=1,
+        addresses=(address,),
+        own_networks=(IPv4Network((address, 24), strict=False),),
+    )
+    with announced(site.redis, forged):
+        yield
+    site.redis.delete(host_key("thief"))
+
+
+def test_a_forged_announcement_refuses_nothing_that_the_commands_show(watched: Watched) -> None:
+    """R20: they show what the updater decided, of a written network, of one that is not, and of a new one."""
+    site, claimed = watched.site, GATEWAY + 8
+    route = f'{{"mode":"manual","cidr":"{CIDR}","gateway":"{claimed}"}}'
+    site.server.faults.deny("not on my watch", match=Match(verb="patch", name="kept"), count=None)
+    for name, vlan in (("stolen", 107), ("kept", 108)):
+        watched.report(site.create(name, vlan=vlan, route=route), segment(vlan), gateway=claimed)
+    site.wait_for("stolen", lambda n: state_of(n) == "Active")
+    assert watched.wait_for_row("kept", lambda row: bool(row["not_written"]))["state"] == "Active"
+    expected = {"stolen": "Active", "kept": "Active", "newcomer": "Pending"}
+    with claiming(site, claimed):
+        newcomer = site.create("newcomer", vlan=109, route=route)
+        site.wait(lambda: "a host announces a gateway that answers" in site.log.read_text())
+        site.wait(lambda: bool(site.redis.exists(conclusion_key(newcomer.uid))))
+        for command in ("status", "explain"):
+            assert {name: watched.row(command, name)["state"] for name in expected} == expected
+        assert watched("explain", "default/stolen").out.startswith("default/stolen is ✔ Active")
+        assert "own address" not in watched("explain", "default/newcomer").out
+        assert watched("status", "default/stolen", "default/kept").code == 0
+        assert watched("diff", "default/stolen").out == "1 network: 0 would change, 1 would not\n"
+        assert [c["would_be"] for c in watched.row("diff", "kept")["changes"] if c["field"] == "state"] == [
+            "Active"
+        ]
+
+
+def test_a_refusal_that_only_the_record_has_is_shown(watched: Watched) -> None:
+    """Without an updater or a host that announces the address: what was decided last is shown, by each."""
+    site = watched.site
+    network = site.create("refused", vlan=110, route=f'{{"mode":"manual",{LEASED}}}')
+    site.wait(lambda: bool(site.redis.exists(conclusion_key(network.uid))))
+    refused = Status("Invalid", "GatewayRefused", since="2026-11-23T03:04:05Z", gateway=str(GATEWAY))
+    with stopped(site):
+        unwritten = Unwritten(why=Hindrance.OBSERVE_ONLY, status=True)
+        ConclusionStore(site.redis).put([record_of(network, refused, unwritten)])
+        row = watched.row("status", "refused")
+        assert (row["state"], row["reason"], row["source"]) == ("Invalid", "GatewayRefused", "conclusion")
+        assert (row["since"], row["not_written"]["why"]) == (refused.since, "observe_only")
+        assert watched("status", "default/refused").code == 1
+        explained = " ".join(watched("explain", "default/refused").out.split())
+        assert explained.startswith("default/refused is ! Invalid")
+        assert f"{GATEWAY} is a host's own address" in explained
+        changes = {c["field"]: c["would_be"] for c in watched.row("diff", "refused")["changes"]}
+        assert (changes["state"], changes["reason"]) == ("Invalid", "GatewayRefused")
+
+
+@contextmanager
+def stopped(site: UpdaterSite) -> Iterator[None]:
+    """Stop the updater's process for the block."""
+    site.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        site.process.send_signal(signal.SIGCONT)
 
 
 def test_a_record_goes_with_its_network(watched: Watched) -> None:

@@ -17,9 +17,9 @@ from services.contract.outcomes import Reason, State
 from services.network.parse import nad
 from services.network.parse.nad import Network
 from services.network.parse.route import Route
-from services.network.parse.status import ServerIdentity
+from services.network.parse.status import ServerIdentity, Status
 from services.network.parse.tolerance import load_object, read_cidr, read_gateway, shown
-from services.network.policy import DEFAULT_POLICY, IS_A_HOSTS, Policy
+from services.network.policy import DEFAULT_POLICY, Policy
 
 Mode = Literal["auto", "manual"]
 MAX_CONFIG_CHARACTERS = 65_536
@@ -96,14 +96,23 @@ class NotProbed:
     reason: Reason
     detail: str = ""
     channel: Channel = Channel.STATUS
+    host_address: IPv4Address | None = None
+    """The owner's gateway, where it is refused as a host's own address."""
 
 
 class _Refused(Exception):
     """The owner's configuration is refused."""
 
-    def __init__(self, reason: Reason, detail: str, channel: Channel = Channel.STATUS) -> None:
+    def __init__(
+        self,
+        reason: Reason,
+        detail: str,
+        channel: Channel = Channel.STATUS,
+        *,
+        host_address: IPv4Address | None = None,
+    ) -> None:
         super().__init__(detail)
-        self.invalid = NotProbed(State.INVALID, reason, f"{nad.ROUTE}: {detail}", channel)
+        self.invalid = NotProbed(State.INVALID, reason, f"{nad.ROUTE}: {detail}", channel, host_address)
 
 
 def answering_gateway(network: Network, policy: Policy) -> IPv4Address | None:
@@ -119,23 +128,19 @@ def answering_gateway(network: Network, policy: Policy) -> IPv4Address | None:
     return gateway if policy.is_claimed(gateway) else None
 
 
-def _policy_for(network: Network, policy: Policy) -> Policy:
-    """Return the policy as it applies to this network: a claim that is not believed yet changes nothing."""
-    if (answering := answering_gateway(network, policy)) is not None:
-        return policy.without_host_address(answering)
-    status = network.status
-    if not policy.claimed_addresses or status is None or status.reason != Reason.GATEWAY_REFUSED:
-        return policy
+def refused_gateway(network: Network, status: Status | None) -> IPv4Address | None:
+    """Return the owner's gateway where this status refuses it as a host's own address; or None."""
+    if status is None or status.reason != Reason.GATEWAY_REFUSED:
+        return None
     gateway = read_gateway(network.route.gateway)
-    if gateway is None or f"{gateway} {IS_A_HOSTS}" not in status.detail or not policy.is_claimed(gateway):
-        return policy
-    # So it was found when the claim was believed, as before this process started.
-    return replace(policy, host_addresses=policy.host_addresses | {gateway})
+    return gateway if gateway == read_gateway(status.gateway) else None
 
 
 def read_intent(network: Network, policy: Policy = DEFAULT_POLICY) -> Intent | NotProbed:
-    """Read the intent of a network's owner. Never raises: a tenant may have written anything."""
-    policy = _policy_for(network, policy)
+    """Read the intent of a network's owner. Never raises: a tenant may have written anything.
+
+    policy: as it applies to this network; see network.claims for which hosts' addresses count.
+    """
     if network.is_system:
         return NotProbed(State.IGNORED, Reason.SYSTEM_NETWORK, channel=Channel.NOTHING)
     if not policy.covers_namespace(network.ref):
@@ -248,7 +253,9 @@ def _manual(segment: Segment, route: Route, policy: Policy) -> Intent:
         raise _Refused(Reason.BAD_CIDR, detail, channel)
     if (denial := policy.denial(gateway)) is not None:
         raise _Refused(
-            Reason.GATEWAY_REFUSED, f"gateway: expected an address that may be probed, but {denial}"
+            Reason.GATEWAY_REFUSED,
+            f"gateway: expected an address that may be probed, but {denial}",
+            host_address=gateway if gateway in policy.host_addresses else None,
         )
     # An owner may name a wider subnet than DHCP, and one around a denied one: only the gateway is probed.
     flaw = find_flaw_in(gateway, cidr, widest=1)

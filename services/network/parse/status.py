@@ -57,7 +57,7 @@ class Status:
     digest: str = ""
     """Digest of the intent that it is about."""
     gateway: str = ""
-    """The gateway that was checked."""
+    """The gateway that was checked, or that was refused as a host's own address."""
     connectivity: str = ""
     """The value that nadroute sets in the route annotation; another value there is another writer's."""
     detail: str = ""

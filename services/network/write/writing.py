@@ -158,7 +158,8 @@ def _change(
 def _status(intent: Intent | NotProbed, conclusion: Conclusion | None, *before: Status | None) -> Status:
     """before: the statuses of before, of which the first on this intent counts."""
     if isinstance(intent, NotProbed):
-        return Status(intent.state, intent.reason, detail=intent.detail)
+        gateway = str(intent.host_address or "")
+        return Status(intent.state, intent.reason, gateway=gateway, detail=intent.detail)
     assert conclusion is not None
     same = next((status for status in before if status is not None and status.digest == intent.digest), None)
     gateway = _checked_gateway(intent, conclusion, same)

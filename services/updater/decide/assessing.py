@@ -85,7 +85,7 @@ class Assessor:
         if known is not None and known[0] is network and known[1] is policy:
             return known[2]
         applied = self._contradictions.applied_to(policy, network)
-        if applied is not policy:
+        if self._contradictions.has(network):
             tell(log, "a host announces a gateway that answers as its own address", network=str(network.ref))
         intent = read_intent(network, applied)
         self._intents[network.uid] = network, policy, intent

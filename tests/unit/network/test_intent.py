@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 
 from services.contract.outcomes import Reason, State
+from services.network.claims import Contradictions
 from services.network.parse import nad
 from services.network.parse.intent import Channel, Intent, NotProbed, read_intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.parse.route import Route
 from services.network.parse.status import Status
 from services.network.policy import Policy
+from services.network.write.writing import decide
 from tests.unit.network.builders import CIDR, GATEWAY, SEGMENT, config, network
 from tests.unit.network.strategies import any_networks
 
@@ -137,7 +139,7 @@ def test_a_gateway_that_answers_on_its_vlan_is_no_hosts_address(
 ) -> None:
     """R20: announcing it as one takes it from no network; one that does not answer is refused as before."""
     status = json.dumps({"state": state, "reason": "x", "since": "", "gateway": gateway})
-    found = read_intent(
+    found = _read_as_applied(
         network(_manual("10.0.112.0/20", "10.0.112.1"), status=status),
         Policy(host_addresses=frozenset({GATEWAY})),
     )
@@ -149,11 +151,18 @@ def test_a_new_claim_refuses_only_what_was_refused_before() -> None:
     route, claimed = _manual("10.0.112.0/20", "10.0.112.1"), Policy(claimed_addresses=frozenset({GATEWAY}))
     refused = read_intent(network(route), Policy(host_addresses=frozenset({GATEWAY})))
     assert isinstance(refused, NotProbed)
-    status = {"state": "Invalid", "reason": refused.reason, "since": "", "detail": refused.detail}
-    assert read_intent(network(route, status=json.dumps(status)), claimed) == refused
-    assert isinstance(read_intent(network(route), claimed), Intent)
-    other = network(_manual("10.0.112.0/20", "10.0.112.2"), status=json.dumps(status))
-    assert isinstance(read_intent(other, Policy(claimed_addresses=frozenset({GATEWAY + 1}))), Intent)
+    change = decide(network(route), refused, None, now="")
+    assert change is not None
+    status = change.after.dump()
+    assert _read_as_applied(network(route, status=status), claimed) == refused
+    assert isinstance(_read_as_applied(network(route), claimed), Intent)
+    assert isinstance(_read_as_applied(network(route, status=status), Policy()), Intent)
+    other, both = network(_manual("10.0.112.0/20", "10.0.112.2"), status=status), {GATEWAY, GATEWAY + 1}
+    assert isinstance(_read_as_applied(other, Policy(claimed_addresses=frozenset(both))), Intent)
+
+
+def _read_as_applied(given: Network, policy: Policy) -> Intent | NotProbed:
+    return read_intent(given, Contradictions().applied_to(policy, given))
 
 
 def test_a_network_out_of_scope_is_left_alone() -> None:

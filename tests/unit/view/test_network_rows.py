@@ -140,11 +140,36 @@ def test_a_network_that_is_not_probed_takes_since_and_refusal_from_its_record() 
     assert other.unwritten == Unwritten(why=Hindrance.UNREADABLE)
 
 
-def test_a_hosts_own_address_is_refused_as_by_the_updater() -> None:
-    """The hosts announce their addresses; without them the network would look as if it were probed."""
-    manual = network('{"mode":"manual","cidr":"10.0.112.0/20","gateway":"10.0.112.1"}')
+MANUAL = '{"mode":"manual","cidr":"10.0.112.0/20","gateway":"10.0.112.1"}'
+REFUSED = Status(State.INVALID, Reason.GATEWAY_REFUSED, since=SINCE, gateway="10.0.112.1")
+
+
+def test_a_hosts_own_address_is_refused_as_the_record_says() -> None:
+    """The updater alone knows which addresses it believes, also where only its record has the status."""
+    given, why = network(MANUAL), Unwritten(why=Hindrance.OBSERVE_ONLY, status=True)
+    row = network_row(given, DEFAULT_POLICY, record_of(given, REFUSED, why))
+    assert (row.state, row.reason, row.since) == ("Invalid", "GatewayRefused", SINCE)
+    assert (row.source, row.unwritten) == (Source.CONCLUSION, why)
+    assert "10.0.112.1 is a host's own address" in row.detail
+
+
+def test_an_announced_address_refuses_nothing_by_itself() -> None:
+    """Anyone who reaches Redis can announce one: without a record the network is as the annotation says."""
     host = HostAnnouncement(
         host="node1", uplinks={}, version="1", incarnation=1, addresses=(IPv4Address("10.0.112.1"),)
     )
-    (row,) = rows_of([manual], DEFAULT_POLICY, RedisView(hosts={"node1": host}))
-    assert (row.state, row.reason) == ("Invalid", "GatewayRefused")
+    seen = RedisView(hosts={"node1": host})
+    (row,) = rows_of([network(MANUAL)], DEFAULT_POLICY, seen)
+    assert (row.state, row.source) == ("Pending", Source.NETWORK)
+    (row,) = rows_of([network(MANUAL, status=REFUSED.dump())], DEFAULT_POLICY, seen)
+    assert (row.state, row.reason, row.source) == ("Invalid", "GatewayRefused", Source.ANNOTATION)
+
+
+def test_a_refusal_counts_for_the_gateway_that_was_refused() -> None:
+    """Once the owner has named another one, or the record says something newer, it does not."""
+    refused, other = network(MANUAL), network(MANUAL.replace("112.1", "112.2"))
+    assert network_row(other, DEFAULT_POLICY, record_of(other, REFUSED)).state == "Pending"
+    intent = read_intent(refused)
+    assert isinstance(intent, Intent)
+    newer = record_of(refused, Status(State.ACTIVE, Reason.GATEWAY_ANSWERS, digest=intent.digest))
+    assert network_row(network(MANUAL, status=REFUSED.dump()), DEFAULT_POLICY, newer).state == "Active"
