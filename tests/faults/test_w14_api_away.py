@@ -20,7 +20,7 @@ from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
 from services.runtime.queues.celery_app import make_app
 from services.runtime.stored.verdict_store import VerdictStore
-from tests.support.announcing import announce
+from tests.support.announcing import announced
 from tests.support.redis_server import RedisServer
 from tests.support.service_process import ServiceProcess, running_service
 from tests.support.updater_site import NAMESPACE, state_of
@@ -110,10 +110,10 @@ class Site:
 
 @contextlib.contextmanager
 def running(folder: Path, redis_server: RedisServer) -> Iterator[Site]:
-    for host in HOSTS:
-        said = HostAnnouncement(host=host, uplinks={"extra": "extra-bo"}, version="1", incarnation=1)
-        announce(redis_server.client, said)
-    with ApiServer() as server:
+    with contextlib.ExitStack() as hosts, ApiServer() as server:
+        for host in HOSTS:
+            said = HostAnnouncement(host=host, uplinks={"extra": "extra-bo"}, version="1", incarnation=1)
+            hosts.enter_context(announced(redis_server.client, said))
         environment: Mapping[str, str] = {
             "NADROUTE_REDIS_URL": redis_server.url,
             "NADROUTE_KUBECONFIG": str(server.kubeconfig(folder / "kubeconfig")),

@@ -19,7 +19,7 @@ from services.network.parse.nad import Network
 from services.prober.frames.ignore_reasons import IgnoreReason
 from services.runtime.process.logs import TASK_LOGGERS
 from services.runtime.queues.celery_app import make_app
-from tests.support.announcing import announce
+from tests.support.announcing import announced
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.service_process import TIMEOUT_S, ServiceProcess, running_service
 from tests.support.updater_site import digest_of
@@ -162,7 +162,11 @@ def samples(running: ServiceProcess, prefix: str) -> dict[str, float]:
 
 def test_the_updaters_metrics_match_what_it_did(short_folder: Path, redis_server: RedisServer) -> None:
     """Reports, verdicts, writes, the network's state, and each host's view of the gateway."""
-    with ApiServer() as server, service("updater", short_folder, redis_server.url, server) as running:
+    with (
+        contextlib.ExitStack() as hosts,
+        ApiServer() as server,
+        service("updater", short_folder, redis_server.url, server) as running,
+    ):
         running.wait_ready()
         body: dict[str, Any] = {
             "apiVersion": "k8s.cni.cncf.io/v1",
@@ -178,8 +182,8 @@ def test_the_updaters_metrics_match_what_it_did(short_folder: Path, redis_server
             "spec": {"config": config(100)},
         }
         network = Network.from_object(server.store.create(NADS, "default", body).body)
-        announced = {"host": "node1", "uplinks": {"extra": "extra-bo"}, "version": "1", "incarnation": 1}
-        announce(redis_server.client, HostAnnouncement.from_wire(announced))
+        said = {"host": "node1", "uplinks": {"extra": "extra-bo"}, "version": "1", "incarnation": 1}
+        hosts.enter_context(announced(redis_server.client, HostAnnouncement.from_wire(said)))
         report = Report(host="node1", verdicts=(verdict(digest_of(network)),))
         with contextlib.closing(make_app(redis_server.url)) as app:
             for body_sent in (report.to_json(), report.to_json(), {"junk": 1}):

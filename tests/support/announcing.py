@@ -43,13 +43,16 @@ def announced(client: redis.Redis, said: HostAnnouncement) -> Iterator[None]:
     own, over = _without_retries(client), threading.Event()
     key, text = host_key(said.host), said.model_dump_json()
 
+    def say() -> None:
+        with contextlib.suppress(redis.RedisError, OSError):
+            own.set(key, text, ex=HOST_TTL_S)
+
     def beat() -> None:
-        while not over.is_set():
-            with contextlib.suppress(redis.RedisError, OSError):
-                own.set(key, text, ex=HOST_TTL_S)
-            over.wait(RENEWAL_S)
+        while not over.wait(RENEWAL_S):
+            say()
         own.connection_pool.disconnect()
 
+    say()
     thread = _start(beat, said)
     try:
         yield

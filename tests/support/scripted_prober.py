@@ -1,6 +1,7 @@
 """A scripted prober: it answers requests by what a lab.harvester.Fabric says is true."""
 
 import base64
+import contextlib
 import json
 import threading
 from ipaddress import IPv4Address
@@ -25,7 +26,7 @@ from services.contract.messages import (
 from services.contract.names import REPORT_QUEUE, REPORT_TASK, outstanding_key, probe_queue
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
 from services.contract.reports import Report
-from tests.support.announcing import announce
+from tests.support.announcing import announced
 
 LOOK_S = 0.2
 REACHABLE = ReachVerdict(outcome=ReachOutcome.REACHABLE, attempts=1)
@@ -99,11 +100,12 @@ class ScriptedProber:
         self._fabric = fabric
         self._host = host
         self._over = threading.Event()
+        self._announced = contextlib.ExitStack()
         self._thread = threading.Thread(target=self._run, name=f"prober-{host}", daemon=True)
 
     def __enter__(self) -> "ScriptedProber":
         said = HostAnnouncement(host=self._host, uplinks={"extra": "extra-bo"}, version="1", incarnation=1)
-        announce(self._client, said)
+        self._announced.enter_context(announced(self._client, said))
         self._thread.start()
         return self
 
@@ -114,6 +116,7 @@ class ScriptedProber:
         trace: TracebackType | None,
     ) -> None:
         self._over.set()
+        self._announced.close()
         self._thread.join(60)
         assert not self._thread.is_alive()
 

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,7 +40,7 @@ from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
 from services.runtime.queues.celery_app import make_app
 from services.runtime.stored.doubts import FIELD
-from tests.support.announcing import announce
+from tests.support.announcing import announced
 from tests.support.redis_server import RedisServer, running_redis
 
 TIMEOUT_S = 60.0
@@ -62,6 +62,7 @@ class UpdaterSite:
     process: subprocess.Popen[bytes]
     log: Path
     environment: Mapping[str, str]
+    until_its_end: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def create(self, name: str, *, vlan: int, route: str | None = None, **annotations: str) -> Network:
         """Create a VM network as its owner does."""
@@ -89,10 +90,10 @@ class UpdaterSite:
         self.process = _start({**self.environment, **environment}, self.log)
 
     def announce(self, *hosts: str) -> None:
-        """Announce hosts that carry the cluster network, for the rest of the test."""
+        """Announce hosts that carry the cluster network until the site's end, also after Redis lost them."""
         for host in hosts:
             said = HostAnnouncement(host=host, uplinks={"extra": "extra-bo"}, version="1", incarnation=1)
-            announce(self.redis, said)
+            self.until_its_end.enter_context(announced(self.redis, said))
 
     def send(self, *verdicts: Verdict) -> None:
         """Send a report as a prober does."""
@@ -223,6 +224,7 @@ def updater_site(
             yield site
         finally:
             app.close()
+            site.until_its_end.close()
             _end(site.process)
 
 
