@@ -28,6 +28,8 @@ NO_USABLE_GATEWAY: Mapping[Reason, ReasonText] = {
         A DHCP server offers addresses, but names no gateway.
         - On that server, in the scope of VLAN {vlan}, add option 3 (router), or option 121 with a default
           route
+        - If VMs do get a gateway there, the server may name it only in the DHCPACK, which is read at the
+          prober's depth lease (`NADROUTE_DEPTH=lease`)
         - BY_HAND
         """,
     ),

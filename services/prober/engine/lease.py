@@ -15,6 +15,7 @@ from services.prober.engine.dhcp_states import (
     UNANSWERED,
     enter,
 )
+from services.prober.engine.offers import acknowledged
 from services.prober.engine.results import DHCPOffer, LeaseResult
 from services.prober.engine.timers import Timer
 from services.prober.engine.trunk_state import Transaction, TrunkState
@@ -38,6 +39,7 @@ class LeasedAddress:
     """
 
     __slots__ = (
+        "_acknowledged",
         "_attempts",
         "_deadline",
         "_handler",
@@ -65,6 +67,8 @@ class LeasedAddress:
         self.station = station
         self._trunk = trunk
         self._offer = offer
+        self._acknowledged: DHCPOffer | None = None
+        """The offer with the options of the DHCPACK."""
         self._handler = handler
         self._leases = leases
         self._state = SELECTING
@@ -87,14 +91,20 @@ class LeasedAddress:
         self._request(now)
 
     def replied(self, _: Transaction, reply: dhcp.Reply, *, mac: bytes, now: float) -> None:  # noqa: ARG002
-        """Handle a DHCPACK or DHCPNAK; replies of other servers are ignored."""
-        if self._state != REQUESTING or (reply.server or reply.source) != self._offer.server:
+        """Handle a DHCPACK or DHCPNAK; replies of other servers are ignored.
+
+        A DHCPACK without a server identifier is taken, as clients do: its source may be a relay.
+        """
+        server = self._offer.server
+        named = reply.server or (server if reply.kind == dhcp.ACK else reply.source)
+        if self._state != REQUESTING or named != server:
             return
         if reply.kind == dhcp.NAK:
             self._end()
             self._report(LeaseOutcome.REFUSED, now)
         elif reply.kind == dhcp.ACK and reply.address == self._offer.address:
             self._state = enter(self._state, PROBING)
+            self._acknowledged = acknowledged(self._offer, reply, denied=self._trunk.settings.denied)
             self._trunk.claim(self, self._offer.address)
             self._probe(now)
 
@@ -195,8 +205,12 @@ class LeasedAddress:
         self._stop_waiting()
         offer, elapsed_s = self._offer, max(0.0, now - self._started)
         self._handler.leased(
-            LeaseResult(outcome, offer.server, offer.address, self._attempts, elapsed_s, owner), now
-        )
+            LeaseResult(
+                outcome, offer.server, offer.address, self._attempts, elapsed_s, owner,
+                requested=offer, acknowledged=self._acknowledged,
+            ),
+            now,
+        )  # fmt: skip
 
 
 class OperatorAddress:

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from services.contract.gateways import MaskedSubnet, first_usable
 from services.contract.limits import MAX_SERVERS, MAX_TARGETS
 from services.prober.engine.probes import Target
 from services.prober.engine.results import DHCPOffer, TargetResult
+from services.prober.frames import dhcp
 
 _NO_SERVERS: Final[frozenset[int]] = frozenset()
 
@@ -29,6 +31,37 @@ def is_repetition(offer: DHCPOffer, other: DHCPOffer) -> bool:
         and offer.gateway == other.gateway
         and offer.prefix == other.prefix
     )
+
+
+def acknowledged(offer: DHCPOffer, ack: dhcp.Reply, *, denied: tuple[MaskedSubnet, ...]) -> DHCPOffer:
+    """Return the offer with the options of its DHCPACK, which count (RFC 2131 section 4.3.2).
+
+    An option that only the DHCPOFFER had is gone: clients configure what the DHCPACK says. The frame's source
+    stays, so that a lease through the other router of a pair is not from another server.
+    """
+    prefix = None if ack.mask is None else dhcp.prefix_length(ack.mask)
+    address = ack.address
+    usable = first_usable(
+        ack.gateway, ack.routers, offered=address, subnet=address, prefix=prefix, denied=denied
+    )
+    return offer._replace(
+        prefix=prefix,
+        gateway=ack.gateway if usable is None else usable,
+        routers=ack.routers,
+        relay=ack.relay,
+        lease_s=ack.lease_s,
+        usable_gateway=usable,
+    )
+
+
+def put_acknowledged(
+    offers: list[DHCPOffer], requested: DHCPOffer | None, offer: DHCPOffer
+) -> tuple[DHCPOffer, ...]:
+    """Put the acknowledged offer in the place of the requested one; return all offers in order."""
+    for index, kept in enumerate(offers):
+        if kept is requested:
+            offers[index] = offer
+    return in_order(offers)
 
 
 def keep(

@@ -58,6 +58,9 @@ class LeaseResult(NamedTuple):
     elapsed_s: float
     owner: bytes | None = None
     """The MAC address of the station that has the address already."""
+    requested: DHCPOffer | None = None
+    acknowledged: DHCPOffer | None = None
+    """The requested offer with the options of the DHCPACK; None without one."""
 
 
 class ReachResult(NamedTuple):

@@ -12,6 +12,7 @@ from services.prober.engine.offers import (
     choose_all,
     find_rogues,
     in_order,
+    put_acknowledged,
 )
 from services.prober.engine.probes import Probe, Target
 from services.prober.engine.results import (
@@ -67,7 +68,7 @@ class SegmentJob:
     A known gateway is checked while DHCP runs; one that an offer names, as soon as the offer arrives. If no
     offer names the known gateway, and one names another, both are reported: which of them counts is for the
     updater to judge. At depth lease, gateways are checked once the address is in use or the lease has failed:
-    a switch that inspects ARP forwards only what is sent from a leased address.
+    a switch that inspects ARP forwards only what is sent from a leased address, and the DHCPACK counts.
     """
 
     __slots__ = (
@@ -182,6 +183,10 @@ class SegmentJob:
         """See LeaseHandler."""
         self._lease = result
         self._leasing = False
+        if result.acknowledged is not None and self._discovery is not None:
+            offers = put_acknowledged(self._offers, result.requested, result.acknowledged)
+            self._discovery = self._discovery._replace(offers=offers)
+            self._choices = None
         if result.outcome is LeaseOutcome.HELD:
             self._source = result.address
         self._check_all(now)
