@@ -13,9 +13,15 @@ def dhcp_cell(finding: DHCPFound | None) -> Text:
         return sign_text(UNTRIED)
     if finding.outcome is DHCPOutcome.OFFERED:
         servers = ", ".join(f"{offer.server} ({offer.cidr or 'no subnet'})" for offer in finding.servers)
-        return cell(f"{GOOD} {servers}", "green" if len(finding.servers) == 1 else "yellow")
+        return cell(f"{GOOD} {servers}", "green" if servers_agree(finding) else "yellow")
     style = "red" if finding.outcome is DHCPOutcome.NO_OFFER else "yellow"
     return cell(f"{BAD} {finding.outcome.replace('_', ' ')}", style)
+
+
+def servers_agree(finding: DHCPFound) -> bool:
+    """Return whether all offers name the same subnet and gateway, and none is a rogue's."""
+    offers = finding.servers
+    return len({(offer.cidr, offer.gateway) for offer in offers}) == 1 and not any(o.rogue for o in offers)
 
 
 def reach_cell(reach: ReachFound | None) -> Text:

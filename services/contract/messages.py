@@ -190,7 +190,8 @@ class Offer(Message):
     after_ms: Milliseconds = 0.0
     """Time since the DHCPDISCOVER that it answers."""
     rogue: bool = False
-    """Whether the server is unexpected: not an allowed one, or, if none is configured, a second one."""
+    """Whether the server is unexpected: not an allowed one, or, if none is configured, a second one that
+    offers another subnet, mask or gateway."""
     unasked_ack: bool = False
     """Whether the server sent an unrequested lease (rapid commit, RFC 4039), which was released."""
 

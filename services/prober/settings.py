@@ -44,7 +44,8 @@ class ProberSettings(TelemetrySettings):
     """How far to run the DHCP exchange: offer leases no address; lease also leases one, pings the gateway
     from it, and releases it."""
     dhcp_servers: Annotated[tuple[IPv4Address, ...], Field(max_length=1_000)] = ()
-    """Permitted DHCP servers; others are reported as rogues. Without any, a second server on a VLAN is."""
+    """Permitted DHCP servers; others are reported as rogues. Without any, a second server on a VLAN is,
+    unless it offers the same subnet, mask and gateway, as a failover pair does."""
     denied_subnets: Annotated[tuple[IPv4Network, ...], Field(max_length=1_000)] = DENIED_SUBNETS
     """Gateways in these subnets are never probed, even if DHCP offers them, nor is a gateway whose subnet
     overlaps one of them. Set the same for watcher, prober and updater. A value replaces the default: repeat

@@ -47,7 +47,7 @@ def _entry(number: int, vlan: Vlan | None) -> Entry:
         "vlan": number,
         "dhcp": {
             "outcome": "offered" if servers else "no_offer",
-            "servers": [_server(vlan, server, rogue=server is not counting) for server in servers]
+            "servers": [_server(vlan, server, rogue=_is_rogue(server, counting)) for server in servers]
             if vlan
             else [],
         },
@@ -66,6 +66,11 @@ def _server(vlan: Vlan, server: DhcpServer, *, rogue: bool) -> Entry:
     if rogue:
         entry["rogue"] = True
     return entry
+
+
+def _is_rogue(server: DhcpServer, counting: DhcpServer | None) -> bool:
+    """Return whether the server names another gateway than the one that counts; all share a subnet."""
+    return counting is None or server.router != counting.router
 
 
 def _counting(servers: list[DhcpServer]) -> DhcpServer | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from services.cli.cells import servers_agree
 from services.cli.terminal import BAD, FAULTY, GOOD, UNCERTAIN, UNTRIED
 from services.contract.messages import DHCPVerdict, Offer, ReachVerdict
 from services.contract.outcomes import DHCPOutcome, LeaseOutcome, ReachOutcome
@@ -82,7 +83,7 @@ def _dhcp(check: HostCheck) -> list[PathAnswer]:
     discover = f"DISCOVER{ago}"
     measured = _measured(check.dhcp_measured_age_s, check.dhcp_age_s)
     if finding.outcome is DHCPOutcome.OFFERED:
-        sign = GOOD if len(finding.servers) == 1 else UNCERTAIN
+        sign = GOOD if servers_agree(finding) else UNCERTAIN
         answers = [
             PathAnswer("DHCP", sign, f"{discover}: {_offer(offer)}{measured}") for offer in finding.servers
         ]

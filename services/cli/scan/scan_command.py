@@ -79,7 +79,7 @@ def _option(group: str, *names: str, **attributes: Any) -> Callable[[Function], 
     type=ADDRESS,
     metavar="ADDRESS",
     help="An expected DHCP server; all others are rogues. May be repeated.  [default: the server whose offer "
-    "counts]",
+    "counts, and those that agree with it]",
 )
 @output_option
 @_option(

@@ -138,7 +138,7 @@ FINDINGS: Mapping[Reason, ReasonText] = {
         Several DHCP servers answer on VLAN {vlan} and offer different subnets or gateways; a VM may take any
         of them. nadroute uses the server in serverIPAddr; without one, the server that names the known
         gateway and subnet; otherwise the server with the lowest address. The finding lists them, with the MAC
-        address that each offer came from.
+        address that each offer came from. Servers that agree, such as a failover pair, are not reported.
         - Switch off a server that does not belong there, such as a VM, an access point or a test. DHCP
           snooping on the switch keeps such servers out
         - If all of them are yours, make their scopes agree, or name the one to use as serverIPAddr in the

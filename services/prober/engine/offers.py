@@ -152,13 +152,24 @@ def find_rogues(
 
     allowed: if not empty, every other server is a rogue. Otherwise a single server never is; of several,
     those are legitimate that a target names or whose offer counts for a target, or, if no target takes an
-    offer, the one with the lowest address.
+    offer, the one with the lowest address; and those that agree with one of these: a failover pair, or relays
+    that name themselves as the server (RFC 5107).
     """
     if len(offers) <= 1 and not allowed:
         return _NO_SERVERS
     legitimate = allowed | {int(target.server) for target in targets if target.server is not None}
     servers = {offer.server for offer in offers}
     if not allowed:
-        chosen = {result.offer.server for result in results if result.offer is not None}
-        legitimate |= chosen or {min(servers)}
+        counting = [result.offer for result in results if result.offer is not None]
+        counting = counting or [offer for offer in offers if offer.server == min(servers)]
+        legitimate |= {offer.server for offer in counting}
+        terms = {_terms(offer) for offer in counting if offer.prefix}
+        # Who also offers anything else is no pair.
+        servers = {offer.server for offer in offers if _terms(offer) not in terms}
     return frozenset(servers - legitimate)
+
+
+def _terms(offer: DHCPOffer) -> tuple[int, int, int | None]:
+    """Return subnet, prefix and gateway, in which the servers of a pair agree; prefix 0 without a mask."""
+    prefix = offer.prefix or 0
+    return offer.address >> 32 - prefix, prefix, offer.gateway
