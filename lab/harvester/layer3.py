@@ -26,7 +26,7 @@ class Layer3:
 
     @classmethod
     def parse(cls, value: str) -> Layer3:
-        """Parse as Go's decoder does, ignoring the case of names. Raises ValueError for bad JSON or types."""
+        """Parse as Go's decoder does, see lab.kube.go_json. Raises ValueError for bad JSON or types."""
         route = check_route(value, values=False)
         return cls(
             mode=text(route, "mode"),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lab.kube.admission import denied
 from lab.kube.columns import ROUTE_ANNOTATION
-from lab.kube.jsontypes import JsonObject, JsonValue, encode, metadata, section, strings, text
+from lab.kube.go_json import unmarshal
+from lab.kube.jsontypes import JsonObject, encode, metadata, section, strings, text
 from lab.kube.resources import NADS, ResourceType
 
 VALIDATOR = "validator.harvesterhci.io"
@@ -23,6 +23,13 @@ ROUTE_TYPES: dict[str, type] = {
     "serverIPAddr": str,
     "connectivity": str,
     "outdated": bool,
+}
+CONFIG_TYPES: dict[str, type] = {
+    **dict.fromkeys(("cniVersion", "name", "type", "bridge"), str),
+    **dict.fromkeys(("vlan", "mtu"), int),
+    **dict.fromkeys(("isGateway", "isDefaultGateway", "forceAddress", "ipMasq"), bool),
+    **dict.fromkeys(("hairpinMode", "promiscMode"), bool),
+    "vlanTrunk": list,
 }
 
 
@@ -164,36 +171,26 @@ def route_text(body: JsonObject) -> str:
     return strings(metadata(body), "annotations").get(ROUTE_ANNOTATION, "")
 
 
-def _parse(value: str, what: str) -> JsonObject:
+def _parse(value: str, what: str, kinds: Mapping[str, type]) -> JsonObject:
     try:
-        parsed: JsonValue = json.loads(value)
-    except (ValueError, RecursionError) as error:
+        return unmarshal(value, kinds) if value else {}
+    except ValueError as error:
         raise _RefusedError(f"unmarshal {what} failed: {error}") from error
-    if parsed is None:
-        return {}
-    if not isinstance(parsed, dict):
-        raise _RefusedError(f"unmarshal {what} failed: json: cannot unmarshal into a Go value")
-    return parsed
 
 
 def parse_config(value: str) -> Config:
     """Parse `spec.config` as the webhook does; raise if it is refused."""
-    fields = _parse(value, "config") if value else {}
-    kind, bridge = fields.get("type"), fields.get("bridge", "")
+    fields = _parse(value, "config", CONFIG_TYPES)
+    kind, vlan, mtu = text(fields, "type"), fields.get("vlan"), fields.get("mtu")
     if kind not in ("bridge", "kube-ovn"):
         raise _RefusedError(f"unknown network type {kind!r}")
-    if not isinstance(bridge, str):
-        raise _RefusedError("unmarshal config failed: bridge is a string")
-    trunk = bool(fields.get("vlanTrunk"))
-    vlan, mtu = _whole(fields, "vlan"), _whole(fields, "mtu")
-    return Config(type=str(kind), bridge=bridge, vlan=vlan, mtu=mtu, trunk=trunk)
-
-
-def _whole(fields: JsonObject, key: str) -> int:
-    value = fields.get(key, 0)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise _RefusedError(f"unmarshal config failed: {key} is a whole number")
-    return value
+    return Config(
+        type=kind,
+        bridge=text(fields, "bridge"),
+        vlan=vlan if isinstance(vlan, int) else 0,
+        mtu=mtu if isinstance(mtu, int) else 0,
+        trunk=bool(fields.get("vlanTrunk")),
+    )
 
 
 def _check_numbers(config: Config) -> None:
@@ -204,23 +201,8 @@ def _check_numbers(config: Config) -> None:
 
 
 def check_route(value: str, *, values: bool = True) -> JsonObject:
-    """Return the route annotation by its canonical field names; raise if types (and `values`) are wrong.
-
-    As in Go's decoder, names are case-insensitive, null means absent, and unknown keys are accepted.
-    """
-    fields = _parse(value, "route annotation") if value else {}
-    canonical = {name.lower(): name for name in ROUTE_TYPES}
-    route: JsonObject = {}
-    for key, given in fields.items():
-        name = canonical.get(key.lower())
-        if name is None or given is None:
-            continue
-        if not isinstance(given, ROUTE_TYPES[name]):
-            raise _RefusedError(
-                f"json: cannot unmarshal into Go struct field Layer3NetworkConf.{name} of type "
-                f"{ROUTE_TYPES[name].__name__}"
-            )
-        route[name] = given
+    """Return the route annotation by its canonical field names; raise if types (and `values`) are wrong."""
+    route = _parse(value, "route annotation", ROUTE_TYPES)
     if values:
         _check_route_values(route)
     return route
