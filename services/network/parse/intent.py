@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 from functools import cached_property
@@ -15,14 +14,14 @@ from services.contract.gateways import Flaw, find_flaw_in
 from services.contract.messages import Segment, segment_of
 from services.contract.outcomes import Reason, State
 from services.network.parse import nad
+from services.network.parse.config import BRIDGE, OVERLAY, Config
 from services.network.parse.nad import Network
 from services.network.parse.route import Route
 from services.network.parse.status import ServerIdentity, Status
-from services.network.parse.tolerance import load_object, read_cidr, read_gateway, shown
+from services.network.parse.tolerance import read_cidr, read_gateway, shown
 from services.network.policy import DEFAULT_POLICY, Policy
 
 Mode = Literal["auto", "manual"]
-MAX_CONFIG_CHARACTERS = 65_536
 BRIDGE_SUFFIX = "-br"
 ANSWERS_ON_VLAN = frozenset({State.ACTIVE, State.PARTIAL, State.ISOLATED})
 """States in which the gateway answers some host on the VLAN."""
@@ -171,41 +170,33 @@ def _read_segment(network: Network, policy: Policy) -> tuple[Segment, Source] | 
     def bad(detail: str) -> NotProbed:
         return NotProbed(State.INVALID, Reason.BAD_CONFIG, f"spec.config: {detail}", Channel.EVENT)
 
-    # Without a configuration there is no type either, and Harvester's webhook refuses every write to it.
-    text = "{}" if network.config in (None, "") else network.config
-    if not isinstance(text, str):
-        return bad(f"expected a JSON string, got {type(text).__name__}")
-    if len(text) > MAX_CONFIG_CHARACTERS:
-        return bad(f"{len(text)} characters, expected at most {MAX_CONFIG_CHARACTERS}")
     try:
-        config = load_object(text)
+        config = Config.parse(network.config)
     except ValueError as error:
         return bad(str(error))
-    if config.get("type") not in ("bridge", "kube-ovn"):
-        detail = f"spec.config: type is {shown(config.get('type'))}"
+    if config.type not in (BRIDGE, OVERLAY):
+        detail = f"spec.config: type is {shown(config.type)}"
         return NotProbed(State.IGNORED, Reason.NOT_A_BRIDGE, detail, Channel.NOTHING)
     cluster_network, source = _read_cluster_network(config, network)
     if not policy.covers_cluster_network(cluster_network):
         return NotProbed(State.IGNORED, Reason.OUT_OF_SCOPE, channel=Channel.NOTHING)
-    if config.get("type") == "kube-ovn":
+    if config.error:
+        return bad(config.error)
+    if config.type == OVERLAY:
         return NotProbed(State.IGNORED, Reason.OVERLAY)
-    vlan = config.get("vlan", 0)
-    if isinstance(vlan, bool) or not isinstance(vlan, int) or not 0 <= vlan <= 4094:
-        return bad(f"vlan: expected an integer from 0 to 4094, got {shown(vlan)}")
-    if vlan == 0:
-        return NotProbed(State.IGNORED, Reason.TRUNK if config.get("vlanTrunk") else Reason.UNTAGGED)
+    if config.vlan == 0:
+        return NotProbed(State.IGNORED, Reason.TRUNK if config.is_trunk else Reason.UNTAGGED)
     try:
-        return segment_of(cluster_network, vlan), source
+        return segment_of(cluster_network, config.vlan), source
     except ValidationError:
-        return bad(f"bridge: expected CLUSTERNETWORK{BRIDGE_SUFFIX}, got {shown(config.get('bridge'))}")
+        return bad(f"bridge: expected CLUSTERNETWORK{BRIDGE_SUFFIX}, got {shown(config.bridge)}")
 
 
-def _read_cluster_network(config: Mapping[str, object], network: Network) -> tuple[str, Source]:
-    if config.get("type") == "kube-ovn":
+def _read_cluster_network(config: Config, network: Network) -> tuple[str, Source]:
+    if config.type == OVERLAY:
         return OVERLAY_CLUSTER_NETWORK, Source.BRIDGE
-    bridge = config.get("bridge")
-    if isinstance(bridge, str) and bridge.endswith(BRIDGE_SUFFIX):
-        return bridge.removesuffix(BRIDGE_SUFFIX), Source.BRIDGE
+    if config.bridge.endswith(BRIDGE_SUFFIX):
+        return config.bridge.removesuffix(BRIDGE_SUFFIX), Source.BRIDGE
     return network.labels.get(nad.CLUSTER_NETWORK_LABEL, ""), Source.LABEL
 
 

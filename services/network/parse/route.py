@@ -1,14 +1,14 @@
 """Harvester's route annotation, read tolerantly and written without loss.
 
-Users, the UI, Terraform and two controllers write it. Harvester reads it into a Go struct, so keys match in
-any case. A field is found under any spelling and keeps it, and unknown fields stay.
+Users, the UI, Terraform and two controllers write it. Harvester reads it into a Go struct: see go_object.py.
+A field is found under any spelling and keeps it, and unknown fields stay.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from services.network.parse.tolerance import load_object, shown
+from services.network.parse.go_object import GoObject
+from services.network.parse.tolerance import shown
 
 MAX_ROUTE_CHARACTERS = 16_384
 """Far longer than any real one. A longer text is refused before it is parsed."""
@@ -16,7 +16,7 @@ MAX_ROUTE_CHARACTERS = 16_384
 
 @dataclass(frozen=True)
 class Route:
-    """The annotation's fields, empty if absent. fields holds the whole JSON object."""
+    """The annotation's fields, empty if absent. given is the whole JSON object."""
 
     mode: str = ""
     cidr: str = ""
@@ -24,7 +24,7 @@ class Route:
     server: str = ""
     connectivity: str = ""
     outdated: bool = False
-    fields: Mapping[str, object] = field(default_factory=dict)
+    given: GoObject = field(default_factory=GoObject)
 
     @classmethod
     def parse(cls, text: str) -> "Route":
@@ -32,36 +32,22 @@ class Route:
 
         An empty string is an empty route, as in Harvester.
         """
-        if not text.strip():
+        if not text:
             return cls()
         if len(text) > MAX_ROUTE_CHARACTERS:
             raise ValueError(f"{len(text)} characters, expected at most {MAX_ROUTE_CHARACTERS}")
-        fields = load_object(text)
-        # Of several spellings, Go takes the last one.
-        found = {key.casefold(): value for key, value in fields.items()}
-
-        def text_of(name: str) -> str:
-            value = found.get(name.casefold())
-            if value is None:
-                return ""
-            if not isinstance(value, str):
-                raise ValueError(f"{name}: expected a string, got {shown(value)}")
-            return value
-
-        outdated = found.get("outdated")
-        if outdated is not None and not isinstance(outdated, bool):
-            raise ValueError(f"outdated: expected true or false, got {shown(outdated)}")
-        mode = text_of("mode")
+        given = GoObject.parse(text)
+        mode = given.read("mode", str)
         if mode not in ("", "auto", "manual"):
             raise ValueError(f"mode: expected auto or manual, got {shown(mode)}")
         return cls(
             mode=mode,
-            cidr=text_of("cidr"),
-            gateway=text_of("gateway"),
-            server=text_of("serverIPAddr"),
-            connectivity=text_of("connectivity"),
-            outdated=outdated is True,
-            fields=fields,
+            cidr=given.read("cidr", str),
+            gateway=given.read("gateway", str),
+            server=given.read("serverIPAddr", str),
+            connectivity=given.read("connectivity", str),
+            outdated=given.read("outdated", bool),
+            given=given,
         )
 
     @property
@@ -82,18 +68,4 @@ class Route:
 
     def with_fields(self, changes: Mapping[str, str | None]) -> str:
         """Return the annotation's text with these fields set, or removed if None; all others stay."""
-        fields = dict(self.fields)
-        for name, value in changes.items():
-            spellings = _spellings(fields, name)
-            if value is None:
-                for spelling in spellings:
-                    del fields[spelling]
-            else:
-                fields[spellings[-1] if spellings else name] = value
-        # In ASCII: half of a surrogate pair can only be sent as an escape.
-        return json.dumps(fields, separators=(",", ":"))
-
-
-def _spellings(fields: Mapping[str, object], name: str) -> list[str]:
-    """Return the keys that Go reads as this field, in their order; the last one counts."""
-    return [key for key in fields if key.casefold() == name.casefold()]
+        return self.given.with_fields(changes)

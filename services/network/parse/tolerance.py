@@ -19,15 +19,22 @@ _CACHED = 16_384
 
 def load_object(text: str) -> dict[str, object]:
     """Parse a JSON object (RFC 8259, so without NaN); raises ValueError that says what was expected."""
-    try:
-        value = _DECODER.decode(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"not JSON: {str(error)[:200]}") from None
+    value = _decode(text, _DECODER)
     if not isinstance(value, dict):
         raise ValueError(f"expected a JSON object, got {shown(value)}")
-    if text.count("{") + text.count("[") > MAX_DEPTH:
-        _check_depth(value)
+    _check_depth(text, value)
     return value
+
+
+def load_pairs(text: str) -> tuple[tuple[str, object], ...]:
+    """Parse a JSON object as load_object does, with all values of a key; null has no keys."""
+    value = _decode(text, _PAIRS_DECODER)
+    if value is None:
+        return ()
+    if not isinstance(value, _Pairs):
+        raise ValueError(f"expected a JSON object, got {shown(value)}")
+    _check_depth(text, [each for _, each in value.pairs])
+    return value.pairs
 
 
 def shown(value: object) -> str:
@@ -74,7 +81,24 @@ def strings(value: object) -> dict[str, str]:
     return {k: v for k, v in value.items() if isinstance(v, str)} if isinstance(value, dict) else {}
 
 
-def _check_depth(value: object) -> None:
+class _Pairs(dict[str, object]):
+    """A JSON object with all of its keys, also those that come twice."""
+
+    def __init__(self, pairs: list[tuple[str, object]]) -> None:
+        super().__init__(pairs)
+        self.pairs = tuple(pairs)
+
+
+def _decode(text: str, decoder: json.JSONDecoder) -> object:
+    try:
+        return decoder.decode(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not JSON: {str(error)[:200]}") from None
+
+
+def _check_depth(text: str, value: object) -> None:
+    if text.count("{") + text.count("[") <= MAX_DEPTH:
+        return
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [
@@ -100,3 +124,6 @@ def _finite(text: str) -> float:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+_PAIRS_DECODER = json.JSONDecoder(
+    object_pairs_hook=_Pairs, parse_constant=_refuse_constant, parse_float=_finite
+)
