@@ -13,7 +13,9 @@ from services.runtime.stored import announcements
 from services.runtime.stored.announcements import BATCH, MAX_HOSTS, MAX_REFUSED, AnnouncementReader
 from services.runtime.stored.guarded_redis import connect_guarded
 from services.watcher.hosts import HostReader
+from tests.support import announcing
 from tests.support.redis_server import RedisServer
+from tests.support.updater_site import wait_until
 
 
 def announcement(host: str) -> HostAnnouncement:
@@ -33,6 +35,15 @@ def put(
         for host, body in bodies.items():
             pipe.set(host_key(host), body, ex=lifetime_s)
         pipe.execute()
+
+
+def test_the_tests_announce_a_host_again_that_redis_lost(redis_server: RedisServer) -> None:
+    """It is there as soon as the block begins, and comes back; else a module waits for it in vain."""
+    client, said = redis_server.client, announcement("node1")
+    with announcing.announced(client, said):
+        assert client.get(host_key("node1")) == said.model_dump_json()
+        client.flushall()
+        wait_until(lambda: client.get(host_key("node1")) == said.model_dump_json())
 
 
 def test_hosts_are_returned_sorted_by_name(redis_server: RedisServer) -> None:
