@@ -5,6 +5,7 @@ Pure: time is an argument, in seconds of any monotonic clock.
 
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 from services.contract.doubts import Doubt, DoubtKind
 from services.contract.limits import REPORT_WITHIN_S
@@ -200,8 +201,12 @@ class SegmentPlan:
         self.is_news = False
         self._was_urgent, self.is_urgent = self.is_urgent, False
         askers, exclusive_host = self._turns.take(self._due, now, is_urgent=self._was_urgent)
-        due = {host for host, at in self._due.items() if at <= now} | askers | {exclusive_host} - {""}
-        due |= {self._take_patrol(due, askers, now)} - {""}
+        due = {host for host, at in self._due.items() if at <= now}
+        due.update(askers)
+        if exclusive_host:
+            due.add(exclusive_host)
+        if patrolling_host := self._take_patrol(due, askers, now):
+            due.add(patrolling_host)
         if most is not None and len(due) > most:
             due = self._first(due, most, must={*askers, exclusive_host})
             self.is_urgent = self._was_urgent
@@ -222,25 +227,26 @@ class SegmentPlan:
         ordered = sorted(due, key=lambda h: (h not in must, h not in self._asked, self._due[h], h))
         return set(ordered[: max(most, sum(host in must for host in due))])
 
-    def _take_patrol(self, due: Collection[str], askers: Collection[str], now: float) -> str:
+    def _take_patrol(self, due: AbstractSet[str], askers: AbstractSet[str], now: float) -> str:
         """Return the host that checks now because no other one has for a while; empty if none does.
 
         It is the one that has not checked for the longest time; its own check is due an interval later. So
         the hosts, which all check at once when a network is new, spread over the interval.
         """
-        if any(host not in askers for host in due):
-            self._patrol.checked(now, self._patrolling)
+        patrolling = self._patrolling
+        if not due <= askers:
+            self._patrol.checked(now, patrolling)
             return ""
-        if not self._patrol.is_due(now, self._patrolling):
+        if not self._patrol.is_due(now, patrolling):
             return ""
         # An ask checks too, but ends later, and would hide what a check finds meanwhile.
         free = [host for host in self._due if host not in askers and not self._turns.is_asking(host, now)]
         if not free:
             ends_at = max(now + MIN_GAP_S, self._turns.last_ask_ends())
-            self._patrol.wait_for_ask(ends_at, self._patrolling)
+            self._patrol.wait_for_ask(ends_at, patrolling)
             return ""
-        self._patrol.begin(now, self._patrolling)
-        return min(free, key=lambda host: (self._due[host], host))
+        self._patrol.begin(now, patrolling)
+        return min(free, key=lambda host: (self._due[host], host)) if len(free) > 1 else free[0]
 
     @property
     def _patrolling(self) -> int:

@@ -129,6 +129,10 @@ class Turns:
 
         is_urgent: whether this cannot wait for a host whose turn it is and that is busy.
         """
+        if self.next_due() > now:
+            # As mostly: only a host's own check is due.
+            self._repeated = frozenset()
+            return set(), ""
         if self._waits > 1 and self._exclusive.at <= now and self.work.exclusive_checks:
             # Both were postponed to the same moment, again and again: now the ask waits.
             self._ask.at = max(self._ask.at, now + MIN_GAP_S / 2)
