@@ -187,12 +187,18 @@ class ApiServer:
         finally:
             if self._control is not None:
                 await self._control.close()
-            connections = runner.server.connections if runner.server is not None else []
-            transports = [each.transport for each in connections if each.transport is not None]
+            server = runner.server
+            transports = _transports(server)
             await runner.cleanup()
-            for transport in transports:
+            # And those whose handshake ended meanwhile.
+            for transport in transports + _transports(server):
                 # Python 3.11.2 (Debian 12) raises it where the connection is lost already.
                 with contextlib.suppress(AttributeError):
                     transport.abort()
             for _ in range(LAST_TURNS):
                 await asyncio.sleep(0)
+
+
+def _transports(server: web.Server | None) -> list[asyncio.Transport]:
+    connections = server.connections if server is not None else []
+    return [each.transport for each in connections if each.transport is not None]

@@ -90,7 +90,7 @@ def test_a_redis_without_its_data_is_no_news(site: WholeSite) -> None:
 
 def test_a_crash_loop_hides_no_outage(site: WholeSite) -> None:
     """W12: node2 is killed as soon as it is back, again and again, while one VLAN dies: that is told within
-    the bound, by one write, and nothing is written of the others."""
+    the bound, and nothing is written of the others."""
     before, dead = site.sequence(), VLANS[0]
     site.lab.break_vlan(dead)
     try:
@@ -99,7 +99,8 @@ def test_a_crash_loop_hides_no_outage(site: WholeSite) -> None:
             assert time.monotonic() - began < SWEEP_S + PROBE_S + BOUND_S + SLACK_S
             site.kill("node2")
             site.start("node2")
-        (written,) = site.writes(after=before)
+        # A second one may follow before this is read, which no longer names node2 as not heard.
+        written, *_ = site.writes(after=before)
         assert written.after is not None
         network = Network.from_object(written.after)
         assert (written.name, route_of(network)["connectivity"]) == (name_of(dead), "false")
