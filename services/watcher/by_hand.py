@@ -4,8 +4,7 @@ The command line appends to a stream what it has sent, and each watcher reads it
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import cast
+from collections.abc import Iterable
 
 import redis
 
@@ -15,6 +14,7 @@ from services.contract.messages import ProbeRequest, SegmentProbe
 from services.contract.names import BY_HAND_KEPT, BY_HAND_KEY
 from services.network.paced import FRAMES_OF_ASK
 from services.runtime.stored import dead_letters
+from services.runtime.stored.stream_tail import StreamTail
 
 _FIELD = "by_hand"
 _AT_ONCE = 1_000
@@ -39,20 +39,12 @@ class ByHandReader:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._after: str | None = None
+        self._tail = StreamTail(client, BY_HAND_KEY)
 
     def read(self) -> tuple[ByHand, ...]:
         """Return what was announced since the last read; nothing at first. May raise redis.RedisError."""
-        if self._after is None:
-            newest = cast("Sequence[tuple[str, object]]", self._client.xrevrange(BY_HAND_KEY, count=1))
-            self._after = newest[0][0] if newest else "0-0"
-            return ()
-        answer = self._client.xread({BY_HAND_KEY: self._after}, count=_AT_ONCE)
-        streams = cast("Sequence[tuple[str, Sequence[tuple[str, dict[str, str]]]]]", answer)
-        entries = [entry for _, found in streams for entry in found]
-        if entries:
-            self._after = entries[-1][0]
-        return tuple(said for _, fields in entries if (said := self._parse(fields)) is not None)
+        entries = self._tail.read(count=_AT_ONCE)
+        return tuple(said for fields in entries if (said := self._parse(fields)) is not None)
 
     def _parse(self, fields: dict[str, str]) -> ByHand | None:
         try:

@@ -13,7 +13,8 @@ from services.contract.names import DEAD_LETTERS_KEY, DOUBTS_KEPT, DOUBTS_KEY
 from services.runtime.connection import redis_client
 from services.runtime.process.clock import SystemClock
 from services.runtime.stored import doubts as runtime_doubts
-from services.runtime.stored.doubts import BATCH, FIELD, DoubtLog, DoubtReader
+from services.runtime.stored.doubts import FIELD, DoubtLog, DoubtReader
+from services.runtime.stored.stream_tail import BATCH
 from tests.support.log_lines import log_lines
 from tests.support.manual_clock import ManualClock
 from tests.support.redis_server import RedisServer
@@ -153,7 +154,7 @@ def test_a_doubt_wakes_the_reader(reading: Reading) -> None:
     reader = DoubtReader(reading.client, take, clock=SystemClock())
     reader.start()
     try:
-        until(lambda: reader._after is not None)
+        until(lambda: reader._tail.after is not None)
         reading.log.publish([doubt(7)])
         until(lambda: taken == [doubt(7)])
     finally:

@@ -7,7 +7,6 @@ can write to it: an entry that is no doubt is recorded as a dead letter.
 import json
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import cast
 
 import redis
 import structlog
@@ -18,17 +17,14 @@ from services.contract.names import DOUBTS_KEPT, DOUBTS_KEY
 from services.runtime.process.clock import Clock
 from services.runtime.process.repeating import RepeatingThread
 from services.runtime.stored import dead_letters
+from services.runtime.stored.stream_tail import BATCH, StreamTail
 
 FIELD = "doubt"
 """The field of an entry that holds the doubt."""
-BATCH = 256
-"""Entries per command or round trip: bounded, so that no reply blocks the server for long."""
 BLOCK_MS = 1_000
 """How long Redis holds a read open that finds nothing: shorter than the client's timeout and its stop()."""
 RETRY_S = 1.0
 """Between two reads while Redis is away."""
-START = "0-0"
-"""A position before every entry."""
 
 log = structlog.get_logger(__name__)
 
@@ -65,10 +61,10 @@ class DoubtReader(RepeatingThread):
         """listener: called in this thread, with at least one doubt."""
         super().__init__("doubts", self.read, clock=clock, interval_s=0.0)
         self._client = client
+        self._tail = StreamTail(client, DOUBTS_KEY)
         self._listener = listener
         self.read_at: float | None = None
         """When doubts were read last, or the first time to no avail (monotonic seconds); None before that."""
-        self._after: str | None = None
         self._readable = True
 
     def read(self) -> None:
@@ -91,22 +87,8 @@ class DoubtReader(RepeatingThread):
             self._listener(doubts)
 
     def _read(self) -> list[Doubt]:
-        if self._after is None:
-            self._after = self._newest()
-        answer = self._client.xread({DOUBTS_KEY: self._after}, count=BATCH, block=BLOCK_MS)
-        streams = cast("Sequence[tuple[str, Sequence[tuple[str, dict[str, str]]]]]", answer)
-        entries = [entry for _, found in streams for entry in found]
-        if entries:
-            self._after = entries[-1][0]
-        elif _position(self._newest()) < _position(self._after):
-            # Redis lost its data, and the new stream begins earlier: perhaps its clock was set back.
-            self._after = START
-        return [doubt for _, fields in entries if (doubt := self._parse(fields)) is not None]
-
-    def _newest(self) -> str:
-        """Return the position of the newest entry."""
-        newest = cast("Sequence[tuple[str, object]]", self._client.xrevrange(DOUBTS_KEY, count=1))
-        return newest[0][0] if newest else START
+        entries = self._tail.read(block_ms=BLOCK_MS)
+        return [doubt for fields in entries if (doubt := self._parse(fields)) is not None]
 
     def _parse(self, fields: dict[str, str]) -> Doubt | None:
         try:
@@ -114,9 +96,3 @@ class DoubtReader(RepeatingThread):
         except MessageRefused as error:
             dead_letters.record(self._client, where=DOUBTS_KEY, reason=str(error), body=fields)
             return None
-
-
-def _position(entry: str) -> tuple[int, int]:
-    """Return an entry's place in the stream: Redis' time in milliseconds, and a number within that."""
-    milliseconds, _, number = entry.partition("-")
-    return int(milliseconds), int(number)
