@@ -90,6 +90,12 @@ def maintenance_key(host: str, cluster_network: str) -> str:
     return f"{MAINTENANCE_KEY_PREFIX}{host}:{cluster_network}"
 
 
+def maintained_by(key: str) -> tuple[str, str]:
+    """Return host and cluster network of a maintenance_key(); an empty one is all."""
+    host, _, cluster_network = key.removeprefix(MAINTENANCE_KEY_PREFIX).partition(":")
+    return host, cluster_network
+
+
 def outstanding_key(host: str, segment: Segment) -> str:
     """Return the key of the id of the request for this segment that this host has not answered yet."""
     return f"{outstanding_keys(host, segment.cluster_network)}{segment.vlan}"

@@ -8,7 +8,7 @@ from typing import cast
 import redis
 import structlog
 
-from services.contract.names import MAINTENANCE_KEY_PREFIX, maintenance_key
+from services.contract.names import MAINTENANCE_KEY_PREFIX, maintained_by, maintenance_key
 from services.runtime.connection.outages import Outage
 from services.runtime.process.clock import Clock
 from services.runtime.process.repeating import RepeatingThread
@@ -32,8 +32,8 @@ class Windows:
 
     def hosts(self) -> list[str]:
         """Return the hosts that are in maintenance as a whole, sorted."""
-        names = (key.removeprefix(MAINTENANCE_KEY_PREFIX).partition(":") for key in self.keys)
-        return sorted(host for host, _, cluster_network in names if host and not cluster_network)
+        names = map(maintained_by, self.keys)
+        return sorted(host for host, cluster_network in names if host and not cluster_network)
 
     def is_open(self, host: str, cluster_network: str) -> bool:
         """Return whether this host is not to be asked on this cluster network now."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, cast
 
-from services.contract.names import MAINTENANCE_KEY_PREFIX, maintenance_key
+from services.contract.names import MAINTENANCE_KEY_PREFIX, maintained_by, maintenance_key
 from services.view.durations import describe_age
 from services.view.pause_state import Pause
 
@@ -54,7 +54,7 @@ def read_windows(client: "redis.Redis") -> list[Window]:
         left = cast("list[int]", pipe.execute())
     windows = []
     for key, body, left_ms in zip(keys, bodies, left, strict=True):
-        host, _, cluster_network = key.removeprefix(MAINTENANCE_KEY_PREFIX).partition(":")
+        host, cluster_network = maintained_by(key)
         # -2: it has just ended.
         if (host or cluster_network) and left_ms != -2:
             windows.append(Window(host, cluster_network, Pause.parse(body or ""), left_ms))

@@ -70,11 +70,7 @@ def acl(
     of all.
     """
     users = [user for user in redis_users(hosts, database=database) if not user.is_open]
-    unknown = sorted(set(rotated) - {user.name for user in users})
-    if unknown:
-        raise usage_error(
-            f"--rotate={unknown[0]!r}: no such user; expected one of {', '.join(u.name for u in users)}"
-        )
+    check_rotated(rotated, [user.name for user in users])
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if folder.stat().st_mode & 0o077:
@@ -92,6 +88,13 @@ def acl(
     except ValueError as error:
         raise usage_error(str(error)) from None
     click.echo(f"{folder / ACL_FILE}: {', '.join(user.name for user in users)}")
+
+
+def check_rotated(rotated: Sequence[str], known: Sequence[str]) -> None:
+    """Exit 2 if one of those whose password is to change is none of the known users."""
+    unknown = sorted(set(rotated) - set(known))
+    if unknown:
+        raise usage_error(f"--rotate={unknown[0]!r}: no such user; expected one of {', '.join(known)}")
 
 
 def _write_certificate(folder: Path, names: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 import click
 
 from services.cli.failures import usage_error
-from services.cli.local.acl_command import ACL_FILE, FORMER, PASSWORD_BYTES, tls_name_option
+from services.cli.local.acl_command import ACL_FILE, FORMER, PASSWORD_BYTES, check_rotated, tls_name_option
 from services.cli.local.redis_certificate import files_to_write
 from services.cli.options.client import client_options, cluster_client, load_client_settings
 from services.cluster.kept_secret import KeptSecret
@@ -45,10 +45,7 @@ def secret(
     this version; Redis reads it by `nadroute redis load`. Needs to create Secrets, and to get and update this
     one.
     """
-    known = [*(user.name for user in redis_users() if not user.is_open), PAGE]
-    for each in rotated:
-        if each not in known:
-            raise usage_error(f"--rotate={each!r}: no such user; expected one of {', '.join(known)}")
+    check_rotated(rotated, [*(user.name for user in redis_users() if not user.is_open), PAGE])
     settings = load_client_settings(flags)
     with cluster_client(settings) as cluster:
         kept = KeptSecret(cluster, namespace=namespace, name=name)
