@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from services.cluster.client import Cluster
-from services.cluster.event_posting import EventPoster
+from services.cluster.events.event_posting import EventPoster
 from services.network.parse.nad import Network, NetworkRef
 from services.network.reasons.events import Event
 

@@ -16,8 +16,8 @@ from celery.signals import worker_shutting_down
 from kombu.exceptions import OperationalError
 
 from services.cluster.client import Cluster
-from services.cluster.event_posting import EventPoster
-from services.cluster.leading import Leadership
+from services.cluster.events.event_posting import EventPoster
+from services.cluster.leadership.leading import Leadership
 from services.cluster.metrics import EventMetrics, WatchMetrics
 from services.cluster.watching import NetworkWatch
 from services.cluster.writing import ClusterWriter

@@ -7,7 +7,7 @@ import threading
 import structlog
 
 from services.cluster.client import Cluster
-from services.cluster.leading import Leadership
+from services.cluster.leadership.leading import Leadership
 from services.cluster.metrics import WatchMetrics
 from services.cluster.watching import NetworkWatch
 from services.contract.names import UNWRITTEN_KEY, VERDICTS_KEY_PREFIX, conclusion_key

@@ -10,7 +10,7 @@ from lab.kube.errors import ApiError
 from lab.kube.requests import Match, Request
 from lab.kube.resources import LEASES, NAMESPACES
 from services.cluster.client import Cluster
-from services.cluster.lease_reading import Holding, watch_lease
+from services.cluster.leadership.lease_reading import Holding, watch_lease
 from services.cluster.settings import ClusterSettings
 from services.contract.names import OBSERVED_TIME_KEY
 from services.runtime.connection.redis_client import time_ms

@@ -23,7 +23,7 @@ from services.cluster.errors import (
     Unauthorized,
     Unavailable,
 )
-from services.cluster.event_bodies import event_body
+from services.cluster.events.event_bodies import event_body
 from services.cluster.settings import ClusterSettings
 from services.contract.errors import ConfigurationError
 from services.network.parse.nad import Network, NetworkRef

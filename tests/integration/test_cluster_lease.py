@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from lab.kube import ApiServer, Match
-from services.cluster import lease
 from services.cluster.client import Cluster
-from services.cluster.lease import LeaderLease
+from services.cluster.leadership import lease
+from services.cluster.leadership.lease import LeaderLease
 from tests.support.clusters import connect
 from tests.support.log_lines import log_lines
 from tests.support.manual_clock import ManualClock

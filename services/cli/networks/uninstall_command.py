@@ -105,7 +105,7 @@ def _confirm(number: int, *, yes: bool) -> None:
 def _refuse_beside_updater(settings: ClientSettings, cluster: "Cluster", lease: str, namespace: str) -> None:
     """Exit 2 if an updater leads, or if that cannot be told."""
     from services.cluster.errors import ClusterError
-    from services.cluster.lease_reading import Holding, watch_lease
+    from services.cluster.leadership.lease_reading import Holding, watch_lease
 
     works = _updater_works(settings)
     if works:

@@ -15,8 +15,8 @@ from services.cluster.errors import (
     Throttled,
     Unavailable,
 )
-from services.cluster.event_limits import MAX_OBJECTS, OBJECT_BURST, OVERALL_BURST, OVERALL_PER_S
-from services.cluster.event_posting import MAX_QUEUED, MAX_TRIES, EventPoster
+from services.cluster.events.event_limits import MAX_OBJECTS, OBJECT_BURST, OVERALL_BURST, OVERALL_PER_S
+from services.cluster.events.event_posting import MAX_QUEUED, MAX_TRIES, EventPoster
 from services.cluster.metrics import EVENTS, EventMetrics
 from services.network.reasons.events import Event
 from tests.support.manual_clock import ManualClock

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from services.cluster.client import Cluster
 from services.cluster.errors import Conflict, Denied, Unavailable
-from services.cluster.leading import Leadership
+from services.cluster.leadership.leading import Leadership
 from services.cluster.metrics import EventMetrics, WatchMetrics
 from services.contract.messages import ProbeRequest, Segment, SegmentProbe, Target, Verdict
 from services.contract.names import maintenance_key

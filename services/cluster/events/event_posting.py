@@ -15,8 +15,8 @@ from typing import Protocol
 import structlog
 
 from services.cluster.errors import ClusterError, Conflict, PatchRefused, Throttled, Unavailable, backoff_s
-from services.cluster.event_bodies import event_body
-from services.cluster.event_limits import OVERALL_BURST, OVERALL_PER_S, ObjectLimits, TokenBucket
+from services.cluster.events.event_bodies import event_body
+from services.cluster.events.event_limits import OVERALL_BURST, OVERALL_PER_S, ObjectLimits, TokenBucket
 from services.cluster.metrics import EventMetrics
 from services.network.parse.nad import Network
 from services.network.reasons.events import Event

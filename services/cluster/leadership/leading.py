@@ -8,7 +8,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Gauge
 
 from services.cluster.client import Cluster
-from services.cluster.lease import LeaderLease
+from services.cluster.leadership.lease import LeaderLease
 from services.cluster.settings import LeaseSettings
 from services.runtime.process.clock import Clock
 

@@ -1,0 +1,1 @@
+"""Which of several processes leads, by a Lease."""
