@@ -1,24 +1,17 @@
 """The maintenance windows that are open, as the updater's gauges need them."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import cast
 
 import redis
 import structlog
 
-from services.contract.names import MAINTENANCE_KEY_PREFIX, maintained_by, maintenance_key
+from services.contract.names import maintained_by, maintenance_key
 from services.runtime.connection.outages import Outage
 from services.runtime.process.clock import Clock
 from services.runtime.process.repeating import RepeatingThread
+from services.runtime.stored.open_maintenance import find_windows
 
 INTERVAL_S = 5.0
-SCANNED = 10_000
-"""Keys that Redis looks at in one command, which takes it a millisecond."""
-MAX_WINDOWS = 1_000
-MAX_KEY_BYTES = 300
-"""A longer key names no host and no cluster network."""
 
 log = structlog.get_logger(__name__)
 
@@ -56,14 +49,10 @@ class OpenWindows(RepeatingThread):
 
     def read(self) -> None:
         """Read them once. While Redis cannot be read, what was read last holds."""
-        pattern = f"{MAINTENANCE_KEY_PREFIX}*"
         try:
-            # As bytes: one key that is not UTF-8 must not hide the others.
-            scanned = self._client.scan_iter(match=pattern, count=SCANNED, NEVER_DECODE=True)
-            found = list(islice(cast("Iterator[bytes]", scanned), MAX_WINDOWS))
+            found = find_windows(self._client)
         except redis.RedisError as error:
             self._outage.failed(error)
             return
         self._outage.succeeded()
-        known = (key.decode(errors="backslashreplace") for key in found if len(key) <= MAX_KEY_BYTES)
-        self._known = Windows(frozenset(known))
+        self._known = Windows(frozenset(found))

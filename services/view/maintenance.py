@@ -2,18 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, cast
 
-from services.contract.names import MAINTENANCE_KEY_PREFIX, maintained_by, maintenance_key
+from services.contract.names import maintained_by, maintenance_key
+from services.runtime.stored.open_maintenance import find_windows
 from services.view.durations import describe_age
 from services.view.pause_state import Pause
 
 if TYPE_CHECKING:
     import redis
 
-SCAN_BATCH = 10_000
-MAX_WINDOWS = 1_000
 NO_DETAILS = Pause()
 
 
@@ -44,7 +42,7 @@ class Window:
 
 def read_windows(client: "redis.Redis") -> list[Window]:
     """Return the windows, by host and cluster network; a key of any content is one."""
-    keys = sorted(islice(client.scan_iter(match=f"{MAINTENANCE_KEY_PREFIX}*", count=SCAN_BATCH), MAX_WINDOWS))
+    keys = find_windows(client)
     if not keys:
         return []
     bodies = cast("list[str | None]", client.mget(keys))

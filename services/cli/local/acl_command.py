@@ -26,6 +26,7 @@ tls_name_option = click.option(
     help="Also make a certificate for a Redis of this name or address, for ten years. May be repeated. It is "
     "replaced in its last year, or when it lacks a name.",
 )
+retire_option = click.option("--retire", is_flag=True, help="Let former passwords count no more.")
 
 
 @click.command(name="acl")
@@ -52,7 +53,7 @@ tls_name_option = click.option(
     metavar="USER",
     help="Give this user another password; the former counts until --retire.",
 )
-@click.option("--retire", is_flag=True, help="Let former passwords count no more.")
+@retire_option
 @tls_name_option
 def acl(
     folder: Path,

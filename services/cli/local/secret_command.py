@@ -7,7 +7,14 @@ from datetime import datetime
 import click
 
 from services.cli.failures import usage_error
-from services.cli.local.acl_command import ACL_FILE, FORMER, PASSWORD_BYTES, check_rotated, tls_name_option
+from services.cli.local.acl_command import (
+    ACL_FILE,
+    FORMER,
+    PASSWORD_BYTES,
+    check_rotated,
+    retire_option,
+    tls_name_option,
+)
 from services.cli.local.redis_certificate import files_to_write
 from services.cli.options.client import client_options, cluster_client, load_client_settings
 from services.cluster.kept_secret import KeptSecret
@@ -28,7 +35,7 @@ PAGE = "page"
     metavar="USER",
     help="Give this user, or `page`, another password; a user's former one counts until --retire.",
 )
-@click.option("--retire", is_flag=True, help="Let former passwords count no more.")
+@retire_option
 @tls_name_option
 @client_options(kubernetes=True, redis=False)
 def secret(
