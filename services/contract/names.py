@@ -90,8 +90,8 @@ def maintenance_key(host: str, cluster_network: str) -> str:
     return f"{MAINTENANCE_KEY_PREFIX}{host}:{cluster_network}"
 
 
-def maintained_by(key: str) -> tuple[str, str]:
-    """Return host and cluster network of a maintenance_key(); an empty one is all."""
+def maintenance_subject(key: str) -> tuple[str, str]:
+    """Return the host and the cluster network that a maintenance_key() names; an empty name means all."""
     host, _, cluster_network = key.removeprefix(MAINTENANCE_KEY_PREFIX).partition(":")
     return host, cluster_network
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import redis
 import structlog
 
-from services.contract.names import maintained_by, maintenance_key
+from services.contract.names import maintenance_key, maintenance_subject
 from services.runtime.connection.outages import Outage
 from services.runtime.process.clock import Clock
 from services.runtime.process.repeating import RepeatingThread
@@ -25,7 +25,7 @@ class Windows:
 
     def hosts(self) -> list[str]:
         """Return the hosts that are in maintenance as a whole, sorted."""
-        names = map(maintained_by, self.keys)
+        names = map(maintenance_subject, self.keys)
         return sorted(host for host, cluster_network in names if host and not cluster_network)
 
     def is_open(self, host: str, cluster_network: str) -> bool:

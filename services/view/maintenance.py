@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from services.contract.names import maintained_by, maintenance_key
+from services.contract.names import maintenance_key, maintenance_subject
 from services.runtime.stored.open_maintenance import find_windows
 from services.view.durations import describe_age
 from services.view.pause_state import Pause
@@ -52,7 +52,7 @@ def read_windows(client: "redis.Redis") -> list[Window]:
         left = cast("list[int]", pipe.execute())
     windows = []
     for key, body, left_ms in zip(keys, bodies, left, strict=True):
-        host, cluster_network = maintained_by(key)
+        host, cluster_network = maintenance_subject(key)
         # -2: it has just ended.
         if (host or cluster_network) and left_ms != -2:
             windows.append(Window(host, cluster_network, Pause.parse(body or ""), left_ms))

@@ -137,7 +137,7 @@ class Assessor:
         self._doubts.passed(now_ms)
 
     def taking(self) -> AbstractContextManager[None]:
-        """Take a report: what arrives within counts as not considered yet by the rounds of that time."""
+        """Mark that a report is being taken: rounds that run meanwhile have not seen it."""
         return self._doubts.taking()
 
     @property

@@ -60,9 +60,10 @@ class OpenDoubts:
 
     @contextmanager
     def taking(self) -> Iterator[None]:
-        """Take a report: it may have arrived in Redis before it is in memory, and what it touches is known.
+        """Mark that a report is being taken.
 
-        A round in between has not considered it, although its time is later.
+        Redis stamps it before memory has it. A round that runs in between has not seen it, though the round's
+        time is later.
         """
         report = object()
         with self._lock:

@@ -40,7 +40,7 @@ ALLOWED: Mapping[str, Allowance] = {
 """By measure. Memory may settle by a tenth; descriptors and threads by what one more connection takes."""
 
 POOLED_FILES: Mapping[str, float] = {"updater": 20.0}
-"""Descriptors more: its 32 writers share a pool of connections, which fills as they write at once."""
+"""How many more descriptors are allowed: the updater's 32 writers share a pool of connections that fills."""
 
 
 @dataclass(frozen=True)
