@@ -12,6 +12,7 @@ from services.network.reasons.catalog import REASONS
 from services.network.reasons.states import DHCP_OUT, FAULTS, STATES
 from services.network.reasons.texts import Facts
 from services.view.doubts import DoubtRow, doubts_of
+from services.view.echoes import compare_echoes
 from services.view.host_checks import HostCheck, RedisView
 from services.view.rows import NetworkRow, Source, checks_of, told_intent
 from services.view.unwritten import describe_unwritten
@@ -56,7 +57,7 @@ def explain_network(
     asked = [*_asked(network, row), *_shared(sharing)]
     meaning, steps = _meaning(row, facts)
     steps = [*_repairs(row, checks or (), facts), *steps]
-    meaning += _comparisons(row, checks or ())
+    meaning += [*_comparisons(row, checks or ()), *compare_echoes(row, checks or ())]
     meaning += [f"{view.conflicts[check.host]}." for check in checks or () if check.host in view.conflicts]
     doubts = doubts_of(row, view)
     meaning += [f"{doubt.describe()}." for doubt in doubts]

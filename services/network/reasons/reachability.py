@@ -25,16 +25,26 @@ GATEWAY_CHECKED: Mapping[Reason, ReasonText] = {
         """,
     ),
     Reason.GATEWAY_NOT_ROUTED: reason_text(
-        "gateway {gateway} answers on {segment} from {answering}, but not through the hosts' routing",
+        "gateway {gateway} answers on {segment} from {answering}, but not ICMP echo through the hosts' "
+        "routing: it is not routed, or ICMP echo is dropped",
         """
-        The gateway {gateway} answers ARP on VLAN {vlan}, but not ICMP echo through the hosts' routing. A
-        route between the management network and {cidr} is missing in one of the two directions, or something
-        on the way drops ICMP echo.
-        - On {host}, find the path: `ip route get {gateway}` and `traceroute -In {gateway}`
+        The gateway {gateway} answers ARP on VLAN {vlan}, but not ICMP echo through the hosts' routing. This
+        has two common causes. Either a route between the management network and {cidr} is missing in one of
+        the two directions, and nothing passes. Or the gateway, or a firewall on the way, drops ICMP echo, and
+        other traffic may pass all the same. From an echo alone nadroute cannot tell the two apart. Harvester
+        shows both as Inactive, since it sends the same echo.
+        - To tell the two apart, use something other than ICMP. On {host}, open a TCP connection to the
+          gateway: `curl -m 3 -sv telnet://{gateway}:22`. Connected means that packets pass both ways and only
+          ICMP echo is dropped; so does refused, unless a firewall on the way refuses; a timeout means
+          nothing. Or connect from {host} to a service of a VM on this network: an answer means that the
+          gateway forwards, unless {host} has an address in {cidr} itself
+        - If packets pass, allow ICMP echo to {gateway} from the management network, on the gateway and on the
+          firewalls on the way; Harvester then shows the network as Active, too
+        - If nothing passes, find the path on {host}: `ip route get {gateway}` and `traceroute -Tn {gateway}`
         - On the router, check that there is a route to {cidr} and one back to the management network
-        - Check that firewalls on the way, and the gateway itself, allow ICMP echo to {gateway}
-        - If the network is meant to be isolated, mark it as such; it then becomes Active: `kubectl -n
-          {namespace} annotate network-attachment-definitions {name} nadroute.io/isolated=true`
+        - If the network is meant to be isolated, or its gateway is to stay silent, mark it as such, so that
+          the VLAN alone counts; it then becomes Active: `kubectl -n {namespace} annotate
+          network-attachment-definitions {name} nadroute.io/isolated=true`
         """,
     ),
     Reason.GATEWAY_SILENT_ON_VLAN: reason_text(
@@ -53,7 +63,8 @@ GATEWAY_CHECKED: Mapping[Reason, ReasonText] = {
         """,
     ),
     Reason.GATEWAY_SILENT: reason_text(
-        "gateway {gateway} answers neither on {segment} nor through routing (probed from {silent})",
+        "gateway {gateway} answers neither ARP on {segment} nor ICMP echo through routing (probed from "
+        "{silent})",
         """
         The gateway {gateway} answers neither ARP on VLAN {vlan} nor ICMP echo through routing, from any host.
         It may be down or have another address, or VLAN {vlan} may not reach it.

@@ -33,8 +33,8 @@ STATES: Mapping[State, StateText] = {
         '"false"',
     ),
     State.ISOLATED: StateText(
-        "The gateway answers on the VLAN from every host that could tell, but not through the hosts' "
-        "routing.",
+        "The gateway answers on the VLAN from every host that could tell, but not ICMP echo through the "
+        "hosts' routing. Other traffic may pass.",
         '"false"',
         '"true"',
     ),
