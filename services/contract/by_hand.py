@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from services.contract.messages import MAX_SEGMENTS, ClusterNetworkName, Message, VlanId
+from services.contract.messages import MAX_SEGMENTS
+from services.contract.wire import ClusterNetworkName, Message, VlanId
 
 Frames = Annotated[int, Field(ge=0, le=1_000)]
 

@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from services.contract.messages import SCHEMA_VERSION, Identifier, Message
+from services.contract.messages import SCHEMA_VERSION
 from services.contract.open_doubts import NO_DOUBTS, Doubts
+from services.contract.wire import Identifier, Message
 
 MAX_RECORD_BYTES = 524_288
 """Of one record: more than the largest status annotation that is read, with every character escaped."""

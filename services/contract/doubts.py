@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from services.contract.messages import HostName, Message, Ordinal, Segment
+from services.contract.messages import Segment
+from services.contract.wire import HostName, Message, Ordinal
 
 MAX_HEARD = 2_000
 """Twice as many hosts as are read from Redis, since hosts that restart are heard too."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from services.contract.errors import MessageRefused
-from services.contract.messages import MAX_PROBLEMS, Identifier, describe_problem
+from services.contract.wire import MAX_PROBLEMS, Identifier, describe_problem
 
 MAX_ENVELOPE_BYTES = 1_048_576
 """Largest message that is read."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from services.contract.messages import HostName, Identifier, Message, RedisTime
+from services.contract.wire import HostName, Identifier, Message, RedisTime
 
 
 class HostClaim(Message):

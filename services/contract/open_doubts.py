@@ -4,7 +4,7 @@ Points in time are milliseconds of observed time; see runtime.verdict_store. 0 m
 """
 
 from services.contract.doubts import DoubtKind
-from services.contract.messages import Digest, HostName, Message, Ordinal
+from services.contract.wire import Digest, HostName, Message, Ordinal
 
 ALL_CARRIERS = 0
 

@@ -7,20 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from services.contract.messages import (
-    MAX_SEGMENTS,
-    SCHEMA_VERSION,
-    ClusterNetworkName,
-    Digest,
-    HostName,
-    Message,
-    Ordinal,
-    RedisTime,
-    Segment,
-    Verdict,
-    VlanId,
-    segment_of,
-)
+from services.contract.messages import MAX_SEGMENTS, SCHEMA_VERSION, Segment, Verdict, segment_of
+from services.contract.wire import ClusterNetworkName, Digest, HostName, Message, Ordinal, RedisTime, VlanId
 
 MAX_REPEATS = 1_024
 """Repeated verdicts of one cluster network in one report, and verdicts asked for in full by one request."""

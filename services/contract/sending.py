@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from services.contract.limits import FRAMES_PER_S
-from services.contract.messages import ClusterNetworkName, Message
+from services.contract.wire import ClusterNetworkName, Message
 
 MAX_SLOWER = 1_000
 Interval = Annotated[float, Field(gt=0, le=31_536_000)]

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from services.contract.gateways import DENIED_SUBNETS, masked
-from services.contract.messages import MAX_SEGMENTS, ClusterNetworkName, HostName, InterfaceName
+from services.contract.messages import MAX_SEGMENTS
 from services.contract.outcomes import Depth
+from services.contract.wire import ClusterNetworkName, HostName, InterfaceName
 from services.prober.engine.settings import EngineSettings
 from services.prober.uplinks import AUTO
 from services.runtime.connection.settings import Seconds, TCPPort, TelemetrySettings

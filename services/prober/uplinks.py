@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from services.contract.messages import ClusterNetworkName
+from services.contract.wire import ClusterNetworkName
 
 AUTO: Final = "auto"
 BOND_SUFFIX = "-bo"

@@ -21,11 +21,12 @@ from services.contract.envelopes import (
 )
 from services.contract.errors import MessageRefused
 from services.contract.host_claims import HostClaim
-from services.contract.messages import HostAnnouncement, Message, ProbeRequest, SegmentProbe, Target
+from services.contract.messages import HostAnnouncement, ProbeRequest, SegmentProbe, Target
 from services.contract.names import REPORT_QUEUE, REPORT_TASK
 from services.contract.outcomes import Depth, DHCPOutcome, ReachOutcome
 from services.contract.reports import FullRequest, Report
 from services.contract.sending import SendingMark
+from services.contract.wire import Message
 from services.prober.engine.engine import Engine
 from services.prober.engine.results import SegmentResult
 from services.prober.engine.settings import EngineSettings

@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.contract.limits import REPORT_WITHIN_S
-from services.contract.messages import HostAnnouncement, Message, Segment, Verdict
+from services.contract.messages import HostAnnouncement, Segment, Verdict
 from services.contract.names import DEAD_LETTERS_KEPT, DEAD_LETTERS_KEY, HOST_TTL_S, host_key, verdicts_key
 from services.contract.outcomes import DHCPOutcome, Fault
 from services.contract.reports import Report
+from services.contract.wire import Message
 from services.runtime.connection.redis_client import connect, time_ms
 from services.runtime.stored import dead_letters
 from services.runtime.stored.verdict_store import BATCH, KEPT_S, VerdictStore

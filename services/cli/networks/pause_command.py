@@ -21,8 +21,8 @@ from services.cli.options.client import (
 from services.cli.options.grouping import GroupedCommand
 from services.cli.options.value_types import DURATION, ParsedType
 from services.cli.terminal import plain
-from services.contract.messages import ClusterNetworkName, HostName
 from services.contract.names import host_key
+from services.contract.wire import ClusterNetworkName, HostName
 from services.network.parse import nad
 from services.network.parse.nad import NetworkRef
 from services.runtime.connection.redis_client import time_ms

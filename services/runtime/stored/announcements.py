@@ -18,8 +18,9 @@ import structlog
 
 from services.contract.errors import MessageRefused
 from services.contract.host_claims import HostClaim
-from services.contract.messages import MAX_QUOTED_CHARACTERS, HostAnnouncement
+from services.contract.messages import HostAnnouncement
 from services.contract.names import HOST_KEY_PREFIX, HOST_TTL_S, host_key, host_lock_key, host_waiting_key
+from services.contract.wire import MAX_QUOTED_CHARACTERS
 from services.runtime.process.bounded_cache import ParseCache
 from services.runtime.process.outside_log import tell
 

@@ -9,8 +9,8 @@ import structlog
 from pydantic import Field, StringConstraints
 
 from services.contract.errors import MessageRefused
-from services.contract.messages import Message
 from services.contract.names import DEAD_LETTERS_KEPT, DEAD_LETTERS_KEY
+from services.contract.wire import Message
 from services.runtime.process.outside_log import tell
 from services.runtime.process.redaction import hide_passwords
 

@@ -13,7 +13,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 from redis.client import Pipeline
 
-from services.contract.messages import MAX_QUOTED_CHARACTERS
+from services.contract.wire import MAX_QUOTED_CHARACTERS
 from services.runtime.connection.redis_address import RedisAddress
 from services.runtime.connection.redis_client import connect
 from services.runtime.stored.key_kinds import Kind, kind_of

@@ -12,11 +12,9 @@ from services.contract.errors import MessageRefused
 from services.contract.host_claims import HostClaim
 from services.contract.limits import MAX_SERVERS, MAX_TARGETS
 from services.contract.messages import (
-    MAX_MESSAGE_BYTES,
     MAX_SEGMENTS,
     DHCPVerdict,
     HostAnnouncement,
-    Message,
     Offer,
     ProbeRequest,
     ReachVerdict,
@@ -28,6 +26,7 @@ from services.contract.messages import (
 )
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
 from services.contract.reports import MAX_CLUSTER_NETWORKS, MAX_REPEATS, FullRequest, Repeats, Report
+from services.contract.wire import MAX_MESSAGE_BYTES, Message
 
 ADDRESSES = st.ip_addresses(v=4).map(lambda ip: IPv4Address(str(ip)))
 NETWORKS = st.tuples(ADDRESSES, st.integers(0, 32)).map(
