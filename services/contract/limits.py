@@ -4,6 +4,8 @@ MAX_TARGETS = 64
 """Targets of a segment in a request, and results of targets in a verdict."""
 MAX_SERVERS = 16
 """Offers in a verdict."""
+MAX_ANSWERS = 4
+"""MAC addresses that are told to have answered one ARP question."""
 REPORT_WITHIN_S = 25.0
 """How long a host may take to report after it was asked. From then on it counts as not heard."""
 MAX_REPORT_WITHIN_S = 600.0

@@ -10,7 +10,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from services.contract.limits import MAX_REPORT_WITHIN_S, MAX_SERVERS, MAX_TARGETS, REPORT_WITHIN_S
+from services.contract.limits import (
+    MAX_ANSWERS,
+    MAX_REPORT_WITHIN_S,
+    MAX_SERVERS,
+    MAX_TARGETS,
+    REPORT_WITHIN_S,
+)
 from services.contract.outcomes import Depth, DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
 from services.contract.wire import (
     ClusterNetworkName,
@@ -174,7 +180,10 @@ class ReachVerdict(Message):
     rtt_ms: Milliseconds | None = None
     attempts: Annotated[int, Field(ge=0, le=100)] = 0
     mac: MACAddress | None = None
-    """The MAC address that answered ARP."""
+    """The MAC address that answered ARP first."""
+    macs: Annotated[tuple[MACAddress, ...], Field(max_length=MAX_ANSWERS)] = ()
+    """The MAC addresses that answered one ARP question, in order, if more than one did: this one or, where
+    they came after its check had ended, the one before."""
 
 
 NOT_TRIED = ReachVerdict(outcome=ReachOutcome.NOT_TRIED)

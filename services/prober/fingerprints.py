@@ -66,4 +66,5 @@ def _subnet(offer: DHCPOffer) -> tuple[int, int] | None:
 def _reach(result: ReachResult) -> tuple[object, ...]:
     outcome = result.outcome
     attempts = 0 if outcome is ReachOutcome.REACHABLE else result.attempts
-    return str(outcome), attempts, result.mac
+    # Which of several answers first is chance.
+    return str(outcome), attempts, result.macs or result.mac

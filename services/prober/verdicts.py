@@ -106,4 +106,5 @@ def reach_message(result: ReachResult) -> ReachVerdict:
         rtt_ms=None if result.rtt_s is None else milliseconds(result.rtt_s),
         attempts=min(result.attempts, _MAX_ATTEMPTS),
         mac=None if result.mac is None else mac_text(result.mac),
+        macs=tuple(map(mac_text, result.macs)),
     )

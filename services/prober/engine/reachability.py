@@ -70,6 +70,11 @@ class GatewayCheck(ABC):
     def _ended(self) -> None:
         """Clean up; called once, before the callbacks."""
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether a probe was sent."""
+        return self._attempts > 0
+
     def add_callback(self, callback: CheckCallback) -> None:
         """Report the result to this caller too."""
         self._callbacks.append(callback)
@@ -83,7 +88,7 @@ class GatewayCheck(ABC):
         if self._attempts:
             rtt = now - (self.sent_at if sent is None else sent)
             self._context.losses.answered(now, first_attempt=self._attempts == 1)
-            fields = (_REACHABLE, rtt if rtt > 0.0 else 0.0, self._attempts, mac)
+            fields = (_REACHABLE, rtt if rtt > 0.0 else 0.0, self._attempts, mac, ())
             self._end(new_unchecked(ReachResult, fields), now)
 
     def abandon(self, now: float) -> None:

@@ -70,7 +70,9 @@ class ReachResult(NamedTuple):
     rtt_s: float | None = None
     attempts: int = 0
     mac: bytes | None = None
-    """The sender of the ARP reply."""
+    """The sender of the first ARP reply."""
+    macs: tuple[bytes, ...] = ()
+    """See contract.messages.ReachVerdict."""
 
 
 NOT_TRIED = ReachResult(ReachOutcome.NOT_TRIED)

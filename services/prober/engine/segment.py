@@ -286,15 +286,15 @@ class SegmentJob:
 
     def _inconclusive(self) -> bool:
         """Return whether the discovery or a check on the VLAN is inconclusive."""
-        if self._discovery is not None and self._discovery.outcome is DHCPOutcome.INCONCLUSIVE:
-            return True
+        by_dhcp = self._discovery is not None and self._discovery.outcome is DHCPOutcome.INCONCLUSIVE
         checked = [self._gateways.get(gateway) for _, _, gateway in self._choose_all() if gateway is not None]
-        by_arp = [results.vlan for results in checked if results is not None and results.vlan is not None]
-        return any(result.outcome is ReachOutcome.INCONCLUSIVE for result in by_arp)
+        return by_dhcp or any(r and r.vlan and r.vlan.outcome is ReachOutcome.INCONCLUSIVE for r in checked)
 
     def _target_result(self, target: Target, offer: DHCPOffer | None, gateway: int | None) -> TargetResult:
-        results = None if gateway is None else self._gateways.get(gateway)
-        if results is None:
+        results = self._gateways.get(gateway or 0)
+        if gateway is None or results is None:
             return TargetResult(target.digest, offer, gateway, NOT_TRIED, NOT_TRIED)
         checks = (results.vlan or NOT_TRIED, results.routed or NOT_TRIED, results.echo or NOT_TRIED)
+        if checks[0].mac and (macs := self._group.trunk.answers.disputed((self._probe.vlan, gateway))):
+            checks = (checks[0]._replace(macs=macs), *checks[1:])
         return new_unchecked(TargetResult, (target.digest, offer, gateway, *checks))

@@ -6,6 +6,7 @@ Pure: frames are bytes, and the time is passed in. A frame that matches no open 
 from collections import Counter
 from typing import Final
 
+from services.prober.engine.answers import Answers
 from services.prober.engine.discovery import Discovery, DiscoveryHandler
 from services.prober.engine.identity import Identity
 from services.prober.engine.lease import LeasedAddress, LeaseHandler, OperatorAddress
@@ -42,6 +43,7 @@ class Trunk:
         self._discoveries: dict[Discovery, None] = {}
         self._leases: dict[LeasedAddress, None] = {}
         self._arp_checks: dict[tuple[int, int], ARPCheck] = {}
+        self.answers = Answers(state.identity)
         self._echo_checks: dict[tuple[int, int], EchoCheck] = {}
 
     @property
@@ -205,11 +207,17 @@ class Trunk:
             return
         if state.claims:
             self._defend_claims(vlan, message, now)
-        check = self._arp_checks.get((vlan, message.sender))
-        if check is None or message.operation != arp.REPLY or message.target_mac != check.station.mac:
+        key = vlan, message.sender
+        check = self._arp_checks.get(key)
+        if message.operation != arp.REPLY:
             state.ignored[_ARP_UNSOLICITED] += 1
-            return
-        check.answered(now, mac=message.sender_mac)
+        elif check is not None and message.target_mac == check.station.mac:
+            if check.is_asked:
+                # First: the answer may end the segment's probe.
+                self.answers.first(key, frame, now)
+            check.answered(now, mac=message.sender_mac)
+        elif check is not None or not self.answers.another(key, frame, now):
+            state.ignored[_ARP_UNSOLICITED] += 1
 
     def _defend_claims(self, vlan: int, message: ARPMessage, now: float) -> None:
         """Reply to requests for an address that we use, and detect conflicts (RFC 5227 section 2)."""

@@ -8,6 +8,9 @@ from services.prober.frames.ethernet import Station
 from services.prober.frames.unchecked import new_unchecked
 
 MESSAGE_BYTES: Final = 28
+SENDER_MAC: Final = slice(22, 28)
+TARGET_MAC: Final = slice(32, 38)
+"""Both in an untagged frame."""
 REQUEST: Final = 1
 REPLY: Final = 2
 _ETHERNET_IPV4: Final = b"\x00\x01\x08\x00\x06\x04"

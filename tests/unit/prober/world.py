@@ -174,6 +174,15 @@ class World:
         (result,) = self.run().values()
         return result
 
+    def run_on(self, seconds: float) -> None:
+        """Let what is still on its way arrive for so long."""
+        limit = self.now + seconds
+        while self._events and self._events[0][0] <= limit:
+            self.now = max(self.now, self._events[0][0])
+            heapq.heappop(self._events)[2]()
+        self.now = limit
+        self.engine.advance(self.now)
+
     def _exchange(self) -> None:
         for frame, _ in self.trunk.take_frames():
             sent = frames.take_apart(frame)
