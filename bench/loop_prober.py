@@ -113,11 +113,16 @@ class LoopProber:
         self._released.set()
 
     def repeat(self) -> int:
-        """Report on every segment what the first host reported last, once more; return the number."""
+        """Report on every segment what the first host reported last, once more; return the number.
+
+        As of a prober that finds it all within REPEATS_HELD_S, as many in a report as it may have.
+        """
         host, probes = next(iter(self._hosts.values())), list(self._probes.values())
         for start in range(0, len(probes), MAX_SEGMENTS):
             with self._lock:
                 self._report(host, "repeated", probes[start : start + MAX_SEGMENTS])
+        with self._lock:
+            while host.waiting:
                 self._send(host, ())
         return len(probes)
 

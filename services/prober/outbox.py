@@ -16,8 +16,9 @@ from services.prober.verdicts import verdict
 
 MAX_WAITING = 20_000
 """Verdicts kept while Redis is down; beyond it the oldest are discarded, and the next sweep repeats them."""
-REPEATS_HELD_S = 1.0
-"""A repeat waits this long for others, or for the next report: it is no news, and a report has a cost."""
+REPEATS_HELD_S = 2.0
+"""A repeat waits this long for others, or for the next report: it is no news, and a report costs the updater
+several milliseconds, however little is in it."""
 ANSWERED_WITHIN_S = 30.0
 """Age from which a repeat is not sent in full any more when the updater asks: what was found may be outdated.
 The next verdict on the segment is."""

@@ -61,6 +61,8 @@ class KeptVerdicts:
         """Segments that are being read."""
         self._moments = Moments[Segment]()
         self._now_ms = self._resumed_ms = 0
+        self._state = 0
+        """Another number after whatever may make news of what was none."""
 
     def tick(self) -> None:
         """Count observed time; forget what Redis has lost."""
@@ -78,6 +80,7 @@ class KeptVerdicts:
     def reload(self) -> None:
         """Read everything again with the next judgement."""
         with self._lock:
+            self._state += 1
             self._changes.number += 1
             self._changes.all_at = self._changes.number
             self._changes.contents |= self._kept.keys()
@@ -85,6 +88,7 @@ class KeptVerdicts:
     def forget_others(self, segments: Collection[Segment]) -> None:
         """Keep nothing of other segments."""
         with self._lock:
+            self._state += 1
             self._kept = {segment: self._kept[segment] for segment in segments if segment in self._kept}
             self._changes.forget_others(self._kept)
 
@@ -109,31 +113,48 @@ class KeptVerdicts:
         A repeat says nothing new, except where the host's newest verdict said something else, or did not
         count any more, and where it becomes the newest answer to DHCP.
         """
-        same: dict[Segment, tuple[Verdict, bool]] = {}
+        same: dict[Segment, tuple[KeptSegment, Verdict, bool]] = {}
         news = set[Segment]()
         segments, lasts = repeats.segments, self._lasts(repeats.cluster_network)
         with self._lock:
+            before = self._state, self._resumed_ms
             for segment, (_, _, fingerprint, is_asked) in zip(segments, repeats.verdicts, strict=True):
                 kept = self._kept.get(segment)
-                meant = None if kept is None else kept.meant(host, fingerprint, is_asked=is_asked)
+                if kept is None:
+                    continue
+                meant = kept.meant(host, fingerprint, is_asked=is_asked)
                 if meant is not None and self._says(meant, kept, lasts):
-                    same[segment] = meant, is_asked
+                    same[segment] = kept, meant, is_asked
         with self._unless_lost(segments):
             confirmed = self._store.confirm(host, repeats)
         with self._lock:
             self._now_ms = max(self._now_ms, confirmed.now_ms)
-            for segment in confirmed.gaps_s:
-                kept, found = self._kept.get(segment), same.get(segment)
+            if before != (self._state, self._resumed_ms):
                 # As with put(): another one may have been judged in between.
-                if kept is None or found is None or not self._says(found[0], kept, lasts):
+                same = self._still_same(same, lasts)
+            for segment in confirmed.gaps_s:
+                found = same.get(segment)
+                if found is None:
                     news.add(segment)
                     self._change(segment, is_same=False)
-                elif segment in confirmed.partly:
-                    self._take(found[0], is_same=True)
+                    continue
+                kept, meant, is_asked = found
+                if segment in confirmed.partly:
+                    self._take(meant, is_same=True)
                 else:
-                    kept.repeat(*found, now_ms=confirmed.now_ms)
+                    kept.repeat(meant, is_asked, now_ms=confirmed.now_ms)
                     self._changes.add(segment, is_same=True, is_kept=True)
         return confirmed, frozenset(news)
+
+    def _still_same(
+        self, same: Mapping[Segment, tuple[KeptSegment, Verdict, bool]], lasts: Lasts
+    ) -> dict[Segment, tuple[KeptSegment, Verdict, bool]]:
+        """Return those of these repeats that are no news by what is kept now."""
+        return {
+            segment: (kept, meant, is_asked)
+            for segment, (_, meant, is_asked) in same.items()
+            if (kept := self._kept.get(segment)) is not None and self._says(meant, kept, lasts)
+        }
 
     @contextmanager
     def _unless_lost(self, segments: Iterable[Segment]) -> Iterator[None]:
@@ -167,6 +188,7 @@ class KeptVerdicts:
 
     def _change(self, segment: Segment, *, is_same: bool) -> None:
         """Note a change, unless nothing is kept of the segment: anybody may report on any."""
+        self._state += 1
         if segment in self._kept or segment in self._loading:
             self._changes.add(segment, is_same=is_same)
 
@@ -196,6 +218,7 @@ class KeptVerdicts:
             raise
         found = set[Segment]()
         with self._lock:
+            self._state += 1
             for segment in due:
                 if (kept := self._kept.get(segment)) is None:
                     continue
@@ -229,6 +252,7 @@ class KeptVerdicts:
                 self._loading -= Counter(missing)
             raise
         with self._lock:
+            self._state += 1
             self._loading -= Counter(missing)
             for segment, read in found.items():
                 self._kept[segment] = kept = KeptSegment.of(read, self._kept.get(segment))

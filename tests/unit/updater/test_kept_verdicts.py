@@ -1,7 +1,7 @@
 """The verdicts in memory say what Redis says, whatever happens while they are read or stored."""
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -112,6 +112,82 @@ def test_a_verdict_is_news_if_an_older_one_was_judged_meanwhile(is_repeat: bool)
     else:
         _, news = bench.kept.put([before.model_copy(update={"counter": 3})])
     assert news == {SEGMENT}
+
+
+def _is_forgotten(bench: Bench) -> None:
+    bench.kept.forget_others([])
+
+
+def _is_lost(bench: Bench) -> None:
+    bench.kept.reload()
+
+
+def _stands_still(bench: Bench) -> None:
+    bench.clock.seconds += 1
+    time = ObservedTime(bench.store.now_ms, resumed_ms=bench.store.now_ms)
+    bench.store.time = lambda: time  # type: ignore[method-assign]
+    bench.kept.time()
+
+
+def _expires(bench: Bench) -> None:
+    bench.clock.seconds += FRESH_S
+    bench.kept.expired(bench.store.now_ms)
+
+
+def _is_contradicted(bench: Bench) -> None:
+    bench.kept.put([verdict(DIGEST, fault=Fault.UPLINK_DOWN, counter=2)])
+
+
+def _is_answered_elsewhere(bench: Bench) -> None:
+    bench.clock.seconds += 1
+    bench.kept.confirm("node2", repeated(SEGMENT, is_asked=True))
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [_is_forgotten, _is_lost, _stands_still, _expires, _is_contradicted, _is_answered_elsewhere],
+)
+def test_a_repeat_is_news_if_what_it_repeats_ceased_to_count_meanwhile(
+    happens: Callable[[Bench], None],
+) -> None:
+    """A repeat is compared once more only if something has happened since; each of these is something."""
+    bench = Bench()
+    answer = dhcp(offer())
+    for host, each in (("node2", answer), ("node1", dhcp(offer(server="10.0.0.9")))):
+        said = verdict(DIGEST, host=host, dhcp=each).model_copy(update={"fingerprint": PRINT})
+        bench.kept.put([said])
+        bench.clock.seconds += 1
+    bench.kept.read([SEGMENT])
+    assert bench.kept.confirm("node1", repeated(SEGMENT, is_asked=True))[1] == frozenset()
+    confirm = bench.store.confirm
+
+    def later(host: str, repeats: Repeats) -> Confirmed:
+        bench.store.confirm = confirm  # type: ignore[method-assign]
+        happens(bench)
+        return confirm(host, repeats)
+
+    bench.store.confirm = later  # type: ignore[method-assign]
+    assert bench.kept.confirm("node1", repeated(SEGMENT, is_asked=True))[1] == {SEGMENT}
+
+
+def test_a_repeat_makes_younger_what_was_read_meanwhile() -> None:
+    """And not what was kept before."""
+    bench = Bench()
+    said = verdict(DIGEST, dhcp=dhcp(offer())).model_copy(update={"fingerprint": PRINT})
+    bench.kept.put([said])
+    bench.hosts()
+    bench.kept.put([said])
+    bench.clock.seconds += 7
+    confirm = bench.store.confirm
+
+    def later(host: str, repeats: Repeats) -> Confirmed:
+        bench.hosts()
+        return confirm(host, repeats)
+
+    bench.store.confirm = later  # type: ignore[method-assign]
+    assert bench.kept.confirm("node1", repeated(SEGMENT))[1] == frozenset()
+    (seen,) = bench.kept.read([SEGMENT])[SEGMENT].latest
+    assert seen.age_s == 0.0
 
 
 @pytest.mark.parametrize("late", [frozenset(), frozenset({SEGMENT})])
