@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench import (
     by_hand,
+    causes,
     exchanges,
     host_cost,
     incumbent,
@@ -55,6 +56,7 @@ SECTIONS: dict[str, Measure] = {
         networks=_networks(loop_throttled.NETWORKS)
     ),
     "noticing": lambda _programs, _runs: noticing.measure(),
+    "causes": lambda _programs, _runs: causes.measure(),
     "incumbent": lambda programs, _runs: incumbent.measure(programs, networks=_networks(incumbent.NETWORKS)),
     "host-cost": lambda programs, runs: host_cost.measure(
         programs, runs=min(runs, _FEW_RUNS), networks=_networks(host_cost.NETWORKS)
@@ -63,7 +65,7 @@ SECTIONS: dict[str, Measure] = {
     "servers": lambda programs, runs: real_servers.measure(programs, runs=min(runs, _FEW_RUNS)),
 }
 
-_UNPRIVILEGED = ("parsing", "loop", "loop-throttled", "noticing")
+_UNPRIVILEGED = ("parsing", "loop", "loop-throttled", "noticing", "causes")
 """Sections that root in a user namespace can measure."""
 
 

@@ -1,0 +1,1 @@
+"""Finds the fewest causes that explain what all hosts found on all networks. Pure."""

@@ -1,0 +1,135 @@
+"""What each kind of cause means, and what to do about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from services.network.causes.candidates import CauseKind
+from services.network.causes.finding import Cause
+from services.network.causes.vlan_ranges import ranges
+from services.network.reasons.states import FAULTS
+
+_MAX_NAMED = 5
+_MAX_LIST_CHARACTERS = 30
+"""A longer list of VLANs gives way to their number where space is short."""
+
+
+@dataclass(frozen=True, slots=True)
+class CauseText:
+    """What is said of one kind. A template may name the keys of `values` in describe()."""
+
+    title: str
+    meaning: str
+    steps: tuple[str, ...]
+
+
+CAUSES: Mapping[CauseKind, CauseText] = {
+    CauseKind.UPLINK: CauseText(
+        "uplink of {hosts}, cluster network {cluster_network}",
+        "{hosts} hears nothing on any VLAN of {cluster_network}, where other hosts or other checks do.",
+        (
+            "On {host}, check the uplink and its NICs: `ip -br link` and `cat /proc/net/bonding/{interface}`",
+            "On the switch, check that the ports of {host} are up, and are trunks",
+        ),
+    ),
+    CauseKind.ROUTER: CauseText(
+        "{subject}",
+        "Every gateway of {subject} is silent, and nothing else of it answers.",
+        ("Check whether the router is up and still has the VLANs {vlans}",),
+    ),
+    CauseKind.DHCP_SERVER: CauseText(
+        "{subject}",
+        "No VLAN that {subject} served receives an offer any more.",
+        (
+            "Check whether the DHCP service runs, has free addresses, and is reached by its relay agents",
+            "Known gateways are still checked: the networks keep their state as long as theirs answers",
+        ),
+    ),
+    CauseKind.DHCP_RELAY: CauseText(
+        "DHCP through {subject}",
+        "No VLAN whose offers came through {subject} receives one any more. The server may answer elsewhere.",
+        ("On that router, check the relay agent (`ip helper-address` or the like) on the VLANs {vlans}",),
+    ),
+    CauseKind.NO_ROUTE: CauseText(
+        "route {subject}",
+        "The gateways answer on their VLANs, but not ICMP echo from the management network. A route may be "
+        "missing in one of the two directions, or ICMP echo may be dropped on the way.",
+        ("On a host, find the path to a gateway: `ip route get GATEWAY` and `traceroute -Tn GATEWAY`",),
+    ),
+    CauseKind.ROUTER_NOT_ROUTED: CauseText(
+        "route {subject}",
+        "The router's gateways answer on their VLANs, but none ICMP echo from the management network.",
+        ("On the router, check the route back to the management network, and its filters for ICMP echo",),
+    ),
+    CauseKind.VLANS_GONE: CauseText(
+        "{few_vlans} of {cluster_network} on no host",
+        "Nothing answers any host there, neither DHCP nor ARP.",
+        ("On the switches up to the gateway, check that VLAN {vlans} exists, and that the trunks allow it",),
+    ),
+    CauseKind.GATEWAY: CauseText(
+        "gateway {subject}",
+        "It answers no host, on the VLAN or through routing.",
+        ("On the router, check that the interface is up and has this address",),
+    ),
+    CauseKind.VLANS_MISSING: CauseText(
+        "{few_vlans} of {cluster_network} missing on {hosts}",
+        "Other hosts hear the gateways there, these do not.",
+        ("On the switch ports of {hosts}, check that VLAN {vlans} is allowed",),
+    ),
+    CauseKind.STRANGER: CauseText(
+        "strange {subject}",
+        "It makes offers that are not expected on these VLANs. VMs may take a wrong gateway from it.",
+        (
+            "Find its switch port by its MAC address, and take it off the VLAN",
+            "If it belongs there, list it in the probers' setting allowed_servers",
+        ),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CauseWords:
+    """One cause in words."""
+
+    title: str
+    meaning: str
+    steps: tuple[str, ...]
+    alternatives: str = ""
+    """The causes that cannot be told apart from it, as a sentence; empty without any."""
+
+
+def describe(cause: Cause) -> CauseWords:
+    """Describe a cause: its title, what it means, and what to do."""
+    values = {
+        "subject": cause.subject,
+        "hosts": named(cause.hosts),
+        "host": cause.hosts[0] if cause.hosts else "a host",
+        "vlans": ranges(cause.vlans),
+        "few_vlans": _few(cause.vlans),
+        "cluster_network": cause.cluster_network,
+        "interface": f"{cause.cluster_network}-bo",
+    }
+    text = CAUSES[cause.kind]
+    steps = tuple(step.format_map(values) for step in text.steps)
+    if cause.fault is not None:
+        steps = (f"On {cause.hosts[0]} ({cause.fault}): {FAULTS[cause.fault].format_map(values)}", *steps)
+    return CauseWords(
+        text.title.format_map(values), text.meaning.format_map(values), steps, _alternatives(cause, values)
+    )
+
+
+def _alternatives(cause: Cause, values: Mapping[str, str]) -> str:
+    if not cause.alternatives:
+        return ""
+    titles = [CAUSES[a.kind].title.format_map({**values, "subject": a.subject}) for a in cause.alternatives]
+    return f"What was found fits as well: {named(titles)}."
+
+
+def _few(vlans: tuple[int, ...]) -> str:
+    text = ranges(vlans)
+    return f"VLAN {text}" if len(text) <= _MAX_LIST_CHARACTERS else f"{len(vlans)} VLANs"
+
+
+def named(names: tuple[str, ...] | list[str]) -> str:
+    """Join the first few names and the number of the others."""
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    return ", ".join(names[:_MAX_NAMED]) + more
