@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from services.contract.conclusions import Unwritten
 from services.contract.host_claims import HostClaim
 from services.contract.messages import ProbeRequest
+from services.network.causes.finding import Cause
+from services.network.causes.texts import describe
 from services.network.parse.nad import NetworkRef
 from services.runtime.connection.redis_client import format_time
 from services.runtime.stored.dead_letters import DeadLetter
@@ -64,9 +66,34 @@ def explained_document(explained: ExplainedNetwork) -> Document:
     """One network of `explain`: the network of `status`, with the explanation."""
     return {
         **checked_document(explained.row, explained.checks, explained.doubts),
+        "cause": _cause(explained.cause) if explained.cause else None,
         "asked": [{"what": a.what, "value": a.value, "source": a.source} for a in explained.asked],
         "meaning": list(explained.meaning),
         "steps": list(explained.steps),
+    }
+
+
+def site_document(causes: Iterable[Cause], alone: Iterable[NetworkRow]) -> Document:
+    """The whole answer of `explain` without a name. alone: problems that no cause explains."""
+    return {
+        "causes": [_cause(cause) for cause in causes],
+        "unexplained": [_ref(row.ref) for row in alone],
+    }
+
+
+def _cause(cause: Cause) -> Document:
+    described = describe(cause)
+    return {
+        "kind": cause.kind.value,
+        "subject": cause.subject,
+        "networks": list(cause.networks),
+        "hosts": list(cause.hosts),
+        "vlans": list(cause.vlans),
+        "cluster_network": cause.cluster_network or None,
+        "fault": cause.fault.value if cause.fault else None,
+        "alternatives": [{"kind": a.kind.value, "subject": a.subject} for a in cause.alternatives],
+        "meaning": described.meaning,
+        "steps": list(described.steps),
     }
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome, Reason, State
+from services.network.causes.finding import Cause
+from services.network.causes.texts import describe
 from services.network.parse import nad
 from services.network.parse.intent import Intent
 from services.network.parse.nad import Network, NetworkRef
@@ -42,14 +44,22 @@ class ExplainedNetwork:
     steps: tuple[str, ...]
     facts: Facts
     doubts: tuple[DoubtRow, ...] = ()
+    cause: Cause | None = None
+    """The site's cause that explains it."""
 
 
 def explain_network(
-    network: Network, row: NetworkRow, others: Iterable[Network], policy: Policy, view: RedisView
+    network: Network,
+    row: NetworkRow,
+    others: Iterable[Network],
+    policy: Policy,
+    view: RedisView,
+    cause: Cause | None = None,
 ) -> ExplainedNetwork:
     """Explain a network from the cluster's objects and from Redis.
 
-    row: the network's own. others: all networks, to find those that share the segment.
+    row: the network's own. others: all networks, to find those that share the segment. cause: what explains
+    it, among the causes of the whole site.
     """
     checks = checks_of(row, view)
     facts = _facts(network, row, checks or ())
@@ -57,7 +67,7 @@ def explain_network(
     asked = [*_asked(network, row), *_shared(sharing)]
     meaning, steps = _meaning(row, facts)
     steps = [*_repairs(row, checks or (), facts), *steps]
-    meaning += [*_comparisons(row, checks or ()), *compare_echoes(row, checks or ())]
+    meaning += [*_comparisons(row, checks or ()), *compare_echoes(row, checks or ()), *_common(cause)]
     meaning += [f"{view.conflicts[check.host]}." for check in checks or () if check.host in view.conflicts]
     doubts = doubts_of(row, view)
     meaning += [f"{doubt.describe()}." for doubt in doubts]
@@ -72,7 +82,7 @@ def explain_network(
         for window in view.windows
         if window.cluster_network in ("", row.cluster_network)
     ]
-    return ExplainedNetwork(row, tuple(asked), checks, tuple(meaning), tuple(steps), facts, doubts)
+    return ExplainedNetwork(row, tuple(asked), checks, tuple(meaning), tuple(steps), facts, doubts, cause)
 
 
 def _meaning(row: NetworkRow, facts: Facts) -> tuple[list[str], list[str]]:
@@ -149,6 +159,15 @@ def _comparisons(row: NetworkRow, checks: Sequence[HostCheck]) -> list[str]:
             f"The kernel dropped frames on {_named(losing)} during the checks: answers may be among them."
         )
     return comparisons
+
+
+def _common(cause: Cause | None) -> list[str]:
+    """Return the cause, if other networks have it too: else it says nothing that the reason does not."""
+    others = 0 if cause is None else len(cause.networks) - 1
+    if cause is None or not others:
+        return []
+    what = "another network" if others == 1 else f"{others} other networks"
+    return [f"One cause explains it and {what}: {describe(cause).title} ({cause.kind})."]
 
 
 def _asked(network: Network, row: NetworkRow) -> list[AskedValue]:

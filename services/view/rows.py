@@ -8,7 +8,7 @@ from services.contract.conclusions import ConclusionRecord, Hindrance, Unwritten
 from services.contract.outcomes import CALM_STATES, Reason, State
 from services.network.parse.intent import Channel, Intent, NotProbed, read_intent, refused_gateway
 from services.network.parse.nad import Network, NetworkRef
-from services.network.parse.status import ServerOffer, Status
+from services.network.parse.status import ServerIdentity, ServerOffer, Status
 from services.network.policy import DEFAULT_POLICY, Policy
 from services.view.host_checks import HostCheck, RedisView
 
@@ -46,6 +46,8 @@ class NetworkRow:
     hosts_omitted: int = 0
     """Number of hosts that differ and are not in `hosts`."""
     servers: tuple[ServerOffer, ...] = ()
+    named_by: frozenset[ServerIdentity] = frozenset()
+    """DHCP servers that have named the gateway."""
     dhcp_out: bool = False
     """DHCP names no usable gateway, and the one known from before is checked."""
     findings: Mapping[str, str] = field(default_factory=dict)
@@ -119,6 +121,7 @@ def network_row(
         hosts=status.hosts,
         servers=status.servers,
         hosts_omitted=status.hosts_omitted,
+        named_by=status.named_by,
         dhcp_out=status.dhcp_out,
         findings=status.findings,
         intent=intent,

@@ -1,6 +1,5 @@
 """`nadroute explain`: why a network is in its state, in words, and what to do about it."""
 
-import re
 from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime
@@ -12,6 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from services.cli.explain.answers import answers_of
+from services.cli.explain.prose import READABLE, grid, heading, print_step, words
+from services.cli.explain.site import print_site
 from services.cli.options.arguments import NETWORK, complete_network, select_networks
 from services.cli.options.client import client_options, cluster_client, load_client_settings
 from services.cli.options.grouping import GroupedCommand
@@ -23,40 +24,43 @@ from services.view.documents import explained_document
 from services.view.durations import describe_age, seconds_since
 from services.view.explained_network import ExplainedNetwork, explain_network
 from services.view.host_checks import RedisReader
-from services.view.rows import NetworkRow, rows_of
+from services.view.rows import NetworkRow, rows_of, with_checks
+from services.view.site_causes import cause_of, causes_of
 from services.view.unwritten import source_remark
-
-READABLE = 110
-"""Maximum width of prose, in columns."""
-STEP_INDENT = 7
-TYPED = re.compile(r"`([^`]*)`")
-"""What a user may type, in a text."""
 
 
 @click.command(cls=GroupedCommand)
-@click.argument("network", metavar="NAMESPACE/NAME", type=NETWORK, shell_complete=complete_network)
+@click.argument(
+    "network", metavar="[NAMESPACE/NAME]", type=NETWORK, required=False, shell_complete=complete_network
+)
 @output_option
 @client_options(kubernetes=True, also=("active_when",))
-def explain(network: NetworkRef, output: Output, **flags: object) -> None:
+def explain(network: NetworkRef | None, output: Output, **flags: object) -> None:
     """Explain a network's state: what is asked, what each host tried and what came back, what that means, and
-    what to do next.
+    what to do next. Without a name, explain the site: the fewest causes of all that is wrong.
 
     Exit code 0 whatever the state is. Without Redis, the state comes from the annotation, without hosts.
     """
     settings = load_client_settings(flags)
     with cluster_client(settings) as cluster:
         networks = cluster.list_networks()[0]
-    (chosen,) = select_networks(networks, [network])
+    chosen = networks if network is None else select_networks(networks, [network])
     with closing(RedisReader(settings.redis_address)) as reader:
-        view = reader.read([chosen], settings.policy)
-    (row,) = rows_of([chosen], settings.policy, view)
-    explained = explain_network(chosen, row, networks, settings.policy, view)
+        view = reader.read(networks, settings.policy)
+    rows = rows_of(networks, settings.policy, view)
+    causes = causes_of(with_checks(rows, view), view)
     if (remark := source_remark(view)) is not None:
         click.echo(plain(remark), err=True)
+    now = SystemClock().now()
+    if network is None:
+        print_site(causes, rows, output=output)
+        return
+    (row,) = rows_of(chosen, settings.policy, view)
+    explained = explain_network(chosen[0], row, networks, settings.policy, view, cause_of(row, causes))
     if output != "table":
         print_data(explained_document(explained), output)
     else:
-        print_explained(stdout_console(), explained, now=SystemClock().now())
+        print_explained(stdout_console(), explained, now=now)
 
 
 def print_explained(console: Console, explained: ExplainedNetwork, *, now: datetime) -> None:
@@ -71,20 +75,20 @@ def print_explained(console: Console, explained: ExplainedNetwork, *, now: datet
         cell(f" ({row.reason})"),
     )
     console.print(headline, width=width)
-    _heading(console, "What is asked")
+    heading(console, "What is asked")
     console.print(Padding(_asked(explained, width), (0, 0, 0, 2), expand=False), width=width)
     if row.intent is not None:
-        _heading(console, "What each host tried, and what came back")
+        heading(console, "What each host tried, and what came back")
         _print_checks(console, explained, width=width)
-        _heading(console, "Route annotation")
+        heading(console, "Route annotation")
         for line in _route_lines(explained.row):
             console.print(Padding(line, (0, 0, 0, 2), expand=False), width=width)
-    _heading(console, "What it means")
+    heading(console, "What it means")
     for text in explained.meaning:
-        console.print(Padding(_words(text), (0, 0, 0, 2), expand=False), width=width)
-    _heading(console, "What to do")
+        console.print(Padding(words(text), (0, 0, 0, 2), expand=False), width=width)
+    heading(console, "What to do")
     for number, step in enumerate(explained.steps, start=1):
-        _print_step(console, number, step, width=width)
+        print_step(console, number, step, width=width)
     if not explained.steps:
         console.print("  Nothing.")
 
@@ -92,7 +96,7 @@ def print_explained(console: Console, explained: ExplainedNetwork, *, now: datet
 def _asked(explained: ExplainedNetwork, width: int) -> Table:
     """What is asked, each with its source beside it, or below it where a value is long."""
     is_long = any(len(asked.value) > width // 2 for asked in explained.asked)
-    table = _grid(2 if is_long else 3)
+    table = grid(2 if is_long else 3)
     for asked in explained.asked:
         what, value, source = cell(asked.what), cell(asked.value, "bold"), cell(asked.source, "dim")
         if is_long:
@@ -101,19 +105,6 @@ def _asked(explained: ExplainedNetwork, width: int) -> Table:
         else:
             table.add_row(what, value, source)
     return table
-
-
-def _print_step(console: Console, number: int, step: str, *, width: int) -> None:
-    """A step; a long command has a line of its own, unwrapped, so that it can be copied."""
-    last = TYPED.search(step)
-    own = last is not None and last.end() == len(step) and len(step) > width - STEP_INDENT
-    text = step[: last.start()].rstrip() if own and last else step
-    table = _grid(2)
-    table.add_row(cell(f"{number:>2}."), _words(text))
-    console.print(Padding(table, (0, 0, 0, 2), expand=False), width=width)
-    if own and last:
-        command = Text(" " * STEP_INDENT) + cell(last[1], "cyan")
-        console.print(command, soft_wrap=True)
 
 
 def _print_checks(console: Console, explained: ExplainedNetwork, *, width: int) -> None:
@@ -129,36 +120,15 @@ def _print_checks(console: Console, explained: ExplainedNetwork, *, width: int) 
         console.print(
             Text.assemble("  ", cell(check.host, "bold"), cell(f"{where}, {seen}{gone}")), width=width
         )
-        table = _grid(3)
+        table = grid(3)
         for answer in answers_of(check, explained.facts):
-            table.add_row(cell(answer.path), sign_text(answer.sign), _words(answer.text))
+            table.add_row(cell(answer.path), sign_text(answer.sign), words(answer.text))
         console.print(Padding(table, (0, 0, 0, 4), expand=False), width=width)
-
-
-def _grid(columns: int) -> Table:
-    """A table without lines, whose last column takes the rest of the width."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    for _ in range(columns - 1):
-        table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    return table
-
-
-def _heading(console: Console, text: str) -> None:
-    console.print()
-    console.print(Text(text, style="bold underline"))
 
 
 def _for(since: str, now: datetime) -> str:
     age_s = seconds_since(since, now)
     return "" if age_s is None else f" for {describe_age(age_s)}"
-
-
-def _words(text: str) -> Text:
-    """Text with its commands highlighted; without colour the backticks show them."""
-    found = cell(text)
-    found.highlight_regex(TYPED, "cyan")
-    return found
 
 
 def _route_lines(row: NetworkRow) -> list[Text]:

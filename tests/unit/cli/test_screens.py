@@ -63,6 +63,7 @@ from tests.unit.view.doctor.healthy import CLUSTER, HEALTHY, REDIS
 SCREENS = Path(__file__).parent / "screens"
 TERMINALS = {"80x24": (80, 24, "utf-8"), "120x40": (120, 40, "utf-8"), "ascii": (80, 24, "ascii")}
 COMMANDS = {
+    "explain-site": ["explain"],
     "status": ["status"],
     "status-problems": ["status", "--problems", "-n", "production"],
     "status-host": ["status", "--host", "node2"],
