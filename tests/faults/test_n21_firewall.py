@@ -7,6 +7,7 @@ import pytest
 from lab.running import RunningSite
 from services.contract.messages import SegmentProbe, Target, Verdict
 from services.contract.outcomes import ReachOutcome
+from services.prober.engine.settings import EngineSettings
 from tests.faults.dead_flows import filter_for
 from tests.faults.trunk import GATEWAYS, SERVED, standing_on_host
 from tests.network.test_prober_worker import Prober, running_prober
@@ -16,7 +17,7 @@ from tests.unit.prober.world import Gateway, World, target
 
 MANAGEMENT = "mgmt"
 GATEWAY, OURS = "10.0.7.1", "10.0.7.99"
-CHECKS = 4
+CHECKS, ATTEMPTS = 4, EngineSettings().reach_attempts
 
 
 @pytest.mark.network
@@ -30,7 +31,7 @@ def test_n21_healed_path_is_found_beside_the_dead_flows(
         standing_on_host(trunk_site, "dead_flows", MANAGEMENT) as firewall,
     ):
         assert routed(check(prober, SERVED[0])) is ReachOutcome.SILENT
-        assert heal(firewall) == 1
+        assert heal(firewall) == ATTEMPTS
         assert routed(check(prober, SERVED[0])) is ReachOutcome.REACHABLE
 
 
@@ -76,12 +77,12 @@ class Firewall:
 
 
 def test_n21_echo_on_the_vlan_is_found_beside_the_dead_flows() -> None:
-    """N21: the same where the prober has an address on the VLAN: there too, each check has its own flow."""
+    """N21: the same where the prober has an address on the VLAN: there too, each request has its own flow."""
     world, firewall = World(routed=False), Firewall()
     world.put(7, Gateway(GATEWAY), firewall)  # type: ignore[arg-type]
     for _ in range(CHECKS):
         assert echo_on_vlan(world) is ReachOutcome.SILENT
-    assert len(firewall.dead) == CHECKS
+    assert len(firewall.dead) == CHECKS * ATTEMPTS
     firewall.is_broken = False
     assert echo_on_vlan(world) is ReachOutcome.REACHABLE
 
@@ -95,7 +96,7 @@ def echo_on_vlan(world: World) -> ReachOutcome:
 
 
 def test_n21_identifier_returns_only_after_all_others() -> None:
-    """N21: as many checks as there are identifiers, each with another one."""
+    """N21: as many requests as there are identifiers, each with another one."""
     echoes = World().engine.echoes
     assert echoes is not None
     assert len({echoes.identifiers.fresh() for _ in range(1 << 16)}) == 1 << 16

@@ -1,8 +1,8 @@
 """The prober's identity on a segment: the same MAC address and client identifier in every probe.
 
 A new MAC address in every probe would take another address from the DHCP pool each time (for 60-125 s with
-ISC dhcpd), and exhaust a small pool. What identifies a question is never the same twice: the xid of a DHCP
-message, and the ICMP identifier of a check.
+ISC dhcpd), and exhaust a small pool. What identifies a question is another one each time: the xid of a DHCP
+message, and the ICMP identifier of an echo request. Nothing of the kind outlives a failure.
 """
 
 import hashlib
@@ -20,18 +20,26 @@ _IDENTIFIERS: Final = 1 << 16
 
 
 class EchoIdentifiers:
-    """ICMP identifiers, one for each check.
+    """ICMP identifiers, one for each echo request.
 
     A firewall knows an echo's flow by source, destination and identifier. One that dropped a flow, or sent it
-    where nobody answers, may do so for as long as echoes come on it: also after the path works again.
+    where nobody answers, may do so for as long as echoes come on it: also after the path works again. It
+    forgets an idle flow within a minute or less (Linux after 30 s). At the rates of EngineSettings an
+    identifier returns later than that, to whichever gateway.
+
+    Their order is another one in each process, so that one that starts anew does not follow the last one's.
     """
 
     def __init__(self, randomness: random.Random) -> None:
+        # A linear congruential generator visits all of 2^16 values if its increment is odd and its factor
+        # is 1 modulo 4 (Hull and Dobell, 1962).
+        self._factor = 4 * randomness.getrandbits(14) + 1
+        self._increment = 2 * randomness.getrandbits(15) + 1
         self._last = randomness.getrandbits(16)
 
     def fresh(self) -> int:
-        """Return an identifier that none of the last 65,535 checks had."""
-        self._last = (self._last + 1) % _IDENTIFIERS
+        """Return an identifier that none of the last 65,535 requests had."""
+        self._last = (self._last * self._factor + self._increment) % _IDENTIFIERS
         return self._last
 
 

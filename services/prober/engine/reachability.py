@@ -173,7 +173,7 @@ class ARPCheck(TrunkCheck):
 class EchoCheck(TrunkCheck):
     """ICMP echo requests on the VLAN to the gateway's MAC address, whatever the host's routing table says."""
 
-    __slots__ = ("_gateway_mac", "_identifier", "_sent")
+    __slots__ = ("_gateway_mac", "_sent")
 
     def __init__(
         self,
@@ -189,18 +189,15 @@ class EchoCheck(TrunkCheck):
         """source: our address. checks: see TrunkCheck."""
         TrunkCheck.__init__(self, gateway, context, trunk, station, source, checks, callback)
         self._gateway_mac = gateway_mac
-        self._identifier = trunk.echo_identifiers.fresh()
-        self._sent: list[tuple[bytes, float]] = []
-        """Nonce and time of each request."""
+        self._sent: list[tuple[int, bytes, float]] = []
+        """Identifier, nonce and time of each request."""
 
     def replied(self, reply: EchoReply, now: float) -> bool:
         """Handle an echo reply from the gateway; return whether it answers one of our requests."""
-        if reply.identifier != self._identifier or reply.destination != self._source:
+        if reply.destination != self._source or not 1 <= reply.sequence <= len(self._sent):
             return False
-        if not 1 <= reply.sequence <= len(self._sent):
-            return False
-        nonce, sent_at = self._sent[reply.sequence - 1]
-        if nonce != reply.nonce:
+        identifier, nonce, sent_at = self._sent[reply.sequence - 1]
+        if identifier != reply.identifier or nonce != reply.nonce:
             return False
         # The last request's real send time is in self.sent_at, set by the link.
         self.answered(now, sent=sent_at if reply.sequence < len(self._sent) else None)
@@ -209,13 +206,14 @@ class EchoCheck(TrunkCheck):
     def _send(self, now: float) -> None:
         trunk = self._trunk
         nonce = trunk.random.getrandbits(8 * icmp.NONCE_BYTES).to_bytes(icmp.NONCE_BYTES, "big")
-        self._sent.append((nonce, now))
+        identifier = trunk.echo_identifiers.fresh()
+        self._sent.append((identifier, nonce, now))
         frame = trunk.templates.echo_frame.render(
             station=self.station,
             gateway_mac=self._gateway_mac,
             source=self._source,
             destination=self.gateway,
-            identifier=self._identifier,
+            identifier=identifier,
             sequence=len(self._sent),
             nonce=nonce,
         )

@@ -21,10 +21,11 @@ _SEQUENCES: Final = 1 << 16
 class SentEcho:
     """One echo request that was sent."""
 
-    __slots__ = ("check", "nonce", "sent_at")
+    __slots__ = ("check", "identifier", "nonce", "sent_at")
 
-    def __init__(self, check: "_RoutedEchoCheck", nonce: bytes, sent_at: float) -> None:
+    def __init__(self, check: "_RoutedEchoCheck", identifier: int, nonce: bytes, sent_at: float) -> None:
         self.check = check
+        self.identifier = identifier
         self.nonce = nonce
         self.sent_at = sent_at
         """The sender sets it to the time of the system call."""
@@ -33,12 +34,11 @@ class SentEcho:
 class _RoutedEchoCheck(GatewayCheck):
     """The check of one gateway through routing."""
 
-    __slots__ = ("_echoes", "identifier", "sequences")
+    __slots__ = ("_echoes", "sequences")
 
     def __init__(self, gateway: int, *, echoes: "RoutedEchoes", callback: CheckCallback) -> None:
         GatewayCheck.__init__(self, gateway, echoes.context, callback)
         self._echoes = echoes
-        self.identifier = echoes.identifiers.fresh()
         self.sequences: list[int] = []
 
     def _send(self, now: float) -> None:
@@ -99,7 +99,7 @@ class RoutedEchoes:
         if reply is None or sent is None or sent.nonce != reply.nonce:
             return
         check = sent.check
-        if check.gateway == reply.source and check.identifier == reply.identifier:
+        if check.gateway == reply.source and sent.identifier == reply.identifier:
             check.answered(now, sent=sent.sent_at)
 
     def abandon(self, now: float) -> None:
@@ -114,8 +114,9 @@ class RoutedEchoes:
         self._sequence = (self._sequence + 1) % _SEQUENCES
         octets = icmp.NONCE_BYTES - icmp.MARK_BYTES
         nonce = self.mark + self._random.getrandbits(8 * octets).to_bytes(octets, "big")
-        message = self._template.render(identifier=check.identifier, sequence=self._sequence, nonce=nonce)
-        sent = self._sent[self._sequence] = SentEcho(check, nonce, now)
+        identifier = self.identifiers.fresh()
+        message = self._template.render(identifier=identifier, sequence=self._sequence, nonce=nonce)
+        sent = self._sent[self._sequence] = SentEcho(check, identifier, nonce, now)
         self._outbox.append((check.gateway, message, sent))
         return self._sequence
 

@@ -104,7 +104,7 @@ def _arp_about(addresses: Collection[int]) -> list[_Step]:
 def echo_replies_with(mark: bytes) -> bytes:
     """Return a program that accepts ICMP echo replies whose nonce begins with this mark, on a raw socket.
 
-    Their identifiers tell nothing: each check has one of its own.
+    Their identifiers tell nothing: each request has one of its own.
     """
     return _assemble(
         [

@@ -114,6 +114,8 @@ class World:
         self.now = 1000.0
         self.nodes: dict[int, list[Reaction]] = {}
         self.routed: set[str] = set()
+        self.passes: Callable[[str, bytes], bool] = lambda _gateway, _message: True
+        """What a firewall on the routed path lets through: echo requests by gateway."""
         self.found: dict[int, SegmentResult] = {}
         self.found_at: dict[int, float] = {}
         self.sent: list[tuple[float, Sent]] = []
@@ -197,7 +199,7 @@ class World:
         for gateway, message, _ in echoes.take_packets() if echoes else []:
             address = frames.dotted(gateway)
             self.echoes.append((self.now, address))
-            if address in self.routed and echoes:
+            if address in self.routed and echoes and self.passes(address, message):
                 packet = frames.echo_reply(message, source=address)
                 self.at(0.002, lambda packet=packet: echoes.receive(packet, self.now))  # type: ignore[misc]
 
