@@ -11,7 +11,7 @@ import redis
 from services.runtime.connection.redis_address import RedisAddress
 from services.runtime.connection.redis_client import connect
 from tests.support.redis_server import running_redis
-from tests.unit.cli.running import run
+from tests.unit.cli.running import Ran, run
 
 
 def may_sign_in(url: str, user: str, password: str) -> bool:
@@ -104,6 +104,32 @@ def test_redis_reads_rotated_passwords_by_the_commands_user(
         assert run(monkeypatch, *command, "--retire").code == 0
         assert load("cli") == 0
         assert [may_sign_in(url, "watcher", each) for each in (first, second)] == [False, True]
+
+
+def test_every_users_password_rotates_without_a_restart_of_redis(
+    folder: Path, short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of the user who loads as well: until Redis has read the file, it is let in by the former one."""
+    users = ("watcher", "updater", "prober-node1", "flower", "cli")
+    command = ("redis", "acl", str(folder), "--host", "node1")
+    with open_redis(short_folder, folder) as url:
+
+        def load() -> Ran:
+            signed_in = {"REDIS_USERNAME": "cli", "REDIS_PASSWORD_FILE": str(folder / "cli")}
+            return run(monkeypatch, "redis", "load", REDIS_URL=url, **signed_in)
+
+        first = {user: (folder / user).read_text() for user in users}
+        assert run(monkeypatch, *command, *(word for u in users for word in ("--rotate", u))).code == 0
+        second = {user: (folder / user).read_text() for user in users}
+        assert not may_sign_in(url, "cli", second["cli"])
+        assert load().code == 0
+        assert all(may_sign_in(url, user, each[user]) for each in (first, second) for user in users)
+        assert run(monkeypatch, *command, "--retire").code == 0
+        assert load().code == 0
+        assert [may_sign_in(url, user, first[user]) for user in users] == [False] * len(users)
+        assert all(may_sign_in(url, user, second[user]) for user in users)
+        (folder / "cli").write_text("wrong")
+        assert load().code == 3
 
 
 def test_what_cannot_be_done_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,6 +169,24 @@ readinessProbe:
 {{- end }}
 {{- end -}}
 
+{{- /* The same for the commands, with the password before the last rotation, by which `redis load` signs in. */ -}}
+{{- define "nadroute.cli-secret-volume" -}}
+{{- $volume := index (include "nadroute.secret-volume" . | fromYamlArray) 0 -}}
+- name: secrets
+  projected:
+    sources:
+      - secret:
+          name: {{ $volume.secret.secretName }}
+          items:
+            {{- toYaml $volume.secret.items | nindent 12 }}
+      - secret:
+          name: {{ $volume.secret.secretName }}
+          optional: true
+          items:
+            - key: {{ .part }}.former
+              path: redis-password.former
+{{- end -}}
+
 {{- define "nadroute.secret-mount" -}}
 - name: secrets
   mountPath: /run/secrets/nadroute

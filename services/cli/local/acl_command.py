@@ -10,11 +10,9 @@ import click
 from services.cli.failures import usage_error
 from services.runtime.connection.redis_users import RedisUser, acl_file, redis_users
 from services.runtime.process.clock import SystemClock
-from services.runtime.process.secret_files import read_secret
+from services.runtime.process.secret_files import FORMER, read_secret
 
 ACL_FILE = "users.acl"
-FORMER = ".former"
-"""The ending of a file with the password before the present one, which counts until `--retire`."""
 PASSWORD_BYTES = 32
 
 

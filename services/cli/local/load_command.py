@@ -1,8 +1,11 @@
 """`nadroute redis load`: Redis reads its users again, and so the passwords that were rotated."""
 
+from contextlib import closing
+
 import click
 
-from services.cli.options.client import client_options, load_client_settings, redis_client
+from services.cli.failures import plain_errors
+from services.cli.options.client import client_options, load_client_settings
 
 
 @click.command(name="load")
@@ -10,9 +13,24 @@ from services.cli.options.client import client_options, load_client_settings, re
 def load(**flags: object) -> None:
     """Have Redis read its file of users again: after a rotation, and after another version's users.acl.
 
-    Needs the user `cli`. Whoever has changed connects again; the others notice nothing. A file that Redis
-    refuses changes nothing.
+    Needs the user `cli`, whose password before a rotation serves as well, from the file beside it that ends in
+    `.former`. Whoever has changed connects again; the others notice nothing. A file that Redis refuses changes
+    nothing.
     """
-    with redis_client(load_client_settings(flags)) as client:
-        client.acl_load()
+    import redis
+
+    from services.runtime.connection.redis_client import connect
+
+    address = load_client_settings(flags).redis_address
+    with plain_errors(redis=address):
+        try:
+            with closing(connect(address)) as client:
+                client.acl_load()
+        except redis.AuthenticationError:
+            # Redis knows a new password only when it has read the file.
+            former = address.with_former_password()
+            if former is None:
+                raise
+            with closing(connect(former)) as client:
+                client.acl_load()
     click.echo("Redis has read its users again")

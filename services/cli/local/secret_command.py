@@ -9,7 +9,6 @@ import click
 from services.cli.failures import usage_error
 from services.cli.local.acl_command import (
     ACL_FILE,
-    FORMER,
     PASSWORD_BYTES,
     check_rotated,
     retire_option,
@@ -20,6 +19,7 @@ from services.cli.options.client import client_options, cluster_client, load_cli
 from services.cluster.kept_secret import KeptSecret
 from services.runtime.connection.redis_users import acl_file, redis_users
 from services.runtime.process.clock import SystemClock
+from services.runtime.process.secret_files import FORMER
 
 PAGE = "page"
 """The key of the password of Flower's pages."""

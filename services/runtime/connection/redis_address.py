@@ -1,7 +1,7 @@
 """Where Redis is, and how this process signs in there: the one value from which every connection is made."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
@@ -10,7 +10,7 @@ from redis.credentials import CredentialProvider
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from services.runtime.process.redaction import HIDDEN
-from services.runtime.process.secret_files import read_secret
+from services.runtime.process.secret_files import FORMER, read_secret
 
 SCHEMES = ("redis", "rediss", "unix")
 _EXPECTED = "expected redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///path/to/socket?db=DB"
@@ -161,6 +161,12 @@ class RedisAddress:
         if not (username or password or self.password_file):
             return None
         return Credentials(username, password, self.password_file)
+
+    def with_former_password(self) -> "RedisAddress | None":
+        """Return the same with the password before this one, where there is a file of it; else None."""
+        file = self.password_file
+        former = None if file is None else file.with_name(file.name + FORMER)
+        return replace(self, password_file=former) if former is not None and former.exists() else None
 
     def url_with_password(self) -> str:
         """Return the URL with user and password, read now: for a client that takes nothing else."""

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 MAX_BYTES = 4_096
+FORMER = ".former"
+"""The ending of the file beside it with the secret before, while that one still counts."""
 
 
 def read_secret(path: Path) -> str:

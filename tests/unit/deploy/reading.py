@@ -78,15 +78,19 @@ def environment_of(workload: Manifest) -> dict[str, str]:
 
 def secret_files(workload: Manifest) -> dict[str, str]:
     """Return the files of the Secret that the container has: its path to the Secret's key."""
-    volumes = {
-        volume["name"]: volume["secret"] for volume in pod_of(workload)["volumes"] if "secret" in volume
-    }
+    volumes = {volume["name"]: items_of_secrets(volume) for volume in pod_of(workload)["volumes"]}
     return {
         f"{mount['mountPath']}/{item['path']}": item["key"]
         for mount in container_of(workload)["volumeMounts"]
-        if mount["name"] in volumes
-        for item in volumes[mount["name"]]["items"]
+        for item in volumes[mount["name"]]
     }
+
+
+def items_of_secrets(volume: Manifest) -> list[dict[str, str]]:
+    """Return what of Secrets is in a volume, except what need not be there."""
+    sources = [volume, *volume.get("projected", {}).get("sources", [])]
+    given = [each["secret"] for each in sources if "secret" in each]
+    return [item for secret in given if not secret.get("optional") for item in secret["items"]]
 
 
 def rights_of(account: str) -> set[tuple[str, str, str, str]]:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from services.cli.options.services_table import SERVICES, known_settings
 from services.runtime.connection.settings import check_environment
+from services.runtime.process.secret_files import FORMER
 from tests.unit.cli.running import run
-from tests.unit.deploy.reading import ROOT, Manifest, of_kind
+from tests.unit.deploy.reading import ROOT, Manifest, items_of_secrets, of_kind
 from tests.unit.deploy.rendering import (
     CHART,
     EVERYTHING,
@@ -296,7 +297,7 @@ def test_a_redis_outside_may_ask_for_a_certificate() -> None:
         (container,) = pod["spec"]["containers"]
         (mount,) = container["volumeMounts"]
         (volume,) = pod["spec"]["volumes"]
-        mounted = {f"{mount['mountPath']}/{item['path']}" for item in volume["secret"]["items"]}
+        mounted = {f"{mount['mountPath']}/{item['path']}" for item in items_of_secrets(volume)}
         named = {each["value"] for each in container["env"] if each["name"].endswith("_FILE")}
         assert named <= mounted, name
         assert {"NADROUTE_REDIS_CERTIFICATE_FILE", "NADROUTE_REDIS_KEY_FILE"} <= {
@@ -325,6 +326,21 @@ def test_the_secret_is_made_by_a_hook_that_keeps_it() -> None:
         if "secret" in v
     }
     assert used == {"mine"}
+
+
+def test_the_commands_have_their_former_password_while_it_counts() -> None:
+    """`redis load` signs in by it after a rotation of its own user; mostly there is none in the Secret."""
+    volume = next(
+        each
+        for name, pod in pods(rendered({"secrets": {"existing": "mine"}})).items()
+        if name.endswith("-cli")
+        for each in pod["spec"]["volumes"]
+    )
+    present, former = (each["secret"] for each in volume["projected"]["sources"])
+    assert {present["name"], former["name"]} == {"mine"}
+    assert {"key": "cli", "path": "redis-password"} in present["items"]
+    assert former["items"] == [{"key": f"cli{FORMER}", "path": f"redis-password{FORMER}"}]
+    assert (present.get("optional", False), former["optional"]) == (False, True)
 
 
 def test_the_updater_is_held_where_the_api_server_can() -> None:

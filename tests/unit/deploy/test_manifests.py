@@ -159,6 +159,8 @@ def test_what_a_pod_names_exists() -> None:
         assert {mount["name"] for mount in container["volumeMounts"]} == {v["name"] for v in pod["volumes"]}
         assert {v["configMap"]["name"] for v in pod["volumes"] if "configMap" in v} <= maps
         assert {v["secret"]["secretName"] for v in pod["volumes"] if "secret" in v} <= {"nadroute"}
+        projected = [s for v in pod["volumes"] for s in v.get("projected", {}).get("sources", [])]
+        assert {s["secret"]["name"] for s in projected if "secret" in s} <= {"nadroute"}
 
 
 def test_no_password_lies_in_the_files() -> None:
