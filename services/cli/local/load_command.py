@@ -13,9 +13,9 @@ from services.cli.options.client import client_options, load_client_settings
 def load(**flags: object) -> None:
     """Have Redis read its file of users again: after a rotation, and after another version's users.acl.
 
-    Needs the user `cli`, whose password before a rotation serves as well, from the file beside it that ends in
-    `.former`. Whoever has changed connects again; the others notice nothing. A file that Redis refuses changes
-    nothing.
+    Needs the user `cli`. If Redis does not know its new password yet, the former one serves, from the file
+    beside it that ends in `.former`. Whoever has changed connects again; the others notice nothing. A file
+    that Redis refuses changes nothing.
     """
     import redis
 
