@@ -89,6 +89,10 @@ class SegmentProbe(Message):
     """How far to go with DHCP. A prober that is configured to take leases always does."""
     source: IPv4Address | None = None
     """An address on the VLAN that the operator gave this host: the gateway is pinged from it as well."""
+    source_prefix: Annotated[int, Field(ge=1, le=32)] | None = None
+    """Of the subnet in which it is used; None: for every gateway."""
+    may_lease: bool = True
+    """Whether an address may be requested, whatever the prober is configured to do."""
     targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=MAX_TARGETS)]
 
 
@@ -142,6 +146,8 @@ class Offer(Message):
     offers another subnet, mask or gateway."""
     unasked_ack: bool = False
     """Whether the server sent an unrequested lease (rapid commit, RFC 4039), which was released."""
+    acknowledged: bool = False
+    """Whether these are the options of a DHCPACK, which a client would configure (RFC 2131 section 4.3.2)."""
 
 
 class LeaseVerdict(Message):
@@ -155,6 +161,8 @@ class LeaseVerdict(Message):
     """From the first DHCPREQUEST to its answer, or to giving up."""
     owner: MACAddress | None = None
     """The MAC address of another host that has the address."""
+    others: Annotated[tuple[IPv4Address, ...], Field(max_length=MAX_SERVERS)] = ()
+    """Further addresses for which that MAC address has answered: proxy ARP does so for any."""
 
 
 class DHCPVerdict(Message):
@@ -184,6 +192,11 @@ class ReachVerdict(Message):
     macs: Annotated[tuple[MACAddress, ...], Field(max_length=MAX_ANSWERS)] = ()
     """The MAC addresses that answered one ARP question, in order, if more than one did: this one or, where
     they came after its check had ended, the one before."""
+    from_address: bool = False
+    """On the VLAN: whether it was asked from an address of this host there; ARP else asks from 0.0.0.0."""
+    unproven: bool = False
+    """Whether this gateway did not answer the host's ARP from 0.0.0.0 when it was asked last, and not before
+    since the prober started: it, or a switch, may answer only senders that have an address on the VLAN."""
 
 
 NOT_TRIED = ReachVerdict(outcome=ReachOutcome.NOT_TRIED)
@@ -207,6 +220,13 @@ class TargetVerdict(Message):
     """ICMP echo on the VLAN, from an address that was leased or that the operator gave."""
 
 
+class SourceConflict(Message):
+    """An address that the operator gave this host, and that was not used: another station has it."""
+
+    address: IPv4Address
+    owner: MACAddress
+
+
 class Verdict(Message):
     """The result of one host's probe of one segment."""
 
@@ -223,6 +243,7 @@ class Verdict(Message):
     fault: Fault | None = None
     dropped_frames: Annotated[int, Field(ge=0)] = 0
     """Frames that this host's kernel dropped during the probe (PACKET_STATISTICS)."""
+    source_conflict: SourceConflict | None = None
     fingerprint: Digest | None = None
     """Of what it says, as the prober computes it; None if no later verdict will be said to repeat it."""
 

@@ -46,6 +46,8 @@ class LeaseOutcome(StrEnum):
     """The server refused (DHCPNAK)."""
     CONFLICT = "conflict"
     """Another host on the VLAN has the address (RFC 5227); it was declined (DHCPDECLINE)."""
+    PAUSED = "paused"
+    """Not requested: another host had an offered address on this segment a while ago, whose it says."""
     NO_ANSWER = "no_answer"
     """Neither DHCPACK nor DHCPNAK arrived."""
     INCONCLUSIVE = "inconclusive"

@@ -28,6 +28,7 @@ def fingerprint(result: SegmentResult) -> str | None:
             [(*_offer(offer), offer.server in result.rogues) for offer in dhcp.offers],
         ),
         None if lease is None else (str(lease.outcome), lease.server, lease.address, lease.owner),
+        result.source_owner,
         [
             (
                 target.digest,
@@ -54,6 +55,7 @@ def _offer(offer: DHCPOffer) -> tuple[object, ...]:
         offer.relay,
         offer.lease_s,
         offer.unasked_ack,
+        offer.acknowledged,
     )
 
 
@@ -67,4 +69,4 @@ def _reach(result: ReachResult) -> tuple[object, ...]:
     outcome = result.outcome
     attempts = 0 if outcome is ReachOutcome.REACHABLE else result.attempts
     # Which of several answers first is chance.
-    return str(outcome), attempts, result.macs or result.mac
+    return str(outcome), attempts, result.macs or result.mac, result.from_address, result.unproven

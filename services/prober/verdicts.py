@@ -9,6 +9,7 @@ from services.contract.messages import (
     Offer,
     ReachVerdict,
     Segment,
+    SourceConflict,
     TargetVerdict,
     Verdict,
 )
@@ -56,6 +57,7 @@ def verdict(
         ),
         fault=result.fault,
         dropped_frames=result.dropped_frames,
+        source_conflict=_conflict_message(result),
         fingerprint=fingerprint,
     )
 
@@ -78,6 +80,7 @@ def dhcp_message(result: SegmentResult) -> DHCPVerdict:
                 after_ms=milliseconds(offer.after_s),
                 rogue=offer.server in result.rogues,
                 unasked_ack=offer.unasked_ack,
+                acknowledged=offer.acknowledged,
             )
             for offer in discovery.offers
         ),
@@ -99,6 +102,12 @@ def _lease_message(result: LeaseResult) -> LeaseVerdict:
     )
 
 
+def _conflict_message(result: SegmentResult) -> SourceConflict | None:
+    if result.source_owner is None or result.source is None:
+        return None
+    return SourceConflict(address=result.source, owner=mac_text(result.source_owner))
+
+
 def reach_message(result: ReachResult) -> ReachVerdict:
     """Return the result of a gateway check as a message."""
     return ReachVerdict(
@@ -107,4 +116,6 @@ def reach_message(result: ReachResult) -> ReachVerdict:
         attempts=min(result.attempts, _MAX_ATTEMPTS),
         mac=None if result.mac is None else mac_text(result.mac),
         macs=tuple(map(mac_text, result.macs)),
+        from_address=result.from_address,
+        unproven=result.unproven,
     )

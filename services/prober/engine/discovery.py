@@ -140,6 +140,7 @@ class Discovery:
             transaction.xid,
             transaction.secs,
             mac,
+            False,
         )
         offer = new_unchecked(DHCPOffer, fields)
         if not self._keep(offer):

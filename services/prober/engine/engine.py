@@ -10,10 +10,11 @@ from services.contract.outcomes import Depth, Fault
 from services.prober.engine.identity import Identity
 from services.prober.engine.probes import Probe
 from services.prober.engine.routed_echoes import RoutedEchoes
-from services.prober.engine.segment import ResultCallback, SegmentJob, TrunkJobs
+from services.prober.engine.segment import ResultCallback, SegmentJob
 from services.prober.engine.settings import EngineSettings
 from services.prober.engine.timers import Timers
 from services.prober.engine.trunk import Trunk
+from services.prober.engine.trunk_jobs import TrunkJobs
 from services.prober.engine.trunk_state import TrunkState
 from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.frames.templates import Templates

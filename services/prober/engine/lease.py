@@ -1,4 +1,4 @@
-"""Addresses that this host uses on a VLAN: leased by DHCP for a few seconds, or given by the operator.
+"""Addresses that this host leases by DHCP on a VLAN, for a few seconds.
 
 Leasing follows RFC 2131 section 3.1, steps 3 to 6, and RFC 5227 section 2.1.
 """
@@ -21,7 +21,6 @@ from services.prober.engine.timers import Timer
 from services.prober.engine.trunk_state import Transaction, TrunkState
 from services.prober.frames import dhcp
 from services.prober.frames.ethernet import Station
-from services.prober.frames.ignore_reasons import IgnoreReason
 
 
 class LeaseHandler(Protocol):
@@ -211,25 +210,3 @@ class LeasedAddress:
             ),
             now,
         )  # fmt: skip
-
-
-class OperatorAddress:
-    """An address that the operator gave this host on a VLAN: used like a leased one, without a server."""
-
-    __slots__ = ("_address", "_trunk", "in_use", "station")
-
-    def __init__(self, trunk: TrunkState, *, station: Station, address: int) -> None:
-        self.station = station
-        self.in_use = True
-        self._trunk = trunk
-        self._address = address
-        trunk.claim(self, address)
-
-    def conflict_detected(self, _mac: bytes, _now: float) -> None:
-        """Count the conflict and continue: the operator's configuration takes precedence."""
-        self._trunk.ignored[IgnoreReason.ARP_OPERATOR_ADDRESS] += 1
-
-    def release(self, _now: float) -> None:
-        """Stop answering ARP requests for the address."""
-        self.in_use = False
-        self._trunk.unclaim(self, self._address)

@@ -51,6 +51,7 @@ def acknowledged(offer: DHCPOffer, ack: dhcp.Reply, *, denied: tuple[MaskedSubne
         relay=ack.relay,
         lease_s=ack.lease_s,
         usable_gateway=usable,
+        acknowledged=True,
     )
 
 

@@ -43,6 +43,7 @@ class GatewayCheck(ABC):
         "_callbacks",
         "_context",
         "_finished",
+        "_from_address",
         "_last_attempt",
         "_loss_events_before",
         "_timer",
@@ -61,6 +62,7 @@ class GatewayCheck(ABC):
         self._last_attempt = context.settings.reach_attempts
         """The attempt that ends the present round."""
         self._finished = False
+        self._from_address = False
 
     @abstractmethod
     def _send(self, now: float) -> None:
@@ -88,7 +90,11 @@ class GatewayCheck(ABC):
         if self._attempts:
             rtt = now - (self.sent_at if sent is None else sent)
             self._context.losses.answered(now, first_attempt=self._attempts == 1)
-            fields = (_REACHABLE, rtt if rtt > 0.0 else 0.0, self._attempts, mac, ())
+            is_unproven = self._judge_answer()
+            fields = (
+                _REACHABLE, rtt if rtt > 0.0 else 0.0, self._attempts, mac, (),
+                self._from_address, is_unproven,
+            )  # fmt: skip
             self._end(new_unchecked(ReachResult, fields), now)
 
     def abandon(self, now: float) -> None:
@@ -117,8 +123,21 @@ class GatewayCheck(ABC):
             self.start(now)
             return
         doubtful = doubtful or losses.explain_silence(now)
-        outcome = ReachOutcome.INCONCLUSIVE if doubtful else ReachOutcome.SILENT
-        self._end(ReachResult(outcome, None, self._attempts), now)
+        if doubtful:
+            result = ReachResult(ReachOutcome.INCONCLUSIVE, None, self._attempts)
+        else:
+            is_unproven = self._judge_silence()
+            attempts, from_address = self._attempts, self._from_address
+            result = ReachResult(ReachOutcome.SILENT, None, attempts, None, (), from_address, is_unproven)
+        self._end(result, now)
+
+    def _judge_answer(self) -> bool:
+        """Return whether it answers our address alone; see senders."""
+        return False
+
+    def _judge_silence(self) -> bool:
+        """Return whether its silence may be due to how it was asked; see senders."""
+        return False
 
     def _end(self, result: ReachResult, now: float) -> None:
         if self._finished:
@@ -152,6 +171,7 @@ class TrunkCheck(GatewayCheck):
         self.station = station
         self._trunk = trunk
         self._source = source
+        self._from_address = source != 0
         self._checks = checks
         checks[station.vlan, gateway] = self
 
@@ -168,6 +188,13 @@ class ARPCheck(TrunkCheck):
         trunk = self._trunk
         frame = trunk.templates.arp.render(station=self.station, target=self.gateway, sender=self._source)
         trunk.outbox.append((frame, self))
+
+    def _judge_answer(self) -> bool:
+        gateway = (self.station.vlan, self.gateway)
+        return self._trunk.senders.answered(gateway, from_address=self._from_address)
+
+    def _judge_silence(self) -> bool:
+        return not self._from_address and self._trunk.senders.silent((self.station.vlan, self.gateway))
 
 
 class EchoCheck(TrunkCheck):

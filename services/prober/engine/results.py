@@ -34,6 +34,8 @@ class DHCPOffer(NamedTuple):
     """Fields of the DHCPDISCOVER, which the DHCPREQUEST repeats (RFC 2131 section 3.1)."""
     server_mac: bytes = b""
     """The source of the offer's frame: the server or a relay."""
+    acknowledged: bool = False
+    """Whether the options are those of a DHCPACK."""
 
 
 class DiscoveryResult(NamedTuple):
@@ -73,6 +75,9 @@ class ReachResult(NamedTuple):
     """The sender of the first ARP reply."""
     macs: tuple[bytes, ...] = ()
     """See contract.messages.ReachVerdict."""
+    from_address: bool = False
+    unproven: bool = False
+    """See services.contract.messages.ReachVerdict."""
 
 
 NOT_TRIED = ReachResult(ReachOutcome.NOT_TRIED)
@@ -103,6 +108,10 @@ class SegmentResult(NamedTuple):
     lease: LeaseResult | None = None
     rogues: frozenset[int] = frozenset()
     """Addresses of rogue servers among those that offered."""
+    source_owner: bytes | None = None
+    """The MAC address of another station that has the address which the operator gave us."""
+    source: IPv4Address | None = None
+    """That address."""
 
 
 def untried(cluster_network: str, probe: Probe, fault: Fault) -> SegmentResult:

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Final
 
-from services.contract.outcomes import Depth, DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
-from services.prober.engine.lease import LeasedAddress, OperatorAddress
+from services.contract.outcomes import Depth, DHCPOutcome, Fault, LeaseOutcome
+from services.prober.engine.gateway_results import GatewayResults
+from services.prober.engine.lease import LeasedAddress
 from services.prober.engine.offers import (
     Choice,
     Expected,
@@ -14,6 +15,7 @@ from services.prober.engine.offers import (
     in_order,
     put_acknowledged,
 )
+from services.prober.engine.own_address import OperatorAddress, OwnSource, leased_source
 from services.prober.engine.probes import Probe, Target
 from services.prober.engine.results import (
     NOT_TRIED,
@@ -24,42 +26,13 @@ from services.prober.engine.results import (
     SegmentResult,
     TargetResult,
 )
-from services.prober.engine.routed_echoes import RoutedEchoes
-from services.prober.engine.trunk import Trunk
+from services.prober.engine.trunk_jobs import TrunkJobs
 from services.prober.frames.unchecked import new_unchecked
 
 ResultCallback = Callable[[SegmentResult], None]
 _NO_SERVERS: frozenset[int] = frozenset()
 _LEASE: Final = Depth.LEASE
-_FLAP: Final = 2
-"""Carrier changes that make a flap: down, and up again."""
-
-
-class TrunkJobs:
-    """The open segment jobs of one cluster network, and what they share."""
-
-    __slots__ = ("cluster_network", "depth", "echoes", "jobs", "trunk")
-
-    def __init__(self, cluster_network: str, trunk: Trunk, echoes: RoutedEchoes | None, depth: Depth) -> None:
-        """echoes: None if gateways are not checked through routing. depth: the least for every probe."""
-        self.cluster_network = cluster_network
-        self.trunk = trunk
-        self.echoes = echoes
-        self.depth = depth
-        self.jobs: dict[SegmentJob, None] = {}
-        """Open jobs in the order of their start."""
-
-
-class _GatewayResults:
-    """The results for one gateway; None while a check is open."""
-
-    __slots__ = ("echo", "routed", "vlan")
-
-    def __init__(self, *, routed: bool, echo: bool) -> None:
-        """routed, echo: whether the gateway is checked that way."""
-        self.vlan: ReachResult | None = None
-        self.routed: ReachResult | None = None if routed else NOT_TRIED
-        self.echo: ReachResult | None = None if echo else NOT_TRIED
+_FLAP: Final = 2  # Carrier changes: down, and up again.
 
 
 class SegmentJob:
@@ -88,6 +61,7 @@ class SegmentJob:
         "_offers",
         "_probe",
         "_source",
+        "_source_owner",
         "_station",
         "finished",
     )
@@ -107,12 +81,14 @@ class SegmentJob:
         self._choices: list[Choice] | None = None
         """See choose_all; from the end of the discovery on."""
         self._leasing = False
-        """An address is to be requested, or the request is open."""
+        """An address is to be requested, or the request is open; or the operator's is looked for."""
         self._lease: LeaseResult | None = None
         self._address: LeasedAddress | OperatorAddress | None = None
-        self._source = 0
-        """Our address on the VLAN, or 0."""
-        self._gateways: dict[int, _GatewayResults] = {}
+        self._source: OwnSource | None = None
+        """Our address on the VLAN."""
+        self._source_owner: bytes | None = None
+        """The station that has the address which the operator gave us."""
+        self._gateways: dict[int, GatewayResults] = {}
         self._fault: Fault | None = None
         losses = trunk.losses
         self._dropped_before = losses.frames
@@ -123,11 +99,8 @@ class SegmentJob:
     def start(self, now: float) -> None:
         """Start the discovery, and the checks that do not depend on it."""
         probe, trunk = self._probe, self._group.trunk
-        if probe.source is not None:
-            self._source = int(probe.source)
-            self._address = trunk.use_address(self._station, self._source)
-        elif probe.ask_dhcp:
-            self._leasing = self._group.depth is _LEASE or probe.depth is _LEASE
+        is_deep = self._group.depth is _LEASE or probe.depth is _LEASE
+        self._leasing = probe.source is not None or (is_deep and probe.ask_dhcp and probe.may_lease)
         expected: list[Expected] = []
         for target in probe.targets:
             gateway = 0 if target.gateway is None else int(target.gateway)
@@ -141,6 +114,9 @@ class SegmentJob:
             trunk.discover(self._station, expected=expected, offers=self._offers, handler=self, now=now)
         else:
             self._discovering = False
+        if probe.source is not None:
+            self._address = trunk.claim_address(self._station, int(probe.source), handler=self, now=now)
+        elif not probe.ask_dhcp:
             self._finish_if_done(now)
 
     def fail(self, fault: Fault) -> None:
@@ -167,9 +143,9 @@ class SegmentJob:
 
     def discovered(self, result: DiscoveryResult, now: float) -> None:
         """See DiscoveryHandler."""
-        self._discovery = result
+        self._discovery, self._choices = result, None
         self._discovering = False
-        if self._leasing and not self.finished:
+        if self._leasing and self._probe.source is None and not self.finished:
             target, offer, _ = self._choose_all()[0]
             if not target.from_dhcp:
                 offer = choose(target, self._offers)
@@ -177,7 +153,17 @@ class SegmentJob:
                 self._address = self._group.trunk.lease(self._station, offer, handler=self, now=now)
                 return
             self._leasing = False
-        self._check_all(now)
+        if not self._leasing:
+            self._check_all(now)
+
+    def claimed(self, owner: bytes | None, is_free: bool, now: float) -> None:
+        """See ClaimHandler."""
+        self._source_owner = owner
+        if self._leasing:  # Else another station took the address while it was in use.
+            self._leasing = False
+            if is_free and self._probe.source is not None:
+                self._source = OwnSource(int(self._probe.source), prefix=self._probe.source_prefix)
+            self._check_all(now)
 
     def leased(self, result: LeaseResult, now: float) -> None:
         """See LeaseHandler."""
@@ -188,7 +174,7 @@ class SegmentJob:
             self._discovery = self._discovery._replace(offers=offers)
             self._choices = None
         if result.outcome is LeaseOutcome.HELD:
-            self._source = result.address
+            self._source = leased_source(result)
         self._check_all(now)
 
     def _check_all(self, now: float) -> None:
@@ -200,8 +186,9 @@ class SegmentJob:
     def _check(self, gateway: int, now: float) -> None:
         if gateway in self._gateways or self.finished:
             return
-        echoes, source = self._group.echoes, self._source
-        self._gateways[gateway] = _GatewayResults(routed=echoes is not None, echo=source != 0)
+        echoes = self._group.echoes
+        source = 0 if self._source is None else self._source.toward(gateway)
+        self._gateways[gateway] = GatewayResults(routed=echoes is not None, echo=source != 0)
         self._group.trunk.check_gateway(
             self._station, gateway, source=source, callback=self._vlan_checked, now=now
         )
@@ -209,20 +196,30 @@ class SegmentJob:
             echoes.check_gateway(gateway, callback=self._routed_checked, now=now)
 
     def _vlan_checked(self, gateway: int, result: ReachResult, now: float) -> None:
-        results = self._gateways[gateway]
-        results.vlan = result
+        results, trunk = self._gateways[gateway], self._group.trunk
         if results.echo is None and not self.finished:
-            if result.mac is not None:
-                self._group.trunk.echo_gateway(
+            if result.mac is not None and self._source is not None:
+                trunk.echo_gateway(
                     self._station,
                     gateway,
                     gateway_mac=result.mac,
-                    source=self._source,
+                    source=self._source.toward(gateway),
                     callback=self._echo_checked,
                     now=now,
                 )
-                return
-            results.echo = NOT_TRIED
+            else:
+                results.echo = NOT_TRIED
+        is_compared = self._probe.source is not None and result.from_address and result.mac is not None
+        if is_compared and not self.finished and trunk.is_sender_untried(self._station, gateway):
+            # Hosts without an address ask from 0.0.0.0, and learn from this what their silence means.
+            results.answer = result
+            trunk.check_gateway(self._station, gateway, source=0, callback=self._compared, now=now)
+            return
+        results.vlan = result
+        self._finish_if_done(now)
+
+    def _compared(self, gateway: int, result: ReachResult, now: float) -> None:
+        self._gateways[gateway].compare(result)
         self._finish_if_done(now)
 
     def _echo_checked(self, gateway: int, result: ReachResult, now: float) -> None:
@@ -247,7 +244,7 @@ class SegmentJob:
         for _, _, gateway in self._choose_all():
             if gateway is not None:
                 results = self._gateways.get(gateway)
-                if results is None or results.vlan is None or results.echo is None:
+                if results is None or not results.is_vlan_done:
                     return False
         return True
 
@@ -281,20 +278,23 @@ class SegmentJob:
         if len(offers) > 1 or (offers and allowed):
             rogues = find_rogues(probe.targets, targets, offers, allowed=allowed)
         dropped, fault, lease = losses.frames - self._dropped_before, self._fault, self._lease
-        fields = (group.cluster_network, probe.vlan, discovery, targets, fault, dropped, lease, rogues)
+        fields = (
+            group.cluster_network, probe.vlan, discovery, targets, fault, dropped, lease, rogues,
+            self._source_owner, probe.source,
+        )  # fmt: skip
         self._done(new_unchecked(SegmentResult, fields))
 
     def _inconclusive(self) -> bool:
         """Return whether the discovery or a check on the VLAN is inconclusive."""
         by_dhcp = self._discovery is not None and self._discovery.outcome is DHCPOutcome.INCONCLUSIVE
-        checked = [self._gateways.get(gateway) for _, _, gateway in self._choose_all() if gateway is not None]
-        return by_dhcp or any(r and r.vlan and r.vlan.outcome is ReachOutcome.INCONCLUSIVE for r in checked)
+        chosen = {gateway for _, _, gateway in self._choose_all()}
+        return by_dhcp or any(self._gateways[one].is_inconclusive for one in self._gateways.keys() & chosen)
 
     def _target_result(self, target: Target, offer: DHCPOffer | None, gateway: int | None) -> TargetResult:
         results = self._gateways.get(gateway or 0)
         if gateway is None or results is None:
             return TargetResult(target.digest, offer, gateway, NOT_TRIED, NOT_TRIED)
-        checks = (results.vlan or NOT_TRIED, results.routed or NOT_TRIED, results.echo or NOT_TRIED)
-        if checks[0].mac and (macs := self._group.trunk.answers.disputed((self._probe.vlan, gateway))):
-            checks = (checks[0]._replace(macs=macs), *checks[1:])
-        return new_unchecked(TargetResult, (target.digest, offer, gateway, *checks))
+        found = results.found()
+        if found[0].mac and (macs := self._group.trunk.answers.disputed((self._probe.vlan, gateway))):
+            found = (found[0]._replace(macs=macs), *found[1:])
+        return new_unchecked(TargetResult, (target.digest, offer, gateway, *found))

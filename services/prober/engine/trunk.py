@@ -9,9 +9,10 @@ from typing import Final
 from services.prober.engine.answers import Answers
 from services.prober.engine.discovery import Discovery, DiscoveryHandler
 from services.prober.engine.identity import Identity
-from services.prober.engine.lease import LeasedAddress, LeaseHandler, OperatorAddress
+from services.prober.engine.lease import LeasedAddress, LeaseHandler
 from services.prober.engine.losses import Losses
 from services.prober.engine.offers import Expected
+from services.prober.engine.own_address import ClaimHandler, OperatorAddress
 from services.prober.engine.pacing import PacedQueue
 from services.prober.engine.reachability import ARPCheck, CheckCallback, CheckContext, EchoCheck
 from services.prober.engine.results import DHCPOffer
@@ -42,6 +43,7 @@ class Trunk:
         self._dhcp_reader = DHCPFrameReader()
         self._discoveries: dict[Discovery, None] = {}
         self._leases: dict[LeasedAddress, None] = {}
+        self._operator_claims: dict[OperatorAddress, None] = {}
         self._arp_checks: dict[tuple[int, int], ARPCheck] = {}
         self.answers = Answers(state.identity)
         self._echo_checks: dict[tuple[int, int], EchoCheck] = {}
@@ -121,9 +123,19 @@ class Trunk:
         address.start(now)
         return address
 
-    def use_address(self, station: Station, address: int) -> OperatorAddress:
-        """Answer ARP requests for an address that the operator gave this host, until it is released."""
-        return OperatorAddress(self._state, station=station, address=address)
+    def claim_address(
+        self, station: Station, address: int, *, handler: ClaimHandler, now: float
+    ) -> OperatorAddress:
+        """Probe for an address that the operator gave this host; if it is free, use it until its release."""
+        claim = OperatorAddress(
+            self._state, station=station, address=address, handler=handler, claims=self._operator_claims
+        )
+        claim.start(now)
+        return claim
+
+    def is_sender_untried(self, station: Station, gateway: int) -> bool:
+        """Return whether the gateway was never asked from 0.0.0.0."""
+        return self._state.senders.is_untried((station.vlan, gateway))
 
     def check_gateway(
         self, station: Station, gateway: int, *, source: int, callback: CheckCallback, now: float
@@ -181,6 +193,8 @@ class Trunk:
             discovery.abandon(now)
         for lease in list(self._leases):
             lease.abandon(now)
+        for claim in list(self._operator_claims):
+            claim.abandon(now)
         for check in [*self._arp_checks.values(), *self._echo_checks.values()]:
             check.abandon(now)
 

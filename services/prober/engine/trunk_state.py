@@ -7,6 +7,7 @@ from typing import Protocol
 from services.prober.engine.identity import EchoIdentifiers, Identity
 from services.prober.engine.losses import Losses
 from services.prober.engine.pacing import PacedQueue
+from services.prober.engine.senders import Senders
 from services.prober.engine.settings import EngineSettings
 from services.prober.engine.timers import Timers
 from services.prober.frames.dhcp import Reply
@@ -78,6 +79,7 @@ class TrunkState:
         self.timers = timers
         self.random = randomness
         self.losses = Losses()
+        self.senders = Senders()
         self.ignored: Counter[IgnoreReason] = Counter()
         """Received frames that were ignored, by reason."""
         self.start_pace = PacedQueue(timers, settings.start_rate)

@@ -12,8 +12,6 @@ class IgnoreReason(StrEnum):
     ARP_MALFORMED = "arp_malformed"
     ARP_UNSOLICITED = "arp_unsolicited"
     """An ARP message that answers no open check."""
-    ARP_OPERATOR_ADDRESS = "arp_operator_address"
-    """Another station sends from the address that the operator gave this host."""
 
     ECHO_UNSOLICITED = "echo_unsolicited"
     """Not an ICMP echo reply, or one that answers no open check."""

@@ -52,6 +52,8 @@ class _Probe(NamedTuple):
     source: IPv4Address | None
     ask_dhcp: bool = True
     depth: Depth = Depth.OFFER
+    source_prefix: int | None = None
+    may_lease: bool = True
     targets: tuple[Target, ...] = (_Target(),)
 
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from services.prober.engine.own_address import OperatorAddress
+from services.prober.engine.trunk import Trunk
 from services.prober.sockets import packet_filter
 from services.prober.sockets.packet_link import PacketLink
 from tests.unit.prober import frames
@@ -13,12 +15,24 @@ from tests.unit.prober.world import World
 GATEWAY = number("10.0.7.1")
 
 
+class Job:
+    """Takes the result of a claim."""
+
+    def claimed(self, owner: bytes | None, is_free: bool, now: float) -> None:
+        """See ClaimHandler."""
+
+
+def claim(trunk: Trunk, vlan: int, address: str) -> OperatorAddress:
+    """Claim an address that the operator gave this host."""
+    return trunk.claim_address(trunk.station(vlan), number(address), handler=Job(), now=0.0)
+
+
 def test_an_address_on_many_vlans_hides_no_other() -> None:
     """Claims are per VLAN, the filter is per address: all distinct addresses are listed."""
     trunk = World().trunk
     for vlan in range(1, 101):
-        trunk.use_address(trunk.station(vlan), frames.number("192.168.1.100"))
-    trunk.use_address(trunk.station(200), frames.number("10.0.7.5"))
+        claim(trunk, vlan, "192.168.1.100")
+    claim(trunk, 200, "10.0.7.5")
     assert trunk.take_claims(limit=packet_filter.MAX_ADDRESSES) == frozenset(
         {frames.number("192.168.1.100"), frames.number("10.0.7.5")}
     )
@@ -27,7 +41,7 @@ def test_an_address_on_many_vlans_hides_no_other() -> None:
 def test_a_claim_is_undone_only_by_its_owner() -> None:
     """Of two probes with the same address on a VLAN, the first to end does not silence the other."""
     trunk = World().trunk
-    first, second = (trunk.use_address(trunk.station(7), number("10.0.7.5")) for _ in range(2))
+    first, second = (claim(trunk, 7, "10.0.7.5") for _ in range(2))
     first.release(0.0)
     assert trunk.take_claims(limit=64) == frozenset({number("10.0.7.5")})
     second.release(0.0)
@@ -38,7 +52,7 @@ def test_more_addresses_than_a_filter_holds_are_reported_as_more() -> None:
     """The limit plus one is enough."""
     trunk = World().trunk
     for at in range(packet_filter.MAX_ADDRESSES + 1):
-        trunk.use_address(trunk.station(1 + at), GATEWAY + at)
+        claim(trunk, 1 + at, frames.dotted(GATEWAY + at))
     claims = trunk.take_claims(limit=packet_filter.MAX_ADDRESSES)
     assert claims is not None
     assert len(claims) > packet_filter.MAX_ADDRESSES

@@ -267,14 +267,16 @@ def test_operator_address_is_used_without_a_lease() -> None:
     world.engine.start(
         UPLINK, probe, done=lambda f: found.append(world.found.setdefault(7, f)), now=world.now
     )
-    world.deliver(0.005, 7, frames.arp_request(sender=GATEWAY, target="10.0.7.250"))
+    world.deliver(0.401, 7, frames.arp_request(sender=GATEWAY, target="10.0.7.250"))
     world.run()
     (reached,) = found[0].targets
     assert (reached.vlan.outcome, reached.echo.outcome) == (ReachOutcome.REACHABLE, ReachOutcome.REACHABLE)
     assert [kind for kind, _ in server.seen] == [1]
     asked = [sent for _, sent in world.sent if sent.kind == 0x0806]
-    assert [sent.body[14:18] for sent in asked] == [frames.packed("10.0.7.250")] * 2
-    assert [sent.body[6:8] for sent in asked] == [b"\0\2", b"\0\1"]
+    ours, nobody = frames.packed("10.0.7.250"), bytes(4)
+    assert [sent.body[14:18] for sent in asked] == [nobody, nobody, ours, ours, nobody]
+    assert [sent.body[24:28] for sent in asked[:2]] == [ours, ours], "it is probed before it is used"
+    assert [sent.body[6:8] for sent in asked[2:4]] == [b"\0\1", b"\0\2"]
     assert world.trunk.take_claims(limit=64) == frozenset()
 
 
