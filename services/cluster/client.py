@@ -7,8 +7,9 @@ import structlog
 
 from services.cluster.credentials import find_kubeconfig, load_client
 from services.cluster.errors import Denied, NotFound, PatchRefused, Unavailable
+from services.cluster.http.event_stream import EventStream
+from services.cluster.http.transport import JSON_PATCH, Transport
 from services.cluster.settings import ClusterSettings
-from services.cluster.transport import JSON_PATCH, EventStream, Transport
 from services.network.parse.managed_fields import FIELD_MANAGER
 from services.network.parse.nad import Network, NetworkRef
 from services.runtime.process.clock import SystemClock

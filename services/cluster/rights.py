@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from services.cluster.errors import NotFound
-from services.cluster.transport import Transport
+from services.cluster.http.transport import Transport
 
 NETWORKS = ("k8s.cni.cncf.io", "network-attachment-definitions")
 LEASES = ("coordination.k8s.io", "leases")

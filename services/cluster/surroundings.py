@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from services.cluster.client import PAGE
-from services.cluster.transport import Transport
+from services.cluster.http.transport import Transport
 from services.network.parse.tolerance import strings
 
 PART = "nadroute"

@@ -14,9 +14,9 @@ import structlog
 
 from services.cluster.client import Cluster, read_network
 from services.cluster.errors import ClusterError, Expired, Unavailable, backoff_s, from_error_event
+from services.cluster.http.event_stream import EventStream
 from services.cluster.metrics import WatchMetrics
 from services.cluster.tracking import NetworkListener, Tracker, is_older
-from services.cluster.transport import EventStream
 from services.runtime.process.clock import Clock
 from services.runtime.process.repeating import is_alive
 

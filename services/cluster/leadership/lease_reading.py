@@ -6,7 +6,7 @@ from enum import Enum
 from urllib.parse import quote
 
 from services.cluster.errors import NotFound
-from services.cluster.transport import Transport
+from services.cluster.http.transport import Transport
 from services.runtime.process.clock import Clock
 
 POLL_S = 1.0

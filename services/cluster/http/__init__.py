@@ -1,0 +1,1 @@
+"""HTTP to the API server: sessions, kept connections, requests and watches."""
