@@ -4,6 +4,7 @@ from rich.text import Text
 
 from services.cli.terminal import BAD, GOOD, UNTRIED, cell, sign_text
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
+from services.network.judge.servers import subnet_of
 from services.view.probe_documents import DHCPFound, ReachFound
 
 
@@ -21,7 +22,8 @@ def dhcp_cell(finding: DHCPFound | None) -> Text:
 def servers_agree(finding: DHCPFound) -> bool:
     """Return whether all offers name the same subnet and gateway, and none is a rogue's."""
     offers = finding.servers
-    return len({(offer.cidr, offer.gateway) for offer in offers}) == 1 and not any(o.rogue for o in offers)
+    named = {(subnet_of(offer.cidr, offer.gateway), offer.gateway) for offer in offers}
+    return len(named) == 1 and not any(offer.rogue for offer in offers)
 
 
 def reach_cell(reach: ReachFound | None) -> Text:

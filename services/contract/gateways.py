@@ -40,8 +40,6 @@ class Flaw(Enum):
     NOT_A_HOST = "not a host's address"
     NO_SUBNET = "no subnet"
     """No mask, or /0: a route to everywhere cut a whole cluster off (harvester#3615)."""
-    NO_ROOM = "no room for a gateway in the subnet"
-    """/32."""
     OFFERED_ADDRESS = "the offered address itself"
     OUTSIDE = "outside the subnet"
     NETWORK_ADDRESS = "the subnet's own address"
@@ -58,27 +56,28 @@ def find_flaw(
     subnet: int,
     prefix: int | None,
     offered: int | None = None,
+    on_link: bool = False,
     denied: tuple[MaskedSubnet, ...] = (),
     widest: int = WIDEST_PREFIX,
 ) -> Flaw | None:
     """Return the first reason why the gateway cannot be used in the subnet; None if it can.
 
     subnet: any address in it. offered: the address that DHCP offers, which the gateway cannot have too.
-    denied: no gateway is in any of these, and no subnet overlaps one of more than a single address. widest:
-    the shortest prefix.
+    on_link: whether a route of its own says that the gateway is on the link (RFC 3442), wherever its address
+    is. The gateway of a /32 always is: there is no other way to reach it. denied: no gateway is in any of
+    these, and no subnet overlaps one of more than a single address. widest: the shortest prefix.
     """
     if not is_router(gateway):
         return Flaw.NOT_A_HOST
     if prefix is None or prefix == 0:
         return Flaw.NO_SUBNET
-    if prefix > 31:
-        return Flaw.NO_ROOM
     if gateway == offered:
         return Flaw.OFFERED_ADDRESS
     host_mask = (1 << 32 - prefix) - 1
     if (gateway ^ subnet) & ~host_mask:
-        return Flaw.OUTSIDE
-    if prefix != 31:  # In a /31 both addresses are hosts' (RFC 3021).
+        if prefix != 32 and not on_link:
+            return Flaw.OUTSIDE
+    elif prefix < 31:  # In a /31 both addresses are hosts' (RFC 3021).
         if gateway & host_mask == 0:
             return Flaw.NETWORK_ADDRESS
         if gateway & host_mask == host_mask:
@@ -114,17 +113,20 @@ def first_usable(
     offered: int,
     subnet: int,
     prefix: int | None,
+    on_link: bool = False,
     denied: tuple[MaskedSubnet, ...] = (),
 ) -> int | None:
     """Return the first router of a DHCPOFFER that can be a gateway; None if there is none.
 
     gateway: the default router that the offer means, which takes precedence (RFC 3442). routers: those of
-    option 3, in its order. offered: the offered address.
+    option 3, in its order. offered: the offered address. on_link: whether option 121 has a route that says
+    that the default router is on the link.
     """
     if prefix is None:
         return None
     if gateway is not None and (
-        find_flaw(gateway, subnet=subnet, prefix=prefix, offered=offered, denied=denied) is None
+        find_flaw(gateway, subnet=subnet, prefix=prefix, offered=offered, on_link=on_link, denied=denied)
+        is None
     ):
         return gateway
     for router in routers:
@@ -147,6 +149,7 @@ def find_flaw_in(
     gateway: IPv4Address,
     subnet: IPv4Network,
     *,
+    on_link: bool = False,
     denied: tuple[MaskedSubnet, ...] = (),
     widest: int = WIDEST_PREFIX,
 ) -> Flaw | None:
@@ -155,6 +158,7 @@ def find_flaw_in(
         int(gateway),
         subnet=int(subnet.network_address),
         prefix=subnet.prefixlen,
+        on_link=on_link,
         denied=denied,
         widest=widest,
     )

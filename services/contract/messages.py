@@ -148,6 +148,8 @@ class Offer(Message):
     """Whether the server sent an unrequested lease (rapid commit, RFC 4039), which was released."""
     acknowledged: bool = False
     """Whether these are the options of a DHCPACK, which a client would configure (RFC 2131 section 4.3.2)."""
+    on_link: bool = False
+    """Whether option 121 has a route that says that the gateway is on the link, in the subnet or not."""
 
 
 class LeaseVerdict(Message):

@@ -116,8 +116,6 @@ class Reason(StrEnum):
     NO_ROUTER_OPTION = "NoRouterOption"
     NO_SUBNET_MASK = "NoSubnetMask"
     """Missing, /0 or not contiguous."""
-    SUBNET_TOO_SMALL = "SubnetTooSmall"
-    """/32: it has no room for a gateway."""
     ROUTER_OUTSIDE_SUBNET = "RouterOutsideSubnet"
     ROUTER_NOT_A_HOST = "RouterNotAHost"
     """Multicast, loopback, link-local, or the subnet's own or broadcast address."""
@@ -171,6 +169,8 @@ class Reason(StrEnum):
 
     # Findings beside any state, never a reason for one.
     SEVERAL_ROUTERS = "SeveralRouters"
+    SUBNET_TOO_SMALL = "SubnetTooSmall"
+    """/32, and no route says that the gateway is on the link."""
     DHCP_SERVERS_DISAGREE = "DHCPServersDisagree"
     OTHER_SERVER_ANSWERED = "OtherServerAnswered"
     """DHCP servers made offers, but none that names the known gateway."""

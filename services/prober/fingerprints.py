@@ -56,6 +56,7 @@ def _offer(offer: DHCPOffer) -> tuple[object, ...]:
         offer.lease_s,
         offer.unasked_ack,
         offer.acknowledged,
+        offer.on_link,
     )
 
 

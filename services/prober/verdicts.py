@@ -81,6 +81,7 @@ def dhcp_message(result: SegmentResult) -> DHCPVerdict:
                 rogue=offer.server in result.rogues,
                 unasked_ack=offer.unasked_ack,
                 acknowledged=offer.acknowledged,
+                on_link=offer.on_link,
             )
             for offer in discovery.offers
         ),

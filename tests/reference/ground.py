@@ -48,14 +48,20 @@ class Vlan:
     def segment(self) -> Segment:
         return Segment(cluster_network="extra", vlan=self.number)
 
-    @property
-    def offer(self) -> Offer:
+    def offer_to(self, host: str) -> Offer:
+        """Return what DHCP offers this host: on some VLANs a /32 of its own, with the gateway on the link."""
+        address = self.address(50 + HOSTS.index(host))
         return Offer(
             server=self.address(3),
-            address=self.address(50),
-            cidr=self.cidr,
+            address=address,
+            cidr=IPv4Network(address) if self.is_routed_by_host else self.cidr,
             gateway=self.address(self.gateway),
+            on_link=self.is_routed_by_host,
         )
+
+    @property
+    def is_routed_by_host(self) -> bool:
+        return self.number == 200
 
 
 @dataclass
@@ -90,7 +96,11 @@ def find(prober: Host, lan: Vlan, intents: Iterable[Intent], *, ask: bool, quali
     finding = None
     if ask and any(intent.mode == "auto" for intent in here.values()):
         answers = lan.has_dhcp and prober.name in lan.on_vlan
-        finding = DHCPVerdict(outcome=DHCPOutcome.OFFERED, servers=(lan.offer,)) if answers else NO_OFFER
+        finding = (
+            DHCPVerdict(outcome=DHCPOutcome.OFFERED, servers=(lan.offer_to(prober.name),))
+            if answers
+            else NO_OFFER
+        )
         if quality == "lossy":
             finding = DHCPVerdict(outcome=DHCPOutcome.INCONCLUSIVE)
     targets = []

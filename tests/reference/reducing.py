@@ -66,7 +66,7 @@ def reduce(intent: Intent, evidence: Evidence) -> Word:
         return replace(
             word,
             gateway="" if offer is None else str(offer.gateway),
-            cidr="" if offer is None else str(offer.cidr),
+            cidr="" if offer is None else _cidr_of(offer),
             servers=dhcp.servers,
             dhcp_out=dhcp.is_out,
         )
@@ -78,6 +78,11 @@ def reduce(intent: Intent, evidence: Evidence) -> Word:
         return Word(State.PENDING, Reason.CONFIRMING_NO_OFFER, hosts=faults)
     unclear = any(v.dhcp is not None and v.dhcp.outcome is DHCPOutcome.INCONCLUSIVE for v in said.values())
     return Word(State.PENDING, Reason.INCONCLUSIVE if unclear else Reason.NOT_PROBED_YET, hosts=faults)
+
+
+def _cidr_of(offer: Offer) -> str:
+    """A client's own /32 is not the network's: the gateway's stands for it."""
+    return f"{offer.gateway}/32" if str(offer.cidr).endswith("/32") else str(offer.cidr)
 
 
 def _is_about(verdict: Verdict, digest: str) -> bool:

@@ -23,6 +23,7 @@ from services.network.judge.servers import (
     offers_in,
     remember,
     routers_of,
+    subnet_of,
 )
 from services.network.parse.intent import Intent
 from services.network.parse.status import ServerIdentity, ServerOffer
@@ -31,7 +32,6 @@ from services.network.policy import Policy
 _REASONS: Mapping[Flaw, Reason] = {
     Flaw.NOT_A_HOST: Reason.ROUTER_NOT_A_HOST,
     Flaw.NO_SUBNET: Reason.NO_SUBNET_MASK,
-    Flaw.NO_ROOM: Reason.SUBNET_TOO_SMALL,
     Flaw.OFFERED_ADDRESS: Reason.ROUTER_IS_OFFERED_ADDRESS,
     Flaw.OUTSIDE: Reason.ROUTER_OUTSIDE_SUBNET,
     Flaw.NETWORK_ADDRESS: Reason.ROUTER_NOT_A_HOST,
@@ -175,12 +175,13 @@ def _read_offers(
     if len(set(chosen.routers)) > 1:
         named = ", ".join(map(str, dict.fromkeys(chosen.routers)))
         findings[Reason.SEVERAL_ROUTERS] = f"{chosen.server} names {named}; nadroute uses {gateway}"
-    same = [offer for offer, _ in usable if _names(offer, gateway, chosen.cidr, policy)]
+    cidr = subnet_of(chosen.cidr, gateway)
+    if chosen.cidr is not None and chosen.cidr.prefixlen == 32 and not chosen.on_link:
+        findings[Reason.SUBNET_TOO_SMALL] = f"{chosen.server} offers a /32 with gateway {gateway}"
+    same = [offer for offer, _ in usable if _names(offer, gateway, cidr, policy)]
     naming = [chosen] if too_many else same
     named_by = remember(intent.named_by if gateway == known else (), map(identity, naming))
-    return DHCPSummary(
-        chosen.cidr, gateway, True, Reason.GATEWAY_ANSWERS, "", listed, findings, named_by=named_by
-    )
+    return DHCPSummary(cidr, gateway, True, Reason.GATEWAY_ANSWERS, "", listed, findings, named_by=named_by)
 
 
 def _find_in(servers: Sequence[ServerOffer], choice: str, *, too_many: bool) -> dict[str, str]:
@@ -194,13 +195,14 @@ def _usable_gateway(offer: Offer, policy: Policy) -> IPv4Address | None:
         offered=int(offer.address),
         subnet=_subnet(offer),
         prefix=_prefix(offer),
+        on_link=offer.on_link,
         denied=policy.denied,
     )
     return None if usable is None else IPv4Address(usable)
 
 
 def _names(offer: Offer, gateway: IPv4Address, cidr: IPv4Network | None, policy: Policy) -> bool:
-    return offer.cidr == cidr and _usable_gateway(offer, policy) == gateway
+    return subnet_of(offer.cidr, gateway) == cidr and _usable_gateway(offer, policy) == gateway
 
 
 def _subnet(offer: Offer) -> int:
@@ -218,6 +220,7 @@ def _refuse(offer: Offer, router: IPv4Address, policy: Policy) -> Reason | None:
         offered=int(offer.address),
         subnet=_subnet(offer),
         prefix=_prefix(offer),
+        on_link=offer.on_link and router == offer.gateway,
         denied=policy.denied,
     )
     return None if flaw is None else _REASONS[flaw]

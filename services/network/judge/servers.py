@@ -5,7 +5,7 @@ under another's address. For a relayed offer the MAC address is the relay's.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from services.contract.limits import MAX_SERVERS
 from services.contract.messages import Offer, Verdict
@@ -39,7 +39,7 @@ def choose(
     """
     known = intent.known_gateway
     confirming = [pair for pair in usable if pair[1] == known]
-    same = [pair for pair in confirming if pair[0].cidr == intent.known_cidr]
+    same = [pair for pair in confirming if subnet_of(pair[0].cidr, known) == intent.known_cidr]
     agreed = agreeing([offer for offer, _ in usable], named_known)
     own = [pair for pair in usable if identity(pair[0]) in agreed]
     # In another subnet a stranger confirms nothing, unless nobody is known to have named the gateway.
@@ -96,6 +96,17 @@ def routers_of(offer: Offer) -> list[IPv4Address]:
     return list(dict.fromkeys([*first, *offer.routers]))
 
 
+def subnet_of(cidr: IPv4Network | None, gateway: IPv4Address | None) -> IPv4Network | None:
+    """Return the network's subnet, by what a client is offered; None without a usable mask.
+
+    The /32 of a client is its own and no other's. For the network the gateway stands, as a /32: Harvester
+    masks the gateway, too.
+    """
+    if cidr is None or cidr.prefixlen != 32:
+        return cidr
+    return None if gateway is None else IPv4Network(gateway)
+
+
 def list_servers(offers: Sequence[Offer]) -> tuple[ServerOffer, ...]:
     """Return each server once for each (cidr, gateway) that it offers.
 
@@ -106,7 +117,7 @@ def list_servers(offers: Sequence[Offer]) -> tuple[ServerOffer, ...]:
         routers = routers_of(offer)
         named = ServerOffer(
             str(offer.server),
-            str(offer.cidr or ""),
+            str(subnet_of(offer.cidr, routers[0] if routers else None) or ""),
             str(routers[0]) if routers else "",
             offer.mac or "",
             str(offer.relay or ""),

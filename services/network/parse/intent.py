@@ -111,6 +111,8 @@ class _Refused(Exception):
         host_address: IPv4Address | None = None,
     ) -> None:
         super().__init__(detail)
+        if channel is Channel.EVENT:
+            detail = f"{detail}; Harvester's webhook refuses this, too"
         self.invalid = NotProbed(State.INVALID, reason, f"{nad.ROUTE}: {detail}", channel, host_address)
 
 
@@ -217,16 +219,17 @@ def _read_route(segment: Segment, network: Network, policy: Policy) -> Intent:
     if not route.mode and route.gateway and not _was_filled_in(auto, network):
         # Without a mode nothing else asks for DHCP: the gateway is its owner's.
         return replace(_manual(segment, route, policy), mode_source=Source.OWN_GATEWAY)
-    gateway, cidr = read_gateway(route.gateway), read_cidr(route.cidr)
+    gateway, cidr, is_ours = read_gateway(route.gateway), read_cidr(route.cidr), _was_filled_in(auto, network)
     if (
         route.outdated
         or cidr is None
         or gateway is None
-        or find_flaw_in(gateway, cidr, denied=policy.denied) is not None
+        # A gateway outside the subnet was on the link by option 121, if nadroute wrote it.
+        or find_flaw_in(gateway, cidr, on_link=is_ours, denied=policy.denied) is not None
     ):
         # The VLAN has changed since, or the values are junk: no gateway is known on this segment.
         return auto
-    status = network.status if _was_filled_in(auto, network) else None
+    status = network.status if is_ours else None
     named_by = frozenset() if status is None else status.named_by
     return replace(auto, known_gateway=gateway, known_cidr=cidr, named_by=named_by)
 
@@ -250,9 +253,6 @@ def _manual(segment: Segment, route: Route, policy: Policy) -> Intent:
         )
     # An owner may name a wider subnet than DHCP, and one around a denied one: only the gateway is probed.
     flaw = find_flaw_in(gateway, cidr, widest=1)
-    if flaw is Flaw.NO_ROOM:
-        detail = f"cidr: expected a subnet with room for a gateway, at most /31, got {shown(route.cidr)}"
-        raise _Refused(Reason.BAD_CIDR, detail)
     if flaw is Flaw.OUTSIDE:
         detail = f"gateway: expected an address in cidr {cidr}, got {shown(route.gateway)}"
         raise _Refused(Reason.GATEWAY_OUTSIDE_CIDR, detail)

@@ -96,8 +96,8 @@ REFUSED: Mapping[Reason, ReasonText] = {
     Reason.BAD_CIDR: reason_text(
         "the configured cidr is invalid",
         """
-        cidr in the route annotation is not an IPv4 subnet with room for a gateway, such as 10.0.112.0/20; /0
-        and /32 are refused.
+        cidr in the route annotation is not an IPv4 subnet, such as 10.0.112.0/20, or is /0. In mode manual,
+        Harvester's webhook refuses what it cannot parse and /0, too; detail says so.
         - EDIT
         """,
     ),
@@ -112,8 +112,10 @@ REFUSED: Mapping[Reason, ReasonText] = {
     Reason.GATEWAY_OUTSIDE_CIDR: reason_text(
         "the configured gateway is outside the configured cidr",
         """
-        gateway in the route annotation is not in cidr, so VMs cannot reach it. Harvester does not check this.
+        gateway in the route annotation is not in cidr, so VMs reach it only by a route of their own. Most
+        often one of the two is a typo, so it is not probed. Harvester's webhook does not check this.
         - Compare both with the router's interface for this network: which one is wrong?
+        - If the gateway is on the link all the same, set cidr to the gateway's own address with /32
         - EDIT
         """,
     ),

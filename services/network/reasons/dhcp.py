@@ -41,19 +41,14 @@ NO_USABLE_GATEWAY: Mapping[Reason, ReasonText] = {
         - BY_HAND
         """,
     ),
-    Reason.SUBNET_TOO_SMALL: reason_text(
-        "DHCP on {segment} names a subnet without room for a gateway",
-        """
-        A DHCP server offers an address in a /32 subnet, which has no room for a gateway.
-        - On that server, in the scope of VLAN {vlan}, correct option 1 (subnet mask); /31 is the longest
-          prefix that works
-        """,
-    ),
     Reason.ROUTER_OUTSIDE_SUBNET: reason_text(
         "DHCP on {segment} names a gateway outside its subnet",
         """
-        The gateway that DHCP names is outside the subnet that it offers, so VMs cannot reach it.
+        The gateway that DHCP names is outside the subnet that it offers, and no route in option 121 says that
+        it is on the link. Most VMs cannot reach it.
         - On that server, in the scope of VLAN {vlan}, correct option 3 (router) or option 1 (subnet mask)
+        - If the gateway is meant to be outside, add option 121 with two routes: the gateway as a /32 through
+          0.0.0.0, and 0.0.0.0/0 through the gateway
         """,
     ),
     Reason.ROUTER_NOT_A_HOST: reason_text(
@@ -130,6 +125,16 @@ FINDINGS: Mapping[Reason, ReasonText] = {
         """
         DHCP names several gateways. nadroute uses the first usable one; VMs may use another.
         - If this is not intended, leave one router in option 3 of the scope
+        """,
+    ),
+    Reason.SUBNET_TOO_SMALL: reason_text(
+        "DHCP on {segment} offers a /32 without a route to its gateway",
+        """
+        DHCP offers each VM a /32, in which there is no gateway, and no route in option 121 that says that the
+        gateway is on the link. Many DHCP clients, such as dhclient and systemd-networkd, reach the gateway
+        all the same; others have no default route.
+        - On that server, in the scope of VLAN {vlan}, add option 121 with two routes: the gateway as a /32
+          through 0.0.0.0, and 0.0.0.0/0 through the gateway. Or correct option 1 (subnet mask)
         """,
     ),
     Reason.DHCP_SERVERS_DISAGREE: reason_text(

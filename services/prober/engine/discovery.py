@@ -121,7 +121,13 @@ class Discovery:
         prefix = None if reply.mask is None else dhcp.prefix_length(reply.mask)
         address, denied = reply.address, trunk.settings.denied
         usable = first_usable(
-            reply.gateway, reply.routers, offered=address, subnet=address, prefix=prefix, denied=denied
+            reply.gateway,
+            reply.routers,
+            offered=address,
+            subnet=address,
+            prefix=prefix,
+            on_link=reply.on_link,
+            denied=denied,
         )
         # An unusable gateway is passed on all the same: the updater reports why it is unusable.
         gateway = reply.gateway if usable is None else usable
@@ -141,6 +147,7 @@ class Discovery:
             transaction.secs,
             mac,
             False,
+            reply.on_link and gateway == reply.gateway,
         )
         offer = new_unchecked(DHCPOffer, fields)
         if not self._keep(offer):

@@ -42,7 +42,13 @@ def acknowledged(offer: DHCPOffer, ack: dhcp.Reply, *, denied: tuple[MaskedSubne
     prefix = None if ack.mask is None else dhcp.prefix_length(ack.mask)
     address = ack.address
     usable = first_usable(
-        ack.gateway, ack.routers, offered=address, subnet=address, prefix=prefix, denied=denied
+        ack.gateway,
+        ack.routers,
+        offered=address,
+        subnet=address,
+        prefix=prefix,
+        on_link=ack.on_link,
+        denied=denied,
     )
     return offer._replace(
         prefix=prefix,
@@ -52,6 +58,7 @@ def acknowledged(offer: DHCPOffer, ack: dhcp.Reply, *, denied: tuple[MaskedSubne
         lease_s=ack.lease_s,
         usable_gateway=usable,
         acknowledged=True,
+        on_link=ack.on_link and usable in (None, ack.gateway),
     )
 
 
@@ -173,4 +180,5 @@ def find_rogues(
 def _terms(offer: DHCPOffer) -> tuple[int, int, int | None]:
     """Return subnet, prefix and gateway, in which the servers of a pair agree; prefix 0 without a mask."""
     prefix = offer.prefix or 0
-    return offer.address >> 32 - prefix, prefix, offer.gateway
+    # A /32 is each client's own.
+    return 0 if prefix == 32 else offer.address >> 32 - prefix, prefix, offer.gateway

@@ -36,6 +36,8 @@ class DHCPOffer(NamedTuple):
     """The source of the offer's frame: the server or a relay."""
     acknowledged: bool = False
     """Whether the options are those of a DHCPACK."""
+    on_link: bool = False
+    """Whether option 121 says that the default router is on the link, in the subnet or not."""
 
 
 class DiscoveryResult(NamedTuple):

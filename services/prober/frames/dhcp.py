@@ -44,6 +44,8 @@ class Reply(NamedTuple):
     lease_s: int | None
     source: int = 0
     """The source address in the IPv4 header."""
+    on_link: bool = False
+    """Whether option 121 says that the default router is on the link."""
 
 
 def xid_of(payload: bytes) -> bytes:
@@ -75,6 +77,7 @@ def parse_reply(payload: bytes, *, source: int = 0) -> Reply | IgnoreReason:
     if kind is None:
         return IgnoreReason.DHCP_NO_MESSAGE_TYPE
     routers = dhcp_options.addresses(options, dhcp_options.ROUTER)
+    gateway, on_link = _gateway(options, routers)
     return Reply(
         kind,
         xid,
@@ -84,23 +87,25 @@ def parse_reply(payload: bytes, *, source: int = 0) -> Reply | IgnoreReason:
         dhcp_options.integer(options, dhcp_options.SERVER_ID) or 0,
         dhcp_options.integer(options, dhcp_options.SUBNET_MASK),
         routers,
-        _gateway(options, routers),
+        gateway,
         dhcp_options.integer(options, dhcp_options.LEASE_TIME),
         source,
+        on_link,
     )
 
 
-def _gateway(options: dhcp_options.Options, routers: tuple[int, ...]) -> int | None:
+def _gateway(options: dhcp_options.Options, routers: tuple[int, ...]) -> tuple[int | None, bool]:
+    """Return the default router, and whether option 121 says that it is on the link."""
     classless = options.get(dhcp_options.CLASSLESS_ROUTES)
     if classless is not None:
         default = dhcp_options.classless_default(classless)
         # If option 121 is malformed, option 3 counts.
         if default is not None:
-            return default[0]
+            return default
     for router in routers:
         if is_host(router):
-            return router
-    return None
+            return router, False
+    return None, False
 
 
 def prefix_length(mask: int) -> int | None:

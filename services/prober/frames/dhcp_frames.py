@@ -142,6 +142,7 @@ class _Layout:
             router if routers and is_host(router) else None,
             lease_s if self._lease else None,
             source,
+            False,
         )
         return new_unchecked(Reply, read)
 

@@ -118,13 +118,15 @@ def addresses(options: Options, code: int) -> tuple[int, ...]:
     return tuple(int.from_bytes(value[at : at + 4], "big") for at in range(0, len(value), 4))
 
 
-def classless_default(value: bytes) -> tuple[int | None] | None:
-    """Return the router of the default route in option 121 (RFC 3442) in a tuple; (None,) without a route.
+def classless_default(value: bytes) -> tuple[int | None, bool] | None:
+    """Return the router of the default route in option 121 (RFC 3442), None without one; and whether another
+    route of the option says that this router is on the link.
 
     None if the value is malformed. A route is: width, significant octets of the destination, router.
     """
     at, end = 0, len(value)
     default: int | None = None
+    on_link: list[tuple[int, int]] = []
     if end < 5:
         return None
     while at < end:
@@ -132,8 +134,15 @@ def classless_default(value: bytes) -> tuple[int | None] | None:
         router = at + 1 + (width + 7) // 8
         if width > 32 or router + 4 > end:
             return None
-        if width == 0 and default is None:
+        through = int.from_bytes(value[router : router + 4], "big")
+        if width == 0:
+            if default is None:
+                default = through or None
+        elif not through:
             # The router 0.0.0.0 means that the destination is on the link.
-            default = int.from_bytes(value[router : router + 4], "big") or None
+            destination = int.from_bytes(value[at + 1 : router], "big") << (32 - 8 * (router - at - 1))
+            on_link.append((destination, 32 - width))
         at = router + 4
-    return (default,)
+    if default is None:
+        return None, False
+    return default, any((default ^ destination) >> host_bits == 0 for destination, host_bits in on_link)

@@ -51,13 +51,15 @@ def is_usable(
     cidr: IPv4Network | None,
     denied: tuple[IPv4Network, ...],
     offered: IPv4Address | None,
+    *,
+    on_link: bool = False,
 ) -> bool:
     """The rule for an offer once more, in the words of ipaddress."""
     if cidr is None or cidr.prefixlen < 8:
         return False
     if any(cidr.overlaps(subnet) for subnet in denied if subnet.prefixlen < 32):
         return False
-    return is_usable_for_an_owner(gateway, cidr, denied, offered)
+    return is_usable_for_an_owner(gateway, cidr, denied, offered, on_link=on_link)
 
 
 def is_usable_for_an_owner(
@@ -65,9 +67,13 @@ def is_usable_for_an_owner(
     cidr: IPv4Network,
     denied: tuple[IPv4Network, ...],
     offered: IPv4Address | None = None,
+    *,
+    on_link: bool = False,
 ) -> bool:
     """The rule for an owner, who may name a wide subnet and one around a denied one."""
-    if not 1 <= cidr.prefixlen <= 31 or gateway not in cidr or gateway == offered:
+    if cidr.prefixlen == 0 or gateway == offered:
+        return False
+    if gateway not in cidr and not on_link and cidr.prefixlen != 32:
         return False
     if cidr.prefixlen < 31 and gateway in (cidr.network_address, cidr.broadcast_address):
         return False
@@ -79,22 +85,38 @@ def is_usable_for_an_owner(
     addresses=st.tuples(ANYWHERE, ANYWHERE) | NEIGHBOURS,
     prefix=st.none() | st.integers(0, 32),
     denied=DENIED,
+    on_link=st.booleans(),
 )
-@example(addresses=(IPv4Address("169.254.0.1"), IPv4Address("169.254.0.2")), prefix=16, denied=())
-@example(addresses=(IPv4Address("10.9.9.9"), IPv4Address("10.9.9.50")), prefix=1, denied=())
-@example(addresses=(IPv4Address("10.9.9.9"), IPv4Address("10.9.9.50")), prefix=7, denied=())
-@example(addresses=(IPv4Address("10.9.9.9"), IPv4Address("10.9.9.50")), prefix=8, denied=())
-@example(addresses=(IPv4Address("10.9.9.9"), IPv4Address("10.9.9.50")), prefix=8, denied=DENIED_SUBNETS)
+@example(
+    addresses=(IPv4Address("169.254.0.1"), IPv4Address("169.254.0.2")), prefix=16, denied=(), on_link=True
+)
+@example(addresses=(IPv4Address("10.9.9.9"), IPv4Address("10.9.9.50")), prefix=1, denied=(), on_link=True)
+@example(addresses=(IPv4Address("10.9.9.9"), IPv4Address("10.9.9.50")), prefix=7, denied=(), on_link=False)
+@example(addresses=(IPv4Address("10.9.9.9"), IPv4Address("10.9.9.50")), prefix=8, denied=(), on_link=False)
+@example(
+    addresses=(IPv4Address("10.9.9.9"), IPv4Address("10.9.9.50")),
+    prefix=8,
+    denied=DENIED_SUBNETS,
+    on_link=False,
+)
 def test_a_gateway_without_a_flaw_is_a_usable_one(
-    addresses: tuple[IPv4Address, IPv4Address], prefix: int | None, denied: tuple[IPv4Network, ...]
+    addresses: tuple[IPv4Address, IPv4Address],
+    prefix: int | None,
+    denied: tuple[IPv4Network, ...],
+    on_link: bool,
 ) -> None:
     """For every gateway, offered address, prefix and set of denied subnets."""
     gateway, address = addresses
     flaw = find_flaw(
-        int(gateway), offered=int(address), subnet=int(address), prefix=prefix, denied=masked(denied)
+        int(gateway),
+        offered=int(address),
+        subnet=int(address),
+        prefix=prefix,
+        on_link=on_link,
+        denied=masked(denied),
     )
     cidr = None if prefix is None else IPv4Network((address, prefix), strict=False)
-    assert (flaw is None) == is_usable(gateway, cidr, denied, address)
+    assert (flaw is None) == is_usable(gateway, cidr, denied, address, on_link=on_link)
 
 
 @given(
@@ -102,6 +124,7 @@ def test_a_gateway_without_a_flaw_is_a_usable_one(
     prefix=st.none() | st.integers(1, 32),
     routers=st.lists(ANYWHERE, max_size=4),
     classless=st.none() | ANYWHERE,
+    on_link=st.booleans(),
     denied=DENIED,
 )
 @example(
@@ -109,6 +132,7 @@ def test_a_gateway_without_a_flaw_is_a_usable_one(
     prefix=31,
     routers=[IPv4Address("10.0.112.1")],
     classless=None,
+    on_link=False,
     denied=(),
 )
 def test_prober_and_updater_take_the_same_gateway_from_an_offer(
@@ -116,12 +140,15 @@ def test_prober_and_updater_take_the_same_gateway_from_an_offer(
     prefix: int | None,
     routers: list[IPv4Address],
     classless: IPv4Address | None,
+    on_link: bool,
     denied: tuple[IPv4Network, ...],
 ) -> None:
     """From the frame to the annotation, or the updater would wait for a verdict on what no host checks."""
     mask = None if prefix is None else str(IPv4Network((0, prefix)).netmask)
     more = frames.option(3, b"".join(router.packed for router in routers)) if routers else b""
-    more += frames.option(121, b"\0" + classless.packed) if classless is not None else b""
+    if classless is not None:
+        link = b"\x20" + classless.packed + bytes(4) if on_link else b""
+        more += frames.option(121, b"\0" + classless.packed + link)
     options = frames.offer_options(server="10.0.112.1", mask=mask, router=None, more=more)
     world = World(EngineSettings(denied=masked(denied)))
     world.put(AUTO.segment.vlan, DHCPServer(server="10.0.112.1", options=options, address=str(address)))
@@ -134,8 +161,12 @@ def test_prober_and_updater_take_the_same_gateway_from_an_offer(
     )
 
     cidr = None if prefix is None else IPv4Network((address, prefix), strict=False)
-    named = [*([] if classless is None else [classless]), *routers]
-    expected = next((router for router in named if is_usable(router, cidr, denied, address)), None)
+    # A default route through 0.0.0.0 names no router.
+    named = [(router, False) for router in routers]
+    if classless is not None:
+        named.insert(0, (classless, on_link))
+    usable = (gateway for gateway, near in named if is_usable(gateway, cidr, denied, address, on_link=near))
+    expected = next(usable, None)
     assert found.targets[0].gateway == (None if expected is None else int(expected))
     assert lease is not None
     assert lease.gateway == expected

@@ -54,7 +54,10 @@ ROUTES = [
     ),
     ('{"mode":"auto","cidr":"10.52.0.0/16","gateway":"10.52.0.1"}', AUTO),
     ('{"mode":"auto","cidr":"10.0.112.0/20","gateway":"10.0.127.255"}', AUTO),
-    ('{"mode":"auto","cidr":"10.0.112.1/32","gateway":"10.0.112.1"}', AUTO),
+    (
+        '{"mode":"auto","cidr":"10.0.112.1/32","gateway":"10.0.112.1"}',
+        replace(AUTO, known_gateway=IPv4Address("10.0.112.1"), known_cidr=IPv4Network("10.0.112.1/32")),
+    ),
     ('{"mode":"auto","gateway":"gw.lan","cidr":"10.0.112.0/20"}', AUTO),
 ]
 
@@ -88,7 +91,6 @@ REFUSED = [
     (_manual("10.0.0.0/24", "169.254.1.1"), Reason.BAD_GATEWAY, Channel.STATUS, "got '169.254.1.1'"),
     (_manual("10.0.0.0/24", "10.0.0.0"), Reason.BAD_GATEWAY, Channel.STATUS, "the subnet's own address"),
     (_manual("10.0.0.0/24", "10.0.0.255"), Reason.BAD_GATEWAY, Channel.STATUS, "broadcast address"),
-    (_manual("10.0.0.9/32", "10.0.0.9"), Reason.BAD_CIDR, Channel.STATUS, "at most /31, got '10.0.0.9/32'"),
     (_manual("10.0.0.0/24", "10.0.1.1"), Reason.GATEWAY_OUTSIDE_CIDR, Channel.STATUS,
      "gateway: expected an address in cidr 10.0.0.0/24, got '10.0.1.1'"),
     (_manual("10.52.0.0/16", "10.52.0.1"), Reason.GATEWAY_REFUSED, Channel.STATUS,

@@ -74,8 +74,9 @@ def test_first_valid_router_is_the_gateway() -> None:
         (b"\x21" + bytes(9), "10.0.7.1"),
         (b"\x00" + packed("10.0.7.3")[:3], "10.0.7.1"),
         (b"", "10.0.7.1"),
+        (b"\x00" + packed("10.0.7.3") + b"\x20" + packed("10.0.7.3") + bytes(4), "10.0.7.3"),
     ],
-    ids=["alone", "after another", "25 bits", "none", "on the link", "two", "33 bits", "cut", "empty"],
+    ids=["alone", "after another", "25 bits", "none", "on the link", "two", "33 bits", "cut", "empty", "far"],
 )
 def test_option_121_overrides_option_3(routes: bytes, gateway: str | None) -> None:
     """RFC 3442: option 121 counts, even without a default route; a malformed one is ignored."""
