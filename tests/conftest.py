@@ -22,6 +22,7 @@ from bench.compiling import compile_engine, has_python_headers
 from lab.bigsite import dhcpd
 from services.runtime.process import outside_log
 from services.runtime.process.clock import SystemClock
+from tests.support import user_mode_linux
 from tests.support.programs import HELM, KUBECTL, libfaketime
 from tests.support.redis_server import RedisServer, running_redis
 
@@ -106,6 +107,7 @@ def _missing() -> list[tuple[str, str]]:
         ("promtool", "" if shutil.which("promtool") else "needs promtool on PATH"),
         ("tshark", "" if shutil.which("tshark") else "needs tshark on PATH"),
         ("faketime", "" if libfaketime() else "needs libfaketime"),
+        ("uml", "" if user_mode_linux.is_installed() else "needs user-mode-linux on PATH"),
         ("dhcpd", "" if dhcpd.is_installed() else "needs ISC dhcpd"),
         ("compiler", "" if _can_compile() else "needs gcc and the headers of Python and the C library"),
     ]

@@ -17,7 +17,7 @@ from services.contract.limits import (
     MAX_TARGETS,
     REPORT_WITHIN_S,
 )
-from services.contract.outcomes import Depth, DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
+from services.contract.outcomes import BridgeFault, Depth, DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
 from services.contract.wire import (
     ClusterNetworkName,
     Digest,
@@ -243,6 +243,8 @@ class Verdict(Message):
     """None if DHCP was not asked."""
     targets: Annotated[tuple[TargetVerdict, ...], Field(max_length=MAX_TARGETS)] = ()
     fault: Fault | None = None
+    bridge: BridgeFault | None = None
+    """Why VMs on this host do not reach the VLAN, whatever answers the host itself; None if none is known."""
     dropped_frames: Annotated[int, Field(ge=0)] = 0
     """Frames that this host's kernel dropped during the probe (PACKET_STATISTICS)."""
     source_conflict: SourceConflict | None = None

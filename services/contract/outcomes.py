@@ -81,6 +81,20 @@ class Fault(StrEnum):
     """The prober stopped before this segment was done."""
 
 
+class BridgeFault(StrEnum):
+    """Why a VLAN that reaches a host's uplink does not reach the VMs there: they are behind a bridge.
+
+    A fact about the host, found by reading the bridge's table, not by frames.
+    """
+
+    NOT_IN_BRIDGE = "NotInBridge"
+    """The uplink's port of the bridge does not carry the VLAN."""
+    PORT_BLOCKED = "BridgePortBlocked"
+    """The uplink's port of the bridge is disabled or blocked (spanning tree)."""
+    UNSETTLED = "Unsettled"
+    """One of both, seen only for a moment: Harvester may be about to add the VLAN. It proves nothing."""
+
+
 class State(StrEnum):
     """The state of a network."""
 
@@ -107,6 +121,10 @@ class Reason(StrEnum):
     # The gateway was checked.
     GATEWAY_ANSWERS = "GatewayAnswers"
     GATEWAY_SILENT_ON_SOME_HOSTS = "GatewaySilentOnSomeHosts"
+    NOT_IN_BRIDGE = "NotInBridge"
+    """The bridge of some hosts does not pass the VLAN on to their VMs. Of a host, too."""
+    BRIDGE_PORT_BLOCKED = "BridgePortBlocked"
+    """The same, as the bridge's port is disabled or blocked."""
     GATEWAY_NOT_ROUTED = "GatewayNotRouted"
     GATEWAY_SILENT_ON_VLAN = "GatewaySilentOnVlan"
     GATEWAY_SILENT = "GatewaySilent"

@@ -25,6 +25,7 @@ from services.prober.sockets.netlink import read_state
 from services.prober.sockets.packet_link import PacketLink
 from services.prober.tasks import ProbeService, register
 from services.prober.uplinks import Uplinks, own_addresses
+from services.prober.vm_paths import VMPaths
 from services.runtime.process.clock import SystemClock
 from services.runtime.process.logs import configure
 from services.runtime.process.signals import event_on_signal
@@ -109,6 +110,7 @@ def _run(settings: ProberSettings, ended: threading.Event) -> int:
         lock=lock,
         clock=clock,
         metrics=metrics,
+        bridge_fault=VMPaths(uplinks.current, clock=clock).fault,
     )
     announcement = HostAnnouncement(
         host=settings.host,

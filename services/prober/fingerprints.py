@@ -19,7 +19,7 @@ def fingerprint(result: SegmentResult) -> str | None:
     if result.fault is not None or result.dropped_frames:
         return None
     dhcp, lease = result.dhcp, result.lease
-    content = (
+    content: tuple[object, ...] = (
         None
         if dhcp is None
         else (
@@ -41,6 +41,8 @@ def fingerprint(result: SegmentResult) -> str | None:
             for target in result.targets
         ],
     )
+    if result.bridge is not None:
+        content = *content, str(result.bridge)
     return blake2b(repr(content).encode(), digest_size=_DIGEST_BYTES).hexdigest()
 
 

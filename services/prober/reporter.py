@@ -22,10 +22,12 @@ from services.contract.names import (
     offered_key,
     outstanding_key,
 )
+from services.contract.outcomes import BridgeFault
 from services.prober.engine.results import SegmentResult
 from services.prober.host_lock import HostLock
 from services.prober.metrics import ProberMetrics
 from services.prober.outbox import Batch, Found, Outbox
+from services.prober.vm_paths import SettlingResults
 from services.runtime.connection.outages import Outage
 from services.runtime.connection.redis_client import delete_all_equal
 from services.runtime.process.clock import Clock
@@ -72,8 +74,9 @@ class Reporter(RepeatingThread):
         lock: HostLock,
         clock: Clock,
         metrics: ProberMetrics,
+        bridge_fault: Callable[[str, int], BridgeFault | None] = lambda *_: None,
     ) -> None:
-        """lock: verdicts carry its incarnation, and nothing is sent without it."""
+        """lock: verdicts carry its incarnation, and nothing is sent without it. bridge_fault: see VMPaths."""
         super().__init__(
             "prober-reporter",
             self._flush,
@@ -90,6 +93,7 @@ class Reporter(RepeatingThread):
         self._inbox: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._wanted: queue.SimpleQueue[Segment] = queue.SimpleQueue()
         self._outbox = Outbox()
+        self._results = SettlingResults(bridge_fault)
         self._woken = threading.Event()
         self._is_idle = False
         self._sent = 0
@@ -144,10 +148,14 @@ class Reporter(RepeatingThread):
         while not self._inbox.empty():
             item = self._inbox.get()
             self._metrics.segment_done(item.result)
-            found = Found(item.result, item.request_id, self._lock.incarnation, item.counter)
+            result = self._results.complete(item.result, item.request_id, now)
+            found = Found(result, item.request_id, self._lock.incarnation, item.counter)
             added = self._outbox.add(found, now)
             if item.deliver is not None:
                 item.deliver(added.verdict(self._host))
+        for result, request_id in self._results.settled(now):
+            counter = self._lock.next_counter()
+            self._outbox.add(Found(result, request_id, self._lock.incarnation, counter), now)
         discarded = self._outbox.discard()
         if discarded:
             self._metrics.verdicts_discarded(discarded)

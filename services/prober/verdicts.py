@@ -56,6 +56,7 @@ def verdict(
             for target in result.targets
         ),
         fault=result.fault,
+        bridge=result.bridge,
         dropped_frames=result.dropped_frames,
         source_conflict=_conflict_message(result),
         fingerprint=fingerprint,

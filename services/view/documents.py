@@ -182,6 +182,7 @@ def _check(check: HostCheck) -> Document:
         "measured_age_s": _rounded(check.measured_age_s),
         "announced": bool(check.interface),
         "fault": check.fault.value if check.fault else None,
+        "bridge": check.bridge.value if check.bridge else None,
         "gateway": str(check.gateway) if check.gateway else None,
         "vlan": reach_document(check.vlan),
         "routed": reach_document(check.routed),

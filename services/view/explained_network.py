@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome, Reason, State
+from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, ReachOutcome, Reason, State
 from services.network.causes.finding import Cause
 from services.network.causes.texts import describe
 from services.network.parse import nad
@@ -11,7 +11,7 @@ from services.network.parse.intent import Intent
 from services.network.parse.nad import Network, NetworkRef
 from services.network.policy import Policy
 from services.network.reasons.catalog import REASONS
-from services.network.reasons.states import DHCP_OUT, FAULTS, STATES
+from services.network.reasons.states import BRIDGE_FAULTS, DHCP_OUT, FAULTS, STATES
 from services.network.reasons.texts import Facts
 from services.view.doubts import DoubtRow, doubts_of
 from services.view.echoes import compare_echoes
@@ -107,15 +107,20 @@ def _meaning(row: NetworkRow, facts: Facts) -> tuple[list[str], list[str]]:
 
 def _repairs(row: NetworkRow, checks: Sequence[HostCheck], facts: Facts) -> list[str]:
     """Return what to do about the faults that accused hosts report of themselves: each fault once."""
-    faulty: dict[Fault, list[HostCheck]] = {}
+    faulty: dict[Fault | BridgeFault, list[HostCheck]] = {}
     for check in checks:
-        if check.fault is not None and row.hosts.get(check.host) == check.fault:
-            faulty.setdefault(check.fault, []).append(check)
+        fault = check.fault or check.bridge
+        if fault is not None and row.hosts.get(check.host) == fault != row.reason:
+            faulty.setdefault(fault, []).append(check)
     return [
         f"On {_named([check.host for check in found])} ({fault}): "
-        + FAULTS[fault].format(interface=found[0].interface or facts.interface)
+        + _repair(fault).format(interface=found[0].interface or facts.interface)
         for fault, found in faulty.items()
     ]
+
+
+def _repair(fault: Fault | BridgeFault) -> str:
+    return FAULTS[fault] if isinstance(fault, Fault) else BRIDGE_FAULTS[fault]
 
 
 def _comparisons(row: NetworkRow, checks: Sequence[HostCheck]) -> list[str]:

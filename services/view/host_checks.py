@@ -15,7 +15,7 @@ from services.contract.messages import (
     TargetVerdict,
     Verdict,
 )
-from services.contract.outcomes import Fault
+from services.contract.outcomes import BridgeFault, Fault
 from services.contract.verdicts import SegmentVerdicts
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
@@ -39,6 +39,8 @@ class HostCheck:
     measured_age_s: float | None = None
     """Age of its durations and attempts: since it came in full."""
     fault: Fault | None = None
+    bridge: BridgeFault | None = None
+    """Why the VLAN does not reach the VMs on this host."""
     gateway: IPv4Address | None = None
     """The gateway that was checked."""
     vlan: ReachVerdict = NOT_TRIED
@@ -96,6 +98,7 @@ class RedisView:
                     age_s=aged.age_s,
                     measured_age_s=aged.full_age_s,
                     fault=aged.verdict.fault,
+                    bridge=aged.verdict.bridge,
                     gateway=target.gateway if target else None,
                     vlan=target.vlan if target else NOT_TRIED,
                     routed=target.routed if target else NOT_TRIED,

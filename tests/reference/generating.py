@@ -8,7 +8,8 @@ from tests.reference.playing import History, Step
 from tests.reference.site import VLANS
 
 KINDS = ("new", "auto", "manual")
-QUALITIES = ("good",) * 12 + ("wrong", "hasty", "lossy", "broken", "stopped")
+QUALITIES = ("good",) * 12 + ("wrong", "hasty", "lossy", "broken", "stopped", "unbridged", "unbridged",
+             "blocked", "unsettled")  # fmt: skip
 DELIVERIES = ("now",) * 8 + ("lost", "twice", "late")
 WAITS = (1, 2, 4, 5, 9, 14, 24, 25, 40, 90, 130, 260)
 EDITS = ("true", "false", "ping failed", "ui", "bare", "gateway", "manual", "auto", "disabled", "isolated",

@@ -14,7 +14,7 @@ from services.contract.messages import (
     TargetVerdict,
     Verdict,
 )
-from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
+from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, ReachOutcome
 from services.network.parse.intent import Intent
 
 HOSTS = ("node1", "node2", "node3", "node4")
@@ -24,6 +24,11 @@ HASTY = ReachVerdict(outcome=ReachOutcome.SILENT, attempts=2)
 UNCLEAR = ReachVerdict(outcome=ReachOutcome.INCONCLUSIVE, attempts=3)
 NO_OFFER = DHCPVerdict(outcome=DHCPOutcome.NO_OFFER)
 FAULTS = {"broken": Fault.UPLINK_DOWN, "stopped": Fault.STOPPED}
+BRIDGES = {
+    "unbridged": BridgeFault.NOT_IN_BRIDGE,
+    "blocked": BridgeFault.PORT_BLOCKED,
+    "unsettled": BridgeFault.UNSETTLED,
+}
 
 
 @dataclass
@@ -88,7 +93,8 @@ class Host:
 def find(prober: Host, lan: Vlan, intents: Iterable[Intent], *, ask: bool, quality: str) -> Verdict | None:
     """Return what the prober finds for these intents; None where none of them is on this VLAN.
 
-    quality: good, or less than the truth: wrong, hasty, lossy, broken or stopped.
+    quality: good, or less than the truth: wrong, hasty, lossy, broken or stopped; or what only concerns the
+    host's bridge: unbridged, blocked or unsettled.
     """
     here = {(i.digest, i.gateway or i.known_gateway): i for i in intents if i.segment == lan.segment}
     if not here:
@@ -126,6 +132,7 @@ def find(prober: Host, lan: Vlan, intents: Iterable[Intent], *, ask: bool, quali
         dhcp=finding,
         targets=tuple(targets),
         fault=FAULTS.get(quality),
+        bridge=BRIDGES.get(quality),
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from services.contract.messages import Offer, ReachVerdict, TargetVerdict, Verdict
-from services.contract.outcomes import DHCPOutcome, ReachOutcome, Reason, State
+from services.contract.outcomes import BridgeFault, DHCPOutcome, ReachOutcome, Reason, State
 from services.network.parse.intent import Intent
 from tests.reference.words import Arrival, Word
 
@@ -159,7 +159,9 @@ def conclusive(evidence: Evidence, digest: str, since: float) -> int:
 
 
 def is_unclear(verdict: Verdict, digest: str) -> bool:
-    """Whether it cannot tell if the gateway answers, on the VLAN or through routing, without a fault."""
+    """Whether it cannot tell if the gateway answers the VMs, or through routing, without a fault."""
+    if verdict.bridge is BridgeFault.UNSETTLED:
+        return verdict.fault is None
     checks = [target for target in verdict.targets if target.digest == digest]
     found = [_read(path) for target in checks for path in (target.vlan, target.routed)]
     return verdict.fault is None and UNCLEAR in found
@@ -239,16 +241,23 @@ def _reach(
             host for host, check in checks.items() if check is not None and _read(check.routed) == UNCLEAR
         ]
         unclear |= dict.fromkeys(lost, Reason.INCONCLUSIVE.value)
-    everywhere = bool(up) and not down and not faults
+    # What answers on the bond does not reach VMs behind a bridge that does not pass it on.
+    bridges = {
+        h: v.bridge.value for h in up if (v := said[h]).bridge and v.bridge is not BridgeFault.UNSETTLED
+    }
+    everywhere = bool(up) and not (down or faults or bridges)
     is_routed = everywhere if intent.isolated else UP in routed
     if not (up or down) or not (intent.isolated or UP in routed or DOWN in routed):
         reason = Reason.INCONCLUSIVE if unclear else Reason.NOT_PROBED_YET
-        return Word(State.PENDING, reason, hosts={**unclear, **faults})
+        return Word(State.PENDING, reason, hosts={**unclear, **faults, **bridges})
     silent = dict.fromkeys(down if up else (), Reason.GATEWAY_SILENT_ON_VLAN.value)
     state, reason = _state(bool(up), everywhere, is_routed, isolated=intent.isolated)
+    if bridges and not down and not faults:
+        blocked = Reason.BRIDGE_PORT_BLOCKED.value in bridges.values()
+        reason = Reason.BRIDGE_PORT_BLOCKED if blocked else Reason.NOT_IN_BRIDGE
     by_vlan = intent.isolated or evidence.active_when == "vlan"
     fine = everywhere if by_vlan else is_routed
-    return Word(state, reason, "true" if fine else "false", hosts={**unclear, **silent, **faults})
+    return Word(state, reason, "true" if fine else "false", hosts={**unclear, **silent, **faults, **bridges})
 
 
 def _state(somewhere: bool, everywhere: bool, is_routed: bool, *, isolated: bool) -> tuple[State, Reason]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from services.cli.cells import servers_agree
 from services.cli.terminal import BAD, FAULTY, GOOD, UNCERTAIN, UNTRIED
 from services.contract.messages import DHCPVerdict, Offer, ReachVerdict
-from services.contract.outcomes import DHCPOutcome, LeaseOutcome, ReachOutcome
-from services.network.reasons.states import FAULTS
+from services.contract.outcomes import BridgeFault, DHCPOutcome, LeaseOutcome, ReachOutcome
+from services.network.reasons.states import BRIDGE_FAULTS, FAULTS
 from services.network.reasons.texts import Facts
 from services.view.durations import describe_age
 from services.view.host_checks import HostCheck
@@ -45,6 +45,10 @@ def answers_of(check: HostCheck, facts: Facts) -> list[PathAnswer]:
         answers.append(_reach("routed", routed, check.routed, measured))
         if check.echo.outcome is not ReachOutcome.NOT_TRIED:
             answers.append(_reach("VLAN echo", f"ICMP echo to {gateway} on the VLAN", check.echo, measured))
+    if check.bridge is not None:
+        sign = UNCERTAIN if check.bridge is BridgeFault.UNSETTLED else BAD
+        text = BRIDGE_FAULTS[check.bridge].format(interface=check.interface or facts.interface)
+        answers.append(PathAnswer("VMs", sign, text))
     if check.dropped_frames:
         answers.append(
             PathAnswer("losses", UNCERTAIN, f"{check.dropped_frames} frames dropped by the kernel")

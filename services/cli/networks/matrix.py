@@ -24,7 +24,7 @@ from services.cli.terminal import (
     state_text,
 )
 from services.contract.messages import ReachVerdict
-from services.contract.outcomes import CALM_STATES, ReachOutcome, Reason, State
+from services.contract.outcomes import CALM_STATES, BridgeFault, ReachOutcome, Reason, State
 from services.view.durations import describe_age, seconds_since
 from services.view.host_checks import HostCheck
 from services.view.rows import NetworkLine, NetworkRow
@@ -140,9 +140,16 @@ def _host_cell(check: HostCheck) -> Text:
     if check.age_s is None:
         return Text(UNTRIED * 2, style="dim")
     text = Text()
-    for sign in (_sign(check.vlan), _sign(check.routed)):
+    for sign in (_vlan_sign(check), _sign(check.routed)):
         text.append(sign, style=SIGN_STYLES[sign] if check.interface else "dim")
     return text
+
+
+def _vlan_sign(check: HostCheck) -> str:
+    is_cut_off = check.bridge is not None and check.bridge is not BridgeFault.UNSETTLED
+    sign = _sign(check.vlan)
+    # What answers the host does not reach its VMs.
+    return FAULTY if is_cut_off and sign == GOOD else sign
 
 
 def _sign(reach: ReachVerdict) -> str:
@@ -164,7 +171,7 @@ def _condensed(line: NetworkLine, *, named: int) -> Text:
         return Text("")
     parts: list[Text] = []
     if line.checks:
-        signs = [FAULTY if c.fault else _sign(c.vlan) for c in line.checks if c.age_s is not None]
+        signs = [FAULTY if c.fault else _vlan_sign(c) for c in line.checks if c.age_s is not None]
         counts = {sign: signs.count(sign) for sign in (GOOD, BAD, UNCERTAIN, FAULTY)}
         parts += [Text(f"{n}{sign}", style=SIGN_STYLES[sign]) for sign, n in counts.items() if n]
         if missing := len(line.checks) - len(signs) + signs.count(UNTRIED):

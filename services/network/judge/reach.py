@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from ipaddress import IPv4Address
 
 from services.contract.messages import ReachVerdict, Verdict
-from services.contract.outcomes import DHCPOutcome, ReachOutcome
+from services.contract.outcomes import BridgeFault, DHCPOutcome, ReachOutcome
 
 DOWN_AFTER = 3
 """Unanswered probes before a gateway counts as silent. One answer is enough to count as reachable."""
@@ -18,19 +18,27 @@ def conclude(reach: ReachVerdict) -> ReachOutcome:
 
 
 def is_unclear(verdict: Verdict, digest: str) -> bool:
-    """Whether the host could not tell if the gateway answers, and not because of a fault of its own."""
-    return verdict.fault is None and any(
+    """Whether the host could not tell if the gateway answers its VMs, without a fault of its own."""
+    if verdict.fault is not None:
+        return False
+    return verdict.bridge is BridgeFault.UNSETTLED or any(
         ReachOutcome.INCONCLUSIVE in (conclude(target.vlan), conclude(target.routed))
         for target in verdict.targets
         if target.digest == digest
     )
 
 
+def cut_off_by(verdict: Verdict) -> BridgeFault | None:
+    """Return why the VLAN does not reach this host's VMs; None where no bridge keeps it from them."""
+    unsettled = verdict.bridge is BridgeFault.UNSETTLED
+    return None if unsettled or verdict.fault is not None else verdict.bridge
+
+
 def found_by(verdict: Verdict) -> tuple[object, ...]:
     """Return all that a judgement takes from a host's newest verdict, besides its age."""
     dhcp = None if verdict.dhcp is None else verdict.dhcp.outcome
     checks = [(t.digest, t.gateway, conclude(t.vlan), conclude(t.routed)) for t in verdict.targets]
-    return verdict.fault, dhcp is DHCPOutcome.INCONCLUSIVE, *checks
+    return verdict.fault, verdict.bridge, dhcp is DHCPOutcome.INCONCLUSIVE, *checks
 
 
 def silent_on_vlan(

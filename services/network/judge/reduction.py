@@ -9,11 +9,11 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
 from services.contract.messages import ReachVerdict, TargetVerdict, Verdict
-from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome, Reason, State
+from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, ReachOutcome, Reason, State
 from services.contract.verdicts import AgedVerdict
 from services.network.judge.dhcp import DHCPSummary, summarize_dhcp
 from services.network.judge.expiry import why_forgotten
-from services.network.judge.reach import conclude
+from services.network.judge.reach import conclude, cut_off_by
 from services.network.parse.intent import Intent
 from services.network.parse.status import ServerIdentity, ServerOffer
 from services.network.policy import DEFAULT_POLICY, Policy
@@ -106,7 +106,12 @@ def reduce(
         why = "the offer that names it rules it out" if contradicted else ""
         return _without_gateway(dhcp, verdicts, faults, forgotten=why)
     rule: _Rule = "isolated" if intent.isolated else policy.active_when
-    conclusion = _reduce_reach({v.host: _target(v, digest, gateway) for v in verdicts}, faults, rule=rule)
+    conclusion = _reduce_reach(
+        {v.host: _target(v, digest, gateway) for v in verdicts},
+        faults,
+        {v.host: cut_off for v in verdicts if (cut_off := cut_off_by(v)) is not None},
+        rule=rule,
+    )
     if dhcp is None:
         return conclusion
     if not dhcp.answered and (
@@ -178,9 +183,16 @@ _Rule = Literal["routed", "vlan", "isolated"]
 
 
 def _reduce_reach(
-    found: Mapping[str, TargetVerdict | None], faults: Mapping[str, str], *, rule: _Rule
+    found: Mapping[str, TargetVerdict | None],
+    faults: Mapping[str, str],
+    bridges: Mapping[str, BridgeFault],
+    *,
+    rule: _Rule,
 ) -> Conclusion:
-    """Reduce each host's check of the gateway to the state."""
+    """Reduce each host's check of the gateway to the state.
+
+    bridges: why the VLAN does not reach the VMs of a host, where that is known.
+    """
     differing: dict[str, str] = dict(faults)
     answering: list[str] = []
     silent: list[str] = []
@@ -196,10 +208,13 @@ def _reduce_reach(
             differing[host] = Reason.INCONCLUSIVE
         elif outcome is ReachOutcome.REACHABLE:
             answering.append(host)
+            if host in bridges:
+                differing[host] = bridges[host]
         else:
             silent.append(host)
             differing[host] = Reason.GATEWAY_SILENT_ON_VLAN
-    on_vlan = bool(answering) and not silent and not cut_off
+    behind = {bridges[host] for host in answering if host in bridges}
+    on_vlan = bool(answering) and not silent and not cut_off and not behind
     routed = [target.routed for target in found.values() if target is not None]
     is_routed = on_vlan if rule == "isolated" else _any_reachable(routed)
     if not is_routed and rule != "isolated":
@@ -211,6 +226,9 @@ def _reduce_reach(
     # Hosts join one after another: naming those that are about to report would be a write for each of them.
     differing = {host: why for host, why in differing.items() if why != Reason.NOT_PROBED_YET}
     state, reason = _state(bool(answering), on_vlan=on_vlan, is_routed=is_routed, rule=rule)
+    if behind and not silent and not cut_off:
+        # Every host reaches the gateway; on some the VMs do not.
+        reason = Reason(min(behind))
     if not answering:
         # All hosts agree, so naming each adds nothing; those that could not probe still differ.
         differing = {host: why for host, why in differing.items() if why != Reason.GATEWAY_SILENT_ON_VLAN}

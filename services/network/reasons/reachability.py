@@ -24,6 +24,35 @@ GATEWAY_CHECKED: Mapping[Reason, ReasonText] = {
         - PROBE
         """,
     ),
+    Reason.NOT_IN_BRIDGE: reason_text(
+        "gateway {gateway} answers on {segment} from {answering}, but the VLAN does not reach the VMs on "
+        "{differing}",
+        """
+        VLAN {vlan} reaches the uplink, where the gateway {gateway} answers, but the bridge behind it
+        ({cluster_network}-br) does not pass it on: VMs on {hosts} do not reach the network. Harvester adds
+        the VLAN of each network to the uplink's port of the bridge, on every host with the cluster network;
+        its network controller failed to, or something else removed it.
+        - On {host}, check that VLAN {vlan} is listed: `bridge vlan show dev {interface}`
+        - Find Harvester's network controller on this host, and read its log about VLANs: `kubectl -n
+          harvester-system get pods -o wide --field-selector spec.nodeName={host} | grep network-controller`.
+          One network with an invalid configuration can keep it from adding others
+        - Delete that pod; its successor adds all VLANs again
+        - Until then, add it by hand: `bridge vlan add dev {interface} vid {vlan}`
+        """,
+    ),
+    Reason.BRIDGE_PORT_BLOCKED: reason_text(
+        "gateway {gateway} answers on {segment} from {answering}, but the bridge passes nothing on to the "
+        "VMs on {differing}",
+        """
+        VLAN {vlan} reaches the uplink, where the gateway {gateway} answers, but the uplink's port of the
+        bridge {cluster_network}-br is disabled or blocked: VMs on {hosts} do not reach the network. Harvester
+        runs its bridges without spanning tree, so something else changed the port.
+        - On {host}, look at the state of the port: `bridge link show dev {interface}`
+        - Check whether spanning tree runs, and blocks a loop: `ip -d link show {cluster_network}-br`
+          (stp_state is 0 in Harvester)
+        - Set the port to forwarding once there is no loop: `bridge link set dev {interface} state 3`
+        """,
+    ),
     Reason.GATEWAY_NOT_ROUTED: reason_text(
         "gateway {gateway} answers on {segment} from {answering}, but not ICMP echo through the hosts' "
         "routing: it is not routed, or ICMP echo is dropped",

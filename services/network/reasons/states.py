@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.contract.outcomes import Fault, State
+from services.contract.outcomes import BridgeFault, Fault, State
 
 _UNCHANGED = "unchanged"
 
@@ -27,8 +27,8 @@ STATES: Mapping[State, StateText] = {
         '"true"',
     ),
     State.PARTIAL: StateText(
-        "The gateway answers on the VLAN from some hosts, but not from all. A VM that moves to another host "
-        "may lose its gateway.",
+        "The gateway answers on the VLAN from some hosts, but not from all; or a host's bridge does not pass "
+        "the VLAN on to its VMs. A VM that moves to another host may lose its gateway.",
         '"true" if it answers through routing, else "false"',
         '"false"',
     ),
@@ -78,3 +78,12 @@ FAULTS: Mapping[Fault, str] = {
     Fault.STOPPED: "the prober stopped before the probe was done; the next sweep repeats it",
 }
 """Why a host cannot probe, and what to do."""
+
+BRIDGE_FAULTS: Mapping[BridgeFault, str] = {
+    BridgeFault.NOT_IN_BRIDGE: "the bridge behind {interface} does not pass the VLAN on to the VMs; check "
+    "`bridge vlan show dev {interface}`, and restart Harvester's network controller on this host",
+    BridgeFault.PORT_BLOCKED: "the bridge behind {interface} passes nothing on to the VMs; check "
+    "`bridge link show dev {interface}`",
+    BridgeFault.UNSETTLED: "the bridge behind {interface} does not pass the VLAN on to the VMs yet",
+}
+"""Why the VLAN does not reach a host's VMs, and what to do."""

@@ -7,7 +7,7 @@ services.prober.verdicts and services.prober.scan.results.
 from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
-from services.contract.outcomes import DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
+from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
 from services.prober.engine.probes import Probe
 
 
@@ -114,6 +114,8 @@ class SegmentResult(NamedTuple):
     """The MAC address of another station that has the address which the operator gave us."""
     source: IPv4Address | None = None
     """That address."""
+    bridge: BridgeFault | None = None
+    """Why the VLAN does not reach this host's VMs, if that is known."""
 
 
 def untried(cluster_network: str, probe: Probe, fault: Fault) -> SegmentResult:

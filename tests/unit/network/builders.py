@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network
 
 from services.contract.messages import DHCPVerdict, Offer, ReachVerdict, Segment, TargetVerdict, Verdict
-from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
+from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, ReachOutcome
 from services.contract.verdicts import AgedVerdict
 from services.network.parse import nad
 from services.network.parse.nad import Network, NetworkRef
@@ -81,6 +81,7 @@ def verdict(
     gateway: IPv4Address | None = GATEWAY,
     dhcp: DHCPVerdict | None = None,
     fault: Fault | None = None,
+    bridge: BridgeFault | None = None,
     attempts: int = 3,
     counter: int = 1,
     segment: Segment = SEGMENT,
@@ -98,6 +99,7 @@ def verdict(
         dhcp=dhcp,
         targets=(target,),
         fault=fault,
+        bridge=bridge,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from services.contract.limits import REPORT_WITHIN_S
 from services.contract.messages import DHCPVerdict
 from services.contract.open_doubts import NO_DOUBTS, Doubts
-from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome
+from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, ReachOutcome
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.judge.doubting import reported
 from services.network.judge.evidence import Carriers, Case
@@ -42,14 +42,15 @@ class JudgedNetwork:
         self.judgement: Judgement | None = None
 
     def report(self, *hosts: str, vlan: ReachOutcome = R, routed: ReachOutcome | None = None,
-               dhcp: DHCPVerdict | None = None, fault: Fault | None = None) -> "JudgedNetwork":  # fmt: skip
+               dhcp: DHCPVerdict | None = None, fault: Fault | None = None,
+               bridge: BridgeFault | None = None) -> "JudgedNetwork":  # fmt: skip
         """Let these hosts report; routed is as vlan unless it is given."""
         known = self.intent.gateway or GATEWAY
         gateway = None if dhcp is not None and not dhcp.servers and vlan is N else known
         for host in hosts:
             said = verdict(
                 self.intent.digest, host=host, vlan=vlan, routed=vlan if routed is None else routed,
-                dhcp=dhcp, fault=fault, gateway=gateway,
+                dhcp=dhcp, fault=fault, gateway=gateway, bridge=bridge,
             )  # fmt: skip
             entry = self.now, AgedVerdict(said, 0.0)
             self.latest[host] = entry

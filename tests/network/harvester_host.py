@@ -1,0 +1,135 @@
+"""Harvester's network of one host, inside user-mode-linux: a bond of two NICs, and the VMs behind a bridge.
+
+gateway ── fabric (namespace switch) ══ sw1, sw2 ══ nic1, nic2 (extra-bo) ── extra-br ── vm
+"""
+
+import socket
+import struct
+import subprocess
+from collections.abc import Callable
+from ipaddress import IPv4Address
+
+from services.prober.sockets.bridges import BridgePort, LinkNotices, read_bridge_ports
+from tests.support.user_mode_linux import load_modules, tell
+
+CARRIED, MISSING = 100, 200
+"""VLANs of the fabric; the bridge has the first."""
+RANGE = range(300, 311)
+SWITCH = f"""
+ip netns add switch
+ip link add extra-bo type bond mode active-backup miimon 100
+ip link add nic1 type veth peer name sw1 netns switch
+ip link add nic2 type veth peer name sw2 netns switch
+ip link set nic1 master extra-bo
+ip link set nic2 master extra-bo
+ip -n switch link add fabric type bridge vlan_filtering 1
+ip -n switch link set sw1 master fabric
+ip -n switch link set sw2 master fabric
+ip -n switch link set sw1 up
+ip -n switch link set sw2 up
+ip -n switch link set fabric up
+ip link add extra-br type bridge vlan_filtering 1
+ip link set extra-bo master extra-br
+ip link set extra-bo up
+ip link set extra-br up
+bridge vlan add dev extra-bo vid {CARRIED} master
+bridge vlan add dev extra-bo vid {RANGE[0]}-{RANGE[-1]} master
+ip link add vm type veth peer name tap
+ip link set tap master extra-br
+ip link set vm up
+ip link set tap up
+"""
+GATEWAY = """
+bridge -n switch vlan add dev sw1 vid {vlan} master
+bridge -n switch vlan add dev sw2 vid {vlan} master
+bridge -n switch vlan add dev fabric vid {vlan} self
+ip -n switch link add gw{vlan} link fabric type vlan id {vlan}
+ip -n switch addr add {gateway}/24 dev gw{vlan}
+ip -n switch link set gw{vlan} up
+"""
+
+
+def gateway_of(vlan: int) -> IPv4Address:
+    return IPv4Address(f"10.0.{vlan}.1")
+
+
+def make() -> None:
+    """Build the host and its switch."""
+    load_modules("bridge", "8021q", "veth", "bonding")
+    shell(SWITCH)
+    for vlan in (CARRIED, MISSING):
+        shell(GATEWAY.format(vlan=vlan, gateway=gateway_of(vlan)))
+
+
+def shell(commands: str) -> None:
+    for command in filter(None, commands.splitlines()):
+        subprocess.run(command.split(), check=True)
+
+
+def answers(interface: str, vlan: int, *, tagged: bool) -> bool:
+    """Ask for the VLAN's gateway by ARP on an interface; return whether it answers within two seconds."""
+    source, broadcast = b"\x02\0\0\0\0\x07", b"\xff" * 6
+    header = struct.pack("!HHBBH", 1, 0x800, 6, 4, 1)
+    ask = header + source + bytes(4 + 6) + gateway_of(vlan).packed
+    tag = struct.pack("!HH", 0x8100, vlan) if tagged else b""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as link:
+        link.bind((interface, 3))
+        link.settimeout(0.25)
+        for _ in range(8):
+            link.send(broadcast + source + tag + b"\x08\x06" + ask)
+            try:
+                while frame := link.recv(2048):
+                    if frame[:6] == source and gateway_of(vlan).packed in frame:
+                        return True
+            except TimeoutError:
+                continue
+    return False
+
+
+def vm_reaches(vlan: int) -> bool:
+    """Return whether a VM, as Harvester attaches it to this VLAN, reaches the gateway."""
+    shell(f"bridge vlan add dev tap vid {vlan} pvid untagged master")
+    found = answers("vm", vlan, tagged=False)
+    shell(f"bridge vlan del dev tap vid {vlan} master")
+    return found
+
+
+def port() -> BridgePort:
+    return read_bridge_ports(["extra-bo", "lo"])["extra-bo"]
+
+
+def noticed(change: str) -> list[bool]:
+    """Return whether anything has changed before, after, and once more after this change."""
+    notices = LinkNotices()
+    until_quiet(notices.changed)
+    before = notices.changed()
+    shell(change)
+    return [before, notices.changed(), notices.changed()]
+
+
+def until_quiet(changed: Callable[[], bool]) -> None:
+    while changed():
+        pass
+
+
+def main() -> None:
+    make()
+    found: dict[str, object] = {
+        "on the bond": [answers("extra-bo", vlan, tagged=True) for vlan in (CARRIED, MISSING)],
+        "from a vm": [vm_reaches(vlan) for vlan in (CARRIED, MISSING)],
+        "carried": [vlan for vlan in range(1, 4095) if port().carries(vlan)],
+        "blocked": port().is_blocked,
+        "ports": sorted(read_bridge_ports(["extra-bo", "lo", "nic1", "extra-br", "tap"])),
+    }
+    found["noticed"] = noticed(f"bridge vlan add dev extra-bo vid {MISSING} master")
+    found["added"] = [port().carries(MISSING), vm_reaches(MISSING)]
+    shell("bridge link set dev extra-bo state 0")
+    found["blocking"] = [port().is_blocked, vm_reaches(CARRIED), answers("extra-bo", CARRIED, tagged=True)]
+    shell("bridge link set dev extra-bo state 3")
+    shell("ip link set extra-br type bridge vlan_filtering 0")
+    found["unfiltered"] = port().vlans is None
+    tell(found)
+
+
+if __name__ == "__main__":
+    main()
