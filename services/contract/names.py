@@ -65,6 +65,16 @@ HOST_TTL_S = 15
 HOST_RENEWAL_S = 5
 
 
+RUNNING_KEY_PREFIX = "nadroute:running:"
+RUNNING_TTL_S = 30
+"""Lifetime of what a running part of nadroute, other than a prober, says of itself."""
+
+
+def running_key(part: str, machine: str) -> str:
+    """Return the key of the version of a part, such as `watcher`, that runs on a machine or in a pod."""
+    return f"{RUNNING_KEY_PREFIX}{part}:{machine}"
+
+
 def probe_queue(host: str) -> str:
     """Return the queue that only the prober on this host consumes."""
     return f"probe.{host}"

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import pytest
 import redis
+from prometheus_client import CollectorRegistry
 
 from lab.kube import ApiServer
 from lab.kube.jsontypes import JsonObject
@@ -31,11 +32,17 @@ from lab.kube.resources import (
 from services.contract.names import (
     DEAD_LETTERS_KEY,
     OBSERVED_TIME_KEY,
+    RUNNING_TTL_S,
     SENDING_KEY,
     probe_queue,
+    running_key,
 )
+from services.runtime.connection import redis_check
 from services.runtime.connection.redis_address import RedisAddress
+from services.runtime.connection.redis_check import RedisCheck
 from services.runtime.connection.redis_client import time_ms
+from services.runtime.connection.settings import TelemetrySettings
+from services.runtime.telemetry.telemetry import Telemetry
 from services.view.doctor import cluster_gathering, redis_gathering
 from services.view.doctor.facts import QueueFact
 from services.view.doctor.redis_gathering import RedisExamination
@@ -125,12 +132,31 @@ def doctor(running: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Doctor]:
     for name in ("node1", "node2"):
         announce(_server(running), name, mgmt="mgmt-bo")
     running.admin.set(SENDING_KEY, "{}", ex=15)
+    for part in ("watcher", "updater", "flower"):
+        say_version(running, part)
     running.admin.hset(OBSERVED_TIME_KEY, "at_ms", str(time_ms(running.admin)))
     # What does not answer is to be noticed soon.
     monkeypatch.setattr(redis_gathering, "TIMEOUT_S", 0.5)
     monkeypatch.setattr(cluster_gathering, "TIMEOUT_S", (1.0, 1.0))
     yield Doctor(running, monkeypatch)
     running.api.faults.clear()
+
+
+def say_version(site: Site, part: str) -> None:
+    """Have this part check Redis once, under its own user."""
+    file = Path(site.environment["REDIS_PASSWORD_FILE"]).with_name(part)
+    url, clock = site.environment["REDIS_URL"], ManualClock()
+    if part == "flower":
+        address = RedisAddress(url, part, file)
+        check = RedisCheck(address, clock=clock, registry=CollectorRegistry(), writes=False, part=part)
+    else:
+        settings = TelemetrySettings(
+            redis_url=url, redis_username=part, redis_password_file=file, metrics_port=0
+        )
+        check = Telemetry(settings, service=part, clock=clock).redis
+    check.check()
+    assert check.problem() is None
+    check.stop()
 
 
 def _server(site: Site) -> Any:
@@ -150,6 +176,36 @@ def test_a_healthy_site_is_ok(doctor: Doctor) -> None:
     assert sum(line.startswith("✔ ok") for line in lines) == 21
     assert "signed in as cli" in ran.out
     assert "system:serviceaccount:nadroute:watcher has all that it uses" in ran.out
+
+
+@pytest.mark.parametrize("part", ["watcher", "updater", "flower"])
+def test_a_part_of_another_version_is_named(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """Each says its version with its checks of Redis, under a key that expires soon after its last one."""
+    monkeypatch.setattr(redis_check, "__version__", "0.0.9")
+    say_version(doctor.site, part)
+    level, text = doctor.troubles(code=0)["versions"]
+    assert (level, f"0.0.9: {part} on {socket.gethostname()}" in text) == ("warning", True)
+    key = running_key(part, socket.gethostname())
+    assert 0 < doctor.site.admin.pttl(key) <= RUNNING_TTL_S * 1_000
+    doctor.site.admin.delete(key)
+    found = doctor.troubles(code=0)
+    assert found.get("versions", ("", ""))[0] == ("" if part == "flower" else "cannot tell")
+
+
+def test_versions_that_nobody_can_have_are_left_out(doctor: Doctor) -> None:
+    """Whoever reaches Redis can write these keys: control characters, other types, other parts."""
+    forged = {
+        ("watcher", "forged"): "\x1b[31m",
+        ("updater", "\x1b[31m"): "9.9.9",
+        ("nobody", "here"): "9.9.9",
+    }
+    for (part, machine), version in forged.items():
+        doctor.site.admin.set(running_key(part, machine), version)
+    doctor.site.admin.rpush(running_key("updater", "list"), "9.9.9")
+    doctor.site.admin.set(running_key("updater", "long"), 1_000 * "9")
+    assert "versions" not in doctor.troubles(code=0)
 
 
 def test_rights_are_those_of_the_accounts(doctor: Doctor) -> None:

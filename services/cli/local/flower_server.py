@@ -161,7 +161,11 @@ async def _serve(settings: FlowerSettings, password: str, *, announce_password: 
     # The first rule that matches counts.
     handlers.insert(0, ("/metrics", _Metrics))
     check = RedisCheck(
-        settings.redis_address, clock=SystemClock(), registry=CollectorRegistry(), writes=False
+        settings.redis_address,
+        clock=SystemClock(),
+        registry=CollectorRegistry(),
+        writes=False,
+        part="flower",
     )
     handlers.insert(0, ("/readyz", _readiness(check)))
     flower = _Flower(capp=app, options=options, events=events, io_loop=loop, **flower_application_settings)

@@ -1,18 +1,23 @@
 """The Redis health check: a thread asks over a connection of its own, so that no page waits for Redis.
 
-An answer to PING is not enough: a Redis that is read-only, full, or cannot save refuses every write.
+An answer to PING is not enough: a Redis that is read-only, full, or cannot save refuses every write. So the
+check writes: the version of the part that runs it, which `nadroute doctor` compares.
 """
+
+import contextlib
+import socket
 
 import redis
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from services.contract.names import CHECK_KEY
+from services.contract.names import CHECK_KEY, RUNNING_TTL_S, running_key
 from services.runtime.connection.redis_address import RedisAddress
 from services.runtime.connection.redis_client import connect
 from services.runtime.connection.refusals import describe, is_refusal, kind_of
 from services.runtime.process.clock import Clock
 from services.runtime.process.repeating import RepeatingThread
+from services.version import __version__
 
 INTERVAL_S = 2.0
 TIMEOUT_S = 2.0
@@ -32,9 +37,13 @@ class RedisCheck(RepeatingThread):
         clock: Clock,
         registry: CollectorRegistry,
         writes: bool = True,
+        part: str | None = None,
     ) -> None:
-        """writes: whether Redis also has to take a write; not asked of a user who may write nothing."""
+        """writes: whether Redis also has to take a write. part: as what it says its version; None for a
+        prober, whose announcement has it.
+        """
         self._writes = writes
+        self._key = None if part is None else running_key(part, socket.gethostname())
         super().__init__("redis-check", self.check, clock=clock, interval_s=INTERVAL_S)
         # No retry: each failed attempt is counted, and the next check comes soon.
         self._client = connect(address, connect_timeout_s=TIMEOUT_S, read_timeout_s=TIMEOUT_S, retries=0)
@@ -85,8 +94,11 @@ class RedisCheck(RepeatingThread):
         try:
             self._client.ping()
             if self._writes:
-                # Refused like any write, but changes nothing: there is no such key.
-                self._client.set(CHECK_KEY, "", xx=True)
+                self._write()
+            elif self._key is not None:
+                # What it is for does not depend on it; an older users.acl does not allow it.
+                with contextlib.suppress(redis.ResponseError):
+                    self._write()
         except redis.RedisError as error:
             self._failed(error)
             return
@@ -98,6 +110,13 @@ class RedisCheck(RepeatingThread):
             log.info("Redis answers")
         self._answered_at = now
         self._up.set(1)
+
+    def _write(self) -> None:
+        if self._key is not None:
+            self._client.set(self._key, __version__, ex=RUNNING_TTL_S)
+        else:
+            # Refused like any write, but changes nothing: there is no such key.
+            self._client.set(CHECK_KEY, "", xx=True)
 
     def _failed(self, error: redis.RedisError) -> None:
         kind = kind_of(error)

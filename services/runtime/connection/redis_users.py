@@ -22,6 +22,7 @@ from services.contract.names import (
     host_lock_key,
     host_waiting_key,
     probe_queue,
+    running_key,
     worker_name,
 )
 
@@ -37,8 +38,8 @@ _PROBER = (
     f"+smembers {_SET_ASIDE}"
 )
 _FLOWER = (
-    f"{_BASE} {_SCRIPTS} {_SUBSCRIBE} +brpop +llen +lpush +del +exists +expire +pexpire +pttl +sadd +srem "
-    "+smembers +zadd +zrem +zrangebyscore"
+    f"{_BASE} {_SCRIPTS} {_SUBSCRIBE} +set +brpop +llen +lpush +del +exists +expire +pexpire +pttl +sadd "
+    "+srem +smembers +zadd +zrem +zrangebyscore"
 )
 _SERVICE = f"{_BASE} {_SCRIPTS} +@read +@write -@dangerous -function"
 """@dangerous has KEYS, FLUSHALL, CONFIG, MONITOR, SHUTDOWN, SWAPDB, RESTORE and MIGRATE, among others."""
@@ -98,7 +99,8 @@ def redis_users(hosts: Sequence[str] = (), *, database: int = 0) -> tuple[RedisU
     commands_of_cli = f"{_SERVICE} +acl|load {_SUBSCRIBE}"
     cli = f"{commands_of_cli} %R~nadroute:* {scripts} {reports} {all_queues} ~{_RESULTS} &{_RESULTS}"
     listening = f"~_kombu.binding* ~celeryev.* ~*.{_REPLIES}* {events} {commands}"
-    flower = f"{_FLOWER} %R~probe.* %R~{REPORT_QUEUE}* {listening}"
+    running = f"~{running_key('flower', '*')}"
+    flower = f"{_FLOWER} {running} %R~probe.* %R~{REPORT_QUEUE}* {listening}"
     probers = {prober_name(host): host for host in hosts} or {"prober": "*"}
     return (
         RedisUser("watcher", f"{_SERVICE} ~nadroute:* {all_queues}"),

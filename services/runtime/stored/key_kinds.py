@@ -53,6 +53,7 @@ KINDS = {
     "nadroute:host-lock:": Kind("string", 1, SMALL_BYTES),
     "nadroute:host-waiting:": Kind("string", 1, SMALL_BYTES),
     "nadroute:outstanding:": Kind("string", 1, SMALL_BYTES),
+    "nadroute:running:": Kind("string", 1, SMALL_BYTES),
     "nadroute:verdicts:": Kind("hash", 4_000, 32 * MIB, is_cut=True),
     "nadroute:written:": Kind("hash", 16, SMALL_BYTES),
 }

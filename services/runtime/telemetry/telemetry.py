@@ -36,7 +36,12 @@ class Telemetry:
             "nadroute_build_info", "1; the running version.", ["service", "version"], registry=self.registry
         )
         build.labels(service, __version__).set(1)
-        self.redis = RedisCheck(settings.redis_address, clock=clock, registry=self.registry)
+        self.redis = RedisCheck(
+            settings.redis_address,
+            clock=clock,
+            registry=self.registry,
+            part=None if service == "prober" else service,
+        )
         self.health.add_readiness_check("redis", self.redis.problem)
         self.pages = {"/metrics": self._metrics, "/healthz": self._healthz, "/readyz": self._readyz}
         self._endpoint = (

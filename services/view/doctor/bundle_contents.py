@@ -4,6 +4,7 @@ import json
 import platform
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from functools import lru_cache
 from importlib import metadata
 from typing import TypeVar
@@ -112,6 +113,7 @@ def _or_why(known: Known[T], document: Callable[[T], object]) -> object:
 def _versions(facts: Facts) -> dict[str, object]:
     found: dict[str, object] = {
         "nadroute": facts.version,
+        "running": _or_why(facts.redis.running, lambda parts: [asdict(each) for each in parts]),
         "redis server": _or_why(facts.redis.server, str),
         "kubernetes server": _or_why(facts.cluster.version, str),
         "python": platform.python_version(),

@@ -30,6 +30,17 @@ class QueueFact:
 
 
 @dataclass(frozen=True)
+class Running:
+    """A part of nadroute that runs, other than a prober."""
+
+    part: str
+    """As `watcher`."""
+    machine: str
+    """Its machine, or its pod."""
+    version: str
+
+
+@dataclass(frozen=True)
 class RedisClocks:
     """Redis' time, and what there is to compare it to. Milliseconds."""
 
@@ -71,6 +82,8 @@ class RedisFacts:
     counted_ago_s: Known[float | None] = NOT_READ
     """How long ago an updater counted time; None if none ever has."""
     hosts: Known[tuple[HostRow, ...]] = NOT_READ
+    running: Known[tuple[Running, ...]] = NOT_READ
+    """Watchers, updaters and Flower."""
     queues: Known[tuple[QueueFact, ...]] = NOT_READ
     """Those that are not empty."""
     letters: Known[tuple[DeadLetter, ...]] = NOT_READ

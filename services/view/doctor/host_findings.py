@@ -14,6 +14,8 @@ from services.view.doctor.redis_findings import NO_REDIS
 from services.view.hosts import HostRow, describe_conflict
 from services.view.unwritten import named
 
+NEEDED = ("watcher", "updater")
+"""The parts that run wherever nadroute does, besides probers."""
 _TO_DO = {
     Fault.NO_PERMISSION: "give its prober the capability NET_RAW",
     Fault.UPLINK_MISSING: "create the uplink, or name the right interface with --uplink",
@@ -40,7 +42,8 @@ def host_findings(facts: Facts, policy: Policy) -> Iterator[Finding]:
         )
         yield from (cannot_tell(check, "no prober is announced") for check in checks[1:3])
         yield _nodes(facts, [])
-        yield from (cannot_tell(check, "no prober is announced") for check in checks[4:])
+        yield cannot_tell(checks[4], "no prober is announced")
+        yield _versions(facts, live)
         return
     yield _hosts(rows)
     yield _uplinks(facts, live, policy)
@@ -177,12 +180,23 @@ def _versions(facts: Facts, live: Sequence[HostRow]) -> Finding:
     on: dict[str, list[str]] = defaultdict(list)
     for row in live:
         if row.announcement is not None:
-            on[row.announcement.version].append(row.host)
-    if set(on) == {facts.version}:
-        return ok("versions", f"{facts.version}: this program and every prober")
-    said = "; ".join(f"{version} on {named(sorted(hosts))}" for version, hosts in sorted(on.items()))
-    return warning(
-        "versions",
-        f"this program is {facts.version}, probers are: {said}",
-        "finish the upgrade: all parts of one version; watcher, updater and commands first",
-    )
+            on[row.announcement.version].append(f"prober on {row.host}")
+    running = facts.redis.running
+    for each in () if isinstance(running, Unknown) else running:
+        on[each.version].append(f"{each.part} on {each.machine}")
+    if set(on) - {facts.version}:
+        said = "; ".join(f"{version}: {named(sorted(parts))}" for version, parts in sorted(on.items()))
+        return warning(
+            "versions",
+            f"this program is {facts.version}; {said}",
+            "finish the upgrade: all parts of one version; watcher, updater and commands first",
+        )
+    if isinstance(running, Unknown):
+        return cannot_tell("versions", f"those of watcher and updater: {running.why}")
+    if unheard := [part for part in NEEDED if part not in {each.part for each in running}]:
+        return cannot_tell(
+            "versions",
+            f"{facts.version}: this program, and every part that says its own; not heard of: "
+            f"{' and '.join(unheard)}, stopped or of an older version",
+        )
+    return ok("versions", f"{facts.version}: this program, and every part that runs")

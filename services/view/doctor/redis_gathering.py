@@ -28,6 +28,7 @@ from services.runtime.process.clock import Clock
 from services.runtime.stored import dead_letters
 from services.view.doctor.facts import Known, QueueFact, RedisClocks, RedisFacts
 from services.view.doctor.findings import Unknown
+from services.view.doctor.running_parts import read_running
 from services.view.hosts import PRIORITY_STEPS, HostRow, host_rows
 from services.view.maintenance import read_windows
 from services.view.pause_state import describe_pause
@@ -110,6 +111,7 @@ class RedisExamination:
             sends=_known(lambda: bool(client.exists(SENDING_KEY))),
             counted_ago_s=_known(lambda: _counted_ago_s(client)),
             hosts=hosts,
+            running=_known(lambda: read_running(client)),
             queues=_known(lambda: self._queues(client, names)),
             letters=_known(lambda: tuple(dead_letters.parse(dead_letters.read_raw(client, LETTERS)))),
         )

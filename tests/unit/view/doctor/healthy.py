@@ -8,7 +8,7 @@ from services.contract.outcomes import Reason, State
 from services.network.policy import DEFAULT_POLICY
 from services.version import __version__
 from services.view.doctor.diagnosis import diagnose
-from services.view.doctor.facts import ClusterFacts, Facts, RedisClocks, RedisFacts
+from services.view.doctor.facts import ClusterFacts, Facts, RedisClocks, RedisFacts, Running
 from services.view.doctor.findings import Finding, Level
 from services.view.hosts import HostRow
 from tests.support.seen_networks import found, network_with_status, view
@@ -30,6 +30,12 @@ def host(name: str, *, version: str = __version__, uplinks: tuple[str, ...] | No
     return HostRow(name, announced, 0, expires_in_ms=14_000)
 
 
+def parts(**versions: str) -> tuple[Running, ...]:
+    """Return the parts that run besides probers; those named here with this version."""
+    names = ("watcher", "updater", "flower")
+    return tuple(Running(part, f"{part}-0", versions.get(part, __version__)) for part in names)
+
+
 REDIS = RedisFacts(
     "rediss://:***@redis:6379/0",
     user="cli",
@@ -42,6 +48,7 @@ REDIS = RedisFacts(
     sends=True,
     counted_ago_s=1.0,
     hosts=(host("node1"), host("node2")),
+    running=parts(),
     queues=(),
     letters=(),
 )

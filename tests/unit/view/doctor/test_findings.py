@@ -19,7 +19,7 @@ from services.view.maintenance import Window
 from services.view.pause_state import Pause
 from tests.support.seen_networks import found, view
 from tests.unit.network.builders import SEGMENT
-from tests.unit.view.doctor.healthy import CLUSTER, HEALTHY, NOW_MS, REDIS, findings, host, troubles
+from tests.unit.view.doctor.healthy import CLUSTER, HEALTHY, NOW_MS, REDIS, findings, host, parts, troubles
 
 OK, WARNING, FAILED, CANNOT_TELL = Level
 WAITS = HostClaim(host="node1", process="b", machine="spare", pid=7, since_ms=NOW_MS - 5_000)
@@ -88,8 +88,13 @@ def test_a_healthy_site_has_nothing_but_ok() -> None:
             {"hosts": (host("node1", version="0.0.9"), host("node2"))},
             "versions",
             WARNING,
-            "0.0.9 on node1",
+            "0.0.9: prober on node1",
         ),
+        ({"running": parts(watcher="0.0.9")}, "versions", WARNING, "0.0.9: watcher on watcher-0"),
+        ({"running": parts(updater="0.0.9")}, "versions", WARNING, "0.0.9: updater on updater-0"),
+        ({"running": parts(flower="0.0.9")}, "versions", WARNING, "0.0.9: flower on flower-0"),
+        ({"running": parts()[:1]}, "versions", CANNOT_TELL, "not heard of: updater"),
+        ({"running": Unknown("NOPERM")}, "versions", CANNOT_TELL, "watcher and updater: NOPERM"),
         ({"hosts": (host("node1"), host("node2", uplinks=()))}, "uplinks", WARNING, "any uplink: node2"),
         (
             {"hosts": (host("node1", uplinks=("mgmt",)), host("node2", uplinks=("mgmt",)))},
@@ -248,7 +253,9 @@ def test_without_any_prober_it_says_so() -> None:
     levels = troubles(findings(redis={"hosts": ()}))
     assert levels["hosts"] is FAILED
     assert levels["nodes"] is FAILED
-    assert levels["versions"] is CANNOT_TELL
+    assert levels["host names"] is CANNOT_TELL
+    assert "versions" not in levels
+    assert troubles(findings(redis={"hosts": (), "running": parts(updater="0.0.9")}))["versions"] is WARNING
 
 
 def test_a_pause_explains_that_nobody_sends() -> None:
