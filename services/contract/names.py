@@ -35,6 +35,9 @@ when it was last counted, when it last went on, and whether it stands still. See
 UNWRITTEN_KEY = "nadroute:unwritten"
 """A set of the uids of the networks whose conclusion has something that is not written."""
 
+CAUSES_KEY = "nadroute:causes"
+"""A CausesRecord: the causes of everything that is wrong on the site. Only the updater writes it."""
+
 WATCHED_KEY = "nadroute:watched"
 """A random word that a watcher sets. If it is missing or another one, Redis lost its data."""
 

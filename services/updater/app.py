@@ -49,6 +49,7 @@ from services.updater.open_windows import OpenWindows
 from services.updater.review.retaking import Retaking
 from services.updater.service import Updater
 from services.updater.settings import UpdaterSettings
+from services.updater.site_causes import SiteCauses
 from services.updater.sweep_check import check_sweep
 from services.version import __version__
 
@@ -90,18 +91,24 @@ def main(settings: UpdaterSettings) -> int:
             on_change=lambda leads: _end_unless(leads, working),
         )
         pause = PauseSwitch(client, clock)
+        hosts = AnnouncedHosts(client, clock, observed_ms=store.observed_ms, ignored=metrics.ignored)
+
+        def is_paused() -> bool:
+            # A Lease may be lost at any time; another updater may lead then.
+            return not leadership.is_leader or pause.is_paused()
+
         updater = Updater(
             ClusterWriter(cluster, events),
             store,
-            AnnouncedHosts(client, clock, observed_ms=store.observed_ms, ignored=metrics.ignored),
+            hosts,
             RedisMemories(client),
             DoubtLog(client),
             clock,
             settings,
-            # A Lease may be lost at any time; another updater may lead then.
-            is_paused=lambda: not leadership.is_leader or pause.is_paused(),
+            is_paused=is_paused,
             random=chance.random,
             metrics=metrics,
+            touched_causes=lambda uids: causes.touch(uids),
         )
         watch = NetworkWatch(
             cluster,
@@ -111,6 +118,14 @@ def main(settings: UpdaterSettings) -> int:
             silence_s=settings.watch_silence_s,
             metrics=WatchMetrics(telemetry.registry),
         )
+        causes = SiteCauses(
+            client,
+            updater,
+            hosts,
+            clock,
+            fresh_s=updater.fresh_s,
+            leads=lambda: watch.synced.is_set() and not is_paused(),
+        )
         app = make_app(address, name="nadroute-updater", unacked_scope=UNACKED_SCOPE)
         stack.callback(app.close)
         worker = WorkerCheck(app, clock=clock, redis=telemetry.redis, random=chance.random)
@@ -118,6 +133,7 @@ def main(settings: UpdaterSettings) -> int:
         telemetry.health.add_liveness_check("worker", worker.iterated_at)
         telemetry.health.add_thread_check("updater", lambda: updater.is_alive)
         telemetry.health.add_thread_check("events", lambda: events.is_alive)
+        telemetry.health.add_thread_check("causes", lambda: causes.is_alive)
         telemetry.health.add_thread_check("watch", lambda: watch.is_alive)
         telemetry.health.add_readiness_check("watch", watch.problem)
         telemetry.health.add_readiness_check("reviews", updater.problem)
@@ -160,11 +176,12 @@ def main(settings: UpdaterSettings) -> int:
                 updater.verdicts,
                 metrics,
                 windows=windows.current,
+                causes=causes.current,
                 fresh_s=updater.fresh_s,
                 max_series=settings.metrics_series,
             )
         )
-        for thread in (patrol, queue, windows):
+        for thread in (patrol, queue, windows, causes):
             thread.start()
             stack.callback(thread.stop)
         working.set()

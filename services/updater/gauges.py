@@ -10,10 +10,12 @@ from itertools import islice
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from services.contract.causes import CausesRecord
 from services.contract.messages import Segment
 from services.contract.outcomes import CALM_STATES, ReachOutcome, State
 from services.contract.verdicts import SegmentVerdicts
 from services.network.parse.nad import Network, NetworkRef
+from services.updater.cause_gauges import cause_networks, explained_networks
 from services.updater.metrics import UpdaterMetrics
 from services.updater.open_windows import Windows
 
@@ -31,15 +33,18 @@ class NetworkGauges(Collector):
         metrics: UpdaterMetrics,
         *,
         windows: Callable[[], Windows],
+        causes: Callable[[], CausesRecord] = CausesRecord,
         fresh_s: Callable[[str], float],
         max_series: int,
     ) -> None:
-        """windows: returns the maintenance windows that are open. fresh_s: returns the age from which a
-        verdict on a cluster network does not count. max_series: limit per unbounded metric."""
+        """windows: returns the maintenance windows that are open. causes: returns what is known of them.
+        fresh_s: returns the age from which a verdict on a cluster network does not count.
+        max_series: limit per unbounded metric."""
         self._networks = networks
         self._verdicts = verdicts
         self._metrics = metrics
         self._windows = windows
+        self._causes = causes
         self._fresh_s = fresh_s
         self._max_series = max_series
 
@@ -49,6 +54,7 @@ class NetworkGauges(Collector):
         known = self._verdicts()
         shown_states, states_left = self._network_states(states)
         shown_gateways, gateways_left = self._gateways(known)
+        explained, explained_left = explained_networks(self._causes(), self._max_series)
         omitted = GaugeMetricFamily(
             "nadroute_series_omitted",
             "Series of a metric that are not exported because they exceed the limit.",
@@ -56,12 +62,15 @@ class NetworkGauges(Collector):
         )
         omitted.add_metric([shown_states.name], states_left)
         omitted.add_metric([shown_gateways.name], gateways_left)
+        omitted.add_metric([explained.name], explained_left)
         return [
             _by_state(states),
             shown_states,
             shown_gateways,
             self._ages(known),
             self._in_maintenance(),
+            cause_networks(self._causes()),
+            explained,
             omitted,
         ]
 

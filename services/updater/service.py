@@ -7,10 +7,11 @@ import redis
 import structlog
 
 from services.cluster.cache import NetworkCache
+from services.contract.conclusions import ConclusionRecord
 from services.contract.messages import Segment
 from services.contract.reports import Report
 from services.contract.verdicts import SegmentVerdicts
-from services.network.parse.intent import Intent
+from services.network.parse.intent import Intent, NotProbed
 from services.network.parse.nad import Network
 from services.runtime.connection.outages import Outage
 from services.runtime.process.clock import Clock
@@ -61,8 +62,10 @@ class Updater:
         is_paused: Callable[[], bool],
         random: Callable[[], float],
         metrics: UpdaterMetrics,
+        touched_causes: Callable[[Collection[str]], None] = lambda _: None,
     ) -> None:
-        """random gives numbers from 0 to 1; is_paused may raise redis.RedisError."""
+        """random gives numbers from 0 to 1; is_paused may raise redis.RedisError. touched_causes: called with
+        the uids of networks of which something else may be told."""
         self.iterated_at: float | None = None
         """When the review loop iterated last (monotonic seconds); None before its start."""
         self.reviewed_at: float | None = None
@@ -72,6 +75,7 @@ class Updater:
         self._reviewing = Outage(log, "review postponed", over="networks are reviewed again")
         self._ticking = Outage(log, "observed time not counted", over="observed time is counted again")
         self._is_paused = is_paused
+        self._touched_causes = touched_causes
 
         def fresh_s(cluster_network: str) -> float:
             return hosts.carrying(cluster_network).fresh_s(settings.fresh_s)
@@ -79,9 +83,11 @@ class Updater:
         self.fresh_s = fresh_s
         """Returns the age from which a verdict on a cluster network does not count, in seconds."""
         self._verdicts = verdicts = KeptVerdicts(store, fresh_s=fresh_s)
-        self._memories = kept = KeptMemories(memories, clock)
+        self._memories = kept = KeptMemories(memories, clock, concluded=touched_causes)
         self._clock = clock
-        assessor = Assessor(verdicts, hosts, kept, doubt_log, clock, settings, metrics=metrics)
+        self._assessor = assessor = Assessor(
+            verdicts, hosts, kept, doubt_log, clock, settings, metrics=metrics
+        )
 
         def segment_of(network: Network) -> Segment | None:
             intent = assessor.read(network)
@@ -125,6 +131,7 @@ class Updater:
             clock,
             queue=self._queue,
             metrics=metrics,
+            reviewed=touched_causes,
         )
         self._threads = [
             threading.Thread(target=self._review_forever, name="reviewer", daemon=True),
@@ -179,12 +186,29 @@ class Updater:
         self._cache.deleted(uid)
         self._reconciler.forget(uid)
         self._touched.add(Touch(gone={uid}))
+        self._touched_causes({uid})
 
     def forget_others(self, uids: Collection[str]) -> None:
         """Forget those of these uids that no network has."""
         gone = {uid for uid in uids if self._cache.get(uid) is None}
         if gone:
             self._touched.add(Touch(gone=gone))
+
+    def network(self, uid: str) -> Network | None:
+        """Return the present version of a network; None if it is gone."""
+        return self._cache.get(uid)
+
+    def intent(self, network: Network) -> Intent | NotProbed:
+        """Return what its owner asks."""
+        return self._assessor.read(network)
+
+    def conclusions(self, uids: Collection[str]) -> Mapping[str, ConclusionRecord]:
+        """Return what is told of these networks, by uid. May raise redis.RedisError."""
+        return self._memories.conclusions(uids)
+
+    def verdicts_on(self, segments: Collection[Segment]) -> Mapping[Segment, SegmentVerdicts]:
+        """Return what the hosts found on these segments. May raise redis.RedisError."""
+        return self._verdicts.read(segments)
 
     def has_network(self, segment: Segment) -> bool:
         """Return whether a network is on this segment."""

@@ -5,10 +5,10 @@ Keys are snake_case with the unit in the name. Unknown values are null; a key is
 
 from collections.abc import Iterable
 
+from services.contract.causes import CauseRecord
 from services.contract.conclusions import Unwritten
 from services.contract.host_claims import HostClaim
 from services.contract.messages import ProbeRequest
-from services.network.causes.finding import Cause
 from services.network.causes.texts import describe
 from services.network.parse.nad import NetworkRef
 from services.runtime.connection.redis_client import format_time
@@ -73,7 +73,7 @@ def explained_document(explained: ExplainedNetwork) -> Document:
     }
 
 
-def site_document(causes: Iterable[Cause], alone: Iterable[NetworkRow]) -> Document:
+def site_document(causes: Iterable[CauseRecord], alone: Iterable[NetworkRow]) -> Document:
     """The whole answer of `explain` without a name. alone: problems that no cause explains."""
     return {
         "causes": [_cause(cause) for cause in causes],
@@ -81,17 +81,19 @@ def site_document(causes: Iterable[Cause], alone: Iterable[NetworkRow]) -> Docum
     }
 
 
-def _cause(cause: Cause) -> Document:
+def _cause(cause: CauseRecord) -> Document:
     described = describe(cause)
     return {
-        "kind": cause.kind.value,
+        "id": cause.id,
+        "since": cause.since,
+        "kind": cause.kind,
         "subject": cause.subject,
         "networks": list(cause.networks),
         "hosts": list(cause.hosts),
         "vlans": list(cause.vlans),
         "cluster_network": cause.cluster_network or None,
         "fault": cause.fault.value if cause.fault else None,
-        "alternatives": [{"kind": a.kind.value, "subject": a.subject} for a in cause.alternatives],
+        "alternatives": [{"kind": a.kind, "subject": a.subject} for a in cause.alternatives],
         "meaning": described.meaning,
         "steps": list(described.steps),
     }

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from services.contract.causes import CauseRecord
 from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, ReachOutcome, Reason, State
-from services.network.causes.finding import Cause
 from services.network.causes.texts import describe
 from services.network.parse import nad
 from services.network.parse.intent import Intent
@@ -44,7 +44,7 @@ class ExplainedNetwork:
     steps: tuple[str, ...]
     facts: Facts
     doubts: tuple[DoubtRow, ...] = ()
-    cause: Cause | None = None
+    cause: CauseRecord | None = None
     """The site's cause that explains it."""
 
 
@@ -54,7 +54,7 @@ def explain_network(
     others: Iterable[Network],
     policy: Policy,
     view: RedisView,
-    cause: Cause | None = None,
+    cause: CauseRecord | None = None,
 ) -> ExplainedNetwork:
     """Explain a network from the cluster's objects and from Redis.
 
@@ -166,7 +166,7 @@ def _comparisons(row: NetworkRow, checks: Sequence[HostCheck]) -> list[str]:
     return comparisons
 
 
-def _common(cause: Cause | None) -> list[str]:
+def _common(cause: CauseRecord | None) -> list[str]:
     """Return the cause, if other networks have it too: else it says nothing that the reason does not."""
     others = 0 if cause is None else len(cause.networks) - 1
     if cause is None or not others:

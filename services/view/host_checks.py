@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
+from services.contract.causes import CauseRecord
 from services.contract.conclusions import ConclusionRecord
 from services.contract.messages import (
     NOT_TRIED,
@@ -70,6 +71,8 @@ class RedisView:
     trouble: str | None = None
     windows: tuple[Window, ...] = ()
     """Hosts and cluster networks that are in maintenance."""
+    causes: tuple[CauseRecord, ...] = ()
+    """Of everything that is wrong on the site, those with the most networks first."""
 
     def carrying(self, cluster_network: str) -> list[str]:
         """Return the announced hosts with an uplink of this cluster network, by name."""
@@ -140,6 +143,7 @@ class RedisReader:
         """Return what is known of these networks, the announcements and the pause."""
         from services.runtime.connection.redis_client import time_ms
         from services.runtime.stored import announcements
+        from services.runtime.stored.cause_store import read_causes
         from services.view.hosts import describe_conflict
         from services.view.maintenance import read_windows
         from services.view.pause_state import describe_pause
@@ -165,6 +169,7 @@ class RedisReader:
                     for host, claim in waiting.items()
                 },
                 windows=tuple(read_windows(self._client)),
+                causes=read_causes(self._client).causes,
             )
         except self._errors as error:
             why = " ".join(str(error).split()).rstrip(".") or type(error).__name__

@@ -24,8 +24,8 @@ from services.view.documents import explained_document
 from services.view.durations import describe_age, seconds_since
 from services.view.explained_network import ExplainedNetwork, explain_network
 from services.view.host_checks import RedisReader
-from services.view.rows import NetworkRow, rows_of, with_checks
-from services.view.site_causes import cause_of, causes_of
+from services.view.rows import NetworkRow, rows_of
+from services.view.site_causes import cause_of
 from services.view.unwritten import source_remark
 
 
@@ -46,17 +46,16 @@ def explain(network: NetworkRef | None, output: Output, **flags: object) -> None
         networks = cluster.list_networks()[0]
     chosen = networks if network is None else select_networks(networks, [network])
     with closing(RedisReader(settings.redis_address)) as reader:
-        view = reader.read(networks, settings.policy)
-    rows = rows_of(networks, settings.policy, view)
-    causes = causes_of(with_checks(rows, view), view)
+        view = reader.read(chosen, settings.policy)
+    rows = rows_of(chosen, settings.policy, view)
     if (remark := source_remark(view)) is not None:
         click.echo(plain(remark), err=True)
     now = SystemClock().now()
     if network is None:
-        print_site(causes, rows, output=output)
+        print_site(view.causes, rows, output=output, now=now)
         return
-    (row,) = rows_of(chosen, settings.policy, view)
-    explained = explain_network(chosen[0], row, networks, settings.policy, view, cause_of(row, causes))
+    (row,) = rows
+    explained = explain_network(chosen[0], row, networks, settings.policy, view, cause_of(row, view.causes))
     if output != "table":
         print_data(explained_document(explained), output)
     else:

@@ -1,6 +1,7 @@
 """The site explained: the causes of what is wrong, and what no cause explains."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from rich.console import Console
 from rich.padding import Padding
@@ -9,9 +10,10 @@ from rich.text import Text
 from services.cli.explain.prose import READABLE, heading, print_step, words
 from services.cli.outputs import Output, print_data
 from services.cli.terminal import cell, state_text, stdout_console
-from services.network.causes.finding import Cause
+from services.contract.causes import CauseRecord
 from services.network.causes.texts import describe
 from services.view.documents import site_document
+from services.view.durations import describe_age, seconds_since
 from services.view.rows import NetworkRow
 from services.view.site_causes import count_networks, left_alone
 
@@ -19,7 +21,9 @@ MAX_LISTED = 10
 """Networks that are named; further ones are counted."""
 
 
-def print_site(causes: Sequence[Cause], rows: Sequence[NetworkRow], *, output: Output) -> None:
+def print_site(
+    causes: Sequence[CauseRecord], rows: Sequence[NetworkRow], *, output: Output, now: datetime
+) -> None:
     """Print the causes, and the networks with a problem that none of them explains."""
     alone = left_alone(causes, rows)
     if output != "table":
@@ -29,7 +33,7 @@ def print_site(causes: Sequence[Cause], rows: Sequence[NetworkRow], *, output: O
     width = min(console.width, READABLE)
     console.print(Text.assemble(cell(_headline(causes), "bold")), width=width)
     for cause in causes:
-        _print_cause(console, cause, width=width)
+        _print_cause(console, cause, width=width, now=now)
     if alone:
         heading(console, "Alone" if causes else "Networks with a problem")
         for row in alone[:MAX_LISTED]:
@@ -44,7 +48,7 @@ def print_site(causes: Sequence[Cause], rows: Sequence[NetworkRow], *, output: O
         )
 
 
-def _headline(causes: Sequence[Cause]) -> str:
+def _headline(causes: Sequence[CauseRecord]) -> str:
     if not causes:
         return "No common cause: nothing that is wrong is explained by one thing."
     count = count_networks(causes)
@@ -52,9 +56,11 @@ def _headline(causes: Sequence[Cause]) -> str:
     return f"{what} {count} {'network' if count == 1 else 'networks'}."
 
 
-def _print_cause(console: Console, cause: Cause, *, width: int) -> None:
+def _print_cause(console: Console, cause: CauseRecord, *, width: int, now: datetime) -> None:
     described = describe(cause)
-    heading(console, f"{described.title} ({cause.kind})")
+    age_s = seconds_since(cause.since, now)
+    since = "" if age_s is None else f", for {describe_age(age_s)}"
+    heading(console, f"{described.title} ({cause.kind}){since}")
     for text in (described.meaning, described.alternatives, _networks(cause)):
         if text:
             console.print(Padding(words(text), (0, 0, 0, 2), expand=False), width=width)
@@ -62,7 +68,7 @@ def _print_cause(console: Console, cause: Cause, *, width: int) -> None:
         print_step(console, number, step, width=width)
 
 
-def _networks(cause: Cause) -> str:
+def _networks(cause: CauseRecord) -> str:
     listed = ", ".join(cause.networks[:MAX_LISTED])
     more = f" and {len(cause.networks) - MAX_LISTED} more" if len(cause.networks) > MAX_LISTED else ""
     return f"Networks: {listed}{more}."

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,14 +21,13 @@ from services.cli.options.grouping import GroupedCommand
 from services.cli.outputs import Output, output_option, print_data
 from services.cli.tables import print_lines
 from services.cli.terminal import plain, stdout_console
-from services.network.causes.finding import Cause
 from services.network.parse.nad import Network, NetworkRef
 from services.runtime.process.clock import SystemClock
 from services.view.documents import checked_document
 from services.view.doubts import doubts_of
 from services.view.host_checks import RedisReader, RedisView
 from services.view.rows import NetworkLine, rows_of, with_checks
-from services.view.site_causes import causes_of, causes_remarks
+from services.view.site_causes import causes_remarks
 from services.view.unwritten import named, source_remark, unwritten_remarks
 
 if TYPE_CHECKING:
@@ -53,16 +52,16 @@ class Shown:
             and (not self.namespaces or network.ref.namespace in self.namespaces)
         ]
 
-    def select(self, networks: Sequence[Network], view: RedisView, settings: ClientSettings) -> "Selected":
-        """Return the selected rows with the checks of the selected hosts, and the site's causes."""
-        every = with_checks(rows_of(networks, settings.policy, view), view)
-        by_ref = {line.row.ref: line for line in every}
-        lines = [by_ref[network.ref] for network in self.networks(networks)]
-        lines = [line for line in lines if line.row.is_problem or not self.problems]
-        if self.host is not None:
-            mine = [(line, tuple(c for c in line.checks or () if c.host == self.host)) for line in lines]
-            lines = [NetworkLine(line.row, checks) for line, checks in mine if checks]
-        return Selected(lines, causes_of(every, view))
+    def lines(
+        self, networks: Sequence[Network], view: RedisView, settings: ClientSettings
+    ) -> list[NetworkLine]:
+        """Return the selected rows with the checks of the selected hosts."""
+        rows = rows_of(self.networks(networks), settings.policy, view)
+        lines = with_checks([row for row in rows if row.is_problem or not self.problems], view)
+        if self.host is None:
+            return lines
+        mine = [(line, tuple(c for c in line.checks or () if c.host == self.host)) for line in lines]
+        return [NetworkLine(line.row, checks) for line, checks in mine if checks]
 
     def check_host(self, view: RedisView) -> None:
         """Exit 3 if hosts cannot be shown at all, 2 if the host is unknown."""
@@ -90,14 +89,6 @@ class Shown:
             return "no networks: no NetworkAttachmentDefinition exists in any namespace"
         where = f" on {self.host}" if self.host else ""
         return f"no problems{where}" if self.problems else f"no networks{where}"
-
-
-class Selected(NamedTuple):
-    """What is shown."""
-
-    lines: list[NetworkLine]
-    causes: tuple[Cause, ...]
-    """Of the whole site, whatever is selected."""
 
 
 @click.command(cls=GroupedCommand)
@@ -151,8 +142,8 @@ def status(
             from services.cli.networks.watching import follow
 
             return follow(cluster, settings, shown, output=output, clock=SystemClock())
-    lines, causes = shown.select(present, view, settings)
-    for remark in remarks(view, lines, causes):
+    lines = shown.lines(present, view, settings)
+    for remark in remarks(view, lines):
         click.echo(plain(remark), err=True)
     if output != "table":
         documents = [checked_document(line.row, line.checks, doubts_of(line.row, view)) for line in lines]
@@ -164,12 +155,12 @@ def status(
     return NOT_ALL_ACTIVE if any(line.row.is_problem for line in lines) else 0
 
 
-def remarks(view: RedisView, lines: Sequence[NetworkLine], causes: Sequence[Cause] = ()) -> list[str]:
+def remarks(view: RedisView, lines: Sequence[NetworkLine]) -> list[str]:
     """Return the remarks above the table, the causes first."""
     rows = [line.row for line in lines]
     windows = [window.describe() for window in view.windows]
     written = [source_remark(view, rows), *unwritten_remarks(rows)]
-    said = [*causes_remarks(causes), view.paused, *windows, *written]
+    said = [*causes_remarks(view.causes), view.paused, *windows, *written]
     if doubted := [row.ref for row in rows if doubts_of(row, view)]:
         said.append(f"in doubt until all hosts have reported: {named(doubted)}; `nadroute explain` says more")
     shown = {check.host for line in lines for check in line.checks or ()}

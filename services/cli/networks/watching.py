@@ -23,7 +23,6 @@ from services.cli.terminal import cell, plain, stdout_console
 from services.cluster.cache import NetworkCache
 from services.cluster.metrics import WatchMetrics
 from services.cluster.watching import NetworkWatch
-from services.network.causes.finding import Cause
 from services.network.parse.nad import Network
 from services.runtime.process.clock import Clock
 from services.view.documents import deleted_document, network_document
@@ -53,13 +52,11 @@ class Picture:
     """Time of the API server's last event; now, while it answers."""
     stale_s: float | None
     """Seconds since then, if longer than a watch may be silent; else None."""
-    causes: tuple[Cause, ...] = ()
-    """Of the whole site, whatever is shown."""
 
     @property
     def remarks(self) -> list[str]:
         """Return the remarks above the table."""
-        said = remarks(self.view, self.lines, self.causes)
+        said = remarks(self.view, self.lines)
         return said if self.stale_s is None else [describe_stale(self.stale_s), *said]
 
 
@@ -102,9 +99,12 @@ class Follower:
             self._view, self._read_at = self._reader.read(networks, self._settings.policy), now
         silent_s = self._watch.silent_s
         stale_s = silent_s if silent_s > self._settings.watch_silence_s else None
-        lines, causes = self._shown.select(networks, self._view, self._settings)
-        as_of = self._clock.now() - timedelta(seconds=stale_s or 0.0)
-        return Picture(lines, self._view, as_of, stale_s, causes)
+        return Picture(
+            self._shown.lines(networks, self._view, self._settings),
+            self._view,
+            self._clock.now() - timedelta(seconds=stale_s or 0.0),
+            stale_s,
+        )
 
 
 def follow(

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from services.contract.causes import CauseRecord
 from services.network.causes.candidates import CauseKind
-from services.network.causes.finding import Cause
 from services.network.causes.vlan_ranges import ranges
 from services.network.reasons.states import FAULTS
 
@@ -86,6 +86,12 @@ CAUSES: Mapping[CauseKind, CauseText] = {
 }
 
 
+_KINDS = frozenset(CauseKind)
+_UNKNOWN = CauseText(
+    "{subject}", "This version does not know its kind: see docs/causes.md of the nadroute that found it.", ()
+)
+
+
 @dataclass(frozen=True, slots=True)
 class CauseWords:
     """One cause in words."""
@@ -97,7 +103,7 @@ class CauseWords:
     """The causes that cannot be told apart from it, as a sentence; empty without any."""
 
 
-def describe(cause: Cause) -> CauseWords:
+def describe(cause: CauseRecord) -> CauseWords:
     """Describe a cause: its title, what it means, and what to do."""
     values = {
         "subject": cause.subject,
@@ -108,7 +114,7 @@ def describe(cause: Cause) -> CauseWords:
         "cluster_network": cause.cluster_network,
         "interface": f"{cause.cluster_network}-bo",
     }
-    text = CAUSES[cause.kind]
+    text = _text(cause.kind)
     steps = tuple(step.format_map(values) for step in text.steps)
     if cause.fault is not None:
         steps = (f"On {cause.hosts[0]} ({cause.fault}): {FAULTS[cause.fault].format_map(values)}", *steps)
@@ -117,10 +123,15 @@ def describe(cause: Cause) -> CauseWords:
     )
 
 
-def _alternatives(cause: Cause, values: Mapping[str, str]) -> str:
+def _text(kind: str) -> CauseText:
+    """Return what is said of a kind; a newer updater may know others."""
+    return CAUSES[CauseKind(kind)] if kind in _KINDS else _UNKNOWN
+
+
+def _alternatives(cause: CauseRecord, values: Mapping[str, str]) -> str:
     if not cause.alternatives:
         return ""
-    titles = [CAUSES[a.kind].title.format_map({**values, "subject": a.subject}) for a in cause.alternatives]
+    titles = [_text(a.kind).title.format_map({**values, "subject": a.subject}) for a in cause.alternatives]
     return f"What was found fits as well: {named(titles)}."
 
 

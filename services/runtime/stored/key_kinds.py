@@ -5,10 +5,12 @@ Whoever reaches Redis can put anything there. A kind bounds what a reader takes 
 
 from dataclasses import dataclass
 
+from services.contract.causes import MAX_CAUSES_BYTES
 from services.contract.conclusions import MAX_RECORD_BYTES
 from services.contract.names import (
     BY_HAND_KEPT,
     BY_HAND_KEY,
+    CAUSES_KEY,
     DEAD_LETTERS_KEPT,
     DEAD_LETTERS_KEY,
     DOUBTS_KEPT,
@@ -46,6 +48,7 @@ KINDS = {
     OBSERVED_TIME_KEY: Kind("hash", 16, SMALL_BYTES),
     SENDING_KEY: Kind("string", 1, SMALL_BYTES),
     UNWRITTEN_KEY: Kind("set", 20_000, 4 * MIB),
+    CAUSES_KEY: Kind("string", 1, MAX_CAUSES_BYTES),
     WATCHED_KEY: Kind("string", 1, SMALL_BYTES),
     "nadroute:conclusion:": Kind("string", 1, MAX_RECORD_BYTES),
     "nadroute:corrections:": Kind("list", 64, SMALL_BYTES),

@@ -1,7 +1,7 @@
 """What this process remembers of networks whatever Redis loses: it falls back on it, and puts it back."""
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 import structlog
@@ -40,8 +40,16 @@ class KeptMemories:
     Every method that reads or writes Redis may raise redis.RedisError.
     """
 
-    def __init__(self, memories: Memories, clock: Clock) -> None:
+    def __init__(
+        self,
+        memories: Memories,
+        clock: Clock,
+        *,
+        concluded: Callable[[Collection[str]], None] = lambda _: None,
+    ) -> None:
+        """concluded: called with the uids of networks whose record is replaced."""
         self._memories = memories
+        self._concluded = concluded
         self._clock = clock
         self._lock = threading.Lock()
         self._kept: dict[str, _Kept] = {}
@@ -117,6 +125,8 @@ class KeptMemories:
                 for record in records:
                     kept = self._of(record.uid)
                     kept.is_read, kept.record = True, record
+        if records:
+            self._concluded([record.uid for record in records])
 
     def renew(self, uids: Collection[str]) -> None:
         """Keep the records of these networks in Redis, which still exist."""

@@ -4,7 +4,7 @@ Once an hour a round looks at everything. It should find nothing new: it checks 
 conclusion touches its networks.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import redis
 import structlog
@@ -47,7 +47,9 @@ class Rounds:
         *,
         queue: WriteQueue,
         metrics: UpdaterMetrics,
+        reviewed: Callable[[Collection[str]], None] = lambda _: None,
     ) -> None:
+        """reviewed: called with the uids of the networks that a round has reviewed."""
         self._touched = touched
         self._cache = cache
         self._hosts = hosts
@@ -59,6 +61,7 @@ class Rounds:
         self._clock = clock
         self._queue = queue
         self._metrics = metrics
+        self._reviewed = reviewed
         self._was_skipped = False
         self._looked_at = float("-inf")
         self._losses = 0
@@ -91,6 +94,7 @@ class Rounds:
             else:
                 self._review(networks.values())
             self._assessor.passed(time.now_ms)
+            self._reviewed(networks.keys())
         except Exception:
             # Nothing else tells of it again.
             self._touched.add(touch)

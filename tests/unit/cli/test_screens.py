@@ -26,6 +26,7 @@ from services.cli.networks import dead_letters_command, diff_command, hosts_comm
 from services.cli.scan import scan_command
 from services.cli.terminal import use_ascii_where_needed
 from services.cluster.surroundings import Node
+from services.contract.causes import AlternativeRecord, CauseRecord
 from services.contract.conclusions import ConclusionRecord, Hindrance, Unwritten
 from services.contract.host_claims import HostClaim
 from services.contract.messages import (
@@ -273,9 +274,32 @@ def redis_view(networks: Sequence[Network]) -> RedisView:
         )
     records = [record(each, each.status) for each in networks if each.status]
     records += [each for observed, each in observed_networks().values() if observed in networks]
-    return RedisView(verdicts, {host.host: host for host in ANNOUNCED}, {r.uid: r for r in records})
+    hosts = {host.host: host for host in ANNOUNCED}
+    return RedisView(verdicts, hosts, {r.uid: r for r in records}, causes=CAUSES)
 
 
+CAUSES = (
+    CauseRecord(
+        id="1a2b3c4d5e6f",
+        kind="VlansReachNoHost",
+        subject="VLAN 7 of extra",
+        since="2026-11-23T10:00:00Z",
+        networks=("production/storefront-of-the-second-floor",),
+        vlans=(7,),
+        cluster_network="extra",
+        alternatives=(AlternativeRecord(kind="GatewayDown", subject="10.7.0.1 on VLAN 7 of extra"),),
+    ),
+    CauseRecord(
+        id="2b3c4d5e6f1a",
+        kind="VlansMissingOnHosts",
+        subject="node2: VLAN 70 of extra",
+        since="2026-11-23T11:00:00Z",
+        networks=("default/annex",),
+        hosts=("node2",),
+        vlans=(70,),
+        cluster_network="extra",
+    ),
+)
 ANNOUNCED = [
     HostAnnouncement(
         host=f"node{number}",

@@ -55,10 +55,15 @@ FIRING: dict[str, dict[str, float | str | None]] = {
         f"up{{{PROBER}}}": "1+0x9 0+0x50",
         f"nadroute_build_info{{{PROBER}}}": "1+0x9",
     },
+    "NadrouteCause": {
+        f'nadroute_cause_networks{{{UPDATER},cause="c1",kind="HostUplink",subject="node2"}}': "40x9 _x50",
+        f'nadroute_cause_networks{{{UPDATER},cause="c1",kind="RouterDown",subject="router"}}': "_x9 40x50",
+        f'nadroute_network_state{{{UPDATER},namespace="default",name="attic",state="Unreachable"}}': 1,
+        f'nadroute_network_explained{{{UPDATER},namespace="default",name="attic"}}': 1,
+    },
     "NadrouteNetworkDown": {
         f'nadroute_network_state{{{UPDATER},namespace="default",name="attic",state="Unreachable"}}': 1
     },
-    "NadrouteGatewaySilentOnHost": {f'nadroute_gateway_reachable{{{UPDATER},host="node2",{SEGMENT}}}': 0},
     "NadrouteHostSilent": {f'nadroute_verdict_age_seconds{{{UPDATER},host="node1"}}': 1_000},
     "NadrouteUplinkDown": {f'nadroute_uplink_up{{{PROBER},cluster_network="extra"}}': 0},
     "NadrouteHostNameConflict": {f"nadroute_host_name_conflict{{{PROBER}}}": 1},

@@ -1,87 +1,89 @@
-"""What the search for causes is told of the networks, and how its causes are shown."""
+"""How the site's causes are shown."""
 
-from dataclasses import replace
-
-from services.contract.outcomes import DHCPOutcome, Reason, State
+from services.contract.causes import AlternativeRecord, CauseRecord
+from services.contract.outcomes import Fault, Reason, State
 from services.network.causes.candidates import CauseKind
-from services.network.causes.finding import Cause
+from services.network.causes.texts import CAUSES, describe
 from services.network.policy import DEFAULT_POLICY
 from services.view.documents import explained_document, site_document
 from services.view.explained_network import explain_network
-from services.view.host_checks import RedisView
-from services.view.maintenance import Window
-from services.view.rows import NetworkRow, rows_of, with_checks
-from services.view.site_causes import cause_of, causes_of, causes_remarks, left_alone
+from services.view.rows import rows_of
+from services.view.site_causes import cause_of, causes_remarks, left_alone
 from tests.support.seen_networks import DOWN, found, network_with_status, view
-from tests.unit.network.builders import dhcp
 
 SILENT = {"node2": Reason.GATEWAY_SILENT_ON_VLAN.value}
 PARTIAL = network_with_status(State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS, hosts=SILENT)
-DOUBTED = network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS)
 SEEN = view(found("node1"), found("node2", DOWN))
+(ROW,) = rows_of([PARTIAL], DEFAULT_POLICY, SEEN)
 
 
-def causes(network: object, seen: RedisView) -> tuple[tuple[Cause, ...], list[NetworkRow]]:
-    rows = rows_of([network], DEFAULT_POLICY, seen)  # type: ignore[list-item]
-    return causes_of(with_checks(rows, seen), seen), rows
-
-
-def test_a_silence_that_is_told_has_a_cause() -> None:
-    """node2 misses a VLAN that node1 hears."""
-    (cause,), _ = causes(PARTIAL, SEEN)
-    assert (cause.kind, cause.hosts) == (CauseKind.VLANS_MISSING, ("node2",))
-    assert causes_remarks([cause]) == [
-        "1 cause, 1 network; `nadroute explain` says more:",
-        f"  VLAN {cause.vlans[0]} of {cause.cluster_network} missing on node2 (1)",
-    ]
-
-
-def test_a_silence_in_doubt_has_none_yet() -> None:
-    """The same verdicts while the network is still told as Active."""
-    assert causes(DOUBTED, SEEN) == ((), rows_of([DOUBTED], DEFAULT_POLICY, SEEN))
-
-
-def test_a_host_in_maintenance_is_no_cause() -> None:
-    """Nor is one whose cluster network is."""
-    for window in (Window("node2", ""), Window("", "extra"), Window("node2", "extra")):
-        assert causes(PARTIAL, replace(SEEN, windows=(window,)))[0] == ()
-    assert causes(PARTIAL, replace(SEEN, windows=(Window("node1", ""),)))[0] != ()
-
-
-def test_a_gateway_that_answers_nobody_is_silent_on_all_hosts() -> None:
-    """The status names none of them, since they agree."""
-    network = network_with_status(State.UNREACHABLE, Reason.GATEWAY_SILENT)
-    silent = [found(host, DOWN, DOWN) for host in ("node1", "node2")]
-    (cause,), _ = causes(network, view(*silent))
-    assert {cause.kind, *(other.kind for other in cause.alternatives)} == {
-        CauseKind.GATEWAY,
-        CauseKind.VLANS_GONE,
+def cause(*networks: str, kind: str = CauseKind.VLANS_MISSING, **fields: object) -> CauseRecord:
+    default: dict[str, object] = {
+        "id": "c1",
+        "kind": str(kind),
+        "subject": "node2: VLAN 100 of extra",
+        "since": "2026-11-28T10:00:00Z",
+        "networks": networks or ("default/office",),
+        "hosts": ("node2",),
+        "vlans": (100,),
+        "cluster_network": "extra",
     }
-    asked = silent[0].model_copy(update={"dhcp": dhcp(outcome=DHCPOutcome.OFFERED)})
-    (cause,), _ = causes(network, view(asked, silent[1], asked=(asked,)))
-    assert (cause.kind, cause.alternatives) == (CauseKind.GATEWAY, ())
+    return CauseRecord.model_validate({**default, **fields})
+
+
+def test_the_first_causes_are_named_above_a_table() -> None:
+    """Further ones are counted."""
+    assert causes_remarks([]) == []
+    assert causes_remarks([cause()]) == [
+        "1 cause, 1 network; `nadroute explain` says more:",
+        "  VLAN 100 of extra missing on node2 (1)",
+    ]
+    many = [cause(f"default/n{n}", "default/shared") for n in range(5)]
+    assert causes_remarks(many)[0] == "5 causes, 6 networks; `nadroute explain` says more:"
+    assert causes_remarks(many)[-1] == "  and 2 more"
+
+
+def test_a_long_list_of_vlans_gives_way_to_their_number() -> None:
+    """A title is one line; the steps name all."""
+    many = cause(vlans=tuple(range(100, 200, 2)))
+    assert describe(many).title == "50 VLANs of extra missing on node2"
+    assert "100, 102, 104" in describe(many).steps[0]
+
+
+def test_every_kind_is_worded() -> None:
+    """With what it cannot be told apart from, and with the fault that a host reports."""
+    assert set(CAUSES) == set(CauseKind)
+    for kind in CauseKind:
+        other = AlternativeRecord(kind="GatewayDown", subject="10.0.0.1")
+        words = describe(cause(kind=kind, alternatives=(other,), fault=Fault.UPLINK_DOWN))
+        assert words.title
+        assert words.meaning
+        assert "gateway 10.0.0.1" in words.alternatives
+        assert words.steps[0].startswith("On node2 (UplinkDown): uplink extra-bo is down")
+
+
+def test_a_kind_that_is_not_known_refers_to_its_docs() -> None:
+    """A newer updater may have found it."""
+    words = describe(cause(kind="SwitchDown", subject="sw-rack3"))
+    assert (words.title, words.steps) == ("sw-rack3", ())
+    assert "docs/causes.md" in words.meaning
 
 
 def test_what_no_cause_explains_stays_alone() -> None:
-    """A network without any offer, whose server nobody knows, is listed by itself."""
-    network = network_with_status(State.DHCP_FAILED, Reason.NO_DHCP_OFFER)
-    found_causes, rows = causes(network, view(found("node1")))
-    assert (found_causes, left_alone(found_causes, rows)) == ((), rows)
-    assert site_document(found_causes, rows) == {
-        "causes": [],
-        "unexplained": [{"namespace": "default", "name": "office"}],
-    }
+    """A network with a problem is listed by itself unless a cause names it."""
+    assert left_alone([cause()], [ROW]) == []
+    assert left_alone([cause("default/other")], [ROW]) == [ROW]
+    document = site_document([cause("default/other")], [ROW])
+    assert document["unexplained"] == [{"namespace": "default", "name": "office"}]
 
 
 def test_explain_names_the_cause_that_other_networks_share() -> None:
     """A cause of one network alone says nothing that its own reason does not."""
-    (cause,), (row,) = causes(PARTIAL, SEEN)
-    alone = explain_network(PARTIAL, row, [], DEFAULT_POLICY, SEEN, cause_of(row, [cause]))
+    alone = explain_network(PARTIAL, ROW, [], DEFAULT_POLICY, SEEN, cause_of(ROW, [cause()]))
     assert not any("One cause explains" in text for text in alone.meaning)
-    shared = replace(cause, networks=(*cause.networks, "default/other"))
-    told = explain_network(PARTIAL, row, [], DEFAULT_POLICY, SEEN, cause_of(row, [shared]))
+    shared = cause_of(ROW, [cause("default/other"), cause("default/office", "default/other")])
+    told = explain_network(PARTIAL, ROW, [], DEFAULT_POLICY, SEEN, shared)
     assert any(text.startswith("One cause explains it and another network: ") for text in told.meaning)
     document = explained_document(told)
     assert isinstance(document["cause"], dict)
     assert document["cause"]["kind"] == "VlansMissingOnHosts"
-    assert cause_of(row, [replace(cause, networks=("default/other",))]) is None

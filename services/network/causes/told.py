@@ -1,0 +1,112 @@
+"""What is told of a network, and what its hosts found, as evidence."""
+
+from collections.abc import Mapping, Sequence
+
+from services.contract.messages import DHCPVerdict, TargetVerdict
+from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome, Reason, State
+from services.contract.verdicts import SegmentVerdicts
+from services.network.causes.evidence import Evidence, Server
+from services.network.judge.reach import conclude
+from services.network.judge.reduction import DHCP_FRESHNESS
+from services.network.parse.intent import Intent
+from services.network.parse.status import Status
+from services.network.parse.tolerance import read_gateway
+
+_EVERYWHERE = (State.OFF_VLAN, State.UNREACHABLE)
+"""States in which the gateway answers no host on the VLAN, so that none is named."""
+_UNROUTED = (State.ISOLATED, State.UNREACHABLE)
+_FAULTS = frozenset(Fault)
+
+
+def evidence_of(
+    name: str,
+    intent: Intent,
+    status: Status,
+    verdicts: SegmentVerdicts,
+    *,
+    hosts: frozenset[str],
+    fresh_s: float,
+) -> Evidence:
+    """Return the evidence of one network.
+
+    name: namespace/name. status: what is told; a silence that is still in doubt is not in it. hosts: those
+    that carry the cluster network. fresh_s: age from which a verdict does not count.
+    """
+    checks = {
+        seen.verdict.host: target
+        for seen in verdicts.latest
+        if seen.age_s < fresh_s and seen.verdict.host in hosts
+        for target in seen.verdict.targets
+        if target.digest == intent.digest and str(target.gateway) == status.gateway
+    }
+    answers = {
+        seen.verdict.host: seen.verdict.dhcp
+        for seen in verdicts.asked_dhcp
+        if seen.verdict.host in hosts
+        and seen.verdict.dhcp is not None
+        and seen.age_s < DHCP_FRESHNESS * fresh_s
+    }
+    answering = frozenset(h for h, t in checks.items() if t.vlan.outcome is ReachOutcome.REACHABLE)
+    silent = _silent(status, checks) & hosts
+    is_unoffered = Reason.NO_DHCP_OFFER in {status.reason, *status.findings}
+    is_unrouted = status.state in _UNROUTED and not intent.isolated
+    offers = [answer for answer in answers.values() if answer.outcome is DHCPOutcome.OFFERED]
+    return Evidence(
+        networks=(name,),
+        cluster_network=intent.segment.cluster_network,
+        vlan=intent.segment.vlan,
+        answering=answering - silent,
+        silent=silent,
+        faults={h: Fault(why) for h, why in status.hosts.items() if h in hosts and why in _FAULTS},
+        offered=frozenset() if is_unoffered else frozenset(h for h, a in answers.items() if a in offers),
+        is_unoffered=is_unoffered,
+        is_unrouted=is_unrouted,
+        is_routed=status.state not in _UNROUTED
+        and any(target.routed.outcome is ReachOutcome.REACHABLE for target in checks.values()),
+        gateway=read_gateway(status.gateway),
+        gateway_mac=_gateway_mac(status, checks, offers),
+        servers=_servers(status, offers),
+        strangers=frozenset(
+            Server(str(offer.server), offer.mac or "")
+            for answer in offers
+            for offer in answer.servers
+            if offer.rogue
+        ),
+    )
+
+
+def _silent(status: Status, checks: Mapping[str, TargetVerdict]) -> frozenset[str]:
+    """Return the hosts that the gateway is told not to answer on the VLAN."""
+    named = frozenset(host for host, why in status.hosts.items() if why == Reason.GATEWAY_SILENT_ON_VLAN)
+    found = frozenset(host for host, target in checks.items() if conclude(target.vlan) is ReachOutcome.SILENT)
+    if status.state in _EVERYWHERE:
+        return named | (found - status.hosts.keys())
+    # A status names some of the hosts that differ, if there are many.
+    return named | found if status.hosts_omitted else named
+
+
+def _gateway_mac(status: Status, checks: Mapping[str, TargetVerdict], offers: Sequence[DHCPVerdict]) -> str:
+    """Return by which MAC address the gateway answers, or made or relayed offers; empty if unknown."""
+    answered = sorted(target.vlan.mac for target in checks.values() if target.vlan.mac is not None)
+    if answered:
+        return answered[0]
+    offering = {
+        str(address): offer.mac
+        for answer in offers
+        for offer in answer.servers
+        for address in (offer.server, offer.relay)
+        if offer.mac is not None and address is not None
+    }
+    named = {server.address: server.mac for server in status.named_by}
+    return offering.get(status.gateway) or named.get(status.gateway, "")
+
+
+def _servers(status: Status, offers: Sequence[DHCPVerdict]) -> frozenset[Server]:
+    """Return the DHCP servers that have served the network, without strangers."""
+    offering = {
+        Server(str(offer.server), offer.mac or "")
+        for answer in offers
+        for offer in answer.servers
+        if not offer.rogue
+    }
+    return frozenset(offering or {Server(server.address, server.mac) for server in status.named_by})

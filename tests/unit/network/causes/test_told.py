@@ -1,0 +1,119 @@
+"""What the search for causes is told of a network."""
+
+from dataclasses import replace
+from typing import Any
+
+from services.contract.messages import Offer, Verdict
+from services.contract.outcomes import DHCPOutcome, Fault, Reason, State
+from services.contract.verdicts import AgedVerdict, SegmentVerdicts
+from services.network.causes.evidence import Evidence, Server
+from services.network.causes.told import evidence_of
+from services.network.parse.intent import Intent, read_intent
+from services.network.parse.status import ServerIdentity, Status
+from tests.support.seen_networks import DOWN, ROUTE, digest, found
+from tests.unit.network.builders import GATEWAY, dhcp, network
+
+HOSTS = frozenset({"node1", "node2", "node3"})
+FRESH_S = 60.0
+ROUTER = "02:00:00:00:00:09"
+SILENT = Reason.GATEWAY_SILENT_ON_VLAN.value
+
+
+def told(state: State, *verdicts: Verdict, age_s: float = 1.0, **fields: Any) -> Evidence:
+    """Return the evidence of a network that is told so, by these verdicts."""
+    intent = read_intent(network(ROUTE))
+    assert isinstance(intent, Intent)
+    reason = fields.pop("reason", Reason.GATEWAY_ANSWERS)
+    status = Status(state, reason, digest=digest(), gateway=str(GATEWAY), **fields)
+    aged = tuple(AgedVerdict(verdict, age_s) for verdict in verdicts)
+    asked = tuple(each for each in aged if each.verdict.dhcp is not None)
+    seen = SegmentVerdicts(aged, asked)
+    return evidence_of("default/office", intent, status, seen, hosts=HOSTS, fresh_s=FRESH_S)
+
+
+def asked(host: str, *servers: Offer, outcome: DHCPOutcome = DHCPOutcome.OFFERED) -> Verdict:
+    return found(host).model_copy(update={"dhcp": dhcp(*servers, outcome=outcome)})
+
+
+def offer(**fields: Any) -> Offer:
+    default: dict[str, Any] = {"server": "10.0.0.10", "address": "10.0.112.40", "mac": ROUTER}
+    return Offer(**{**default, **fields})
+
+
+def test_a_silence_counts_once_it_is_told() -> None:
+    """In doubt, the same verdicts accuse nobody."""
+    verdicts = found("node1"), found("node2", DOWN)
+    assert told(State.ACTIVE, *verdicts).is_clean
+    partial = told(State.PARTIAL, *verdicts, hosts={"node2": SILENT})
+    assert (partial.silent, partial.answering) == (frozenset({"node2"}), frozenset({"node1"}))
+
+
+def test_hosts_that_all_agree_are_taken_from_their_verdicts() -> None:
+    """A status names none of them then."""
+    verdicts = [found(host, DOWN, DOWN) for host in ("node1", "node2")]
+    unreachable = told(State.UNREACHABLE, *verdicts, hosts={"node3": Fault.UPLINK_DOWN.value})
+    assert unreachable.silent == {"node1", "node2"}
+    assert dict(unreachable.faults) == {"node3": Fault.UPLINK_DOWN}
+    assert (unreachable.is_unrouted, unreachable.is_routed) == (True, False)
+
+
+def test_hosts_that_a_status_leaves_out_are_taken_from_their_verdicts() -> None:
+    """It names some of many hosts."""
+    verdicts = found("node1"), found("node2", DOWN), found("node3", DOWN)
+    cut = told(State.PARTIAL, *verdicts, hosts={"node2": SILENT}, hosts_omitted=1)
+    assert cut.silent == {"node2", "node3"}
+
+
+def test_a_host_that_does_not_carry_the_network_accuses_nobody() -> None:
+    """Nor does a verdict that is too old, or on another gateway."""
+    gone = told(State.PARTIAL, found("node9", DOWN), hosts={"node9": SILENT}, reason=Reason.GATEWAY_SILENT)
+    assert gone.is_clean
+    assert told(State.UNREACHABLE, found("node1", DOWN), age_s=FRESH_S + 1).silent == frozenset()
+    assert told(State.ACTIVE, found("node1"), age_s=FRESH_S + 1).answering == frozenset()
+
+
+def test_an_offer_from_before_does_not_speak_against_what_is_told() -> None:
+    """Where it is told that DHCP is out, an older offer of another host names the server that is gone."""
+    verdicts = asked("node1", outcome=DHCPOutcome.NO_OFFER), asked("node2", offer())
+    out = told(State.ACTIVE, *verdicts, findings={Reason.NO_DHCP_OFFER.value: ""})
+    assert out.is_unoffered
+    assert not out.offered
+    assert out.servers == {Server("10.0.0.10", ROUTER)}
+    well = told(State.ACTIVE, *verdicts)
+    assert (well.is_unoffered, well.offered) == (False, frozenset({"node2"}))
+
+
+def test_the_servers_that_named_the_gateway_are_remembered() -> None:
+    """They are in the status once all offers are too old."""
+    before = frozenset({ServerIdentity("10.0.0.10", ROUTER)})
+    assert told(State.ACTIVE, found("node1"), named_by=before).servers == {Server("10.0.0.10", ROUTER)}
+
+
+def test_the_routers_mac_is_known_while_it_is_silent() -> None:
+    """It made or relayed offers before."""
+    silent = found("node1", DOWN)
+    assert told(State.UNREACHABLE, silent).gateway_mac == ""
+    relaying = silent.model_copy(update={"dhcp": dhcp(offer(relay=GATEWAY))})
+    assert told(State.UNREACHABLE, relaying).gateway_mac == ROUTER
+    named = frozenset({ServerIdentity(str(GATEWAY), ROUTER)})
+    assert told(State.UNREACHABLE, silent, named_by=named).gateway_mac == ROUTER
+    assert told(State.ACTIVE, found("node2"), named_by=named).gateway_mac == "02:00:00:00:00:01"
+
+
+def test_a_stranger_is_no_server_of_the_network() -> None:
+    """It is told apart from those that serve it."""
+    seen = told(State.ACTIVE, asked("node1", offer(), offer(server="192.168.1.1", rogue=True)))
+    assert seen.strangers == {Server("192.168.1.1", ROUTER)}
+    assert seen.servers == {Server("10.0.0.10", ROUTER)}
+
+
+def test_an_isolated_network_needs_no_route() -> None:
+    """Its owner says so."""
+    intent = read_intent(network(ROUTE))
+    assert isinstance(intent, Intent)
+    status = Status(State.UNREACHABLE, Reason.GATEWAY_SILENT_ON_VLAN, digest=digest(), gateway=str(GATEWAY))
+    seen = SegmentVerdicts((AgedVerdict(found("node1", DOWN, DOWN), 1.0),))
+    isolated = evidence_of(
+        "default/office", replace(intent, isolated=True), status, seen, hosts=HOSTS, fresh_s=FRESH_S
+    )
+    assert not isolated.is_unrouted
