@@ -11,6 +11,7 @@ from services.cluster.client import Cluster
 from services.cluster.errors import Conflict, Denied, Unavailable
 from services.cluster.leadership.leading import Leadership
 from services.cluster.metrics import EventMetrics, WatchMetrics
+from services.contract.causes import CauseRecord, CausesRecord
 from services.contract.messages import ProbeRequest, Segment, SegmentProbe, Target, Verdict
 from services.contract.names import maintenance_key
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
@@ -50,6 +51,19 @@ SETTINGS: Mapping[str, Callable[[], TelemetrySettings]] = {
     "prober": lambda: ProberSettings.load(redis_url=NOWHERE, host="node1", uplinks={"extra": "extra-bo"}),
     "updater": lambda: UpdaterSettings.load(redis_url=NOWHERE),
 }
+
+NO_CAUSES = CausesRecord()
+CAUSES = CausesRecord(
+    causes=(
+        CauseRecord(
+            id="c1",
+            kind="HostUplink",
+            subject="node2: extra",
+            since="2026-11-28T10:00:00Z",
+            networks=("default/a", "default/b"),
+        ),
+    )
+)
 
 
 def registries() -> dict[str, CollectorRegistry]:
@@ -165,6 +179,7 @@ def _fill_updater(registry: CollectorRegistry) -> None:
             [reported("net", "Active")],
             [verdict("0" * 16)],
             windows=Windows(frozenset({maintenance_key("node2", "")})),
+            causes=CAUSES,
         )
     )
 
@@ -183,6 +198,7 @@ def gauges(
     max_series: int = 100,
     fresh_s: float = 600.0,
     windows: Windows = NO_WINDOWS,
+    causes: CausesRecord = NO_CAUSES,
 ) -> NetworkGauges:
     """Gauges over these networks, and these verdicts of a second ago."""
     metrics, present, began = UpdaterMetrics(CollectorRegistry()), list(networks), clock.seconds
@@ -202,6 +218,7 @@ def gauges(
         known,
         metrics,
         windows=lambda: windows,
+        causes=lambda: causes,
         fresh_s=lambda _: fresh_s,
         max_series=max_series,
     )

@@ -80,15 +80,19 @@ def test_names_carry_units() -> None:
 
 
 def test_labels_are_bounded() -> None:
-    """No label has free text; a network's name labels only one metric, whose series are limited."""
+    """No label has free text; names of networks and causes label only metrics whose series are limited."""
     allowed = {
         *("host", "cluster_network", "vlan", "path", "outcome", "reason", "result", "state", "kind"),
         *("event", "dhcp", "service", "version", "metric", "lease", "work"),
     }
+    limited = {
+        "nadroute_network_state": {"namespace", "name"},
+        "nadroute_network_explained": {"namespace", "name"},
+        "nadroute_cause_networks": {"cause", "subject"},
+    }
     for metrics in exposed().values():
         for name, (_, labels) in metrics.items():
-            extra = {"namespace", "name"} if name == "nadroute_network_state" else set()
-            assert labels <= allowed | extra, name
+            assert labels <= allowed | limited.get(name, set()), name
 
 
 def expressions() -> list[tuple[str, str]]:

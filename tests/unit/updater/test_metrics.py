@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from prometheus_client import CollectorRegistry
 
+from services.contract.causes import CausesRecord
 from services.contract.conclusions import ConclusionRecord, Hindrance, Unwritten
 from services.contract.messages import Segment
 from services.contract.names import maintenance_key
@@ -14,7 +15,7 @@ from services.updater.metrics import UpdaterMetrics
 from services.updater.open_windows import Windows
 from tests.support.manual_clock import ManualClock
 from tests.unit.network.builders import SEGMENT, verdict
-from tests.unit.runtime.registries import gauges, reported
+from tests.unit.runtime.registries import CAUSES, gauges, reported
 
 DIGEST = "0" * 16
 AGE, MAINTENANCE = "nadroute_verdict_age_seconds", "nadroute_host_maintenance"
@@ -140,7 +141,9 @@ def test_series_beyond_the_limit_are_counted_as_omitted() -> None:
         verdict(DIGEST, segment=Segment(cluster_network="extra", vlan=vlan), vlan=outcome)
         for vlan, outcome in ((1, ReachOutcome.REACHABLE), (2, ReachOutcome.SILENT))
     ]
-    registry.register(gauges(ManualClock(), networks, verdicts, max_series=2))
+    many = CAUSES.causes[0].model_copy(update={"networks": ("default/a", "default/b", "default/c")})
+    causes = CausesRecord(causes=(many,))
+    registry.register(gauges(ManualClock(), networks, verdicts, max_series=2, causes=causes))
     assert values(registry, "nadroute_network_state") == {
         ("n0", "default", "Active"): 1,
         ("z", "default", "Unreachable"): 1,
@@ -149,7 +152,10 @@ def test_series_beyond_the_limit_are_counted_as_omitted() -> None:
     assert values(registry, "nadroute_series_omitted") == {
         ("nadroute_network_state",): 4,
         ("nadroute_gateway_reachable",): 2,
+        ("nadroute_network_explained",): 1,
     }
+    assert values(registry, "nadroute_cause_networks") == {("c1", "HostUplink", "node2: extra"): 3}
+    assert values(registry, "nadroute_network_explained") == {("a", "default"): 1, ("b", "default"): 1}
     assert values(registry, "nadroute_networks_in_state")["Active",] == 5
 
 
