@@ -3,8 +3,8 @@
 from rich.text import Text
 
 from services.cli.terminal import BAD, GOOD, UNTRIED, cell, sign_text
+from services.contract.gateways import subnet_of
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
-from services.network.judge.servers import subnet_of
 from services.view.probe_documents import DHCPFound, ReachFound
 
 

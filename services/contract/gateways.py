@@ -164,6 +164,17 @@ def find_flaw_in(
     )
 
 
+def subnet_of(cidr: IPv4Network | None, gateway: IPv4Address | None) -> IPv4Network | None:
+    """Return the network's subnet, by what a client is offered; None without a usable mask.
+
+    The /32 of a client is its own and no other's. For the network the gateway stands, as a /32: Harvester
+    masks the gateway, too.
+    """
+    if cidr is None or cidr.prefixlen != 32:
+        return cidr
+    return None if gateway is None else IPv4Network(gateway)
+
+
 def masked(subnets: Iterable[IPv4Network]) -> tuple[MaskedSubnet, ...]:
     """Return the subnets as find_flaw takes them."""
     return tuple((int(subnet.network_address), int(subnet.netmask)) for subnet in subnets)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 
-from services.contract.gateways import Flaw, find_flaw, first_usable
+from services.contract.gateways import Flaw, find_flaw, first_usable, subnet_of
 from services.contract.messages import Offer, Verdict
 from services.contract.outcomes import DHCPOutcome, Reason
 from services.contract.verdicts import AgedVerdict
@@ -23,7 +23,6 @@ from services.network.judge.servers import (
     offers_in,
     remember,
     routers_of,
-    subnet_of,
 )
 from services.network.parse.intent import Intent
 from services.network.parse.status import ServerIdentity, ServerOffer

@@ -5,8 +5,9 @@ under another's address. For a relayed offer the MAC address is the relay's.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 
+from services.contract.gateways import subnet_of
 from services.contract.limits import MAX_SERVERS
 from services.contract.messages import Offer, Verdict
 from services.contract.outcomes import Reason
@@ -94,17 +95,6 @@ def routers_of(offer: Offer) -> list[IPv4Address]:
     """Return the offer's routers in order of precedence: option 121 before option 3 (RFC 3442)."""
     first = [] if offer.gateway is None else [offer.gateway]
     return list(dict.fromkeys([*first, *offer.routers]))
-
-
-def subnet_of(cidr: IPv4Network | None, gateway: IPv4Address | None) -> IPv4Network | None:
-    """Return the network's subnet, by what a client is offered; None without a usable mask.
-
-    The /32 of a client is its own and no other's. For the network the gateway stands, as a /32: Harvester
-    masks the gateway, too.
-    """
-    if cidr is None or cidr.prefixlen != 32:
-        return cidr
-    return None if gateway is None else IPv4Network(gateway)
 
 
 def list_servers(offers: Sequence[Offer]) -> tuple[ServerOffer, ...]:
