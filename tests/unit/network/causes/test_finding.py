@@ -144,7 +144,8 @@ def test_an_offer_tells_a_dead_gateway_from_a_vlan_that_is_gone() -> None:
 def test_a_gateway_that_is_routed_is_not_down() -> None:
     """It answers through routing, so its VLAN does not reach the hosts."""
     row = dead(1, is_unrouted=False, is_routed=True, offered=frozenset())
-    assert named(explain_site([row, healthy(2)])) == [(CauseKind.VLANS_GONE, (1,))]
+    (cause,) = explain_site([row, healthy(2)])
+    assert (cause.kind, cause.vlans, cause.alternatives) == (CauseKind.VLANS_GONE, (1,), ())
 
 
 def test_a_dhcp_server_that_answers_elsewhere_is_not_down() -> None:
@@ -153,6 +154,7 @@ def test_a_dhcp_server_that_answers_elsewhere_is_not_down() -> None:
     silent = [healthy(v, offered=frozenset(), is_unoffered=True, servers=relayed) for v in (1, 2)]
     assert named(explain_site([*silent, healthy(3)])) == [(CauseKind.DHCP_RELAY, (1, 2))]
     assert named(explain_site(silent)) == [(CauseKind.DHCP_SERVER, (1, 2))]
+    assert named(explain_site([*silent, healthy(3, servers=relayed)])) == []
 
 
 def test_a_prefix_without_a_route_holds_no_routed_gateway() -> None:
@@ -178,3 +180,34 @@ def test_all_vlans_at_once_are_one_cause() -> None:
     ]
     (cause,) = explain_site(rows)
     assert (cause.kind, cause.subject) == (CauseKind.VLANS_GONE, "all 59 VLANs of extra")
+
+
+def test_where_two_causes_meet_both_are_found() -> None:
+    """VLANs that two hosts miss, and others that one of these misses besides."""
+    rows = [missing_on(v, {"node2", "node3"}) for v in (1, 2)] + [missing_on(v, NODE2) for v in (5, 6, 7)]
+    found = {(cause.hosts, cause.vlans) for cause in explain_site([*rows, healthy(9)])}
+    assert found == {(("node2", "node3"), (1, 2)), (("node2",), (5, 6, 7))}
+
+
+def test_a_thing_that_is_down_explains_better_than_a_list() -> None:
+    """Six gateways of one router and another VLAN, on which nothing is heard: the router, and that VLAN."""
+    mac, quiet = "00:1b:0d:00:00:01", frozenset[str]()
+    router = [dead(v, gateway_mac=mac, offered=quiet, servers=frozenset()) for v in range(1, 7)]
+    other = dead(8, offered=quiet, is_unoffered=True)
+    found = explain_site([*router, other, healthy(9)])
+    assert named(found) == [
+        (CauseKind.ROUTER, (1, 2, 3, 4, 5, 6)),
+        (CauseKind.VLANS_GONE, (8,)),
+    ]
+
+
+def test_what_the_others_explain_is_left_out() -> None:
+    """A prefix seems the largest cause, until two routers explain its gateways and further ones."""
+    first, second = "00:1b:0d:00:00:01", "00:1b:0d:00:00:02"
+    macs = {16: first, 17: first, 18: second, 19: second, 40: first, 80: first, 120: second, 160: second}
+    broken = [healthy(v, gateway_mac=mac, is_routed=False, is_unrouted=True) for v, mac in macs.items()]
+    found = explain_site([*broken, *(healthy(v) for v in (1, 30, 41, 81, 121, 161, 200))])
+    assert {(cause.kind, cause.vlans) for cause in found} == {
+        (CauseKind.ROUTER_NOT_ROUTED, (16, 17, 40, 80)),
+        (CauseKind.ROUTER_NOT_ROUTED, (18, 19, 120, 160)),
+    }

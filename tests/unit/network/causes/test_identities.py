@@ -47,7 +47,8 @@ def test_a_cause_that_divides_is_continued_once() -> None:
 
 def test_two_causes_of_the_same_networks_are_not_exchanged() -> None:
     """Kind and subject decide where the networks do not."""
-    stranger, server = cause(CauseKind.STRANGER, 1, 2), cause(CauseKind.DHCP_SERVER, 1, 2)
+    stranger = cause(CauseKind.STRANGER, 1, 2, subject="10.0.0.1")
+    server = cause(CauseKind.DHCP_SERVER, 1, 2, subject="10.0.0.1")
     before = recorded(stranger, server, now=EARLIER)
     ids = {each.kind: each.id for each in before.causes}
     again = recorded(server, stranger, before=before)
