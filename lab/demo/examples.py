@@ -3,7 +3,7 @@
 The annotation `lab.nadroute.io/expect` of each network holds the expectation as JSON. Always present are
 `state`, the state in nadroute.io/status (null: no status), and `route`, the whole route annotation as an
 object (null: no annotation). Optional are `reason`, `hosts` (the hosts that differ, and why), `finding` (a
-code in addition to the state) and `event` (the reason of a Kubernetes Event).
+code in addition to the state; null: none at all) and `event` (the reason of a Kubernetes Event).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Expectation:
     reason: str | None = None
     hosts: Mapping[str, object] | None = None
     finding: str | None = None
+    has_no_finding: bool = False
     event: str | None = None
 
     def differs(self, annotations: Mapping[str, str], events: frozenset[str]) -> str | None:
@@ -53,6 +54,8 @@ class Expectation:
                 return f"{what} is {json.dumps(value)}, expected {json.dumps(expected)}"
         if self.finding is not None and (not isinstance(findings, dict) or self.finding not in findings):
             return f"findings are {json.dumps(findings)}, expected {self.finding} among them"
+        if self.has_no_finding and findings:
+            return f"findings are {json.dumps(findings)}, expected none"
         if self.event is not None and self.event not in events:
             return f"there is no Event {self.event}"
         return None
@@ -135,6 +138,7 @@ def _example(path: Path, body: Mapping[str, object]) -> Example:
             reason=text_of("reason"),
             hosts=hosts if isinstance(hosts, dict) else None,
             finding=text_of("finding"),
+            has_no_finding="finding" in expect and expect["finding"] is None,
             event=text_of("event"),
         ),
     )

@@ -27,13 +27,15 @@ def left_alone(causes: Iterable[CauseRecord], rows: Iterable[NetworkRow]) -> lis
     return sorted(alone, key=lambda row: row.ref)
 
 
-def causes_remarks(causes: Sequence[CauseRecord]) -> list[str]:
-    """Return how many networks have a common cause, and a line for each of the first causes."""
-    if not causes:
+def causes_remarks(causes: Iterable[CauseRecord]) -> list[str]:
+    """Return how many networks have a common cause, and a line for each of the first causes.
+
+    A cause of one network says nothing that the network's own line does not.
+    """
+    common = [cause for cause in causes if len(cause.networks) > 1]
+    if not common:
         return []
-    what = "1 cause" if len(causes) == 1 else f"{len(causes)} causes"
-    count = count_networks(causes)
-    networks = "1 network" if count == 1 else f"{count} networks"
-    remarks = [f"{what}, {networks}; `nadroute explain` says more:"]
-    remarks += [f"  {describe(cause).title} ({len(cause.networks)})" for cause in causes[:MAX_REMARKS]]
-    return [*remarks, f"  and {len(causes) - MAX_REMARKS} more"] if len(causes) > MAX_REMARKS else remarks
+    what = "1 cause" if len(common) == 1 else f"{len(common)} causes"
+    remarks = [f"{what}, {count_networks(common)} networks; `nadroute explain` says more:"]
+    remarks += [f"  {describe(cause).title} ({len(cause.networks)})" for cause in common[:MAX_REMARKS]]
+    return [*remarks, f"  and {len(common) - MAX_REMARKS} more"] if len(common) > MAX_REMARKS else remarks

@@ -32,11 +32,11 @@ def cause(*networks: str, kind: str = CauseKind.VLANS_MISSING, **fields: object)
 
 
 def test_the_first_causes_are_named_above_a_table() -> None:
-    """Further ones are counted."""
-    assert causes_remarks([]) == []
-    assert causes_remarks([cause()]) == [
-        "1 cause, 1 network; `nadroute explain` says more:",
-        "  VLAN 100 of extra missing on node2 (1)",
+    """Further ones are counted; one of a single network says nothing that its own line does not."""
+    assert causes_remarks([cause()]) == []
+    assert causes_remarks([cause("default/office", "default/annex"), cause()]) == [
+        "1 cause, 2 networks; `nadroute explain` says more:",
+        "  VLAN 100 of extra missing on node2 (2)",
     ]
     many = [cause(f"default/n{n}", "default/shared") for n in range(5)]
     assert causes_remarks(many)[0] == "5 causes, 6 networks; `nadroute explain` says more:"
