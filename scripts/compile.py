@@ -16,9 +16,18 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("services/prober/frames", "services/prober/engine")
 """Packages whose code runs for every frame, timer or segment."""
 EXCLUDED = frozenset(
-    {"ignore_reasons.py", "template_bytes.py", "templates.py", "settings.py", "probes.py", "results.py"}
+    {
+        "ignore_reasons.py",
+        "lldp.py",
+        "template_bytes.py",
+        "templates.py",
+        "settings.py",
+        "probes.py",
+        "results.py",
+    }
 )
-"""Modules of these packages with data and message types, which compiling does not make faster."""
+"""Modules of these packages with data and message types, which compiling does not make faster, and the reader
+of what comes every 30 s."""
 OTHERS = (
     "services/contract/gateways.py",
     "services/prober/loop/ports.py",

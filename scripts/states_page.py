@@ -21,6 +21,7 @@ FACTS = Facts(
     cidr="10.0.112.0/20",
     server="10.0.112.5",
     hosts="node2",
+    ports="the switch port of node2",
     answering="node1",
     host="node2",
     interface="extra-bo",
@@ -257,7 +258,7 @@ def _states() -> Iterator[Sequence[str]]:
 
 def _faults() -> Iterator[Sequence[str]]:
     for fault, text in FAULTS.items():
-        yield f"`{fault}`", text.format(interface=FACTS.interface)
+        yield f"`{fault}`", text.format(interface=FACTS.interface, ports="the switch port")
 
 
 def _value(connectivity: str) -> str:

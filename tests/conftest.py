@@ -20,6 +20,7 @@ import pytest
 
 from bench.compiling import compile_engine, has_python_headers
 from lab.bigsite import dhcpd
+from lab.prerequisites import find_program
 from services.runtime.process import outside_log
 from services.runtime.process.clock import SystemClock
 from tests.support import user_mode_linux
@@ -106,6 +107,7 @@ def _missing() -> list[tuple[str, str]]:
         ("chromium", "" if shutil.which("chromium") else "needs chromium on PATH"),
         ("promtool", "" if shutil.which("promtool") else "needs promtool on PATH"),
         ("tshark", "" if shutil.which("tshark") else "needs tshark on PATH"),
+        ("lldpd", "" if find_program("lldpd") else "needs lldpd"),
         ("faketime", "" if libfaketime() else "needs libfaketime"),
         ("uml", "" if user_mode_linux.is_installed() else "needs user-mode-linux on PATH"),
         ("dhcpd", "" if dhcpd.is_installed() else "needs ISC dhcpd"),

@@ -13,3 +13,7 @@ WIDEST_OWN_PREFIX = 8
 """Of a network that a host may call its own: a wider one is no interface's, and would cover most gateways."""
 FRAMES_PER_S = 100
 """What a router should have to answer a second, at most: switches police ARP and DHCP at some 300 packets."""
+MAX_TOLD_CHARACTERS = 64
+"""Of a text that a switch sends by LLDP."""
+MAX_VLAN_RANGES = 160
+"""Of the VLANs that a switch advertises by LLDP: more than fit into a frame, unless each is alone."""

@@ -17,6 +17,7 @@ from services.contract.limits import (
     MAX_TARGETS,
     REPORT_WITHIN_S,
 )
+from services.contract.member_nics import MAX_MEMBERS, MemberNIC
 from services.contract.outcomes import BridgeFault, Depth, DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
 from services.contract.wire import (
     ClusterNetworkName,
@@ -272,3 +273,5 @@ class HostAnnouncement(Message):
     only while it answers on its VLAN."""
     report_within_s: Annotated[float, Field(ge=REPORT_WITHIN_S, le=MAX_REPORT_WITHIN_S)] = REPORT_WITHIN_S
     """How long this host may take to report after it was asked: longer where it sends slowly."""
+    members: Annotated[tuple[MemberNIC, ...], Field(max_length=MAX_MEMBERS)] = ()
+    """The NICs behind the uplinks, by name, each with the switch port that it is plugged into, if heard."""

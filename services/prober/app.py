@@ -23,6 +23,7 @@ from services.prober.settings import ProberSettings
 from services.prober.sockets.icmp_socket import ICMPSocket
 from services.prober.sockets.netlink import read_state
 from services.prober.sockets.packet_link import PacketLink
+from services.prober.switch_ports import SwitchPorts
 from services.prober.tasks import ProbeService, register
 from services.prober.uplinks import Uplinks, own_addresses
 from services.prober.vm_paths import VMPaths
@@ -121,12 +122,14 @@ def _run(settings: ProberSettings, ended: threading.Event) -> int:
         report_within_s=settings.report_within_s,
     )
     maintenance = Maintenance(client, settings.host)
+    ports = SwitchPorts(clock=clock, is_listening=settings.lldp)
     heartbeat = Heartbeat(
         client=client,
         lock=lock,
         announcement=announcement,
         uplinks=uplinks,
         clock=clock,
+        members=ports.poll,
         paused=maintenance.paused,
     )
     service = ProbeService(
@@ -160,6 +163,7 @@ def _run(settings: ProberSettings, ended: threading.Event) -> int:
         exit_code = _run_worker(app, settings, runner=runner, heartbeat=heartbeat, ended=ended)
     finally:
         heartbeat.stop()
+        ports.close()
         requests.stop()
         runner.stop()
         reporter.stop()

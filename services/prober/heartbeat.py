@@ -1,11 +1,12 @@
 """The announcement of this host in Redis: renewed while the process runs, and expires soon after."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from ipaddress import IPv4Network
 
 import redis
 import structlog
 
+from services.contract.member_nics import MemberNIC
 from services.contract.messages import MAX_HOST_NETWORKS, HostAnnouncement
 from services.contract.names import HOST_RENEWAL_S, host_key
 from services.prober.host_lock import HostLock
@@ -38,10 +39,11 @@ class Heartbeat(RepeatingThread):
         uplinks: Uplinks,
         clock: Clock,
         networks: Callable[[], Sequence[IPv4Network]] = read_host_networks,
+        members: Callable[[Mapping[str, str]], tuple[MemberNIC, ...]] = lambda _: (),
         paused: Callable[[Collection[str]], frozenset[str]] = lambda _: frozenset(),
     ) -> None:
-        """lock: nothing is announced without it. announcement: the first one; uplinks, networks and
-        incarnation are updated as they change. paused: see Maintenance.paused.
+        """lock: nothing is announced without it. announcement: the first one; uplinks, networks, members and
+        incarnation are updated as they change. members: see SwitchPorts.poll. paused: see Maintenance.paused.
         """
         super().__init__("prober-heartbeat", self._beat, clock=clock, interval_s=min(POLL_S, HOST_RENEWAL_S))
         self._client = client
@@ -50,6 +52,7 @@ class Heartbeat(RepeatingThread):
         self._announcement = announcement
         self._uplinks = uplinks
         self._networks = networks
+        self._members = members
         self._paused = paused
         self._due_at = clock.monotonic()
         self._outage = Outage(log, "announcement not renewed", over="the announcement is renewed again")
@@ -73,7 +76,7 @@ class Heartbeat(RepeatingThread):
             self._announce()
 
     def _poll_network(self) -> bool:
-        """Poll the uplinks and the routes; return whether they changed."""
+        """Poll the uplinks, the NICs behind them and the routes; return whether they changed."""
         before = self._announcement
         try:
             self._uplinks.refresh()
@@ -88,11 +91,13 @@ class Heartbeat(RepeatingThread):
         uplinks = dict(self._uplinks.current())
         for name in self._paused(uplinks):
             del uplinks[name]
-        if (uplinks, networks) == (before.uplinks, before.own_networks):
+        found = {"uplinks": uplinks, "own_networks": networks, "members": self._members(uplinks)}
+        after = before.model_copy(update=found)
+        if after == before:
             return False
         if uplinks != before.uplinks:
             log.info("uplinks changed", uplinks=uplinks, before=before.uplinks)
-        self._announcement = before.model_copy(update={"uplinks": uplinks, "own_networks": networks})
+        self._announcement = after
         return True
 
     def _is_new_incarnation(self) -> bool:

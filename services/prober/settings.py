@@ -67,6 +67,9 @@ class ProberSettings(TelemetrySettings):
     10 per second on each uplink, replies included."""
     one_mac: bool = False
     """Use the same MAC address on all VLANs, for switches that limit the addresses on a port."""
+    lldp: bool = True
+    """Listen for LLDP on the NICs behind the uplinks, so that texts name the switch port of each. Nothing is
+    sent."""
     metrics_port: TCPPort = 9402
     """The TCP port that serves /metrics, /healthz and /readyz; 0 disables them."""
     concurrency: Annotated[int, Field(ge=1, le=256)] = 32

@@ -4,13 +4,16 @@ Keys are snake_case with the unit in the name. Unknown values are null; a key is
 """
 
 from collections.abc import Iterable
+from types import MappingProxyType
 
 from services.contract.causes import CauseRecord
 from services.contract.conclusions import Unwritten
 from services.contract.host_claims import HostClaim
+from services.contract.member_nics import MemberNIC
 from services.contract.messages import ProbeRequest
 from services.network.causes.texts import describe
 from services.network.parse.nad import NetworkRef
+from services.network.reasons.switch_ports import Announced
 from services.runtime.connection.redis_client import format_time
 from services.runtime.stored.dead_letters import DeadLetter
 from services.view.differences import NetworkDifference
@@ -66,23 +69,26 @@ def explained_document(explained: ExplainedNetwork) -> Document:
     """One network of `explain`: the network of `status`, with the explanation."""
     return {
         **checked_document(explained.row, explained.checks, explained.doubts),
-        "cause": _cause(explained.cause) if explained.cause else None,
+        "cause": _cause(explained.cause, explained.announced) if explained.cause else None,
         "asked": [{"what": a.what, "value": a.value, "source": a.source} for a in explained.asked],
         "meaning": list(explained.meaning),
         "steps": list(explained.steps),
     }
 
 
-def site_document(causes: Iterable[CauseRecord], alone: Iterable[NetworkRow]) -> Document:
-    """The whole answer of `explain` without a name. alone: problems that no cause explains."""
+def site_document(
+    causes: Iterable[CauseRecord], alone: Iterable[NetworkRow], announced: Announced = MappingProxyType({})
+) -> Document:
+    """The whole answer of `explain` without a name. alone: problems that no cause explains.
+    announced: see causes.texts.describe."""
     return {
-        "causes": [_cause(cause) for cause in causes],
+        "causes": [_cause(cause, announced) for cause in causes],
         "unexplained": [_ref(row.ref) for row in alone],
     }
 
 
-def _cause(cause: CauseRecord) -> Document:
-    described = describe(cause)
+def _cause(cause: CauseRecord, announced: Announced) -> Document:
+    described = describe(cause, announced)
     return {
         "id": cause.id,
         "since": cause.since,
@@ -132,12 +138,34 @@ def host_document(row: HostRow) -> Document:
         "host": row.host,
         "condition": row.condition,
         "uplinks": dict(sorted(announced.uplinks.items())) if announced else {},
+        "members": [_member(member) for member in row.members],
         "version": announced.version if announced else None,
         "incarnation_ms": announced.incarnation if announced else None,
         "queued": row.queued,
         "expires_in_ms": row.expires_in_ms,
         "holder": _claim(row.holder) if row.holder else None,
         "waiting": _claim(row.waiting) if row.waiting else None,
+    }
+
+
+def _member(member: MemberNIC) -> Document:
+    """A NIC of a host; switch_port is null where no LLDP was heard, for the reason in lldp."""
+    port = member.port
+    return {
+        "interface": member.interface,
+        "cluster_networks": list(member.cluster_networks),
+        "lldp": member.lldp.value,
+        "switch_port": None
+        if port is None
+        else {
+            "switch": port.switch,
+            "port": port.port,
+            "description": port.description or None,
+            "address": str(port.address) if port.address else None,
+            "native_vlan": port.native_vlan,
+            "vlans": [list(pair) for pair in port.vlans],
+            "other_senders": port.others,
+        },
     }
 
 

@@ -1,7 +1,7 @@
 """One network explained: what is asked and where that comes from, what the state means, what to do."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.contract.causes import CauseRecord
 from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, ReachOutcome, Reason, State
@@ -12,11 +12,13 @@ from services.network.parse.nad import Network, NetworkRef
 from services.network.policy import Policy
 from services.network.reasons.catalog import REASONS
 from services.network.reasons.states import BRIDGE_FAULTS, DHCP_OUT, FAULTS, STATES
+from services.network.reasons.switch_ports import Announced, name_ports
 from services.network.reasons.texts import Facts
 from services.view.doubts import DoubtRow, doubts_of
 from services.view.echoes import compare_echoes
 from services.view.host_checks import HostCheck, RedisView
 from services.view.rows import NetworkRow, Source, checks_of, told_intent
+from services.view.switch_ports import advertised
 from services.view.unwritten import describe_unwritten
 
 MAX_LISTED = 5
@@ -46,6 +48,8 @@ class ExplainedNetwork:
     doubts: tuple[DoubtRow, ...] = ()
     cause: CauseRecord | None = None
     """The site's cause that explains it."""
+    announced: Announced = field(default_factory=dict)
+    """The announced hosts, whose switch ports the cause's steps name."""
 
 
 def explain_network(
@@ -62,12 +66,14 @@ def explain_network(
     it, among the causes of the whole site.
     """
     checks = checks_of(row, view)
-    facts = _facts(network, row, checks or ())
+    facts = _facts(network, row, checks or (), view)
     sharing = _sharing(row, others, policy, view)
     asked = [*_asked(network, row), *_shared(sharing)]
     meaning, steps = _meaning(row, facts)
-    steps = [*_repairs(row, checks or (), facts), *steps]
+    steps = [*_repairs(row, checks or (), facts, view), *steps]
     meaning += [*_comparisons(row, checks or ()), *compare_echoes(row, checks or ()), *_common(cause)]
+    if row.intent is not None:
+        meaning += advertised(row.intent.segment, checks or (), view)
     meaning += [f"{view.conflicts[check.host]}." for check in checks or () if check.host in view.conflicts]
     doubts = doubts_of(row, view)
     meaning += [f"{doubt.describe()}." for doubt in doubts]
@@ -82,7 +88,9 @@ def explain_network(
         for window in view.windows
         if window.cluster_network in ("", row.cluster_network)
     ]
-    return ExplainedNetwork(row, tuple(asked), checks, tuple(meaning), tuple(steps), facts, doubts, cause)
+    return ExplainedNetwork(
+        row, tuple(asked), checks, tuple(meaning), tuple(steps), facts, doubts, cause, view.hosts
+    )
 
 
 def _meaning(row: NetworkRow, facts: Facts) -> tuple[list[str], list[str]]:
@@ -105,7 +113,7 @@ def _meaning(row: NetworkRow, facts: Facts) -> tuple[list[str], list[str]]:
     return meaning, steps
 
 
-def _repairs(row: NetworkRow, checks: Sequence[HostCheck], facts: Facts) -> list[str]:
+def _repairs(row: NetworkRow, checks: Sequence[HostCheck], facts: Facts, view: RedisView) -> list[str]:
     """Return what to do about the faults that accused hosts report of themselves: each fault once."""
     faulty: dict[Fault | BridgeFault, list[HostCheck]] = {}
     for check in checks:
@@ -114,7 +122,10 @@ def _repairs(row: NetworkRow, checks: Sequence[HostCheck], facts: Facts) -> list
             faulty.setdefault(fault, []).append(check)
     return [
         f"On {_named([check.host for check in found])} ({fault}): "
-        + _repair(fault).format(interface=found[0].interface or facts.interface)
+        + _repair(fault).format(
+            interface=found[0].interface or facts.interface,
+            ports=name_ports([check.host for check in found], row.cluster_network, view.hosts),
+        )
         for fault, found in faulty.items()
     ]
 
@@ -228,7 +239,7 @@ def _named(things: Sequence[object]) -> str:
     return ", ".join(map(str, things[:MAX_LISTED])) + more
 
 
-def _facts(network: Network, row: NetworkRow, checks: Sequence[HostCheck]) -> Facts:
+def _facts(network: Network, row: NetworkRow, checks: Sequence[HostCheck], view: RedisView) -> Facts:
     by_name = {check.host: check for check in checks}
     hosts = sorted(row.hosts) or sorted(by_name)
     first = by_name.get(hosts[0]) if hosts else None
@@ -244,6 +255,7 @@ def _facts(network: Network, row: NetworkRow, checks: Sequence[HostCheck]) -> Fa
         cidr=cidr or "its subnet",
         server=network.route.server or "the configured server",
         hosts=_named(hosts) or "each host",
+        ports=name_ports(hosts or ["each host"], row.cluster_network, view.hosts),
         answering=_named(answering) or "the hosts that could ask",
         host=hosts[0] if hosts else "a host",
         interface=(first.interface if first else "") or f"{row.cluster_network or 'CLUSTERNETWORK'}-bo",

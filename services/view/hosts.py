@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import redis
 
 from services.contract.host_claims import HostClaim
+from services.contract.member_nics import MemberNIC
 from services.contract.messages import HostAnnouncement
 from services.contract.names import HOST_RENEWAL_S, HOST_TTL_S, host_key, probe_queue
 from services.runtime.stored import announcements
@@ -30,6 +31,11 @@ class HostRow:
     """The prober that holds this host's name; None if that is unknown."""
     waiting: HostClaim | None = None
     """Another prober, which waits for this host's name."""
+
+    @property
+    def members(self) -> tuple[MemberNIC, ...]:
+        """The NICs behind its uplinks."""
+        return self.announcement.members if self.announcement else ()
 
     @property
     def condition(self) -> str:

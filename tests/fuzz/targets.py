@@ -35,6 +35,7 @@ from services.prober.frames.dhcp_frames import DHCPFrameReader
 from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.verdicts import verdict
 from services.runtime.stored.dead_letters import DeadLetter
+from tests.fuzz.lldp_target import read_lldp
 
 XID, MAC = b"<xid", b"<mac->"
 """Placeholders in an input for the request's transaction ID and address, which differ from run to run."""
@@ -280,6 +281,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "options": read_options,
     "frame": read_frame,
     "echo": read_echo,
+    "lldp": read_lldp,
     "message": read_message,
     "queued": read_queued,
     "broadcast": read_broadcast,

@@ -48,6 +48,7 @@ def test_hosts_are_live_stale_or_gone(redis_server: RedisServer, monkeypatch: py
     assert set(rows["node1"]) == {
         "condition",
         "uplinks",
+        "members",
         "version",
         "incarnation_ms",
         "queued",

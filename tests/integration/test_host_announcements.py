@@ -3,11 +3,14 @@
 import contextlib
 import json
 from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.contract.messages import HostAnnouncement
+from services.contract import limits, member_nics
+from services.contract.member_nics import LLDPState, MemberNIC, SwitchPort
+from services.contract.messages import MAX_ADDRESSES, MAX_HOST_NETWORKS, HostAnnouncement
 from services.contract.names import HOST_KEY_PREFIX, HOST_TTL_S, WATCHED_KEY, host_key
 from services.runtime.stored import announcements
 from services.runtime.stored.announcements import BATCH, MAX_HOSTS, MAX_REFUSED, AnnouncementReader
@@ -117,6 +120,33 @@ def test_a_giant_announcement_is_read_no_further_than_its_limit(redis_server: Re
     (refused,) = reader.read().refused
     assert len(refused.body) == announcements.MAX_BODY_BYTES + 1
     assert reader.read().refused == ()
+
+
+def test_the_largest_announcement_of_a_prober_is_read(redis_server: RedisServer) -> None:
+    """Whatever switches say: an announcement that is refused would take the host away."""
+    told = "\U0001f600" * limits.MAX_TOLD_CHARACTERS
+    port = SwitchPort(
+        switch=told,
+        port=told,
+        description=told,
+        address=IPv6Address(2**128 - 1),
+        native_vlan=4094,
+        vlans=((4093, 4094),) * limits.MAX_VLAN_RANGES,
+        others=1_000,
+    )
+    names = tuple(f"{number}{'n' * 62}" for number in range(member_nics.MAX_CARRIED))
+    member = MemberNIC(interface="é" * 15, cluster_networks=names, lldp=LLDPState.HEARD, port=port)
+    largest = HostAnnouncement(
+        host="n" * 253,
+        uplinks=dict.fromkeys(names, "é" * 15),
+        version="v" * 64,
+        incarnation=2**53 - 1,
+        addresses=(IPv4Address("255.255.255.255"),) * MAX_ADDRESSES,
+        own_networks=(IPv4Network("255.255.255.254/31"),) * MAX_HOST_NETWORKS,
+        members=(member,) * member_nics.MAX_MEMBERS,
+    )
+    put(redis_server, {largest.host: largest.model_dump_json()})
+    assert announcements.read(redis_server.client) == announcements.Announcements((largest,))
 
 
 def test_invented_hosts_crowd_out_none_that_was_there_or_has_reported(redis_server: RedisServer) -> None:

@@ -29,7 +29,7 @@ def answers_of(check: HostCheck, facts: Facts) -> list[PathAnswer]:
     answers = []
     if check.fault is not None:
         interface = check.interface or facts.interface
-        text = FAULTS[check.fault].format(interface=interface)
+        text = FAULTS[check.fault].format(interface=interface, ports="the switch port")
         answers.append(PathAnswer("fault", FAULTY, f"{check.fault}: {text}"))
     if check.age_s is None:
         return answers

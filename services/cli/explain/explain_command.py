@@ -52,7 +52,7 @@ def explain(network: NetworkRef | None, output: Output, **flags: object) -> None
         click.echo(plain(remark), err=True)
     now = SystemClock().now()
     if network is None:
-        print_site(view.causes, rows, output=output, now=now)
+        print_site(view.causes, rows, view.hosts, output=output, now=now)
         return
     (row,) = rows
     explained = explain_network(chosen[0], row, networks, settings.policy, view, cause_of(row, view.causes))

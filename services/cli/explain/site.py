@@ -12,6 +12,7 @@ from services.cli.outputs import Output, print_data
 from services.cli.terminal import cell, state_text, stdout_console
 from services.contract.causes import CauseRecord
 from services.network.causes.texts import describe
+from services.network.reasons.switch_ports import Announced
 from services.view.documents import site_document
 from services.view.durations import describe_age, seconds_since
 from services.view.rows import NetworkRow
@@ -22,18 +23,26 @@ MAX_LISTED = 10
 
 
 def print_site(
-    causes: Sequence[CauseRecord], rows: Sequence[NetworkRow], *, output: Output, now: datetime
+    causes: Sequence[CauseRecord],
+    rows: Sequence[NetworkRow],
+    announced: Announced,
+    *,
+    output: Output,
+    now: datetime,
 ) -> None:
-    """Print the causes, and the networks with a problem that none of them explains."""
+    """Print the causes, and the networks with a problem that none of them explains.
+
+    announced: see causes.texts.describe.
+    """
     alone = left_alone(causes, rows)
     if output != "table":
-        print_data(site_document(causes, alone), output)
+        print_data(site_document(causes, alone, announced), output)
         return
     console = stdout_console()
     width = min(console.width, READABLE)
     console.print(Text.assemble(cell(_headline(causes), "bold")), width=width)
     for cause in causes:
-        _print_cause(console, cause, width=width, now=now)
+        _print_cause(console, cause, announced, width=width, now=now)
     if alone:
         heading(console, "Alone" if causes else "Networks with a problem")
         for row in alone[:MAX_LISTED]:
@@ -56,8 +65,10 @@ def _headline(causes: Sequence[CauseRecord]) -> str:
     return f"{what} {count} {'network' if count == 1 else 'networks'}."
 
 
-def _print_cause(console: Console, cause: CauseRecord, *, width: int, now: datetime) -> None:
-    described = describe(cause)
+def _print_cause(
+    console: Console, cause: CauseRecord, announced: Announced, *, width: int, now: datetime
+) -> None:
+    described = describe(cause, announced)
     age_s = seconds_since(cause.since, now)
     since = "" if age_s is None else f", for {describe_age(age_s)}"
     heading(console, f"{described.title} ({cause.kind}){since}")

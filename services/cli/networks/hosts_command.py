@@ -1,5 +1,8 @@
 """`nadroute hosts`: the announced hosts, and the length of each one's queue."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from services.cli.options.client import client_options, load_client_settings, redis_client
@@ -8,13 +11,19 @@ from services.cli.outputs import Output, output_option, print_data
 from services.cli.tables import Column, print_table
 from services.cli.terminal import cell, plain, stdout_console
 from services.contract.host_claims import HostClaim
+from services.contract.member_nics import LLDPState, MemberNIC
 from services.contract.messages import HostAnnouncement
+from services.network.reasons.switch_ports import name_port
 from services.runtime.connection.redis_client import format_time, time_ms
 from services.view.documents import host_document
 from services.view.durations import describe_age
 from services.view.hosts import HostRow, describe_conflict, host_rows
 from services.view.maintenance import describe_windows
 from services.view.pause_state import describe_pause
+from services.view.switch_ports import REMEDY, SILENCES, describe_silence
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 STYLES = {"live": "green", "stale": "yellow", "gone": "red"}
 
@@ -24,7 +33,7 @@ STYLES = {"live": "green", "stale": "yellow", "gone": "red"}
 @client_options()
 def hosts(output: Output, **flags: object) -> None:
     """Show the announced hosts: uplinks, version, how many requests wait for each, and since when which
-    process has the host's name.
+    process has the host's name. Below, the switch port of each NIC, as the switch announces it by LLDP.
 
     \b
     live   announced
@@ -43,7 +52,13 @@ def hosts(output: Output, **flags: object) -> None:
     if output != "table":
         print_data([host_document(row) for row in rows], output)
     elif rows:
-        print_table(stdout_console(), _columns(rows, now_ms))
+        console = stdout_console()
+        print_table(console, _columns(rows, now_ms))
+        if members := [(row.host, member) for row in rows for member in row.members]:
+            console.print()
+            print_table(console, _port_columns(members))
+        if any(member.lldp is LLDPState.SILENT for _, member in members):
+            console.print(cell(f"{SILENCES[LLDPState.SILENT]}: {REMEDY}.", "dim"))
     else:
         click.echo("no hosts: no prober is announced; start one with `nadroute prober --host HOST`", err=True)
 
@@ -60,6 +75,34 @@ def _columns(rows: list[HostRow], now_ms: int) -> list[Column]:
         Column("since", [cell(format_time(host.incarnation) if host else "") for host in announced], 4),
         Column("process", [cell(_process(row.holder) if row.holder else "") for row in rows], 5, least=18),
     ]
+
+
+def _port_columns(members: Sequence[tuple[str, MemberNIC]]) -> list[Column]:
+    """The switch port of each NIC, as the switch announces it by LLDP."""
+    ports = [member.port for _, member in members]
+    columns = [
+        Column("host", [cell(host, "bold") for host, _ in members], least=12, keep_end=True),
+        Column("NIC", [cell(member.interface) for _, member in members]),
+        Column("switch port", [_port_cell(member) for _, member in members], least=24),
+        Column("native", [cell(port.native_vlan if port and port.native_vlan else "") for port in ports], 2),
+        Column("VLANs", [cell(_ranges(port.vlans) if port else "") for port in ports], 3, least=8),
+        Column("networks", [cell(", ".join(member.cluster_networks)) for _, member in members], 1, least=8),
+        Column("description", [cell(port.description if port else "") for port in ports], 4, least=12),
+        Column("address", [cell(port.address if port and port.address else "") for port in ports], 5),
+    ]
+    # What no switch says takes no room.
+    return [column for column in columns if any(column.cells)]
+
+
+def _ranges(vlans: Sequence[tuple[int, int]]) -> str:
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in vlans)
+
+
+def _port_cell(member: MemberNIC) -> "Text":
+    silence = describe_silence(member)
+    if member.port is None:
+        return cell(silence, "dim")
+    return cell(f"{name_port(member.port)} ({silence})" if silence else name_port(member.port))
 
 
 def _uplinks(host: HostAnnouncement) -> str:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from services.contract.causes import CauseRecord
 from services.network.causes.candidates import CauseKind
 from services.network.causes.vlan_ranges import ranges
 from services.network.reasons.states import FAULTS
+from services.network.reasons.switch_ports import Announced, name_ports
 
 _MAX_NAMED = 5
 _MAX_LIST_CHARACTERS = 30
@@ -28,7 +30,7 @@ CAUSES: Mapping[CauseKind, CauseText] = {
         "{hosts} hears nothing on any VLAN of {cluster_network}, where other hosts or other checks do.",
         (
             "On {host}, check the uplink and its NICs: `ip -br link` and `cat /proc/net/bonding/{interface}`",
-            "On the switch, check that the ports of {host} are up, and are trunks",
+            "On the switch, check that the port is up and a trunk: {ports}",
         ),
     ),
     CauseKind.ROUTER: CauseText(
@@ -73,7 +75,7 @@ CAUSES: Mapping[CauseKind, CauseText] = {
     CauseKind.VLANS_MISSING: CauseText(
         "{few_vlans} of {cluster_network} missing on {hosts}",
         "Other hosts hear the gateways there, these do not.",
-        ("On the switch ports of {hosts}, check that VLAN {vlans} is allowed",),
+        ("On {ports}, check that VLAN {vlans} is allowed",),
     ),
     CauseKind.STRANGER: CauseText(
         "strange {subject}",
@@ -103,11 +105,15 @@ class CauseWords:
     """The causes that cannot be told apart from it, as a sentence; empty without any."""
 
 
-def describe(cause: CauseRecord) -> CauseWords:
-    """Describe a cause: its title, what it means, and what to do."""
+def describe(cause: CauseRecord, announced: Announced = MappingProxyType({})) -> CauseWords:
+    """Describe a cause: its title, what it means, and what to do.
+
+    announced: to name the hosts' switch ports, as far as LLDP tells them.
+    """
     values = {
         "subject": cause.subject,
         "hosts": named(cause.hosts),
+        "ports": name_ports(cause.hosts, cause.cluster_network, announced),
         "host": cause.hosts[0] if cause.hosts else "a host",
         "vlans": ranges(cause.vlans),
         "few_vlans": _few(cause.vlans),

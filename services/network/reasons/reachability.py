@@ -18,7 +18,7 @@ GATEWAY_CHECKED: Mapping[Reason, ReasonText] = {
         """
         On VLAN {vlan}, the gateway {gateway} answers other hosts, but not {hosts}. The gateway is up, so the
         fault lies between it and {hosts}. Unless the host reports a fault of its own, most often VLAN {vlan}
-        is missing on its switch port.
+        is missing on {ports}.
         - TRUNK
         - WATCH_ARP
         - PROBE

@@ -71,7 +71,7 @@ DHCP_OUT = "DHCP names no usable gateway at present. nadroute checks the gateway
 
 FAULTS: Mapping[Fault, str] = {
     Fault.UPLINK_MISSING: "interface {interface} is missing; check `ip link`, or correct --uplink",
-    Fault.UPLINK_DOWN: "uplink {interface} is down; check the cable, the bond and the switch port",
+    Fault.UPLINK_DOWN: "uplink {interface} is down; check the cable, the bond and {ports}",
     Fault.UPLINK_FLAPPING: "uplink {interface} goes up and down; check the cable, the optics and the bond",
     Fault.NO_PERMISSION: "the prober may not open a packet socket; give its container the capability NET_RAW",
     Fault.SEND_FAILED: "the kernel refused to send on {interface}; see the prober's log",

@@ -35,6 +35,8 @@ class Facts:
     """The DHCP server that the owner configured."""
     hosts: str
     """Hosts that differ; all hosts if none does."""
+    ports: str
+    """The switch ports of these hosts; see switch_ports.name_ports."""
     answering: str
     """Hosts on which the gateway answers."""
     host: str
@@ -56,8 +58,8 @@ SHARED_STEPS: Mapping[str, str] = {
         Probe again from every host: `nadroute probe {ref} --wait`
     """,
     "TRUNK": """
-        On the switch port of {hosts}, check that the port is a trunk (an access port drops tagged frames) and
-        allows VLAN {vlan}. The VLAN must exist on this switch and on every switch up to the gateway
+        On {ports}, check that the port is a trunk (an access port drops tagged frames) and allows VLAN
+        {vlan}. The VLAN must exist on this switch and on every switch up to the gateway
     """,
     "WATCH_ARP": """
         On {host}, watch whether anything answers: `tcpdump -eni {interface} 'vlan {vlan} and arp'`

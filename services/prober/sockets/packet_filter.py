@@ -10,10 +10,12 @@ import struct
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from services.prober.frames import dhcp, ethernet, icmp, ipv4
+from services.prober.frames import dhcp, ethernet, icmp, ipv4, lldp
 
 SO_ATTACH_FILTER = 26
 _TAG_PRESENT = 0xFFFFF000 + 48
+_PACKET_TYPE, _INTERFACE = 0xFFFFF000 + 4, 0xFFFFF000 + 8
+_OTHER_HOST = 3
 _LD_WORD, _LD_HALF, _LD_BYTE, _LDX_HEADER_LENGTH = 0x20, 0x28, 0x30, 0xB1
 _LD_WORD_X, _LD_HALF_X, _LD_BYTE_X = 0x40, 0x48, 0x50
 _JUMP_EQUAL, _JUMP_BITS, _RETURN = 0x15, 0x45, 0x06
@@ -113,6 +115,29 @@ def echo_replies_with(mark: bytes) -> bytes:
             _Step(_JUMP_EQUAL, icmp.ECHO_REPLY, otherwise="drop"),
             _Step(_LD_WORD_X, icmp.HEADER_BYTES),
             _Step(_JUMP_EQUAL, int.from_bytes(mark, "big"), otherwise="drop"),
+            _Step(_RETURN, 0xFFFF),
+            _Step(_RETURN, 0, label="drop"),
+        ]
+    )
+
+
+def lldp_frames(interface: int) -> bytes:
+    """Return a program that accepts untagged LLDP to group addresses: a tagged frame may be a tenant's.
+
+    interface: the index of the NIC. A socket of one ethertype gets no tag to test: the kernel has cleared it,
+    and marked the frame as another host's, or as received on the VLAN's device.
+    """
+    group = lldp.DESTINATIONS[0]
+    return _assemble(
+        [
+            _Step(_LD_WORD, _PACKET_TYPE),
+            _Step(_JUMP_EQUAL, _OTHER_HOST, holds="drop"),
+            _Step(_LD_WORD, _INTERFACE),
+            _Step(_JUMP_EQUAL, interface, otherwise="drop"),
+            _Step(_LD_HALF, 12),
+            _Step(_JUMP_EQUAL, int.from_bytes(lldp.TYPE, "big"), otherwise="drop"),
+            _Step(_LD_WORD, 0),
+            _Step(_JUMP_EQUAL, int.from_bytes(group[:4], "big"), otherwise="drop"),
             _Step(_RETURN, 0xFFFF),
             _Step(_RETURN, 0, label="drop"),
         ]

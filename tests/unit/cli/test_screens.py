@@ -29,6 +29,7 @@ from services.cluster.surroundings import Node
 from services.contract.causes import AlternativeRecord, CauseRecord
 from services.contract.conclusions import ConclusionRecord, Hindrance, Unwritten
 from services.contract.host_claims import HostClaim
+from services.contract.member_nics import LLDPState, MemberNIC, SwitchPort
 from services.contract.messages import (
     DHCPVerdict,
     HostAnnouncement,
@@ -300,12 +301,28 @@ CAUSES = (
         cluster_network="extra",
     ),
 )
+
+
+def nics_of(number: int) -> tuple[MemberNIC, ...]:
+    """Return the NICs of a host: two in a bond, and one that hears no LLDP."""
+    ports = [
+        SwitchPort(switch=f"sw-rack{3 + nic}", port=f"Gi1/0/{13 + number}", native_vlan=1, vlans=((5, 60),))
+        for nic in (0, 1)
+    ]
+    bonded = [
+        MemberNIC(interface=f"eno{1 + nic}", cluster_networks=("extra",), lldp=LLDPState.HEARD, port=port)
+        for nic, port in enumerate(ports)
+    ]
+    return (*bonded, MemberNIC(interface="eno3", cluster_networks=("mgmt",), lldp=LLDPState.SILENT))
+
+
 ANNOUNCED = [
     HostAnnouncement(
         host=f"node{number}",
         uplinks={"extra": "extra-bo", "mgmt": "mgmt-bo"},
         version="0.1.0",
         incarnation=1_795_407_449_968,
+        members=nics_of(number),
     )
     for number in (1, 2)
 ]

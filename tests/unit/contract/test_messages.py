@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from services.contract.errors import MessageRefused
 from services.contract.host_claims import HostClaim
 from services.contract.limits import MAX_SERVERS, MAX_TARGETS
+from services.contract.member_nics import LLDPState, MemberNIC, SwitchPort
 from services.contract.messages import (
     MAX_SEGMENTS,
     DHCPVerdict,
@@ -83,11 +84,22 @@ def reports(draw: Callable[..., object]) -> Report:
     return Report(host=str(host), verdicts=made, repeats=draw(st.lists(repeats, max_size=2).map(tuple)))
 
 
+TOLD = st.text(max_size=64)
+RANGES = st.lists(st.tuples(VLANS, VLANS), max_size=3).map(tuple)
+ports = st.builds(
+    SwitchPort, switch=TOLD, port=TOLD, description=TOLD, address=st.none() | st.ip_addresses(),
+    native_vlan=st.none() | VLANS, vlans=RANGES, others=st.integers(0, 1_000),
+)  # fmt: skip
+members = st.builds(
+    MemberNIC, interface=st.from_regex(r"[a-z0-9.-]{1,15}", fullmatch=True),
+    cluster_networks=st.lists(NAMES, max_size=2).map(tuple), lldp=st.sampled_from(LLDPState),
+    port=st.none() | ports,
+)  # fmt: skip
 announcements = st.builds(
     HostAnnouncement, host=HOSTS,
     uplinks=st.dictionaries(NAMES, st.from_regex(r"[a-z0-9.-]{1,15}", fullmatch=True), max_size=3),
     version=st.text(max_size=64), incarnation=ORDINALS,
-    own_networks=st.lists(NETWORKS, max_size=3).map(tuple),
+    own_networks=st.lists(NETWORKS, max_size=3).map(tuple), members=st.lists(members, max_size=2).map(tuple),
 )  # fmt: skip
 claims = st.builds(
     HostClaim, host=HOSTS, process=IDS, machine=st.text(max_size=253), pid=st.integers(1, 2**22),

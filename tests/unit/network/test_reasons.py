@@ -28,6 +28,7 @@ FACTS = Facts(
     cidr="10.0.112.0/20",
     server="10.0.112.2",
     hosts="node1, node2",
+    ports="the switch port of node1, node2",
     answering="node1, node2",
     host="node1",
     interface="extra-bo",
@@ -53,8 +54,8 @@ def test_reasons_are_grouped_in_their_own_order() -> None:
 
 @pytest.mark.parametrize("fault", Fault)
 def test_every_fault_says_what_to_check(fault: Fault) -> None:
-    """The interface is the only fact of such a text."""
-    assert len(FAULTS[fault].format(interface="extra-bo")) > 20
+    """The interface and the switch ports are the only facts of such a text."""
+    assert len(FAULTS[fault].format(interface="extra-bo", ports="the switch port")) > 20
 
 
 def test_every_state_has_a_meaning_of_its_own() -> None:

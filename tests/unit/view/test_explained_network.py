@@ -45,7 +45,7 @@ def test_a_partial_network_names_the_host_and_the_commands_to_try() -> None:
         State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS, hosts={"node2": "GatewaySilentOnVlan"}
     )
     result = explained(given, view(found("node1"), found("node2", DOWN)))
-    assert "VLAN 100 is missing on its switch port" in " ".join(result.meaning)
+    assert "VLAN 100 is missing on the switch port of node2" in " ".join(result.meaning)
     assert result.steps[0].startswith("On the switch port of node2, check that the port is a trunk")
     assert any("`tcpdump -eni extra-bo 'vlan 100 and arp'`" in step for step in result.steps)
     assert result.steps[-1].endswith("`nadroute probe default/office --wait`")
@@ -62,7 +62,8 @@ def test_the_repair_of_a_hosts_own_fault_is_the_first_step() -> None:
     stopped = found("node1", fault=Fault.STOPPED)
     result = explained(given, view(stopped, *down, found("node4", DOWN)))
     said = (
-        "On node2, node3 (UplinkDown): uplink extra-bo is down; check the cable, the bond and the switch port"
+        "On node2, node3 (UplinkDown): uplink extra-bo is down; check the cable, the bond and the switch "
+        "port of node2, node3"
     )
     assert result.steps[0] == said
     assert result.steps[1].startswith("On the switch port of")
