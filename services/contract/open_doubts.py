@@ -3,10 +3,16 @@
 Points in time are milliseconds of observed time; see runtime.verdict_store. 0 means never.
 """
 
+from typing import Annotated
+
+from pydantic import Field
+
 from services.contract.doubts import DoubtKind
-from services.contract.wire import Digest, HostName, Message, Ordinal
+from services.contract.wire import Digest, HostName, MACAddress, Message, Ordinal
 
 ALL_CARRIERS = 0
+MAX_ANSWERERS = 3
+"""Changes of who answers for the gateway that are remembered."""
 
 
 class OpenDoubt(Message):
@@ -22,6 +28,13 @@ class OpenDoubt(Message):
     """Hosts that had not reported when it was complete: they had their time."""
     published_ms: Ordinal = 0
     """When the watcher was told of it last."""
+
+
+class Answerer(Message):
+    """Who answered for the gateway from then on, and not who did until then."""
+
+    mac: MACAddress
+    at_ms: Ordinal
 
 
 class Doubts(Message):
@@ -47,6 +60,9 @@ class Doubts(Message):
     """Offers that arrived before do not refute the report that no DHCP server answers."""
     unconfirmed_since_ms: Ordinal = 0
     """Since when neither DHCP names the known gateway nor any host reaches it on the VLAN."""
+
+    answerers: Annotated[tuple[Answerer, ...], Field(max_length=MAX_ANSWERERS)] = ()
+    """The last changes of who answers for the gateway, the newest last."""
 
     @property
     def each(self) -> dict[str, OpenDoubt]:

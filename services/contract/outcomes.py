@@ -196,5 +196,11 @@ class Reason(StrEnum):
     """Different offers name one server."""
     TOO_MANY_DHCP_SERVERS = "TooManyDHCPServers"
     """More servers made offers than are kept."""
+    DUPLICATE_GATEWAY = "DuplicateGateway"
+    """Several machines that are no redundant router answer for the gateway."""
     OTHER_WRITER = "OtherWriter"
     """Another writer puts different results into the route annotation."""
+
+
+OF_THE_GATEWAY = frozenset({Reason.DUPLICATE_GATEWAY})
+"""Findings that the hosts' checks of the gateway make: they hold whether or not DHCP has answered."""

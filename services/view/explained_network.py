@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from services.contract.causes import CauseRecord
 from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, ReachOutcome, Reason, State
 from services.network.causes.texts import describe
+from services.network.macs import dotted, macs_in, named, router_of
 from services.network.parse import nad
 from services.network.parse.intent import Intent
 from services.network.parse.nad import Network, NetworkRef
@@ -141,8 +142,9 @@ def _comparisons(row: NetworkRow, checks: Sequence[HostCheck]) -> list[str]:
     for check in checks:
         if check.vlan.mac is not None:
             macs.setdefault(check.vlan.mac, []).append(check.host)
-    if len(macs) > 1:
-        answers = "; ".join(f"{mac} to {_named(hosts)}" for mac, hosts in sorted(macs.items()))
+    routers = {router_of(mac) for mac in macs}
+    if len(routers) > 1 and Reason.DUPLICATE_GATEWAY not in row.findings:
+        answers = "; ".join(f"{named(mac)} to {_named(hosts)}" for mac, hosts in sorted(macs.items()))
         comparisons.append(
             f"Different machines answer for {row.checked_gateway}: {answers}. Unless they are one redundant "
             "router, another machine uses the gateway's address."
@@ -245,6 +247,7 @@ def _facts(network: Network, row: NetworkRow, checks: Sequence[HostCheck], view:
     first = by_name.get(hosts[0]) if hosts else None
     answering = [check.host for check in checks if check.vlan.outcome is ReachOutcome.REACHABLE]
     cluster_network = row.cluster_network or "its cluster network"
+    mac = _mac_to_find(row, checks)
     cidr = row.cidr or (row.servers[0].cidr if row.servers else "")
     return Facts(
         namespace=network.ref.namespace,
@@ -260,4 +263,22 @@ def _facts(network: Network, row: NetworkRow, checks: Sequence[HostCheck], view:
         host=hosts[0] if hosts else "a host",
         interface=(first.interface if first else "") or f"{row.cluster_network or 'CLUSTERNETWORK'}-bo",
         route=nad.ROUTE,
+        mac=mac or "MAC",
+        dotted_mac=dotted(mac) if mac else "MAC",
     )
+
+
+def _mac_to_find(row: NetworkRow, checks: Sequence[HostCheck]) -> str:
+    """Return the MAC address to look for first: a stranger's, else the gateway's; empty without any."""
+    named_in = [mac for text in (row.detail, *row.findings.values()) for mac in macs_in(text)]
+    rogues = [
+        offer.mac or ""
+        for check in checks
+        if check.dhcp is not None
+        for offer in check.dhcp.servers
+        if offer.rogue
+    ]
+    trusted = {row.gateway_mac, *(server.mac for server in row.named_by)}
+    gateway = [row.gateway_mac, *(check.vlan.mac or "" for check in checks)]
+    strangers = [mac for mac in (*rogues, *named_in) if mac not in trusted]
+    return next((mac for mac in (*strangers, *rogues, *named_in, *gateway) if mac), "")

@@ -56,6 +56,8 @@ class NetworkRow:
     """None if it is not probed."""
     checked_gateway: str = ""
     """The gateway that counts: of our status, or else of the intent."""
+    gateway_mac: str = ""
+    """The MAC address that answers for it, as it was told last."""
     source: Source = Source.NETWORK
     unwritten: Unwritten | None = None
     """What would be written, and why it is not; None if it is written."""
@@ -126,6 +128,7 @@ def network_row(
         findings=status.findings,
         intent=intent,
         checked_gateway=status.gateway or str(known or ""),
+        gateway_mac=status.gateway_mac,
         source=source,
         unwritten=record.unwritten if record is not None and source is Source.CONCLUSION else None,
     )

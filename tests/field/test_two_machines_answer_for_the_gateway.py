@@ -5,17 +5,22 @@ are no duplicate.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from services.contract.limits import MAX_ANSWERS
 from services.contract.messages import ReachVerdict
-from services.contract.outcomes import ReachOutcome
+from services.contract.outcomes import ReachOutcome, Reason, State
+from services.network.macs import macs_in
 from services.prober import verdicts
 from services.prober.engine import answers
 from services.prober.engine.answers import Answers
 from services.prober.fingerprints import fingerprint
+from tests.unit.network.builders import GATEWAY as JUDGED
+from tests.unit.network.builders import dhcp, offer
+from tests.unit.network.judged_network import JudgedNetwork
+from tests.unit.network.test_reduction import AUTO
 from tests.unit.prober import frames
 from tests.unit.prober.frames import Sent
 from tests.unit.prober.world import Gateway, World, target
@@ -140,9 +145,87 @@ def test_a_flood_of_answers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_answer_to_somebody_else_is_none_to_us() -> None:
     """What a gateway answers to another station on the VLAN is no second answer."""
-    world = world_of(machine(ROUTER))
-    checked(world, after_s=0.0)
-    kept, theirs = world.trunk.answers, octets("02:00:00:00:00:99")
-    assert not kept.another(
-        (7, frames.number(GATEWAY)), frames.arp_reply(sender=GATEWAY, to=theirs, mac=octets(OTHER)), world.now
-    )
+    world = world_of()
+    kept, key, ours = world.trunk.answers, (7, frames.number(GATEWAY)), world.trunk.station(7).mac
+    kept.first(key, frames.arp_reply(sender=GATEWAY, to=ours, mac=octets(ROUTER)), world.now)
+    for to, is_ours in ((octets("02:00:00:00:00:99"), False), (ours, True)):
+        answer = frames.arp_reply(sender=GATEWAY, to=to, mac=octets(OTHER))
+        assert kept.another(key, answer, world.now + 1) is is_ours
+
+
+HSRP, GLBP_1, GLBP_2 = "00:00:0c:07:ac:0a", "00:07:b4:00:0a:01", "00:07:b4:00:0a:02"
+MANUAL = replace(AUTO, mode="manual", gateway=JUDGED)
+
+
+def judged(*macs: str, relay: str | None = None) -> JudgedNetwork:
+    """Return a network whose gateway all of these have answered for, to one of three hosts."""
+    intent = MANUAL if relay is None else AUTO
+    net = JudgedNetwork(intent, "node1", "node2", "node3")
+    said = None if relay is None else dhcp(offer(relay=str(JUDGED), mac=relay))
+    net.report("node1", "node2", mac=macs[0], dhcp=said)
+    net.report("node3", mac=macs[0], macs=tuple(sorted(macs)))
+    return net.stand()
+
+
+def finding(net: JudgedNetwork) -> str | None:
+    assert net.status is not None
+    return net.status.findings.get(Reason.DUPLICATE_GATEWAY)
+
+
+@pytest.mark.parametrize("macs", [(ROUTER, OTHER), (VRRP, OTHER), (HSRP, VRRP), (GLBP_1, ROUTER)], ids=str)
+def test_it_is_named_with_both_macs(macs: tuple[str, str]) -> None:
+    """The network stays Active, since its gateway answers; the finding names who does."""
+    net = judged(*macs)
+    assert net.status is not None
+    assert net.status.state == State.ACTIVE
+    text = finding(net)
+    assert text is not None
+    assert macs_in(text) == sorted(macs)
+    assert ("(VRRP or CARP)" in text) == (VRRP in macs)
+
+
+@pytest.mark.parametrize(
+    ("macs", "relay"),
+    [((GLBP_1, GLBP_2), None), ((VRRP, OTHER), OTHER)],
+    ids=["forwarders of one GLBP group", "a virtual router, and the relay agent that it is"],
+)
+def test_a_redundant_router_is_quiet(macs: tuple[str, str], relay: str | None) -> None:
+    """Its members answer for it: nobody has taken its address."""
+    assert finding(judged(*macs, relay=relay)) is None
+
+
+def test_a_stranger_that_relays_nothing_is_named_beside_a_virtual_router() -> None:
+    """A machine whose own DHCP server answers is no relay agent: it is the stranger."""
+    net = JudgedNetwork(AUTO, "node1")
+    net.report("node1", mac=VRRP, macs=(VRRP, OTHER), dhcp=dhcp(offer(mac=OTHER)))
+    assert finding(net.stand()) is not None
+
+
+def test_it_is_told_while_dhcp_says_nothing_new() -> None:
+    """Most checks ask no DHCP; what DHCP told before stands beside the finding."""
+    net = JudgedNetwork(AUTO, "node1", "node2")
+    several = dhcp(offer(), offer(JUDGED + 9, server="10.0.112.9"))
+    net.report("node1", mac=ROUTER, dhcp=several).report("node2", mac=ROUTER).stand()
+    net.asked.clear()
+    net.intent = replace(net.intent, known_gateway=JUDGED)
+    net.report("node1", "node2", mac=ROUTER, macs=(ROUTER, OTHER)).stand()
+    assert net.status is not None
+    assert set(net.status.findings) == {Reason.DUPLICATE_GATEWAY, Reason.DHCP_SERVERS_DISAGREE}
+    net.report("node1", "node2", mac=ROUTER).stand()
+    assert set(net.status.findings) == {Reason.DHCP_SERVERS_DISAGREE}
+
+
+def test_ever_new_macs_are_few_writes() -> None:
+    """A machine that answers with another MAC address each time changes the text until it is full."""
+    net = JudgedNetwork(MANUAL, "node1")
+    texts = []
+    for number in range(40):
+        net.report("node1", mac=ROUTER, macs=(ROUTER, f"52:54:00:00:00:{number:02x}")).stand()
+        texts.append(finding(net))
+        net.now += 30
+    assert None not in texts
+    assert len(set(texts)) <= MAX_ANSWERS
+    assert ROUTER in str(texts[-1])
+    assert str(texts[-1]).endswith("and others")
+    net.report("node1", mac=ROUTER, macs=(ROUTER, "52:54:00:00:00:00")).stand()
+    assert finding(net) == texts[-1]

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from services.contract.limits import FRAMES_PER_S, REPORT_WITHIN_S
-from services.contract.outcomes import Reason, State
+from services.contract.outcomes import OF_THE_GATEWAY, Reason, State
 from services.contract.verdicts import SegmentVerdicts
 from services.network.judge.dhcp import is_conclusive
 from services.network.judge.reach import is_unclear
@@ -150,6 +150,7 @@ def _has_details(reported: Status, found: Conclusion) -> bool:
         and reported.servers == found.servers
         and reported.dhcp_out == found.dhcp_out
         and reported.findings == found.findings
+        and reported.gateway_mac == found.gateway_mac
     )
 
 
@@ -162,15 +163,18 @@ def _shown(found: Conclusion) -> Status:
         servers=found.servers,
         dhcp_out=found.dhcp_out,
         findings=found.findings,
+        gateway_mac=found.gateway_mac,
     ).limited()
 
 
 def _details(status: Status, found: Conclusion) -> tuple[object, ...]:
+    of_gateway = {code: text for code, text in status.findings.items() if code in OF_THE_GATEWAY}
     of_hosts = (status.reason, status.detail, status.hosts, status.hosts_omitted)
+    checked = (*of_hosts, status.gateway_mac, of_gateway)
     if not found.has_dhcp_news:
-        return of_hosts
+        return checked
     findings = {code: text for code, text in status.findings.items() if code != Reason.OTHER_WRITER}
-    return (*of_hosts, status.servers, status.dhcp_out, findings)
+    return (*checked, status.servers, status.dhcp_out, findings)
 
 
 def _accused(hosts: Mapping[str, str]) -> set[tuple[str, str]]:

@@ -10,7 +10,8 @@ from typing import NamedTuple, TypeGuard
 from services.contract.doubts import DoubtKind
 from services.contract.names import HOST_TTL_S
 from services.contract.open_doubts import ALL_CARRIERS, NO_DOUBTS, Doubts, OpenDoubt
-from services.contract.outcomes import Reason, State
+from services.contract.outcomes import OF_THE_GATEWAY, Reason, State
+from services.network.judge.answering import track_answerers
 from services.network.judge.counting import reduce_counting, with_unheard
 from services.network.judge.doubting import (
     advance,
@@ -62,7 +63,7 @@ def judge(case: Case, doubts: Doubts) -> Judgement:
     if not case.verdicts.time_runs:
         # Nobody probes: as after the start, only what is better is reported.
         case = case._replace(carriers=replace(case.carriers, is_settled=False))
-    doubts = advance(case, doubts)
+    doubts = track_answerers(case, advance(case, doubts))
     found = reduce_counting(case, doubts)
     if found.unoffered:
         doubts = track_offers(case, found, doubts)
@@ -221,5 +222,8 @@ def _tell(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
 
 def _with_reported_dhcp(found: Conclusion, standing: Status) -> Conclusion:
     """Keep what is reported of DHCP: nothing was learned about it."""
-    findings = {code: text for code, text in standing.findings.items() if code != Reason.OTHER_WRITER}
+    of_dhcp = standing.findings.keys() - {Reason.OTHER_WRITER} - OF_THE_GATEWAY
+    of_gateway = found.findings.keys() & OF_THE_GATEWAY
+    findings = {code: standing.findings[code] for code in of_dhcp}
+    findings |= {code: found.findings[code] for code in of_gateway}
     return replace(found, servers=standing.servers, dhcp_out=standing.dhcp_out, findings=findings)

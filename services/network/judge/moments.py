@@ -10,6 +10,7 @@ from typing import NamedTuple
 from services.contract.doubts import DoubtKind
 from services.contract.names import HOST_TTL_S
 from services.contract.open_doubts import Doubts
+from services.network.judge.answering import ALTERNATES_MS
 from services.network.judge.doubting import ANSWER_MS, REPEATED_MS
 from services.network.judge.expiry import KEPT_FRESHNESS
 from services.network.judge.reduction import DHCP_FRESHNESS
@@ -43,6 +44,7 @@ def judged_again_ms(
         moments += [doubts.undecided_since_ms + held for held in (HOST_TTL_S * 1000, bound_ms, fresh_ms)]
     if doubts.unconfirmed_since_ms:
         moments.append(doubts.unconfirmed_since_ms + KEPT_FRESHNESS * fresh_ms)
+    moments += [each.at_ms + ALTERNATES_MS for each in doubts.answerers[:1]]
     if doubts != before:
         moments.append(now_ms + 1)
     return min((moment for moment in moments if moment > now_ms), default=None)

@@ -5,6 +5,7 @@ from ipaddress import IPv4Address
 
 from services.contract.messages import ReachVerdict, Verdict
 from services.contract.outcomes import BridgeFault, DHCPOutcome, ReachOutcome
+from services.network.macs import router_of
 
 DOWN_AFTER = 3
 """Unanswered probes before a gateway counts as silent. One answer is enough to count as reachable."""
@@ -37,7 +38,17 @@ def cut_off_by(verdict: Verdict) -> BridgeFault | None:
 def found_by(verdict: Verdict) -> tuple[object, ...]:
     """Return all that a judgement takes from a host's newest verdict, besides its age."""
     dhcp = None if verdict.dhcp is None else verdict.dhcp.outcome
-    checks = [(t.digest, t.gateway, conclude(t.vlan), conclude(t.routed)) for t in verdict.targets]
+    checks = [
+        (
+            t.digest,
+            t.gateway,
+            conclude(t.vlan),
+            conclude(t.routed),
+            t.vlan.mac and router_of(t.vlan.mac),
+            t.vlan.macs,
+        )
+        for t in verdict.targets
+    ]
     return verdict.fault, verdict.bridge, dhcp is DHCPOutcome.INCONCLUSIVE, *checks
 
 

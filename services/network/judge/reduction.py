@@ -54,6 +54,8 @@ class Conclusion:
     """Hosts that asked DHCP and received no offer since the newest one."""
     forgotten: str = ""
     """Why the gateway that was known counts as unknown from now on; empty if there is none."""
+    gateway_mac: str = ""
+    """The MAC address that answers for the gateway on the VLAN; empty if none is known."""
     has_dhcp_news: bool = True
     """Whether a DHCP answer counts, or none is needed. Without one, what was reported of DHCP stands."""
 
@@ -107,7 +109,7 @@ def reduce(
         return _without_gateway(dhcp, verdicts, faults, forgotten=why)
     rule: _Rule = "isolated" if intent.isolated else policy.active_when
     conclusion = _reduce_reach(
-        {v.host: _target(v, digest, gateway) for v in verdicts},
+        {v.host: check_of(v, digest, gateway) for v in verdicts},
         faults,
         {v.host: cut_off for v in verdicts if (cut_off := cut_off_by(v)) is not None},
         rule=rule,
@@ -170,7 +172,7 @@ def _why_unknown(verdicts: Sequence[Verdict]) -> Reason:
     return Reason.NOT_PROBED_YET
 
 
-def _target(verdict: Verdict, digest: str, gateway: IPv4Address | None) -> TargetVerdict | None:
+def check_of(verdict: Verdict, digest: str, gateway: IPv4Address | None) -> TargetVerdict | None:
     """Return what the host found on this gateway; None if it checked another one."""
     return next(
         (t for t in verdict.targets if t.digest == digest and t.gateway is not None and t.gateway == gateway),

@@ -24,6 +24,7 @@ MAX_FINDINGS = 8
 _OFFERED = ("cidr", "gateway", "mac", "relay")
 """What an offer is listed with, beside its server."""
 _STATES = [*State]
+_MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", re.ASCII)
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
 
 
@@ -58,6 +59,8 @@ class Status:
     """Digest of the intent that it is about."""
     gateway: str = ""
     """The gateway that was checked, or that was refused as a host's own address."""
+    gateway_mac: str = ""
+    """The MAC address that answers for it on the VLAN."""
     connectivity: str = ""
     """The value that nadroute sets in the route annotation; another value there is another writer's."""
     detail: str = ""
@@ -107,6 +110,7 @@ class Status:
             {
                 "digest": self.digest,
                 "gateway": self.gateway,
+                "gatewayMAC": self.gateway_mac,
                 "connectivity": self.connectivity,
                 "detail": self.detail,
                 "hosts": dict(sorted(self.hosts.items())),
@@ -156,6 +160,7 @@ class Status:
             since=text_of("since"),
             digest=text_of("digest"),
             gateway=text_of("gateway"),
+            gateway_mac=mac if _MAC.fullmatch(mac := text_of("gatewayMAC")) else "",
             connectivity=text_of("connectivity"),
             detail=text_of("detail"),
             hosts=strings(body.get("hosts")),

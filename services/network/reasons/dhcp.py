@@ -71,7 +71,9 @@ NO_USABLE_GATEWAY: Mapping[Reason, ReasonText] = {
         """
         The gateway that DHCP names is in a denied subnet or is a host's own address, so nadroute does not
         probe it.
-        - Find out who serves DHCP on VLAN {vlan}. Switch off a server that does not belong there; correct
+        - Find out who serves DHCP on VLAN {vlan}: the detail and the checks name it with its MAC address
+        - FIND_MAC
+        - Switch off a server that does not belong there; correct
           option 3 (router) if the server is yours
         - If the gateway is right, remove its subnet from the setting denied_subnets: `nadroute config
           watcher` shows the current value
@@ -83,7 +85,9 @@ NO_USABLE_GATEWAY: Mapping[Reason, ReasonText] = {
         The gateway that DHCP names is the default gateway of a host or in a host's own network, and answers
         ARP on VLAN {vlan} from no host. The hosts reach it without this VLAN, so an answer through routing
         proves nothing about it. It is used only while it answers on VLAN {vlan}.
-        - Find out who serves DHCP on VLAN {vlan}. Switch off a server that does not belong there; correct
+        - Find out who serves DHCP on VLAN {vlan}: the detail and the checks name it with its MAC address
+        - FIND_MAC
+        - Switch off a server that does not belong there; correct
           option 3 (router) if the server is yours
         - If VLAN {vlan} is the hosts' own network, check that it is trunked to the hosts and that the switch
           does not filter ARP
@@ -93,7 +97,9 @@ NO_USABLE_GATEWAY: Mapping[Reason, ReasonText] = {
         "DHCP on {segment} names a subnet wider than /8",
         """
         A DHCP server offers an address in a subnet wider than /8, which no VLAN has.
-        - Find out who serves DHCP on VLAN {vlan}. Switch off a server that does not belong there; correct
+        - Find out who serves DHCP on VLAN {vlan}: the detail and the checks name it with its MAC address
+        - FIND_MAC
+        - Switch off a server that does not belong there; correct
           option 1 (subnet mask) if the server is yours
         """,
     ),
@@ -102,7 +108,9 @@ NO_USABLE_GATEWAY: Mapping[Reason, ReasonText] = {
         """
         The subnet that DHCP offers overlaps a denied subnet, such as that of Harvester's pods or services.
         VMs could not reach one of the two.
-        - Find out who serves DHCP on VLAN {vlan}. Switch off a server that does not belong there; correct
+        - Find out who serves DHCP on VLAN {vlan}: the detail and the checks name it with its MAC address
+        - FIND_MAC
+        - Switch off a server that does not belong there; correct
           option 1 (subnet mask) if the server is yours
         - If the subnet is right, remove the other one from the setting denied_subnets of watcher, prober and
           updater: `nadroute config watcher` shows the current value
@@ -144,6 +152,7 @@ FINDINGS: Mapping[Reason, ReasonText] = {
         of them. nadroute uses the server in serverIPAddr; without one, the server that names the known
         gateway and subnet; otherwise the server with the lowest address. The finding lists them, with the MAC
         address that each offer came from. Servers that agree, such as a failover pair, are not reported.
+        - FIND_MAC
         - Switch off a server that does not belong there, such as a VM, an access point or a test. DHCP
           snooping on the switch keeps such servers out
         - If all of them are yours, make their scopes agree, or name the one to use as serverIPAddr in the
@@ -160,9 +169,9 @@ FINDINGS: Mapping[Reason, ReasonText] = {
         also follows others that are named by a server that named the known ones before, with the same MAC
         address, or by the server in serverIPAddr, unless that one named the known ones from another MAC
         address.
-        - Find the listed MAC address in the switches' address tables. Switch off a server that does not
-          belong there, such as a VM, an access point or a test. DHCP snooping on the switch keeps such
-          servers out
+        - FIND_MAC
+        - Switch off a server that does not belong there, such as a VM, an access point or a test. DHCP
+          snooping on the switch keeps such servers out
         - Check that the server that named {gateway} runs, and how long it takes to answer: `nadroute scan
           --interface {interface} --vlans {vlan} --debug {vlan}`
         - If the network has moved to another gateway on purpose, switch the old one off on VLAN {vlan}, or
@@ -176,8 +185,8 @@ FINDINGS: Mapping[Reason, ReasonText] = {
         finding lists them, with the MAC address that each came from. Two machines may be configured with one
         address, or one of them answers in the other's name. Two routers that relay the same offer are not
         reported.
-        - Find the listed MAC addresses in the switches' address tables. Switch off the machine that does not
-          belong there
+        - FIND_MAC
+        - Switch off the machine that does not belong there
         - If both are yours, give them different addresses, or make their scopes agree
         - DHCP snooping on the switch accepts offers on trusted ports only
         """,
@@ -191,8 +200,23 @@ FINDINGS: Mapping[Reason, ReasonText] = {
         of the known gateway, even if that is silent; it is kept until it expires.
         - On {host}, look at the offers and at the MAC addresses that they come from: `nadroute scan
           --interface {interface} --vlans {vlan} --debug {vlan}`
-        - Find these MAC addresses in the switches' address tables, and switch off what does not belong there.
-          DHCP snooping on the switch keeps such servers out
+        - FIND_MAC
+        - Switch off what does not belong there. DHCP snooping on the switch keeps such servers out
+        """,
+    ),
+    Reason.DUPLICATE_GATEWAY: reason_text(
+        "several machines answer for gateway {gateway} on {segment}",
+        """
+        On VLAN {vlan}, several MAC addresses answered one ARP question for the gateway {gateway}, or took
+        turns within half an hour. A machine may have the gateway's address, or answer for it (proxy ARP); VMs
+        whose traffic goes there are cut off or overheard. Redundant routers that share one virtual MAC
+        address, and GLBP, are not reported. Two routers with MAC addresses of their own are, if both answer
+        or they take over from each other again and again; so is one router with two interfaces on the VLAN.
+        - FIND_MAC
+        - Switch that machine off, give it another address, or turn proxy ARP off on its interface in VLAN
+          {vlan} (Cisco: `no ip proxy-arp`; Linux: `sysctl net.ipv4.conf.IFACE.proxy_arp=0`)
+        - If both are yours and redundant, give them one virtual MAC address (VRRP; keepalived: `use_vmac`)
+        - PROBE
         """,
     ),
     Reason.OTHER_WRITER: reason_text(

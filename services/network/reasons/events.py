@@ -6,12 +6,14 @@ from typing import Literal
 
 from services.contract.outcomes import CALM_STATES, Reason, State
 from services.network.judge.reduction import Conclusion
+from services.network.macs import named
 from services.network.parse.intent import Intent, NotProbed
 from services.network.parse.status import Status
 from services.network.reasons.catalog import REASONS
 
 MAX_NAMED = 8
 """Hosts that one message names."""
+NEW_MAC_REASON = "GatewayMACChanged"
 LIMIT_REASON = "CorrectionLimitReached"
 
 EventType = Literal["Normal", "Warning"]
@@ -73,6 +75,17 @@ def describe_finding(
     """Return the Event for a finding of this status."""
     message, detail = _message(code, status, intent, conclusion), status.findings.get(code, "")
     return Event("Warning", code, f"{message}: {detail}" if detail else message)
+
+
+def describe_new_mac(before: Status, status: Status, intent: Intent | NotProbed) -> Event:
+    """Return the Event for another MAC address of the same gateway: a failover, another router or a stranger.
+
+    before: the status with the former one.
+    """
+    segment = f" on {intent.segment}" if isinstance(intent, Intent) else ""
+    old, new = named(before.gateway_mac), named(status.gateway_mac)
+    message = f"gateway {status.gateway}{segment} answers with the MAC address {new}, until now with {old}"
+    return Event("Normal", NEW_MAC_REASON, message)
 
 
 def describe_limit(left: str) -> Event:

@@ -45,6 +45,10 @@ class Facts:
     """That host's uplink."""
     route: str
     """The name of Harvester's annotation."""
+    mac: str = "MAC"
+    """The MAC address to look for on the switches: colons between its octets."""
+    dotted_mac: str = "MAC"
+    """The same as Cisco and Arista write it: 6201.0203.0405."""
 
     def fill(self, template: str) -> str:
         """Return the text for this network; raises KeyError if the template names no fact."""
@@ -63,6 +67,11 @@ SHARED_STEPS: Mapping[str, str] = {
     """,
     "WATCH_ARP": """
         On {host}, watch whether anything answers: `tcpdump -eni {interface} 'vlan {vlan} and arp'`
+    """,
+    "FIND_MAC": """
+        On the switches, find the port of each MAC address that is named here, such as {mac}: `show mac
+        address-table address {dotted_mac}` (Cisco, Arista), `show ethernet-switching table | match {mac}`
+        (Juniper), `bridge fdb show | grep {mac}` (Linux, and on a host for its own VMs)
     """,
     "EDIT": """
         Correct it: `kubectl -n {namespace} edit network-attachment-definitions {name}`

@@ -57,7 +57,7 @@ class Change:
         """Whether there is something to do: a patch or, where nothing may be written, an Event."""
         if self.hindrance is None:
             return bool(self.annotations) or self.left_for_s is not None
-        return self.is_transition or bool(self.new_findings)
+        return self.is_transition or self.has_new_mac or bool(self.new_findings)
 
     @property
     def is_transition(self) -> bool:
@@ -70,6 +70,14 @@ class Change:
             # The owner changed it and it is still refused: they need to know why.
             return (self.before.reason, self.before.detail) != (self.after.reason, self.after.detail)
         return self.before.state != self.after.state
+
+    @property
+    def has_new_mac(self) -> bool:
+        """Whether another machine answers for the same gateway, with the same intent."""
+        before, after = self.before, self.after
+        if before is None or (before.digest, before.gateway) != (after.digest, after.gateway):
+            return False
+        return not self.is_correction and "" != before.gateway_mac != after.gateway_mac != ""
 
     @property
     def new_findings(self) -> Mapping[str, str]:
@@ -171,6 +179,7 @@ def _status(intent: Intent | NotProbed, conclusion: Conclusion | None, *before: 
         conclusion.reason,
         digest=intent.digest,
         gateway=gateway,
+        gateway_mac=conclusion.gateway_mac if gateway else "",
         named_by=named_by if gateway else frozenset(),
         connectivity=conclusion.connectivity or "",
         detail=conclusion.detail,

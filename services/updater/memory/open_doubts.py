@@ -129,4 +129,5 @@ def loaded(doubts: Doubts, *, now_ms: int) -> Doubts:
         doubts.unconfirmed_since_ms,
     ]
     moments += [doubt.since_ms for doubt in doubts.each.values()]
+    moments += [each.at_ms for each in doubts.answerers]
     return NO_DOUBTS if doubts == NO_DOUBTS or max(moments) > now_ms else doubts

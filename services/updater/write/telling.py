@@ -8,7 +8,13 @@ import structlog
 from services.cluster.errors import Denied
 from services.network.parse.intent import Intent
 from services.network.parse.nad import Network, NetworkRef
-from services.network.reasons.events import Event, describe_finding, describe_limit, describe_transition
+from services.network.reasons.events import (
+    Event,
+    describe_finding,
+    describe_limit,
+    describe_new_mac,
+    describe_transition,
+)
 from services.network.write.writing import Change
 from services.runtime.process.outside_log import tell
 from services.updater.decide.assessment import Assessment
@@ -55,6 +61,8 @@ class Teller:
         facts = (change.after, assessment.intent, assessment.conclusion)
         if change.is_transition:
             self._writer.post_event(written, describe_transition(*facts))
+        if change.has_new_mac and change.before is not None:
+            self._writer.post_event(written, describe_new_mac(change.before, change.after, assessment.intent))
         for code in change.new_findings:
             self._writer.post_event(written, describe_finding(code, *facts))
 

@@ -43,8 +43,9 @@ class JudgedNetwork:
 
     def report(self, *hosts: str, vlan: ReachOutcome = R, routed: ReachOutcome | None = None,
                dhcp: DHCPVerdict | None = None, fault: Fault | None = None,
-               bridge: BridgeFault | None = None) -> "JudgedNetwork":  # fmt: skip
-        """Let these hosts report; routed is as vlan unless it is given."""
+               bridge: BridgeFault | None = None,
+               mac: str | None = None, macs: tuple[str, ...] = ()) -> "JudgedNetwork":  # fmt: skip
+        """Let these hosts report; routed is as vlan unless it is given. mac, macs: of the gateway."""
         known = self.intent.gateway or GATEWAY
         gateway = None if dhcp is not None and not dhcp.servers and vlan is N else known
         for host in hosts:
@@ -52,6 +53,10 @@ class JudgedNetwork:
                 self.intent.digest, host=host, vlan=vlan, routed=vlan if routed is None else routed,
                 dhcp=dhcp, fault=fault, gateway=gateway, bridge=bridge,
             )  # fmt: skip
+            if mac is not None:
+                target = said.targets[0]
+                by_arp = target.vlan.model_copy(update={"mac": mac, "macs": macs})
+                said = said.model_copy(update={"targets": (target.model_copy(update={"vlan": by_arp}),)})
             entry = self.now, AgedVerdict(said, 0.0)
             self.latest[host] = entry
             if dhcp is not None:
@@ -75,7 +80,10 @@ class JudgedNetwork:
     @property
     def case(self) -> Case:
         def aged(known: dict[str, tuple[float, AgedVerdict]]) -> tuple[AgedVerdict, ...]:
-            return tuple(replace(seen, age_s=self.now - at) for at, seen in known.values())
+            return tuple(
+                replace(seen, age_s=self.now - at, full_age_s=self.now - at + seen.full_age_s)
+                for at, seen in known.values()
+            )
 
         named_by = self.intent.named_by | (self.status.named_by if self.status else frozenset())
         return Case(
