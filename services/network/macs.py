@@ -41,6 +41,9 @@ def macs_in(text: str) -> list[str]:
 
 
 def dotted(mac: str) -> str:
-    """Return a MAC address, such as 62:01:02:03:04:05, as Cisco and Arista write it: 6201.0203.0405."""
+    """Return a MAC address, such as 62:01:02:03:04:05, as Cisco and Arista write it: 6201.0203.0405.
+
+    Anything else is returned as it is.
+    """
     digits = mac.replace(":", "")
-    return ".".join((digits[:4], digits[4:8], digits[8:]))
+    return ".".join((digits[:4], digits[4:8], digits[8:])) if ":" in mac else mac

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from services.contract.causes import CauseRecord
 from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, ReachOutcome, Reason, State
 from services.network.causes.texts import describe
-from services.network.macs import dotted, macs_in, named, router_of
+from services.network.macs import macs_in, named, router_of
 from services.network.parse import nad
 from services.network.parse.intent import Intent
 from services.network.parse.nad import Network, NetworkRef
@@ -264,7 +264,6 @@ def _facts(network: Network, row: NetworkRow, checks: Sequence[HostCheck], view:
         interface=(first.interface if first else "") or f"{row.cluster_network or 'CLUSTERNETWORK'}-bo",
         route=nad.ROUTE,
         mac=mac or "MAC",
-        dotted_mac=dotted(mac) if mac else "MAC",
     )
 
 

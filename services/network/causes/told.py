@@ -88,8 +88,9 @@ def _silent(status: Status, checks: Mapping[str, TargetVerdict]) -> frozenset[st
 def _gateway_mac(status: Status, checks: Mapping[str, TargetVerdict], offers: Sequence[DHCPVerdict]) -> str:
     """Return by which MAC address the gateway answers, or made or relayed offers; empty if unknown."""
     answered = sorted(target.vlan.mac for target in checks.values() if target.vlan.mac is not None)
-    if answered:
-        return answered[0]
+    if answered or status.gateway_mac:
+        # While it is silent, as it answered last.
+        return answered[0] if answered else status.gateway_mac
     offering = {
         str(address): offer.mac
         for answer in offers

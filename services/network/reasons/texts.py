@@ -8,6 +8,8 @@ import string
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from services.network.macs import dotted
+
 
 @dataclass(frozen=True)
 class ReasonText:
@@ -46,14 +48,14 @@ class Facts:
     route: str
     """The name of Harvester's annotation."""
     mac: str = "MAC"
-    """The MAC address to look for on the switches: colons between its octets."""
-    dotted_mac: str = "MAC"
-    """The same as Cisco and Arista write it: 6201.0203.0405."""
+    """The MAC address to look for on the switches, in hexadecimal digits with colons."""
 
     def fill(self, template: str) -> str:
         """Return the text for this network; raises KeyError if the template names no fact."""
         return string.Formatter().vformat(
-            template, (), {**asdict(self), "ref": f"{self.namespace}/{self.name}"}
+            template,
+            (),
+            {**asdict(self), "ref": f"{self.namespace}/{self.name}", "dotted_mac": dotted(self.mac)},
         )
 
 
