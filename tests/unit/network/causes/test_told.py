@@ -90,8 +90,9 @@ def test_the_servers_that_named_the_gateway_are_remembered() -> None:
 
 
 def test_the_routers_mac_is_known_while_it_is_silent() -> None:
-    """It made or relayed offers before."""
+    """It answered before, or made or relayed offers."""
     silent = found("node1", DOWN)
+    assert told(State.UNREACHABLE, silent, gateway_mac=ROUTER).gateway_mac == ROUTER
     assert told(State.UNREACHABLE, silent).gateway_mac == ""
     relaying = silent.model_copy(update={"dhcp": dhcp(offer(relay=GATEWAY))})
     assert told(State.UNREACHABLE, relaying).gateway_mac == ROUTER
