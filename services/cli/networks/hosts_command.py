@@ -13,6 +13,7 @@ from services.cli.terminal import cell, plain, stdout_console
 from services.contract.host_claims import HostClaim
 from services.contract.member_nics import LLDPState, MemberNIC
 from services.contract.messages import HostAnnouncement
+from services.contract.vlans import write_runs
 from services.network.reasons.switch_ports import name_port
 from services.runtime.connection.redis_client import format_time, time_ms
 from services.view.documents import host_document
@@ -85,17 +86,13 @@ def _port_columns(members: Sequence[tuple[str, MemberNIC]]) -> list[Column]:
         Column("NIC", [cell(member.interface) for _, member in members]),
         Column("switch port", [_port_cell(member) for _, member in members], least=24),
         Column("native", [cell(port.native_vlan if port and port.native_vlan else "") for port in ports], 2),
-        Column("VLANs", [cell(_ranges(port.vlans) if port else "") for port in ports], 3, least=8),
+        Column("VLANs", [cell(write_runs(port.vlans) if port else "") for port in ports], 3, least=8),
         Column("networks", [cell(", ".join(member.cluster_networks)) for _, member in members], 1, least=8),
         Column("description", [cell(port.description if port else "") for port in ports], 4, least=12),
         Column("address", [cell(port.address if port and port.address else "") for port in ports], 5),
     ]
     # What no switch says takes no room.
     return [column for column in columns if any(column.cells)]
-
-
-def _ranges(vlans: Sequence[tuple[int, int]]) -> str:
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in vlans)
 
 
 def _port_cell(member: MemberNIC) -> "Text":

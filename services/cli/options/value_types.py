@@ -1,6 +1,6 @@
 """Types of arguments: durations, VLANs and addresses."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import TypeVar
 
@@ -27,17 +27,6 @@ def read_vlans(text: str) -> list[int]:
             raise ValueError(f"{part.strip()!r}: expected {expected}")
         found.update(range(low, high + 1))
     return sorted(found)
-
-
-def write_vlans(vlans: Iterable[int]) -> str:
-    """The shortest text that read_vlans reads as these."""
-    runs: list[list[int]] = []
-    for vlan in sorted(set(vlans)):
-        if runs and runs[-1][1] == vlan - 1:
-            runs[-1][1] = vlan
-        else:
-            runs.append([vlan, vlan])
-    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in runs)
 
 
 def _positive_duration(text: str) -> float:

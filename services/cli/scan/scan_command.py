@@ -19,13 +19,13 @@ from services.cli.options.value_types import (
     LOWEST_VLAN,
     SOURCE_ADDRESS,
     VLANS,
-    write_vlans,
 )
 from services.cli.outputs import Output, output_option, print_data
 from services.cli.scan.evidence import recording
 from services.cli.scan.summary import Summary, count, summarize
 from services.cli.terminal import progress_bar
 from services.contract.outcomes import Depth, Fault
+from services.contract.vlans import write_vlans
 from services.view.probe_documents import scanned_document
 
 ADVICE = {

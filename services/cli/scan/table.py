@@ -8,11 +8,11 @@ import click
 from rich.text import Text
 
 from services.cli.cells import dhcp_cell, reach_cell
-from services.cli.options.value_types import write_vlans
 from services.cli.scan.summary import count
 from services.cli.tables import Column, print_table
 from services.cli.terminal import BAD, GOOD, cell, stdout_console
 from services.contract.outcomes import DHCPOutcome, LeaseOutcome, ReachOutcome
+from services.contract.vlans import write_vlans
 from services.view.probe_documents import LeaseFound, OfferFound
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from services.contract.outcomes import Fault
+from services.contract.vlans import write_vlans
 from services.network.causes.evidence import Evidence, Symptom, SymptomKind
 from services.network.causes.prefixes import covering_prefixes
-from services.network.causes.vlan_ranges import ranges
 
 
 class CauseKind(StrEnum):
@@ -135,7 +135,7 @@ def _missing_vlans(sick: dict[int, Evidence]) -> Iterator[Candidate]:
         vlans, named = {sick[row].vlan for row in rows}, tuple(sorted(hosts))
         yield Candidate(
             CauseKind.VLANS_MISSING,
-            f"{', '.join(named)}: VLAN {ranges(vlans)} of {cluster_network}",
+            f"{', '.join(named)}: VLAN {write_vlans(vlans)} of {cluster_network}",
             frozenset(Symptom(row, SymptomKind.SILENT, host) for row in rows for host in hosts),
             named,
             cluster_network,
@@ -160,10 +160,12 @@ def _gone_vlans(
             yield Candidate(CauseKind.VLANS_GONE, f"VLAN {vlan} of {name}", frozenset(its), (), name)
         if len(vlans) >= _TOGETHER:
             is_all = vlans.keys() == present[name]
-            subject = f"all {len(vlans)} VLANs of {name}" if is_all else f"VLAN {ranges(vlans)} of {name}"
+            subject = (
+                f"all {len(vlans)} VLANs of {name}" if is_all else f"VLAN {write_vlans(vlans)} of {name}"
+            )
             its = set().union(*vlans.values())
             cost = 1.0 if is_all else _listed(vlans)
-            yield Candidate(CauseKind.VLANS_GONE, subject, frozenset(its), (), name, cost=cost)
+            yield Candidate(CauseKind.VLANS_GONE, f"{named} of {name}", frozenset(its), (), name, cost=cost)
 
 
 def _listed(vlans: Collection[int]) -> float:

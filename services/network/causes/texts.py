@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from services.contract.causes import CauseRecord
+from services.contract.vlans import write_vlans
 from services.network.causes.candidates import CauseKind
-from services.network.causes.vlan_ranges import ranges
 from services.network.reasons.states import FAULTS
 from services.network.reasons.switch_ports import Announced, name_ports
 
@@ -115,7 +115,7 @@ def describe(cause: CauseRecord, announced: Announced = MappingProxyType({})) ->
         "hosts": named(cause.hosts),
         "ports": name_ports(cause.hosts, cause.cluster_network, announced),
         "host": cause.hosts[0] if cause.hosts else "a host",
-        "vlans": ranges(cause.vlans),
+        "vlans": write_vlans(cause.vlans),
         "few_vlans": _few(cause.vlans),
         "cluster_network": cause.cluster_network,
         "interface": f"{cause.cluster_network}-bo",
@@ -142,7 +142,7 @@ def _alternatives(cause: CauseRecord, values: Mapping[str, str]) -> str:
 
 
 def _few(vlans: tuple[int, ...]) -> str:
-    text = ranges(vlans)
+    text = write_vlans(vlans)
     return f"VLAN {text}" if len(text) <= _MAX_LIST_CHARACTERS else f"{len(vlans)} VLANs"
 
 

@@ -4,11 +4,11 @@ The sender is whoever is on the link. So nothing here raises, the work for one f
 and texts are cut and have no control characters.
 """
 
-from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, NamedTuple
 
 from services.contract.limits import MAX_TOLD_CHARACTERS, MAX_VLAN_RANGES
+from services.contract.vlans import runs_of
 from services.prober.frames.ethernet import HEADER_BYTES, MAC_BYTES, mac_text
 
 TYPE: Final = b"\x88\xcc"
@@ -97,7 +97,7 @@ def parse(frame: bytes) -> Neighbour | None:
         address=next((found for found in addresses if found.version == 4), next(iter(addresses), None)),
         forwards=len(capabilities) >= 4 and bool(int.from_bytes(capabilities[2:4], "big") & _FORWARDS),
         native_vlan=native if 1 <= native <= 4094 else None,
-        vlans=_ranges(vlan for vlan in vlans if 1 <= vlan <= 4094),
+        vlans=_few(runs_of(vlan for vlan in vlans if 1 <= vlan <= 4094)),
     )
 
 
@@ -142,12 +142,6 @@ def _ip_address(value: bytes) -> IPv4Address | IPv6Address | None:
     return None
 
 
-def _ranges(vlans: Iterable[int]) -> VlanRanges:
-    """Return the VLANs as ranges (first, last), ascending; none if they are too many."""
-    ranges: list[tuple[int, int]] = []
-    for vlan in sorted(vlans):
-        if ranges and ranges[-1][1] == vlan - 1:
-            ranges[-1] = (ranges[-1][0], vlan)
-        else:
-            ranges.append((vlan, vlan))
+def _few(ranges: list[tuple[int, int]]) -> VlanRanges:
+    """Return these ranges (first, last); none if they are too many."""
     return tuple(ranges) if len(ranges) <= MAX_VLAN_RANGES else ()

@@ -11,7 +11,8 @@ from services.cli.failures import CommandFailed
 from services.cli.main import cli
 from services.cli.options import arguments
 from services.cli.options.arguments import select_networks
-from services.cli.options.value_types import read_vlans, write_vlans
+from services.cli.options.value_types import read_vlans
+from services.contract.vlans import write_vlans
 from services.network.parse.nad import NetworkRef
 from tests.unit.cli.running import run
 from tests.unit.network.builders import network

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.network.causes.prefixes import covering_prefixes
-from services.network.causes.vlan_ranges import ranges
 
 ADDRESSES = st.sets(st.integers(0, 2**32 - 1).map(IPv4Address), max_size=20)
 NEAR = st.sets(st.integers(0, 1023).map(IPv4Address), max_size=40)
@@ -23,13 +22,3 @@ def test_the_prefixes_hold_the_wanted_addresses_and_no_other(
     for prefix, addresses in found.items():
         assert all(address in prefix for address in addresses)
         assert not any(address in prefix for address in others - wanted)
-
-
-@given(st.sets(st.integers(1, 4094), max_size=40))
-def test_ranges_name_each_vlan_once(vlans: set[int]) -> None:
-    """Read back, the text names the same VLANs."""
-    named: list[int] = []
-    for part in filter(None, ranges(vlans).split(", ")):
-        first, _, last = part.partition("-")
-        named.extend(range(int(first), int(last or first) + 1))
-    assert named == sorted(vlans)
