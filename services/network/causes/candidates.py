@@ -160,9 +160,7 @@ def _gone_vlans(
             yield Candidate(CauseKind.VLANS_GONE, f"VLAN {vlan} of {name}", frozenset(its), (), name)
         if len(vlans) >= _TOGETHER:
             is_all = vlans.keys() == present[name]
-            subject = (
-                f"all {len(vlans)} VLANs of {name}" if is_all else f"VLAN {write_vlans(vlans)} of {name}"
-            )
+            named = f"all {len(vlans)} VLANs" if is_all else f"VLAN {write_vlans(vlans)}"
             its = set().union(*vlans.values())
             cost = 1.0 if is_all else _listed(vlans)
             yield Candidate(CauseKind.VLANS_GONE, f"{named} of {name}", frozenset(its), (), name, cost=cost)
