@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from lab.lldp import PortLabel
+
 # Bounds the table against a station that invents addresses; frames to an address without an entry are
 # flooded.
 _MAX_ADDRESSES = 65536
@@ -25,12 +27,14 @@ class AccessPort:
 class TrunkPort:
     """A port that carries `vlans`, tagged (IEEE 802.1Q). Untagged frames are dropped.
 
-    `loss` is the share of frames that its cable loses, in each direction.
+    `loss` is the share of frames that its cable loses, in each direction. `lldp`: what the switch announces
+    on it; None: nothing.
     """
 
     cluster_network: str
     vlans: frozenset[int]
     loss: float = 0.0
+    lldp: PortLabel | None = None
 
 
 Port = AccessPort | TrunkPort

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -9,6 +10,7 @@ from ipaddress import IPv4Address
 INTERVAL_SECONDS = 5.0
 """Real switches send every 30 s; here nobody should have to wait."""
 TTL_SECONDS = 120
+MAX_FRAME_BYTES = 1514
 _GROUP = bytes.fromhex("0180c200000e")
 _TYPE = bytes.fromhex("88cc")
 _IEEE_802_1 = bytes.fromhex("0080c2")
@@ -17,7 +19,10 @@ _BRIDGE = 0x0004
 
 @dataclass(frozen=True, kw_only=True)
 class PortLabel:
-    """What the switch says of itself and of one of its ports. `vlans`: those that it advertises by name."""
+    """What the switch says of itself and of one of its ports. `vlans`: those that it advertises by name.
+
+    It is what the switch says, not what it does: real lists are often partial.
+    """
 
     switch: str
     port: str
@@ -25,6 +30,11 @@ class PortLabel:
     address: IPv4Address | None = None
     native_vlan: int | None = None
     vlans: frozenset[int] = frozenset()
+
+
+def switch_mac(label: PortLabel) -> bytes:
+    """Return the MAC address of the switch: the same on all its ports."""
+    return b"\x02" + hashlib.blake2b(label.switch.encode(), digest_size=5).digest()
 
 
 def lldp_frame(label: PortLabel, *, mac: bytes, ttl: int = TTL_SECONDS) -> bytes:

@@ -132,7 +132,9 @@ class Machinery:
 
     def _start_switch(self) -> None:
         self._ports = {
-            link.port: TrunkPort(cluster_network=link.uplink.cluster_network, vlans=link.uplink.vlans)
+            link.port: TrunkPort(
+                cluster_network=link.uplink.cluster_network, vlans=link.uplink.vlans, lldp=link.uplink.lldp
+            )
             for link in self._wiring.trunks
         }
         for link in self._wiring.accesses:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+from lab.lldp import PortLabel
+
 VLAN_MIN = 1
 VLAN_MAX = 4094
 ALL_VLANS = frozenset(range(VLAN_MIN, VLAN_MAX + 1))
@@ -79,11 +81,15 @@ class Vlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Uplink:
-    """A host's port on one cluster network; `vlans` are those that the physical switch trunks to it."""
+    """A host's port on one cluster network; `vlans` are those that the physical switch trunks to it.
+
+    `lldp`: what the switch announces there; None: nothing.
+    """
 
     cluster_network: str
     interface: str
     vlans: frozenset[int] = field(default=ALL_VLANS, repr=False)
+    lldp: PortLabel | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

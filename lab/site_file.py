@@ -5,11 +5,13 @@ Every error is one line: file, field, value, and what was expected.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import yaml
 
+from lab.lldp import PortLabel
 from lab.site import (
     ALL_VLANS,
     DhcpServer,
@@ -39,6 +41,7 @@ from lab.yaml_section import (
 
 _VLAN_KEYS = {"vlan", "cluster_network", "cidr", "gateway", "gateway_answers", "routed", "dhcp"}
 _DHCP_KEYS = {"pool", "server", "address", "router", "lease_seconds", "ping_check", "relay"}
+_LABEL_KEYS = {"switch", "port", "description", "address", "native_vlan", "vlans"}
 _NO_ROUTER = "none"
 
 
@@ -120,11 +123,24 @@ def _uplinks(field: str, value: object) -> tuple[Uplink, ...]:
 
 
 def _uplink(cluster_network: str, field: str, value: object) -> Uplink:
-    section = Section(field, value, {"interface", "vlans"})
+    section = Section(field, value, {"interface", "vlans", "lldp"})
     return Uplink(
         cluster_network=cluster_network,
         interface=section.required("interface", text),
         vlans=section.optional("vlans", vlan_set, ALL_VLANS),
+        lldp=section.optional("lldp", _label, None),
+    )
+
+
+def _label(field: str, value: object) -> PortLabel:
+    section = Section(field, value, _LABEL_KEYS)
+    return PortLabel(
+        switch=section.required("switch", text),
+        port=section.required("port", text),
+        description=section.optional("description", text, ""),
+        address=section.optional("address", address, None),
+        native_vlan=section.optional("native_vlan", integer, None),
+        vlans=section.optional("vlans", vlan_set, frozenset()),
     )
 
 
@@ -187,11 +203,20 @@ def _router(field: str, value: object) -> IPv4Address | None:
 
 
 def _dump_host(host: Host) -> dict[str, object]:
-    uplinks = {
-        uplink.cluster_network: {"interface": uplink.interface, "vlans": format_vlan_set(uplink.vlans)}
-        for uplink in host.uplinks
-    }
+    uplinks = {uplink.cluster_network: _dump_uplink(uplink) for uplink in host.uplinks}
     return {"address": str(host.address), "uplinks": uplinks}
+
+
+def _dump_uplink(uplink: Uplink) -> dict[str, object]:
+    dumped: dict[str, object] = {"interface": uplink.interface, "vlans": format_vlan_set(uplink.vlans)}
+    if (label := uplink.lldp) is not None:
+        fields = {
+            **asdict(label),
+            "address": str(label.address) if label.address else None,
+            "vlans": format_vlan_set(label.vlans) or None,
+        }
+        dumped["lldp"] = {key: value for key, value in fields.items() if value not in (None, "")}
+    return dumped
 
 
 def _dump_vlan(vlan: Vlan) -> dict[str, object]:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from lab.site import VLAN_MAX, VLAN_MIN, DhcpServer, Host, ServerKind, Site, SiteError, Vlan
+from lab.lldp import MAX_FRAME_BYTES, lldp_frame
+from lab.site import VLAN_MAX, VLAN_MIN, DhcpServer, Host, ServerKind, Site, SiteError, Vlan, format_vlan_set
 
 # IFNAMSIZ leaves 15 characters for an interface name; Harvester allows 12 for a cluster network's.
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
@@ -76,6 +77,12 @@ def _uplink_problems(host: Host, field: str) -> Iterator[str]:
         if uplink.interface in interfaces:
             yield _wrong(f"{path}.interface", uplink.interface, "a name that is unused on the host")
         interfaces.add(uplink.interface)
+        label = uplink.lldp
+        if label is not None and label.native_vlan not in (None, *range(VLAN_MIN, VLAN_MAX + 1)):
+            yield _wrong(f"{path}.lldp.native_vlan", label.native_vlan, f"a VLAN ID {VLAN_MIN}-{VLAN_MAX}")
+        elif label is not None and len(lldp_frame(label, mac=bytes(6))) > MAX_FRAME_BYTES:
+            listed = format_vlan_set(label.vlans)
+            yield _wrong(f"{path}.lldp.vlans", listed, "what fits into one frame, some 80")
         if not all(VLAN_MIN <= vlan <= VLAN_MAX for vlan in uplink.vlans):
             yield _wrong(f"{path}.vlans", sorted(uplink.vlans), f"VLAN IDs {VLAN_MIN}-{VLAN_MAX}")
 

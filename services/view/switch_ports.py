@@ -47,6 +47,12 @@ def advertised(segment: Segment, checks: Iterable[HostCheck], view: RedisView) -
     return said
 
 
+def lists_vlans(view: RedisView) -> bool:
+    """Return whether a switch advertises VLANs: then advertised() needs the verdicts on all networks."""
+    ports = [member.port for host in view.hosts.values() for member in host.members]
+    return any(port is not None and port.vlans for port in ports)
+
+
 def _listed(port: SwitchPort) -> set[int]:
     return {vlan for first, last in port.vlans for vlan in range(first, last + 1)}
 

@@ -71,6 +71,23 @@ def test_a_demo_that_only_observes_shows_the_true_state_and_writes_nothing() -> 
         assert (found["not_written"]["why"], demo.route("annex")) == ("observe_only", {"mode": "auto"})
 
 
+def test_the_switch_ports_of_both_hosts_are_shown(demo: Demo) -> None:
+    """As the lab's switch announces them by LLDP: `hosts` has them, `explain` names the one to look at."""
+
+    def ports() -> list[str]:
+        rows = json.loads(demo.nadroute("hosts", "-o", "json"))
+        found = [member["switch_port"] for row in rows for member in row["members"]]
+        return [f"{port['port']} of {port['switch']}" for port in found if port]
+
+    wait_until(lambda: ports() == ["Gi1/0/13 of sw-rack3", "Gi1/0/14 of sw-rack4"], "LLDP on both hosts")
+    wait_until(lambda: demo.states().get("default/annex") == "Partial", "what both hosts found")
+    explained = json.loads(demo.nadroute("explain", "default/annex", "-o", "json"))
+    name = "Gi1/0/14 of sw-rack4 (node2, extra-bo)"
+    assert explained["steps"][0].startswith(f"On {name}, check that the port is a trunk")
+    said = f"By LLDP, {name} advertises 9 VLANs, not VLAN 700"
+    assert any(said in text for text in explained["meaning"]), "\n".join(explained["meaning"])
+
+
 def _rendered(demo: Demo, page: str, profile: Path) -> str:
     """Return the page's text after its scripts have run in a real browser."""
     browser = shutil.which("chromium")

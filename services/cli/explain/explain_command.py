@@ -26,6 +26,7 @@ from services.view.explained_network import ExplainedNetwork, explain_network
 from services.view.host_checks import RedisReader
 from services.view.rows import NetworkRow, rows_of
 from services.view.site_causes import cause_of
+from services.view.switch_ports import lists_vlans
 from services.view.unwritten import source_remark
 
 
@@ -47,6 +48,9 @@ def explain(network: NetworkRef | None, output: Output, **flags: object) -> None
     chosen = networks if network is None else select_networks(networks, [network])
     with closing(RedisReader(settings.redis_address)) as reader:
         view = reader.read(chosen, settings.policy)
+        if lists_vlans(view):
+            # What switches list counts only beside all that the hosts hear.
+            view = reader.read(networks, settings.policy)
     rows = rows_of(chosen, settings.policy, view)
     if (remark := source_remark(view)) is not None:
         click.echo(plain(remark), err=True)

@@ -216,6 +216,14 @@ MISTAKES = {
         HEAD.replace("7,10-12", "7,12-10") + "vlans: []",
         "f: hosts.node1.uplinks.extra.vlans: '7,12-10': expected all, or 7,10-20 ('12-10' descends)",
     ),
+    "a list of VLANs that fits into no frame": (
+        HEAD.replace('vlans: "7,10-12"', 'lldp: {switch: sw, port: p, vlans: "1-200"}') + "vlans: []",
+        "f: hosts.node1.uplinks.extra.lldp.vlans: '1-200': expected what fits into one frame, some 80",
+    ),
+    "a native VLAN that is none": (
+        HEAD.replace('vlans: "7,10-12"', "lldp: {switch: sw, port: p, native_vlan: 4095}") + "vlans: []",
+        "f: hosts.node1.uplinks.extra.lldp.native_vlan: '4095': expected a VLAN ID 1-4094",
+    ),
     "a host outside": (
         HEAD.replace("10.255.0.11", "10.1.0.11") + "vlans: []",
         "f: hosts.node1.address: '10.1.0.11': expected a host address in management.cidr 10.255.0.0/24",

@@ -1,12 +1,14 @@
 """Sites from Python: every site survives writing and reading."""
 
 import contextlib
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.lldp import PortLabel
 from lab.site import ALL_VLANS, ServerKind, Site, SiteError, format_vlan_set, parse_vlan_set
 from lab.site_builder import build_site, build_vlan
 from lab.site_file import dump_site, parse_site
@@ -53,6 +55,27 @@ SITES = st.builds(
     st.lists(VLANS | RELAYED, max_size=8, unique_by=lambda vlan: vlan.vlan),
     hosts=st.integers(1, 5),
 )
+
+
+LABELS = st.builds(
+    PortLabel,
+    switch=st.text("sw-", min_size=1, max_size=9),
+    port=st.text("Gi/1", min_size=1, max_size=9),
+    description=st.text("abc ", max_size=9),
+    address=st.none() | st.ip_addresses(v=4),
+    native_vlan=st.none() | st.integers(1, 4094),
+    vlans=st.frozensets(st.integers(1, 4094), max_size=20),
+)
+
+
+@given(st.none() | LABELS)
+def test_a_port_label_survives_writing_and_reading(label: PortLabel | None) -> None:
+    """What the switch announces on the port of a host."""
+    site = build_site([build_vlan(7)], hosts=1)
+    (host,) = site.hosts
+    uplink = replace(host.uplinks[0], lldp=label)
+    labelled = replace(site, hosts=(replace(host, uplinks=(uplink,)),))
+    assert parse_site(dump_site(labelled), origin="f") == labelled
 
 
 @given(SITES)

@@ -1,11 +1,15 @@
 """The switch's forwarding: which ports receive a frame, tagged or untagged."""
 
+from dataclasses import replace
+from ipaddress import IPv4Address
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lab import forwarding
 from lab.forwarding import AccessPort, Forwarding, Port, TrunkPort
+from lab.lldp import PortLabel
 from lab.site import ALL_VLANS
 from lab.switch import decode_ports, encode_ports
 
@@ -116,5 +120,12 @@ def test_any_bytes_stay_on_their_segment(port: str, tci: int | None, data: bytes
 def test_ports_survive_the_way_to_the_switch() -> None:
     """The switch's process reads back the ports that are passed to it."""
     lossy = TrunkPort(cluster_network="extra", vlans=ALL_VLANS, loss=0.25)
-    ports = {**PORTS, "trunk2": lossy}
+    label = PortLabel(switch="sw-rack3", port="Gi1/0/14", address=IPv4Address("10.0.0.3"), native_vlan=1)
+    listing = replace(label, vlans=frozenset({5, 6, 9}), native_vlan=None, address=None)
+    ports = {
+        **PORTS,
+        "trunk2": replace(lossy, lldp=label),
+        "trunk3": replace(lossy, lldp=listing),
+        "trunk4": lossy,
+    }
     assert decode_ports(encode_ports(ports)) == ports
