@@ -230,6 +230,14 @@ class SourceConflict(Message):
     owner: MACAddress
 
 
+class MemberCheck(Message):
+    """Whether a gateway answers by way of one member of the uplink's bond."""
+
+    nic: InterfaceName
+    answered: bool | None = None
+    """False: it answers by way of another member, and repeatedly not by this one. None: not known."""
+
+
 class Verdict(Message):
     """The result of one host's probe of one segment."""
 
@@ -246,6 +254,10 @@ class Verdict(Message):
     fault: Fault | None = None
     bridge: BridgeFault | None = None
     """Why VMs on this host do not reach the VLAN, whatever answers the host itself; None if none is known."""
+    members: Annotated[tuple[MemberCheck, ...], Field(max_length=MAX_MEMBERS)] = ()
+    """The members of the uplink's bond; empty with fewer than two, or if they are not asked."""
+    members_untested: bool = False
+    """Whether they have not been asked since the prober's start."""
     dropped_frames: Annotated[int, Field(ge=0)] = 0
     """Frames that this host's kernel dropped during the probe (PACKET_STATISTICS)."""
     source_conflict: SourceConflict | None = None

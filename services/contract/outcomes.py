@@ -186,6 +186,8 @@ class Reason(StrEnum):
     """It is in a denied subnet, or a host's own address."""
 
     # Findings beside any state, never a reason for one.
+    HALF_TRUNK = "HalfTrunk"
+    """The VLAN reaches some hosts by way of one member of the bond, and not of another."""
     SEVERAL_ROUTERS = "SeveralRouters"
     SUBNET_TOO_SMALL = "SubnetTooSmall"
     """/32, and no route says that the gateway is on the link."""
@@ -202,5 +204,5 @@ class Reason(StrEnum):
     """Another writer puts different results into the route annotation."""
 
 
-OF_THE_GATEWAY = frozenset({Reason.DUPLICATE_GATEWAY})
+OF_THE_GATEWAY = frozenset({Reason.DUPLICATE_GATEWAY, Reason.HALF_TRUNK})
 """Findings that the hosts' checks of the gateway make: they hold whether or not DHCP has answered."""

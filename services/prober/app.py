@@ -17,11 +17,11 @@ from services.prober.host_lock import HostLock
 from services.prober.loop.gc_tuning import tune_gc
 from services.prober.loop.runner import Runner
 from services.prober.maintenance import Maintenance
+from services.prober.members.running import MemberThread, is_up
 from services.prober.metrics import ProberMetrics, UplinkCollector
 from services.prober.reporter import Reporter
 from services.prober.settings import ProberSettings
 from services.prober.sockets.icmp_socket import ICMPSocket
-from services.prober.sockets.netlink import read_state
 from services.prober.sockets.packet_link import PacketLink
 from services.prober.switch_ports import SwitchPorts
 from services.prober.tasks import ProbeService, register
@@ -104,6 +104,9 @@ def _run(settings: ProberSettings, ended: threading.Event) -> int:
         open_echo_socket=lambda mark: ICMPSocket(mark=mark),
         failed=fail,
     )
+    members = MemberThread(
+        host=settings.host, interval_s=settings.member_check_interval_s, uplinks=uplinks, clock=clock
+    )
     reporter = Reporter(
         app=app,
         client=client,
@@ -112,6 +115,7 @@ def _run(settings: ProberSettings, ended: threading.Event) -> int:
         clock=clock,
         metrics=metrics,
         bridge_fault=VMPaths(uplinks.current, clock=clock).fault,
+        with_members=members.complete,
     )
     announcement = HostAnnouncement(
         host=settings.host,
@@ -157,6 +161,7 @@ def _run(settings: ProberSettings, ended: threading.Event) -> int:
     runner.start()
     reporter.start()
     requests.start()
+    members.start()
     tune_gc()
     log.info("prober started", host=settings.host, uplinks=dict(uplinks.current()))
     try:
@@ -164,6 +169,7 @@ def _run(settings: ProberSettings, ended: threading.Event) -> int:
     finally:
         heartbeat.stop()
         ports.close()
+        members.stop()
         requests.stop()
         runner.stop()
         reporter.stop()
@@ -183,11 +189,6 @@ def _add_telemetry(
     worker_check: WorkerCheck,
 ) -> None:
     """Register the health checks, and the metrics that are read at each scrape."""
-
-    def is_up(interface: str) -> bool:
-        state = read_state(interface)
-        return state is not None and state.up
-
     telemetry.registry.register(
         UplinkCollector(
             uplinks.current,

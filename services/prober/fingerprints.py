@@ -43,6 +43,8 @@ def fingerprint(result: SegmentResult) -> str | None:
     )
     if result.bridge is not None:
         content = *content, str(result.bridge)
+    if result.members:
+        content = *content, result.members
     return blake2b(repr(content).encode(), digest_size=_DIGEST_BYTES).hexdigest()
 
 

@@ -75,8 +75,11 @@ class Reporter(RepeatingThread):
         clock: Clock,
         metrics: ProberMetrics,
         bridge_fault: Callable[[str, int], BridgeFault | None] = lambda *_: None,
+        with_members: Callable[[SegmentResult], SegmentResult] = lambda result: result,
     ) -> None:
-        """lock: verdicts carry its incarnation, and nothing is sent without it. bridge_fault: see VMPaths."""
+        """lock: verdicts carry its incarnation, and nothing is sent without it. bridge_fault: see VMPaths.
+        with_members: see MemberChecks.complete.
+        """
         super().__init__(
             "prober-reporter",
             self._flush,
@@ -94,6 +97,7 @@ class Reporter(RepeatingThread):
         self._wanted: queue.SimpleQueue[Segment] = queue.SimpleQueue()
         self._outbox = Outbox()
         self._results = SettlingResults(bridge_fault)
+        self._with_members = with_members
         self._woken = threading.Event()
         self._is_idle = False
         self._sent = 0
@@ -148,7 +152,7 @@ class Reporter(RepeatingThread):
         while not self._inbox.empty():
             item = self._inbox.get()
             self._metrics.segment_done(item.result)
-            result = self._results.complete(item.result, item.request_id, now)
+            result = self._results.complete(self._with_members(item.result), item.request_id, now)
             found = Found(result, item.request_id, self._lock.incarnation, item.counter)
             added = self._outbox.add(found, now)
             if item.deliver is not None:

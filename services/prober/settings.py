@@ -70,6 +70,10 @@ class ProberSettings(TelemetrySettings):
     lldp: bool = True
     """Listen for LLDP on the NICs behind the uplinks, so that texts name the switch port of each. Nothing is
     sent."""
+    member_check_interval_s: Annotated[float, Field(ge=0, le=604_800)] = 86_400.0
+    """Interval at which the gateway of each VLAN is asked for, by ARP, through each member of the uplink's
+    bond: a VLAN that one of two switch ports lacks is told before a failover finds it. At most one VLAN in
+    10 s, with a MAC address of its own for each member. 0 disables it."""
     metrics_port: TCPPort = 9402
     """The TCP port that serves /metrics, /healthz and /readyz; 0 disables them."""
     concurrency: Annotated[int, Field(ge=1, le=256)] = 32

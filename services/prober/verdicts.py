@@ -3,9 +3,11 @@
 from ipaddress import IPv4Address
 
 from services.contract.limits import MAX_SERVERS
+from services.contract.member_nics import MAX_MEMBERS
 from services.contract.messages import (
     DHCPVerdict,
     LeaseVerdict,
+    MemberCheck,
     Offer,
     ReachVerdict,
     Segment,
@@ -57,6 +59,10 @@ def verdict(
         ),
         fault=result.fault,
         bridge=result.bridge,
+        members=tuple(
+            MemberCheck(nic=nic, answered=answered) for nic, answered in result.members[:MAX_MEMBERS]
+        ),
+        members_untested=result.members_untested,
         dropped_frames=result.dropped_frames,
         source_conflict=_conflict_message(result),
         fingerprint=fingerprint,

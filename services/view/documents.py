@@ -213,6 +213,7 @@ def _check(check: HostCheck) -> Document:
         "announced": bool(check.interface),
         "fault": check.fault.value if check.fault else None,
         "bridge": check.bridge.value if check.bridge else None,
+        "members": {member.nic: member.answered for member in check.members},
         "gateway": str(check.gateway) if check.gateway else None,
         "vlan": reach_document(check.vlan),
         "routed": reach_document(check.routed),

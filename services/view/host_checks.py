@@ -11,6 +11,7 @@ from services.contract.messages import (
     NOT_TRIED,
     DHCPVerdict,
     HostAnnouncement,
+    MemberCheck,
     ReachVerdict,
     Segment,
     TargetVerdict,
@@ -42,6 +43,8 @@ class HostCheck:
     fault: Fault | None = None
     bridge: BridgeFault | None = None
     """Why the VLAN does not reach the VMs on this host."""
+    members: tuple[MemberCheck, ...] = ()
+    """Whether the gateway answers by each member of the uplink's bond."""
     gateway: IPv4Address | None = None
     """The gateway that was checked."""
     vlan: ReachVerdict = NOT_TRIED
@@ -102,6 +105,7 @@ class RedisView:
                     measured_age_s=aged.full_age_s,
                     fault=aged.verdict.fault,
                     bridge=aged.verdict.bridge,
+                    members=aged.verdict.members,
                     gateway=target.gateway if target else None,
                     vlan=target.vlan if target else NOT_TRIED,
                     routed=target.routed if target else NOT_TRIED,

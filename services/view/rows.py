@@ -64,8 +64,13 @@ class NetworkRow:
 
     @property
     def is_problem(self) -> bool:
-        """Whether it needs attention."""
+        """Whether its state is none to be content with."""
         return self.state not in CALM_STATES
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether something is to be done: a failover would lose a VLAN that one switch port lacks."""
+        return self.is_problem or Reason.HALF_TRUNK in self.findings
 
 
 @dataclass(frozen=True)

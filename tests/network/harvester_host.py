@@ -9,7 +9,11 @@ import subprocess
 from collections.abc import Callable
 from ipaddress import IPv4Address
 
+from services.prober.members.asking import MemberQuestions
+from services.prober.members.running import is_up
 from services.prober.sockets.bridges import BridgePort, LinkNotices, read_bridge_ports
+from services.prober.sockets.members import read_members
+from services.runtime.process.clock import SystemClock
 from tests.support.user_mode_linux import load_modules, tell
 
 CARRIED, MISSING = 100, 200
@@ -49,6 +53,23 @@ ip -n switch link set gw{vlan} up
 """
 
 
+BUNDLE = """
+ip -n switch link add sw-bo type bond mode balance-xor xmit_hash_policy layer2 miimon 100
+ip link add lag-bo type bond mode balance-xor xmit_hash_policy layer2 miimon 100
+ip link add nic3 type veth peer name sw3 netns switch
+ip link add nic4 type veth peer name sw4 netns switch
+ip link set nic3 master lag-bo
+ip link set nic4 master lag-bo
+ip -n switch link set sw3 master sw-bo
+ip -n switch link set sw4 master sw-bo
+ip -n switch link set sw-bo master fabric
+ip -n switch link set sw-bo up
+ip link set lag-bo up
+bridge -n switch vlan add dev sw-bo vid {vlan} master
+"""
+"""A second uplink whose switch sends each answer by the member that its hash names."""
+
+
 def gateway_of(vlan: int) -> IPv4Address:
     return IPv4Address(f"10.0.{vlan}.1")
 
@@ -67,7 +88,7 @@ def shell(commands: str) -> None:
 
 
 def answers(interface: str, vlan: int, *, tagged: bool) -> bool:
-    """Ask for the VLAN's gateway by ARP on an interface; return whether it answers within two seconds."""
+    """Ask for the VLAN's gateway by ARP on an interface; return whether it answers within a second."""
     source, broadcast = b"\x02\0\0\0\0\x07", b"\xff" * 6
     header = struct.pack("!HHBBH", 1, 0x800, 6, 4, 1)
     ask = header + source + bytes(4 + 6) + gateway_of(vlan).packed
@@ -75,7 +96,7 @@ def answers(interface: str, vlan: int, *, tagged: bool) -> bool:
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as link:
         link.bind((interface, 3))
         link.settimeout(0.25)
-        for _ in range(8):
+        for _ in range(4):
             link.send(broadcast + source + tag + b"\x08\x06" + ask)
             try:
                 while frame := link.recv(2048):
@@ -94,6 +115,14 @@ def vm_reaches(vlan: int) -> bool:
     return found
 
 
+def by_member(bond: str, vlan: int) -> list[bool | None]:
+    """Ask through each member; return whether the gateway answers, None for one that could not be asked."""
+    nics = read_members(bond)
+    questions = MemberQuestions("node1", clock=SystemClock())
+    found = questions.ask(bond, nics, vlan=vlan, gateway=int(gateway_of(vlan)), every=nics)
+    return [found.get(nic) for nic in nics]
+
+
 def port() -> BridgePort:
     return read_bridge_ports(["extra-bo", "lo"])["extra-bo"]
 
@@ -105,6 +134,15 @@ def noticed(change: str) -> list[bool]:
     before = notices.changed()
     shell(change)
     return [before, notices.changed(), notices.changed()]
+
+
+def learned(port: str) -> list[str]:
+    """Return the unicast MAC addresses that the switch has learned on a port."""
+    text = subprocess.run(
+        ["bridge", "-n", "switch", "fdb", "show", "br", "fabric", "brport", port],
+        check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    return [line.split()[0] for line in text.splitlines() if "permanent" not in line]
 
 
 def until_quiet(changed: Callable[[], bool]) -> None:
@@ -126,6 +164,15 @@ def main() -> None:
     shell("bridge link set dev extra-bo state 0")
     found["blocking"] = [port().is_blocked, vm_reaches(CARRIED), answers("extra-bo", CARRIED, tagged=True)]
     shell("bridge link set dev extra-bo state 3")
+    found["members"] = [read_members("extra-bo"), by_member("extra-bo", CARRIED)]
+    shell(f"bridge -n switch vlan del dev sw2 vid {CARRIED} master")
+    # The bond sends by nic1 and hears nothing of it.
+    found["half a trunk"] = [answers("extra-bo", CARRIED, tagged=True), by_member("extra-bo", CARRIED)]
+    shell("ip -n switch link set sw2 down")
+    found["one down"] = [is_up("nic1"), is_up("nic2"), by_member("extra-bo", CARRIED)[0]]
+    shell(BUNDLE.format(vlan=CARRIED))
+    found["bundle"] = by_member("lag-bo", CARRIED)
+    found["macs"] = sorted(set(learned("sw-bo")))
     shell("ip link set extra-br type bridge vlan_filtering 0")
     found["unfiltered"] = port().vlans is None
     tell(found)

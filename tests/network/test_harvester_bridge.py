@@ -40,3 +40,26 @@ def test_a_blocked_port_answers_the_host_but_no_vm(found: dict[str, object]) -> 
 def test_a_bridge_that_does_not_filter_carries_all(found: dict[str, object]) -> None:
     """Its table stays, and has no effect."""
     assert found["unfiltered"] is True
+
+
+def test_each_member_of_a_bond_is_asked(found: dict[str, object]) -> None:
+    """Also the one that is not active: the bond drops its answer, and the socket on the NIC has it."""
+    assert found["members"] == [["nic1", "nic2"], [True, True]]
+
+
+def test_a_vlan_that_one_switch_port_lacks_is_found(found: dict[str, object]) -> None:
+    """The bond itself notices nothing: it sends by the other one."""
+    assert found["half a trunk"] == [True, [True, False]]
+
+
+def test_a_member_without_carrier_is_told_from_a_silent_one(found: dict[str, object]) -> None:
+    """The other one still answers."""
+    assert found["one down"] == [True, False, True]
+
+
+def test_an_answer_by_another_member_counts_for_the_one_that_asked(found: dict[str, object]) -> None:
+    """A switch with a bundle sends it by the port that its hash names."""
+    assert found["bundle"] == [True, True]
+    macs = found["macs"]
+    assert isinstance(macs, list)
+    assert len([mac for mac in macs if mac.startswith("62:")]) == 2, "each member has a MAC of its own"

@@ -45,6 +45,7 @@ def answers_of(check: HostCheck, facts: Facts) -> list[PathAnswer]:
         answers.append(_reach("routed", routed, check.routed, measured))
         if check.echo.outcome is not ReachOutcome.NOT_TRIED:
             answers.append(_reach("VLAN echo", f"ICMP echo to {gateway} on the VLAN", check.echo, measured))
+    answers += _members(check)
     if check.bridge is not None:
         sign = UNCERTAIN if check.bridge is BridgeFault.UNSETTLED else BAD
         text = BRIDGE_FAULTS[check.bridge].format(interface=check.interface or facts.interface)
@@ -54,6 +55,18 @@ def answers_of(check: HostCheck, facts: Facts) -> list[PathAnswer]:
             PathAnswer("losses", UNCERTAIN, f"{check.dropped_frames} frames dropped by the kernel")
         )
     return answers
+
+
+def _members(check: HostCheck) -> list[PathAnswer]:
+    """Return by which NICs of the bond the gateway answers; nothing where none was asked."""
+    known = [member for member in check.members if member.answered is not None]
+    if not known:
+        return []
+    texts = {True: "answers by {}", False: "does not answer by {}", None: "{} was not tested"}
+    said = [texts[member.answered].format(member.nic) for member in check.members]
+    sign = BAD if any(member.answered is False for member in known) else GOOD
+    sign = UNCERTAIN if sign == GOOD and len(known) < len(check.members) else sign
+    return [PathAnswer("members", sign, f"ARP by each NIC of the bond: {', '.join(said)}")]
 
 
 def _measured(measured_age_s: float | None, age_s: float | None) -> str:

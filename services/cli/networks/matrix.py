@@ -237,7 +237,7 @@ def _summary(lines: Sequence[NetworkLine], width: int) -> list[Text]:
             summary[-1] = summary[-1] + part
     for line in summary:
         line.rstrip()
-    if any(line.row.is_problem for line in lines):
+    if any(line.row.needs_attention for line in lines):
         hint = "why, and what to do: nadroute explain NAMESPACE/NAME"
         summary += [Text(hint, style="dim")] if len(hint) <= width else []
     return summary

@@ -57,7 +57,7 @@ class Shown:
     ) -> list[NetworkLine]:
         """Return the selected rows with the checks of the selected hosts."""
         rows = rows_of(self.networks(networks), settings.policy, view)
-        lines = with_checks([row for row in rows if row.is_problem or not self.problems], view)
+        lines = with_checks([row for row in rows if row.needs_attention or not self.problems], view)
         if self.host is None:
             return lines
         mine = [(line, tuple(c for c in line.checks or () if c.host == self.host)) for line in lines]
@@ -176,5 +176,5 @@ def _print(console: "Console", lines: Sequence[NetworkLine]) -> None:
     screen = status_screen(lines, width=console.width, now=SystemClock().now())
     rows = list(range(len(lines)))
     if console.is_terminal and screen.lines_around + len(rows) >= console.height:
-        rows.sort(key=lambda index: lines[index].row.is_problem)
+        rows.sort(key=lambda index: lines[index].row.needs_attention)
     print_lines(console, screen.lines(rows))

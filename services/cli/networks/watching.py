@@ -173,7 +173,7 @@ def live_lines(picture: Picture, pager: Pager, *, width: int, height: int) -> li
     if len(lines) <= room:
         return screen.lines()
     pager.fit(rows=len(lines), page=max(1, room - 1))
-    worst_first = sorted(range(len(lines)), key=lambda index: not lines[index].row.is_problem)
+    worst_first = sorted(range(len(lines)), key=lambda index: not lines[index].row.needs_attention)
     shown = worst_first[pager.first : pager.first + pager.page]
     return [*screen.lines(shown), cell(pager.describe(), "reverse")]
 
@@ -209,7 +209,7 @@ def _print_changes(
         ref = printed.pop(uid).ref
         click.echo(plain(f"{ref} deleted") if output == "table" else to_json(deleted_document(ref)))
     for uid, row in present.items():
-        if shown.problems and not row.is_problem and uid not in printed:
+        if shown.problems and not row.needs_attention and uid not in printed:
             continue
         # Where it comes from is no change: Redis may come and go.
         told = replace(row, source=Source.NETWORK, unwritten=None)

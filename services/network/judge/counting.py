@@ -8,6 +8,7 @@ from services.contract.verdicts import AgedVerdict
 from services.network.judge.answering import with_answers
 from services.network.judge.doubting import is_over
 from services.network.judge.evidence import UNDECIDED, Case, newest_offer_ms, says_no_offer
+from services.network.judge.half_trunks import with_half_trunks
 from services.network.judge.reduction import Conclusion, reduce
 from services.network.judge.servers import offers_in
 
@@ -56,7 +57,7 @@ def reduce_counting(case: Case, doubts: Doubts) -> Conclusion:
         # The host without an offer is gone. That brings no server back.
         asked = _arrived_since(case, asked, doubts.offers_after_ms)
         found = reduced()
-    return with_answers(case, with_unheard(case, found, doubts), doubts)
+    return with_half_trunks(case, with_answers(case, with_unheard(case, found, doubts), doubts))
 
 
 def _arrived_since(

@@ -49,7 +49,7 @@ def found_by(verdict: Verdict) -> tuple[object, ...]:
         )
         for t in verdict.targets
     ]
-    return verdict.fault, verdict.bridge, dhcp is DHCPOutcome.INCONCLUSIVE, *checks
+    return verdict.fault, verdict.bridge, verdict.members, dhcp is DHCPOutcome.INCONCLUSIVE, *checks
 
 
 def silent_on_vlan(

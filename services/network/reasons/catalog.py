@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from services.contract.outcomes import Reason
 from services.network.reasons.configuration import LEFT_ALONE, REFUSED
 from services.network.reasons.dhcp import FINDINGS, NO_USABLE_GATEWAY
-from services.network.reasons.reachability import GATEWAY_CHECKED, NO_RESULT
+from services.network.reasons.reachability import GATEWAY_CHECKED, MEMBERS, NO_RESULT
 from services.network.reasons.texts import ReasonText
 
 
@@ -51,7 +51,7 @@ GROUPS = (
     ),
     Group(
         "Findings",
-        FINDINGS,
+        {**MEMBERS, **FINDINGS},
         """
         A finding stands beside any state, in `findings` of the status. An Event reports it when it appears.
         """,

@@ -106,6 +106,23 @@ GATEWAY_CHECKED: Mapping[Reason, ReasonText] = {
     ),
 }
 
+MEMBERS: Mapping[Reason, ReasonText] = {
+    Reason.HALF_TRUNK: reason_text(
+        "{segment} reaches hosts by one NIC of their bond, and not by another",
+        """
+        Of the NICs of a bond, {gateway} answers ARP on VLAN {vlan} by one, and repeatedly not by another,
+        each asked with a MAC address of its own. Traffic may pass as it is; where it takes the other NIC, as
+        after a failover, VMs on that host lose the network. The finding lists the NICs by host. Most often
+        VLAN {vlan} is missing on one of two switch ports or, with LACP, the port is not part of the bundle.
+        - On the switch port of each listed NIC, check that VLAN {vlan} is allowed, as on the other port:
+          `nadroute hosts` lists the NICs, with the switch port where LLDP tells it
+        - On the host, check that the NIC is part of the bond: `cat /proc/net/bonding/{interface}`
+        - Check whether the port accepts a further MAC address (port security, 802.1X)
+        - Each NIC is asked again within 15 minutes; the finding goes by itself
+        """,
+    ),
+}
+
 NO_RESULT: Mapping[Reason, ReasonText] = {
     Reason.CONFIRMING_NO_OFFER: reason_text(
         "no DHCP server has answered on {segment} yet (asked from {unoffered}); other hosts are asking",

@@ -116,6 +116,9 @@ class SegmentResult(NamedTuple):
     """That address."""
     bridge: BridgeFault | None = None
     """Why the VLAN does not reach this host's VMs, if that is known."""
+    members: tuple[tuple[str, bool | None], ...] = ()
+    members_untested: bool = False
+    """Both as in contract.messages.Verdict."""
 
 
 def untried(cluster_network: str, probe: Probe, fault: Fault) -> SegmentResult:

@@ -280,7 +280,7 @@ class SegmentJob:
         dropped, fault, lease = losses.frames - self._dropped_before, self._fault, self._lease
         fields = (
             group.cluster_network, probe.vlan, discovery, targets, fault, dropped, lease, rogues,
-            self._source_owner, probe.source, None,
+            self._source_owner, probe.source, None, (), False,
         )  # fmt: skip
         self._done(new_unchecked(SegmentResult, fields))
 

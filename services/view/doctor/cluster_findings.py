@@ -70,7 +70,7 @@ def _networks(facts: Facts, policy: Policy) -> Finding:
             )
         return cannot_tell("networks", networks.why)
     rows = rows_of(networks, policy, facts.view)
-    troubled = [row.ref for row in rows if row.is_problem]
+    troubled = [row.ref for row in rows if row.needs_attention]
     if troubled:
         return warning(
             "networks",
