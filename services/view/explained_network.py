@@ -19,7 +19,7 @@ from services.view.doubts import DoubtRow, doubts_of
 from services.view.echoes import compare_echoes
 from services.view.host_checks import HostCheck, RedisView
 from services.view.rows import NetworkRow, Source, checks_of, told_intent
-from services.view.switch_ports import advertised
+from services.view.switch_ports import advertised, half_trunks
 from services.view.unwritten import describe_unwritten
 
 MAX_LISTED = 5
@@ -75,6 +75,7 @@ def explain_network(
     meaning += [*_comparisons(row, checks or ()), *compare_echoes(row, checks or ()), *_common(cause)]
     if row.intent is not None:
         meaning += advertised(row.intent.segment, checks or (), view)
+    meaning += half_trunks(row.cluster_network or "", checks or (), view.hosts)
     meaning += [f"{view.conflicts[check.host]}." for check in checks or () if check.host in view.conflicts]
     doubts = doubts_of(row, view)
     meaning += [f"{doubt.describe()}." for doubt in doubts]

@@ -6,7 +6,7 @@ from services.contract.member_nics import LLDPState, MemberNIC, SwitchPort
 from services.contract.messages import Segment, Verdict
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
 from services.network.judge.reach import conclude
-from services.network.reasons.switch_ports import members_of, name_member_port
+from services.network.reasons.switch_ports import Announced, members_of, name_member_port
 from services.view.host_checks import HostCheck, RedisView
 
 SILENCES = {
@@ -44,6 +44,19 @@ def advertised(segment: Segment, checks: Iterable[HostCheck], view: RedisView) -
                     f"By LLDP, {name} advertises {len(listed)} VLANs, not VLAN {vlan}; all that the host "
                     "hears are among them."
                 )
+    return said
+
+
+def half_trunks(cluster_network: str, checks: Iterable[HostCheck], announced: Announced) -> list[str]:
+    """Return by which switch ports a gateway does not answer, as far as LLDP names them."""
+    said = list[str]()
+    for check in checks:
+        silent = {member.nic for member in check.members if member.answered is False}
+        said += [
+            f"The gateway does not answer by {name_member_port(check.host, member)}."
+            for member in members_of(check.host, cluster_network, announced)
+            if member.interface in silent and member.port is not None
+        ]
     return said
 
 

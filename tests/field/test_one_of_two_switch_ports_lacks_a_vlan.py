@@ -9,6 +9,7 @@ import pytest
 
 from services.cli.explain.answers import answers_of
 from services.cli.terminal import BAD, GOOD, UNCERTAIN
+from services.contract.member_nics import LLDPState, MemberNIC, SwitchPort
 from services.contract.messages import MemberCheck
 from services.contract.outcomes import OF_THE_GATEWAY, Fault, Reason, State
 from services.network.parse.intent import Intent
@@ -139,11 +140,25 @@ def test_explain_says_which_members_were_tested(
     )
     told = found("node2").model_copy(update={"members": members})
     row = network_row(given, Policy())
-    explained = explain_network(given, row, [given], Policy(), view(found("node1"), told))
+    known = view(found("node1"), told)
+    ports = [
+        MemberNIC(
+            interface=nic, cluster_networks=("extra",), lldp=LLDPState.HEARD,
+            port=SwitchPort(switch=switch, port=port),
+        )
+        for nic, switch, port in (("eno1", "sw-rack2", "Gi1/0/3"), ("eno2", "sw-rack3", "Gi1/0/14"))
+    ]  # fmt: skip
+    announced = known.hosts["node2"].model_copy(update={"members": tuple(ports)})
+    known = replace(known, hosts={**known.hosts, "node2": announced})
+    explained = explain_network(given, row, [given], Policy(), known)
     assert row.needs_attention
     assert not row.is_problem, "it is Active, and status says so by its exit status"
     assert "(node2: eno2)" in " ".join(explained.meaning)
     assert any(step.startswith("On the switch port of each listed NIC") for step in explained.steps)
+    said_of_ports = [text for text in explained.meaning if "does not answer by" in text]
+    assert said_of_ports == (
+        ["The gateway does not answer by Gi1/0/14 of sw-rack3 (node2, eno2)."] if members is HALF else []
+    )
     assert explained.checks is not None
     (said,) = [a for a in answers_of(explained.checks[1], explained.facts) if a.path == "members"]
     assert (said.sign, said.text) == (sign, f"ARP by each NIC of the bond: {text}")

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from services.contract.outcomes import Fault
 from services.contract.vlans import write_vlans
-from services.network.causes.evidence import Evidence, Symptom, SymptomKind
+from services.network.causes.evidence import Evidence, Half, Symptom, SymptomKind
 from services.network.causes.prefixes import covering_prefixes
 
 
@@ -36,6 +36,10 @@ class CauseKind(StrEnum):
     """One gateway."""
     VLANS_MISSING = "VlansMissingOnHosts"
     """VLANs that reach other hosts, but not these."""
+    BRIDGE = "VlansNotInBridge"
+    """A host's bridge, which does not pass VLANs on to its VMs."""
+    HALF_TRUNK = "VlansMissingOnNIC"
+    """The switch port of one NIC of a bond, which lacks VLANs that the other has."""
     STRANGER = "StrangeDHCPServer"
     """A DHCP server that should not be there."""
 
@@ -78,7 +82,7 @@ def propose(rows: Sequence[Evidence], symptoms: Sequence[Symptom]) -> list[Candi
     found += _routers(rows, by_row)
     found += _dhcp(rows, sick)
     found += _unrouted(rows, sick)
-    found += _strangers(symptoms)
+    found += [*_bridges(sick), *_half_trunks(sick), *_strangers(symptoms)]
     return [candidate for candidate in found if candidate.explains]
 
 
@@ -246,6 +250,28 @@ def _unrouted(rows: Sequence[Evidence], sick: dict[int, Evidence]) -> Iterator[C
         if len(its) > 1 and not any(rows[row].is_routed for row in held):
             explains = frozenset(Symptom(row, SymptomKind.UNROUTED) for row in its)
             yield Candidate(CauseKind.ROUTER_NOT_ROUTED, f"management ↔ router {mac}", explains)
+
+
+def _bridges(sick: dict[int, Evidence]) -> Iterator[Candidate]:
+    """Propose each host's bridge, for all VLANs that it does not pass on."""
+    by_host: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for row, found in sick.items():
+        for host in found.behind:
+            by_host[found.cluster_network, host].add(row)
+    for (name, host), rows in sorted(by_host.items()):
+        explains = frozenset(Symptom(row, SymptomKind.BEHIND, host) for row in rows)
+        yield Candidate(CauseKind.BRIDGE, f"{name}-br on {host}", explains, (host,), name)
+
+
+def _half_trunks(sick: dict[int, Evidence]) -> Iterator[Candidate]:
+    """Propose the switch port of each NIC, for all VLANs that it lacks."""
+    by_nic: dict[tuple[str, Half], set[int]] = defaultdict(set)
+    for row, found in sick.items():
+        for half in found.halves:
+            by_nic[found.cluster_network, half].add(row)
+    for (name, half), rows in sorted(by_nic.items()):
+        explains = frozenset(Symptom(row, SymptomKind.HALF, str(half)) for row in rows)
+        yield Candidate(CauseKind.HALF_TRUNK, str(half), explains, (half.host,), name)
 
 
 def _strangers(symptoms: Iterable[Symptom]) -> Iterator[Candidate]:

@@ -22,6 +22,16 @@ class Server(NamedTuple):
         return f"{self.address} ({self.mac})" if self.mac else self.address
 
 
+class Half(NamedTuple):
+    """A NIC of a host's bond by which the gateway does not answer, while it does by another."""
+
+    host: str
+    nic: str
+
+    def __str__(self) -> str:
+        return f"{self.nic} of {self.host}"
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What all hosts found of one checked gateway on one segment.
@@ -54,11 +64,16 @@ class Evidence:
     """The DHCP servers that have served it; they may be silent now."""
     strangers: frozenset[Server] = frozenset()
     """DHCP servers that should not be there."""
+    behind: frozenset[str] = NOBODY
+    """Hosts whose bridge does not pass the VLAN on to their VMs."""
+    halves: frozenset[Half] = frozenset()
+    """NICs whose switch port seems to lack the VLAN."""
 
     @property
     def is_clean(self) -> bool:
         """Whether there is nothing to explain."""
-        return not (self.silent or self.faults or self.is_unoffered or self.is_unrouted or self.strangers)
+        hosts = self.silent or self.faults or self.behind or self.halves
+        return not (hosts or self.is_unoffered or self.is_unrouted or self.strangers)
 
     @property
     def is_silent_everywhere(self) -> bool:
@@ -83,6 +98,10 @@ class SymptomKind(StrEnum):
     """A host could not probe."""
     SILENT = "silent"
     """The gateway does not answer a host on the VLAN."""
+    BEHIND = "behind"
+    """A host's bridge does not pass the VLAN on to its VMs."""
+    HALF = "half"
+    """The gateway does not answer by one NIC of a bond."""
     UNOFFERED = "unoffered"
     """No DHCP server makes an offer."""
     UNROUTED = "unrouted"
@@ -98,13 +117,15 @@ class Symptom(NamedTuple):
     """Index of the Evidence."""
     kind: SymptomKind
     who: str = ""
-    """The host, or the stranger; empty if it concerns the whole network."""
+    """The host, its NIC, or the stranger; empty if it concerns the whole network."""
 
 
 def symptoms_of(row: int, found: Evidence) -> list[Symptom]:
     """Return what is to be explained about the network."""
     symptoms = [Symptom(row, SymptomKind.FAULT, host) for host in sorted(found.faults)]
     symptoms += [Symptom(row, SymptomKind.SILENT, host) for host in sorted(found.silent)]
+    symptoms += [Symptom(row, SymptomKind.BEHIND, host) for host in sorted(found.behind)]
+    symptoms += [Symptom(row, SymptomKind.HALF, str(half)) for half in sorted(found.halves)]
     if found.is_unoffered:
         symptoms.append(Symptom(row, SymptomKind.UNOFFERED))
     if found.is_unrouted:

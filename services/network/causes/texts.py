@@ -77,6 +77,25 @@ CAUSES: Mapping[CauseKind, CauseText] = {
         "Other hosts hear the gateways there, these do not.",
         ("On {ports}, check that VLAN {vlans} is allowed",),
     ),
+    CauseKind.BRIDGE: CauseText(
+        "{few_vlans} not in bridge {subject}",
+        "The VLANs reach the uplink of {hosts}, but its bridge does not pass them on: VMs there do not reach "
+        "their networks.",
+        (
+            "On {host}, check that the uplink's port has the VLANs: `bridge vlan show dev {interface}`",
+            "On {host}, check that it forwards: `bridge link show dev {interface}`",
+            "Have Harvester's network controller add the VLANs again, by deleting its pod on {host}",
+        ),
+    ),
+    CauseKind.HALF_TRUNK: CauseText(
+        "{few_vlans} of {cluster_network} missing on {subject}",
+        "The gateways answer by another NIC of the bond, and not by this one: a failover would lose these "
+        "VLANs.",
+        (
+            "Allow VLAN {vlans} on the switch port of {subject}, as on that of the other NIC: {ports}",
+            "On {host}, check that the NIC is part of the bond: `cat /proc/net/bonding/{interface}`",
+        ),
+    ),
     CauseKind.STRANGER: CauseText(
         "strange {subject}",
         "It makes offers that are not expected on these VLANs. VMs may take a wrong gateway from it.",

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from services.contract.messages import DHCPVerdict, TargetVerdict
-from services.contract.outcomes import DHCPOutcome, Fault, ReachOutcome, Reason, State
+from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, ReachOutcome, Reason, State
 from services.contract.verdicts import SegmentVerdicts
-from services.network.causes.evidence import Evidence, Server
+from services.network.causes.evidence import Evidence, Half, Server
+from services.network.judge.half_trunks import half_trunks_in
 from services.network.judge.reach import conclude
 from services.network.judge.reduction import DHCP_FRESHNESS
 from services.network.parse.intent import Intent
@@ -16,6 +17,7 @@ _EVERYWHERE = (State.OFF_VLAN, State.UNREACHABLE)
 """States in which the gateway answers no host on the VLAN, so that none is named."""
 _UNROUTED = (State.ISOLATED, State.UNREACHABLE)
 _FAULTS = frozenset(Fault)
+_BRIDGES = frozenset(BridgeFault)
 
 
 def evidence_of(
@@ -71,6 +73,13 @@ def evidence_of(
             for answer in offers
             for offer in answer.servers
             if offer.rogue
+        ),
+        behind=frozenset(h for h, why in status.hosts.items() if h in hosts and why in _BRIDGES),
+        halves=frozenset(
+            Half(host, nic)
+            for host, nics in half_trunks_in(status.findings).items()
+            if host in hosts
+            for nic in nics
         ),
     )
 

@@ -17,7 +17,7 @@ def with_half_trunks(case: Case, found: Conclusion) -> Conclusion:
     A host that has not tested its members since its prober's start, or that cannot be asked, stays named.
     """
     latest = case.verdicts.latest
-    standing = {} if case.standing is None else _named(case.standing.findings)
+    standing = {} if case.standing is None else half_trunks_in(case.standing.findings)
     if found.state in UNDECIDED or not (standing or any(seen.verdict.members for seen in latest)):
         return found
     tested = {
@@ -29,7 +29,7 @@ def with_half_trunks(case: Case, found: Conclusion) -> Conclusion:
     named = {host: nics for host, nics in {**standing, **tested}.items() if nics and host in carriers}
     if not named:
         return found
-    detail = _BETWEEN.join(f"{host}: {nics}" for host, nics in sorted(named.items()))
+    detail = _BETWEEN.join(f"{host}: {', '.join(nics)}" for host, nics in sorted(named.items()))
     return replace(found, findings={**found.findings, Reason.HALF_TRUNK.value: detail})
 
 
@@ -37,11 +37,12 @@ def _has_tested(verdict: Verdict, digest: str) -> bool:
     return verdict.fault is None and not verdict.members_untested and is_on(verdict, digest)
 
 
-def _silent(verdict: Verdict) -> str:
-    return ", ".join(member.nic for member in verdict.members if member.answered is False)
+def _silent(verdict: Verdict) -> tuple[str, ...]:
+    return tuple(member.nic for member in verdict.members if member.answered is False)
 
 
-def _named(findings: Mapping[str, str]) -> dict[str, str]:
-    """Read what is reported: the members by host. The last of a list that was cut may be incomplete."""
+def half_trunks_in(findings: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Return the NICs by host that the finding names; the last of a list that was cut may be incomplete."""
     entries = findings.get(Reason.HALF_TRUNK, "").split(_BETWEEN)
-    return {host: nics for host, colon, nics in (entry.partition(": ") for entry in entries) if colon}
+    parts = [entry.partition(": ") for entry in entries]
+    return {host: tuple(nics.split(", ")) for host, colon, nics in parts if colon}

@@ -10,7 +10,7 @@ from bench.broken_sites import FAULTS, BrokenSite, healthy_site, observe
 from bench.causes import evidence_of, found_first, injected
 from services.contract.outcomes import Fault
 from services.network.causes.candidates import CauseKind
-from services.network.causes.evidence import Evidence, Server
+from services.network.causes.evidence import Evidence, Half, Server
 from services.network.causes.finding import Cause, explain_site
 
 HOSTS = frozenset({"node1", "node2", "node3"})
@@ -163,6 +163,27 @@ def test_a_prefix_without_a_route_holds_no_routed_gateway() -> None:
     (cause,) = explain_site(rows)
     assert (cause.kind, cause.subject) == (CauseKind.NO_ROUTE, "management ↔ 10.0.0.0/21")
     assert cause.vlans == tuple(range(1, 8))
+
+
+def test_a_bridge_is_one_cause_for_all_vlans_that_it_lacks() -> None:
+    """Of each host, whatever else is wrong with a network; another cluster network has another bridge."""
+    rows = [healthy(vlan, behind=NODE2) for vlan in (1, 2, 3)]
+    rows += [healthy(4, behind=NODE2, cluster_network="other"), missing_on(5, NODE2), healthy(6)]
+    found = {(cause.kind, cause.cluster_network): cause for cause in explain_site(rows)}
+    assert found.keys() == {
+        (CauseKind.BRIDGE, "extra"), (CauseKind.BRIDGE, "other"), (CauseKind.VLANS_MISSING, "extra"),
+    }  # fmt: skip
+    bridge = found[CauseKind.BRIDGE, "extra"]
+    assert (bridge.vlans, bridge.hosts, bridge.subject) == ((1, 2, 3), ("node2",), "extra-br on node2")
+
+
+def test_a_switch_port_is_one_cause_for_all_vlans_that_it_lacks() -> None:
+    """Of each NIC; the networks may be Active."""
+    first, second = Half("node2", "eno2"), Half("node2", "eno1")
+    rows = [healthy(1, halves=frozenset({first})), healthy(2, halves=frozenset({first, second})), healthy(3)]
+    one, other = explain_site(rows)
+    assert (one.kind, one.vlans, one.hosts) == (CauseKind.HALF_TRUNK, (1, 2), ("node2",))
+    assert (one.subject, other.subject, other.vlans) == ("eno2 of node2", "eno1 of node2", (2,))
 
 
 def test_a_stranger_is_one_cause_on_all_its_vlans() -> None:

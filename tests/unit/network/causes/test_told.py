@@ -6,7 +6,7 @@ from typing import Any
 from services.contract.messages import Offer, Verdict
 from services.contract.outcomes import DHCPOutcome, Fault, Reason, State
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
-from services.network.causes.evidence import Evidence, Server
+from services.network.causes.evidence import Evidence, Half, Server
 from services.network.causes.told import evidence_of
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.status import ServerIdentity, Status
@@ -99,6 +99,18 @@ def test_the_routers_mac_is_known_while_it_is_silent() -> None:
     named = frozenset({ServerIdentity(str(GATEWAY), ROUTER)})
     assert told(State.UNREACHABLE, silent, named_by=named).gateway_mac == ROUTER
     assert told(State.ACTIVE, found("node2"), named_by=named).gateway_mac == "02:00:00:00:00:01"
+
+
+def test_what_is_behind_an_uplink_is_taken_from_the_status() -> None:
+    """Bridges and NICs of hosts that carry the cluster network."""
+    seen = told(
+        State.PARTIAL, hosts={"node2": "NotInBridge", "node3": "BridgePortBlocked", "gone": "NotInBridge"},
+        findings={"HalfTrunk": "gone: eno1; node1: eno2, eno3"},
+    )  # fmt: skip
+    assert seen.behind == {"node2", "node3"}
+    assert seen.halves == {Half("node1", "eno2"), Half("node1", "eno3")}
+    assert not seen.is_clean
+    assert told(State.ACTIVE, found("node1")).is_clean
 
 
 def test_a_stranger_is_no_server_of_the_network() -> None:
