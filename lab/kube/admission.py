@@ -6,7 +6,7 @@ from typing import Protocol
 
 from lab.kube.errors import ApiError
 from lab.kube.jsontypes import JsonObject
-from lab.kube.resources import ResourceType
+from lab.kube.resource_type import ResourceType
 
 
 class Admission(Protocol):

@@ -6,7 +6,8 @@ import platform
 
 from lab.kube.errors import unknown_path
 from lab.kube.jsontypes import JsonObject, JsonValue
-from lab.kube.resources import TABLE, ResourceType
+from lab.kube.resource_type import ResourceType
+from lab.kube.resources import TABLE
 
 VERSION = ("1", "32", "v1.32.4+lab")
 VERBS: list[JsonValue] = [

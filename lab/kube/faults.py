@@ -13,7 +13,8 @@ from lab.kube.errors import ApiError, unknown_path
 from lab.kube.harvester import VALIDATOR
 from lab.kube.objects import Stored
 from lab.kube.requests import Match, Request
-from lab.kube.resources import BY_PLURAL, TABLE, ResourceType
+from lab.kube.resource_type import ResourceType
+from lab.kube.resources import BY_PLURAL, TABLE
 from lab.kube.signals import Signal
 from lab.kube.store import Snapshot, Store
 from lab.kube.watches import Watches

@@ -11,7 +11,8 @@ from lab.kube.admission import denied
 from lab.kube.columns import ROUTE_ANNOTATION
 from lab.kube.go_json import unmarshal
 from lab.kube.jsontypes import JsonObject, encode, metadata, section, strings, text
-from lab.kube.resources import NADS, ResourceType
+from lab.kube.resource_type import ResourceType
+from lab.kube.resources import NADS
 
 VALIDATOR = "validator.harvesterhci.io"
 MUTATOR = "mutator.harvesterhci.io"

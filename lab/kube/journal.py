@@ -9,7 +9,8 @@ from typing import IO
 
 from lab.kube.jsontypes import JsonValue, lookup, section
 from lab.kube.objects import Change, Key, Stored
-from lab.kube.resources import BY_PATH, ResourceType
+from lab.kube.resource_type import ResourceType
+from lab.kube.resources import BY_PATH
 
 
 @dataclass(frozen=True, slots=True)

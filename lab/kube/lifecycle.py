@@ -7,7 +7,8 @@ from datetime import datetime
 
 from lab.kube.errors import ApiError, Cause, bad_request
 from lab.kube.jsontypes import JsonObject, JsonValue, clone_object, lookup, metadata, section, text
-from lab.kube.resources import NAMESPACES, ResourceType
+from lab.kube.resource_type import ResourceType
+from lab.kube.resources import NAMESPACES
 
 ANNOTATIONS_LIMIT = 256 * 1024
 _SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")

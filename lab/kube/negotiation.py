@@ -92,6 +92,9 @@ class Preconditions:
 
 async def read_preconditions(http: web.Request) -> Preconditions:
     """Read the preconditions from DeleteOptions in the body."""
+    if content_type(http) == protobuf.MEDIA_TYPE:
+        uid, version = protobuf.preconditions(await http.read())
+        return Preconditions(uid=uid, version=version)
     value = await read_json(http)
     wanted = section(value, "preconditions") if isinstance(value, dict) else {}
     return Preconditions(uid=text(wanted, "uid"), version=text(wanted, "resourceVersion"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lab.kube.jsontypes import JsonObject, clone_object, encode, lookup, metadata, text
-from lab.kube.resources import ResourceType
+from lab.kube.resource_type import ResourceType
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 WriteVerb = Literal["create", "update", "patch", "delete"]

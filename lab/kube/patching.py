@@ -35,13 +35,6 @@ def merge(target: JsonValue, patch: JsonValue) -> JsonValue:
     return result
 
 
-def without_directives(patch: JsonValue) -> JsonValue:
-    """Remove the `$…` directives from a strategic merge patch; the rest is applied as a merge patch."""
-    if isinstance(patch, dict):
-        return {key: without_directives(item) for key, item in patch.items() if not key.startswith("$")}
-    return patch
-
-
 def apply_json_patch(document: JsonObject, operations: JsonValue) -> JsonObject:
     """Apply RFC 6902 to a copy. Raises 400 for an invalid patch, 422 for one that does not fit."""
     if not isinstance(operations, list):

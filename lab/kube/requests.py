@@ -11,7 +11,8 @@ from urllib.parse import unquote
 
 from lab.kube.errors import ApiError, unknown_path
 from lab.kube.jsontypes import JsonObject
-from lab.kube.resources import BY_PATH, BY_PLURAL, NAMESPACES, ResourceType
+from lab.kube.resource_type import ResourceType
+from lab.kube.resources import BY_PATH, BY_PLURAL, NAMESPACES
 
 Verb = Literal["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
 WRITES: frozenset[str] = frozenset({"create", "update", "patch", "delete", "deletecollection"})

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from lab.kube.errors import ApiError
 from lab.kube.jsontypes import JsonObject, metadata, section
 from lab.kube.objects import Actor, Stored
-from lab.kube.resources import NADS, ResourceType
+from lab.kube.resource_type import ResourceType
+from lab.kube.resources import NADS
 from lab.kube.store import Store
 
 RIVAL = Actor(user="rival", agent="lab-rival")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lab.kube.errors import bad_request
 from lab.kube.jsontypes import JsonObject, metadata, strings
-from lab.kube.resources import ResourceType
+from lab.kube.resource_type import ResourceType
 
 Predicate = Callable[[JsonObject], bool]
 

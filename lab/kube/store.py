@@ -17,7 +17,8 @@ from lab.kube.history import History
 from lab.kube.journal import Journal
 from lab.kube.jsontypes import JsonObject, lookup, metadata, text
 from lab.kube.objects import Actor, Change, EventType, Key, Stored, WriteVerb
-from lab.kube.resources import NAMESPACES, ResourceType
+from lab.kube.resource_type import ResourceType
+from lab.kube.resources import NAMESPACES
 from lab.kube.signals import Signal
 from lab.kube.writes import WriteLog
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from lab.kube.jsontypes import JsonObject, JsonValue
 from lab.kube.objects import Stored
-from lab.kube.resources import ResourceType
+from lab.kube.resource_type import ResourceType
 
 
 def table(

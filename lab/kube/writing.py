@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from lab.kube import strategic
 from lab.kube.errors import ApiError, bad_request, success, unknown_path
 from lab.kube.jsontypes import JsonObject, JsonValue, lookup, metadata
 from lab.kube.lifecycle import required_version
@@ -17,7 +18,6 @@ from lab.kube.patching import (
     STRATEGIC_PATCH,
     apply_json_patch,
     merge,
-    without_directives,
 )
 from lab.kube.reading import selection_of
 from lab.kube.requests import Request
@@ -107,10 +107,11 @@ def _edit(format_: str, patch: JsonValue) -> Edit:
         return lambda current: apply_json_patch(current, patch)
     if not isinstance(patch, dict):
         raise bad_request("the patch is not an object")
-    changes = without_directives(patch) if format_ == STRATEGIC_PATCH else patch
+    if format_ == STRATEGIC_PATCH:
+        return lambda current: strategic.merge(current, patch)
 
     def merged(current: JsonObject) -> JsonObject:
-        result = merge(current, changes)
+        result = merge(current, patch)
         return result if isinstance(result, dict) else current
 
     return merged

@@ -21,14 +21,8 @@ from prometheus_client import CollectorRegistry
 from lab.kube import ApiServer
 from lab.kube.jsontypes import JsonObject
 from lab.kube.requests import Match
-from lab.kube.resources import (
-    NAMESPACES,
-    NODES,
-    POD_MONITORS,
-    PROMETHEUS_RULES,
-    SERVICE_ACCOUNTS,
-    ResourceType,
-)
+from lab.kube.resource_type import ResourceType
+from lab.kube.resources import NAMESPACES, NODES, POD_MONITORS, PROMETHEUS_RULES, SERVICE_ACCOUNTS
 from services.contract.names import (
     DEAD_LETTERS_KEY,
     OBSERVED_TIME_KEY,

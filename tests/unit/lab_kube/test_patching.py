@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lab.kube.errors import ApiError
 from lab.kube.jsontypes import JsonObject, JsonValue, clone_object
-from lab.kube.patching import apply_json_patch, merge, without_directives
+from lab.kube.patching import apply_json_patch, merge
 
 scalars = st.none() | st.booleans() | st.integers(-3, 3) | st.text("ab/~-0", max_size=3)
 values = st.recursive(
@@ -81,12 +81,6 @@ def test_a_difference_merges_to_the_other(old: JsonObject, new: JsonObject) -> N
     kept = clone_object(before)
     assert merge(before, difference(before, after)) == after
     assert before == kept
-
-
-def test_directives_are_left_out() -> None:
-    """$-keys of a strategic merge patch do not become members of the object."""
-    patch: JsonObject = {"a": {"$patch": "replace", "b": 1}, "$setElementOrder/x": []}
-    assert without_directives(patch) == {"a": {"b": 1}}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.kube.errors import ApiError
-from lab.kube.protobuf import MAGIC, decode, fields
+from lab.kube.protobuf import MAGIC, decode, fields, preconditions
 
 
 def field(number: int, value: bytes) -> bytes:
@@ -50,10 +50,32 @@ def test_a_namespace() -> None:
     }
 
 
+def test_a_secret() -> None:
+    """Its data are base64, as in JSON; its type and the version that it replaces are read."""
+    meta = field(1, b"s") + field(6, b"17")
+    raw = field(1, meta) + field(2, field(1, b"k") + field(2, b"\x00v")) + field(3, b"Opaque")
+    body = decode(envelope("v1", "Secret", raw))
+    assert (body["data"], body["type"]) == ({"k": "AHY="}, "Opaque")
+    assert body["metadata"] == {
+        "name": "s",
+        "generateName": "",
+        "labels": {},
+        "annotations": {},
+        "resourceVersion": "17",
+    }
+
+
+def test_what_a_deletion_requires() -> None:
+    """The uid and the version of the object, if any."""
+    options = field(2, field(1, b"uid-1") + field(2, b"17"))
+    assert preconditions(envelope("meta.k8s.io/v1", "DeleteOptions", options)) == ("uid-1", "17")
+    assert preconditions(envelope("meta.k8s.io/v1", "DeleteOptions", b"")) == ("", "")
+
+
 def test_anything_else_is_to_be_json() -> None:
-    """A Secret as protobuf gets a 415."""
+    """A ConfigMap as protobuf gets a 415."""
     with pytest.raises(ApiError) as caught:
-        decode(envelope("v1", "Secret", b""))
+        decode(envelope("v1", "ConfigMap", b""))
     assert caught.value.code == 415
 
 

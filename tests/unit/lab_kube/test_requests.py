@@ -6,7 +6,8 @@ from lab.kube.errors import ApiError
 from lab.kube.faults import Action, Fault
 from lab.kube.negotiation import Page, accepted
 from lab.kube.requests import Match, parse
-from lab.kube.resources import EVENTS, NADS, TABLE, ResourceType
+from lab.kube.resource_type import ResourceType
+from lab.kube.resources import EVENTS, NADS, TABLE
 from lab.kube.selectors import select
 
 ROOT = "/apis/k8s.cni.cncf.io/v1"
@@ -53,7 +54,7 @@ def test_a_watch_is_a_verb() -> None:
     [
         ("GET", "/", 404),
         ("GET", "/api", 404),
-        ("GET", "/api/v1/pods", 404),
+        ("GET", "/api/v1/podtemplates", 404),
         ("GET", "/api/v2/namespaces", 404),
         ("GET", f"/api/v1/{NAD}", 404),
         ("GET", f"{ROOT}/{NAD}/b", 404),
