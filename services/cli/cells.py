@@ -4,6 +4,7 @@ from rich.text import Text
 
 from services.cli.terminal import BAD, GOOD, UNTRIED, cell, sign_text
 from services.contract.gateways import subnet_of
+from services.contract.macs import with_mac
 from services.contract.outcomes import DHCPOutcome, ReachOutcome
 from services.view.probe_documents import DHCPFound, ReachFound
 
@@ -13,7 +14,10 @@ def dhcp_cell(finding: DHCPFound | None) -> Text:
     if finding is None or finding.outcome is DHCPOutcome.NOT_TRIED:
         return sign_text(UNTRIED)
     if finding.outcome is DHCPOutcome.OFFERED:
-        servers = ", ".join(f"{offer.server} ({offer.cidr or 'no subnet'})" for offer in finding.servers)
+        servers = ", ".join(
+            f"{with_mac(str(offer.server), offer.mac)} offers {offer.cidr or 'no subnet'}"
+            for offer in finding.servers
+        )
         return cell(f"{GOOD} {servers}", "green" if servers_agree(finding) else "yellow")
     style = "red" if finding.outcome is DHCPOutcome.NO_OFFER else "yellow"
     return cell(f"{BAD} {finding.outcome.replace('_', ' ')}", style)

@@ -36,6 +36,7 @@ def network_document(row: NetworkRow) -> Document:
         "mode": row.mode or None,
         "cidr": row.cidr or None,
         "gateway": row.gateway or None,
+        "gateway_mac": row.gateway_mac or None,
         "connectivity": row.connectivity or None,
         "state": row.state,
         "reason": row.reason,

@@ -1,12 +1,13 @@
 """One network explained: what is asked and where that comes from, what the state means, what to do."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.contract.causes import CauseRecord
+from services.contract.macs import macs_in, named, router_of, with_mac
 from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, ReachOutcome, Reason, State
 from services.network.causes.texts import describe
-from services.network.macs import macs_in, named, router_of
+from services.network.judge.servers import sender
 from services.network.parse import nad
 from services.network.parse.intent import Intent
 from services.network.parse.nad import Network, NetworkRef
@@ -99,6 +100,13 @@ def _meaning(row: NetworkRow, facts: Facts) -> tuple[list[str], list[str]]:
     """Return sentences on the state, the reason and the findings, and the steps of all of them, each once."""
     meaning = [STATES[State(row.state)].meaning] if row.state in set(State) else []
     steps: list[str] = []
+    # A step may use the address in a command.
+    servers = {server.server: server.mac for server in row.servers}
+    in_words = replace(
+        facts,
+        gateway=with_mac(facts.gateway, row.gateway_mac),
+        server=with_mac(facts.server, servers.get(facts.server)),
+    )
     codes = [row.reason, *(code for code in sorted(row.findings) if code != row.reason)]
     for code in codes:
         if code not in set(Reason):
@@ -108,7 +116,7 @@ def _meaning(row: NetworkRow, facts: Facts) -> tuple[list[str], list[str]]:
         text = REASONS[Reason(code)]
         detail = row.detail if code == row.reason else row.findings.get(code, "")
         head = "" if code == row.reason else f"Besides ({code}): "
-        meaning.append(f"{head}{facts.fill(text.meaning)}{f' ({detail})' if detail else ''}")
+        meaning.append(f"{head}{in_words.fill(text.meaning)}{f' ({detail})' if detail else ''}")
         steps += [step for s in text.steps if (step := facts.fill(s)) not in steps]
     if row.dhcp_out:
         meaning.append(DHCP_OUT)
@@ -159,8 +167,8 @@ def _comparisons(row: NetworkRow, checks: Sequence[HostCheck]) -> list[str]:
         check = fresh[0]
         assert check.dhcp is not None
         comparisons.append(
-            f"The DHCP server {check.dhcp.servers[0].server} answered {check.host} on this VLAN, so the VLAN "
-            "does reach that host: the gateway itself is silent, or has another address."
+            f"The DHCP server {sender(check.dhcp.servers[0])} answered {check.host} on this VLAN, so the "
+            "VLAN does reach that host: the gateway itself is silent, or has another address."
         )
     heard = [
         c

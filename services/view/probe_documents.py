@@ -61,6 +61,10 @@ class ReachFound(Protocol):
     def outcome(self) -> ReachOutcome: ...
     @property
     def rtt_ms(self) -> float | None: ...
+    @property
+    def mac(self) -> str | None: ...
+    @property
+    def macs(self) -> Sequence[str]: ...
 
 
 class ScannedVlan(Protocol):
@@ -100,10 +104,13 @@ def dhcp_document(finding: DHCPFound | None) -> Document:
 
 
 def reach_document(reach: ReachFound | None) -> Document:
-    """{"outcome", "rtt_ms"}; rtt_ms is null without an answer."""
+    """{"outcome", "rtt_ms"}; rtt_ms is null without an answer. mac: who answered ARP; macs: all that answered
+    one question, if they were several."""
     if reach is None:
         return {"outcome": ReachOutcome.NOT_TRIED.value, "rtt_ms": None}
-    return {"outcome": reach.outcome.value, "rtt_ms": reach.rtt_ms}
+    document: Document = {"outcome": reach.outcome.value, "rtt_ms": reach.rtt_ms}
+    document |= {"mac": reach.mac} if reach.mac else {}
+    return document | ({"macs": list(reach.macs)} if reach.macs else {})
 
 
 def server_document(server: str, cidr: str | None, gateway: str | None, mac: str | None) -> Document:

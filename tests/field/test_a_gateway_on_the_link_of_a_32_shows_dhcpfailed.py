@@ -129,7 +129,9 @@ def test_a_32_with_option_3_alone_is_probed_and_told() -> None:
     """Most clients reach the gateway all the same; some do not, so it stands as a finding."""
     result = concluded(found_by("node1", server("255.255.255.255", router=ROUTER), Gateway(ROUTER)))
     assert (result.state, str(result.cidr)) == (State.ACTIVE, "10.0.7.1/32")
-    assert result.findings == {Reason.SUBNET_TOO_SMALL: "10.0.7.2 offers a /32 with gateway 10.0.7.1"}
+    assert result.findings == {
+        Reason.SUBNET_TOO_SMALL: "10.0.7.2 (02:fe:00:00:00:01) offers a /32 with gateway 10.0.7.1"
+    }
 
 
 def test_hosts_with_a_32_each_agree() -> None:

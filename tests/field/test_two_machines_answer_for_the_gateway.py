@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import pytest
 
 from services.contract.limits import MAX_ANSWERS
+from services.contract.macs import macs_in
 from services.contract.messages import ReachVerdict
 from services.contract.outcomes import ReachOutcome, Reason, State
-from services.network.macs import macs_in
 from services.prober import verdicts
 from services.prober.engine import answers
 from services.prober.engine.answers import Answers

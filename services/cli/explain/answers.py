@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from services.cli.cells import servers_agree
 from services.cli.terminal import BAD, FAULTY, GOOD, UNCERTAIN, UNTRIED
+from services.contract.macs import named, with_mac
 from services.contract.messages import DHCPVerdict, Offer, ReachVerdict
 from services.contract.outcomes import BridgeFault, DHCPOutcome, LeaseOutcome, ReachOutcome
 from services.network.reasons.states import BRIDGE_FAULTS, FAULTS
@@ -79,7 +80,7 @@ def _measured(measured_age_s: float | None, age_s: float | None) -> str:
 def _reach(path: str, what: str, reach: ReachVerdict, measured: str) -> PathAnswer:
     times = "once" if reach.attempts == 1 else f"{reach.attempts} times"
     if reach.outcome is ReachOutcome.REACHABLE:
-        who = f" by {reach.mac}" if reach.mac else ""
+        who = f" by {' and '.join(map(named, reach.macs or (reach.mac,)))}" if reach.mac else ""
         rtt = "" if reach.rtt_ms is None else f" after {_ms(reach.rtt_ms)}{measured}"
         return PathAnswer(path, GOOD, f"{what}: answered{who}{rtt}")
     if reach.outcome is ReachOutcome.SILENT:
@@ -125,7 +126,7 @@ def _offer(offer: Offer) -> str:
     router = f"router {routers}" if routers else "no router"
     relay = f", through the relay {offer.relay}" if offer.relay else ""
     extra = ", a rogue server" if offer.rogue else ""
-    server = f"{offer.server} ({offer.mac})" if offer.mac else str(offer.server)
+    server = with_mac(str(offer.server), offer.mac)
     return f"{server} offered {offer.address}{subnet}, {router}{relay}, after {_ms(offer.after_ms)}{extra}"
 
 
@@ -142,7 +143,9 @@ def _lease(finding: DHCPVerdict) -> list[PathAnswer]:
         LeaseOutcome.NOT_TRIED: (UNTRIED, "stopped before an answer"),
     }
     sign, text = texts[lease.outcome]
-    return [PathAnswer("lease", sign, f"REQUEST of {lease.address} from {lease.server}: {text}")]
+    macs = {offer.server: offer.mac for offer in finding.servers}
+    server = with_mac(str(lease.server), macs.get(lease.server))
+    return [PathAnswer("lease", sign, f"REQUEST of {lease.address} from {server}: {text}")]
 
 
 def _ms(milliseconds: float) -> str:

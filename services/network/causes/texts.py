@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from services.contract.causes import CauseRecord
+from services.contract.macs import macs_in
 from services.contract.vlans import write_vlans
 from services.network.causes.candidates import CauseKind
 from services.network.reasons.states import FAULTS
 from services.network.reasons.switch_ports import Announced, name_ports
+from services.network.reasons.texts import how_to_find
 
 _MAX_NAMED = 5
 _MAX_LIST_CHARACTERS = 30
@@ -100,7 +102,8 @@ CAUSES: Mapping[CauseKind, CauseText] = {
         "strange {subject}",
         "It makes offers that are not expected on these VLANs. VMs may take a wrong gateway from it.",
         (
-            "Find its switch port by its MAC address, and take it off the VLAN",
+            "{find}",
+            "Take it off the VLAN",
             "If it belongs there, list it in the probers' setting allowed_servers",
         ),
     ),
@@ -139,6 +142,8 @@ def describe(cause: CauseRecord, announced: Announced = MappingProxyType({})) ->
         "cluster_network": cause.cluster_network,
         "interface": f"{cause.cluster_network}-bo",
     }
+    macs = macs_in(cause.subject)
+    values["find"] = how_to_find(macs[0] if macs else "MAC")
     text = _text(cause.kind)
     steps = tuple(step.format_map(values) for step in text.steps)
     if cause.fault is not None:

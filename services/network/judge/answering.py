@@ -1,7 +1,7 @@
 """Who answers for the gateway on the VLAN: its MAC address, when that has changed, and whether it has a twin.
 
 Pure functions of one assessment and of what the last one remembered. Of redundant routers one may answer for
-another (network.macs), and leaves of a fabric each answer their own hosts: neither is a duplicate.
+another (contract.macs), and leaves of a fabric each answer their own hosts: neither is a duplicate.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,13 +10,13 @@ from ipaddress import IPv4Address
 from typing import NamedTuple
 
 from services.contract.limits import MAX_ANSWERS
+from services.contract.macs import macs_in, named, protocol_of, router_of
 from services.contract.open_doubts import MAX_ANSWERERS, Answerer, Doubts
 from services.contract.outcomes import ReachOutcome, Reason, State
 from services.network.judge.doubting import changed
 from services.network.judge.evidence import Case
 from services.network.judge.reduction import Conclusion, check_of
 from services.network.judge.servers import offers_in
-from services.network.macs import macs_in, named, protocol_of, router_of
 
 ALTERNATES_MS = 1_800_000
 """Two take turns if they do so as often as Doubts remembers within this time."""

@@ -23,6 +23,7 @@ from services.network.judge.servers import (
     offers_in,
     remember,
     routers_of,
+    sender,
 )
 from services.network.parse.intent import Intent
 from services.network.parse.status import ServerIdentity, ServerOffer
@@ -173,10 +174,10 @@ def _read_offers(
     findings = _find_in(listed, f"nadroute uses the offer of {describe(server)}", too_many=too_many)
     if len(set(chosen.routers)) > 1:
         named = ", ".join(map(str, dict.fromkeys(chosen.routers)))
-        findings[Reason.SEVERAL_ROUTERS] = f"{chosen.server} names {named}; nadroute uses {gateway}"
+        findings[Reason.SEVERAL_ROUTERS] = f"{sender(chosen)} names {named}; nadroute uses {gateway}"
     cidr = subnet_of(chosen.cidr, gateway)
     if chosen.cidr is not None and chosen.cidr.prefixlen == 32 and not chosen.on_link:
-        findings[Reason.SUBNET_TOO_SMALL] = f"{chosen.server} offers a /32 with gateway {gateway}"
+        findings[Reason.SUBNET_TOO_SMALL] = f"{sender(chosen)} offers a /32 with gateway {gateway}"
     same = [offer for offer, _ in usable if _names(offer, gateway, cidr, policy)]
     naming = [chosen] if too_many else same
     named_by = remember(intent.named_by if gateway == known else (), map(identity, naming))
@@ -232,19 +233,19 @@ def _why_unusable(
     if not eligible:
         if not offers:
             return Reason.NO_DHCP_OFFER, ""
-        others = ", ".join(dict.fromkeys(str(offer.server) for offer in offers))
+        others = ", ".join(dict.fromkeys(map(sender, offers)))
         return Reason.CONFIGURED_SERVER_SILENT, f"{intent.server} did not answer, {others} did"
     offer = eligible[0]
     routers = routers_of(offer)
     subnet = str(offer.cidr or "no usable mask")
     if not routers:
-        return Reason.NO_ROUTER_OPTION, f"{offer.server} offered {offer.address} ({subnet})"
+        return Reason.NO_ROUTER_OPTION, f"{sender(offer)} offered {offer.address} ({subnet})"
     router = _usable_gateway(offer, policy) or routers[0]
     # Without a flaw it is on the hosts' own networks, and does not answer on the VLAN.
     reason = _refuse(offer, router, policy) or Reason.ROUTER_NOT_ON_VLAN
     if reason is Reason.SUBNET_REFUSED and offer.cidr is not None:
         subnet += f", which overlaps {policy.overlapped_by(offer.cidr)}"
-    return reason, f"{offer.server} offered {offer.address} ({subnet}) with router {router}"
+    return reason, f"{sender(offer)} offered {offer.address} ({subnet}) with router {router}"
 
 
 def _contradicts(offer: Offer, known: IPv4Address | None, policy: Policy) -> bool:

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterable
 from ipaddress import IPv4Address
 
+from services.contract.macs import router_of
 from services.contract.messages import ReachVerdict, Verdict
 from services.contract.outcomes import BridgeFault, DHCPOutcome, ReachOutcome
-from services.network.macs import router_of
 
 DOWN_AFTER = 3
 """Unanswered probes before a gateway counts as silent. One answer is enough to count as reachable."""

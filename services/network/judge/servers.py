@@ -9,6 +9,7 @@ from ipaddress import IPv4Address
 
 from services.contract.gateways import subnet_of
 from services.contract.limits import MAX_SERVERS
+from services.contract.macs import with_mac
 from services.contract.messages import Offer, Verdict
 from services.contract.outcomes import Reason
 from services.contract.verdicts import AgedVerdict
@@ -163,7 +164,11 @@ def _list(servers: Sequence[ServerOffer]) -> str:
 
 def describe(server: ServerOffer) -> str:
     """Return the server, and the machine that its offer came from."""
-    mac = f" ({server.mac})" if server.mac else ""
-    return (
-        f"{server.server} through the relay {server.relay}{mac}" if server.relay else f"{server.server}{mac}"
-    )
+    if server.relay:
+        return f"{server.server} through the relay {with_mac(server.relay, server.mac)}"
+    return with_mac(server.server, server.mac)
+
+
+def sender(offer: Offer) -> str:
+    """Return the same of an offer."""
+    return describe(ServerOffer(str(offer.server), mac=offer.mac or "", relay=str(offer.relay or "")))

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from services.contract.macs import named, with_mac
 from services.contract.outcomes import CALM_STATES, Reason, State
 from services.network.judge.reduction import Conclusion
-from services.network.macs import named
 from services.network.parse.intent import Intent, NotProbed
 from services.network.parse.status import Status
 from services.network.reasons.catalog import REASONS
@@ -98,7 +98,7 @@ def describe_limit(left: str) -> Event:
 
 def _message(code: str, status: Status, intent: Intent | NotProbed, conclusion: Conclusion | None) -> str:
     facts = EventFacts(
-        gateway=status.gateway or "unknown",
+        gateway=with_mac(status.gateway, status.gateway_mac) or "unknown",
         segment=str(intent.segment) if isinstance(intent, Intent) else "",
         answering=list_hosts(conclusion.answering if conclusion else ()),
         silent=list_hosts(conclusion.silent if conclusion else ()),

@@ -8,7 +8,7 @@ import string
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from services.network.macs import dotted
+from services.contract.macs import dotted
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,11 @@ SHARED_STEPS: Mapping[str, str] = {
         '{route}={{"mode":"manual","cidr":"CIDR","gateway":"GATEWAY"}}'`
     """,
 }
+
+
+def how_to_find(mac: str) -> str:
+    """Return the step that finds a machine on the switches by its MAC address."""
+    return " ".join(SHARED_STEPS["FIND_MAC"].split()).format(mac=mac, dotted_mac=dotted(mac))
 
 
 def reason_text(event: str, text: str) -> ReasonText:

@@ -56,6 +56,8 @@ class ScannedReach(NamedTuple):
 
     outcome: ReachOutcome
     rtt_ms: float | None = None
+    mac: str | None = None
+    macs: tuple[str, ...] = ()
 
 
 NOT_TRIED = ScannedReach(ReachOutcome.NOT_TRIED)
@@ -136,4 +138,9 @@ def _offer(offer: DHCPOffer, *, rogue: bool) -> ScannedOffer:
 
 
 def _reach(result: ReachResult) -> ScannedReach:
-    return ScannedReach(result.outcome, None if result.rtt_s is None else milliseconds(result.rtt_s))
+    return ScannedReach(
+        result.outcome,
+        None if result.rtt_s is None else milliseconds(result.rtt_s),
+        None if result.mac is None else mac_text(result.mac),
+        tuple(map(mac_text, result.macs)),
+    )

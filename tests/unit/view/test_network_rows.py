@@ -49,6 +49,7 @@ def test_a_row_has_the_route_and_the_status() -> None:
         "mode": "auto",
         "cidr": "10.0.112.0/20",
         "gateway": "10.0.112.1",
+        "gateway_mac": None,
         "connectivity": "true",
         "state": "Partial",
         "reason": "GatewaySilentOnSomeHosts",

@@ -35,6 +35,14 @@ def named(mac: str) -> str:
     return f"{mac} ({protocol})" if protocol else mac
 
 
+def with_mac(address: str, mac: str | None) -> str:
+    """Return an address with the MAC address of the machine, if that is known: how texts name a machine."""
+    if not mac:
+        return address
+    protocol = protocol_of(mac)
+    return f"{address} ({mac}, {protocol})" if protocol else f"{address} ({mac})"
+
+
 def macs_in(text: str) -> list[str]:
     """Return the MAC addresses that a text names, in its order."""
     return _MAC.findall(text)
