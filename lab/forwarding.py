@@ -25,16 +25,18 @@ class AccessPort:
 
 @dataclass(frozen=True, kw_only=True)
 class TrunkPort:
-    """A port that carries `vlans`, tagged (IEEE 802.1Q). Untagged frames are dropped.
+    """A port that carries `vlans`, tagged (IEEE 802.1Q), except `native`, which is one of them.
 
-    `loss` is the share of frames that its cable loses, in each direction. `lldp`: what the switch announces
-    on it; None: nothing.
+    It sends `native` untagged, and takes it with or without a tag, as switches do. Without one, untagged
+    frames are dropped. `loss` is the share of frames that its cable loses, in each direction. `lldp`: what
+    the switch announces on it; None: nothing.
     """
 
     cluster_network: str
     vlans: frozenset[int]
     loss: float = 0.0
     lldp: PortLabel | None = None
+    native: int | None = None
 
 
 Port = AccessPort | TrunkPort
@@ -60,7 +62,7 @@ class Forwarding:
         """Return the outgoing ports of a `frame` that arrived at `port`, with the bytes for each.
 
         `tci` is the tag control information of the outer tag, which the kernel has already stripped; None if
-        the frame was untagged. Frames for a trunk port are tagged.
+        the frame was untagged. Frames for a trunk port are tagged, those of its native VLAN are not.
         """
         segment = self._segment(port, tci)
         if segment is None or len(frame) < _HEADER_LENGTH or self._is_lost(port):
@@ -70,14 +72,14 @@ class Forwarding:
         known = None if destination[0] & 1 else self._learned.get((segment, destination))
         tagged = b""
         out: list[tuple[str, bytes]] = []
-        for name, is_trunk in self._members_of(segment):
+        for name, is_tagged in self._members_of(segment):
             if name == port or (known is not None and name != known) or self._is_lost(name):
                 continue
-            if is_trunk and not tagged:
+            if is_tagged and not tagged:
                 priority = (tci or 0) & ~_VLAN_MASK
                 tag = _TPID + (priority | segment[1]).to_bytes(2, "big")
                 tagged = frame[:12] + tag + frame[12:]
-            out.append((name, tagged if is_trunk else frame))
+            out.append((name, tagged if is_tagged else frame))
         return out
 
     def _is_lost(self, port: str) -> bool:
@@ -87,9 +89,11 @@ class Forwarding:
         port = self._ports.get(name)
         if isinstance(port, AccessPort):
             return (port.cluster_network, port.vlan) if tci is None else None
-        if port is None or tci is None or tci & _VLAN_MASK not in port.vlans:
+        if port is None:
             return None
-        return port.cluster_network, tci & _VLAN_MASK
+        # Without a tag, and with one that names no VLAN but a priority.
+        vlan = (tci or 0) & _VLAN_MASK or port.native
+        return (port.cluster_network, vlan) if vlan in port.vlans else None
 
     def _learn(self, segment: _Segment, source: bytes, port: str) -> None:
         key = (segment, source)
@@ -100,7 +104,7 @@ class Forwarding:
         # Created on first use: two trunks of 4094 VLANs have many segments without traffic.
         if segment not in self._members:
             self._members[segment] = tuple(
-                (name, isinstance(port, TrunkPort))
+                (name, isinstance(port, TrunkPort) and port.native != segment[1])
                 for name, port in self._ports.items()
                 if port.cluster_network == segment[0] and _carries(port, segment[1])
             )

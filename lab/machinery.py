@@ -133,7 +133,10 @@ class Machinery:
     def _start_switch(self) -> None:
         self._ports = {
             link.port: TrunkPort(
-                cluster_network=link.uplink.cluster_network, vlans=link.uplink.vlans, lldp=link.uplink.lldp
+                cluster_network=link.uplink.cluster_network,
+                vlans=link.uplink.vlans,
+                lldp=link.uplink.lldp,
+                native=link.uplink.native,
             )
             for link in self._wiring.trunks
         }

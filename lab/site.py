@@ -39,6 +39,7 @@ class DhcpServer:
     machine of its own. `router` is option 3 (RFC 2132 section 3.5); None omits the option. `relay`: the
     server is on the management network, at `address`, and the VLAN's gateway relays to it (RFC 1542).
     `ping_check`: probe an address before offering it, as servers do by default; it delays every OFFER.
+    `min_secs`: answer clients only that say they have waited so long (`secs`); with ISC dhcpd alone.
     """
 
     pool_start: IPv4Address
@@ -49,6 +50,7 @@ class DhcpServer:
     lease_seconds: int = 3600
     ping_check: bool = False
     relay: bool = False
+    min_secs: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,8 @@ class Vlan:
 class Uplink:
     """A host's port on one cluster network; `vlans` are those that the physical switch trunks to it.
 
+    `native` is the one of them that the switch sends without a tag; None: all are tagged. A port whose only
+    VLAN is native is an access port.
     `lldp`: what the switch announces there; None: nothing.
     """
 
@@ -90,6 +94,7 @@ class Uplink:
     interface: str
     vlans: frozenset[int] = field(default=ALL_VLANS, repr=False)
     lldp: PortLabel | None = None
+    native: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

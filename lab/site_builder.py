@@ -65,15 +65,25 @@ def build_vlan(
     )
 
 
-def build_hosts(count: int, *, trunked: Mapping[str, frozenset[int]]) -> tuple[Host, ...]:
-    """Build hosts node1, node2, ... with uplink extra-bo to `extra`; VLANs: `trunked[name]`, else all."""
+def build_hosts(
+    count: int, *, trunked: Mapping[str, frozenset[int]], native: Mapping[str, int] | None = None
+) -> tuple[Host, ...]:
+    """Build hosts node1, node2, ... with uplink extra-bo to `extra`; VLANs: `trunked[name]`, else all.
+
+    `native`: the native VLAN of a host's port, if it has one.
+    """
     names = [f"node{number}" for number in range(1, count + 1)]
     return tuple(
         Host(
             name=name,
             address=MANAGEMENT.cidr[_FIRST_HOST + index],
             uplinks=(
-                Uplink(cluster_network="extra", interface="extra-bo", vlans=trunked.get(name, ALL_VLANS)),
+                Uplink(
+                    cluster_network="extra",
+                    interface="extra-bo",
+                    vlans=trunked.get(name, ALL_VLANS),
+                    native=(native or {}).get(name),
+                ),
             ),
         )
         for index, name in enumerate(names)
@@ -81,14 +91,19 @@ def build_hosts(count: int, *, trunked: Mapping[str, frozenset[int]]) -> tuple[H
 
 
 def build_site(
-    vlans: Iterable[int | Vlan], *, hosts: int = 2, trunked: Mapping[str, frozenset[int]] | None = None
+    vlans: Iterable[int | Vlan],
+    *,
+    hosts: int = 2,
+    trunked: Mapping[str, frozenset[int]] | None = None,
+    native: Mapping[str, int] | None = None,
 ) -> Site:
     """Build a site of `hosts` hosts and `vlans`, where a number stands for `build_vlan(number)`.
 
-    `trunked` maps a host that does not carry all VLANs to those that it carries.
+    `trunked` maps a host that does not carry all VLANs to those that it carries, `native` one to the VLAN
+    that it gets untagged.
     """
     return Site(
         management=MANAGEMENT,
-        hosts=build_hosts(hosts, trunked=trunked or {}),
+        hosts=build_hosts(hosts, trunked=trunked or {}, native=native),
         vlans=tuple(build_vlan(vlan) if isinstance(vlan, int) else vlan for vlan in vlans),
     )

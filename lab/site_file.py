@@ -40,7 +40,7 @@ from lab.yaml_section import (
 )
 
 _VLAN_KEYS = {"vlan", "cluster_network", "cidr", "gateway", "gateway_answers", "routed", "dhcp"}
-_DHCP_KEYS = {"pool", "server", "address", "router", "lease_seconds", "ping_check", "relay"}
+_DHCP_KEYS = {"pool", "server", "address", "router", "lease_seconds", "ping_check", "relay", "min_secs"}
 _LABEL_KEYS = {"switch", "port", "description", "address", "native_vlan", "vlans"}
 _NO_ROUTER = "none"
 
@@ -123,12 +123,13 @@ def _uplinks(field: str, value: object) -> tuple[Uplink, ...]:
 
 
 def _uplink(cluster_network: str, field: str, value: object) -> Uplink:
-    section = Section(field, value, {"interface", "vlans", "lldp"})
+    section = Section(field, value, {"interface", "vlans", "lldp", "native"})
     return Uplink(
         cluster_network=cluster_network,
         interface=section.required("interface", text),
         vlans=section.optional("vlans", vlan_set, ALL_VLANS),
         lldp=section.optional("lldp", _label, None),
+        native=section.optional("native", integer, None),
     )
 
 
@@ -195,6 +196,7 @@ def _dhcp(
         lease_seconds=section.optional("lease_seconds", integer, 3600),
         ping_check=section.optional("ping_check", boolean, False),
         relay=relay,
+        min_secs=section.optional("min_secs", integer, 0),
     )
 
 
@@ -209,6 +211,8 @@ def _dump_host(host: Host) -> dict[str, object]:
 
 def _dump_uplink(uplink: Uplink) -> dict[str, object]:
     dumped: dict[str, object] = {"interface": uplink.interface, "vlans": format_vlan_set(uplink.vlans)}
+    if uplink.native is not None:
+        dumped["native"] = uplink.native
     if (label := uplink.lldp) is not None:
         fields = {
             **asdict(label),
@@ -240,4 +244,5 @@ def _dump_dhcp(server: DhcpServer) -> dict[str, object]:
         "lease_seconds": server.lease_seconds,
         "ping_check": server.ping_check,
         "relay": server.relay,
+        "min_secs": server.min_secs,
     }

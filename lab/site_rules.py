@@ -17,6 +17,7 @@ _OWN_INTERFACES = frozenset({"lo", "mgmt"})
 # dnsmasq rounds anything shorter up to two minutes.
 _LEASE_SECONDS = range(120, 7 * 86400 + 1)
 _MAX_POOL = 65536
+_MIN_SECS = range(256)
 
 
 def check_site(site: Site) -> None:
@@ -85,6 +86,8 @@ def _uplink_problems(host: Host, field: str) -> Iterator[str]:
             yield _wrong(f"{path}.lldp.vlans", listed, "what fits into one frame, some 80")
         if not all(VLAN_MIN <= vlan <= VLAN_MAX for vlan in uplink.vlans):
             yield _wrong(f"{path}.vlans", sorted(uplink.vlans), f"VLAN IDs {VLAN_MIN}-{VLAN_MAX}")
+        if uplink.native is not None and uplink.native not in uplink.vlans:
+            yield _wrong(f"{path}.native", uplink.native, "one of the port's vlans")
 
 
 def _vlan_problems(site: Site) -> Iterator[str]:
@@ -152,6 +155,8 @@ def _server_problems(vlan: Vlan, cidr: IPv4Network, server: DhcpServer, path: st
         yield _wrong(f"{path}.address", server.address, f"a host address in {cidr}")
     if server.address == vlan.gateway and not vlan.gateway_answers:
         yield _wrong(f"{path}.address", server.address, "an address other than the silent gateway's")
+    if server.min_secs and (server.server is not ServerKind.ISC or server.min_secs not in _MIN_SECS):
+        yield _wrong(f"{path}.min_secs", server.min_secs, "0 to 255 with isc, 0 with any other server")
     if server.lease_seconds not in _LEASE_SECONDS:
         expected = f"{_LEASE_SECONDS.start} to {_LEASE_SECONDS.stop - 1} seconds"
         yield _wrong(f"{path}.lease_seconds", server.lease_seconds, expected)

@@ -42,6 +42,7 @@ def encode_ports(ports: Mapping[str, Port]) -> str:
                 "vlans": format_vlan_set(port.vlans) if isinstance(port, TrunkPort) else str(port.vlan),
                 "loss": port.loss if isinstance(port, TrunkPort) else 0.0,
                 "lldp": _encode_label(port.lldp) if isinstance(port, TrunkPort) and port.lldp else None,
+                "native": port.native if isinstance(port, TrunkPort) else None,
             }
             for name, port in ports.items()
         }
@@ -55,8 +56,9 @@ def decode_ports(text: str) -> dict[str, Port]:
         network, vlans = str(entry["cluster_network"]), parse_vlan_set(str(entry["vlans"]))
         if entry["trunk"]:
             label = _decode_label(entry["lldp"]) if entry["lldp"] else None
+            loss, native = float(entry["loss"]), entry["native"]
             ports[name] = TrunkPort(
-                cluster_network=network, vlans=vlans, loss=float(entry["loss"]), lldp=label
+                cluster_network=network, vlans=vlans, loss=loss, lldp=label, native=native
             )
         else:
             ports[name] = AccessPort(cluster_network=network, vlan=min(vlans))

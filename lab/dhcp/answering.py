@@ -17,6 +17,7 @@ class Subnet:
     """The subnet that a server serves on one interface. `router` None omits option 3.
 
     `relay`: the address of the relay agent of its clients; None if they are on the interface's network.
+    `min_secs`: for how many seconds a client must have waited; ISC dhcpd alone can tell.
     """
 
     interface: str
@@ -27,6 +28,7 @@ class Subnet:
     router: IPv4Address | None
     lease_seconds: int
     relay: IPv4Address | None = None
+    min_secs: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

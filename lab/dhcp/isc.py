@@ -56,6 +56,7 @@ def configuration(tasks: Sequence[Task], *, attached: Sequence[IPv4Interface] = 
             f"  max-lease-time {subnet.lease_seconds};",
             f"  min-lease-time {subnet.lease_seconds};",
             f"  ping-check {'true' if task.ping_check else 'false'};",
+            f"  min-secs {subnet.min_secs};",
         ]
         if subnet.router is not None:
             lines.append(f"  option routers {subnet.router};")

@@ -81,6 +81,7 @@ def _make_task(vlan: Vlan, server: DhcpServer, *, namespace: str, label: str, in
         router=server.router,
         lease_seconds=server.lease_seconds,
         relay=vlan.gateway if server.relay else None,
+        min_secs=server.min_secs,
     )
     return Task(
         kind=resolve_server(server.server),

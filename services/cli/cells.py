@@ -1,12 +1,20 @@
 """The cells of tables for what DHCP and a gateway answered."""
 
+from collections.abc import Mapping
+
 from rich.text import Text
 
 from services.cli.terminal import BAD, GOOD, UNTRIED, cell, sign_text
 from services.contract.gateways import subnet_of
 from services.contract.macs import with_mac
-from services.contract.outcomes import DHCPOutcome, ReachOutcome
+from services.contract.outcomes import DHCPOutcome, ReachOutcome, Untagged
 from services.view.probe_documents import DHCPFound, ReachFound
+
+UNTAGGED: Mapping[Untagged, str] = {
+    Untagged.ONE: "answers come without a tag, other VLANs' with theirs: it is the port's native VLAN",
+    Untagged.ALL: "answers come without a tag, and nothing with one: perhaps an access port",
+}
+"""What a host heard untagged."""
 
 
 def dhcp_cell(finding: DHCPFound | None) -> Text:

@@ -18,7 +18,15 @@ from services.contract.limits import (
     REPORT_WITHIN_S,
 )
 from services.contract.member_nics import MAX_MEMBERS, MemberNIC
-from services.contract.outcomes import BridgeFault, Depth, DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
+from services.contract.outcomes import (
+    BridgeFault,
+    Depth,
+    DHCPOutcome,
+    Fault,
+    LeaseOutcome,
+    ReachOutcome,
+    Untagged,
+)
 from services.contract.wire import (
     ClusterNetworkName,
     Digest,
@@ -263,6 +271,8 @@ class Verdict(Message):
     source_conflict: SourceConflict | None = None
     fingerprint: Digest | None = None
     """Of what it says, as the prober computes it; None if no later verdict will be said to repeat it."""
+    untagged: Untagged | None = None
+    """What answered without the VLAN's tag, where nothing answered with it; None if nothing did."""
 
     @property
     def is_dhcp_conclusive(self) -> bool:

@@ -68,6 +68,15 @@ class ReachOutcome(StrEnum):
     """There was no gateway to probe, or the probe could not be sent."""
 
 
+class Untagged(StrEnum):
+    """What came without the VLAN's tag to a host that asked with it, and heard nothing with it."""
+
+    ONE = "one"
+    """Answers on this VLAN; others on the same uplink are answered with their tags."""
+    ALL = "all"
+    """All that was heard on the uplink in the last minutes."""
+
+
 class Fault(StrEnum):
     """Why a host could not probe a segment: a fact about the host, not about the network."""
 
@@ -128,6 +137,8 @@ class Reason(StrEnum):
     GATEWAY_NOT_ROUTED = "GatewayNotRouted"
     GATEWAY_SILENT_ON_VLAN = "GatewaySilentOnVlan"
     GATEWAY_SILENT = "GatewaySilent"
+    NATIVE_VLAN = "NativeVlan"
+    """Answers came without the VLAN's tag, and none with it: of the hosts that heard them, or of all."""
 
     # DHCP names no usable gateway. If one is known from before, these are findings.
     NO_DHCP_OFFER = "NoDHCPOffer"

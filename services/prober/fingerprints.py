@@ -40,6 +40,7 @@ def fingerprint(result: SegmentResult) -> str | None:
             )
             for target in result.targets
         ],
+        result.untagged,
     )
     if result.bridge is not None:
         content = *content, str(result.bridge)

@@ -66,6 +66,7 @@ def verdict(
         dropped_frames=result.dropped_frames,
         source_conflict=_conflict_message(result),
         fingerprint=fingerprint,
+        untagged=result.untagged,
     )
 
 

@@ -22,7 +22,13 @@ from services.view.doubts import DoubtRow
 from services.view.explained_network import ExplainedNetwork
 from services.view.host_checks import HostCheck
 from services.view.hosts import HostRow
-from services.view.probe_documents import Document, dhcp_document, reach_document, server_document
+from services.view.probe_documents import (
+    Document,
+    dhcp_document,
+    reach_document,
+    server_document,
+    untagged_document,
+)
 from services.view.probe_results import HostAnswer, ProbedNetwork
 from services.view.rows import NetworkRow
 
@@ -220,6 +226,7 @@ def _check(check: HostCheck) -> Document:
         "routed": reach_document(check.routed),
         "dhcp": dhcp_document(check.dhcp),
         "dhcp_age_s": _rounded(check.dhcp_age_s),
+        **untagged_document(check.untagged),
     }
 
 
@@ -239,6 +246,7 @@ def _answer(answer: HostAnswer) -> Document:
         "gateway": str(target.gateway) if target and target.gateway else None,
         "vlan": reach_document(target.vlan if target else None),
         "routed": reach_document(target.routed if target else None),
+        **untagged_document(verdict.untagged),
     }
 
 

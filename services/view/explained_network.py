@@ -72,6 +72,9 @@ def explain_network(
     sharing = _sharing(row, others, policy, view)
     asked = [*_asked(network, row), *_shared(sharing)]
     meaning, steps = _meaning(row, facts)
+    if found := _untagged(row, facts):
+        meaning.append(found[0])
+        steps = [*found[1], *(step for step in steps if step not in found[1])]
     steps = [*_repairs(row, checks or (), facts, view), *steps]
     meaning += [*_comparisons(row, checks or ()), *compare_echoes(row, checks or ()), *_common(cause)]
     if row.intent is not None:
@@ -121,6 +124,16 @@ def _meaning(row: NetworkRow, facts: Facts) -> tuple[list[str], list[str]]:
     if row.dhcp_out:
         meaning.append(DHCP_OUT)
     return meaning, steps
+
+
+def _untagged(row: NetworkRow, facts: Facts) -> tuple[str, list[str]] | None:
+    """Return meaning and steps for the hosts that get the VLAN without its tag, where others do not."""
+    hosts = sorted(host for host, why in row.hosts.items() if why == Reason.NATIVE_VLAN)
+    if not hosts or row.reason == Reason.NATIVE_VLAN:
+        return None
+    facts = replace(facts, hosts=_named(hosts), host=hosts[0])
+    text = REASONS[Reason.NATIVE_VLAN]
+    return facts.fill(text.meaning), [facts.fill(step) for step in text.steps]
 
 
 def _repairs(row: NetworkRow, checks: Sequence[HostCheck], facts: Facts, view: RedisView) -> list[str]:

@@ -17,7 +17,7 @@ from services.contract.messages import (
     TargetVerdict,
     Verdict,
 )
-from services.contract.outcomes import BridgeFault, Fault
+from services.contract.outcomes import BridgeFault, Fault, Untagged
 from services.contract.verdicts import SegmentVerdicts
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.nad import Network
@@ -55,6 +55,8 @@ class HostCheck:
     dhcp_age_s: float | None = None
     dhcp_measured_age_s: float | None = None
     dropped_frames: int = 0
+    untagged: Untagged | None = None
+    """What the newest verdict says was heard without the VLAN's tag, and nothing with it."""
     interface: str = ""
     """The host's uplink of the cluster network; empty if none is announced."""
 
@@ -114,6 +116,7 @@ class RedisView:
                     dhcp_age_s=dhcp.age_s if dhcp else None,
                     dhcp_measured_age_s=dhcp.full_age_s if dhcp else None,
                     dropped_frames=aged.verdict.dropped_frames,
+                    untagged=aged.verdict.untagged,
                     interface=interface,
                 )
             )

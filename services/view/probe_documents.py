@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import Protocol
 
-from services.contract.outcomes import DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
+from services.contract.outcomes import DHCPOutcome, Fault, LeaseOutcome, ReachOutcome, Untagged
 
 Document = dict[str, object]
 
@@ -80,10 +80,12 @@ class ScannedVlan(Protocol):
     def echo(self) -> ReachFound: ...
     @property
     def fault(self) -> Fault | None: ...
+    @property
+    def untagged(self) -> Untagged | None: ...
 
 
 def scanned_document(scanned: ScannedVlan) -> Document:
-    """One VLAN of `scan`; lease, echo and fault are present only if there is one."""
+    """One VLAN of `scan`; lease, echo, fault and untagged are present only if there is one."""
     dhcp = dhcp_document(scanned.dhcp)
     if scanned.dhcp.lease is not None:
         dhcp["lease"] = _lease(scanned.dhcp.lease)
@@ -92,7 +94,7 @@ def scanned_document(scanned: ScannedVlan) -> Document:
         found["echo"] = reach_document(scanned.echo)
     if scanned.fault is not None:
         found["fault"] = scanned.fault.value
-    return found
+    return found | untagged_document(scanned.untagged)
 
 
 def dhcp_document(finding: DHCPFound | None) -> Document:
@@ -111,6 +113,11 @@ def reach_document(reach: ReachFound | None) -> Document:
     document: Document = {"outcome": reach.outcome.value, "rtt_ms": reach.rtt_ms}
     document |= {"mac": reach.mac} if reach.mac else {}
     return document | ({"macs": list(reach.macs)} if reach.macs else {})
+
+
+def untagged_document(untagged: Untagged | None) -> Document:
+    """{"untagged"}, empty if nothing was heard without a tag."""
+    return {} if untagged is None else {"untagged": untagged.value}
 
 
 def server_document(server: str, cidr: str | None, gateway: str | None, mac: str | None) -> Document:

@@ -14,7 +14,7 @@ from services.contract.messages import (
     TargetVerdict,
     Verdict,
 )
-from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, ReachOutcome
+from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, ReachOutcome, Untagged
 from services.network.parse.intent import Intent
 
 HOSTS = ("node1", "node2", "node3", "node4")
@@ -41,6 +41,10 @@ class Vlan:
     on_vlan: set[str] = field(default_factory=lambda: set(HOSTS))
     routed: set[str] = field(default_factory=lambda: set(HOSTS))
     has_dhcp: bool = True
+
+    def is_untagged(self, host: str) -> bool:
+        """Return whether the switch sends this host the VLAN without its tag."""
+        return host not in self.on_vlan and (self.number + HOSTS.index(host)) % 2 == 1
 
     def address(self, which: int) -> IPv4Address:
         return IPv4Address(f"10.0.{self.number}.{which}")
@@ -123,6 +127,7 @@ def find(prober: Host, lan: Vlan, intents: Iterable[Intent], *, ask: bool, quali
         )
         targets.append(TargetVerdict(digest=digest, gateway=gateway, vlan=vlan, routed=routed))
     prober.counter += 1
+    is_untagged = lan.is_untagged(prober.name) and quality not in FAULTS
     return Verdict(
         segment=lan.segment,
         host=prober.name,
@@ -133,6 +138,7 @@ def find(prober: Host, lan: Vlan, intents: Iterable[Intent], *, ask: bool, quali
         targets=tuple(targets),
         fault=FAULTS.get(quality),
         bridge=BRIDGES.get(quality),
+        untagged=Untagged.ALL if is_untagged else None,
     )
 
 

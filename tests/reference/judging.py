@@ -7,10 +7,11 @@ is only what the rules themselves speak of: what was told last, what is in doubt
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from services.contract.outcomes import Fault, Reason, State
+from services.contract.outcomes import Reason, State
 from services.network.parse.intent import Intent
 from tests.reference.comparing import ACCUSE_NOBODY, is_better, is_worse, names_another
 from tests.reference.looking import NEVER, Doubt, Look, Telling
+from tests.reference.reducing import failed
 from tests.reference.words import NOT_HEARD, Arrival, Word
 
 TTL_MS = 15_000
@@ -188,7 +189,7 @@ class Judge:
     def _word(self, intent: Intent, look: Look, *, since: float) -> Word:
         """Reduce what counts; carriers that were told to be unheard stay so until they report."""
         standing = self.standing
-        is_out = standing is not None and (standing.dhcp_out or standing.reason is Reason.NO_DHCP_OFFER)
+        is_out = standing is not None and (standing.dhcp_out or standing.state is State.DHCP_FAILED)
         before = self._in_vain_since
         asked_at = None if is_out else look.in_vain_since(self._digest, self._offers_since, before)
         if asked_at is None:
@@ -228,14 +229,11 @@ class Judge:
         is_silent = word.dhcp_out and word.state in (State.UNREACHABLE, State.OFF_VLAN)
         if since is None or not is_silent or look.now - since < KEPT_FRESHNESS * look.fresh_ms:
             return word
-        return Word(
-            State.DHCP_FAILED,
-            Reason.NO_DHCP_OFFER,
-            "DHCP failed",
-            hosts={host: why for host, why in word.hosts.items() if why in set(Fault)},
-            servers=word.servers,
-            is_forgotten=True,
-        )
+        forgotten = Word(
+            State.DHCP_FAILED, Reason.NO_DHCP_OFFER, hosts=word.hosts, servers=word.servers,
+            is_forgotten=True, in_vain=word.in_vain, all_in_vain=word.all_in_vain,
+        )  # fmt: skip
+        return failed(forgotten)
 
     def _awaits_others(self, look: Look) -> bool:
         """After a silent gateway has answered one host, the others have a moment to say so too."""

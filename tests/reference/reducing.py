@@ -1,11 +1,11 @@
 """The table of docs/states.md, read plainly: what these verdicts say of one network."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 
 from services.contract.messages import Offer, ReachVerdict, TargetVerdict, Verdict
-from services.contract.outcomes import BridgeFault, DHCPOutcome, ReachOutcome, Reason, State
+from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, ReachOutcome, Reason, State
 from services.network.parse.intent import Intent
 from tests.reference.words import Arrival, Word
 
@@ -69,15 +69,30 @@ def reduce(intent: Intent, evidence: Evidence) -> Word:
             cidr="" if offer is None else _cidr_of(offer),
             servers=dhcp.servers,
             dhcp_out=dhcp.is_out,
+            in_vain=dhcp.in_vain,
+            all_in_vain=dhcp.all_in_vain,
         )
     if dhcp.is_out:
-        return Word(
-            State.DHCP_FAILED, Reason.NO_DHCP_OFFER, "DHCP failed", hosts=faults, servers=dhcp.servers
-        )
+        word = Word(
+            State.DHCP_FAILED, Reason.NO_DHCP_OFFER, hosts=faults, servers=dhcp.servers,
+            in_vain=dhcp.in_vain, all_in_vain=dhcp.all_in_vain,
+        )  # fmt: skip
+        return failed(word)
     if dhcp.is_confirming:
         return Word(State.PENDING, Reason.CONFIRMING_NO_OFFER, hosts=faults)
     unclear = any(v.dhcp is not None and v.dhcp.outcome is DHCPOutcome.INCONCLUSIVE for v in said.values())
     return Word(State.PENDING, Reason.INCONCLUSIVE if unclear else Reason.NOT_PROBED_YET, hosts=faults)
+
+
+def failed(word: Word) -> Word:
+    """Say that DHCP failed, and on which hosts because the VLAN is untagged there."""
+    return replace(
+        word,
+        state=State.DHCP_FAILED,
+        reason=Reason.NATIVE_VLAN if word.all_in_vain else Reason.NO_DHCP_OFFER,
+        connectivity="DHCP failed",
+        hosts={**word.in_vain, **{host: why for host, why in word.hosts.items() if why in set(Fault)}},
+    )
 
 
 def _cidr_of(offer: Offer) -> str:
@@ -99,6 +114,8 @@ class _DHCP:
     servers: tuple[str, ...] = ()
     is_out: bool = False
     is_confirming: bool = False
+    in_vain: Mapping[str, str] = field(default_factory=dict)
+    all_in_vain: bool = False
 
 
 def _ask_dhcp(intent: Intent, evidence: Evidence) -> _DHCP:
@@ -111,7 +128,11 @@ def _ask_dhcp(intent: Intent, evidence: Evidence) -> _DHCP:
     enough = askers(evidence)
     known = intent.known_gateway
     if in_vain and (evidence.is_out or len(in_vain) >= enough):
-        return _DHCP(known, servers=servers, is_out=True)
+        untagged = {a.host: Reason.NATIVE_VLAN.value for a in in_vain if a.verdict.untagged is not None}
+        hosts = {arrival.host for arrival in in_vain}
+        return _DHCP(
+            known, servers=servers, is_out=True, in_vain=untagged, all_in_vain=hosts == set(untagged)
+        )
     newest = max((a.at for a in _heard_from_dhcp(evidence, intent.digest) if _is_offer(a)), default=NEVER)
     if offered and newest >= evidence.offers_since:
         # What an offer has refuted stays so, although the host that received it is gone.
@@ -250,11 +271,16 @@ def _reach(
     if not (up or down) or not (intent.isolated or UP in routed or DOWN in routed):
         reason = Reason.INCONCLUSIVE if unclear else Reason.NOT_PROBED_YET
         return Word(State.PENDING, reason, hosts={**unclear, **faults, **bridges})
+    untagged = {host for host in down if said[host].untagged is not None}
     silent = dict.fromkeys(down if up else (), Reason.GATEWAY_SILENT_ON_VLAN.value)
     state, reason = _state(bool(up), everywhere, is_routed, isolated=intent.isolated)
     if bridges and not down and not faults:
         blocked = Reason.BRIDGE_PORT_BLOCKED.value in bridges.values()
         reason = Reason.BRIDGE_PORT_BLOCKED if blocked else Reason.NOT_IN_BRIDGE
+    if not up and untagged == set(down):
+        reason = Reason.NATIVE_VLAN
+    else:
+        silent |= dict.fromkeys(untagged, Reason.NATIVE_VLAN.value)
     by_vlan = intent.isolated or evidence.active_when == "vlan"
     fine = everywhere if by_vlan else is_routed
     return Word(state, reason, "true" if fine else "false", hosts={**unclear, **silent, **faults, **bridges})

@@ -45,6 +45,10 @@ class Word:
     servers: tuple[str, ...] = ()
     dhcp_out: bool = False
     digest: str = ""
+    in_vain: Mapping[str, str] = field(default_factory=dict)
+    """Hosts that DHCP answered without the VLAN's tag, where it offers nothing."""
+    all_in_vain: bool = False
+    """Whether they are all that got no offer."""
     is_forgotten: bool = False
     """Whether a gateway was known until now."""
 

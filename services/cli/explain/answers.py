@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from services.cli.cells import servers_agree
+from services.cli.cells import UNTAGGED, servers_agree
 from services.cli.terminal import BAD, FAULTY, GOOD, UNCERTAIN, UNTRIED
 from services.contract.macs import named, with_mac
 from services.contract.messages import DHCPVerdict, Offer, ReachVerdict
@@ -51,6 +51,8 @@ def answers_of(check: HostCheck, facts: Facts) -> list[PathAnswer]:
         sign = UNCERTAIN if check.bridge is BridgeFault.UNSETTLED else BAD
         text = BRIDGE_FAULTS[check.bridge].format(interface=check.interface or facts.interface)
         answers.append(PathAnswer("VMs", sign, text))
+    if check.untagged is not None:
+        answers.append(PathAnswer("untagged", BAD, UNTAGGED[check.untagged]))
     if check.dropped_frames:
         answers.append(
             PathAnswer("losses", UNCERTAIN, f"{check.dropped_frames} frames dropped by the kernel")

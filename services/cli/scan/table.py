@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from services.cli.cells import dhcp_cell, reach_cell
+from services.cli.cells import UNTAGGED, dhcp_cell, reach_cell
 from services.cli.scan.summary import count
 from services.cli.tables import Column, print_table
 from services.cli.terminal import BAD, GOOD, cell, stdout_console
@@ -31,6 +31,9 @@ def print_scan(results: "Sequence[ScanResult]") -> None:
     silent = [result.vlan for result in results if _is_silent(result)]
     if silent:
         click.echo(f"no offer on {len(silent)} of {count(len(results), 'VLAN')}: {write_vlans(silent)}")
+    for kind, text in UNTAGGED.items():
+        if untagged := [result.vlan for result in results if result.untagged is kind]:
+            click.echo(f"VLAN {write_vlans(untagged)}: {text}")
 
 
 def scan_columns(results: "Sequence[ScanResult]") -> list[Column]:

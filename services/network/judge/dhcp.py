@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from services.contract.gateways import Flaw, find_flaw, first_usable, subnet_of
 from services.contract.messages import Offer, Verdict
-from services.contract.outcomes import DHCPOutcome, Reason
+from services.contract.outcomes import DHCPOutcome, Reason, Untagged
 from services.contract.verdicts import AgedVerdict
 from services.network.judge.reach import silent_on_vlan
 from services.network.judge.servers import (
@@ -25,6 +25,7 @@ from services.network.judge.servers import (
     routers_of,
     sender,
 )
+from services.network.judge.untagged import heard_untagged
 from services.network.parse.intent import Intent
 from services.network.parse.status import ServerIdentity, ServerOffer
 from services.network.policy import Policy
@@ -66,6 +67,8 @@ class DHCPSummary:
     """Findings beside the state, by reason code, with their values."""
     unoffered: tuple[str, ...] = ()
     """Hosts that asked and received no offer since the newest offer."""
+    untagged: Mapping[str, Untagged] = field(default_factory=dict)
+    """What those of them heard that were answered without the VLAN's tag."""
     named_by: frozenset[ServerIdentity] | None = None
     """Servers that have named the gateway; None: those that are remembered."""
 
@@ -104,7 +107,10 @@ def summarize_dhcp(
     unoffered = tuple(sorted(seen.verdict.host for seen in silent))
     if len(silent) > confirmations:
         servers = list_servers(newest_offers(offered))
-        return DHCPSummary(*remembered, False, Reason.NO_DHCP_OFFER, servers=servers, unoffered=unoffered)
+        return DHCPSummary(
+            *remembered, False, Reason.NO_DHCP_OFFER, servers=servers, unoffered=unoffered,
+            untagged=heard_untagged(seen.verdict for seen in silent),
+        )  # fmt: skip
     if offered:
         return replace(_read_offers(intent, offered, policy, latest), unoffered=unoffered)
     if silent:

@@ -49,7 +49,8 @@ def found_by(verdict: Verdict) -> tuple[object, ...]:
         )
         for t in verdict.targets
     ]
-    return verdict.fault, verdict.bridge, verdict.members, dhcp is DHCPOutcome.INCONCLUSIVE, *checks
+    is_lost = dhcp is DHCPOutcome.INCONCLUSIVE
+    return verdict.fault, verdict.bridge, verdict.members, verdict.untagged, is_lost, *checks
 
 
 def silent_on_vlan(

@@ -9,11 +9,12 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
 from services.contract.messages import ReachVerdict, TargetVerdict, Verdict
-from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, ReachOutcome, Reason, State
+from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, ReachOutcome, Reason, State, Untagged
 from services.contract.verdicts import AgedVerdict
 from services.network.judge.dhcp import DHCPSummary, summarize_dhcp
 from services.network.judge.expiry import why_forgotten
 from services.network.judge.reach import conclude, cut_off_by
+from services.network.judge.untagged import describe_untagged, heard_untagged
 from services.network.parse.intent import Intent
 from services.network.parse.status import ServerIdentity, ServerOffer
 from services.network.policy import DEFAULT_POLICY, Policy
@@ -112,6 +113,7 @@ def reduce(
         {v.host: check_of(v, digest, gateway) for v in verdicts},
         faults,
         {v.host: cut_off for v in verdicts if (cut_off := cut_off_by(v)) is not None},
+        heard_untagged(verdicts),
         rule=rule,
     )
     if dhcp is None:
@@ -133,14 +135,23 @@ def _without_gateway(
         return Conclusion(State.PENDING, _why_unknown(verdicts), hosts=faults)
     if dhcp.reason is Reason.CONFIRMING_NO_OFFER:
         return Conclusion(State.PENDING, dhcp.reason, hosts=faults, unoffered=dhcp.unoffered)
+    reason, detail, findings = dhcp.reason, dhcp.detail, dhcp.findings
+    if heard := dhcp.untagged:
+        faults = {**dict.fromkeys(heard, Reason.NATIVE_VLAN.value), **faults}
+        if heard.keys() >= set(dhcp.unoffered):
+            reason, detail, findings = (
+                Reason.NATIVE_VLAN,
+                describe_untagged(heard),
+                {**findings, reason: detail},
+            )
     return Conclusion(
         State.DHCP_FAILED,
-        dhcp.reason,
+        reason,
         "DHCP failed",
         hosts=faults,
         servers=dhcp.servers,
-        detail=dhcp.detail,
-        findings=dhcp.findings,
+        detail=detail,
+        findings=findings,
         unoffered=dhcp.unoffered,
         forgotten=forgotten,
     )
@@ -188,12 +199,13 @@ def _reduce_reach(
     found: Mapping[str, TargetVerdict | None],
     faults: Mapping[str, str],
     bridges: Mapping[str, BridgeFault],
+    untagged: Mapping[str, Untagged],
     *,
     rule: _Rule,
 ) -> Conclusion:
     """Reduce each host's check of the gateway to the state.
 
-    bridges: why the VLAN does not reach the VMs of a host, where that is known.
+    bridges: why the VLAN does not reach the VMs of a host, where that is known. untagged: see heard_untagged.
     """
     differing: dict[str, str] = dict(faults)
     answering: list[str] = []
@@ -214,7 +226,7 @@ def _reduce_reach(
                 differing[host] = bridges[host]
         else:
             silent.append(host)
-            differing[host] = Reason.GATEWAY_SILENT_ON_VLAN
+            differing[host] = Reason.NATIVE_VLAN if host in untagged else Reason.GATEWAY_SILENT_ON_VLAN
     behind = {bridges[host] for host in answering if host in bridges}
     on_vlan = bool(answering) and not silent and not cut_off and not behind
     routed = [target.routed for target in found.values() if target is not None]
@@ -231,9 +243,10 @@ def _reduce_reach(
     if behind and not silent and not cut_off:
         # Every host reaches the gateway; on some the VMs do not.
         reason = Reason(min(behind))
+    detail = ""
     if not answering:
         # All hosts agree, so naming each adds nothing; those that could not probe still differ.
-        differing = {host: why for host, why in differing.items() if why != Reason.GATEWAY_SILENT_ON_VLAN}
+        reason, detail, differing = _agreed(reason, silent, untagged, differing)
     return Conclusion(
         state,
         reason,
@@ -241,7 +254,19 @@ def _reduce_reach(
         hosts=differing,
         answering=tuple(answering),
         silent=tuple(silent),
+        detail=detail,
     )
+
+
+def _agreed(
+    reason: Reason, silent: Sequence[str], untagged: Mapping[str, Untagged], differing: Mapping[str, str]
+) -> tuple[Reason, str, dict[str, str]]:
+    """Return reason, detail and the hosts that differ, where the gateway answers none on the VLAN."""
+    common, detail = Reason.GATEWAY_SILENT_ON_VLAN, ""
+    if untagged.keys() >= set(silent):
+        reason = common = Reason.NATIVE_VLAN
+        detail = describe_untagged({host: untagged[host] for host in silent})
+    return reason, detail, {host: why for host, why in differing.items() if why != common}
 
 
 def _state(any_answers: bool, *, on_vlan: bool, is_routed: bool, rule: _Rule) -> tuple[State, Reason]:

@@ -104,6 +104,22 @@ GATEWAY_CHECKED: Mapping[Reason, ReasonText] = {
         - PROBE
         """,
     ),
+    Reason.NATIVE_VLAN: reason_text(
+        "{segment} is untagged on the switch ports of the hosts: answers come back without the tag",
+        """
+        What is sent on VLAN {vlan} with its tag is answered without it on {hosts}: VLAN {vlan} is the native
+        (untagged) VLAN of the switch port, or the port is an access port of it. A VM on VLAN {vlan} does not
+        get such answers. If other VLANs answer on the same port, VLAN {vlan} is its native VLAN; if none
+        does, it may be an access port. Two switches on the way whose native VLANs differ do the same.
+        - If the port is a trunk, make another VLAN its native one, which nothing uses, and allow VLAN {vlan}
+          tagged; or have the switch tag the native VLAN too
+        - If it is an access port, make it a trunk that allows VLAN {vlan} tagged
+        - If VMs are to be on the port's untagged VLAN, give them an untagged network in place of this one
+        - On {host}, watch answers arrive without a tag: `tcpdump -eni {interface} '(arp or udp
+          port 68) and not vlan'`
+        - PROBE
+        """,
+    ),
 }
 
 MEMBERS: Mapping[Reason, ReasonText] = {

@@ -67,6 +67,11 @@ class Identity:
         suffix = 0 if self._one_mac else vlan
         return (FIRST_OCTET << 40 | self._host_bits << 12 | suffix).to_bytes(6, "big")
 
+    def vlan_of(self, mac: bytes) -> int | None:
+        """Return the VLAN on which this address is ours; None with one MAC address, or if it is not ours."""
+        vlan = int.from_bytes(mac[PREFIX_BYTES:], "big") & 0xFFF
+        return None if self._one_mac or mac != self.mac(vlan) else vlan
+
     def client_id(self, vlan: int) -> bytes:
         """Return the value of option 61: type 0, opaque (RFC 2132 section 9.14), with the VLAN at the end."""
         return self._client_prefix + vlan.to_bytes(2, "big")

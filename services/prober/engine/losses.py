@@ -6,6 +6,13 @@ from typing import Final
 _HALF_LIFE_S: Final = 60.0
 _DECAY_INTERVAL_S: Final = 1.0
 """Often enough for the half-life, and not a cost of every reply in a burst."""
+_CLEAN: Final = 0.05
+"""The same of a way on which one DHCPDISCOVER, which is not the first, is as good as two."""
+_OLD: Final = 0.5
+_SEVERAL: Final = 1.5
+"""Two exchanges, some time ago."""
+_LATELY: Final = 0.5**10
+"""What is left of one exchange after ten half-lives."""
 _LOSSY: Final = 0.22
 """The share of lost round trips, 12% loss each way, above which silence is inconclusive: of 100 servers that
 are up, five would leave two DHCPDISCOVERs unanswered."""
@@ -25,6 +32,12 @@ class Losses:
     """Exchanges whose first attempt was answered; decays with time."""
     _later_attempt: float = 0.0
     """Exchanges whose first attempt went unanswered and a later one did not; decays with time."""
+    _offered_first: float = 0.0
+    """Of the former, discoveries whose first DHCPDISCOVER was answered."""
+    _offered_later: float = 0.0
+    """The same of the latter."""
+    _least_secs: int = 0
+    """The least `secs` of the DHCPDISCOVERs that made these."""
     _decayed_at: float = 0.0
 
     def dropped(self, frames: int) -> bool:
@@ -52,14 +65,46 @@ class Losses:
         else:
             self._later_attempt += 1.0
 
-    def explain_silence(self, now: float) -> bool:
+    def offered(self, now: float, *, first_attempt: bool, secs: int) -> None:
+        """Count a discovery that was answered; secs: that field of the DHCPDISCOVER that was."""
+        self.answered(now, first_attempt=first_attempt)
+        if first_attempt:
+            self._offered_first += 1.0
+            return
+        is_new = self._offered_later < _OLD
+        self._least_secs = secs if is_new else min(secs, self._least_secs)
+        self._offered_later += 1.0
+
+    def explain_silence(self, now: float, *, secs: int | None = None) -> bool:
         """Return whether so many frames are lost on the way that every attempt of an exchange may be lost.
 
-        Among answered exchanges, later attempts are to first attempts as the share of lost round trips.
+        Among answered exchanges, later attempts are to first attempts as the share of lost round trips. But
+        a server or relay may let clients wait for a number of seconds (`min-secs` of ISC dhcpd), while a
+        standby lets the first server answer. secs: the largest of the DHCPDISCOVERs that had the time to be
+        answered.
         """
         self._decay(now)
         # Below one half of an exchange, the evidence is older than a half-life.
-        return self._later_attempt >= 0.5 and self._later_attempt > _LOSSY * self._first_attempt
+        if self._later_attempt < _OLD or self._later_attempt <= _LOSSY * self._first_attempt:
+            return False
+        return not self.let_wait(now) or (secs is not None and secs < self._least_secs)
+
+    def let_wait(self, now: float) -> bool:
+        """Return whether servers let clients wait: DHCP alone is answered late, and everywhere.
+
+        Frames that are lost on the way are lost to ARP as well. Of two exchanges of each kind, loss does this
+        one time in sixteen at most, and of more, less often.
+        """
+        self._decay(now)
+        first, later = self._first_attempt - self._offered_first, self._later_attempt - self._offered_later
+        if self._offered_first >= _OLD or self._offered_later < _SEVERAL:
+            return False
+        return first >= _SEVERAL and later <= _CLEAN * first
+
+    def heard_lately(self, now: float) -> bool:
+        """Return whether an exchange was answered in the last ten minutes or so."""
+        self._decay(now)
+        return self._first_attempt + self._later_attempt > _LATELY
 
     def _decay(self, now: float) -> None:
         """Decay both counters. Called before one is added to, so that a new exchange counts in full."""
@@ -67,4 +112,6 @@ class Losses:
             factor = 0.5 ** ((now - self._decayed_at) / _HALF_LIFE_S)
             self._first_attempt *= factor
             self._later_attempt *= factor
+            self._offered_first *= factor
+            self._offered_later *= factor
             self._decayed_at = now

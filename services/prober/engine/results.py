@@ -7,7 +7,7 @@ services.prober.verdicts and services.prober.scan.results.
 from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
-from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
+from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, LeaseOutcome, ReachOutcome, Untagged
 from services.prober.engine.probes import Probe
 
 
@@ -119,6 +119,8 @@ class SegmentResult(NamedTuple):
     members: tuple[tuple[str, bool | None], ...] = ()
     members_untested: bool = False
     """Both as in contract.messages.Verdict."""
+    untagged: Untagged | None = None
+    """What answered without the VLAN's tag, where nothing answered with it."""
 
 
 def untried(cluster_network: str, probe: Probe, fault: Fault) -> SegmentResult:

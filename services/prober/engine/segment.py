@@ -62,6 +62,7 @@ class SegmentJob:
         "_probe",
         "_source",
         "_source_owner",
+        "_started",
         "_station",
         "finished",
     )
@@ -99,6 +100,7 @@ class SegmentJob:
     def start(self, now: float) -> None:
         """Start the discovery, and the checks that do not depend on it."""
         probe, trunk = self._probe, self._group.trunk
+        self._started = now
         is_deep = self._group.depth is _LEASE or probe.depth is _LEASE
         self._leasing = probe.source is not None or (is_deep and probe.ask_dhcp and probe.may_lease)
         expected: list[Expected] = []
@@ -128,8 +130,7 @@ class SegmentJob:
         """Report what is known now, and release the address."""
         if self.finished:
             return
-        if self._fault is None:
-            self._fault = Fault.STOPPED
+        self._fault = self._fault or Fault.STOPPED
         self._finish(now)
 
     def offered(self, offer: DHCPOffer, now: float) -> None:
@@ -143,8 +144,7 @@ class SegmentJob:
 
     def discovered(self, result: DiscoveryResult, now: float) -> None:
         """See DiscoveryHandler."""
-        self._discovery, self._choices = result, None
-        self._discovering = False
+        self._discovery, self._choices, self._discovering = result, None, False
         if self._leasing and self._probe.source is None and not self.finished:
             target, offer, _ = self._choose_all()[0]
             if not target.from_dhcp:
@@ -242,10 +242,9 @@ class SegmentJob:
         if self._leasing or self._discovering:
             return False
         for _, _, gateway in self._choose_all():
-            if gateway is not None:
-                results = self._gateways.get(gateway)
-                if results is None or not results.is_vlan_done:
-                    return False
+            results = self._gateways.get(gateway or 0)
+            if gateway is not None and (results is None or not results.is_vlan_done):
+                return False
         return True
 
     def _finish_if_done(self, now: float) -> None:
@@ -277,12 +276,13 @@ class SegmentJob:
         rogues, allowed = _NO_SERVERS, trunk.allowed_servers
         if len(offers) > 1 or (offers and allowed):
             rogues = find_rogues(probe.targets, targets, offers, allowed=allowed)
-        dropped, fault, lease = losses.frames - self._dropped_before, self._fault, self._lease
+        dropped = losses.frames - self._dropped_before
         fields = (
-            group.cluster_network, probe.vlan, discovery, targets, fault, dropped, lease, rogues,
-            self._source_owner, probe.source, None, (), False,
+            group.cluster_network, probe.vlan, discovery, targets, self._fault, dropped, self._lease, rogues,
+            self._source_owner, probe.source, None, (), False, None,
         )  # fmt: skip
-        self._done(new_unchecked(SegmentResult, fields))
+        result = new_unchecked(SegmentResult, fields)
+        self._done(trunk.explain_silence(result, since=self._started, now=now) if trunk.untagged else result)
 
     def _inconclusive(self) -> bool:
         """Return whether the discovery or a check on the VLAN is inconclusive."""

@@ -15,8 +15,9 @@ from services.prober.engine.offers import Expected
 from services.prober.engine.own_address import ClaimHandler, OperatorAddress
 from services.prober.engine.pacing import PacedQueue
 from services.prober.engine.reachability import ARPCheck, CheckCallback, CheckContext, EchoCheck
-from services.prober.engine.results import DHCPOffer
+from services.prober.engine.results import DHCPOffer, SegmentResult
 from services.prober.engine.trunk_state import AddressClaim, Timestamped, TrunkState
+from services.prober.engine.untagged import UntaggedAnswers, explain_silence
 from services.prober.frames import arp, ethernet, icmp, ipv4
 from services.prober.frames.arp import ARPMessage
 from services.prober.frames.dhcp_frames import DHCPFrameReader
@@ -47,6 +48,7 @@ class Trunk:
         self._arp_checks: dict[tuple[int, int], ARPCheck] = {}
         self.answers = Answers(state.identity)
         self._echo_checks: dict[tuple[int, int], EchoCheck] = {}
+        self._untagged = UntaggedAnswers(state, self._dhcp_reader, self._arp_checks)
 
     @property
     def identity(self) -> Identity:
@@ -67,6 +69,15 @@ class Trunk:
     def allowed_servers(self) -> frozenset[int]:
         """Addresses of the DHCP servers that are legitimate; see EngineSettings."""
         return self._state.settings.allowed_servers
+
+    @property
+    def untagged(self) -> bool:
+        """Whether anything was answered without a tag so far."""
+        return bool(self._state.untagged)
+
+    def explain_silence(self, result: SegmentResult, *, since: float, now: float) -> SegmentResult:
+        """Return the result with what was heard untagged; see untagged.explain_silence."""
+        return explain_silence(self._state, result, since=since, now=now)
 
     def take_frames(self) -> list[tuple[bytes, Timestamped | None]]:
         """Remove and return the tagged frames to send, in order, each with the receiver of its send time."""
@@ -201,8 +212,11 @@ class Trunk:
     def receive(self, vlan: int, frame: bytes, *, verify_checksum: bool, now: float) -> None:
         """Handle a frame, without its tag, that arrived at this time.
 
-        verify_checksum: False if the UDP checksum may be incomplete (checksum offload).
+        vlan: 0 without a tag. verify_checksum: False if the UDP checksum may be incomplete (offload).
         """
+        if not vlan:
+            self._untagged.receive(frame, verify_checksum=verify_checksum, now=now)
+            return
         kind = frame[12:14]
         if kind == ethernet.TYPE_ARP:
             self._receive_arp(vlan, frame, now)

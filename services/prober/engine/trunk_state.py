@@ -92,6 +92,8 @@ class TrunkState:
         """By (VLAN, address)."""
         self.claims_changed = False
         """Whether the packet filter has to be updated."""
+        self.untagged: dict[int, float] = {}
+        """By VLAN, when an untagged answer to what was asked on it came last."""
         self.outbox: list[tuple[bytes, Timestamped | None]] = []
         """Tagged frames to send, in order."""
 

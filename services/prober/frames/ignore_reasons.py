@@ -8,6 +8,8 @@ class IgnoreReason(StrEnum):
 
     ETHERTYPE = "ethertype"
     """Neither ARP nor IPv4."""
+    UNTAGGED = "untagged"
+    """Without a tag, and no answer to anything that was asked."""
 
     ARP_MALFORMED = "arp_malformed"
     ARP_UNSOLICITED = "arp_unsolicited"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple, overload
 
-from services.contract.outcomes import DHCPOutcome, Fault, LeaseOutcome, ReachOutcome
+from services.contract.outcomes import DHCPOutcome, Fault, LeaseOutcome, ReachOutcome, Untagged
 from services.prober.engine.results import (
     DISCOVERY_NOT_TRIED,
     DHCPOffer,
@@ -77,6 +77,8 @@ class ScanResult:
     """Frames that the kernel dropped on the interface during the probe (PACKET_STATISTICS)."""
     echo: ScannedReach = NOT_TRIED
     """By ICMP echo on the VLAN, if there was a source address."""
+    untagged: Untagged | None = None
+    """What answered without the VLAN's tag, where nothing answered with it."""
 
 
 class ScanResults(Sequence[ScanResult]):
@@ -110,6 +112,7 @@ def _scan_result(result: SegmentResult) -> ScanResult:
         fault=result.fault,
         dropped_frames=result.dropped_frames,
         echo=_reach(target.echo),
+        untagged=result.untagged,
     )
 
 

@@ -19,6 +19,7 @@ class Received(NamedTuple):
     """A received frame without its VLAN tag, and the kernel's metadata."""
 
     vlan: int
+    """0 without a tag, and with a tag that names no VLAN but a priority (IEEE 802.1Q section 9.6)."""
     frame: bytes
     verify_checksum: bool
     """False when the UDP checksum may be incomplete (the frame has not left the host) or the hardware has
@@ -28,7 +29,10 @@ class Received(NamedTuple):
 
 
 class Link(Protocol):
-    """A socket for the tagged frames of one interface. Never blocks; raises only LinkError."""
+    """A socket for the tagged frames of one interface, and for untagged replies to us.
+
+    Never blocks; raises only LinkError.
+    """
 
     def fileno(self) -> int:
         """Return a file descriptor that is readable when frames have arrived or the interface has changed."""

@@ -55,17 +55,17 @@ def replies_to(mac_prefix: bytes, *, addresses: Collection[int] = frozenset(), t
     """Return a program that accepts ARP, ICMP echo and DHCP replies to a MAC with this four-octet prefix.
 
     addresses: our IPv4 addresses; ARP messages about them are accepted as well. With more than MAX_ADDRESSES
-    all ARP is accepted. tagged=False omits the test for a VLAN tag, for sockets without tag metadata.
+    all ARP is accepted. Without a tag only replies of ARP and DHCP are, by the address inside, whatever the
+    destination. tagged=False takes every frame for a tagged one, for sockets without tag metadata.
     """
     ours = int.from_bytes(mac_prefix, "big")
-    tag = [_Step(_LD_WORD, _TAG_PRESENT), _Step(_JUMP_BITS, 0xFFFFFFFF, otherwise="drop")] if tagged else []
     return _assemble(
         [
-            *tag,
-            _Step(_LD_HALF, 12),
+            *(_without_tag() if tagged else ()),
+            _Step(_LD_HALF, 12, label="tagged"),
             _Step(_JUMP_EQUAL, int.from_bytes(ethernet.TYPE_ARP, "big"), otherwise="ip"),
             *_arp_about(addresses),
-            _Step(_LD_HALF, _IP + 6),
+            _Step(_LD_HALF, _IP + 6, label="arp"),
             _Step(_JUMP_EQUAL, _ARP_REPLY, otherwise="drop"),
             _Step(_LD_WORD, _IP + 18),
             _Step(_JUMP_EQUAL, ours, holds="keep", otherwise="drop"),
@@ -80,7 +80,7 @@ def replies_to(mac_prefix: bytes, *, addresses: Collection[int] = frozenset(), t
             _Step(_LD_WORD, 0),
             _Step(_JUMP_EQUAL, ours, holds="keep", otherwise="drop"),
             _Step(_JUMP_EQUAL, ipv4.PROTOCOL_UDP, otherwise="drop", label="udp"),
-            _Step(_LD_HALF_X, _UDP_PORT),
+            _Step(_LD_HALF_X, _UDP_PORT, label="port"),
             _Step(_JUMP_EQUAL, dhcp.CLIENT_PORT, otherwise="drop"),
             _Step(_LD_BYTE_X, _BOOTP),
             _Step(_JUMP_EQUAL, dhcp.BOOTREPLY, otherwise="drop"),
@@ -90,6 +90,24 @@ def replies_to(mac_prefix: bytes, *, addresses: Collection[int] = frozenset(), t
             _Step(_RETURN, 0, label="drop"),
         ]
     )
+
+
+def _without_tag() -> list[_Step]:
+    """Accept ARP and DHCP replies to us without a tag, and drop all else without one; go on with a tag."""
+    return [
+        _Step(_LD_WORD, _TAG_PRESENT),
+        _Step(_JUMP_BITS, 0xFFFFFFFF, holds="tagged"),
+        _Step(_LD_HALF, 12),
+        _Step(_JUMP_EQUAL, int.from_bytes(ethernet.TYPE_ARP, "big"), holds="arp"),
+        _Step(_JUMP_EQUAL, int.from_bytes(ethernet.TYPE_IPV4, "big"), otherwise="drop"),
+        _Step(_LD_BYTE, _IP + 9),
+        _Step(_JUMP_EQUAL, ipv4.PROTOCOL_UDP, otherwise="drop"),
+        _Step(_LD_HALF, _IP + 6),
+        _Step(_JUMP_BITS, ipv4.FRAGMENT_MASK, holds="drop"),
+        _Step(_LDX_HEADER_LENGTH, _IP),
+        # Only to skip what is for tagged frames.
+        _Step(_JUMP_BITS, 0, otherwise="port"),
+    ]
 
 
 def _arp_about(addresses: Collection[int]) -> list[_Step]:

@@ -69,8 +69,8 @@ def take(
 ) -> tuple[list[Received], int]:
     """Empty up to limit slots, starting at index `at`; returns their frames and the index to continue at.
 
-    time_s: the current time of the clock that timestamps the frames. Frames without an 802.1Q tag, and frames
-    too long for a slot, are skipped.
+    time_s: the current time of the clock that timestamps the frames. A frame without a tag is on VLAN 0.
+    Frames with another tag than 802.1Q, and frames too long for a slot, are skipped.
     """
     received = []
     unpack, free = HEADER.unpack_from, _STATUS.pack_into
@@ -80,11 +80,12 @@ def take(
         if status == KERNEL:
             break
         # A kernel that does not report the TPID supports only 802.1Q.
-        if status & VLAN_VALID and (tpid == _TPID_8021Q or not status & TPID_VALID) and captured == length:
+        if (tpid == _TPID_8021Q or not status & TPID_VALID) and captured == length:
             start = offset + mac
             age_s = time_s - seconds - nanoseconds * 1e-9
             frame = memory[start : start + length]
-            fields = (tci & VLAN_MASK, frame, not status & _CSUM_SETTLED, age_s)
+            vlan = tci & VLAN_MASK if status & VLAN_VALID else 0
+            fields = (vlan, frame, not status & _CSUM_SETTLED, age_s)
             received.append(new_unchecked(Received, fields))
         free(memory, offset, KERNEL)
         at = at + 1 if at + 1 < slots else 0

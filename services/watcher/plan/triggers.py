@@ -13,6 +13,8 @@ from services.watcher.limits.workload import Demand
 
 VLAN_STATES = frozenset({State.ACTIVE, State.PARTIAL, State.ISOLATED})
 """States in which the gateway answers at least one host on the VLAN."""
+_SILENT = (Reason.GATEWAY_SILENT_ON_VLAN, Reason.NATIVE_VLAN)
+"""Why a host is named on which the gateway does not answer."""
 
 
 class Trigger(Enum):
@@ -65,7 +67,7 @@ def observe(network: Network, policy: Policy) -> Observed | NotProbed:
             answers=None if reported is None else _answers(reported, intent),
             is_told=reported is not None and reported.state != State.PENDING,
             is_unoffered=reported is not None and _is_unoffered(reported),
-            silent_on=frozenset() if reported is None else _named(reported, Reason.GATEWAY_SILENT_ON_VLAN),
+            silent_on=frozenset() if reported is None else _named(reported, *_SILENT),
         ),
         probe_now=network.annotations.get(nad.PROBE_NOW, ""),
         lacks_connectivity=network.route.lacks_connectivity,
@@ -117,6 +119,6 @@ def _is_unoffered(status: Status) -> bool:
     return status.reason == Reason.NO_DHCP_OFFER or Reason.NO_DHCP_OFFER in status.findings
 
 
-def _named(status: Status, reason: Reason) -> frozenset[str]:
-    """Return the hosts that the status names for this reason."""
-    return frozenset(host for host, why in status.hosts.items() if why == reason)
+def _named(status: Status, *reasons: Reason) -> frozenset[str]:
+    """Return the hosts that the status names for one of these reasons."""
+    return frozenset(host for host, why in status.hosts.items() if why in reasons)

@@ -105,9 +105,27 @@ def test_arp_about_our_addresses_passes(count: int) -> None:
     assert not passes(program, frames.ethernet(bytes(60), kind=0x86DD))
 
 
-def test_untagged_frames_do_not_pass() -> None:
-    """An untagged frame is on none of our VLANs."""
-    assert not passes(packet_filter.replies_to(IDENTITY.prefix), frames.dhcp_frame(offer(OURS)))
+UNTAGGED: list[tuple[str, Callable[[], bytes], bool]] = [
+    *FRAMES,
+    ("an ARP reply to us, for all", lambda: broadcast(frames.arp_reply(sender="10.0.7.1", to=OURS)), True),
+    ("an echo reply", lambda: echo_to(OURS), False),
+    ("ARP for our address", lambda: frames.arp_request(sender="10.0.7.1", target="10.0.8.0"), False),
+    ("ARP from our address", lambda: frames.arp_request(sender="10.0.8.0", target="10.0.7.1"), False),
+]  # fmt: skip
+
+
+def broadcast(frame: bytes) -> bytes:
+    return b"\xff" * 6 + frame[6:]
+
+
+@pytest.mark.parametrize("addresses", [0, 1, packet_filter.MAX_ADDRESSES, packet_filter.MAX_ADDRESSES + 1])
+@pytest.mark.parametrize(("frame", "kept"), [row[1:] for row in UNTAGGED], ids=[row[0] for row in UNTAGGED])
+def test_without_a_tag_only_replies_to_us_pass(
+    frame: Callable[[], bytes], kept: bool, addresses: int
+) -> None:
+    """A socket pair has no tags. What is for our addresses passes with a tag alone, however many they are."""
+    held = [frames.number("10.0.8.0") + number for number in range(addresses)]
+    assert passes(packet_filter.replies_to(IDENTITY.prefix, addresses=held), frame()) is kept
 
 
 def test_only_replies_to_our_echoes_pass() -> None:

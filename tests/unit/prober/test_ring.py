@@ -70,7 +70,8 @@ def test_the_limit_bounds_the_slots_read() -> None:
         (TAGGED | CSUM_NOT_READY, 7, 0x8100, Received(7, b"frame", False, 0.25)),
         (TAGGED | CSUM_VALID, 7, 0x8100, Received(7, b"frame", False, 0.25)),
         (USER | VLAN_VALID, 7, 0, Received(7, b"frame", True, 0.25)),
-        (USER, 7, 0x8100, None),
+        (USER, 7, 0x8100, Received(0, b"frame", True, 0.25)),
+        (TAGGED, 0xE000, 0x8100, Received(0, b"frame", True, 0.25)),
         (TAGGED, 7, 0x88A8, None),
     ],
     ids=[
@@ -79,13 +80,14 @@ def test_the_limit_bounds_the_slots_read() -> None:
         "checksum verified",
         "TPID unknown",
         "no tag",
+        "a priority alone",
         "service tag",
     ],
 )
-def test_only_frames_with_an_802_1q_tag_are_taken(
+def test_frames_of_our_vlans_and_untagged_ones_are_taken(
     status: int, tci: int, tpid: int, expected: Received | None
 ) -> None:
-    """N9: a service provider's outer tag (802.1ad) is not one of our VLANs."""
+    """N9: a service provider's outer tag (802.1ad) is not one of our VLANs. Without a VLAN it is 0."""
     memory = bytearray(SLOTS * SLOT_BYTES)
     fill(memory, 0, b"frame", status=status, tci=tci, tpid=tpid)
     received, at = ring.take(memory, slots=SLOTS, at=0, limit=1, time_s=NOW_S)

@@ -113,6 +113,8 @@ class World:
         self.air = air or Air()
         self.now = 1000.0
         self.nodes: dict[int, list[Reaction]] = {}
+        self.untagged: set[int] = set()
+        """VLANs whose frames the switch sends to us without a tag."""
         self.routed: set[str] = set()
         self.passes: Callable[[str, bytes], bool] = lambda _gateway, _message: True
         """What a firewall on the routed path lets through: echo requests by gateway."""
@@ -194,7 +196,8 @@ class World:
                     for delay_s, reply in node(sent):
                         for _ in range(self._copies()):
                             jitter_s = self.random.uniform(0, self.air.jitter_s)
-                            self.deliver(delay_s + jitter_s, sent.vlan, reply)
+                            vlan = 0 if sent.vlan in self.untagged else sent.vlan
+                            self.deliver(delay_s + jitter_s, vlan, reply)
         echoes = self.engine.echoes
         for gateway, message, _ in echoes.take_packets() if echoes else []:
             address = frames.dotted(gateway)
