@@ -21,6 +21,8 @@ _MAX_LOSS_RETRIES: Final = 3
 """Extra DHCPDISCOVERs of one discovery after this host has dropped frames."""
 _LOSS_RETRY_SPREAD_S: Final = 0.5
 """Such retries are spread over this time, so that their replies are not dropped together again."""
+_ANSWER_S: Final = 3.0
+"""How long a server may take: dnsmasq pings an address for that time before it offers it."""
 
 
 class DiscoveryHandler(Protocol):
@@ -52,6 +54,7 @@ class Discovery:
         "_handler",
         "_loss_events_before",
         "_loss_retries",
+        "_next_at",
         "_offers",
         "_omitted",
         "_started",
@@ -87,7 +90,7 @@ class Discovery:
         self._omitted = 0
         self._xids: list[bytes] = []
         self._attempts = self._loss_retries = 0
-        self._started = self._deadline = 0.0
+        self._started = self._deadline = self._next_at = 0.0
         self._first_offer_at: float | None = None
         self._loss_events_before = 0
         self._timer: Timer | None = None
@@ -156,7 +159,7 @@ class Discovery:
             self._release_unrequested(reply, server=server, mac=mac)
         if self._first_offer_at is None:
             self._first_offer_at = now
-            trunk.losses.answered(now, first_attempt=transaction.attempt == 1)
+            trunk.losses.offered(now, first_attempt=transaction.attempt == 1, secs=transaction.secs)
         if self._unanswered:
             self._unanswered = [one for one in self._unanswered if not is_expected(offer, one)]
         if self._state == SELECTING and not self._unanswered:
@@ -167,7 +170,7 @@ class Discovery:
         """Repeat the DHCPDISCOVER after wait_s or later: this host has dropped frames, perhaps an offer."""
         if self._state == SELECTING and self._loss_retries < _MAX_LOSS_RETRIES:
             self._loss_retries += 1
-            when = now + wait_s + _LOSS_RETRY_SPREAD_S * self._trunk.random.random()
+            when = self._next_at = now + wait_s + _LOSS_RETRY_SPREAD_S * self._trunk.random.random()
             self._set_timer(min(when, self._deadline))
 
     def abandon(self, now: float) -> None:
@@ -213,6 +216,11 @@ class Discovery:
         delays = settings.retransmit_s
         delay = delays[self._attempts - 1] if self._attempts <= len(delays) else delays[-1]
         when = now + delay + settings.retransmit_jitter_s * (2.0 * trunk.random.random() - 1.0)
+        self._next_at = when
+        last_call = self._deadline - _ANSWER_S
+        if self._attempts > 1 and now < last_call < when:
+            # Perhaps once more while there is time for an answer, see _due.
+            when = last_call
         self._set_timer(when if when < self._deadline else self._deadline)
 
     def _set_timer(self, when: float) -> None:
@@ -223,7 +231,10 @@ class Discovery:
     def _due(self, now: float) -> None:
         if now >= self._deadline:
             self._finish(now)
+        elif now < self._next_at and not self._trunk.losses.let_wait(now):
+            self._set_timer(min(self._next_at, self._deadline))
         else:
+            # Where the first DHCPDISCOVERs are ignored, one that is lost later would be all there is.
             # The deadline stands, however long the paced queue delays the retransmission.
             self._set_timer(self._deadline)
             self._trunk.start_pace.submit(now, self._retransmit)
@@ -237,7 +248,9 @@ class Discovery:
             self._end(_OFFERED, now)
             return
         losses = self._trunk.losses
-        doubtful = losses.loss_events > self._loss_events_before or losses.explain_silence(now)
+        sent = [self._trunk.transactions[xid] for xid in self._xids]
+        secs = max([one.secs for one in sent if now - one.sent_at >= _ANSWER_S], default=0)
+        doubtful = losses.loss_events > self._loss_events_before or losses.explain_silence(now, secs=secs)
         self._end(DHCPOutcome.INCONCLUSIVE if doubtful else DHCPOutcome.NO_OFFER, now)
 
     def _end(self, outcome_without_offer: DHCPOutcome, now: float) -> None:
