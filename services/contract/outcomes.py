@@ -213,7 +213,28 @@ class Reason(StrEnum):
     """Several machines that are no redundant router answer for the gateway."""
     OTHER_WRITER = "OtherWriter"
     """Another writer puts different results into the route annotation."""
+    ARP_NEEDS_ADDRESS = "ARPNeedsAddress"
+    """ARP from 0.0.0.0 is not answered. Of a host or a state: it could not tell, for it has no address."""
+    ADDRESS_IN_USE = "AddressInUse"
+    """Another station has an address that DHCP offers."""
+    PROXY_ARP = "ProxyARP"
+    """The same MAC address answers for an offered address and others."""
+    PROBE_ADDRESS_IN_USE = "ProbeAddressInUse"
+    """Another station has an address that the owner gave a host."""
+    BAD_PROBE_ADDRESSES = "BadProbeAddresses"
+    """The owner's annotation of addresses for hosts cannot be read, or only in part."""
 
 
-OF_THE_GATEWAY = frozenset({Reason.DUPLICATE_GATEWAY, Reason.HALF_TRUNK})
-"""Findings that the hosts' checks of the gateway make: they hold whether or not DHCP has answered."""
+OF_THE_GATEWAY = frozenset(
+    {
+        Reason.DUPLICATE_GATEWAY,
+        Reason.HALF_TRUNK,
+        Reason.ARP_NEEDS_ADDRESS,
+        Reason.ADDRESS_IN_USE,
+        Reason.PROXY_ARP,
+        Reason.PROBE_ADDRESS_IN_USE,
+        Reason.BAD_PROBE_ADDRESSES,
+    }
+)
+"""Findings that the hosts' checks of the gateway make, and their addresses: they hold whether or not DHCP has
+answered."""

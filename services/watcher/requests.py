@@ -45,7 +45,7 @@ def build_requests(
     grouped: dict[tuple[str, str], dict[int, SegmentProbe]] = {}
     for probe in probes:
         group = grouped.setdefault((probe.host, probe.segment.cluster_network), {})
-        group[probe.segment.vlan] = probe.probe
+        group[probe.segment.vlan] = probe.sent
     requests = []
     for (host, cluster_network), by_vlan in sorted(grouped.items()):
         ordered = (by_vlan[vlan] for vlan in sorted(by_vlan))

@@ -6,7 +6,7 @@ from tests.reference.words import NOT_HEARD, Word
 
 SILENT = (State.UNREACHABLE, State.DHCP_FAILED)
 ANSWERING = (State.PARTIAL, State.ISOLATED, State.OFF_VLAN)
-ACCUSE_NOBODY = (NOT_HEARD, Reason.INCONCLUSIVE)
+ACCUSE_NOBODY = (NOT_HEARD, Reason.INCONCLUSIVE, Reason.ARP_NEEDS_ADDRESS)
 
 
 def is_better(word: Word, standing: Word | None, intent: Intent) -> bool:

@@ -33,7 +33,20 @@ def generate(seed: int, length: int) -> History:
         steps += _some(chance, hosts, count, [vlan for vlan, _ in routes])
     behind = random.Random(seed)
     steps = [_behind_a_bridge(behind, step) for step in steps[:length]]
+    steps = _guarded(random.Random(f"{seed} senders"), steps)
     return History(hosts, routes, tuple(steps), chance.choice(POLICIES), chance.choice(PACES_S))
+
+
+def _guarded(chance: random.Random, steps: list[Step]) -> list[Step]:
+    """In some histories, put changes of how ARP is answered in the place of other changes of the truth."""
+    if chance.random() > 0.3:
+        return steps
+    return [
+        (*step[:2], chance.choice(("guard", "guard", "depth")))
+        if step[0] == "truth" and chance.random() < 0.5
+        else step
+        for step in steps
+    ]
 
 
 def _some(chance: random.Random, hosts: int, count: int, vlans: list[int]) -> list[Step]:

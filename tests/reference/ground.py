@@ -41,6 +41,10 @@ class Vlan:
     on_vlan: set[str] = field(default_factory=lambda: set(HOSTS))
     routed: set[str] = field(default_factory=lambda: set(HOSTS))
     has_dhcp: bool = True
+    is_guarded: bool = False
+    """Whether the gateway answers ARP only from an address."""
+    leases: bool = False
+    """Whether hosts that ask DHCP hold an address meanwhile."""
 
     def is_untagged(self, host: str) -> bool:
         """Return whether the switch sends this host the VLAN without its tag."""
@@ -82,6 +86,8 @@ class Host:
     incarnation: int = 1
     counter: int = 0
     report_within_s: float = REPORT_WITHIN_S
+    proven: set[IPv4Address] = field(default_factory=set)
+    """Gateways that have answered 0.0.0.0."""
 
     def announcement(self) -> str:
         said = HostAnnouncement(
@@ -125,6 +131,7 @@ def find(prober: Host, lan: Vlan, intents: Iterable[Intent], *, ask: bool, quali
             UP if is_there and prober.name in path else _SILENCES.get(quality, SILENT)
             for path in (lan.on_vlan, lan.routed)
         )
+        vlan = _asked_from(vlan, gateway, prober, lan, has_address=offered and lan.leases, silence=quality)
         targets.append(TargetVerdict(digest=digest, gateway=gateway, vlan=vlan, routed=routed))
     prober.counter += 1
     is_untagged = lan.is_untagged(prober.name) and quality not in FAULTS
@@ -140,6 +147,20 @@ def find(prober: Host, lan: Vlan, intents: Iterable[Intent], *, ask: bool, quali
         bridge=BRIDGES.get(quality),
         untagged=Untagged.ALL if is_untagged else None,
     )
+
+
+def _asked_from(
+    vlan: ReachVerdict, gateway: IPv4Address, prober: Host, lan: Vlan, *, has_address: bool, silence: str
+) -> ReachVerdict:
+    """Return what ARP finds from the address that the host has, or from 0.0.0.0."""
+    if has_address:
+        return vlan.model_copy(update={"from_address": True})
+    if vlan.outcome is ReachOutcome.REACHABLE and not lan.is_guarded:
+        prober.proven.add(gateway)
+        return vlan
+    silent = _SILENCES.get(silence, SILENT)
+    is_unproven = silent.outcome is ReachOutcome.SILENT and gateway not in prober.proven
+    return silent.model_copy(update={"unproven": is_unproven})
 
 
 _SILENCES = {"hasty": HASTY, "lossy": UNCLEAR}

@@ -76,6 +76,9 @@ class Judge:
         if intent.digest != self._digest:
             self._begin(intent.digest)
         self._agrees = False
+        told = self.told
+        is_told = told is not None and told.digest == intent.digest and told.needs_address
+        look = look.as_asked(intent.digest, is_told=is_told)
         telling = self._consider(intent, look)
         self._looked_at = look.now
         if telling is None and self.told is not None and self.told.digest != self._digest and look.settled:
@@ -232,6 +235,7 @@ class Judge:
         forgotten = Word(
             State.DHCP_FAILED, Reason.NO_DHCP_OFFER, hosts=word.hosts, servers=word.servers,
             is_forgotten=True, in_vain=word.in_vain, all_in_vain=word.all_in_vain,
+            needs_address=word.needs_address,
         )  # fmt: skip
         return failed(forgotten)
 

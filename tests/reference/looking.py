@@ -7,6 +7,7 @@ from services.contract.messages import Offer
 from services.contract.outcomes import State
 from services.network.parse.intent import Intent
 from tests.reference.reducing import Evidence, answered, askers, conclusive, in_vain_since, is_unclear, reduce
+from tests.reference.senders import learned, own_answers, untelling
 from tests.reference.words import Arrival, Word
 
 BOUND_MS = 25_000
@@ -36,6 +37,29 @@ class Look:
     """Whatever was offered on this segment since the first network."""
     crowded: bool = False
     """Whether so much is in doubt that two hosts are enough."""
+    needs_address: bool = False
+    """Whether silence to 0.0.0.0 proves nothing."""
+    is_told: bool = False
+    """Whether that is to be told."""
+
+    def as_asked(self, digest: str, *, is_told: bool) -> "Look":
+        """Return what can be seen, if silence is read by how it was asked. is_told: see senders.learned."""
+        latest, asked = (
+            [arrival for host, arrival in arrivals.items() if host in self.carriers]
+            for arrivals in (self.latest, self.asked)
+        )
+        needs_address, is_known = learned(
+            digest, latest, asked, now=self.now, fresh_ms=self.fresh_ms, is_told=is_told
+        )
+        if not needs_address:
+            return self
+        return replace(
+            self,
+            latest=untelling(digest, self.latest),
+            asked=untelling(digest, self.asked),
+            needs_address=True,
+            is_told=is_known,
+        )
 
     @property
     def settled(self) -> bool:
@@ -44,7 +68,8 @@ class Look:
 
     def first_answer(self, digest: str, gateway: str, *, since: float) -> float:
         """Return when this gateway first answered a carrier on the VLAN, of what counts; since if none."""
-        return min(answered(self._evidence(since, NEVER), digest, gateway), default=since)
+        evidence = self._with_own_answers(self._evidence(since, NEVER), digest, since)
+        return min(answered(evidence, digest, gateway), default=since)
 
     def heard(self, digest: str, *, since: float) -> set[str]:
         """Return the carriers that have said something about this intent since then."""
@@ -70,7 +95,16 @@ class Look:
         is_out: whether it was told that DHCP offers nothing. is_late: whether others had their time to ask.
         """
         evidence = self._evidence(since, offers_since, is_out=is_out)
-        return reduce(intent, replace(evidence, is_out=is_out or is_late))
+        evidence = self._with_own_answers(evidence, intent.digest, since)
+        word = reduce(intent, replace(evidence, is_out=is_out or is_late))
+        return replace(word, needs_address=self.is_told)
+
+    def _with_own_answers(self, evidence: Evidence, digest: str, since: float) -> Evidence:
+        """Return the evidence with what hosts found while they held an address."""
+        if not self.needs_address:
+            return evidence
+        after = max(since, self.now - 2 * self.fresh_ms + 1)
+        return replace(evidence, latest=own_answers(digest, evidence.latest, self.asked, since=after))
 
     def reported(self, digest: str, *, since: float) -> set[str]:
         """Return the carriers that have done so, however long ago."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from services.contract.messages import HostAnnouncement, Offer, Segment
-from services.contract.outcomes import State
+from services.contract.outcomes import Reason, State
 from services.network.parse import nad
 from services.network.parse.intent import Intent, NotProbed, read_intent
 from services.network.parse.nad import Network
@@ -322,7 +322,7 @@ def _facts(status: Status | None) -> tuple[object, ...] | None:
         return None
     servers = tuple(offer.server for offer in status.servers)
     facts = status.state, status.reason, status.connectivity, dict(status.hosts), servers, status.dhcp_out
-    return (*facts, status.digest)
+    return (*facts, Reason.ARP_NEEDS_ADDRESS in status.findings, status.digest)
 
 
 def _is_being_pinged(network: Network, word: Word) -> bool:

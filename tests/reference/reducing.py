@@ -7,6 +7,7 @@ from ipaddress import IPv4Address
 from services.contract.messages import Offer, ReachVerdict, TargetVerdict, Verdict
 from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, ReachOutcome, Reason, State
 from services.network.parse.intent import Intent
+from tests.reference.senders import UNTELLING
 from tests.reference.words import Arrival, Word
 
 PROBES_UNTIL_SILENT = 3
@@ -257,6 +258,7 @@ def _reach(
     up = sorted(host for host, found in vlan.items() if found == UP)
     down = sorted(host for host, found in vlan.items() if found == DOWN)
     unclear = dict.fromkeys((h for h, found in vlan.items() if found == UNCLEAR), Reason.INCONCLUSIVE.value)
+    untelling = {h for h in unclear if (check := checks[h]) is not None and check.vlan == UNTELLING}
     if UP not in routed and not intent.isolated:
         lost = [
             host for host, check in checks.items() if check is not None and _read(check.routed) == UNCLEAR
@@ -269,8 +271,12 @@ def _reach(
     everywhere = bool(up) and not (down or faults or bridges)
     is_routed = everywhere if intent.isolated else UP in routed
     if not (up or down) or not (intent.isolated or UP in routed or DOWN in routed):
-        reason = Reason.INCONCLUSIVE if unclear else Reason.NOT_PROBED_YET
+        unclear |= dict.fromkeys(untelling, Reason.ARP_NEEDS_ADDRESS.value)
+        why = (Reason.INCONCLUSIVE, Reason.ARP_NEEDS_ADDRESS)
+        reason = next((each for each in why if each in unclear.values()), Reason.NOT_PROBED_YET)
         return Word(State.PENDING, reason, hosts={**unclear, **faults, **bridges})
+    # Why they cannot tell is told once, and not of each host.
+    unclear = {host: why for host, why in unclear.items() if host not in untelling}
     untagged = {host for host in down if said[host].untagged is not None}
     silent = dict.fromkeys(down if up else (), Reason.GATEWAY_SILENT_ON_VLAN.value)
     state, reason = _state(bool(up), everywhere, is_routed, isolated=intent.isolated)

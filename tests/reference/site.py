@@ -190,6 +190,7 @@ class Site:
             self.redis.delete(host_key(host))
         if what == "start":
             prober.incarnation, prober.counter = prober.incarnation + 1, 0
+            prober.proven.clear()
         prober.is_up = what == "start"
         if prober.is_up:
             self._announce(prober)
@@ -200,6 +201,10 @@ class Site:
         kind, _, host = what.partition(" ")
         if kind == "dhcp":
             lan.has_dhcp = not lan.has_dhcp
+        elif kind == "guard":
+            lan.is_guarded = not lan.is_guarded
+        elif kind == "depth":
+            lan.leases = not lan.leases
         elif kind == "gateway":
             lan.gateway = 3 - lan.gateway
         else:

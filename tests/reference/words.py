@@ -51,6 +51,8 @@ class Word:
     """Whether they are all that got no offer."""
     is_forgotten: bool = False
     """Whether a gateway was known until now."""
+    needs_address: bool = False
+    """Whether it says that 0.0.0.0 is not answered."""
 
     @property
     def is_decided(self) -> bool:
@@ -62,7 +64,8 @@ class Word:
 
     def facts(self) -> tuple[object, ...]:
         """Return what a reader sees of it."""
-        return self.state, self.reason, self.connectivity, dict(self.hosts), self.servers, self.dhcp_out
+        facts = self.state, self.reason, self.connectivity, dict(self.hosts), self.servers, self.dhcp_out
+        return *facts, self.needs_address
 
 
 def newest(arrivals: Sequence[Arrival], *, asked: bool = False) -> dict[str, Arrival]:

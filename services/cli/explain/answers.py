@@ -39,7 +39,8 @@ def answers_of(check: HostCheck, facts: Facts) -> list[PathAnswer]:
         answers.append(PathAnswer("gateway", UNTRIED, "not known, so not asked"))
     elif check.gateway is not None:
         gateway = str(check.gateway)
-        arp = f"ARP for {gateway} on the VLAN"
+        sender = " from an address there" if check.vlan.from_address else ""
+        arp = f"ARP for {gateway} on the VLAN{sender}"
         routed = f"ICMP echo to {gateway} through the host's routing"
         measured = _measured(check.measured_age_s, check.age_s)
         answers.append(_reach("VLAN", arp, check.vlan, measured))
@@ -85,6 +86,9 @@ def _reach(path: str, what: str, reach: ReachVerdict, measured: str) -> PathAnsw
         who = f" by {' and '.join(map(named, reach.macs or (reach.mac,)))}" if reach.mac else ""
         rtt = "" if reach.rtt_ms is None else f" after {_ms(reach.rtt_ms)}{measured}"
         return PathAnswer(path, GOOD, f"{what}: answered{who}{rtt}")
+    if reach.outcome is ReachOutcome.SILENT and reach.unproven:
+        text = f"{what}: asked {times} from 0.0.0.0, which it has not answered since the prober started"
+        return PathAnswer(path, BAD, text)
     if reach.outcome is ReachOutcome.SILENT:
         return PathAnswer(path, BAD, f"{what}: asked {times}, no answer")
     if reach.outcome is ReachOutcome.INCONCLUSIVE:
@@ -140,11 +144,17 @@ def _lease(finding: DHCPVerdict) -> list[PathAnswer]:
         LeaseOutcome.HELD: (GOOD, "acknowledged, and given back"),
         LeaseOutcome.REFUSED: (BAD, "refused by the server (NAK)"),
         LeaseOutcome.CONFLICT: (BAD, f"already in use by {lease.owner or 'another machine'}"),
+        LeaseOutcome.PAUSED: (
+            UNCERTAIN,
+            f"not sent: {lease.address} was in use by {lease.owner} a while ago, so none is leased for now",
+        ),
         LeaseOutcome.NO_ANSWER: (BAD, "no answer"),
         LeaseOutcome.INCONCLUSIVE: (UNCERTAIN, "no answer, and frames were lost"),
         LeaseOutcome.NOT_TRIED: (UNTRIED, "stopped before an answer"),
     }
     sign, text = texts[lease.outcome]
+    if lease.outcome is LeaseOutcome.PAUSED:
+        return [PathAnswer("lease", sign, f"REQUEST {text}")]
     macs = {offer.server: offer.mac for offer in finding.servers}
     server = with_mac(str(lease.server), macs.get(lease.server))
     return [PathAnswer("lease", sign, f"REQUEST of {lease.address} from {server}: {text}")]

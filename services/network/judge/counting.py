@@ -5,11 +5,13 @@ from dataclasses import replace
 from services.contract.open_doubts import Doubts
 from services.contract.outcomes import Reason
 from services.contract.verdicts import AgedVerdict
+from services.network.judge.address_findings import find_addresses
 from services.network.judge.answering import with_answers
 from services.network.judge.doubting import is_over
 from services.network.judge.evidence import UNDECIDED, Case, newest_offer_ms, says_no_offer
 from services.network.judge.half_trunks import with_half_trunks
-from services.network.judge.reduction import Conclusion, reduce
+from services.network.judge.reduction import DHCP_FRESHNESS, Conclusion, reduce
+from services.network.judge.senders import with_own_answers
 from services.network.judge.servers import offers_in
 
 
@@ -18,6 +20,11 @@ def reduce_counting(case: Case, doubts: Doubts) -> Conclusion:
     latest, asked = case.verdicts.latest, case.verdicts.asked_dhcp
     if doubts.watermark_ms:
         latest = _arrived_since(case, latest, doubts.watermark_ms)
+
+    if case.senders.needs_address:
+        held = tuple(seen for seen in asked if seen.age_s < DHCP_FRESHNESS * case.fresh_s)
+        held = _arrived_since(case, held, doubts.watermark_ms)
+        latest = with_own_answers(latest, held, case.intent.digest)
 
     if offered_ms := newest_offer_ms(case):
         # What an offer has refuted stays so, although the host that received it is gone.
@@ -57,7 +64,22 @@ def reduce_counting(case: Case, doubts: Doubts) -> Conclusion:
         # The host without an offer is gone. That brings no server back.
         asked = _arrived_since(case, asked, doubts.offers_after_ms)
         found = reduced()
-    return with_half_trunks(case, with_answers(case, with_unheard(case, found, doubts), doubts))
+    found = with_unheard(case, found, doubts)
+    if beside := _find_beside(case):
+        found = replace(found, findings={**found.findings, **beside})
+    return with_half_trunks(case, with_answers(case, found, doubts))
+
+
+def _find_beside(case: Case) -> dict[str, str]:
+    """Return the findings that rest on no answer to DHCP."""
+    counting = (
+        [seen for seen in seen_by_all if seen.age_s < limit_s and seen.verdict.host in case.carriers.hosts]
+        for seen_by_all, limit_s in (
+            (case.verdicts.latest, case.fresh_s),
+            (case.verdicts.asked_dhcp, DHCP_FRESHNESS * case.fresh_s),
+        )
+    )
+    return find_addresses(case.intent, *counting, needs_address=case.senders.is_known)
 
 
 def _arrived_since(

@@ -254,5 +254,8 @@ def publish_due(case: Case, found: Conclusion, doubts: Doubts) -> tuple[Doubts, 
             ask = wanted - len(heard)
             named = tuple(sorted(heard))
             asked.append(Doubt(segment=case.intent.segment, kind=doubt.kind, heard=named, ask=ask))
+            if case.senders.needs_address and doubt.kind is DoubtKind.SILENT and case.intent.mode == "auto":
+                # Without an address they cannot tell: at depth lease, asking DHCP gives them one.
+                asked.append(asked[-1].model_copy(update={"kind": DoubtKind.OFFER}))
         doubts = changed(doubts, **{name: doubt.model_copy(update={"published_ms": now_ms})})
     return doubts, asked

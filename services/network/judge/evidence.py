@@ -5,7 +5,7 @@ Pure functions of one assessment. docs/states.md tells the rules.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from services.contract.verdicts import SegmentVerdicts
 from services.network.judge.dhcp import is_conclusive
 from services.network.judge.reach import is_unclear
 from services.network.judge.reduction import CONFIRMATIONS, DHCP_FRESHNESS, Conclusion, is_on
+from services.network.judge.senders import Senders, learn, without_probes
 from services.network.judge.servers import offers_in
 from services.network.paced import fresh_s
 from services.network.parse.intent import Intent
@@ -26,7 +27,7 @@ ANSWERING = frozenset({State.ACTIVE, State.PARTIAL, State.ISOLATED, State.OFF_VL
 SILENT = frozenset({State.UNREACHABLE, State.DHCP_FAILED})
 UNDECIDED = frozenset({State.PENDING, State.UNKNOWN})
 """States without a conclusion."""
-NO_ACCUSATION = frozenset({Reason.INCONCLUSIVE, Reason.NOT_HEARD})
+NO_ACCUSATION = frozenset({Reason.INCONCLUSIVE, Reason.NOT_HEARD, Reason.ARP_NEEDS_ADDRESS})
 """Why a host is named of which nothing is known to be wrong."""
 
 
@@ -76,6 +77,8 @@ class Case(NamedTuple):
     """When the network was assessed last (observed time); 0 for the first time."""
     open_doubts: int = 0
     """Doubts about other networks of the cluster network."""
+    senders: Senders = Senders()
+    """Which addresses ARP is answered to; see as_asked()."""
 
     @property
     def reported(self) -> Status | None:
@@ -87,6 +90,31 @@ class Case(NamedTuple):
         """The same, if it is a conclusion."""
         reported = self.reported
         return None if reported is None or reported.state in UNDECIDED else reported
+
+
+def as_asked(case: Case) -> Case:
+    """Return the case with what silence means there: it proves nothing to a host that needs an address."""
+    reported, verdicts, digest = case.reported, case.verdicts, case.intent.digest
+    latest, asked = (
+        [seen for seen in seen_by_all if seen.verdict.host in case.carriers.hosts]
+        for seen_by_all in (verdicts.latest, verdicts.asked_dhcp)
+    )
+    senders = learn(
+        digest,
+        latest,
+        asked,
+        fresh_s=case.fresh_s,
+        answer_s=DHCP_FRESHNESS * case.fresh_s,
+        was_known=reported is not None and Reason.ARP_NEEDS_ADDRESS in reported.findings,
+    )
+    if not senders.needs_address:
+        return case
+    seen = replace(
+        verdicts,
+        latest=without_probes(verdicts.latest, digest),
+        asked_dhcp=without_probes(verdicts.asked_dhcp, digest),
+    )
+    return case._replace(verdicts=seen, senders=senders)
 
 
 def compare(reported: Status | None, found: Conclusion, intent: Intent) -> Difference:

@@ -46,11 +46,14 @@ def found_by(verdict: Verdict) -> tuple[object, ...]:
             conclude(t.routed),
             t.vlan.mac and router_of(t.vlan.mac),
             t.vlan.macs,
+            t.vlan.from_address,
+            t.vlan.unproven,
         )
         for t in verdict.targets
     ]
     is_lost = dhcp is DHCPOutcome.INCONCLUSIVE
-    return verdict.fault, verdict.bridge, verdict.members, verdict.untagged, is_lost, *checks
+    others = verdict.bridge, verdict.members, verdict.untagged, verdict.source_conflict
+    return verdict.fault, *others, is_lost, *checks
 
 
 def silent_on_vlan(

@@ -14,6 +14,7 @@ from services.contract.verdicts import AgedVerdict
 from services.network.judge.dhcp import DHCPSummary, summarize_dhcp
 from services.network.judge.expiry import why_forgotten
 from services.network.judge.reach import conclude, cut_off_by
+from services.network.judge.senders import cannot_tell
 from services.network.judge.untagged import describe_untagged, heard_untagged
 from services.network.parse.intent import Intent
 from services.network.parse.status import ServerIdentity, ServerOffer
@@ -191,6 +192,7 @@ def check_of(verdict: Verdict, digest: str, gateway: IPv4Address | None) -> Targ
     )
 
 
+_PASSING = (Reason.NOT_PROBED_YET, Reason.ARP_NEEDS_ADDRESS)
 _Rule = Literal["routed", "vlan", "isolated"]
 """When connectivity is "true". With isolated, routing does not count for the state either."""
 
@@ -219,7 +221,8 @@ def _reduce_reach(
         elif outcome is ReachOutcome.NOT_TRIED:
             differing[host] = Reason.NOT_PROBED_YET
         elif outcome is ReachOutcome.INCONCLUSIVE:
-            differing[host] = Reason.INCONCLUSIVE
+            is_mute = target is not None and cannot_tell(target.vlan)
+            differing[host] = Reason.ARP_NEEDS_ADDRESS if is_mute else Reason.INCONCLUSIVE
         elif outcome is ReachOutcome.REACHABLE:
             answering.append(host)
             if host in bridges:
@@ -235,10 +238,12 @@ def _reduce_reach(
         unclear = [h for h, t in found.items() if t and conclude(t.routed) is ReachOutcome.INCONCLUSIVE]
         differing = {**dict.fromkeys(unclear, Reason.INCONCLUSIVE.value), **differing}
     if not (answering or silent) or is_routed is None:
-        reason = Reason.INCONCLUSIVE if Reason.INCONCLUSIVE in differing.values() else Reason.NOT_PROBED_YET
+        known = (Reason.INCONCLUSIVE, Reason.ARP_NEEDS_ADDRESS)
+        reason = next((why for why in known if why in differing.values()), Reason.NOT_PROBED_YET)
         return Conclusion(State.PENDING, reason, hosts=differing)
     # Hosts join one after another: naming those that are about to report would be a write for each of them.
-    differing = {host: why for host, why in differing.items() if why != Reason.NOT_PROBED_YET}
+    # So would be those that had an address until a while ago; a finding says why they cannot tell.
+    differing = {host: why for host, why in differing.items() if why not in _PASSING}
     state, reason = _state(bool(answering), on_vlan=on_vlan, is_routed=is_routed, rule=rule)
     if behind and not silent and not cut_off:
         # Every host reaches the gateway; on some the VMs do not.

@@ -63,16 +63,24 @@ def agreeing(offers: Iterable[Offer], named_known: Collection[ServerIdentity]) -
 def newest_offers(newest_first: Iterable[AgedVerdict]) -> list[Offer]:
     """Return the newest offers of every server that any host received, in the order of servers.
 
-    Merging all hosts keeps the list steady when the host that asked last missed one.
+    Merging all hosts keeps the list steady when the host that asked last missed one. What a server has
+    acknowledged comes before what it only offers: that may lack options, which a client takes from the
+    DHCPACK (RFC 2131 section 4.3.2).
     """
     newest: dict[ServerIdentity, list[Offer]] = {}
     for seen in newest_first:
         made: dict[ServerIdentity, list[Offer]] = {}
         for offer in offers_in(seen.verdict):
             made.setdefault(identity(offer), []).append(offer)
-        newest = {**made, **newest}
-    offers = [offer for made in newest.values() for offer in made]
-    return sorted(offers, key=lambda offer: (offer.server, offer.mac or "", str(offer.gateway or "")))
+        for server, offers in made.items():
+            if server not in newest or (_is_acknowledged(offers) and not _is_acknowledged(newest[server])):
+                newest[server] = offers
+    found = [offer for made in newest.values() for offer in made]
+    return sorted(found, key=lambda offer: (offer.server, offer.mac or "", str(offer.gateway or "")))
+
+
+def _is_acknowledged(offers: Iterable[Offer]) -> bool:
+    return any(offer.acknowledged for offer in offers)
 
 
 def offers_in(verdict: Verdict) -> tuple[Offer, ...]:

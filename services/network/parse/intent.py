@@ -16,6 +16,7 @@ from services.contract.outcomes import Reason, State
 from services.network.parse import nad
 from services.network.parse.config import BRIDGE, OVERLAY, Config
 from services.network.parse.nad import Network
+from services.network.parse.probe_addresses import NO_ADDRESSES, ProbeAddresses, read_probe_addresses
 from services.network.parse.route import Route
 from services.network.parse.status import ServerIdentity, Status
 from services.network.parse.tolerance import read_cidr, read_gateway, shown
@@ -59,6 +60,8 @@ class Intent:
     """Auto: DHCP servers that have named the known gateway, as the status annotation remembers them."""
     isolated: bool = False
     """Whether routing does not count, by annotation. It does not change what is probed."""
+    probe_addresses: ProbeAddresses = NO_ADDRESSES
+    """Manual: the addresses that the owner gave hosts. Not part of the digest."""
     cluster_network_source: Source = field(default=Source.BRIDGE, compare=False)
     mode_source: Source = field(default=Source.MODE_FIELD, compare=False)
 
@@ -163,6 +166,9 @@ def read_intent(network: Network, policy: Policy = DEFAULT_POLICY) -> Intent | N
     except _Refused as refused:
         return refused.invalid
     isolated = network.annotations.get(nad.ISOLATED) == "true"
+    if (text := network.annotations.get(nad.PROBE_ADDRESSES)) is not None:
+        addresses = read_probe_addresses(text, intent.cidr, intent.gateway)
+        intent = replace(intent, probe_addresses=addresses)
     return replace(intent, isolated=isolated, cluster_network_source=source)
 
 

@@ -19,6 +19,8 @@ PROBE_NOW = "nadroute.io/probe-now"
 """Set by the owner: any new value triggers a probe."""
 ISOLATED = "nadroute.io/isolated"
 """Set by the owner: "true" if the network is not meant to be routed, so that the VLAN alone counts."""
+PROBE_ADDRESSES = "nadroute.io/probe-addresses"
+"""Set by the owner: a JSON object that gives each host an address on the VLAN; see probe_addresses.py."""
 CLUSTER_NETWORK_LABEL = "network.harvesterhci.io/clusternetwork"
 
 SYSTEM_NAMESPACE = "harvester-system"

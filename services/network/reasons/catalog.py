@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.contract.outcomes import Reason
+from services.network.reasons.addresses import ADDRESS_FINDINGS
 from services.network.reasons.configuration import LEFT_ALONE, REFUSED
 from services.network.reasons.dhcp import FINDINGS, NO_USABLE_GATEWAY
 from services.network.reasons.reachability import GATEWAY_CHECKED, MEMBERS, NO_RESULT
@@ -51,7 +52,7 @@ GROUPS = (
     ),
     Group(
         "Findings",
-        {**MEMBERS, **FINDINGS},
+        {**MEMBERS, **FINDINGS, **ADDRESS_FINDINGS},
         """
         A finding stands beside any state, in `findings` of the status. An Event reports it when it appears.
         """,

@@ -19,7 +19,7 @@ from services.contract.outcomes import Reason
 from services.contract.verdicts import SegmentVerdicts
 from services.network.claims import Contradictions
 from services.network.judge.doubting import publish_due
-from services.network.judge.evidence import Case
+from services.network.judge.evidence import Case, as_asked
 from services.network.judge.judging import judge
 from services.network.judge.moments import judged_again_ms
 from services.network.judge.reduction import Conclusion
@@ -217,7 +217,7 @@ class Assessor:
             self._doubts.look(network.uid, seen.now_ms),
             self._doubts.count(cluster_network),
         )
-        before = self._doubts.of(network.uid)
+        case, before = as_asked(case), self._doubts.of(network.uid)
         if not case.looked_ms and known is not None:
             before = loaded(known.doubts, now_ms=seen.now_ms)
         found, told, doubts = judge(case, before)

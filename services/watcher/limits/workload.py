@@ -5,13 +5,22 @@ time: it may be booting, and would take the ARP probes of many hosts for an addr
 section 2.1.1 lets it give up its own address).
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from typing import NamedTuple
 
 from services.contract.limits import MAX_TARGETS
 from services.contract.messages import SegmentProbe, Target
 from services.network.parse.intent import Intent
+
+
+class ProbeSource(NamedTuple):
+    """An address on a VLAN that its owner gave a host, and the prefix of the subnet that it is used in."""
+
+    address: IPv4Address
+    prefix: int
+
 
 FRAMES_OF_SILENCE = 3
 """Frames that a host sends before it calls a gateway, or DHCP, silent. One that answers takes one."""
@@ -86,6 +95,8 @@ class Workload:
     """Whether any offer will be told: of all networks that need one, none is told to have received any."""
     lacks_gateway: bool
     """Whether an auto network has no known gateway."""
+    sources: Mapping[str, ProbeSource]
+    """By host, the address that an owner gave it."""
 
     def frames(self, probe: SegmentProbe, per_gateway: float) -> float:
         """Return how many ARP and DHCP frames a probe takes, with so many for each gateway."""
@@ -125,7 +136,21 @@ def plan_work(demands: Collection[Demand]) -> Workload:
         is_ask_silent=any(demand.is_ask_failing and demand.is_told for demand in auto),
         awaits_offer=all(demand.awaits_offer for demand in auto if demand.is_ask_failing),
         lacks_gateway=any(demand.gateway is None for demand in auto),
+        sources=_sources(demands),
     )
+
+
+def _sources(demands: Iterable[Demand]) -> Mapping[str, ProbeSource]:
+    """Return by host the address that an owner gave it: of several networks, the first by digest counts."""
+    sources: dict[str, ProbeSource] = {}
+    used = set[IPv4Address]()
+    for intent in sorted((demand.intent for demand in demands), key=lambda intent: intent.digest):
+        for host, address in intent.probe_addresses.given:
+            # Owners do not see each other's annotations: two hosts must not use one address.
+            if host not in sources and address not in used:
+                sources[host] = ProbeSource(address, 32 if intent.cidr is None else intent.cidr.prefixlen)
+                used.add(address)
+    return sources
 
 
 def _silent(demands: Iterable[Demand]) -> set[IPv4Address]:

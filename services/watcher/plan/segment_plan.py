@@ -136,7 +136,7 @@ class SegmentPlan:
         """Return how many frames it takes. expected: for a gateway that answered the host before."""
         is_silent = self.is_expected_silent(now) or probe.host in self._work.silent_on
         self.counted = FRAMES_OF_SILENCE if is_silent else expected
-        return self._work.frames(probe.probe, self.counted)
+        return self._work.frames(probe.probe, self.counted) + probe.claim_frames
 
     def confirm(self, heard: Collection[str], further: int, now: float) -> None:
         """Have further hosts ask DHCP at once, beside the rotation, since these hosts got no offer."""
@@ -214,12 +214,11 @@ class SegmentPlan:
         taken = []
         for host in sorted(due):
             probe = self._take_probe(host, is_asker=host in askers, is_exclusive=host == exclusive_host)
-            is_more_due = host in self._full_parts
-            self._due[host] = (
-                now + CHECK_BUSY_S if is_more_due else self._later(now, self._check_interval_s())
-            )
+            again_s = self._check_interval_s()
+            self._due[host] = now + CHECK_BUSY_S if host in self._full_parts else self._later(now, again_s)
             if probe is not None:
-                taken.append(HostProbe(host, self.segment, probe, self._turns.repeats(host)))
+                repeats, source = self._turns.repeats(host), self._work.sources.get(host)
+                taken.append(HostProbe(host, self.segment, probe, repeats, source))
         return taken
 
     def _first(self, due: Collection[str], most: int, *, must: Collection[str]) -> set[str]:

@@ -8,7 +8,7 @@ from services.contract.open_doubts import NO_DOUBTS, Doubts
 from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, ReachOutcome
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.judge.doubting import reported
-from services.network.judge.evidence import Carriers, Case
+from services.network.judge.evidence import Carriers, Case, as_asked
 from services.network.judge.judging import Judgement, judge
 from services.network.parse.intent import Intent
 from services.network.parse.status import Status
@@ -44,7 +44,8 @@ class JudgedNetwork:
     def report(self, *hosts: str, vlan: ReachOutcome = R, routed: ReachOutcome | None = None,
                dhcp: DHCPVerdict | None = None, fault: Fault | None = None,
                bridge: BridgeFault | None = None,
-               mac: str | None = None, macs: tuple[str, ...] = ()) -> "JudgedNetwork":  # fmt: skip
+               mac: str | None = None, macs: tuple[str, ...] = (), from_address: bool = False,
+               unproven: bool = False) -> "JudgedNetwork":  # fmt: skip
         """Let these hosts report; routed is as vlan unless it is given. mac, macs: of the gateway."""
         known = self.intent.gateway or GATEWAY
         gateway = None if dhcp is not None and not dhcp.servers and vlan is N else known
@@ -57,6 +58,11 @@ class JudgedNetwork:
                 target = said.targets[0]
                 by_arp = target.vlan.model_copy(update={"mac": mac, "macs": macs})
                 said = said.model_copy(update={"targets": (target.model_copy(update={"vlan": by_arp}),)})
+            if from_address or unproven:
+                (checked,) = said.targets
+                asked = {"from_address": from_address, "unproven": unproven}
+                checked = checked.model_copy(update={"vlan": checked.vlan.model_copy(update=asked)})
+                said = said.model_copy(update={"targets": (checked,)})
             entry = self.now, AgedVerdict(said, 0.0)
             self.latest[host] = entry
             if dhcp is not None:
@@ -106,7 +112,7 @@ class JudgedNetwork:
     def look(self, *, after: float = 0.0) -> Status | None:
         """Judge, this many seconds later; report what is told, and return it, or None if nothing new is."""
         self.now += after
-        self.judgement = judge(self.case, self.doubts)
+        self.judgement = judge(as_asked(self.case), self.doubts)
         self.looked, self.doubts = self.now, self.judgement.doubts
         if self.judgement.told is None:
             return None
