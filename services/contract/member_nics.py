@@ -14,8 +14,9 @@ MAX_MEMBERS = 16
 MAX_CARRIED = 4
 """Cluster networks of one NIC."""
 
-Told = Annotated[str, StringConstraints(max_length=MAX_TOLD_CHARACTERS)]
-"""Text of whoever is on the link: the prober cuts it and removes control characters."""
+Told = Annotated[str, StringConstraints(max_length=MAX_TOLD_CHARACTERS, pattern=r"^[^\p{Cc}\p{Cf}`]*$")]
+"""Text of whoever is on the link: the prober cuts it, and takes out control and formatting characters, and
+the backticks that enclose commands in texts."""
 
 
 class LLDPState(StrEnum):

@@ -87,6 +87,11 @@ class AnnouncedHosts:
                 known = self._carriers[cluster_network] = self._find_carriers(cluster_network)
             return known
 
+    def announced(self) -> Mapping[str, HostAnnouncement]:
+        """Return the announcements by host, as read last."""
+        with self._lock:
+            return self._announced
+
     def addresses(self) -> frozenset[IPv4Address]:
         """Return the hosts' own addresses that are believed; see network.claims."""
         with self._lock:

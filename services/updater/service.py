@@ -116,6 +116,7 @@ class Updater:
             pace=pace,
             metrics=metrics,
             look_again=look_again,
+            announced=hosts.announced,
         )
         self._reports = Reports(
             self._touched, self._cache, hosts, verdicts, assessor, fresh_s=fresh_s, metrics=metrics

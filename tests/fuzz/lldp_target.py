@@ -12,6 +12,7 @@ def read_lldp(data: bytes) -> None:
         return
     for text in (found.chassis, found.port, found.description, found.name):
         assert text.isprintable()
+        assert "`" not in text
         assert len(text) <= MAX_TOLD_CHARACTERS
     assert found.address is None or found.address.packed in data
     port = SwitchPort(

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from lab.kube import Match
-from services.contract.messages import Segment
+from services.contract.member_nics import LLDPState, MemberNIC, SwitchPort
+from services.contract.messages import HostAnnouncement, Segment
+from services.contract.outcomes import ReachOutcome
+from tests.support.announcing import announced
 from tests.support.updater_site import UpdaterSite, digest_of, own_updater_site, state_of
 from tests.unit.network.builders import dhcp, offer, verdict
 
@@ -60,3 +63,22 @@ def test_an_event_that_waits_at_the_end_is_posted(site: UpdaterSite) -> None:
     site.server.faults.thaw()
     assert site.process.wait(60) == 0, site.log.read_text()
     assert [event["reason"] for event in site.events("net")] == ["Active"]
+
+
+def test_an_event_names_the_switch_port_of_the_host_that_a_vlan_does_not_reach(site: UpdaterSite) -> None:
+    """As the host announces it: what is to be mended is there."""
+    port = SwitchPort(switch="sw-rack3", port="Gi1/0/14")
+    nic = MemberNIC(interface="eno1", cluster_networks=("extra",), lldp=LLDPState.HEARD, port=port)
+    said = HostAnnouncement(
+        host="node2", uplinks={"extra": "extra-bo"}, version="1", incarnation=1, members=(nic,)
+    )
+    with announced(site.redis, said):
+        network = site.create("net", vlan=101)
+        segment = Segment(cluster_network="extra", vlan=101)
+        digest = digest_of(network)
+        silent = verdict(digest, host="node2", segment=segment, vlan=ReachOutcome.SILENT)
+        site.send(silent)
+        site.send(verdict(digest, segment=segment, dhcp=dhcp(offer())))
+        site.wait(lambda: any(event["reason"] == "Partial" for event in site.events("net")))
+        (told,) = (event for event in site.events("net") if event["reason"] == "Partial")
+        assert told["message"].endswith("; its switch port: Gi1/0/14 of sw-rack3 (node2, eno1)")

@@ -198,6 +198,9 @@ class Loop:
     def reported(self, report: Report) -> None:
         """Implement the updater's Hosts."""
 
+    def announced(self) -> Mapping[str, HostAnnouncement]:
+        return self._hosts
+
     def addresses(self) -> frozenset[IPv4Address]:
         """Implement the updater's Hosts."""
         return frozenset()

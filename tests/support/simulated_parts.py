@@ -11,7 +11,7 @@ from lab.kube.objects import Actor
 from lab.kube.resources import NADS
 from lab.kube.store import Store
 from services.cluster.errors import from_status
-from services.contract.messages import Segment, Verdict
+from services.contract.messages import HostAnnouncement, Segment, Verdict
 from services.contract.reports import Repeats, Report
 from services.contract.verdicts import AgedVerdict, Confirmed, ObservedTime, SegmentVerdicts
 from services.network.judge.evidence import Carriers
@@ -166,6 +166,9 @@ class EveryHost:
         return Carriers(self.names)
 
     def reported(self, report: Report) -> None: ...
+
+    def announced(self) -> Mapping[str, HostAnnouncement]:
+        return {}
 
     def addresses(self) -> frozenset[IPv4Address]:
         return frozenset()

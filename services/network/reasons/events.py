@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from services.contract.macs import named, with_mac
@@ -10,6 +11,7 @@ from services.network.judge.reduction import Conclusion
 from services.network.parse.intent import Intent, NotProbed
 from services.network.parse.status import Status
 from services.network.reasons.catalog import REASONS
+from services.network.reasons.switch_ports import Announced, members_of, name_ports
 
 MAX_NAMED = 8
 """Hosts that one message names."""
@@ -48,15 +50,21 @@ class EventFacts:
 
 
 def describe_transition(
-    status: Status, intent: Intent | NotProbed, conclusion: Conclusion | None = None
+    status: Status,
+    intent: Intent | NotProbed,
+    conclusion: Conclusion | None = None,
+    announced: Announced = MappingProxyType({}),
 ) -> Event:
     """Return the Event for a new state; its reason is the state.
 
     conclusion: what status says, with the hosts that it rests on; None for a network that is not probed.
+    announced: to name the switch ports of hosts that a VLAN does not reach, as far as LLDP tells them.
     """
     message = _message(status.reason, status, intent, conclusion)
     if status.state == State.OFF_VLAN:
         message += "; it answers through the hosts' routing"
+    if isinstance(intent, Intent) and (ports := _ports(status, intent.segment.cluster_network, announced)):
+        message += f"; its switch port: {ports}"
     if status.detail:
         message += f": {status.detail}"
     if conclusion is not None and conclusion.forgotten and isinstance(intent, Intent):
@@ -67,6 +75,13 @@ def describe_transition(
         message += "; DHCP no longer answers" if silent else "; DHCP no longer names a usable gateway"
     is_normal = status.state in CALM_STATES or status.state == State.PENDING
     return Event("Normal" if is_normal else "Warning", status.state, message)
+
+
+def _ports(status: Status, cluster_network: str, announced: Announced) -> str:
+    """Return the switch ports of the hosts on which the VLAN is silent; empty if none is known."""
+    silent = [host for host, why in sorted(status.hosts.items()) if why == Reason.GATEWAY_SILENT_ON_VLAN]
+    known = [h for h in silent if any(nic.port for nic in members_of(h, cluster_network, announced))]
+    return name_ports(known, cluster_network, announced)
 
 
 def describe_finding(

@@ -102,8 +102,11 @@ def parse(frame: bytes) -> Neighbour | None:
 
 
 def clean(text: bytes) -> str:
-    """Return a sender's text on one line, without control and formatting characters, cut to its limit."""
-    words = text.decode(errors="replace").replace("\0", " ").split()
+    """Return a sender's text on one line, without control and formatting characters, cut to its limit.
+
+    Nor has it backticks: in texts they enclose what the reader may type.
+    """
+    words = text.decode(errors="replace").replace("\0", " ").replace("`", "'").split()
     shown = "".join(character for character in " ".join(words) if character.isprintable())
     return shown if len(shown) <= MAX_TOLD_CHARACTERS else f"{shown[: MAX_TOLD_CHARACTERS - 1]}…"
 

@@ -7,7 +7,7 @@ from typing import Protocol, Self
 
 from services.contract.conclusions import ConclusionRecord
 from services.contract.doubts import Doubt
-from services.contract.messages import Segment
+from services.contract.messages import HostAnnouncement, Segment
 from services.contract.open_doubts import Doubts
 from services.contract.reports import Report
 from services.contract.verdicts import SegmentVerdicts
@@ -40,6 +40,10 @@ class Hosts(Protocol):
 
     def carrying(self, cluster_network: str) -> Carriers:
         """Return the hosts with an uplink of this cluster network."""
+        ...
+
+    def announced(self) -> Mapping[str, HostAnnouncement]:
+        """Return the announcements by host."""
         ...
 
     def addresses(self) -> frozenset[IPv4Address]:

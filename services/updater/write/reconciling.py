@@ -20,6 +20,7 @@ from services.cluster.errors import (
 )
 from services.contract.open_doubts import NO_DOUBTS
 from services.network.parse.nad import Network
+from services.network.reasons.switch_ports import Announced
 from services.network.write.writing import Change
 from services.runtime.process.clock import Clock
 from services.runtime.process.outside_log import tell
@@ -57,14 +58,15 @@ class Reconciler:
         pace: Pace,
         metrics: UpdaterMetrics,
         look_again: Callable[[str], None],
+        announced: Callable[[], Announced] = dict,
     ) -> None:
         """random gives numbers from 0 to 1; stopping ends every wait; is_paused may raise RedisError.
 
-        look_again: has a network reviewed.
+        look_again: has a network reviewed. announced: the hosts, whose switch ports Events name.
         """
         self._look_again = look_again
         self._writer = writer
-        self._teller = Teller(writer)
+        self._teller = Teller(writer, announced)
         self._cache = cache
         self._reviewer = reviewer
         self._memories = memories

@@ -1,6 +1,6 @@
 """Telling what became of a decision: in the log, and by Events on the network."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import structlog
@@ -15,6 +15,7 @@ from services.network.reasons.events import (
     describe_new_mac,
     describe_transition,
 )
+from services.network.reasons.switch_ports import Announced
 from services.network.write.writing import Change
 from services.runtime.process.outside_log import tell
 from services.updater.decide.assessment import Assessment
@@ -43,8 +44,10 @@ class Writer(Protocol):
 class Teller:
     """Logs, and posts Events. Thread-safe; it never fails."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, announced: Callable[[], Announced]) -> None:
+        """announced: the hosts, whose switch ports Events name."""
         self._writer = writer
+        self._announced = announced
 
     def told(self, assessment: Assessment, change: Change, written: Network) -> None:
         """Tell that a change was written, or concluded where nothing may be written."""
@@ -60,7 +63,7 @@ class Teller:
         )
         facts = (change.after, assessment.intent, assessment.conclusion)
         if change.is_transition:
-            self._writer.post_event(written, describe_transition(*facts))
+            self._writer.post_event(written, describe_transition(*facts, self._announced()))
         if change.has_new_mac and change.before is not None:
             self._writer.post_event(written, describe_new_mac(change.before, change.after, assessment.intent))
         for code in change.new_findings:
@@ -76,6 +79,8 @@ class Teller:
         network = assessment.network
         tell(log, "write denied", network=str(network.ref), state=change.after.state, error=str(error))
         if is_first:
-            event = describe_transition(change.after, assessment.intent, assessment.conclusion)
+            event = describe_transition(
+                change.after, assessment.intent, assessment.conclusion, self._announced()
+            )
             message = f"{event.reason}: {event.message}. It cannot be written to the network: {error}"
             self._writer.post_event(network, Event("Warning", DENIED_REASON, message))

@@ -8,6 +8,7 @@ from services.network.parse.intent import Intent
 from services.network.parse.status import Status
 from services.network.reasons.events import Event, describe_finding, describe_transition, list_hosts
 from tests.unit.network.builders import GATEWAY, SEGMENT
+from tests.unit.network.test_switch_ports import announced, member
 
 INTENT = Intent(SEGMENT, "auto")
 
@@ -102,3 +103,18 @@ def test_a_long_list_of_hosts_is_cut() -> None:
     """The message of an Event is bounded."""
     assert list_hosts([f"n{i}" for i in range(10)]) == "n0, n1, n2, n3, n4, n5, n6, n7 and 2 more"
     assert list_hosts([]) == "none"
+
+
+def test_the_switch_port_of_a_silent_host_is_named() -> None:
+    """As far as LLDP tells it; not of a host whose trouble is its own, and nothing where none is known."""
+    hosts = {"node1": "UplinkDown", "node2": "GatewaySilentOnVlan", "node3": "GatewaySilentOnVlan"}
+    status = Status(
+        State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS, gateway=str(GATEWAY), hosts=hosts, detail="more"
+    )
+    known = announced(node1=(member("eno1"),), node2=(member("eno1"), member("eno2")), node3=())
+    message = describe_transition(status, INTENT, announced=known).message
+    assert message.endswith(
+        "; its switch port: Gi1/0/14 of sw-rack3 (node2, eno1) and Gi1/0/14 of sw-rack3 (node2, eno2): more"
+    )
+    without = describe_transition(status, INTENT, announced=announced(node2=())).message
+    assert "switch port" not in without

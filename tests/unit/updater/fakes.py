@@ -8,7 +8,7 @@ from services.cluster.errors import ClusterError, Conflict, NotFound
 from services.contract.conclusions import ConclusionRecord
 from services.contract.doubts import Doubt
 from services.contract.limits import REPORT_WITHIN_S
-from services.contract.messages import Segment, Verdict
+from services.contract.messages import HostAnnouncement, Segment, Verdict
 from services.contract.reports import Repeats, Report
 from services.contract.verdicts import AgedVerdict, Confirmed, ObservedTime, SegmentVerdicts
 from services.network.judge.evidence import Carriers
@@ -174,6 +174,9 @@ class FakeHosts:
         return Carriers(self.hosts, round(self.bound_s * 1000), self.is_settled)
 
     def reported(self, report: Report) -> None: ...
+
+    def announced(self) -> Mapping[str, HostAnnouncement]:
+        return {}
 
     def addresses(self) -> frozenset[IPv4Address]:
         return self.own
