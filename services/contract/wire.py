@@ -41,6 +41,17 @@ class Message(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: object) -> None:
+        """Have Python know the names of all fields before there are many objects.
+
+        Then it can keep them once for all of them; it does not learn more names later. See
+        runtime.stored.given_fields.compact.
+        """
+        first = cls.__new__(cls)
+        for name in cls.model_fields:
+            object.__setattr__(first, name, None)
+
     def to_wire(self) -> dict[str, object]:
         """Return JSON-compatible fields, without those that have their default."""
         return self.model_dump(mode="json", exclude_defaults=True)

@@ -14,7 +14,6 @@ from services.prober.engine.engine import Engine
 from services.prober.frames import templates
 from services.prober.heartbeat import Heartbeat
 from services.prober.host_lock import HostLock
-from services.prober.loop.gc_tuning import tune_gc
 from services.prober.loop.runner import Runner
 from services.prober.maintenance import Maintenance
 from services.prober.members.running import MemberThread, is_up
@@ -28,6 +27,7 @@ from services.prober.tasks import ProbeService, register
 from services.prober.uplinks import Uplinks, own_addresses
 from services.prober.vm_paths import VMPaths
 from services.runtime.process.clock import SystemClock
+from services.runtime.process.gc_tuning import tune_gc
 from services.runtime.process.logs import configure
 from services.runtime.process.signals import event_on_signal
 from services.runtime.queues.celery_app import consume_only, make_app

@@ -27,6 +27,7 @@ from services.contract.names import FULL_TASK, REPORT_QUEUE, REPORT_TASK, probe_
 from services.contract.reports import MAX_REPEATS, FullRequest, Report
 from services.runtime.process import signals
 from services.runtime.process.clock import Clock, SystemClock
+from services.runtime.process.gc_tuning import tune_gc
 from services.runtime.process.logs import configure
 from services.runtime.process.outside_log import tell
 from services.runtime.queues.celery_app import consume_only, make_app, to_host
@@ -185,6 +186,7 @@ def main(settings: UpdaterSettings) -> int:
             thread.start()
             stack.callback(thread.stop)
         working.set()
+        tune_gc()
         name = worker_name("updater", platform.node())
         exit_code = run_worker(app, name=name, concurrency=settings.report_concurrency)
         working.clear()

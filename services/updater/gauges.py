@@ -4,7 +4,9 @@ Computed at scrape time, so that no series outlives its network. Their number is
 thousands of networks, each seen by tens of hosts.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from heapq import nsmallest
 from itertools import islice
 
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -29,7 +31,7 @@ class NetworkGauges(Collector):
     def __init__(
         self,
         networks: Callable[[], Collection[Network]],
-        verdicts: Callable[[], Mapping[Segment, SegmentVerdicts]],
+        verdicts: Callable[[], Iterable[tuple[Segment, SegmentVerdicts]]],
         metrics: UpdaterMetrics,
         *,
         windows: Callable[[], Windows],
@@ -51,9 +53,8 @@ class NetworkGauges(Collector):
     def collect(self) -> Iterable[Metric]:
         """Compute all gauges; see Collector."""
         states = self.states()
-        known = self._verdicts()
         shown_states, states_left = self._network_states(states)
-        shown_gateways, gateways_left = self._gateways(known)
+        shown_gateways, ages, gateways_left = self._gateways()
         explained, explained_left = explained_networks(self._causes(), self._max_series)
         omitted = GaugeMetricFamily(
             "nadroute_series_omitted",
@@ -67,7 +68,7 @@ class NetworkGauges(Collector):
             _by_state(states),
             shown_states,
             shown_gateways,
-            self._ages(known),
+            ages,
             self._in_maintenance(),
             cause_networks(self._causes()),
             explained,
@@ -98,45 +99,60 @@ class NetworkGauges(Collector):
             family.add_metric([ref.namespace, ref.name, state], 1)
         return family, max(0, len(reported) - self._max_series)
 
-    def _gateways(self, known: Mapping[Segment, SegmentVerdicts]) -> tuple[Metric, int]:
+    def _gateways(self) -> tuple[Metric, Metric, int]:
+        """Return what each host sees of the gateways, the ages, and how many of the former are left out."""
         family = GaugeMetricFamily(
             "nadroute_gateway_reachable",
             "1 where the gateway answered this host's last probe, 0 where it was silent.",
             labels=["host", "cluster_network", "vlan", "path"],
         )
-        found: dict[tuple[str, str, str, str], bool] = {}
-        for segment, verdicts in known.items():
-            limit_s = self._fresh_s(segment.cluster_network)
+        newest: dict[str, float] = {}
+        count = 0
+
+        def counted() -> Iterator[tuple[bool, tuple[str, str, str, str]]]:
+            nonlocal count
+            for each in self._answers(newest):
+                count += 1
+                yield each
+
+        found = counted()
+        for reachable, key in nsmallest(self._max_series, found):
+            family.add_metric(key, float(reachable))
+        # With a limit of 0 nothing was asked for.
+        deque(found, maxlen=0)
+        return family, self._ages(newest), max(0, count - self._max_series)
+
+    def _answers(self, newest: dict[str, float]) -> Iterator[tuple[bool, tuple[str, str, str, str]]]:
+        """Yield whether a gateway answered, by host, cluster network, VLAN and path. Fills in newest.
+
+        Segment by segment: tens of hosts see thousands.
+        """
+        windows = self._windows()
+        for segment, verdicts in self._verdicts():
+            limit_s, vlan = self._fresh_s(segment.cluster_network), str(segment.vlan)
+            found: dict[tuple[str, str], bool] = {}
             for seen in verdicts.latest:
+                host = seen.verdict.host
+                # In maintenance it is not asked there, so that its silence says nothing.
+                if not windows.is_open(host, segment.cluster_network):
+                    newest[host] = min(seen.age_s, newest.get(host, seen.age_s))
                 if seen.age_s >= limit_s:
                     continue
                 for target in seen.verdict.targets:
                     for path, reach in (("vlan", target.vlan), ("routed", target.routed)):
                         if reach.outcome in (ReachOutcome.REACHABLE, ReachOutcome.SILENT):
-                            key = (seen.verdict.host, segment.cluster_network, str(segment.vlan), path)
                             # Of several gateways on a segment, one silent gateway makes it 0.
                             answers = reach.outcome is ReachOutcome.REACHABLE
-                            found[key] = found.get(key, True) and answers
-        ordered = sorted(found.items(), key=lambda item: (item[1], item[0]))
-        for key, reachable in islice(ordered, self._max_series):
-            family.add_metric(key, float(reachable))
-        return family, max(0, len(found) - self._max_series)
+                            found[host, path] = found.get((host, path), True) and answers
+            for (host, path), answers in found.items():
+                yield answers, (host, segment.cluster_network, vlan, path)
 
-    def _ages(self, known: Mapping[Segment, SegmentVerdicts]) -> Metric:
+    def _ages(self, newest: Mapping[str, float]) -> Metric:
         family = GaugeMetricFamily(
             "nadroute_verdict_age_seconds",
             "Age of this host's newest verdict on any segment that is not in maintenance there.",
             labels=["host"],
         )
-        newest: dict[str, float] = {}
-        windows = self._windows()
-        for segment, verdicts in known.items():
-            for seen in verdicts.latest:
-                host = seen.verdict.host
-                # It is not asked there, so that its silence says nothing.
-                if windows.is_open(host, segment.cluster_network):
-                    continue
-                newest[host] = min(seen.age_s, newest.get(host, seen.age_s))
         for host, age_s in islice(sorted(newest.items()), self._max_series):
             family.add_metric([host], age_s)
         return family

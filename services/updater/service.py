@@ -1,7 +1,7 @@
 """The updater without Celery: reports in, annotations out, and the threads in between."""
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import redis
 import structlog
@@ -215,8 +215,8 @@ class Updater:
         """Return whether a network is on this segment."""
         return bool(self._cache.on_segment(segment))
 
-    def verdicts(self) -> Mapping[Segment, SegmentVerdicts]:
-        """Return what is known of the segments with a network."""
+    def verdicts(self) -> Iterator[tuple[Segment, SegmentVerdicts]]:
+        """Yield what is known of each segment with a network."""
         return self._verdicts.known(self._cache.segments())
 
     def take_report(self, report: Report) -> tuple[Segment, ...]:

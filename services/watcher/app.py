@@ -13,6 +13,7 @@ from services.cluster.watching import NetworkWatch
 from services.contract.names import UNWRITTEN_KEY, VERDICTS_KEY_PREFIX, conclusion_key
 from services.runtime.process import signals
 from services.runtime.process.clock import SystemClock
+from services.runtime.process.gc_tuning import tune_gc
 from services.runtime.process.logs import configure
 from services.runtime.queues.celery_app import make_app
 from services.runtime.stored.doubts import DoubtReader
@@ -119,6 +120,7 @@ def run(settings: WatcherSettings, stop: threading.Event) -> None:
         telemetry.complete()
         watch.start()
         stack.callback(watch.stop)
+        tune_gc()
         log.info("watcher started", version=__version__, redis=str(address))
         decider.run(stop)
         log.info("watcher stopping")

@@ -18,7 +18,6 @@ from services.prober.engine.probes import Target
 from services.prober.engine.results import SegmentResult
 from services.prober.engine.settings import EngineSettings
 from services.prober.frames import templates
-from services.prober.loop.gc_tuning import gc_tuned_for_scan
 from services.prober.loop.runner import Runner
 from services.prober.scan.evidence import FrameRecorder, RecordingLink
 from services.prober.scan.results import ScanResults
@@ -26,6 +25,7 @@ from services.prober.sockets.icmp_socket import ICMPSocket
 from services.prober.sockets.link import Link
 from services.prober.sockets.packet_link import PacketLink
 from services.runtime.process.clock import Clock, SystemClock
+from services.runtime.process.gc_tuning import gc_tuned_for_scan
 from services.runtime.process.signals import handling
 
 # What the loop logs, the results say; it is not to reach standard error unless the process logs at all.

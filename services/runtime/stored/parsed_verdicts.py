@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from services.contract.messages import Segment, Verdict, segment_of
 from services.runtime.process.bounded_cache import BoundedCache
 from services.runtime.process.clock import Clock
-from services.runtime.stored.given_fields import share_given
+from services.runtime.stored.given_fields import compact
 
 RECENT = 4_096
 RECENT_BYTES = 8_000_000
@@ -49,8 +49,11 @@ class ParsedVerdicts:
 
     def keep(self, body: str, verdict: Verdict) -> None:
         """Record that this JSON is this verdict, which nobody else has yet: its parts are exchanged."""
-        self._share(verdict)
         key = _key(body)
+        if self._known.get(key) is verdict:
+            # It is kept already, and others may read it.
+            return
+        self._share(verdict)
         self._known[key] = verdict
         self._recent.keep(key, verdict, size=len(body))
         if len(self._parts) > MAX_PARTS:
@@ -71,9 +74,9 @@ class ParsedVerdicts:
             elif type(value) in (str, IPv4Address, IPv4Network):
                 # Not isinstance: a word equals the member of an enumeration.
                 fields[name] = self._parts.setdefault(value, value)
-            elif isinstance(value, BaseModel):
+            elif isinstance(value, BaseModel) and value is not type(message).model_fields[name].default:
                 self._share(value)
-        share_given(message)
+        compact(message)
 
 
 def _key(body: str) -> bytes:

@@ -230,13 +230,15 @@ class KeptVerdicts:
                 self._moments.put(segment, kept.expires_ms(fresh_s))
         return found
 
-    def known(self, segments: Collection[Segment]) -> dict[Segment, SegmentVerdicts]:
-        """Return what is kept of these segments, with its ages when observed time was read last."""
+    def known(self, segments: Collection[Segment]) -> Iterator[tuple[Segment, SegmentVerdicts]]:
+        """Yield what is kept of each of these segments, with its ages when observed time was read last."""
         time = ObservedTime(self._now_ms)
         with self._lock:
-            kept = {segment: self._kept[segment] for segment in segments if segment in self._kept}
-        # Not under the lock, which reports wait for: thousands of segments take their time.
-        return {segment: each.at(time) for segment, each in kept.items()}
+            kept = [(segment, self._kept[segment]) for segment in segments if segment in self._kept]
+        # Not under the lock, which reports wait for: thousands of segments take their time. And one by one:
+        # with tens of hosts, all of them take as much memory as what is kept.
+        for segment, each in kept:
+            yield segment, each.at(time)
 
     def _load(self, segments: Collection[Segment]) -> None:
         with self._lock:

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from services.prober.loop.gc_tuning import gc_tuned_for_scan
 from services.prober.scan.scanning import deferred_signals
+from services.runtime.process.gc_tuning import gc_tuned_for_scan
 
 
 def test_gc_thresholds_are_restored_after_a_scan() -> None:

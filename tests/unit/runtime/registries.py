@@ -206,12 +206,12 @@ def gauges(
     for each_verdict in verdicts:
         by_segment.setdefault(each_verdict.segment, []).append(each_verdict)
 
-    def known() -> dict[Segment, SegmentVerdicts]:
+    def known() -> list[tuple[Segment, SegmentVerdicts]]:
         age_s = 1.0 + clock.seconds - began
-        return {
-            segment: SegmentVerdicts(tuple(AgedVerdict(each, age_s) for each in found))
+        return [
+            (segment, SegmentVerdicts(tuple(AgedVerdict(each, age_s) for each in found)))
             for segment, found in by_segment.items()
-        }
+        ]
 
     return NetworkGauges(
         lambda: present,

@@ -241,7 +241,25 @@ def test_a_scrape_holds_up_no_report(monkeypatch: pytest.MonkeyPatch) -> None:
         return at(kept, time)
 
     monkeypatch.setattr(KeptSegment, "at", take_a_report)
-    assert len(bench.kept.known([SEGMENT])[SEGMENT].latest) == len(taken) == 1
+    assert len(dict(bench.kept.known([SEGMENT]))[SEGMENT].latest) == len(taken) == 1
+
+
+def test_what_is_kept_is_told_segment_by_segment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever goes through all of it holds one at a time."""
+    bench, other, told = Bench(), Segment(cluster_network="extra", vlan=4_000), []
+    bench.kept.put([verdict(DIGEST), verdict(DIGEST, segment=other)])
+    bench.kept.read([SEGMENT, other])
+    at = KeptSegment.at
+
+    def count(kept: KeptSegment, time: ObservedTime) -> SegmentVerdicts:
+        told.append(kept)
+        return at(kept, time)
+
+    monkeypatch.setattr(KeptSegment, "at", count)
+    known = bench.kept.known([SEGMENT, other])
+    assert next(known)[0] == SEGMENT
+    assert len(told) == 1
+    assert [segment for segment, _ in known] == [other]
 
 
 def test_only_a_keys_last_moment_comes() -> None:

@@ -1,5 +1,7 @@
 """The updater's counters and gauges."""
 
+import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 
 from prometheus_client import CollectorRegistry
@@ -9,6 +11,7 @@ from services.contract.conclusions import ConclusionRecord, Hindrance, Unwritten
 from services.contract.messages import Segment
 from services.contract.names import maintenance_key
 from services.contract.outcomes import Fault, ReachOutcome
+from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.parse.status import Status
 from services.updater.gauges import NetworkGauges
 from services.updater.metrics import UpdaterMetrics
@@ -60,7 +63,7 @@ def test_a_state_that_is_not_written_counts_until_it_is() -> None:
     """It takes precedence over the annotation; of a network that is gone it is forgotten."""
     metrics, network = UpdaterMetrics(CollectorRegistry()), reported("a", "Active")
     found = NetworkGauges(
-        lambda: [network], dict, metrics, windows=Windows, fresh_s=lambda _: 600.0, max_series=1
+        lambda: [network], list, metrics, windows=Windows, fresh_s=lambda _: 600.0, max_series=1
     )
     status = Status("Invalid", "BadRoute").to_fields()
     written = ConclusionRecord(namespace="default", name="a", uid=network.uid, status=status)
@@ -157,6 +160,27 @@ def test_series_beyond_the_limit_are_counted_as_omitted() -> None:
     assert values(registry, "nadroute_cause_networks") == {("c1", "HostUplink", "node2: extra"): 3}
     assert values(registry, "nadroute_network_explained") == {("a", "default"): 1, ("b", "default"): 1}
     assert values(registry, "nadroute_networks_in_state")["Active",] == 5
+
+
+def test_a_scrape_holds_the_verdicts_of_one_segment_at_a_time() -> None:
+    """Of tens of hosts on thousands of segments, all of them take as much memory as an updater has else."""
+    present, most = weakref.WeakSet[SegmentVerdicts](), 0
+
+    def known() -> Iterator[tuple[Segment, SegmentVerdicts]]:
+        nonlocal most
+        for vlan in range(1, 20):
+            segment = Segment(cluster_network="extra", vlan=vlan)
+            seen = SegmentVerdicts((AgedVerdict(verdict(DIGEST, segment=segment), 1.0),))
+            present.add(seen)
+            most = max(most, len(present))
+            yield segment, seen
+
+    registry = CollectorRegistry()
+    found = gauges(ManualClock(), [], [], max_series=0)
+    found._verdicts = known
+    registry.register(found)
+    assert values(registry, "nadroute_series_omitted")["nadroute_gateway_reachable",] == 38
+    assert most <= 2
 
 
 def test_a_tenants_status_is_read_without_harm() -> None:

@@ -5,7 +5,7 @@ import sys
 
 YOUNG = """
 import gc
-from services.prober.loop.gc_tuning import tune_gc
+from services.runtime.process.gc_tuning import tune_gc
 
 tune_gc()
 most = 0
@@ -18,7 +18,7 @@ assert len(gc.get_objects()) < 50_000, len(gc.get_objects())
 """
 OLD = """
 import gc, weakref
-from services.prober.loop.gc_tuning import tune_gc
+from services.runtime.process.gc_tuning import tune_gc
 
 class Connection:
     pass
