@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts import chart_pages, configuration_page, states_page
+from scripts import chart_pages, configuration_page, lint_page, states_page
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES: dict[str, Callable[[], str]] = {
     "docs/configuration.md": configuration_page.render,
     "docs/states.md": states_page.render,
+    "docs/lint.md": lint_page.render,
     "charts/nadroute/values.schema.json": chart_pages.schema,
     "charts/nadroute/README.md": chart_pages.readme,
     # A chart has no file outside of its folder.

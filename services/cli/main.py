@@ -22,6 +22,8 @@ COMMANDS = {
     "doctor": ("doctor.doctor_command:doctor", "Check the whole site, and say what to do."),
     "dead-letters": ("networks.dead_letters_command:dead_letters", "Show messages that were refused."),
     "scan": ("scan.scan_command:scan", "Probe VLANs from this machine, without Redis or Kubernetes."),
+    "lint": ("lint.lint_command:lint_manifests", "Check manifests in a repository, without a cluster."),
+    "rule": ("lint.lint_command:show_rule", "Explain a rule of lint."),
     "pause": ("networks.pause_command:pause", "Stop probing and writing, or leave networks alone."),
     "resume": ("networks.pause_command:resume", "End a pause."),
     "uninstall": ("networks.uninstall_command:uninstall", "Take away what nadroute wrote to the networks."),

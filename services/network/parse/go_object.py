@@ -82,6 +82,11 @@ class GoObject:
         return values
 
 
+def is_same_key(key: str, name: str) -> bool:
+    """Return whether Go takes this key for the field of this name."""
+    return _fold(key) == _fold(name)
+
+
 def _fold(name: str) -> str:
     return name.lower() if name.isascii() else name.translate(_FOLDED)
 

@@ -1,0 +1,1 @@
+"""`nadroute lint` and `nadroute rule`."""
