@@ -163,7 +163,7 @@ def test_a_release_from_its_installation_to_its_removal(cluster: Cluster) -> Non
     install = ("install", "nadroute", str(CHART), "--create-namespace", "--server-side=false")
     upgrade = ("upgrade", "nadroute", str(CHART), "--server-side=false")
     code, said = cluster.helm(*install)
-    assert (code, "STATUS: deployed" in said) == (0, True), said
+    assert (code, "STATUS: deployed" in said, "It writes nothing" in said) == (0, True, False), said
     first, secret = cluster.objects(), cluster.secret()
     made = {("Secret", "nadroute"), ("ServiceAccount", "default")} & first.keys()
     assert first.keys() - made == of_the_release()
@@ -174,8 +174,8 @@ def test_a_release_from_its_installation_to_its_removal(cluster: Cluster) -> Non
     assert versions(cluster.objects()) == versions(first)
 
     cluster.lose("users.acl")
-    code, said = cluster.helm(*upgrade, "--set", "settings.pace=50")
-    assert code == 0, said
+    code, said = cluster.helm(*upgrade, "--set", "settings.pace=50,settings.observe_only=true")
+    assert (code, "It writes nothing to any network" in said) == (0, True), said
     assert cluster.secret() == secret
     assert cluster.used_by_the_job() == granted_to_the_job()
     second = cluster.objects()
