@@ -36,6 +36,8 @@ class CauseKind(StrEnum):
     """One gateway."""
     VLANS_MISSING = "VlansMissingOnHosts"
     """VLANs that reach other hosts, but not these."""
+    NATIVE = "NativeVlan"
+    """Switch ports on which VLANs are native, or untagged."""
     BRIDGE = "VlansNotInBridge"
     """A host's bridge, which does not pass VLANs on to its VMs."""
     HALF_TRUNK = "VlansMissingOnNIC"
@@ -82,7 +84,7 @@ def propose(rows: Sequence[Evidence], symptoms: Sequence[Symptom]) -> list[Candi
     found += _routers(rows, by_row)
     found += _dhcp(rows, sick)
     found += _unrouted(rows, sick)
-    found += [*_bridges(sick), *_half_trunks(sick), *_strangers(symptoms)]
+    found += [*_native(sick, by_row), *_bridges(sick), *_half_trunks(sick), *_strangers(symptoms)]
     return [candidate for candidate in found if candidate.explains]
 
 
@@ -250,6 +252,29 @@ def _unrouted(rows: Sequence[Evidence], sick: dict[int, Evidence]) -> Iterator[C
         if len(its) > 1 and not any(rows[row].is_routed for row in held):
             explains = frozenset(Symptom(row, SymptomKind.UNROUTED) for row in its)
             yield Candidate(CauseKind.ROUTER_NOT_ROUTED, f"management ↔ router {mac}", explains)
+
+
+def _native(sick: dict[int, Evidence], by_row: dict[int, list[Symptom]]) -> Iterator[Candidate]:
+    """Propose the switch ports of the hosts that hear the same VLANs without their tags.
+
+    Where no host hears it otherwise, DHCP is out because of that.
+    """
+    alike: dict[tuple[str, frozenset[str]], set[int]] = defaultdict(set)
+    for row, found in sick.items():
+        if found.native:
+            alike[found.cluster_network, found.native].add(row)
+    for (name, hosts), rows in alike.items():
+        explains = {Symptom(row, SymptomKind.NATIVE, host) for row in rows for host in hosts}
+        explains |= {
+            symptom
+            for row in rows
+            if not (sick[row].silent or sick[row].is_heard)
+            for symptom in by_row[row]
+            if symptom.kind is SymptomKind.UNOFFERED
+        }
+        vlans, named = {sick[row].vlan for row in rows}, tuple(sorted(hosts))
+        subject = f"{', '.join(named)}: VLAN {write_vlans(vlans)} of {name}"
+        yield Candidate(CauseKind.NATIVE, subject, frozenset(explains), named, name)
 
 
 def _bridges(sick: dict[int, Evidence]) -> Iterator[Candidate]:

@@ -64,6 +64,8 @@ class Evidence:
     """The DHCP servers that have served it; they may be silent now."""
     strangers: frozenset[Server] = frozenset()
     """DHCP servers that should not be there."""
+    native: frozenset[str] = NOBODY
+    """Hosts that hear the VLAN without its tag: it is native, or untagged, on their switch ports."""
     behind: frozenset[str] = NOBODY
     """Hosts whose bridge does not pass the VLAN on to their VMs."""
     halves: frozenset[Half] = frozenset()
@@ -72,7 +74,7 @@ class Evidence:
     @property
     def is_clean(self) -> bool:
         """Whether there is nothing to explain."""
-        hosts = self.silent or self.faults or self.behind or self.halves
+        hosts = self.silent or self.faults or self.native or self.behind or self.halves
         return not (hosts or self.is_unoffered or self.is_unrouted or self.strangers)
 
     @property
@@ -98,6 +100,8 @@ class SymptomKind(StrEnum):
     """A host could not probe."""
     SILENT = "silent"
     """The gateway does not answer a host on the VLAN."""
+    NATIVE = "native"
+    """A host hears the VLAN without its tag."""
     BEHIND = "behind"
     """A host's bridge does not pass the VLAN on to its VMs."""
     HALF = "half"
@@ -124,6 +128,7 @@ def symptoms_of(row: int, found: Evidence) -> list[Symptom]:
     """Return what is to be explained about the network."""
     symptoms = [Symptom(row, SymptomKind.FAULT, host) for host in sorted(found.faults)]
     symptoms += [Symptom(row, SymptomKind.SILENT, host) for host in sorted(found.silent)]
+    symptoms += [Symptom(row, SymptomKind.NATIVE, host) for host in sorted(found.native)]
     symptoms += [Symptom(row, SymptomKind.BEHIND, host) for host in sorted(found.behind)]
     symptoms += [Symptom(row, SymptomKind.HALF, str(half)) for half in sorted(found.halves)]
     if found.is_unoffered:

@@ -79,6 +79,11 @@ CAUSES: Mapping[CauseKind, CauseText] = {
         "Other hosts hear the gateways there, these do not.",
         ("On {ports}, check that VLAN {vlans} is allowed",),
     ),
+    CauseKind.NATIVE: CauseText(
+        "{few_vlans} of {cluster_network} untagged on {hosts}",
+        "The switch sends these VLANs without their tags to {hosts}, where no VM on them hears it.",
+        ("On {ports}, send VLAN {vlans} with its tag: make another VLAN the native one of that port",),
+    ),
     CauseKind.BRIDGE: CauseText(
         "{few_vlans} not in bridge {subject}",
         "The VLANs reach the uplink of {hosts}, but its bridge does not pass them on: VMs there do not reach "

@@ -9,6 +9,7 @@ from services.network.causes.evidence import Evidence, Half, Server
 from services.network.judge.half_trunks import half_trunks_in
 from services.network.judge.reach import conclude
 from services.network.judge.reduction import DHCP_FRESHNESS
+from services.network.judge.untagged import heard_untagged
 from services.network.parse.intent import Intent
 from services.network.parse.status import Status
 from services.network.parse.tolerance import read_gateway
@@ -50,6 +51,8 @@ def evidence_of(
     }
     answering = frozenset(h for h, t in checks.items() if t.vlan.outcome is ReachOutcome.REACHABLE)
     silent = _silent(status, checks) & hosts
+    native = _native(status, verdicts, fresh_s) & hosts
+    silent -= native
     is_unoffered = Reason.NO_DHCP_OFFER in {status.reason, *status.findings}
     is_unrouted = status.state in _UNROUTED and not intent.isolated
     offers = [answer for answer in answers.values() if answer.outcome is DHCPOutcome.OFFERED]
@@ -74,6 +77,7 @@ def evidence_of(
             for offer in answer.servers
             if offer.rogue
         ),
+        native=native,
         behind=frozenset(h for h, why in status.hosts.items() if h in hosts and why in _BRIDGES),
         halves=frozenset(
             Half(host, nic)
@@ -92,6 +96,14 @@ def _silent(status: Status, checks: Mapping[str, TargetVerdict]) -> frozenset[st
         return named | (found - status.hosts.keys())
     # A status names some of the hosts that differ, if there are many.
     return named | found if status.hosts_omitted else named
+
+
+def _native(status: Status, verdicts: SegmentVerdicts, fresh_s: float) -> frozenset[str]:
+    """Return the hosts that are told to hear the VLAN without its tag; a status names none if all do."""
+    named = frozenset(host for host, why in status.hosts.items() if why == Reason.NATIVE_VLAN)
+    if status.reason != Reason.NATIVE_VLAN:
+        return named
+    return named | heard_untagged(seen.verdict for seen in verdicts.latest if seen.age_s < fresh_s).keys()
 
 
 def _gateway_mac(status: Status, checks: Mapping[str, TargetVerdict], offers: Sequence[DHCPVerdict]) -> str:

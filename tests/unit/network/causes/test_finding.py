@@ -186,6 +186,14 @@ def test_a_switch_port_is_one_cause_for_all_vlans_that_it_lacks() -> None:
     assert (one.subject, other.subject, other.vlans) == ("eno2 of node2", "eno1 of node2", (2,))
 
 
+def test_untagged_vlans_of_the_same_hosts_are_one_cause() -> None:
+    """They explain that DHCP is out where no host hears the VLAN otherwise."""
+    nobody, both = frozenset[str](), frozenset({"node1", "node2"})
+    heard: dict[str, object] = {"native": both, "answering": nobody, "offered": nobody, "is_unoffered": True}
+    (cause,) = explain_site([healthy(1, **heard), healthy(2, **heard), healthy(3)])
+    assert (cause.kind, cause.hosts, cause.vlans) == (CauseKind.NATIVE, ("node1", "node2"), (1, 2))
+
+
 def test_a_stranger_is_one_cause_on_all_its_vlans() -> None:
     """The same server and MAC address on two VLANs is one stranger."""
     stranger = frozenset({Server("192.168.1.1", "52:54:00:12:34:56")})

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from services.contract.messages import Offer, Verdict
-from services.contract.outcomes import DHCPOutcome, Fault, Reason, State
+from services.contract.outcomes import DHCPOutcome, Fault, Reason, State, Untagged
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.causes.evidence import Evidence, Half, Server
 from services.network.causes.told import evidence_of
@@ -111,6 +111,15 @@ def test_what_is_behind_an_uplink_is_taken_from_the_status() -> None:
     assert seen.halves == {Half("node1", "eno2"), Half("node1", "eno3")}
     assert not seen.is_clean
     assert told(State.ACTIVE, found("node1")).is_clean
+
+
+def test_a_host_that_hears_the_vlan_untagged_is_not_silent() -> None:
+    """It is named where others differ, and taken from the verdicts where all hear it so."""
+    untagged = [found(h, DOWN).model_copy(update={"untagged": Untagged.ONE}) for h in ("node1", "node2")]
+    alone = told(State.PARTIAL, found("node1"), untagged[1], hosts={"node2": Reason.NATIVE_VLAN.value})
+    assert (alone.native, alone.silent) == (frozenset({"node2"}), frozenset())
+    every = told(State.OFF_VLAN, *untagged, reason=Reason.NATIVE_VLAN)
+    assert (every.native, every.silent) == (frozenset({"node1", "node2"}), frozenset())
 
 
 def test_a_stranger_is_no_server_of_the_network() -> None:
