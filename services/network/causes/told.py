@@ -1,6 +1,8 @@
 """What is told of a network, and what its hosts found, as evidence."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TypeVar
 
 from services.contract.messages import DHCPVerdict, TargetVerdict
 from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, ReachOutcome, Reason, State
@@ -14,10 +16,12 @@ from services.network.parse.intent import Intent
 from services.network.parse.status import Status
 from services.network.parse.tolerance import read_gateway
 
+_Member = TypeVar("_Member")
 _EVERYWHERE = (State.OFF_VLAN, State.UNREACHABLE)
 """States in which the gateway answers no host on the VLAN, so that none is named."""
 _UNROUTED = (State.ISOLATED, State.UNREACHABLE)
 _FAULTS = frozenset(Fault)
+_SHARED = 4_096
 _BRIDGES = frozenset(BridgeFault)
 
 
@@ -56,21 +60,22 @@ def evidence_of(
     is_unoffered = Reason.NO_DHCP_OFFER in {status.reason, *status.findings}
     is_unrouted = status.state in _UNROUTED and not intent.isolated
     offers = [answer for answer in answers.values() if answer.outcome is DHCPOutcome.OFFERED]
+    offered = frozenset(host for host, answer in answers.items() if answer.outcome is DHCPOutcome.OFFERED)
     return Evidence(
         networks=(name,),
         cluster_network=intent.segment.cluster_network,
         vlan=intent.segment.vlan,
-        answering=answering - silent,
-        silent=silent,
+        answering=_same(answering - silent),
+        silent=_same(silent),
         faults={h: Fault(why) for h, why in status.hosts.items() if h in hosts and why in _FAULTS},
-        offered=frozenset() if is_unoffered else frozenset(h for h, a in answers.items() if a in offers),
+        offered=_same(frozenset() if is_unoffered else offered),
         is_unoffered=is_unoffered,
         is_unrouted=is_unrouted,
         is_routed=status.state not in _UNROUTED
         and any(target.routed.outcome is ReachOutcome.REACHABLE for target in checks.values()),
         gateway=read_gateway(status.gateway),
         gateway_mac=_gateway_mac(status, checks, offers),
-        servers=_servers(status, offers),
+        servers=_same(_servers(status, offers)),
         strangers=frozenset(
             Server(str(offer.server), offer.mac or "")
             for answer in offers
@@ -86,6 +91,12 @@ def evidence_of(
             for nic in nics
         ),
     )
+
+
+@lru_cache(_SHARED)
+def _same(given: frozenset[_Member]) -> frozenset[_Member]:
+    """Return the same object for equal sets: most networks have all hosts in common."""
+    return given
 
 
 def _silent(status: Status, checks: Mapping[str, TargetVerdict]) -> frozenset[str]:
