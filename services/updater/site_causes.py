@@ -106,6 +106,10 @@ class SiteCauses(RepeatingThread):
             self._outage.succeeded()
         except redis.RedisError as error:
             self._outage.failed(error)
+        except Exception:
+            # What cannot be explained must not end the thread: the next change is looked at again.
+            self._is_changed, self._stored_at = False, self._clock.monotonic()
+            log.exception("causes not found")
 
     def _look(self) -> None:
         with self._lock:

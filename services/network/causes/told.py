@@ -114,7 +114,8 @@ def _native(status: Status, verdicts: SegmentVerdicts, fresh_s: float) -> frozen
     named = frozenset(host for host, why in status.hosts.items() if why == Reason.NATIVE_VLAN)
     if status.reason != Reason.NATIVE_VLAN:
         return named
-    return named | heard_untagged(seen.verdict for seen in verdicts.latest if seen.age_s < fresh_s).keys()
+    fresh = (seen.verdict for seen in verdicts.latest if seen.age_s < fresh_s)
+    return named | frozenset(heard_untagged(fresh))
 
 
 def _gateway_mac(status: Status, checks: Mapping[str, TargetVerdict], offers: Sequence[DHCPVerdict]) -> str:

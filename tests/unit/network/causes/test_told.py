@@ -7,6 +7,7 @@ from services.contract.messages import Offer, Verdict
 from services.contract.outcomes import DHCPOutcome, Fault, Reason, State, Untagged
 from services.contract.verdicts import AgedVerdict, SegmentVerdicts
 from services.network.causes.evidence import Evidence, Half, Server
+from services.network.causes.finding import explain_site
 from services.network.causes.told import evidence_of
 from services.network.parse.intent import Intent, read_intent
 from services.network.parse.status import ServerIdentity, Status
@@ -120,6 +121,7 @@ def test_a_host_that_hears_the_vlan_untagged_is_not_silent() -> None:
     assert (alone.native, alone.silent) == (frozenset({"node2"}), frozenset())
     every = told(State.OFF_VLAN, *untagged, reason=Reason.NATIVE_VLAN)
     assert (every.native, every.silent) == (frozenset({"node1", "node2"}), frozenset())
+    assert [cause.hosts for cause in explain_site([alone, every])] == [("node1", "node2"), ("node2",)]
 
 
 def test_a_stranger_is_no_server_of_the_network() -> None:
