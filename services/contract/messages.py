@@ -16,6 +16,7 @@ from services.contract.limits import (
     MAX_SERVERS,
     MAX_TARGETS,
     REPORT_WITHIN_S,
+    WIDEST_OWN_PREFIX,
 )
 from services.contract.member_nics import MAX_MEMBERS, MemberNIC
 from services.contract.outcomes import (
@@ -46,6 +47,7 @@ MAX_SEGMENTS = 256
 """Segments in one request. With more, the message grows faster than the overhead per segment shrinks."""
 MAX_ADDRESSES = 256
 MAX_HOST_NETWORKS = 64
+MAX_VLAN_ADDRESSES = 256
 
 
 class Segment(Message):
@@ -280,6 +282,19 @@ class Verdict(Message):
         return self.dhcp is not None and self.dhcp.outcome.is_conclusive
 
 
+class VlanAddress(Message):
+    """An address that a host has of its own on a VLAN, as from Harvester's HostNetworkConfig."""
+
+    segment: Segment
+    address: IPv4Address
+    prefix: Annotated[int, Field(ge=WIDEST_OWN_PREFIX, le=32)]
+
+    @property
+    def network(self) -> IPv4Network:
+        """The subnet that the host reaches on this VLAN."""
+        return IPv4Network((self.address, self.prefix), strict=False)
+
+
 class HostAnnouncement(Message):
     """A prober's announcement in Redis, which expires with it."""
 
@@ -293,6 +308,8 @@ class HostAnnouncement(Message):
     own_networks: Annotated[tuple[IPv4Network, ...], Field(max_length=MAX_HOST_NETWORKS)] = ()
     """The host's own networks, and each default gateway as a /32: an address in one is a network's gateway
     only while it answers on its VLAN."""
+    vlan_addresses: Annotated[tuple[VlanAddress, ...], Field(max_length=MAX_VLAN_ADDRESSES)] = ()
+    """The host's own addresses on the VLANs of its uplinks."""
     report_within_s: Annotated[float, Field(ge=REPORT_WITHIN_S, le=MAX_REPORT_WITHIN_S)] = REPORT_WITHIN_S
     """How long this host may take to report after it was asked: longer where it sends slowly."""
     members: Annotated[tuple[MemberNIC, ...], Field(max_length=MAX_MEMBERS)] = ()

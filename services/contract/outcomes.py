@@ -211,6 +211,10 @@ class Reason(StrEnum):
     """More servers made offers than are kept."""
     DUPLICATE_GATEWAY = "DuplicateGateway"
     """Several machines that are no redundant router answer for the gateway."""
+    OVERLAPS_MANAGEMENT = "OverlapsManagement"
+    """The subnet overlaps a network of the hosts, or holds their default gateway."""
+    OVERLAPS_NETWORK = "OverlapsNetwork"
+    """The subnet overlaps that of another VLAN."""
     OTHER_WRITER = "OtherWriter"
     """Another writer puts different results into the route annotation."""
     ARP_NEEDS_ADDRESS = "ARPNeedsAddress"
@@ -238,3 +242,5 @@ OF_THE_GATEWAY = frozenset(
 )
 """Findings that the hosts' checks of the gateway make, and their addresses: they hold whether or not DHCP has
 answered."""
+BESIDE_VERDICTS = frozenset({Reason.OTHER_WRITER, Reason.OVERLAPS_MANAGEMENT, Reason.OVERLAPS_NETWORK})
+"""Findings that rest on something other than what was found on the network's own VLAN."""

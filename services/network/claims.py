@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Generic, TypeVar
 
 from services.contract.limits import WIDEST_OWN_PREFIX
-from services.contract.messages import HostAnnouncement
+from services.contract.messages import HostAnnouncement, Segment
 from services.contract.names import HOST_TTL_S
 from services.network.parse.intent import answering_gateway, refused_gateway
 from services.network.parse.nad import Network
@@ -92,6 +92,15 @@ class Contradictions:
     def forget(self, uid: str) -> None:
         """Forget a network that is gone."""
         self._answering.pop(uid, None)
+
+
+def networks_on_vlans(hosts: Iterable[HostAnnouncement]) -> dict[Segment, frozenset[IPv4Network]]:
+    """Return the networks in which these hosts have an address on a VLAN."""
+    found: dict[Segment, set[IPv4Network]] = {}
+    for host in hosts:
+        for own in host.vlan_addresses:
+            found.setdefault(own.segment, set()).add(own.network)
+    return {segment: frozenset(networks) for segment, networks in found.items()}
 
 
 def possible_networks(hosts: Iterable[HostAnnouncement]) -> frozenset[IPv4Network]:

@@ -9,10 +9,10 @@ import redis
 import structlog
 
 from services.contract.limits import REPORT_WITHIN_S, WIDEST_OWN_PREFIX
-from services.contract.messages import HostAnnouncement
+from services.contract.messages import HostAnnouncement, Segment
 from services.contract.names import HOST_TTL_S, PAUSED_KEY
 from services.contract.reports import Report
-from services.network.claims import AddressClaims, NetworkClaims, possible_networks
+from services.network.claims import AddressClaims, NetworkClaims, networks_on_vlans, possible_networks
 from services.network.judge.evidence import Carriers
 from services.runtime.process.clock import Clock
 from services.runtime.process.outside_log import tell
@@ -62,6 +62,7 @@ class AnnouncedHosts:
         self._claims = AddressClaims()
         self._networks = NetworkClaims()
         self._too_wide: frozenset[tuple[str, IPv4Network]] = frozenset()
+        self._on_vlans: Mapping[Segment, frozenset[IPv4Network]] = {}
         self._carriers: dict[str, Carriers] = {}
         self._read_at: float | None = None
 
@@ -111,6 +112,11 @@ class AnnouncedHosts:
         """Return the networks that hosts announce as their own, which are not believed yet."""
         with self._lock:
             return self._networks.unsure
+
+    def on_vlans(self) -> Mapping[Segment, frozenset[IPv4Network]]:
+        """Return the networks in which live hosts have an address on a VLAN, as they announce."""
+        with self._lock:
+            return self._on_vlans
 
     def _find_carriers(self, cluster_network: str) -> Carriers:
         found = [host for host in self._live() if cluster_network in host.uplinks]
@@ -166,6 +172,7 @@ class AnnouncedHosts:
             tell(log, "own network ignored", host=name, network=str(network), expected=expected)
             self._ignored("own_network")
         self._too_wide = too_wide
+        self._on_vlans = networks_on_vlans(live)
         self._times.take(live, now_ms)
         slow = frozenset(self._times.unbelieved())
         for host in sorted(slow - self._slow):

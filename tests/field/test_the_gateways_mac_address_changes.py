@@ -171,7 +171,7 @@ def test_glbp_is_quiet_and_a_duplicate_in_the_same_run_is_named() -> None:
     assert site.told(NEW_MAC_REASON) == []
     (message,) = site.told(Reason.DUPLICATE_GATEWAY)
     assert f"{A}, {B}" in message
-    assert site.status(8).findings.keys() == {Reason.DUPLICATE_GATEWAY}
+    assert Reason.DUPLICATE_GATEWAY in site.status(8).findings
     assert site.status(7).findings == {}
 
 

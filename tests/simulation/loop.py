@@ -213,6 +213,9 @@ class Loop:
         """Implement the updater's Hosts."""
         return frozenset()
 
+    def on_vlans(self) -> Mapping[Segment, frozenset[IPv4Network]]:
+        return {}
+
     def claimed_networks(self) -> frozenset[IPv4Network]:
         """Implement the updater's Hosts."""
         return frozenset()

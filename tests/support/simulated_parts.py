@@ -179,5 +179,8 @@ class EveryHost:
     def own_networks(self) -> frozenset[IPv4Network]:
         return frozenset()
 
+    def on_vlans(self) -> Mapping[Segment, frozenset[IPv4Network]]:
+        return {}
+
     def claimed_networks(self) -> frozenset[IPv4Network]:
         return frozenset()

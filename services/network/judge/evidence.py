@@ -10,7 +10,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from services.contract.limits import FRAMES_PER_S, REPORT_WITHIN_S
-from services.contract.outcomes import OF_THE_GATEWAY, Reason, State
+from services.contract.outcomes import BESIDE_VERDICTS, OF_THE_GATEWAY, Reason, State
 from services.contract.verdicts import SegmentVerdicts
 from services.network.judge.dhcp import is_conclusive
 from services.network.judge.reach import is_unclear
@@ -201,7 +201,7 @@ def _details(status: Status, found: Conclusion) -> tuple[object, ...]:
     checked = (*of_hosts, status.gateway_mac, of_gateway)
     if not found.has_dhcp_news:
         return checked
-    findings = {code: text for code, text in status.findings.items() if code != Reason.OTHER_WRITER}
+    findings = {code: text for code, text in status.findings.items() if code not in BESIDE_VERDICTS}
     return (*checked, status.servers, status.dhcp_out, findings)
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeGuard
 from services.contract.doubts import DoubtKind
 from services.contract.names import HOST_TTL_S
 from services.contract.open_doubts import ALL_CARRIERS, NO_DOUBTS, Doubts, OpenDoubt
-from services.contract.outcomes import OF_THE_GATEWAY, Reason, State
+from services.contract.outcomes import BESIDE_VERDICTS, OF_THE_GATEWAY, Reason, State
 from services.network.judge.answering import track_answerers
 from services.network.judge.counting import reduce_counting, with_unheard
 from services.network.judge.doubting import (
@@ -222,7 +222,7 @@ def _tell(case: Case, found: Conclusion, doubts: Doubts) -> Judgement:
 
 def _with_reported_dhcp(found: Conclusion, standing: Status) -> Conclusion:
     """Keep what is reported of DHCP: nothing was learned about it."""
-    of_dhcp = standing.findings.keys() - {Reason.OTHER_WRITER} - OF_THE_GATEWAY
+    of_dhcp = standing.findings.keys() - BESIDE_VERDICTS - OF_THE_GATEWAY
     of_gateway = found.findings.keys() & OF_THE_GATEWAY
     findings = {code: standing.findings[code] for code in of_dhcp}
     findings |= {code: found.findings[code] for code in of_gateway}

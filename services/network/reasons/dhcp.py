@@ -219,6 +219,33 @@ FINDINGS: Mapping[Reason, ReasonText] = {
         - PROBE
         """,
     ),
+    Reason.OVERLAPS_MANAGEMENT: reason_text(
+        "the subnet of the network on {segment} is also one of the hosts' own",
+        """
+        The hosts reach some or all of {cidr} by a network of their own, or their default gateway is in it. So
+        an ICMP echo to {gateway} through the hosts' routing may never use VLAN {vlan}: whatever answers there
+        may be another machine with this address. `connectivity` says what such an echo finds, as Harvester's
+        own controller does. What VMs meet is what the hosts find on the VLAN.
+        - Give VLAN {vlan} a subnet of its own, or correct cidr, gateway or the DHCP scope
+        - On {host}, see which way is taken: `ip route get {gateway}`
+        - If VLAN {vlan} is the hosts' own network, and trunked to {interface} on purpose, nothing is wrong:
+          then both ways lead to the same machine
+        """,
+    ),
+    Reason.OVERLAPS_NETWORK: reason_text(
+        "the subnet of the network on {segment} overlaps that of another VLAN",
+        """
+        Another VLAN has a subnet that overlaps {cidr}. Routing leads to one of the two, so an ICMP echo to
+        {gateway} through the hosts' routing says something about one VLAN alone, and it is not known about
+        which. What VMs meet is what the hosts find on the VLAN. The finding names the other VLANs; a subnet
+        that holds those of very many VLANs is reported at its own network alone.
+        - Give each VLAN a subnet of its own, or correct cidr, gateway or the DHCP scope
+        - On {host}, see which way is taken: `ip route get {gateway}` and `traceroute -In {gateway}`
+        - If the two are apart on purpose, and VLAN {vlan} is not meant to be routed, mark the network as
+          isolated: `kubectl -n {namespace} annotate network-attachment-definitions {name}
+          nadroute.io/isolated=true`
+        """,
+    ),
     Reason.OTHER_WRITER: reason_text(
         "another writer takes back what nadroute writes to this network",
         """

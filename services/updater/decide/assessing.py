@@ -33,6 +33,7 @@ from services.network.write.writing import decide, restate
 from services.runtime.process.clock import Clock
 from services.runtime.process.outside_log import tell
 from services.updater.decide.assessment import Assessment, DoubtLog, Hosts, Verdicts
+from services.updater.decide.overlaps import Overlaps
 from services.updater.decide.recording import memory_of, record_of, standing_record
 from services.updater.memory.kept_memories import KeptMemories
 from services.updater.memory.open_doubts import Entry, OpenDoubts, loaded
@@ -75,6 +76,7 @@ class Assessor:
         self._observe_only = settings.observe_only
         self._lock = threading.Lock()
         self._doubts = OpenDoubts()
+        self.overlaps = Overlaps(hosts)
         self._contradictions = Contradictions()
         self._intents: dict[str, tuple[Network, Policy, Intent | NotProbed]] = {}
         """By uid: the intent, and of what it was read."""
@@ -108,6 +110,8 @@ class Assessor:
             self._judged(network, intent, memories[network.uid])
             for network, intent in zip(networks, intents, strict=True)
         ]
+        for each in judged:
+            self.overlaps.put(each.network.uid, each.intent)
         known = self._verdicts.read(
             {each.intent.segment for each in judged if isinstance(each.intent, Intent)}
         )
@@ -156,6 +160,7 @@ class Assessor:
     def forget(self, uid: str) -> None:
         """Forget a network that is gone."""
         self._doubts.forget(uid)
+        self.overlaps.forget(uid)
         self._intents.pop(uid, None)
         self._contradictions.forget(uid)
         self._metrics.forget(uid)
@@ -232,6 +237,8 @@ class Assessor:
             self._doubts.put(network.uid, Entry(cluster_network, doubts), due_ms=at_ms)
         if told is None or _rests_on_a_claim(told, case):
             return self._stand(network, judged._replace(intent=intent), found, memory, doubts, known, now)
+        self.overlaps.put(network.uid, intent, told)
+        told = self.overlaps.added_to(told, case)
         change = decide(network, intent, told, now=now, memory=memory)
         if change is not None and change.stands:
             self._memories.stands(network.uid, change.content, change.after.digest, change.result)

@@ -62,6 +62,10 @@ class Hosts(Protocol):
         """Return the networks that hosts announce as their own, which are not believed yet."""
         ...
 
+    def on_vlans(self) -> Mapping[Segment, frozenset[IPv4Network]]:
+        """Return the networks in which hosts have an address on a VLAN."""
+        ...
+
 
 class DoubtLog(Protocol):
     """The doubts that the watcher reads, as runtime.doubts publishes them."""

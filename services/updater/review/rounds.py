@@ -93,6 +93,10 @@ class Rounds:
                 self._check(networks)
             else:
                 self._review(networks.values())
+            # What was told just now may overlap others.
+            overlapping = Touch(segments=self._assessor.overlaps.take_touched())
+            touch.add(overlapping)
+            self._review(self._networks_in(overlapping).values())
             self._assessor.passed(time.now_ms)
             self._reviewed(networks.keys())
         except Exception:
@@ -105,6 +109,7 @@ class Rounds:
         cluster_networks = self._cache.cluster_networks()
         touch.add(self._surroundings.look(cluster_networks, time, losses=self._verdicts.losses))
         touch.networks.update(self._assessor.due(time.now_ms))
+        touch.segments.update(self._assessor.overlaps.take_touched())
         touch.segments.update(self._verdicts.expired(time.now_ms))
 
     def _restore(self) -> None:

@@ -28,7 +28,8 @@ class Surroundings:
     def look(self, cluster_networks: Collection[str], time: ObservedTime, *, losses: int) -> Touch:
         """Return what has changed since the last look. losses: how often Redis lost its data."""
         hosts = self._hosts
-        policy = hosts.addresses(), hosts.claimed(), hosts.own_networks(), hosts.claimed_networks()
+        networks = hosts.own_networks(), hosts.claimed_networks(), hosts.on_vlans()
+        policy = hosts.addresses(), hosts.claimed(), *networks
         before, self._seen = self._seen, _Seen(time.resumed_ms, time.runs, losses, policy)
         carriers: dict[str, object] = {name: self._hosts.carrying(name) for name in cluster_networks}
         known, self._carriers = self._carriers, carriers

@@ -166,6 +166,8 @@ class FakeHosts:
         self.own: frozenset[IPv4Address] = frozenset()
         self.unsure: frozenset[IPv4Address] = frozenset()
         self.connected: frozenset[IPv4Network] = frozenset()
+        self.unsure_connected: frozenset[IPv4Network] = frozenset()
+        self.vlans: Mapping[Segment, frozenset[IPv4Network]] = {}
 
     def refresh(self) -> None:
         """Do nothing: the test sets the hosts."""
@@ -187,8 +189,11 @@ class FakeHosts:
     def own_networks(self) -> frozenset[IPv4Network]:
         return self.connected
 
+    def on_vlans(self) -> Mapping[Segment, frozenset[IPv4Network]]:
+        return self.vlans
+
     def claimed_networks(self) -> frozenset[IPv4Network]:
-        return frozenset()
+        return self.unsure_connected
 
 
 class FakeDoubtLog:
