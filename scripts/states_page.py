@@ -26,6 +26,7 @@ FACTS = Facts(
     host="node2",
     interface="extra-bo",
     route=nad.ROUTE,
+    probe_macs="62:12:34:56:70:64 (node1), 62:65:43:21:00:64 (node2)",
 )
 EVENT_FACTS = EventFacts(
     gateway="10.0.112.1",

@@ -101,6 +101,15 @@ VLAN_STATUSES = ResourceType(
     custom=True,
     short_names=("vs",),
 )
+IP_POOLS = ResourceType(
+    group="network.harvesterhci.io",
+    version="v1alpha1",
+    plural="ippools",
+    singular="ippool",
+    kind="IPPool",
+    custom=True,
+    short_names=("ippl",),
+)
 SERVICE_ACCOUNTS = ResourceType(
     group="",
     version="v1",
@@ -144,6 +153,7 @@ TABLE: tuple[ResourceType, ...] = (
     NADS,
     CLUSTER_NETWORKS,
     VLAN_STATUSES,
+    IP_POOLS,
     POD_MONITORS,
     SERVICE_MONITORS,
     PROMETHEUS_RULES,

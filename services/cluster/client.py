@@ -9,6 +9,7 @@ from services.cluster.credentials import find_kubeconfig, load_client
 from services.cluster.errors import Denied, NotFound, PatchRefused, Unavailable
 from services.cluster.http.event_stream import EventStream
 from services.cluster.http.transport import JSON_PATCH, Transport
+from services.cluster.ip_pools import IPPool, list_ip_pools
 from services.cluster.settings import ClusterSettings
 from services.network.parse.managed_fields import FIELD_MANAGER
 from services.network.parse.nad import Network, NetworkRef
@@ -72,6 +73,10 @@ class Cluster:
         return self.transport.stream(
             NETWORKS_PATH, query=query, timeout_s=(self._connect_timeout_s, silence_s)
         )
+
+    def ip_pools(self) -> tuple[IPPool, ...] | None:
+        """Return the pools of Harvester's VM DHCP add-on, as list_ip_pools() does; does not raise."""
+        return list_ip_pools(self.transport, timeout_s=self._read)
 
     def get_network(self, ref: NetworkRef) -> Network:
         """Return the network as it is now; raise NotFound where there is none."""

@@ -310,6 +310,8 @@ class HostAnnouncement(Message):
     only while it answers on its VLAN."""
     vlan_addresses: Annotated[tuple[VlanAddress, ...], Field(max_length=MAX_VLAN_ADDRESSES)] = ()
     """The host's own addresses on the VLANs of its uplinks."""
+    one_mac: bool = False
+    """Whether it probes all VLANs of an uplink with one MAC address; see probe_macs."""
     report_within_s: Annotated[float, Field(ge=REPORT_WITHIN_S, le=MAX_REPORT_WITHIN_S)] = REPORT_WITHIN_S
     """How long this host may take to report after it was asked: longer where it sends slowly."""
     members: Annotated[tuple[MemberNIC, ...], Field(max_length=MAX_MEMBERS)] = ()

@@ -123,6 +123,7 @@ def _run(settings: ProberSettings, ended: threading.Event) -> int:
         version=__version__,
         incarnation=lock.incarnation,
         addresses=addresses,
+        one_mac=settings.one_mac,
         report_within_s=settings.report_within_s,
     )
     maintenance = Maintenance(client, settings.host)

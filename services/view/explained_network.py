@@ -19,6 +19,7 @@ from services.network.reasons.texts import Facts
 from services.view.doubts import DoubtRow, doubts_of
 from services.view.echoes import compare_echoes
 from services.view.host_checks import HostCheck, RedisView
+from services.view.probe_macs import name_probe_macs
 from services.view.rows import NetworkRow, Source, checks_of, told_intent
 from services.view.switch_ports import advertised, half_trunks
 from services.view.unwritten import describe_unwritten
@@ -191,8 +192,8 @@ def _comparisons(row: NetworkRow, checks: Sequence[HostCheck]) -> list[str]:
     unoffered = [c for c in checks if c.dhcp is not None and c.dhcp.outcome is DHCPOutcome.NO_OFFER]
     if unoffered and not heard and any(check.vlan.outcome is ReachOutcome.SILENT for check in checks):
         comparisons.append(
-            "Nothing answered on this VLAN, neither DHCP nor ARP: either the VLAN reaches no host, or every "
-            "machine on it is down."
+            "Nothing answered on this VLAN, neither DHCP nor ARP: most often the VLAN reaches no host, or "
+            "the machines on it are down."
         )
     if losing := [c.host for c in checks if c.dropped_frames]:
         comparisons.append(
@@ -285,6 +286,7 @@ def _facts(network: Network, row: NetworkRow, checks: Sequence[HostCheck], view:
         host=hosts[0] if hosts else "a host",
         interface=(first.interface if first else "") or f"{row.cluster_network or 'CLUSTERNETWORK'}-bo",
         route=nad.ROUTE,
+        probe_macs=name_probe_macs(row, list(by_name), view.hosts),
         mac=mac or "MAC",
     )
 

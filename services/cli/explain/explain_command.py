@@ -24,6 +24,7 @@ from services.view.documents import explained_document
 from services.view.durations import describe_age, seconds_since
 from services.view.explained_network import ExplainedNetwork, explain_network
 from services.view.host_checks import RedisReader
+from services.view.ip_pools import asks_for_pools, with_pools
 from services.view.rows import NetworkRow, rows_of
 from services.view.site_causes import cause_of
 from services.view.switch_ports import lists_vlans
@@ -60,6 +61,9 @@ def explain(network: NetworkRef | None, output: Output, **flags: object) -> None
         return
     (row,) = rows
     explained = explain_network(chosen[0], row, networks, settings.policy, view, cause_of(row, view.causes))
+    if asks_for_pools(row):
+        with cluster_client(settings) as cluster:
+            explained = with_pools(explained, cluster.ip_pools())
     if output != "table":
         print_data(explained_document(explained), output)
     else:

@@ -9,9 +9,15 @@ NO_USABLE_GATEWAY: Mapping[Reason, ReasonText] = {
     Reason.NO_DHCP_OFFER: reason_text(
         "no DHCP server answered on {segment} (asked from {unoffered})",
         """
-        No host that asked received a DHCP offer on VLAN {vlan}. There may be no DHCP server and no relay, the
-        pool may be exhausted, or the VLAN may not reach the hosts.
+        No host that asked received a DHCP offer on VLAN {vlan}. Common causes: there is no DHCP server and no
+        relay, the pool is exhausted, the VLAN does not reach the hosts, or the server answers only MAC
+        addresses that it knows. So do scopes with static entries alone, servers with a filter or a class, and
+        Harvester's VM DHCP add-on (IPPool), which answers VMs. VMs may get addresses then.
         - Check that the DHCP server runs, has a scope for VLAN {vlan} and has free addresses
+        - If the server answers known MAC addresses alone, enter those of the probes: {probe_macs}. They stay
+          the same; DISCOVER alone takes no lease
+        - If Harvester's VM DHCP add-on serves the network, no entry helps; set cidr and gateway by hand, as
+          its IPPool has them: `kubectl get ippools.network.harvesterhci.io -A -o yaml`
         - If the server is on another network, check the relay on the router's interface for VLAN {vlan}
           (Cisco: `ip helper-address SERVER`)
         - TRUNK
@@ -119,8 +125,10 @@ NO_USABLE_GATEWAY: Mapping[Reason, ReasonText] = {
     Reason.CONFIGURED_SERVER_SILENT: reason_text(
         "the configured DHCP server did not answer on {segment}",
         """
-        Other DHCP servers made offers, but the one that the route annotation names, {server}, did not.
+        Other DHCP servers made offers, but the one that the route annotation names, {server}, did not. It may
+        be down, or answer only MAC addresses that it knows.
         - Check that this server runs and has a scope for VLAN {vlan}
+        - If it answers known MAC addresses alone, enter those of the probes: {probe_macs}
         - Check that serverIPAddr is its address (option 54 of its offers). Correct it, or leave it empty to
           accept any server
         """,

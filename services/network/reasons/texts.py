@@ -45,6 +45,8 @@ class Facts:
     """One host to look at."""
     interface: str
     """That host's uplink."""
+    probe_macs: str
+    """The MAC addresses of the hosts' probes on the VLAN, each with its host."""
     route: str
     """The name of Harvester's annotation."""
     mac: str = "MAC"

@@ -9,10 +9,9 @@ import hashlib
 import random
 from typing import Final
 
+from services.contract.probe_macs import probe_mac
 from services.prober.frames.ethernet import CLIENT_ID_BYTES, Station
 
-FIRST_OCTET: Final = 0x62
-"""Unicast, locally administered, in the quadrant that IEEE 802c assigns to administrators (x2)."""
 PREFIX_BYTES: Final = 4
 """Length of the prefix that all MAC addresses of a host on one uplink share; the packet filter tests it."""
 
@@ -46,16 +45,15 @@ class EchoIdentifiers:
 class Identity:
     """The MAC addresses and client identifiers of one host on one cluster network.
 
-    A MAC address is FIRST_OCTET, 28 bits hashed from (host, cluster network), and the VLAN in the last 12
-    bits. So no two VLANs share one, even where a switch learns addresses for all VLANs together; of 100
-    hosts, two share one with a probability of 1 in 50,000.
+    Of a MAC address, 28 bits are hashed from (host, cluster network), and 12 are the VLAN. So no two VLANs
+    share one, even where a switch learns addresses for all VLANs together; of 100 hosts, two share one with a
+    probability of 1 in 50,000.
     """
 
     def __init__(self, *, host: str, cluster_network: str, one_mac: bool = False) -> None:
         """one_mac: use one MAC address on all VLANs, for switches that limit the addresses on a port."""
         name = f"{host}\0{cluster_network}".encode()
-        digest = hashlib.sha256(b"mac\0" + name).digest()
-        self._host_bits = int.from_bytes(digest[:4], "big") >> 4
+        self._of_vlan_0 = probe_mac(host, cluster_network, 0)
         self._one_mac = one_mac
         client = hashlib.sha256(b"client\0" + name).digest()
         self._client_prefix = b"\0" + client[: CLIENT_ID_BYTES - 3]
@@ -65,7 +63,7 @@ class Identity:
     def mac(self, vlan: int) -> bytes:
         """Return the MAC address on a VLAN."""
         suffix = 0 if self._one_mac else vlan
-        return (FIRST_OCTET << 40 | self._host_bits << 12 | suffix).to_bytes(6, "big")
+        return (int.from_bytes(self._of_vlan_0, "big") | suffix).to_bytes(6, "big")
 
     def vlan_of(self, mac: bytes) -> int | None:
         """Return the VLAN on which this address is ours; None with one MAC address, or if it is not ours."""

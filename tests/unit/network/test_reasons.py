@@ -33,6 +33,7 @@ FACTS = Facts(
     host="node1",
     interface="extra-bo",
     route="network.harvesterhci.io/route",
+    probe_macs="62:12:34:56:70:64 (node1), 62:65:43:21:00:64 (node2)",
 )
 
 
