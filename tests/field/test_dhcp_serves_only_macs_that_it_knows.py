@@ -79,7 +79,9 @@ def test_it_is_named_among_the_causes_with_the_addresses_to_enter() -> None:
     assert world.engine.trunk("extra") is world.trunk
     sent = next(sent for _, sent in world.sent if sent.dhcp is not None)
     assert sent.source.hex(":") == Identity(host="node1", cluster_network="extra").mac(vlan).hex(":")
-    assert f"enter those of the probes: {sent.source.hex(':')} (node1)" in steps
+    named = dict(one.rstrip(")").split(" (")[::-1] for one in result.facts.probe_macs.split(", "))
+    assert named["node1"] == sent.source.hex(":") != named["node2"]
+    assert f"enter those of the probes: {result.facts.probe_macs}" in steps
 
 
 def test_one_mac_address_for_all_vlans_is_named_so() -> None:
