@@ -16,7 +16,6 @@ from services.contract.limits import (
     MAX_SERVERS,
     MAX_TARGETS,
     REPORT_WITHIN_S,
-    WIDEST_OWN_PREFIX,
 )
 from services.contract.member_nics import MAX_MEMBERS, MemberNIC
 from services.contract.outcomes import (
@@ -28,6 +27,7 @@ from services.contract.outcomes import (
     ReachOutcome,
     Untagged,
 )
+from services.contract.vlan_addresses import MAX_VLAN_ADDRESSES, SourceConflict, VlanAddress
 from services.contract.wire import (
     ClusterNetworkName,
     Digest,
@@ -47,7 +47,6 @@ MAX_SEGMENTS = 256
 """Segments in one request. With more, the message grows faster than the overhead per segment shrinks."""
 MAX_ADDRESSES = 256
 MAX_HOST_NETWORKS = 64
-MAX_VLAN_ADDRESSES = 256
 
 
 class Segment(Message):
@@ -233,13 +232,6 @@ class TargetVerdict(Message):
     """ICMP echo on the VLAN, from an address that was leased or that the operator gave."""
 
 
-class SourceConflict(Message):
-    """An address that the operator gave this host, and that was not used: another station has it."""
-
-    address: IPv4Address
-    owner: MACAddress
-
-
 class MemberCheck(Message):
     """Whether a gateway answers by way of one member of the uplink's bond."""
 
@@ -280,19 +272,6 @@ class Verdict(Message):
     def is_dhcp_conclusive(self) -> bool:
         """Whether it tells what DHCP offers, or that it offers nothing."""
         return self.dhcp is not None and self.dhcp.outcome.is_conclusive
-
-
-class VlanAddress(Message):
-    """An address that a host has of its own on a VLAN, as from Harvester's HostNetworkConfig."""
-
-    segment: Segment
-    address: IPv4Address
-    prefix: Annotated[int, Field(ge=WIDEST_OWN_PREFIX, le=32)]
-
-    @property
-    def network(self) -> IPv4Network:
-        """The subnet that the host reaches on this VLAN."""
-        return IPv4Network((self.address, self.prefix), strict=False)
 
 
 class HostAnnouncement(Message):

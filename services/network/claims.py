@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Generic, TypeVar
 
 from services.contract.limits import WIDEST_OWN_PREFIX
-from services.contract.messages import HostAnnouncement, Segment
+from services.contract.messages import HostAnnouncement, Segment, segment_of
 from services.contract.names import HOST_TTL_S
 from services.network.parse.intent import answering_gateway, refused_gateway
 from services.network.parse.nad import Network
@@ -99,7 +99,7 @@ def networks_on_vlans(hosts: Iterable[HostAnnouncement]) -> dict[Segment, frozen
     found: dict[Segment, set[IPv4Network]] = {}
     for host in hosts:
         for own in host.vlan_addresses:
-            found.setdefault(own.segment, set()).add(own.network)
+            found.setdefault(segment_of(own.cluster_network, own.vlan), set()).add(own.network)
     return {segment: frozenset(networks) for segment, networks in found.items()}
 
 

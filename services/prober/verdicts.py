@@ -11,10 +11,10 @@ from services.contract.messages import (
     Offer,
     ReachVerdict,
     Segment,
-    SourceConflict,
     TargetVerdict,
     Verdict,
 )
+from services.contract.vlan_addresses import SourceConflict
 from services.prober.engine.results import (
     DISCOVERY_NOT_TRIED,
     LeaseResult,

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from services.contract.causes import CauseRecord
-from services.contract.macs import macs_in, named, router_of, with_mac
-from services.contract.outcomes import BridgeFault, DHCPOutcome, Fault, ReachOutcome, Reason, State
+from services.contract.macs import macs_in, with_mac
+from services.contract.outcomes import BridgeFault, Fault, ReachOutcome, Reason, State
 from services.network.causes.texts import describe
-from services.network.judge.servers import sender
 from services.network.parse import nad
 from services.network.parse.intent import Intent
 from services.network.parse.nad import Network, NetworkRef
@@ -16,16 +15,13 @@ from services.network.reasons.catalog import REASONS
 from services.network.reasons.states import BRIDGE_FAULTS, DHCP_OUT, FAULTS, STATES
 from services.network.reasons.switch_ports import Announced, name_ports
 from services.network.reasons.texts import Facts
+from services.view.comparing import compare_answers, compare_echoes, list_names
 from services.view.doubts import DoubtRow, doubts_of
-from services.view.echoes import compare_echoes
 from services.view.host_checks import HostCheck, RedisView
 from services.view.probe_macs import name_probe_macs
 from services.view.rows import NetworkRow, Source, checks_of, told_intent
 from services.view.switch_ports import advertised, half_trunks
 from services.view.unwritten import describe_unwritten
-
-MAX_LISTED = 5
-"""Number of names in a sentence; further ones are counted."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +73,7 @@ def explain_network(
         meaning.append(found[0])
         steps = [*found[1], *(step for step in steps if step not in found[1])]
     steps = [*_repairs(row, checks or (), facts, view), *steps]
-    meaning += [*_comparisons(row, checks or ()), *compare_echoes(row, checks or ()), *_common(cause)]
+    meaning += [*compare_answers(row, checks or ()), *compare_echoes(row, checks or ()), *_common(cause)]
     if row.intent is not None:
         meaning += advertised(row.intent.segment, checks or (), view)
     meaning += half_trunks(row.cluster_network or "", checks or (), view.hosts)
@@ -132,7 +128,7 @@ def _untagged(row: NetworkRow, facts: Facts) -> tuple[str, list[str]] | None:
     hosts = sorted(host for host, why in row.hosts.items() if why == Reason.NATIVE_VLAN)
     if not hosts or row.reason == Reason.NATIVE_VLAN:
         return None
-    facts = replace(facts, hosts=_named(hosts), host=hosts[0])
+    facts = replace(facts, hosts=list_names(hosts), host=hosts[0])
     text = REASONS[Reason.NATIVE_VLAN]
     return facts.fill(text.meaning), [facts.fill(step) for step in text.steps]
 
@@ -145,7 +141,7 @@ def _repairs(row: NetworkRow, checks: Sequence[HostCheck], facts: Facts, view: R
         if fault is not None and row.hosts.get(check.host) == fault != row.reason:
             faulty.setdefault(fault, []).append(check)
     return [
-        f"On {_named([check.host for check in found])} ({fault}): "
+        f"On {list_names([check.host for check in found])} ({fault}): "
         + _repair(fault).format(
             interface=found[0].interface or facts.interface,
             ports=name_ports([check.host for check in found], row.cluster_network, view.hosts),
@@ -156,50 +152,6 @@ def _repairs(row: NetworkRow, checks: Sequence[HostCheck], facts: Facts, view: R
 
 def _repair(fault: Fault | BridgeFault) -> str:
     return FAULTS[fault] if isinstance(fault, Fault) else BRIDGE_FAULTS[fault]
-
-
-def _comparisons(row: NetworkRow, checks: Sequence[HostCheck]) -> list[str]:
-    """Return conclusions from comparing the hosts' answers."""
-    comparisons = []
-    macs: dict[str, list[str]] = {}
-    for check in checks:
-        if check.vlan.mac is not None:
-            macs.setdefault(check.vlan.mac, []).append(check.host)
-    routers = {router_of(mac) for mac in macs}
-    if len(routers) > 1 and Reason.DUPLICATE_GATEWAY not in row.findings:
-        answers = "; ".join(f"{named(mac)} to {_named(hosts)}" for mac, hosts in sorted(macs.items()))
-        comparisons.append(
-            f"Different machines answer for {row.checked_gateway}: {answers}. Unless they are one redundant "
-            "router, another machine uses the gateway's address."
-        )
-    offered = [c for c in checks if c.dhcp is not None and c.dhcp.servers]
-    silent = [c for c in offered if c.age_s is not None and c.vlan.outcome is ReachOutcome.SILENT]
-    fresh = [
-        c for c in silent if c.dhcp_age_s is not None and c.age_s is not None and c.dhcp_age_s <= c.age_s
-    ]
-    if fresh:
-        check = fresh[0]
-        assert check.dhcp is not None
-        comparisons.append(
-            f"The DHCP server {sender(check.dhcp.servers[0])} answered {check.host} on this VLAN, so the "
-            "VLAN does reach that host: the gateway itself is silent, or has another address."
-        )
-    heard = [
-        c
-        for c in checks
-        if c.vlan.outcome is ReachOutcome.REACHABLE or (c.dhcp is not None and c.dhcp.servers)
-    ]
-    unoffered = [c for c in checks if c.dhcp is not None and c.dhcp.outcome is DHCPOutcome.NO_OFFER]
-    if unoffered and not heard and any(check.vlan.outcome is ReachOutcome.SILENT for check in checks):
-        comparisons.append(
-            "Nothing answered on this VLAN, neither DHCP nor ARP: most often the VLAN reaches no host, or "
-            "the machines on it are down."
-        )
-    if losing := [c.host for c in checks if c.dropped_frames]:
-        comparisons.append(
-            f"The kernel dropped frames on {_named(losing)} during the checks: answers may be among them."
-        )
-    return comparisons
 
 
 def _common(cause: CauseRecord | None) -> list[str]:
@@ -255,13 +207,7 @@ def _sharing(row: NetworkRow, others: Iterable[Network], policy: Policy, view: R
 def _shared(refs: Sequence[NetworkRef]) -> list[AskedValue]:
     if not refs:
         return []
-    return [AskedValue("shared with", _named(refs), "same VLAN and cluster network: probed once for all")]
-
-
-def _named(things: Sequence[object]) -> str:
-    """Join the first few names and the number of the others; empty without any."""
-    more = f" and {len(things) - MAX_LISTED} more" if len(things) > MAX_LISTED else ""
-    return ", ".join(map(str, things[:MAX_LISTED])) + more
+    return [AskedValue("shared with", list_names(refs), "same VLAN and cluster network: probed once for all")]
 
 
 def _facts(network: Network, row: NetworkRow, checks: Sequence[HostCheck], view: RedisView) -> Facts:
@@ -280,9 +226,9 @@ def _facts(network: Network, row: NetworkRow, checks: Sequence[HostCheck], view:
         gateway=row.checked_gateway or "its gateway",
         cidr=cidr or "its subnet",
         server=network.route.server or "the configured server",
-        hosts=_named(hosts) or "each host",
+        hosts=list_names(hosts) or "each host",
         ports=name_ports(hosts or ["each host"], row.cluster_network, view.hosts),
-        answering=_named(answering) or "the hosts that could ask",
+        answering=list_names(answering) or "the hosts that could ask",
         host=hosts[0] if hosts else "a host",
         interface=(first.interface if first else "") or f"{row.cluster_network or 'CLUSTERNETWORK'}-bo",
         route=nad.ROUTE,

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.contract.messages import HostAnnouncement, Segment, VlanAddress
+from services.contract.messages import HostAnnouncement, Segment
 from services.contract.open_doubts import NO_DOUBTS
 from services.contract.outcomes import Reason, State
 from services.contract.reports import Report
+from services.contract.vlan_addresses import VlanAddress
 from services.network.claims import networks_on_vlans
 from services.network.judge.subnets import MAX_OVERLAPS, Subnets
 from services.network.parse import nad
@@ -198,10 +199,9 @@ def test_the_management_network_is_told(site: Site, own: str, text: str) -> None
 
 def test_the_hosts_own_vlan_is_no_overlap(site: Site) -> None:
     """Where hosts have their address on that very VLAN, an echo does use it; elsewhere it is one."""
-    segment = Segment(cluster_network="extra", vlan=7)
     announced = HostAnnouncement(
         host="node1", uplinks={}, version="1", incarnation=1,
-        vlan_addresses=(VlanAddress(segment=segment, address="10.0.7.20", prefix=24),),
+        vlan_addresses=(VlanAddress(cluster_network="extra", vlan=7, address="10.0.7.20", prefix=24),),
     )  # fmt: skip
     site.hosts.vlans = networks_on_vlans([announced])
     site.hosts.connected = frozenset(map(IPv4Network, ("10.0.7.0/24", "10.0.7.1/32")))

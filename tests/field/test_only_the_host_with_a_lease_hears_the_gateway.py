@@ -8,8 +8,9 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from services.contract.messages import SegmentProbe, SourceConflict
+from services.contract.messages import SegmentProbe
 from services.contract.outcomes import DHCPOutcome, Reason, State
+from services.contract.vlan_addresses import SourceConflict
 from services.network.judge.doubting import publish_due
 from services.network.judge.evidence import as_asked
 from services.network.parse import nad
