@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 
-from services.contract.outcomes import Reason
+from services.contract.outcomes import BridgeFault, Reason
 from services.network.parse import nad
 from services.network.reasons.catalog import GROUPS, Group
 from services.network.reasons.events import EventFacts
@@ -278,6 +278,8 @@ def _group(group: Group) -> str:
 
 def _reason(reason: Reason, text: ReasonText) -> str:
     facts = replace(EVENT_FACTS, differing=HOST_FAULTS) if reason is Reason.CANNOT_PROBE else EVENT_FACTS
+    if reason in set(BridgeFault):
+        facts = replace(EVENT_FACTS, differing=f"node2 ({reason})")
     event = text.event.format(**asdict(facts))
     steps = "".join(_wrap(FACTS.fill(step), bullet="- ") for step in text.steps)
     meaning = _wrap(FACTS.fill(text.meaning))

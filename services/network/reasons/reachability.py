@@ -134,7 +134,7 @@ MEMBERS: Mapping[Reason, ReasonText] = {
           `nadroute hosts` lists the NICs, with the switch port where LLDP tells it
         - On the host, check that the NIC is part of the bond: `cat /proc/net/bonding/{interface}`
         - Check whether the port accepts a further MAC address (port security, 802.1X)
-        - Each NIC is asked again within 15 minutes; the finding goes by itself
+        - Each NIC is asked again after 15 minutes; the finding goes by itself
         """,
     ),
 }
