@@ -1,6 +1,7 @@
 """A gateway that fails and recovers while the demo runs is reported by table, Events and text."""
 
 import contextlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,6 +70,24 @@ def test_a_pause_holds_the_reported_states(demo: Demo) -> None:
         finally:
             demo.nadroute("resume")
         wait_until(lambda: _all(demo, "Unreachable"), "the pause to be over")
+
+
+@pytest.mark.long
+def test_a_host_without_its_uplink_is_one_cause(demo: Demo) -> None:
+    """All its networks have it, in explain, in status and in the metric; it ends with the trouble."""
+
+    def causes() -> list[tuple[str, list[str], int]]:
+        site = json.loads(demo.nadroute("explain", "-o", "json"))
+        return [(cause["kind"], cause["hosts"], len(cause["networks"])) for cause in site["causes"]]
+
+    wait_until(lambda: _all(demo, "Active"), "both networks to become Active")
+    demo.nadroute("demo", "host-down", "node2")
+    try:
+        wait_until(lambda: causes()[0][:2] == ("HostUplink", ["node2"]), "one cause for node2's networks")
+        wait_until(lambda: causes()[0][2] >= 9, "all its networks to have it")
+    finally:
+        demo.nadroute("demo", "host-up", "node2")
+    wait_until(lambda: "HostUplink" not in [kind for kind, *_ in causes()], "the cause to end")
 
 
 def test_the_tour_breaks_watches_explains_and_heals(demo: Demo) -> None:

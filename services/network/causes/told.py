@@ -60,14 +60,17 @@ def evidence_of(
     is_unoffered = Reason.NO_DHCP_OFFER in {status.reason, *status.findings}
     is_unrouted = status.state in _UNROUTED and not intent.isolated
     offers = [answer for answer in answers.values() if answer.outcome is DHCPOutcome.OFFERED]
+    faults = {h: Fault(why) for h, why in status.hosts.items() if h in hosts and why in _FAULTS}
     offered = frozenset(host for host, answer in answers.items() if answer.outcome is DHCPOutcome.OFFERED)
+    # An offer from before its trouble does not speak for a host.
+    offered -= (silent | native | faults.keys()) - _asked_last(verdicts)
     return Evidence(
         networks=(name,),
         cluster_network=intent.segment.cluster_network,
         vlan=intent.segment.vlan,
         answering=_same(answering - silent),
         silent=_same(silent),
-        faults={h: Fault(why) for h, why in status.hosts.items() if h in hosts and why in _FAULTS},
+        faults=faults,
         offered=_same(frozenset() if is_unoffered else offered),
         is_unoffered=is_unoffered,
         is_unrouted=is_unrouted,
@@ -107,6 +110,18 @@ def _silent(status: Status, checks: Mapping[str, TargetVerdict]) -> frozenset[st
         return named | (found - status.hosts.keys())
     # A status names some of the hosts that differ, if there are many.
     return named | found if status.hosts_omitted else named
+
+
+def _asked_last(verdicts: SegmentVerdicts) -> frozenset[str]:
+    """Return the hosts whose newest verdict asked DHCP."""
+    newest = {seen.verdict.host: seen.verdict for seen in verdicts.latest}
+    return frozenset(
+        verdict.host
+        for seen in verdicts.asked_dhcp
+        if (verdict := seen.verdict).host in newest
+        and (verdict.incarnation, verdict.counter)
+        == (newest[verdict.host].incarnation, newest[verdict.host].counter)
+    )
 
 
 def _native(status: Status, verdicts: SegmentVerdicts, fresh_s: float) -> frozenset[str]:

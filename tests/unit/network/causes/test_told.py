@@ -84,6 +84,24 @@ def test_an_offer_from_before_does_not_speak_against_what_is_told() -> None:
     assert (well.is_unoffered, well.offered) == (False, frozenset({"node2"}))
 
 
+def test_an_offer_from_before_its_trouble_does_not_speak_for_a_host() -> None:
+    """One that came with its silence does: the VLAN reaches it."""
+    intent = read_intent(network(ROUTE))
+    assert isinstance(intent, Intent)
+    status = Status(State.PARTIAL, Reason.GATEWAY_SILENT_ON_SOME_HOSTS, digest=digest(), gateway=str(GATEWAY))
+    before = asked("node2", offer())
+    for now, hosts, offered in (
+        (found("node2", DOWN), {"node2": SILENT}, False),
+        (found("node2", fault=Fault.UPLINK_DOWN), {"node2": "UplinkDown"}, False),
+        (asked("node2", offer()), {"node2": SILENT}, True),
+    ):
+        after = now.model_copy(update={"counter": before.counter + (not offered)})
+        seen = SegmentVerdicts((AgedVerdict(after, 1.0),), (AgedVerdict(before, 9.0),))
+        told_so = replace(status, hosts=hosts)
+        evidence = evidence_of("default/x", intent, told_so, seen, hosts=HOSTS, fresh_s=FRESH_S)
+        assert evidence.offered == (HOSTS & {"node2"} if offered else frozenset()), now
+
+
 def test_the_servers_that_named_the_gateway_are_remembered() -> None:
     """They are in the status once all offers are too old."""
     before = frozenset({ServerIdentity("10.0.0.10", ROUTER)})
