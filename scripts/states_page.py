@@ -278,7 +278,7 @@ def _group(group: Group) -> str:
 
 def _reason(reason: Reason, text: ReasonText) -> str:
     facts = replace(EVENT_FACTS, differing=HOST_FAULTS) if reason is Reason.CANNOT_PROBE else EVENT_FACTS
-    if reason in set(BridgeFault):
+    if reason.value in set(BridgeFault):
         facts = replace(EVENT_FACTS, differing=f"node2 ({reason})")
     event = text.event.format(**asdict(facts))
     steps = "".join(_wrap(FACTS.fill(step), bullet="- ") for step in text.steps)
