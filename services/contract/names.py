@@ -62,6 +62,10 @@ OFFERED_TTL_S = 600
 
 VERDICTS_KEY_PREFIX = "nadroute:verdicts:"
 
+LEASE_CONFLICT_KEY_PREFIX = "nadroute:lease-conflict:"
+LEASE_CONFLICT_TTL_S = 604_800
+"""Longer than any pause in leasing: who answers for several addresses is known by more than one conflict."""
+
 HOST_KEY_PREFIX = "nadroute:host:"
 HOST_TTL_S = 15
 """Lifetime of a host's announcement."""
@@ -125,6 +129,11 @@ def offered_key(host: str, segment: Segment) -> str:
     The watcher deletes it when it has the host ask DHCP. It expires after OFFERED_TTL_S.
     """
     return f"{outstanding_key(host, segment)}:offered"
+
+
+def lease_conflict_key(segment: Segment) -> str:
+    """Return the key of the LeaseConflict on this segment; it has a TTL of LEASE_CONFLICT_TTL_S."""
+    return f"{LEASE_CONFLICT_KEY_PREFIX}{segment.cluster_network}:{segment.vlan}"
 
 
 def verdicts_key(segment: Segment) -> str:

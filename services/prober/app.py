@@ -14,6 +14,7 @@ from services.prober.engine.engine import Engine
 from services.prober.frames import templates
 from services.prober.heartbeat import Heartbeat
 from services.prober.host_lock import HostLock
+from services.prober.lease_pauses import LeasePauses
 from services.prober.loop.runner import Runner
 from services.prober.maintenance import Maintenance
 from services.prober.members.running import MemberThread, is_up
@@ -107,6 +108,7 @@ def _run(settings: ProberSettings, ended: threading.Event) -> int:
     members = MemberThread(
         host=settings.host, interval_s=settings.member_check_interval_s, uplinks=uplinks, clock=clock
     )
+    pauses = LeasePauses(client, hours=settings.lease_pause_hours, depth=settings.depth)
     reporter = Reporter(
         app=app,
         client=client,
@@ -115,7 +117,7 @@ def _run(settings: ProberSettings, ended: threading.Event) -> int:
         clock=clock,
         metrics=metrics,
         bridge_fault=VMPaths(uplinks.current, clock=clock).fault,
-        with_members=members.complete,
+        with_members=lambda result: pauses.complete(members.complete(result)),
     )
     announcement = HostAnnouncement(
         host=settings.host,
@@ -145,6 +147,7 @@ def _run(settings: ProberSettings, ended: threading.Event) -> int:
         client=client,
         lock=lock,
         metrics=metrics,
+        pauses=pauses,
     )
     requests = QueueProgress(client, queue, clock=clock)
     Progress(telemetry.health, clock=clock, registry=telemetry.registry).add(

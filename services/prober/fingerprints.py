@@ -28,6 +28,7 @@ def fingerprint(result: SegmentResult) -> str | None:
             [(*_offer(offer), offer.server in result.rogues) for offer in dhcp.offers],
         ),
         None if lease is None else (str(lease.outcome), lease.server, lease.address, lease.owner),
+        () if lease is None else lease.others,
         result.source_owner,
         [
             (

@@ -44,6 +44,10 @@ class ProberSettings(TelemetrySettings):
     depth: Depth = Depth.OFFER
     """How far to run the DHCP exchange: offer leases no address; lease also leases one, pings the gateway
     from it, and releases it."""
+    lease_pause_hours: Annotated[float, Field(ge=0, le=168)] = 6.0
+    """At depth lease: hours for which no host leases an address on a VLAN after another station had one that
+    was offered. Behind proxy ARP every address is in use, and each lease would take one more from the
+    server's pool (DHCPDECLINE). 0 for no pause."""
     dhcp_servers: Annotated[tuple[IPv4Address, ...], Field(max_length=1_000)] = ()
     """Permitted DHCP servers; others are reported as rogues. Without any, a second server on a VLAN is,
     unless it offers the same subnet, mask and gateway, as a failover pair does."""

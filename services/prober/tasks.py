@@ -16,6 +16,7 @@ from services.contract.names import FULL_TASK, PROBE_TASK
 from services.contract.reports import FullRequest
 from services.prober.engine.results import SegmentResult
 from services.prober.host_lock import HostLock
+from services.prober.lease_pauses import LeasePauses
 from services.prober.loop.runner import Runner
 from services.prober.metrics import ProberMetrics
 from services.prober.reporter import Reporter, clear_outstanding
@@ -45,8 +46,10 @@ class ProbeService:
         client: redis.Redis,
         lock: HostLock,
         metrics: ProberMetrics,
+        pauses: LeasePauses,
     ) -> None:
         self._lock = lock
+        self._pauses = pauses
         self._metrics = metrics
         self._host = host
         self._uplinks = uplinks
@@ -114,7 +117,7 @@ class ProbeService:
             self._metrics.segment_closed()
             self._reporter.add(result, request_id=request.id, deliver=deliver)
 
-        for probe in request.segments:
+        for probe in self._pauses.apply(request.cluster_network, request.segments):
             self._room.acquire()
             self._metrics.segment_opened()
             self._runner.submit(request.cluster_network, probe, done)

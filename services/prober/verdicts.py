@@ -108,6 +108,7 @@ def _lease_message(result: LeaseResult) -> LeaseVerdict:
         attempts=min(result.attempts, _MAX_ATTEMPTS),
         elapsed_ms=milliseconds(result.elapsed_s),
         owner=None if result.owner is None else mac_text(result.owner),
+        others=tuple(map(IPv4Address, result.others)),
     )
 
 

@@ -25,17 +25,21 @@ ADDRESS_FINDINGS: Mapping[Reason, ReasonText] = {
         """
         Before a host uses an address that it leased, it asks whether somebody has it (RFC 5227). Somebody
         answered, with the MAC address in the finding, so the host declined the address (DHCPDECLINE).
+        For some hours none is leased on this VLAN, by any host, so that the server's pool is not used up;
+        hosts ask DHCP without a lease meanwhile.
         - Find the MAC address in the switches' address tables. A machine with a fixed address inside the
           DHCP range is the most common cause; move it, or exclude its address from the range
         - If it is a router or a firewall, it may answer for every address (proxy ARP)
+        - How long no address is leased is a setting of the probers, `NADROUTE_LEASE_PAUSE_HOURS`
         """,
     ),
     Reason.PROXY_ARP: reason_text(
         "one machine on {segment} answers ARP for several addresses",
         """
         The machine with the MAC address in the finding answers ARP for an address that DHCP offered and for
-        others: proxy ARP, as routers and firewalls do. So a leased address is declined as in use. A VM that
-        checks its address finds it in use, too.
+        others: proxy ARP, as routers and firewalls do. So a leased address is declined as in use, and for
+        some hours none is leased on this VLAN, by any host. A VM that checks its address finds it in use,
+        too.
         - On that machine, switch proxy ARP off on VLAN {vlan}, or limit it to what is not on the VLAN
           (Cisco: `no ip proxy-arp`; Linux: `proxy_arp=0`)
         """,

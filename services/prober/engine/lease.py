@@ -27,7 +27,10 @@ class LeaseHandler(Protocol):
     """Receives the outcome of a lease."""
 
     def leased(self, result: LeaseResult, now: float) -> None:
-        """Handle the result; called once. HELD: the address may be used until it is released."""
+        """Handle the result; called once, and again if another station takes the address while it is in use.
+
+        HELD: it may be used until it is released.
+        """
         ...
 
 
@@ -118,8 +121,7 @@ class LeasedAddress:
         )
         trunk.outbox.append((frame, None))
         self._end()
-        if state == PROBING:
-            self._report(LeaseOutcome.CONFLICT, now, owner=mac)
+        self._report(LeaseOutcome.CONFLICT, now, owner=mac)
 
     def release(self, now: float) -> None:
         """Send DHCPRELEASE if the server may hold a lease for us, and end; harmless when called again."""

@@ -65,6 +65,8 @@ class LeaseResult(NamedTuple):
     requested: DHCPOffer | None = None
     acknowledged: DHCPOffer | None = None
     """The requested offer with the options of the DHCPACK; None without one."""
+    others: tuple[int, ...] = ()
+    """See services.contract.messages.LeaseVerdict."""
 
 
 class ReachResult(NamedTuple):

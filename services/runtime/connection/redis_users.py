@@ -12,6 +12,7 @@ from services.contract.names import (
     BY_HAND_KEY,
     CHECK_KEY,
     DEAD_LETTERS_KEY,
+    LEASE_CONFLICT_KEY_PREFIX,
     MAINTENANCE_KEY_PREFIX,
     OBSERVED_TIME_KEY,
     PAUSED_KEY,
@@ -130,7 +131,9 @@ def _prober_keys(host: str) -> str:
     # Not the bindings of other hosts' queues, by which their requests could be sent elsewhere.
     for queue in (probe_queue(host), REPORT_QUEUE, "celeryev", "celery.pidbox", _REPLIES):
         own += [f"_kombu.binding{kind}.{queue}" for kind in ("", "_permanent")]
-    keys = " ".join(f"~{key}" for key in [*own, CHECK_KEY, DEAD_LETTERS_KEY, f"{QUARANTINE_KEY_PREFIX}*"])
+    # A conflict on a segment is every host's business: it only keeps them from leasing there for a while.
+    shared = [CHECK_KEY, DEAD_LETTERS_KEY, f"{QUARANTINE_KEY_PREFIX}*", f"{LEASE_CONFLICT_KEY_PREFIX}*"]
+    keys = " ".join(f"~{key}" for key in [*own, *shared])
     return f"{_queue(host)} {keys} %R~{PAUSED_KEY} %R~{MAINTENANCE_KEY_PREFIX}*"
 
 

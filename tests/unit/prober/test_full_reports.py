@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.contract.outcomes import Depth
 from services.contract.reports import FullRequest
+from services.prober.lease_pauses import LeasePauses
 from services.prober.metrics import ProberMetrics
 from services.prober.outbox import REPEATS_HELD_S
 from services.prober.reporter import REPORT_INTERVAL_S
@@ -27,6 +29,7 @@ def served(bench: Bench) -> ProbeService:
         client=outside,
         lock=lock,
         metrics=ProberMetrics(CollectorRegistry()),
+        pauses=LeasePauses(outside, hours=0, depth=Depth.OFFER),
     )
 
 

@@ -6,8 +6,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.contract.messages import ProbeRequest, SegmentProbe, Target
-from services.contract.outcomes import Fault
+from services.contract.outcomes import Depth, Fault
 from services.prober.engine.results import untried
+from services.prober.lease_pauses import LeasePauses
 from services.prober.metrics import ProberMetrics
 from services.prober.reporter import Reporter
 from services.prober.tasks import ProbeService
@@ -58,6 +59,7 @@ def test_a_request_is_refused_without_the_name(monkeypatch: pytest.MonkeyPatch) 
         client=outside,  # type: ignore[arg-type]
         lock=lock,  # type: ignore[arg-type]
         metrics=ProberMetrics(registry),
+        pauses=LeasePauses(outside, hours=0, depth=Depth.OFFER),  # type: ignore[arg-type]
     )
     service.probe(REQUEST.to_wire(), progress=None)
     assert (outside.probed, outside.cleared) == ([], 1)
