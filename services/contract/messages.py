@@ -266,7 +266,7 @@ class Verdict(Message):
     fingerprint: Digest | None = None
     """Of what it says, as the prober computes it; None if no later verdict will be said to repeat it."""
     untagged: Untagged | None = None
-    """What answered without the VLAN's tag, where nothing answered with it; None if nothing did."""
+    """What answered without the VLAN's tag, where nothing answered with it."""
 
     @property
     def is_dhcp_conclusive(self) -> bool:
@@ -285,8 +285,7 @@ class HostAnnouncement(Message):
     addresses: Annotated[tuple[IPv4Address, ...], Field(max_length=MAX_ADDRESSES)] = ()
     """The host's own addresses, none of which can be a network's gateway."""
     own_networks: Annotated[tuple[IPv4Network, ...], Field(max_length=MAX_HOST_NETWORKS)] = ()
-    """The host's own networks, and each default gateway as a /32: an address in one is a network's gateway
-    only while it answers on its VLAN."""
+    """And each default gateway as a /32: an address in one is a gateway only while it answers on its VLAN."""
     vlan_addresses: Annotated[tuple[VlanAddress, ...], Field(max_length=MAX_VLAN_ADDRESSES)] = ()
     """The host's own addresses on the VLANs of its uplinks."""
     one_mac: bool = False
@@ -295,3 +294,5 @@ class HostAnnouncement(Message):
     """How long this host may take to report after it was asked: longer where it sends slowly."""
     members: Annotated[tuple[MemberNIC, ...], Field(max_length=MAX_MEMBERS)] = ()
     """The NICs behind the uplinks, by name, each with the switch port that it is plugged into, if heard."""
+    port_rate: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
+    """DHCP and ARP messages a second that it sends on each uplink, together; None: not limited together."""

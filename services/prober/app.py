@@ -127,6 +127,7 @@ def _run(settings: ProberSettings, ended: threading.Event) -> int:
         addresses=addresses,
         one_mac=settings.one_mac,
         report_within_s=settings.report_within_s,
+        port_rate=settings.engine_settings().port_rate,
     )
     maintenance = Maintenance(client, settings.host)
     ports = SwitchPorts(clock=clock, is_listening=settings.lldp)

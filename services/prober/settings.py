@@ -67,8 +67,9 @@ class ProberSettings(TelemetrySettings):
     echo_rate: Rate = 500.0
     """ICMP echoes sent per second, for all gateways together."""
     arp_inspection: bool = False
-    """For switches with ARP inspection, which disable a port at more than 15 packets per second: send at most
-    10 per second on each uplink, replies included."""
+    """For switches with ARP inspection or DHCP snooping, which disable a port at more than 15 packets per
+    second: send at most 10 ARP and DHCP messages per second on each uplink, all of them together. A sweep of
+    200 VLANs takes 23 s, and 67 s where nothing answers; `nadroute hosts` shows how often hosts sweep."""
     one_mac: bool = False
     """Use the same MAC address on all VLANs, for switches that limit the addresses on a port."""
     lldp: bool = True

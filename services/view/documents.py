@@ -147,6 +147,7 @@ def host_document(row: HostRow) -> Document:
         "uplinks": dict(sorted(announced.uplinks.items())) if announced else {},
         "members": [_member(member) for member in row.members],
         "version": announced.version if announced else None,
+        "port_rate": announced.port_rate if announced else None,
         "incarnation_ms": announced.incarnation if announced else None,
         "queued": row.queued,
         "expires_in_ms": row.expires_in_ms,

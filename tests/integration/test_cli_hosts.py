@@ -49,6 +49,7 @@ def test_hosts_are_live_stale_or_gone(redis_server: RedisServer, monkeypatch: py
         "condition",
         "uplinks",
         "members",
+        "port_rate",
         "version",
         "incarnation_ms",
         "queued",

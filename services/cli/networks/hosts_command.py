@@ -21,6 +21,7 @@ from services.view.durations import describe_age
 from services.view.hosts import HostRow, describe_conflict, host_rows
 from services.view.maintenance import describe_windows
 from services.view.pause_state import describe_pause
+from services.view.sweeps import describe_sweeps
 from services.view.switch_ports import REMEDY, SILENCES, describe_silence
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def hosts(output: Output, **flags: object) -> None:
     with redis_client(settings) as client:
         rows, now_ms, paused = host_rows(client), time_ms(client), describe_pause(client)
         windows = describe_windows(client)
+        sweeps = describe_sweeps(client, [row.announcement for row in rows if row.announcement])
     for said in [*([] if paused is None else [paused]), *windows]:
         click.echo(plain(said), err=True)
     for row in rows:
@@ -58,6 +60,8 @@ def hosts(output: Output, **flags: object) -> None:
         if members := [(row.host, member) for row in rows for member in row.members]:
             console.print()
             print_table(console, _port_columns(members))
+        for line in sweeps:
+            console.print(cell(line, "dim"))
         if any(member.lldp is LLDPState.SILENT for _, member in members):
             console.print(cell(f"{SILENCES[LLDPState.SILENT]}: {REMEDY}.", "dim"))
     else:
@@ -66,16 +70,18 @@ def hosts(output: Output, **flags: object) -> None:
 
 def _columns(rows: list[HostRow], now_ms: int) -> list[Column]:
     announced = [row.announcement for row in rows]
-    return [
+    columns = [
         Column("host", [cell(row.host, "bold") for row in rows], least=20, keep_end=True),
         Column("condition", [cell(row.condition, STYLES[row.condition]) for row in rows]),
         Column("uplinks", [cell(_uplinks(host) if host else "") for host in announced], 2, least=24),
         Column("version", [cell(host.version if host else "") for host in announced], 3),
         Column("for", [cell(_age(host.incarnation, now_ms) if host else "") for host in announced], 1),
+        Column("pace", [cell(_pace(host) if host else "") for host in announced], 3),
         Column("queued", [cell(row.queued, "yellow" if row.queued else "") for row in rows]),
         Column("since", [cell(format_time(host.incarnation) if host else "") for host in announced], 4),
         Column("process", [cell(_process(row.holder) if row.holder else "") for row in rows], 5, least=18),
     ]
+    return [column for column in columns if column.heading != "pace" or any(column.cells)]
 
 
 def _port_columns(members: Sequence[tuple[str, MemberNIC]]) -> list[Column]:
@@ -104,6 +110,11 @@ def _port_cell(member: MemberNIC) -> "Text":
 
 def _uplinks(host: HostAnnouncement) -> str:
     return ", ".join(f"{name}={interface}" for name, interface in sorted(host.uplinks.items()))
+
+
+def _pace(host: HostAnnouncement) -> str:
+    """What it sends at most, in DHCP and ARP messages, where its switch port counts them."""
+    return "" if host.port_rate is None else f"{host.port_rate:g}/s"
 
 
 def _process(holder: HostClaim) -> str:

@@ -1,7 +1,9 @@
 """`nadroute probe`: networks probed now, through the queues, by the hosts that carry them."""
 
+import math
 import uuid
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,6 +33,7 @@ from services.runtime.connection.redis_client import time_ms
 from services.runtime.process.clock import SystemClock
 from services.runtime.stored import announcements
 from services.view.documents import probed_document, request_document
+from services.watcher.limits.workload import FRAMES_OF_SILENCE
 from services.watcher.plan.on_demand import OnDemandPlan, plan_on_demand
 
 if TYPE_CHECKING:
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     from services.watcher.requests import Sent
 
 MAX_AGE_MS = 60_000
+PACED_FROM_S = 10.0
+"""From then on, how long a paced host takes is said."""
 """Without --wait, a prober drops the request when it is older than this: the sweep probes anyway."""
 
 
@@ -99,6 +104,8 @@ def probe(
             max_age_ms=age_ms,
             new_id=lambda: f"cli-{uuid.uuid4().hex}",
         )
+        for line in paced_hosts(hosts, Counter(each.host for each in plan.probes), timeout_s=timeout):
+            click.echo(line, err=True)
         # Before they are sent: the watcher is to hold back while they are served.
         announce(client, requests)
     if wait:
@@ -152,6 +159,25 @@ def _check_served(
     if not plan.probes:
         raise unreachable(text)
     click.echo(plain(text), err=True)
+
+
+def paced_hosts(
+    hosts: Iterable[HostAnnouncement], probes: Mapping[str, int], *, timeout_s: float
+) -> list[str]:
+    """Say of each host whose switch port limits it how long its probes take, where that is not at once.
+
+    probes: how many there are for each host.
+    """
+    told = []
+    for host in hosts:
+        most_s = 2 * FRAMES_OF_SILENCE * probes.get(host.host, 0) / (host.port_rate or math.inf)
+        if most_s > PACED_FROM_S:
+            more = f"; wait with --timeout {most_s:.0f}s" if most_s > timeout_s else ""
+            told.append(
+                f"{host.host} sends at most {host.port_rate:g} DHCP and ARP messages a second: this may take "
+                f"{most_s:.0f} s there{more}"
+            )
+    return told
 
 
 def _send_only(settings: ClientSettings, requests: Sequence[ProbeRequest], output: Output) -> None:

@@ -125,8 +125,8 @@ def _option(group: str, *names: str, **attributes: Any) -> Callable[[Function], 
     "Tuning",
     "--arp-inspection",
     is_flag=True,
-    help="Send at most 10 ARP messages a second, for switches that inspect ARP and shut a port at more "
-    "than 15.",
+    help="Send at most 10 DHCP and ARP messages a second, for switches that count them and shut a port at "
+    "more than 15. How long that takes is printed first.",
 )
 @_option(
     "Tuning",
@@ -155,6 +155,8 @@ def scan(
     with --depth lease or --source.
     """
     wanted = _wanted(vlans, debug)
+    if arp_inspection:
+        tell_pace(len(wanted), rate=rate, is_leasing=depth == Depth.LEASE)
     if summary == STDOUT and output != "table":
         raise usage_error(f"--summary=-: expected without --output={output}: both write to standard output")
     with plain_errors():
@@ -199,6 +201,19 @@ def scan(
         click.echo(f"this machine dropped at least {count(dropped, 'frame')}: {advice}", err=True)
     if summary is not None and summary != STDOUT:
         _write(summary, numbers)
+
+
+def tell_pace(vlans: int, *, rate: int, is_leasing: bool) -> None:
+    """Say on standard error how long a scan at the pace of an inspected port takes."""
+    from services.prober.engine.settings import EngineSettings
+
+    settings = EngineSettings(start_rate=rate or None).for_inspected_ports()
+    least_s, most_s = settings.paced_s(vlans, is_leasing=is_leasing)
+    click.echo(
+        f"at most {settings.port_rate:g} DHCP and ARP messages a second: {count(vlans, 'VLAN')} take some "
+        f"{least_s:.0f} s, and up to {most_s:.0f} s where nothing answers",
+        err=True,
+    )
 
 
 def _wanted(vlans: list[int] | None, debug: int | None) -> list[int]:

@@ -156,7 +156,7 @@ class Discovery:
         if not self._keep(offer):
             return
         if reply.kind == dhcp.ACK:
-            self._release_unrequested(reply, server=server, mac=mac)
+            self._release_unrequested(reply, server=server, mac=mac, now=now)
         if self._first_offer_at is None:
             self._first_offer_at = now
             trunk.losses.offered(now, first_attempt=transaction.attempt == 1, secs=transaction.secs)
@@ -237,7 +237,7 @@ class Discovery:
             # Where the first DHCPDISCOVERs are ignored, one that is lost later would be all there is.
             # The deadline stands, however long the paced queue delays the retransmission.
             self._set_timer(self._deadline)
-            self._trunk.start_pace.submit(now, self._retransmit)
+            self._trunk.start_pace.submit(now, self._retransmit, begun=True)
 
     def _retransmit(self, now: float) -> None:
         if self._state == SELECTING and now < self._deadline:
@@ -272,9 +272,9 @@ class Discovery:
         fields = (outcome, offers, self._attempts, elapsed_s, self._omitted)
         self._handler.discovered(new_unchecked(DiscoveryResult, fields), now)
 
-    def _release_unrequested(self, reply: dhcp.Reply, *, server: int, mac: bytes) -> None:
+    def _release_unrequested(self, reply: dhcp.Reply, *, server: int, mac: bytes, now: float) -> None:
         """Release a lease that nobody requested (rapid commit, RFC 4039): its DHCPACK counts as an offer."""
         frame = self._trunk.templates.release.render_release(
             station=self.station, xid=reply.xid, address=reply.address, server=server, server_mac=mac
         )
-        self._trunk.outbox.append((frame, None))
+        self._trunk.send_paced(frame, now)

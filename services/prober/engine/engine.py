@@ -78,6 +78,7 @@ class Engine:
             for job in list(group.jobs):
                 job.stop(now)
             group.trunk.abandon(now)
+            group.trunk.flush(now)
         if self.echoes is not None:
             self.echoes.abandon(now)
 

@@ -88,9 +88,8 @@ class LeasedAddress:
         """Send the first DHCPREQUEST."""
         self._state = enter(self._state, REQUESTING)
         self._started = now
-        self._deadline = now + self._trunk.settings.lease_deadline_s
         self._leases[self] = None
-        self._request(now)
+        self._trunk.lease_pace.submit(now, self._request, begun=True)
 
     def replied(self, _: Transaction, reply: dhcp.Reply, *, mac: bytes, now: float) -> None:  # noqa: ARG002
         """Handle a DHCPACK or DHCPNAK; replies of other servers are ignored.
@@ -119,7 +118,7 @@ class LeasedAddress:
         frame = trunk.templates.decline.render_with_address(
             station=self.station, xid=trunk.new_xid(), secs=0, address=offer.address, server=offer.server
         )
-        trunk.outbox.append((frame, None))
+        trunk.send_paced(frame, now)
         self._end()
         self._report(LeaseOutcome.CONFLICT, now, owner=mac)
 
@@ -134,7 +133,7 @@ class LeasedAddress:
                 server=offer.server,
                 server_mac=offer.server_mac,
             )
-            trunk.outbox.append((frame, None))
+            trunk.send_paced(frame, now)
         self.abandon(now)
 
     def abandon(self, now: float) -> None:
@@ -146,14 +145,24 @@ class LeasedAddress:
         if state not in (BOUND, UNANSWERED):
             self._report(LeaseOutcome.NOT_TRIED, now)
 
-    def _request(self, now: float) -> None:
-        """Send a DHCPREQUEST, and schedule its retransmission (RFC 2131 section 4.1)."""
+    def _request_again(self, now: float) -> None:
+        """Repeat the DHCPREQUEST, or give up at the deadline."""
         if now >= self._deadline:
             losses = self._trunk.losses
             doubtful = losses.loss_events > self._loss_events_before or losses.explain_silence(now)
             self._state = enter(self._state, UNANSWERED)
             self._report(LeaseOutcome.INCONCLUSIVE if doubtful else LeaseOutcome.NO_ANSWER, now)
+        else:
+            self._timer = self._trunk.timers.at(self._deadline, self._request_again)
+            self._trunk.lease_pace.submit(now, self._request, begun=True)
+
+    def _request(self, now: float) -> None:
+        """Send a DHCPREQUEST, and schedule its retransmission (RFC 2131 section 4.1)."""
+        if self._state != REQUESTING:
             return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._deadline = self._deadline or now + self._trunk.settings.lease_deadline_s
         trunk, settings, offer = self._trunk, self._trunk.settings, self._offer
         self._attempts += 1
         transaction = Transaction(self, self._attempts, now, offer.xid, offer.secs)
@@ -169,7 +178,7 @@ class LeasedAddress:
         delays = settings.retransmit_s
         delay = delays[min(self._attempts, len(delays)) - 1]
         delay += settings.retransmit_jitter_s * (2.0 * trunk.random.random() - 1.0)
-        self._timer = trunk.timers.at(min(now + delay, self._deadline), self._request)
+        self._timer = trunk.timers.at(min(now + delay, self._deadline), self._request_again)
 
     def _probe(self, now: float) -> None:
         """Send the next ARP probe (RFC 5227 section 2.1.1), or use the address if all went unanswered."""
@@ -180,7 +189,7 @@ class LeasedAddress:
             self._report(LeaseOutcome.HELD, now)
             return
         self._probes += 1
-        self._trunk.arp_pace.submit(now, self._send_probe)
+        self._trunk.arp_pace.submit(now, self._send_probe, begun=True)
 
     def _send_probe(self, now: float) -> None:
         if self._state != PROBING:

@@ -119,7 +119,7 @@ class OperatorAddress:
             self._handler.claimed(None, True, now)
             return
         self._probes += 1
-        self._trunk.arp_pace.submit(now, self._send_probe)
+        self._trunk.arp_pace.submit(now, self._send_probe, begun=self._probes > 1)
 
     def _send_probe(self, now: float) -> None:
         if not self._ended:

@@ -48,25 +48,45 @@ class TokenBucket:
 
 
 class PacedQueue:
-    """Runs actions in order, each as soon as there is a token for it."""
+    """Runs actions in order, each as soon as there is a token for it; what goes on with something is first.
+
+    So an exchange is not late, and an address not held for longer, because others wait to begin.
+    """
 
     def __init__(self, timers: Timers, rate: float | None) -> None:
         self._timers = timers
         self._bucket = TokenBucket(rate)
         self._unlimited = rate is None
         self._waiting: deque[Action] = deque()
+        self._begun: deque[Action] = deque()
+        self._is_timed = False
 
-    def submit(self, now: float, action: Action) -> None:
-        """Run the action now if there is a token and the queue is empty; otherwise append it to the queue."""
-        if self._unlimited or (not self._waiting and self._bucket.take(now)):
+    def submit(self, now: float, action: Action, *, begun: bool = False) -> None:
+        """Run the action now if there is a token and nothing waits; otherwise have it wait.
+
+        begun: it goes on with what has begun, and waits only for others that do.
+        """
+        is_next = not self._begun and (begun or not self._waiting)
+        if self._unlimited or (is_next and self._bucket.take(now)):
             action(now)
             return
-        self._waiting.append(action)
-        if len(self._waiting) == 1:
+        (self._begun if begun else self._waiting).append(action)
+        self._set_timer(now)
+
+    def flush(self, now: float) -> None:
+        """Run what has begun at once, and forget the rest: nothing is sent any more."""
+        self._waiting.clear()
+        while self._begun:
+            self._begun.popleft()(now)
+
+    def _set_timer(self, now: float) -> None:
+        if not self._is_timed:
+            self._is_timed = True
             self._timers.at(self._bucket.ready_at(now), self._drain)
 
     def _drain(self, now: float) -> None:
-        while self._waiting and self._bucket.take(now):
-            self._waiting.popleft()(now)
-        if self._waiting:
-            self._timers.at(self._bucket.ready_at(now), self._drain)
+        self._is_timed = False
+        while (queue := self._begun or self._waiting) and self._bucket.take(now):
+            queue.popleft()(now)
+        if self._begun or self._waiting:
+            self._set_timer(now)

@@ -83,7 +83,7 @@ class GatewayCheck(ABC):
 
     def start(self, now: float) -> None:
         """Send the next probe as soon as the rate limit allows."""
-        self._context.pace.submit(now, self._probe)
+        self._context.pace.submit(now, self._probe, begun=self._attempts > 0)
 
     def answered(self, now: float, *, mac: bytes | None = None, sent: float | None = None) -> None:
         """Handle a reply. sent: when its probe was sent; None if the reply does not name its probe."""

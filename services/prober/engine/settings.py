@@ -1,11 +1,16 @@
 """The engine's rates, deadlines and intervals."""
 
+import math
 from dataclasses import dataclass, replace
 
 from services.contract.limits import MAX_REPORT_WITHIN_S, REPORT_WITHIN_S
 
-INSPECTED_ARP_RATE = 9.0
-"""ARP messages a second: a full token bucket then still allows no more than 10 in any one second."""
+INSPECTED_RATE = 9.0
+"""DHCP and ARP messages a second: a full token bucket then still allows no more than 10 in any one second."""
+_DISCOVERS = 3
+"""Of one discovery, until its deadline."""
+_FRAMES_OF_LEASE = 3
+"""DHCPREQUEST, once repeated, and DHCPRELEASE."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,9 @@ class EngineSettings:
     """DHCP exchanges started."""
     arp_rate: float | None = 1_000.0
     """ARP messages sent. A switch that inspects ARP disables a port at more than 15 a second."""
+    port_rate: float | None = None
+    """DHCP and ARP messages sent, together; if set, in place of the two above. A switch that rates both, by
+    DHCP snooping and ARP inspection, disables a port for either."""
     echo_rate: float | None = 500.0
     """ICMP echo requests sent through the host's routing, by the whole process."""
     allowed_servers: frozenset[int] = frozenset()
@@ -56,12 +64,14 @@ class EngineSettings:
         It is the longest probe, in which neither DHCP nor the gateway answers, after the time for which the
         rates hold back the request's last segment.
         """
+        of_port = self.frames_of_silence + (_FRAMES_OF_LEASE + self.conflict_probes if is_leasing else 0)
         slowest = max(
             0.0 if rate is None else frames / rate
             for frames, rate in (
                 (1, self.start_rate),
                 (self.reach_attempts, self.arp_rate),
                 (self.reach_attempts, self.echo_rate),
+                (of_port, self.port_rate),
             )
         )
         probe_s = self.dhcp_deadline_s + self.reach_attempts * self.reach_interval_s + self.reach_wait_s
@@ -69,7 +79,21 @@ class EngineSettings:
             probe_s += self.lease_deadline_s
         return min(MAX_REPORT_WITHIN_S, max(REPORT_WITHIN_S, segments * slowest + probe_s))
 
+    @property
+    def frames_of_silence(self) -> int:
+        """The DHCP and ARP messages on a VLAN on which nothing answers."""
+        return _DISCOVERS + self.reach_attempts
+
+    def paced_s(self, segments: int, *, is_leasing: bool) -> tuple[float, float]:
+        """Return for how long port_rate holds back so many segments that ask DHCP, in seconds.
+
+        The first time is where every server and gateway answers, the second where none does.
+        """
+        leasing = _FRAMES_OF_LEASE + self.conflict_probes - 1 if is_leasing else 0
+        rate = self.port_rate or math.inf
+        return segments * (2 + leasing) / rate, segments * (self.frames_of_silence + leasing) / rate
+
     def for_inspected_ports(self) -> "EngineSettings":
-        """Return these settings with an ARP rate that a switch with ARP inspection tolerates."""
-        rate = INSPECTED_ARP_RATE if self.arp_rate is None else min(self.arp_rate, INSPECTED_ARP_RATE)
-        return replace(self, arp_rate=rate)
+        """Return these settings with a rate that a switch tolerates which counts a port's DHCP and ARP."""
+        rates = [rate for rate in (self.start_rate, self.arp_rate, INSPECTED_RATE) if rate is not None]
+        return replace(self, port_rate=min(rates))

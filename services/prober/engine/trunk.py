@@ -194,6 +194,10 @@ class Trunk:
         for discovery in list(self._discoveries):
             discovery.frames_lost(now, wait_s=wait_s)
 
+    def flush(self, now: float) -> None:
+        """Send what must still be sent, whatever the rates: no timer runs any more."""
+        self._state.flush(now)
+
     def discard_frames(self) -> None:
         """Drop the frames that were to be sent."""
         self._state.outbox.clear()
@@ -260,7 +264,7 @@ class Trunk:
             # Another station probes for the address that we probe for (RFC 5227 section 2.1.1).
             claim.conflict_detected(message.sender_mac, now)
         else:
-            state.arp_pace.submit(now, lambda _: self._send_arp_reply(claim, message))
+            state.reply(lambda: self._send_arp_reply(claim, message), now)
 
     def _send_arp_reply(self, claim: AddressClaim, request: ARPMessage) -> None:
         if claim.in_use:

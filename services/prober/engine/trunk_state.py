@@ -2,7 +2,8 @@
 
 import random
 from collections import Counter
-from typing import Protocol
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from services.prober.engine.identity import EchoIdentifiers, Identity
 from services.prober.engine.losses import Losses
@@ -14,6 +15,9 @@ from services.prober.frames.dhcp import Reply
 from services.prober.frames.ethernet import Station
 from services.prober.frames.ignore_reasons import IgnoreReason
 from services.prober.frames.templates import Templates
+
+_MAX_REPLIES: Final = 64
+"""ARP replies that may wait: whoever asks without end neither fills the memory nor holds up the rest."""
 
 
 class Timestamped(Protocol):
@@ -82,9 +86,15 @@ class TrunkState:
         self.senders = Senders()
         self.ignored: Counter[IgnoreReason] = Counter()
         """Received frames that were ignored, by reason."""
-        self.start_pace = PacedQueue(timers, settings.start_rate)
-        self.arp_pace = PacedQueue(timers, settings.arp_rate)
+        port = None if settings.port_rate is None else PacedQueue(timers, settings.port_rate)
+        self.start_pace = port or PacedQueue(timers, settings.start_rate)
+        """For DHCPDISCOVERs."""
+        self.arp_pace = port or PacedQueue(timers, settings.arp_rate)
         """For every ARP message sent, replies included: a switch that inspects ARP counts them all."""
+        self.lease_pace = port or PacedQueue(timers, None)
+        """For all other DHCP messages. It and the others are one where a switch counts all of them."""
+        self._replies_waiting = 0
+        """ARP replies that arp_pace holds back."""
         self.echo_identifiers = EchoIdentifiers(randomness)
         self.transactions: dict[bytes, Transaction] = {}
         """Messages that wait for a reply, by xid."""
@@ -96,6 +106,26 @@ class TrunkState:
         """By VLAN, when an untagged answer to what was asked on it came last."""
         self.outbox: list[tuple[bytes, Timestamped | None]] = []
         """Tagged frames to send, in order."""
+
+    def send_paced(self, frame: bytes, now: float) -> None:
+        """Send a DHCP message that awaits no answer, as soon as the rate allows."""
+        self.lease_pace.submit(now, lambda _: self.outbox.append((frame, None)), begun=True)
+
+    def reply(self, send: Callable[[], None], now: float) -> None:
+        """Send an ARP reply as soon as the rate allows; nothing if too many wait."""
+
+        def paced(_: float) -> None:
+            self._replies_waiting -= 1
+            send()
+
+        if self._replies_waiting < _MAX_REPLIES:
+            self._replies_waiting += 1
+            self.arp_pace.submit(now, paced)
+
+    def flush(self, now: float) -> None:
+        """Have what has begun among the frames to send, whatever the rates: no timer runs any more."""
+        for pace in (self.start_pace, self.arp_pace, self.lease_pace):
+            pace.flush(now)
 
     def new_xid(self) -> bytes:
         """Return a random transaction ID that is not in use."""

@@ -88,7 +88,8 @@ def scan(
     deadline_s: for DHCP, in seconds. rate: VLANs started per second, None for no limit.
     depth: LEASE also leases an address, pings the gateway from it, and releases it.
     sources: by VLAN, an address given by the operator to ping the gateway from.
-    arp_inspection: at most 10 ARP messages per second, for switches that disable a port at more than 15.
+    arp_inspection: at most 10 DHCP and ARP messages per second, for switches that disable a port at more than
+    15 of either.
     one_mac: the same MAC address on all VLANs, for switches that limit the addresses on a port.
     allowed_servers: permitted DHCP servers; see services.prober.engine.offers.
     progress: called in this thread with (VLANs done, VLANs in total), also before the first.

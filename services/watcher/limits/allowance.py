@@ -22,6 +22,12 @@ class Allowance:
         self._hopes = Budget(_HOPED_SHARE * rate, burst_s=1.0)
         self._risk = Risk()
 
+    def set_rate(self, rate: float) -> None:
+        """Change the rate from now on, in frames a second."""
+        self._budget.set_rate(rate)
+        self._most_debt = MEAN_S * rate
+        self._hopes.set_rate(_HOPED_SHARE * rate, burst_s=1.0)
+
     def room(self, now: float) -> float:
         """Return how many frames may be sent now."""
         return self._budget.room(now)

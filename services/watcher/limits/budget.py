@@ -26,6 +26,11 @@ class Budget:
         self._second = 0
         self._recent = 0.0
 
+    def set_rate(self, rate: float, *, burst_s: float = BURST_S) -> None:
+        """Change the rate from now on. What was spent stays so."""
+        self._rate, self._burst = rate, max(1.0, burst_s * rate)
+        self._tokens = min(self._tokens, self._burst)
+
     def room(self, now: float) -> float:
         """Return how many frames may be sent now; less than one if none."""
         if now > self._filled_at:

@@ -3,6 +3,7 @@
 Pure: time is an argument, in seconds of any monotonic clock.
 """
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -44,11 +45,14 @@ class Crowds:
     def __init__(self, pace: Pace) -> None:
         self.routers = Routers()
         self._pace = pace
+        self.port_rates: Mapping[str, float] = {}
+        """What the switch ports of all hosts together allow, in frames a second by cluster network."""
         self._crowds: dict[str, Crowd] = {}
 
     def join(self, segment: Segment) -> Crowd:
         """Return the crowd of this segment's cluster network, with one segment more."""
-        crowd = self._crowds.setdefault(segment.cluster_network, Crowd(self._pace))
+        name = segment.cluster_network
+        crowd = self._crowds.setdefault(name, Crowd(self._pace.within(self.port_rates.get(name, math.inf))))
         crowd.segments += 1
         return crowd
 
@@ -62,9 +66,17 @@ class Crowds:
 
     def set_hosts(self, announcements: Iterable[HostAnnouncement]) -> None:
         """Take all announced hosts."""
+        announcements = list(announcements)
         carriers = Counter(name for announced in announcements for name in announced.uplinks)
+        least: dict[str, float] = {}
+        for announced in announcements:
+            for name in announced.uplinks if announced.port_rate is not None else ():
+                least[name] = min(least.get(name, math.inf), announced.port_rate or math.inf)
+        # All hosts get as much to do, so the slowest port decides for each.
+        self.port_rates = {name: rate * carriers[name] for name, rate in least.items()}
         for name, crowd in self._crowds.items():
             crowd.hosts = carriers[name]
+            crowd.pace = self._pace.within(self.port_rates.get(name, math.inf))
         self._share()
 
     def learn(self, routers: Mapping[Segment, Collection[str]]) -> None:

@@ -1,7 +1,7 @@
 """The pace of the probing: the intervals that a site sets, and the limits that no setting changes."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.contract.limits import FRAMES_PER_S
 from services.network.paced import sweep_interval_s
@@ -32,6 +32,13 @@ class Pace:
     """Gateways that patrols check a second on one cluster network; 0 for no patrols."""
     frames_per_s: float = FRAMES_PER_S
     """ARP and DHCP frames a second on one cluster network, by all hosts together; 0 for no limit."""
+
+    def within(self, frames_per_s: float) -> "Pace":
+        """Return this pace with at most so many frames a second on a cluster network; infinity: as it is."""
+        if frames_per_s == math.inf:
+            return self
+        frames = min(self.frames_per_s or math.inf, frames_per_s)
+        return replace(self, frames_per_s=frames, patrol_per_s=min(self.patrol_per_s, PATROL_SHARE * frames))
 
     def patrol_s(self, hosts: int, gateways: int) -> float:
         """Return how long after a check of a segment, by whichever host, the next host checks it; infinity if

@@ -6,7 +6,7 @@ Pure: time is an argument, in seconds of any monotonic clock.
 import heapq
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 
 from services.contract.messages import Segment
@@ -63,6 +63,10 @@ class Lane:
         self._serving = Urgency.DOUBT
         self._routine_at = -NEVER
         """When FAILING and ROUTINE go on."""
+
+    def set_rate(self, rate: float) -> None:
+        """Change the rate by which classes leave frames to others."""
+        self._rate = rate
 
     @property
     def is_idle(self) -> bool:
@@ -161,6 +165,8 @@ class Lanes:
         self.postponed = 0
         """Probes that had to wait."""
         self._rate = max(_LEAST_RATE, rate)
+        self._rates: dict[str, float] = {}
+        """Of cluster networks whose hosts' switch ports allow less."""
         self._routers = routers
         # Kept for ever: what is deleted and created again has no new budget.
         self._of_cluster_networks: dict[str, Allowance] = {}
@@ -174,6 +180,19 @@ class Lanes:
     def ready_at(self) -> float:
         """When there may be room for something that waits; NEVER if nothing does."""
         return min((lane.ready_at for lane in self._lanes.values()), default=NEVER)
+
+    def limit(self, rates: Mapping[str, float]) -> None:
+        """Allow at most so many frames a second on these cluster networks, and on others as many as set."""
+        before = self._rates
+        self._rates = {name: max(_LEAST_RATE, min(self._rate, rate)) for name, rate in rates.items()}
+        if self._rates != before:
+            for name, allowance in self._of_cluster_networks.items():
+                allowance.set_rate(self._rate_of(name))
+            for (name, _), lane in self._lanes.items():
+                lane.set_rate(self._rate_of(name))
+
+    def _rate_of(self, cluster_network: str) -> float:
+        return self._rates.get(cluster_network, self._rate)
 
     def wait(self, plan: SegmentPlan, at: float, now: float) -> None:
         """Have a plan wait that is due since `at`."""
@@ -225,10 +244,10 @@ class Lanes:
                 self._of_routers.clear()
             allowances = [self._allowance(self._of_cluster_networks, name)]
             allowances += [self._allowance(self._of_routers, router) for router in routers]
-            lane = self._lanes[name, routers] = Lane(self._rate, allowances)
+            lane = self._lanes[name, routers] = Lane(self._rate_of(name), allowances)
         return lane
 
     def _allowance(self, known: dict[str, Allowance], name: str) -> Allowance:
         if name not in known:
-            known[name] = Allowance(self._rate)
+            known[name] = Allowance(self._rate_of(name))
         return known[name]

@@ -61,6 +61,6 @@ class Patrol:
 
     def _next(self, hosts: int) -> float:
         gateways = max(self._crowd.gateways, self._crowd.shared_gateways)
-        gap_s = self._pace.patrol_s(hosts, gateways) if hosts else NEVER
+        gap_s = self._crowd.pace.patrol_s(hosts, gateways) if hosts else NEVER
         # Whole seconds, so that many segments become due together and share a message.
         return math.ceil(self._checked_at + self._share * gap_s) if gap_s < NEVER else NEVER

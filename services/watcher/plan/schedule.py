@@ -116,6 +116,7 @@ class Schedule:
                 self._queue(plan)
         self._hosts = present
         self.crowds.set_hosts(present.values())
+        self.lanes.limit(self.crowds.port_rates)
         self._claims.take(frozenset(a for announced in present.values() for a in announced.addresses), now)
         self._read_again(now)
 

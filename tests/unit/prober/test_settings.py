@@ -53,7 +53,7 @@ def test_the_prober_denies_what_the_updater_refuses() -> None:
     ("flags", "expected_s"),
     [
         ({}, 25.0),
-        ({"arp_inspection": True}, 256 * 3 / 9 + 16),
+        ({"arp_inspection": True}, 256 * 6 / 9 + 16),
         ({"arp_rate": 10}, 256 * 3 / 10 + 16),
         ({"start_rate": 4}, 256 / 4 + 16),
         ({"dhcp_deadline_s": 40}, 256 * 3 / 500 + 44),
