@@ -427,6 +427,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hosts_command, "time_ms", lambda _: ANNOUNCED[0].incarnation + 3_725_000)
     monkeypatch.setattr(hosts_command, "describe_pause", lambda _: None)
     monkeypatch.setattr(hosts_command, "describe_windows", lambda _: [])
+    monkeypatch.setattr(hosts_command, "describe_sweeps", lambda *_: [])
     monkeypatch.setattr(doctor_command, "gather", lambda *_, **__: TROUBLED)
     monkeypatch.setattr(dead_letters_command, "redis_client", nothing)
     monkeypatch.setattr(dead_letters_command, "read_raw", lambda *_: LETTERS)
