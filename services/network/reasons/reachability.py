@@ -86,7 +86,8 @@ GATEWAY_CHECKED: Mapping[Reason, ReasonText] = {
         - On the router, check that {gateway} is on VLAN {vlan}; if it is not, correct the VLAN of this
           network
         - Check whether the switch filters ARP on VLAN {vlan} (dynamic ARP inspection, port security, private
-          VLAN)
+          VLAN), or the gateway answers only senders inside {cidr}: the hosts ask from 0.0.0.0 unless they
+          lease an address to probe with (`NADROUTE_DEPTH=lease`)
         - WATCH_ARP
         - PROBE
         """,
