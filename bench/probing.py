@@ -38,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     # Without a limit on DHCP there is none on ARP, which follows it.
     settings = EngineSettings() if options.rate else replace(EngineSettings(), arp_rate=None)
+    if options.ping:
+        # The C program uses its address at once, too.
+        settings = replace(settings, conflict_probes=0)
     templates.load()
     if options.collector is Collector.FROZEN:
         gc.freeze()

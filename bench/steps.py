@@ -53,7 +53,8 @@ def one_run() -> Steps:
     found: list[SegmentResult] = []
     engine = Engine(
         host=_NAME,
-        settings=EngineSettings(start_rate=None, arp_rate=None),
+        # Its address is used at once: it is of the bench, and nobody else has it.
+        settings=EngineSettings(start_rate=None, arp_rate=None, conflict_probes=0),
         templates=templates.load(),
         randomness=random.Random(1),
         routed=False,

@@ -172,7 +172,7 @@ def test_glbp_is_quiet_and_a_duplicate_in_the_same_run_is_named() -> None:
     (message,) = site.told(Reason.DUPLICATE_GATEWAY)
     assert f"{A}, {B}" in message
     assert Reason.DUPLICATE_GATEWAY in site.status(8).findings
-    assert site.status(7).findings == {}
+    assert Reason.DUPLICATE_GATEWAY not in site.status(7).findings
 
 
 @pytest.mark.parametrize("hosts", [HOSTS[:1], HOSTS], ids=["one host", "three hosts"])

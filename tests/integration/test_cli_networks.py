@@ -208,7 +208,7 @@ def test_probe_waits_and_shows_each_hosts_results(nadroute: Nadroute) -> None:
         assert sum(frames for said in reader.read() for _, frames in said.frames) > 0
         table = nadroute("probe", "default/office", "--wait")
         assert table.code == 0
-        assert "✔ 10.0.112.1 (10.0.112.0/20)" in table.out
+        assert "✔ 10.0.112.1 offers 10.0.112.0/20" in table.out
         alone = nadroute("probe", "default/office", "--host", "node1", "--wait", "-o", "json")
         assert [h["host"] for h in json.loads(alone.out)[0]["hosts"]] == ["node1"]
     assert list(nadroute.server.client.scan_iter("celery-task-meta-*")) == []

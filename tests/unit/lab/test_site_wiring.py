@@ -126,16 +126,17 @@ def test_one_dhcpd_serves_all_vlans_of_a_namespace() -> None:
     assert list(found) == ["isc-router"]
     assert found["isc-router"].argv[-2:] == ("v1", "v2")
     lines = configuration(found["isc-router"])
-    assert lines[1:8] == [
+    assert lines[1:9] == [
         "subnet 10.0.16.0 netmask 255.255.240.0 {",
         "range 10.0.16.100 10.0.16.199;",
         "default-lease-time 3600;",
         "max-lease-time 3600;",
         "min-lease-time 3600;",
         "ping-check false;",
+        "min-secs 0;",
         "option routers 10.0.16.1;",
     ]
-    assert "ping-check true;" in lines[8:]
+    assert "ping-check true;" in lines[9:]
 
 
 @pytest.mark.usefixtures("everything_installed")

