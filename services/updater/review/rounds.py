@@ -25,6 +25,9 @@ from services.updater.write.queueing import WriteQueue
 
 CHECK_S = 3_600.0
 """Between two rounds that look at everything. They also renew records, which are kept for a day."""
+BATCH = 256
+"""Networks that are reviewed at once: what tens of hosts say of thousands takes as much memory, for a moment,
+as all that is kept, and what is found of the first ones is written meanwhile."""
 LOOK_S = 1.0
 """Between two comparisons of some records with Redis."""
 
@@ -158,8 +161,11 @@ class Rounds:
 
     def _review(self, networks: Collection[Network]) -> frozenset[str]:
         """Return the uids of those about which there is something new."""
-        if not networks:
-            return frozenset()
+        ordered = list(networks)
+        batches = (ordered[start : start + BATCH] for start in range(0, len(ordered), BATCH))
+        return frozenset[str]().union(*(self._review_batch(batch) for batch in batches))
+
+    def _review_batch(self, networks: Collection[Network]) -> frozenset[str]:
         began = self._clock.monotonic()
         try:
             found = self._reviewer.review(list(networks))
@@ -169,7 +175,7 @@ class Rounds:
             log.exception("review failed", networks=[str(network.ref) for network in networks][:10])
             # One network that cannot be assessed must not stop the review of all others.
             alone = networks if len(networks) > 1 else ()
-            return frozenset[str]().union(*(self._review([network]) for network in alone))
+            return frozenset[str]().union(*(self._review_batch([network]) for network in alone))
         self._metrics.reduced(self._clock.monotonic() - began)
         for uid, delay_s in found.due_in_s.items():
             self._queue.add(uid, delay_s=delay_s)

@@ -280,6 +280,25 @@ def test_a_verdict_that_is_too_old_is_noticed_when_it_is(bench: Bench) -> None:
     assert bench.state() == "Unknown"
 
 
+def test_many_networks_are_reviewed_in_batches(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What all hosts say of all networks is never in memory at once; each network is reviewed once."""
+    monkeypatch.setattr("services.updater.review.rounds.BATCH", 3)
+    review, reviewed = bench.updater._rounds._reviewer.review, list[list[str]]()
+
+    def count(networks: list[Network]) -> Review:
+        reviewed.append([target.uid for target in networks])
+        return review(networks)
+
+    monkeypatch.setattr(bench.updater._rounds._reviewer, "review", count)
+    uids = [f"uid-{number}" for number in range(8)]
+    for uid in uids:
+        bench.appear(network(ref=NetworkRef("default", uid), uid=uid))
+    bench.report(dhcp=dhcp(offer()))
+    assert bench.work() == 8
+    assert [len(batch) for batch in reviewed] == [3, 3, 2]
+    assert sorted(uid for batch in reviewed for uid in batch) == uids
+
+
 def test_one_network_that_cannot_be_assessed_hides_no_other(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
