@@ -99,7 +99,7 @@ def test_every_reason_that_accuses_a_machine_says_how_to_find_it() -> None:
 @pytest.mark.parametrize("reason", LOOK_FOR)
 def test_the_commands_look_for_the_stranger(reason: Reason) -> None:
     """Not for the gateway that is known beside it, as it is written on each switch."""
-    text = f"{OTHER} ({STRANGER}) and {SERVER} ({ROUTER})"
+    text = f"{SERVER} ({ROUTER}) and {OTHER} ({STRANGER})"
     given = network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS, findings={reason: text})
     status = given.status
     assert status is not None

@@ -19,6 +19,7 @@ from services.network.parse.intent import Intent
 
 HOSTS = ("node1", "node2", "node3", "node4")
 UP = ReachVerdict(outcome=ReachOutcome.REACHABLE, attempts=1)
+"""Through routing; on the VLAN with a MAC address."""
 SILENT = ReachVerdict(outcome=ReachOutcome.SILENT, attempts=3)
 HASTY = ReachVerdict(outcome=ReachOutcome.SILENT, attempts=2)
 UNCLEAR = ReachVerdict(outcome=ReachOutcome.INCONCLUSIVE, attempts=3)
@@ -52,6 +53,10 @@ class Vlan:
 
     def address(self, which: int) -> IPv4Address:
         return IPv4Address(f"10.0.{self.number}.{which}")
+
+    def mac(self, which: int) -> str:
+        """Return by which MAC address the gateway with this address answers."""
+        return f"02:00:00:00:{self.number:02x}:{which:02x}"
 
     @property
     def cidr(self) -> IPv4Network:
@@ -132,6 +137,8 @@ def find(prober: Host, lan: Vlan, intents: Iterable[Intent], *, ask: bool, quali
             for path in (lan.on_vlan, lan.routed)
         )
         vlan = _asked_from(vlan, gateway, prober, lan, has_address=offered and lan.leases, silence=quality)
+        if vlan.outcome is ReachOutcome.REACHABLE:
+            vlan = vlan.model_copy(update={"mac": lan.mac(lan.gateway)})
         targets.append(TargetVerdict(digest=digest, gateway=gateway, vlan=vlan, routed=routed))
     prober.counter += 1
     is_untagged = lan.is_untagged(prober.name) and quality not in FAULTS

@@ -32,6 +32,8 @@ class Judge:
         self.told: Word | None = None
         """What stands, if anything was told."""
         self._looked_at: float | None = None
+        self._answers = "", "", ""
+        """The intent that was told of last, its gateway, and by which MAC address that answers."""
         self._begin("")
 
     def _begin(self, digest: str) -> None:
@@ -89,6 +91,9 @@ class Judge:
     def tell(self, telling: Telling) -> None:
         """Take that this was written."""
         self.told, self._agrees = telling.word, True
+        word = telling.word
+        if word.is_decided or self._answers[0] != word.digest:
+            self._answers = word.digest, word.checked, word.mac
         if telling.closes:
             # Who was asked before nothing was known any more is waited for no longer than that.
             is_open = self.doubt is not None and not (self.doubt.is_over or self.doubt.answered)
@@ -220,7 +225,14 @@ class Judge:
             )
         checked = word.gateway or intent.gateway or intent.known_gateway or (standing and standing.checked)
         word = replace(word, checked="" if word.state is State.DHCP_FAILED else str(checked or ""))
+        word = replace(word, mac=self._who_answers(word, look, since=since))
         return _naming(word, self._unheard & set(look.carriers)) if since == self._watermark else word
+
+    def _who_answers(self, word: Word, look: Look, *, since: float) -> str:
+        """Return by which MAC address the checked gateway answers: another one once every host says so."""
+        told = self._answers[2] if self._answers[:2] == (self._digest, word.checked) else ""
+        found = look.answerers(self._digest, word.checked, since=since)
+        return next(iter(found)) if len(found) == 1 else told
 
     def _forget(self, word: Word, look: Look) -> Word:
         """Forget a gateway that for an hour DHCP has not named and no host has reached on the VLAN."""

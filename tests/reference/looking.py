@@ -6,7 +6,16 @@ from dataclasses import dataclass, replace
 from services.contract.messages import Offer
 from services.contract.outcomes import State
 from services.network.parse.intent import Intent
-from tests.reference.reducing import Evidence, answered, askers, conclusive, in_vain_since, is_unclear, reduce
+from tests.reference.reducing import (
+    Evidence,
+    answered,
+    answerers,
+    askers,
+    conclusive,
+    in_vain_since,
+    is_unclear,
+    reduce,
+)
 from tests.reference.senders import learned, own_answers, untelling
 from tests.reference.words import Arrival, Word
 
@@ -70,6 +79,10 @@ class Look:
         """Return when this gateway first answered a carrier on the VLAN, of what counts; since if none."""
         evidence = self._with_own_answers(self._evidence(since, NEVER), digest, since)
         return min(answered(evidence, digest, gateway), default=since)
+
+    def answerers(self, digest: str, gateway: str, *, since: float) -> set[str]:
+        """Return the MAC addresses by which this gateway answers carriers on the VLAN, of what counts."""
+        return answerers(self._evidence(since, NEVER), digest, gateway)
 
     def heard(self, digest: str, *, since: float) -> set[str]:
         """Return the carriers that have said something about this intent since then."""

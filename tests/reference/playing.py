@@ -322,7 +322,7 @@ def _facts(status: Status | None) -> tuple[object, ...] | None:
         return None
     servers = tuple(offer.server for offer in status.servers)
     facts = status.state, status.reason, status.connectivity, dict(status.hosts), servers, status.dhcp_out
-    return (*facts, Reason.ARP_NEEDS_ADDRESS in status.findings, status.digest)
+    return (*facts, Reason.ARP_NEEDS_ADDRESS in status.findings, status.gateway_mac, status.digest)
 
 
 def _is_being_pinged(network: Network, word: Word) -> bool:

@@ -203,6 +203,16 @@ def answered(evidence: Evidence, digest: str, gateway: str) -> list[int]:
     ]
 
 
+def answerers(evidence: Evidence, digest: str, gateway: str) -> set[str]:
+    """Return the MAC addresses by which this gateway answers the hosts on the VLAN."""
+    checks = [
+        _check_of(verdict, digest, IPv4Address(gateway))
+        for verdict in evidence.counting(digest).values()
+        if gateway and verdict.fault is None
+    ]
+    return {c.vlan.mac for c in checks if c is not None and _read(c.vlan) == UP and c.vlan.mac is not None}
+
+
 def in_vain_since(evidence: Evidence, digest: str) -> tuple[float | None, float]:
     """Return when the first host asked in vain since the newest offer, and when that came."""
     _, in_vain = _answers(evidence, digest)

@@ -41,6 +41,8 @@ class Word:
     """What DHCP names now; empty if it names nothing, or the owner did."""
     checked: str = ""
     """The gateway that it is about, whoever named it."""
+    mac: str = ""
+    """Who answers for that one on the VLAN, or did last."""
     hosts: Mapping[str, str] = field(default_factory=dict)
     servers: tuple[str, ...] = ()
     dhcp_out: bool = False
@@ -65,7 +67,7 @@ class Word:
     def facts(self) -> tuple[object, ...]:
         """Return what a reader sees of it."""
         facts = self.state, self.reason, self.connectivity, dict(self.hosts), self.servers, self.dhcp_out
-        return *facts, self.needs_address
+        return *facts, self.needs_address, self.mac
 
 
 def newest(arrivals: Sequence[Arrival], *, asked: bool = False) -> dict[str, Arrival]:

@@ -14,7 +14,7 @@ from services.contract.macs import macs_in, named, protocol_of, router_of
 from services.contract.open_doubts import MAX_ANSWERERS, Answerer, Doubts
 from services.contract.outcomes import ReachOutcome, Reason, State
 from services.network.judge.doubting import changed
-from services.network.judge.evidence import Case
+from services.network.judge.evidence import UNDECIDED, Case
 from services.network.judge.reduction import Conclusion, check_of
 from services.network.judge.servers import offers_in
 
@@ -60,7 +60,9 @@ def with_answers(case: Case, found: Conclusion, doubts: Doubts) -> Conclusion:
     gateway = found.gateway or case.intent.gateway or case.intent.known_gateway
     if gateway is None or found.state is State.DHCP_FAILED:
         return found
-    told, answers = _told(case, gateway), _answers(case, gateway, since_ms=doubts.watermark_ms)
+    told = _told(case, gateway)
+    # Without a conclusion nothing is learned of it.
+    answers = [] if found.state in UNDECIDED else _answers(case, gateway, since_ms=doubts.watermark_ms)
     twins = {mac for answer in answers for mac in answer.macs}
     if not twins and len(doubts.answerers) == MAX_ANSWERERS and answers:
         twins = {each.mac for each in doubts.answerers}
@@ -91,7 +93,12 @@ def _answers(case: Case, gateway: IPv4Address, *, since_ms: int = 0) -> list[_An
     found: list[_Answer] = []
     for seen in case.verdicts.latest:
         verdict, at_ms = seen.verdict, case.verdicts.arrived_ms(seen)
-        if verdict.host not in case.carriers.hosts or seen.age_s >= case.fresh_s or at_ms < since_ms:
+        if (
+            verdict.fault is not None
+            or verdict.host not in case.carriers.hosts
+            or seen.age_s >= case.fresh_s
+            or at_ms < since_ms
+        ):
             continue
         check = check_of(verdict, case.intent.digest, gateway)
         if check is None or check.vlan.outcome is not ReachOutcome.REACHABLE or check.vlan.mac is None:
