@@ -9,9 +9,11 @@ import structlog
 from services.contract.member_nics import MemberNIC
 from services.contract.messages import MAX_HOST_NETWORKS, HostAnnouncement
 from services.contract.names import HOST_RENEWAL_S, host_key
+from services.contract.vlan_addresses import VlanAddress
 from services.prober.host_lock import HostLock
 from services.prober.sockets.routes import read_host_networks
 from services.prober.uplinks import Uplinks
+from services.prober.vlan_addresses import read_vlan_addresses
 from services.runtime.connection.outages import Outage
 from services.runtime.connection.redis_client import delete_if_equal
 from services.runtime.process.clock import Clock
@@ -39,6 +41,7 @@ class Heartbeat(RepeatingThread):
         uplinks: Uplinks,
         clock: Clock,
         networks: Callable[[], Sequence[IPv4Network]] = read_host_networks,
+        vlan_addresses: Callable[[], tuple[VlanAddress, ...]] = read_vlan_addresses,
         members: Callable[[Mapping[str, str]], tuple[MemberNIC, ...]] = lambda _: (),
         paused: Callable[[Collection[str]], frozenset[str]] = lambda _: frozenset(),
     ) -> None:
@@ -52,6 +55,7 @@ class Heartbeat(RepeatingThread):
         self._announcement = announcement
         self._uplinks = uplinks
         self._networks = networks
+        self._vlan_addresses = vlan_addresses
         self._members = members
         self._paused = paused
         self._due_at = clock.monotonic()
@@ -83,15 +87,20 @@ class Heartbeat(RepeatingThread):
         except OSError as error:
             log.warning("uplinks not polled", error=str(error))
         try:
-            networks = tuple(self._networks()[:MAX_HOST_NETWORKS])
+            networks, own = tuple(self._networks()[:MAX_HOST_NETWORKS]), self._vlan_addresses()
         except OSError as error:
             log.warning("routes not polled", error=str(error))
-            networks = before.own_networks
+            networks, own = before.own_networks, before.vlan_addresses
         # Compare with the announcement: another thread may have refreshed the uplinks in between.
         uplinks = dict(self._uplinks.current())
         for name in self._paused(uplinks):
             del uplinks[name]
-        found = {"uplinks": uplinks, "own_networks": networks, "members": self._members(uplinks)}
+        found = {
+            "uplinks": uplinks,
+            "own_networks": networks,
+            "vlan_addresses": own,
+            "members": self._members(uplinks),
+        }
         after = before.model_copy(update=found)
         if after == before:
             return False

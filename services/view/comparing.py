@@ -84,3 +84,17 @@ def compare_echoes(row: NetworkRow, checks: Sequence[HostCheck]) -> list[str]:
         "is needed: ICMP echo is dropped, so its silence through routing shows no missing route."
     )
     return [dropped]
+
+
+def name_own_addresses(checks: Sequence[HostCheck]) -> list[str]:
+    """Return what routed means of hosts that have an address on the VLAN themselves."""
+    own = [f"{check.host} ({check.own_address})" for check in checks if check.own_address]
+    if not own:
+        return []
+    some = "" if len(own) == len(checks) else " The other hosts' echoes do use routing."
+    text = (
+        f"On this VLAN, these hosts have an address of their own: {list_names(own)}. So their echo through "
+        "routing normally leaves on the VLAN itself, from that address, and no router forwards it. "
+        f"Harvester's controller finds the same on such a node, so `connectivity` says so.{some}"
+    )
+    return [text]

@@ -228,6 +228,7 @@ def _check(check: HostCheck) -> Document:
         "dhcp": dhcp_document(check.dhcp),
         "dhcp_age_s": _rounded(check.dhcp_age_s),
         **untagged_document(check.untagged),
+        **({"own_address": check.own_address} if check.own_address else {}),
     }
 
 

@@ -15,7 +15,7 @@ from services.network.reasons.catalog import REASONS
 from services.network.reasons.states import BRIDGE_FAULTS, DHCP_OUT, FAULTS, STATES
 from services.network.reasons.switch_ports import Announced, name_ports
 from services.network.reasons.texts import Facts
-from services.view.comparing import compare_answers, compare_echoes, list_names
+from services.view.comparing import compare_answers, compare_echoes, list_names, name_own_addresses
 from services.view.doubts import DoubtRow, doubts_of
 from services.view.host_checks import HostCheck, RedisView
 from services.view.probe_macs import name_probe_macs
@@ -73,7 +73,12 @@ def explain_network(
         meaning.append(found[0])
         steps = [*found[1], *(step for step in steps if step not in found[1])]
     steps = [*_repairs(row, checks or (), facts, view), *steps]
-    meaning += [*compare_answers(row, checks or ()), *compare_echoes(row, checks or ()), *_common(cause)]
+    meaning += [
+        *compare_answers(row, checks or ()),
+        *compare_echoes(row, checks or ()),
+        *name_own_addresses(checks or ()),
+        *_common(cause),
+    ]
     if row.intent is not None:
         meaning += advertised(row.intent.segment, checks or (), view)
     meaning += half_trunks(row.cluster_network or "", checks or (), view.hosts)

@@ -59,6 +59,9 @@ class HostCheck:
     """What the newest verdict says was heard without the VLAN's tag, and nothing with it."""
     interface: str = ""
     """The host's uplink of the cluster network; empty if none is announced."""
+    own_address: str = ""
+    """The host's own address on this very VLAN, with its prefix, in whose subnet the gateway is; then its
+    echoes through routing leave on the VLAN."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +121,21 @@ class RedisView:
                     dropped_frames=aged.verdict.dropped_frames,
                     untagged=aged.verdict.untagged,
                     interface=interface,
+                    own_address=_own_address(host, segment, target),
                 )
             )
         return tuple(checks)
+
+
+def _own_address(host: HostAnnouncement | None, segment: Segment, target: TargetVerdict | None) -> str:
+    """Return the host's address on this VLAN, in whose subnet the checked gateway is; empty without one."""
+    if host is None or target is None or target.gateway is None:
+        return ""
+    for own in host.vlan_addresses:
+        is_here = (own.cluster_network, own.vlan) == (segment.cluster_network, segment.vlan)
+        if is_here and target.gateway in own.network:
+            return f"{own.address}/{own.prefix}"
+    return ""
 
 
 def _target(verdict: Verdict, digest: str, gateway: str) -> TargetVerdict | None:

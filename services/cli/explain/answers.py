@@ -42,6 +42,8 @@ def answers_of(check: HostCheck, facts: Facts) -> list[PathAnswer]:
         sender = " from an address there" if check.vlan.from_address else ""
         arp = f"ARP for {gateway} on the VLAN{sender}"
         routed = f"ICMP echo to {gateway} through the host's routing"
+        if check.own_address:
+            routed += f", on this VLAN from the host's own {check.own_address}"
         measured = _measured(check.measured_age_s, check.age_s)
         answers.append(_reach("VLAN", arp, check.vlan, measured))
         answers.append(_reach("routed", routed, check.routed, measured))
