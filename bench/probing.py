@@ -38,8 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     # Without a limit on DHCP there is none on ARP, which follows it.
     settings = EngineSettings() if options.rate else replace(EngineSettings(), arp_rate=None)
+    # The C program uses the operator's address at once, and never asks a gateway from 0.0.0.0 besides. In the
+    # prober's life both happen once a segment.
+    settings = replace(settings, tries_without_address=False)
     if options.ping:
-        # The C program uses its address at once, too.
         settings = replace(settings, conflict_probes=0)
     templates.load()
     if options.collector is Collector.FROZEN:

@@ -53,8 +53,10 @@ def one_run() -> Steps:
     found: list[SegmentResult] = []
     engine = Engine(
         host=_NAME,
-        # Its address is used at once: it is of the bench, and nobody else has it.
-        settings=EngineSettings(start_rate=None, arp_rate=None, conflict_probes=0),
+        # As the C program: the address is used at once, and one ARP answer is enough.
+        settings=EngineSettings(
+            start_rate=None, arp_rate=None, conflict_probes=0, tries_without_address=False
+        ),
         templates=templates.load(),
         randomness=random.Random(1),
         routed=False,

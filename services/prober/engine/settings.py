@@ -37,6 +37,8 @@ class EngineSettings:
     """ARP probes before a leased address is used (RFC 5227 section 2.1.1: 3)."""
     conflict_interval_s: float = 0.2
     """After each such probe. RFC 5227 has 1-2 s, for addresses that are kept for days."""
+    tries_without_address: bool = True
+    """Whether a gateway that answers our address is asked once from 0.0.0.0, too: see senders."""
     reach_attempts: int = 3
     """Probes of a gateway before it is reported as silent."""
     reach_interval_s: float = 1.0

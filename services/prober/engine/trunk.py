@@ -145,8 +145,9 @@ class Trunk:
         return claim
 
     def is_sender_untried(self, station: Station, gateway: int) -> bool:
-        """Return whether the gateway was never asked from 0.0.0.0."""
-        return self._state.senders.is_untried((station.vlan, gateway))
+        """Return whether the gateway is to be asked from 0.0.0.0 for the first time."""
+        state = self._state
+        return state.settings.tries_without_address and state.senders.is_untried((station.vlan, gateway))
 
     def check_gateway(
         self, station: Station, gateway: int, *, source: int, callback: CheckCallback, now: float
