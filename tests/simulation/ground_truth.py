@@ -222,7 +222,8 @@ def _is_out(status: Status) -> bool:
 
 
 def _silent(status: Status, hosts: Collection[str]) -> list[str]:
-    """Return the hosts on which the gateway is said to be silent."""
+    """Return the hosts on which the gateway is said to be silent; on some something answers untagged."""
     if status.state in SILENT:
         return list(hosts)
-    return [host for host, why in status.hosts.items() if why == Reason.GATEWAY_SILENT_ON_VLAN]
+    said = (Reason.GATEWAY_SILENT_ON_VLAN, Reason.NATIVE_VLAN)
+    return [host for host, why in status.hosts.items() if why in said]

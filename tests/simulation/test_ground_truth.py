@@ -104,6 +104,9 @@ FALSE = [
         truth(), replace(ACTIVE, hosts={"n1": "UplinkDown"}), "UplinkDown of n1", id="its uplink works"
     ),
     pytest.param(truth(), replace(ACTIVE, hosts={"n1": "SendFailed"}), "SendFailed of n1", id="it can send"),
+    pytest.param(
+        truth(), replace(PARTIAL, hosts={"n2": "NativeVlan"}), "silent on ['n2']", id="it answers tagged"
+    ),
     pytest.param(truth(), replace(PARTIAL, hosts={}), "Partial, but no host is named", id="nobody is named"),
 ]
 
