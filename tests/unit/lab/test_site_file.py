@@ -255,3 +255,26 @@ def test_a_file_that_cannot_be_read_is_one_line_too(tmp_path: Path) -> None:
     """A missing file is an error with its name."""
     with pytest.raises(SiteError, match=r"none\.yaml: No such file or directory$"):
         load_site(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('vlans: "7,10-12"', 'vlans: "7,10-12", native: 8', "native: '8': expected one of the port's vlans"),
+        (
+            "server: isc",
+            "server: udhcpd",
+            "min_secs: '3': expected 0 to 255 with isc, 0 with any other server",
+        ),
+    ],
+)
+def test_a_native_vlan_is_carried_and_only_isc_lets_clients_wait(old: str, new: str, expected: str) -> None:
+    """Each is refused by its field."""
+    dhcp = "{pool: 10.0.112.10-10.0.112.20, server: isc, min_secs: 3}"
+    content = vlan_7(f"gateway: 10.0.112.1, dhcp: {dhcp}").replace(
+        'vlans: "7,10-12"', 'vlans: "7,10-12", native: 7'
+    )
+    parse_site(content, origin="site.yaml")
+    changed = content.replace(", native: 7", "").replace(old, new)
+    with pytest.raises(SiteError, match=expected):
+        parse_site(changed, origin="site.yaml")

@@ -129,3 +129,13 @@ def test_ports_survive_the_way_to_the_switch() -> None:
         "trunk4": lossy,
     }
     assert decode_ports(encode_ports(ports)) == ports
+
+
+def test_the_native_vlan_leaves_untagged_and_is_taken_with_and_without_a_tag() -> None:
+    """Other VLANs of the port are tagged; a tag that names a priority alone is none."""
+    ports = {**PORTS, "trunk0": TrunkPort(cluster_network="extra", vlans=frozenset({7, 8}), native=7)}
+    switch = Forwarding(decode_ports(encode_ports(ports)))
+    assert dict(switch.forward("port0", None, frame(EVERYBODY, A)))["trunk0"] == frame(EVERYBODY, A)
+    assert dict(switch.forward("port1", None, frame(EVERYBODY, A)))["trunk0"] == tagged(EVERYBODY, A, 8)
+    for tci in (None, 0, 7):
+        assert dict(switch.forward("trunk0", tci, frame(EVERYBODY, B)))["port0"] == frame(EVERYBODY, B)
