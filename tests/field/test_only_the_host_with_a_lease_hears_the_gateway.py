@@ -154,7 +154,8 @@ def test_an_acknowledged_offer_is_not_contradicted_by_one_without_options() -> N
     bare = offer(None)
     site = JudgedNetwork(replace(AUTO, known_gateway=None, known_cidr=None), "node1", "node2")
     site.report("node1", dhcp=dhcp(acknowledged)).look()
-    site.report("node2", dhcp=dhcp(bare, outcome=DHCPOutcome.OFFERED)).look(after=60)
+    site.now += 60
+    site.report("node2", dhcp=dhcp(bare, outcome=DHCPOutcome.OFFERED)).look(after=1)
     site.look(after=30)
     assert site.status is not None
     assert (site.status.state, site.status.findings, site.status.dhcp_out) == (State.ACTIVE, {}, False)
