@@ -176,7 +176,7 @@ class SwitchPorts:
         return LLDPState.SILENT if now - nic.since >= SILENT_AFTER_S else LLDPState.WAITING
 
     def _take(self, nic: _NIC, frames: Iterable[bytes], now: float) -> None:
-        for frame in () if nic.is_down else frames:
+        for frame in frames:
             found = lldp.parse(frame)
             if found is None:
                 continue

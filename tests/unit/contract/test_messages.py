@@ -327,3 +327,10 @@ def test_a_message_that_is_not_an_object_is_refused(body: object) -> None:
     """Celery passes any JSON value on."""
     with pytest.raises(MessageRefused, match="expected an object"):
         Report.from_wire(body)
+
+
+@pytest.mark.parametrize("text", ["sw\x1b[31m", "two\nlines", "sw\u202e", "`reboot`", "x" * 65])
+def test_what_a_switch_is_said_to_say_is_one_plain_line(text: str) -> None:
+    """Whoever writes an announcement: it moves no cursor, and is taken for no command."""
+    with pytest.raises(MessageRefused, match="switch"):
+        SwitchPort.from_wire({"switch": text, "port": "Gi1/0/14"})
