@@ -137,10 +137,10 @@ class Updater:
         self._threads = [
             threading.Thread(target=self._review_forever, name="reviewer", daemon=True),
             threading.Thread(target=self._tick_forever, name="ticker", daemon=True),
-        ]
-        self._threads += [
-            threading.Thread(target=self._write_forever, name=f"writer-{n}", daemon=True)
-            for n in range(settings.write_concurrency * SPARE_WRITERS)
+            *(
+                threading.Thread(target=self._write_forever, name=f"writer-{n}", daemon=True)
+                for n in range(settings.write_concurrency * SPARE_WRITERS)
+            ),
         ]
 
     @property

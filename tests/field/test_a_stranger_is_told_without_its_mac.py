@@ -14,7 +14,7 @@ from services.cli.scan.table import scan_columns
 from services.cli.tables import table_lines
 from services.contract.macs import dotted
 from services.contract.outcomes import DHCPOutcome, LeaseOutcome, Reason, State
-from services.network.causes.candidates import CauseKind
+from services.network.causes.kinds import CauseKind
 from services.network.causes.texts import describe
 from services.network.judge.dhcp import summarize_dhcp
 from services.network.parse.intent import Intent

@@ -11,8 +11,9 @@ from itertools import chain
 from typing import NamedTuple
 
 from services.contract.outcomes import Fault
-from services.network.causes.candidates import RANK, Candidate, CauseKind, propose
+from services.network.causes.candidates import propose
 from services.network.causes.evidence import Evidence, Symptom, symptoms_of
+from services.network.causes.kinds import RANK, Candidate, CauseKind
 
 
 class Alternative(NamedTuple):

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from services.contract.causes import CauseRecord
 from services.contract.macs import macs_in
 from services.contract.vlans import write_vlans
-from services.network.causes.candidates import CauseKind
+from services.network.causes.kinds import CauseKind
 from services.network.reasons.states import FAULTS
 from services.network.reasons.switch_ports import Announced, name_ports
 from services.network.reasons.texts import how_to_find

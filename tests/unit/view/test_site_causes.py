@@ -2,7 +2,7 @@
 
 from services.contract.causes import AlternativeRecord, CauseRecord
 from services.contract.outcomes import Fault, Reason, State
-from services.network.causes.candidates import CauseKind
+from services.network.causes.kinds import CauseKind
 from services.network.causes.texts import CAUSES, describe
 from services.network.policy import DEFAULT_POLICY
 from services.view.documents import explained_document, site_document

@@ -9,9 +9,9 @@ import pytest
 from bench.broken_sites import FAULTS, BrokenSite, healthy_site, observe
 from bench.causes import evidence_of, found_first, injected
 from services.contract.outcomes import Fault
-from services.network.causes.candidates import CauseKind
 from services.network.causes.evidence import Evidence, Half, Server
 from services.network.causes.finding import Cause, explain_site
+from services.network.causes.kinds import CauseKind
 
 HOSTS = frozenset({"node1", "node2", "node3"})
 NODE2 = frozenset({"node2"})

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contract.causes import MAX_CAUSES, CausesRecord
-from services.network.causes.candidates import CauseKind
 from services.network.causes.finding import Cause
 from services.network.causes.identities import record_causes
+from services.network.causes.kinds import CauseKind
 
 EARLIER, LATER = "2026-11-28T10:00:00Z", "2026-11-28T10:05:00Z"
 NOTHING = CausesRecord()
