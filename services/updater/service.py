@@ -85,12 +85,10 @@ class Updater:
         self._verdicts = verdicts = KeptVerdicts(store, fresh_s=fresh_s)
         self._memories = kept = KeptMemories(memories, clock, concluded=touched_causes)
         self._clock = clock
-        self._assessor = assessor = Assessor(
-            verdicts, hosts, kept, doubt_log, clock, settings, metrics=metrics
-        )
+        self._assessor = Assessor(verdicts, hosts, kept, doubt_log, clock, settings, metrics=metrics)
 
         def segment_of(network: Network) -> Segment | None:
-            intent = assessor.read(network)
+            intent = self._assessor.read(network)
             return intent.segment if isinstance(intent, Intent) else None
 
         self._stopping = threading.Event()
@@ -103,7 +101,7 @@ class Updater:
         def look_again(uid: str) -> None:
             self._touched.add(Touch(networks={uid}))
 
-        reviewer = Reviewer(assessor, kept, clock, look_again=look_again)
+        reviewer = Reviewer(self._assessor, kept, clock, look_again=look_again)
         self._reconciler = Reconciler(
             writer,
             self._cache,
@@ -119,7 +117,7 @@ class Updater:
             announced=hosts.announced,
         )
         self._reports = Reports(
-            self._touched, self._cache, hosts, verdicts, assessor, fresh_s=fresh_s, metrics=metrics
+            self._touched, self._cache, hosts, verdicts, self._assessor, fresh_s=fresh_s, metrics=metrics
         )
         self._rounds = Rounds(
             self._touched,
@@ -127,7 +125,7 @@ class Updater:
             hosts,
             verdicts,
             kept,
-            assessor,
+            self._assessor,
             reviewer,
             clock,
             queue=self._queue,
