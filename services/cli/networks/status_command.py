@@ -166,6 +166,8 @@ def remarks(view: RedisView, lines: Sequence[NetworkLine]) -> list[str]:
     shown = {check.host for line in lines for check in line.checks or ()}
     if gone := sorted(shown - view.hosts.keys()):
         said.append(f"not announced, shown with their last results: {named(gone)}")
+    if on_link := [line.row.ref for line in lines if any(c.own_address for c in line.checks or ())]:
+        said.append(f"routed is on-link, from a host's own address on the VLAN: {named(on_link)}")
     if any(row.unwritten and row.unwritten.route for row in rows):
         said.append("what would be written: nadroute diff")
     return [remark for remark in said if remark is not None]

@@ -166,6 +166,18 @@ def test_a_remark_names_the_hosts_that_are_not_announced() -> None:
     assert remarks(seen, with_checks([row], seen)) == [said]
 
 
+def test_a_remark_names_the_networks_that_a_host_reaches_on_link() -> None:
+    """A host with an address of its own on the VLAN sends its echoes there, whatever the routes say."""
+    row = network_row(network_with_status(State.ACTIVE, Reason.GATEWAY_ANSWERS))
+    seen = view(found("node1"), found("node2"))
+    line = with_checks([replace(row, source=Source.CONCLUSION)], seen)[0]
+    assert line.checks is not None
+    own = replace(line.checks[0], own_address="10.0.112.20/20")
+    assert remarks(seen, [replace(line, checks=(own, line.checks[1]))]) == [
+        "routed is on-link, from a host's own address on the VLAN: default/office"
+    ]
+
+
 def test_findings_and_remarks_are_shown() -> None:
     """Findings follow the reason, remarks precede the table."""
     row = network_row(
