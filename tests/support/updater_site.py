@@ -33,6 +33,7 @@ from services.contract.names import (
     probe_queue,
     verdicts_key,
 )
+from services.contract.outcomes import Reason
 from services.contract.reports import FullRequest, Repeats, Report
 from services.contract.sending import SendingMark
 from services.network.parse import nad
@@ -154,20 +155,40 @@ class UpdaterSite:
         return Network.from_object(record.after)
 
     def writes(self, name: str) -> list[WriteRecord]:
-        """Return every write of the updater to this network, committed or refused."""
+        """Return every write of the updater to this network, committed or refused.
+
+        Tests give one subnet to many networks: that one overlaps another is left out, as in events().
+        """
         return [
             record
             for record in self.server.writes
             if record.name == name
             and record.resource == NADS.plural
             and record.user_agent.startswith("nadroute")
+            and not (record.changed and _without_overlaps(record.before) == _without_overlaps(record.after))
         ]
 
     def events(self, name: str) -> list[Mapping[str, Any]]:
         """Return the Events on this network, oldest first."""
         found: list[Mapping[str, Any]] = [stored.body for stored in self.server.store.snapshot(EVENTS).items]
-        mine = [event for event in found if event["involvedObject"]["name"] == name]
+        mine = [
+            event
+            for event in found
+            if event["involvedObject"]["name"] == name and event["reason"] != Reason.OVERLAPS_NETWORK
+        ]
         return sorted(mine, key=lambda event: int(event["metadata"]["resourceVersion"]))
+
+
+def _without_overlaps(body: object) -> object:
+    """Return a network's annotations without the finding that its subnet overlaps another one's."""
+    if not isinstance(body, dict):
+        return body
+    annotations = dict(body["metadata"].get("annotations", {}))
+    status = json.loads(annotations.get(nad.STATUS, "{}"))
+    findings = {
+        code: text for code, text in status.get("findings", {}).items() if code != Reason.OVERLAPS_NETWORK
+    }
+    return {**annotations, nad.STATUS: {**status, "findings": findings}}
 
 
 def digest_of(network: Network) -> str:
