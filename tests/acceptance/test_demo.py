@@ -84,7 +84,7 @@ def test_the_switch_ports_of_both_hosts_are_shown(demo: Demo) -> None:
     explained = json.loads(demo.nadroute("explain", "default/annex", "-o", "json"))
     name = "Gi1/0/14 of sw-rack4 (node2, extra-bo)"
     assert explained["steps"][0].startswith(f"On {name}, check that the port is a trunk")
-    said = f"By LLDP, {name} advertises 9 VLANs, not VLAN 700"
+    said = f"By LLDP, {name} advertises 10 VLANs, not VLAN 700"
     assert any(said in text for text in explained["meaning"]), "\n".join(explained["meaning"])
 
 

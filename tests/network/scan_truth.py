@@ -23,7 +23,10 @@ def without_times(found: list[Entry]) -> list[Entry]:
                 **entry["dhcp"],
                 "servers": [_without_mac(server) for server in entry["dhcp"]["servers"]],
             },
-            "gateway": {**entry["gateway"], "rtt_ms": _is_time(entry["gateway"]["rtt_ms"])},
+            "gateway": {
+                "outcome": entry["gateway"]["outcome"],
+                "rtt_ms": _is_time(entry["gateway"]["rtt_ms"]),
+            },
         }
         for entry in found
     ]

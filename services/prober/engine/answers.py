@@ -9,7 +9,7 @@ from typing import Final
 from services.contract.limits import MAX_ANSWERS
 from services.prober.engine.identity import Identity
 from services.prober.frames import arp
-from services.prober.frames.ethernet import SOURCE
+from services.prober.frames.ethernet import source_of
 
 Key = tuple[int, int]
 """VLAN and gateway."""
@@ -61,15 +61,15 @@ class Answers:
         known = self._first.get(key)
         if known is None or now - known[1] > ANSWERS_WITHIN_S:
             return False
-        first, mac = known[0], frame[arp.SENDER_MAC]
-        if frame[arp.TARGET_MAC] != self._identity.mac(key[0]):
+        first, mac = known[0], arp.sender_mac_of(frame)
+        if arp.target_mac_of(frame) != self._identity.mac(key[0]):
             return False
         dispute = self._disputes.get(key)
         is_new = dispute is None or dispute.is_of_last
-        macs = (first[arp.SENDER_MAC],) if dispute is None or is_new else dispute.macs
+        macs = (arp.sender_mac_of(first),) if dispute is None or is_new else dispute.macs
         if mac in macs or len(macs) == MAX_ANSWERS:
             return False
-        if frame[SOURCE] in (first[SOURCE], first[arp.SENDER_MAC]) or first[SOURCE] == mac:
+        if source_of(frame) in (source_of(first), arp.sender_mac_of(first)) or source_of(first) == mac:
             # One station with two addresses: its own, and that of a virtual router.
             return False
         self._disputes[key] = _Dispute(tuple(sorted((*macs, mac))))

@@ -8,9 +8,6 @@ from services.prober.frames.ethernet import Station
 from services.prober.frames.unchecked import new_unchecked
 
 MESSAGE_BYTES: Final = 28
-SENDER_MAC: Final = slice(22, 28)
-TARGET_MAC: Final = slice(32, 38)
-"""Both in an untagged frame."""
 REQUEST: Final = 1
 REPLY: Final = 2
 _ETHERNET_IPV4: Final = b"\x00\x01\x08\x00\x06\x04"
@@ -19,6 +16,17 @@ _FRAME: Final = struct.Struct("!6s6s2s2s10s6sI6sI")
 """MAC addresses, TPID, tag, the ethertype with the constant head of the message, the rest of the message."""
 _MESSAGE: Final = struct.Struct("!6sH6sI6sI")
 _NO_MAC: Final = bytes(6)
+
+
+# Functions, since mypyc takes an index that is a constant slice for an integer.
+def sender_mac_of(frame: bytes) -> bytes:
+    """Return the sender's MAC address in the message of an untagged frame."""
+    return frame[22:28]
+
+
+def target_mac_of(frame: bytes) -> bytes:
+    """Return the target's MAC address in the message of an untagged frame."""
+    return frame[32:38]
 
 
 class ARPMessage(NamedTuple):

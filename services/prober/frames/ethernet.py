@@ -16,11 +16,15 @@ VLAN_MASK: Final = 0x0FFF
 
 MAC_BYTES: Final = 6
 """A frame begins with the destination, followed by the source."""
-SOURCE: Final = slice(6, 12)
 TAG: Final = slice(14, 16)
 """The tag control information of a tagged frame: priority 0, then the VLAN."""
 CLIENT_ID_BYTES: Final = 17
 """The length of the DHCP client identifier: type 0, then sixteen octets."""
+
+
+def source_of(frame: bytes) -> bytes:
+    """Return the MAC address that sent a frame."""
+    return frame[6:12]
 
 
 class Station:

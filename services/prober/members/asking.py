@@ -98,7 +98,7 @@ class MemberQuestions:
                     # It went down: nothing is known of it.
                     del links[nic]
                     continue
-                replies = [(arp.parse(frame), frame[arp.TARGET_MAC]) for frame in frames]
+                replies = [(arp.parse(frame), arp.target_mac_of(frame)) for frame in frames]
                 found |= {
                     asked[mac]
                     for reply, mac in replies
