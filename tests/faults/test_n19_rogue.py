@@ -148,7 +148,9 @@ def test_n19_half_of_all_addresses_are_never_written(trunk_site: RunningSite) ->
     judged = Judged(trunk_site)
     assert judged.probe("rogue with half of all addresses") is DHCPOutcome.OFFERED
     assert (judged.status.state, judged.status.reason) == ("DHCPFailed", "SubnetTooWide")
-    assert judged.status.detail == "10.9.9.9 offered 10.9.9.50 (0.0.0.0/1) with router 10.9.9.9"
+    assert judged.status.detail == (
+        "10.9.9.9 (02:fe:00:00:00:01) offered 10.9.9.50 (0.0.0.0/1) with router 10.9.9.9"
+    )
     assert judged.route == {}
 
 

@@ -142,7 +142,8 @@ def test_nothing_ages_while_the_api_server_is_away(tmp_path: Path, redis_server:
         site.pass_time(HOUR_S)
         site.server.start()
         site.wait_until_time_runs()
-        assert site.writes()[before:] == []
+        # Their one subnet overlaps, which is told once all hosts are known: no state changes.
+        assert {state for _, state in site.writes()[before:]} <= {"Active"}
 
 
 def test_what_was_true_before_is_not_told_afterwards(tmp_path: Path, redis_server: RedisServer) -> None:
